@@ -1,0 +1,1 @@
+"""One leaf file per published or embedded run; see `common.py`."""

@@ -1,0 +1,104 @@
+"""Blocks that leaves are made of; each call returns a fresh ConfigDict.
+
+A leaf is two calls deep: it takes its data from `benchmarks` and the rest from
+here, and then sets its own numbers. Nothing is inherited.
+"""
+
+import ml_collections
+
+ConfigDict = ml_collections.ConfigDict
+
+
+def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
+  """The frame of a run: length, batch, logging, checkpoints, evaluation."""
+  config = ConfigDict()
+  config.seed = 0
+  # Optimiser steps of the run.
+  config.steps = steps
+  # Devices to use, 0 = all.
+  config.devices = 0
+  config.batch = ConfigDict(dict(
+      # A group is the paper's batch: `group_size` source and target images.
+      groups=groups, group_size=group_size,
+      # Groups of one device are done in so many turns (small cards).
+      accumulate=1,
+      # How the learning rate goes with the number of groups: 'none' (the
+      # published run has one group), 'linear' or 'sqrt'.
+      scale_learning_rate='none'))
+  # Start from the weights of another run: its directory, and which network
+  # of it: 'student', 'teacher' or 'best'.
+  config.warm_start = ConfigDict(dict(workdir='', network='student'))
+  config.log = ConfigDict(dict(
+      # Scalars and a progress line every so many steps, pictures likewise.
+      every=50, panels_every=500,
+      # Stop after so many steps in a row with a non-finite loss or gradient.
+      max_nonfinite=10))
+  config.checkpoint = ConfigDict(dict(every=500))
+  config.eval = ConfigDict(dict(
+      every=0,  # steps; 0 = only at the end
+      network='student', batch_size=4,
+      # Sliding window (height, width) and stride; (0, 0) = the whole image.
+      window=(0, 0), stride=(0, 0)))
+  return config
+
+
+def adamw(*, weight_decay: float, groups=(), clip_norm: float = 0.0
+          ) -> ConfigDict:
+  """AdamW; `groups` rows: path pattern, rate factor, decay factor."""
+  return ConfigDict(dict(
+      name='adamw', weight_decay=weight_decay, b1=0.9, b2=0.999, eps=1e-8,
+      clip_norm=clip_norm, groups=tuple(groups), frozen=()))
+
+
+def sgd(*, weight_decay: float, momentum: float = 0.9, groups=(), repeats=()
+        ) -> ConfigDict:
+  """SGD; `repeats` rows: path pattern, whole updates a step."""
+  return ConfigDict(dict(
+      name='sgd', weight_decay=weight_decay, momentum=momentum, clip_norm=0.0,
+      groups=tuple(groups), repeats=tuple(repeats), fresh_every_repeat=True,
+      frozen=()))
+
+
+def poly(*, learning_rate: float, power: float = 1.0, warmup_steps: int = 0,
+         warmup_ratio: float = 1e-6) -> ConfigDict:
+  """Polynomial decay to 0 over the run, with a linear warm-up."""
+  return ConfigDict(dict(
+      shape='poly', learning_rate=learning_rate, power=power,
+      warmup_steps=warmup_steps, warmup_ratio=warmup_ratio))
+
+
+def cosine(*, learning_rate: float, warmup_steps: int = 0) -> ConfigDict:
+  """Cosine decay to 0 over the run, with a linear warm-up."""
+  return ConfigDict(dict(
+      shape='cosine', learning_rate=learning_rate, power=1.0,
+      warmup_steps=warmup_steps, warmup_ratio=1e-2))
+
+
+def no_teacher() -> ConfigDict:
+  """No moving average."""
+  return ConfigDict(dict(use=False, decay=0.0, ramp=False, copy_stats_every=0))
+
+
+def teacher(*, decay: float, ramp: bool = True, copy_stats_every: int = 0
+            ) -> ConfigDict:
+  """A moving average of the student; see `uda_jax.step.TeacherRule`."""
+  return ConfigDict(dict(use=True, decay=decay, ramp=ramp,
+                         copy_stats_every=copy_stats_every))
+
+
+def source_only(*, augment: bool = False, average: str = 'valid'
+                ) -> ConfigDict:
+  """Training on the source alone; `augment`: colour jitter and blur."""
+  return ConfigDict(dict(name='source_only', augment=augment, weight_aux=0.0,
+                         average=average))
+
+
+def self_training(*, threshold: float) -> ConfigDict:
+  """Mean-teacher ClassMix self-training, as DAFormer's released code has it."""
+  return ConfigDict(dict(
+      name='self_training', threshold=threshold,
+      # The paper takes the confident share per image, the released code over
+      # the whole batch; likewise for the classes to paste.
+      pseudo_weight='batch', mix_classes_from='batch',
+      mix_include_ignore=True,
+      teacher_bn='batch', ce_average='all', weight_mixed=1.0))

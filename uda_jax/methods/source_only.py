@@ -1,0 +1,59 @@
+"""Training on the source alone: the baseline, and the start of PixMatch & co.
+
+Also the "oracle", when the source is the labelled target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax import rng
+from uda_jax import state as state_lib
+from uda_jax.augment import photometric
+from uda_jax.losses import segmentation
+
+
+class Operators(NamedTuple):
+  """The random operators: `augment(key, pixels [B, H, W, 3]) -> pixels`."""
+
+  augment: Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def operators(config) -> Operators:
+  """The operators of `config`: colour jitter and blur if `augment` is on."""
+  if not config.augment:
+    return Operators(augment=lambda key, pixels: pixels)
+  return Operators(augment=photometric.strong_augment)
+
+
+def make(config, operators: Operators) -> state_lib.Method:
+  """Makes the method. Fields: `weight_aux` of an auxiliary head's loss."""
+
+  def loss(params, state, batch, key, network, frozen, *, phase=0):
+    del frozen, phase
+    keys = rng.streams(key, 'augment', 'source')
+    pixels = operators.augment(keys['augment'],
+                               batch.source.image.astype(jnp.float32))
+    outputs, stats = network.forward(
+        params, state.student.batch_stats, network.normalise(pixels),
+        key=keys['source'])
+    terms = {'source': state_lib.LossTerm(segmentation.resized_cross_entropy(
+        outputs.logits, batch.source.label, average=config.average))}
+    if config.weight_aux:
+      terms['source_aux'] = state_lib.LossTerm(
+          segmentation.resized_cross_entropy(
+              outputs.aux_logits, batch.source.label, average=config.average),
+          config.weight_aux)
+    # A teacher, if any, is for evaluation; it never looks at an image itself.
+    teacher_stats = state.teacher.batch_stats if state.teacher else ()
+    return state_lib.Losses(
+        terms, stats, teacher_stats,
+        panels={'source': batch.source.image, 'augmented': pixels,
+                'label': batch.source.label,
+                'prediction': jnp.argmax(outputs.logits, -1)})
+
+  return state_lib.Method(loss, uses_target=False)

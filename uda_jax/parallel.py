@@ -1,0 +1,76 @@
+"""Devices and processes: the mesh, shardings, host arrays to global arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+import numpy as np
+
+from uda_jax import state as state_lib
+
+# The one axis: groups (the papers' batches) are spread over it.
+DATA = 'data'
+
+
+def make_mesh(num_devices: int | None = None) -> Mesh:
+  """Returns the one-axis mesh over all devices (or the first `num_devices`)."""
+  devices = np.array(jax.devices()[:num_devices])
+  # jax.make_mesh defaults to Explicit axes, under which ordinary loss code
+  # (sorts, gathers) raises sharding errors.
+  return Mesh(devices, (DATA,), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """Returns the sharding of what every device holds whole."""
+  return NamedSharding(mesh, P())
+
+
+def by_group(mesh: Mesh) -> NamedSharding:
+  """Returns the sharding of arrays whose first axis counts groups."""
+  return NamedSharding(mesh, P(DATA))
+
+
+def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
+  """Raises if `groups` cannot be spread evenly; says which number fits."""
+  unit = mesh.size * accumulate
+  if groups % unit:
+    fits = sorted({max(unit, groups - groups % unit), groups + unit
+                   - groups % unit})
+    raise ValueError(
+        f'config.batch.groups: expected a multiple of {unit} '
+        f'({mesh.size} devices x batch.accumulate {accumulate}), got {groups}; '
+        f'use batch.groups={" or ".join(map(str, fits))}, or fewer devices '
+        'with devices=N')
+
+
+def to_global(batch: state_lib.PyTree, mesh: Mesh) -> state_lib.PyTree:
+  """Makes global arrays, sharded by group, of this process's groups.
+
+  Args:
+    batch: tree of host arrays [local groups, ...].
+    mesh: the mesh; process p's devices hold the p-th share of the groups.
+
+  Returns:
+    The same tree of global arrays [groups, ...].
+  """
+  sharding = by_group(mesh)
+  return jax.tree.map(
+      lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+
+
+def state_sharding(state: state_lib.TrainState,
+                   mesh: Mesh) -> state_lib.TrainState:
+  """Returns the shardings of a train state: all replicated but the groups'."""
+  shardings = jax.tree.map(lambda _: replicated(mesh), state)
+  groups = jax.tree.map(lambda _: by_group(mesh), state.method_state)
+  return dataclasses.replace(shardings, method_state=groups)
+
+
+def barrier(name: str) -> None:
+  """Waits until all processes are here."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)

@@ -1,0 +1,315 @@
+"""The one train step: any method, over any number of groups and devices.
+
+A *group* is the batch that a paper's iteration sees. A method knows one group;
+here groups are spread over the devices (`shard_map`), mapped inside a device,
+and their losses, gradients and running statistics are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+import optax
+
+from uda_jax import optim
+from uda_jax import parallel
+from uda_jax import rng
+from uda_jax import state as state_lib
+from uda_jax import teacher as teacher_lib
+
+Net = state_lib.Net
+PyTree = state_lib.PyTree
+TrainState = state_lib.TrainState
+
+
+class TeacherRule(NamedTuple):
+  """How the teacher follows the student.
+
+  Attributes:
+    decay: the (maximal) share of the old teacher that is kept.
+    ramp: start with 1 - 1/(t+1) below that maximum (mean teacher).
+    copy_stats_every: 0: the teacher keeps the batch statistics that the method
+      hands back (its own); n: it copies the student's every n steps.
+  """
+
+  decay: float
+  ramp: bool
+  copy_stats_every: int = 0
+
+
+class Recipe(NamedTuple):
+  """What a train step is made of.
+
+  Attributes:
+    method: the paper.
+    network: the network.
+    optimizer: optax transformation with the `learning_rate` argument.
+    learning_rate: `learning_rate(state) -> scalar`.
+    teacher: how the teacher follows, None without a teacher.
+    frozen: `frozen(params) -> tree of bool`, True where never trained.
+    accumulate: rounds of gradient accumulation over a device's groups.
+  """
+
+  method: state_lib.Method
+  network: state_lib.Network
+  optimizer: optax.GradientTransformationExtraArgs
+  learning_rate: Callable[[TrainState], jax.Array]
+  teacher: TeacherRule | None = None
+  frozen: Callable[[PyTree], PyTree] | None = None
+  accumulate: int = 1
+
+
+def init_state(recipe: Recipe, student: Net, key: jax.Array,
+               batch: state_lib.Batch, *, num_steps: int,
+               teacher: Net | None = None) -> TrainState:
+  """Returns the state before the first step.
+
+  Args:
+    recipe: what the run is made of.
+    student: start variables; copied, so that the step may donate the state.
+    key: the run's base key.
+    batch: the shapes of all groups, leaves [groups, group size, ...].
+    num_steps: length of the (first) round.
+    teacher: start of the teacher; a copy of the student if not given.
+  """
+  groups = jax.tree.leaves(batch)[0].shape[0]
+  one_group = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), batch)
+  method_state = recipe.method.init(rng.stream(key, 'method_state'),
+                                    recipe.network, one_group)
+  copy = lambda tree: jax.tree.map(jnp.array, tree)
+  return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      student=copy(student),
+      teacher=copy(teacher or student) if recipe.teacher else (),
+      opt_state=recipe.optimizer.init(student.params),
+      method_state=jax.tree.map(
+          lambda x: jnp.broadcast_to(x, (groups, *x.shape)), method_state),
+      round=state_lib.Round(jnp.zeros((), jnp.int32),
+                            jnp.zeros((), jnp.int32),
+                            jnp.asarray(num_steps, jnp.int32)),
+      nonfinite=jnp.zeros((), jnp.int32),
+      rng=key)
+
+
+def _total(terms: dict[str, state_lib.LossTerm]) -> jax.Array:
+  return sum(term.weight * term.value for term in terms.values())
+
+
+def _group_loss(recipe: Recipe, phase: int):
+  """Returns f(params, state, batch, method_state, group, frozen) of a group."""
+
+  def loss(params, state, batch, method_state, group, frozen):
+    state = dataclasses.replace(state, method_state=method_state)
+    key = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), group)
+    losses = recipe.method.loss(params, state, batch, key, recipe.network,
+                                frozen, phase=phase)
+    losses = losses._replace(panels={})
+    return _total(losses.terms), losses
+
+  return loss
+
+
+def _gradient(recipe: Recipe, phase: int, local_groups: int):
+  """Returns the function that does one device's groups: gradient and losses."""
+  loss = _group_loss(recipe, phase)
+  together = local_groups // recipe.accumulate
+
+  def chunk_loss(params, state, batch, method_state, group, frozen):
+    """Mean loss of the groups that are computed together."""
+    if together == 1:
+      first = lambda tree: jax.tree.map(lambda x: x[0], tree)
+      total, losses = loss(params, state, first(batch), first(method_state),
+                           group[0], frozen)
+      return total, jax.tree.map(lambda x: jnp.asarray(x)[None], losses)
+    totals, losses = jax.vmap(loss, (None, None, 0, 0, 0, None))(
+        params, state, batch, method_state, group, frozen)
+    return totals.mean(), losses
+
+  gradient = jax.grad(chunk_loss, has_aux=True)
+
+  def device_gradient(params, state, batch, method_state, group, frozen):
+    split = lambda tree: jax.tree.map(
+        lambda x: x.reshape(recipe.accumulate, together, *x.shape[1:]), tree)
+    chunks = split((batch, method_state, group))
+
+    def add(sum_, chunk):
+      grads, losses = gradient(params, state, *chunk, frozen)
+      return jax.tree.map(jnp.add, sum_, grads), losses
+
+    if recipe.accumulate == 1:
+      grads, losses = gradient(params, state, batch, method_state, group,
+                               frozen)
+      return grads, losses
+    grads, losses = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params),
+                                 chunks)
+    grads = jax.tree.map(lambda g: g / recipe.accumulate, grads)
+    return grads, jax.tree.map(
+        lambda x: x.reshape(local_groups, *x.shape[2:]), losses)
+
+  return device_gradient
+
+
+def make_gradient(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
+  """Returns f(params, state, batch, frozen) -> (gradient, Losses).
+
+  The gradient, the terms, metrics and running statistics are means over all
+  groups; `method_state` keeps one entry a group.
+
+  Args:
+    recipe: what the run is made of.
+    mesh: the devices; their number must divide `groups`.
+    groups: number of groups a step.
+    phase: which of the method's phases (see `Method.starts`).
+  """
+  parallel.check_groups(groups, mesh, recipe.accumulate)
+  local = groups // mesh.size
+  device_gradient = _gradient(recipe, phase, local)
+
+  def on_device(params, state, method_state, batch, group, frozen):
+    grads, losses = device_gradient(params, state, batch, method_state, group,
+                                    frozen)
+    mean = lambda tree: jax.tree.map(lambda x: x.mean(0), tree)
+    averaged = (grads, mean(losses._replace(method_state=())))
+    grads, means = jax.lax.pmean(averaged, parallel.DATA)
+    return grads, means, losses.method_state
+
+  # Replication is established by the pmean above; checking it would make JAX
+  # insert its own sums into the gradient of the replicated parameters.
+  mapped = jax.shard_map(
+      on_device, mesh=mesh, check_vma=False,
+      in_specs=(P(), P(), P(parallel.DATA), P(parallel.DATA),
+                P(parallel.DATA), P()),
+      out_specs=(P(), P(), P(parallel.DATA)))
+
+  def gradient(params, state, batch, frozen):
+    bare = dataclasses.replace(state, method_state=())
+    grads, losses, method_state = mapped(
+        params, bare, state.method_state, batch, jnp.arange(groups), frozen)
+    return grads, losses._replace(method_state=method_state)
+
+  return gradient
+
+
+def _trained(recipe: Recipe, phase: int, params, state, batch, frozen):
+  """Says which parameters have a gradient path and are not frozen.
+
+  PyTorch skips a parameter without gradient altogether; optax would still
+  decay it. Whether a path exists is read from the traced gradient: without
+  one, it is a constant that depends on no input.
+  """
+  loss = _group_loss(recipe, phase)
+  one = lambda tree: jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)
+  shape = lambda tree: jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+  bare = dataclasses.replace(state, method_state=())
+  reached = optim.depends_on_input(
+      lambda *args: jax.grad(loss, has_aux=True)(*args)[0],
+      shape(params), shape(bare), one(batch), one(state.method_state),
+      jax.ShapeDtypeStruct((), jnp.int32), shape(frozen))
+  if recipe.frozen is None:
+    return reached
+  return jax.tree.map(lambda r, f: r and not f, reached,
+                      recipe.frozen(params))
+
+
+def _next_teacher(rule: TeacherRule | None, state: TrainState, student: Net,
+                  teacher_stats: PyTree):
+  """Moves the teacher to the student as this step left it."""
+  if rule is None:
+    return ()
+  decay = teacher_lib.ema_decay(state.step + 1, maximum=rule.decay,
+                                ramp=rule.ramp)
+  params = teacher_lib.update(state.teacher.params, student.params, decay)
+  if not rule.copy_stats_every:
+    return Net(params, teacher_stats)
+  copy_now = (state.step + 1) % rule.copy_stats_every == 0
+  return Net(params, jax.tree.map(
+      lambda new, old: jnp.where(copy_now, new, old),
+      student.batch_stats, state.teacher.batch_stats))
+
+
+def _metrics(losses, grad_norm, rate, finite) -> dict[str, jax.Array]:
+  metrics = {f'loss/{name}': term.weight * term.value
+             for name, term in losses.terms.items()}
+  return {'loss/total': _total(losses.terms), **metrics, **losses.metrics,
+          'grad_norm': grad_norm, 'learning_rate': rate,
+          'skipped': 1.0 - finite}
+
+
+def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
+  """Returns the pure f(state, batch, frozen) -> (state, metrics), not jitted.
+
+  See `make_train_step`.
+  """
+  gradient = make_gradient(recipe, mesh, groups, phase=phase)
+
+  def update(state: TrainState, batch: state_lib.Batch, frozen: PyTree = ()):
+    params = state.student.params
+    grads, losses = gradient(params, state, batch, frozen)
+    grad_norm = optax.tree.norm(grads)
+    finite = jnp.isfinite(grad_norm) & jnp.isfinite(_total(losses.terms))
+    rate = recipe.learning_rate(state)
+    updates, opt_state = recipe.optimizer.update(
+        grads, state.opt_state, params, learning_rate=rate)
+    trained = _trained(recipe, phase, params, state, batch, frozen)
+    params = jax.tree.map(lambda p, u, t: p + u if t else p, params, updates,
+                          trained)
+    student = Net(params, losses.student_stats)
+    moved = dict(
+        student=student, opt_state=opt_state,
+        teacher=_next_teacher(recipe.teacher, state, student,
+                              losses.teacher_stats),
+        method_state=losses.method_state)
+    old = {name: getattr(state, name) for name in moved}
+    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved,
+                        old)
+    new_state = TrainState(
+        step=state.step + 1, round=state.round, rng=state.rng,
+        nonfinite=jnp.where(finite, 0, state.nonfinite + 1), **kept)
+    return new_state, _metrics(losses, grad_norm, rate, finite)
+
+  return update
+
+
+def make_train_step(recipe: Recipe, mesh: Mesh, groups: int, *,
+                    phase: int = 0):
+  """Returns the compiled step(state, batch, frozen) -> (state, metrics).
+
+  In this order: gradient of the sum of weight * value, averaged over groups;
+  finite check; optimiser; teacher. A step with a non-finite loss or gradient
+  moves nothing but `step` and the count `nonfinite`. The given state is
+  donated: it must not be used afterwards. Metrics are float scalars.
+
+  Args:
+    recipe: what the run is made of.
+    mesh: the devices.
+    groups: number of groups a step, a multiple of the number of devices.
+    phase: which of the method's phases (see `Method.starts`).
+  """
+  return jax.jit(make_update(recipe, mesh, groups, phase=phase),
+                 donate_argnums=0)
+
+
+def make_panels(recipe: Recipe, *, phase: int = 0):
+  """Returns the compiled f(state, batch, frozen) -> panels of the first group.
+
+  A function of its own, so that ordinary steps never compute a picture.
+  """
+
+  def panels(state, batch, frozen=()):
+    first = lambda tree: jax.tree.map(lambda x: x[0], tree)
+    own = dataclasses.replace(
+        state, method_state=first(state.method_state))
+    key = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), 0)
+    return recipe.method.loss(
+        state.student.params, own, first(batch), key, recipe.network, frozen,
+        phase=phase).panels
+
+  return jax.jit(panels)
