@@ -1,0 +1,35 @@
+# `make demo` and `make test` need Python 3.11 or newer and git, nothing else.
+PYTHON ?= python3
+VENV = .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: demo test real golden lint clean
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=")'
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# Trains on rendered streets and shows what adaptation changes.
+demo: $(VENV)/installed
+	$(RUN) -m uda_jax.demo $(ARGS)
+
+# The whole suite; needs only what is in the repository.
+test: $(VENV)/installed
+	$(RUN) -m pytest $(ARGS)
+
+# The golden vectors, one line a file.
+golden: $(VENV)/installed
+	$(RUN) -m tests.golden tests/golden $(ARGS)
+
+# The tables on real images: make real DATA=/folder/with/camvid/and/idd_lite
+real: $(VENV)/installed
+	$(RUN) -m benchmarks.adaptation --root=$(DATA) $(ARGS)
+
+lint: $(VENV)/installed
+	$(RUN) -m pip install --quiet ruff
+	$(RUN) -m ruff check uda_jax configs tests benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache

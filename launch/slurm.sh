@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# One process a GPU node under Slurm; JAX finds the other processes by itself.
+#   sbatch --nodes=2 --gpus-per-node=8 launch/slurm.sh --config=... --workdir=/shared/run
+# Exit code 75 means "stopped by SIGTERM, everything saved": it is requeued.
+#SBATCH --job-name=uda_jax
+#SBATCH --ntasks-per-node=1
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
+set -uo pipefail
+srun --kill-on-bad-exit=1 "${PYTHON:-python}" -m uda_jax.main "$@"
+status=$?
+if [ "$status" -eq 75 ]; then
+  scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$status"

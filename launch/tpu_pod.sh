@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The same command on every worker of a TPU pod; JAX finds the others by itself.
+#   NAME=my-pod ZONE=us-central2-b launch/tpu_pod.sh --config=... --workdir=gs://bucket/run
+# The repository is expected in ~/uda_jax on every worker, installed with
+#   pip install -r requirements.txt 'jax[tpu]'
+set -euo pipefail
+: "${NAME:?name of the TPU}" "${ZONE:?its zone}"
+gcloud compute tpus tpu-vm ssh "$NAME" --zone="$ZONE" --worker=all \
+  --command="cd ~/uda_jax && python3 -m uda_jax.main $(printf '%q ' "$@")"

@@ -1,0 +1,190 @@
+"""Whole training iterations of the authors' code, through the train step.
+
+The random draws or their results are recorded in the files; they enter through
+the operators of the method. Everything else is the code that trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from uda_jax import optim
+from uda_jax import parallel
+from uda_jax import schedules
+from uda_jax import state as state_lib
+from uda_jax import step as step_lib
+from uda_jax.methods import pixmatch
+from uda_jax.models import deeplab_v2
+from uda_jax.models import network as network_lib
+from uda_jax.models import preprocessing
+from uda_jax.models.weights import torch_names
+
+Difference = tuple[str, np.ndarray, np.ndarray, float, float]
+
+# What PixMatch's optimiser does to its parameters (specification: PixMatch
+# lists its backbone by walking all nested modules): row = path, updates.
+DEEPLAB_REPEATS = (
+    ('layer[56]', 1), ('^conv1/', 1), ('^bn1/', 1), ('downsample', 4),
+    ('', 3))
+
+
+def _dtype():
+  return jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
+
+
+def _parse(text: str) -> dict[str, float]:
+  """Reads 'lr=1e-3 flag=False' into numbers."""
+  pairs = dict(item.split('=') for item in text.split())
+  return {k: float(v) if v not in ('True', 'False') else v == 'True'
+          for k, v in pairs.items()}
+
+
+def _images(folder: pathlib.Path, name: str) -> tuple:
+  return np.load(folder / name)
+
+
+def _deeplab(folder: pathlib.Path):
+  """The narrowed network of the reference class, with its start weights."""
+  weights = dict(_images(folder, 'deeplab_tiny_weights.npz'))
+  planes = weights.pop('planes')
+  module = deeplab_v2.DeepLabV2(
+      num_classes=int(weights.pop('num_classes')), stem=int(planes[0]),
+      planes=tuple(map(int, planes[1:])),
+      blocks=tuple(map(int, weights.pop('layers'))), dtype=_dtype())
+  # The recorded images are network inputs already.
+  identity = preprocessing.Preprocessing((0.0,) * 3, (1.0,) * 3)
+  network = network_lib.from_module(module, identity)
+  fresh = network.init(jax.random.key(0), (33, 33))
+  fresh = jax.tree.map(lambda x: x.astype(_dtype()), fresh)
+  net, _ = torch_names.load(weights, fresh, source='deeplab_tiny_weights.npz')
+  return network, net
+
+
+def _recorded_operators(arrays) -> pixmatch.Operators:
+  """Operators that return what the reference recorded in this iteration."""
+  def augment(key, source, label, target, pseudo, aux):
+    del key, source, label, target, pseudo, aux
+    return pixmatch.View(arrays['x_aug'], arrays['y_aug_main'],
+                         arrays['y_aug_aux'])
+
+  def fourier(key, source, label, target, pseudo, aux):
+    del key, source, label, target
+    return pixmatch.View(arrays['x_fourier'], pseudo, aux)
+
+  def cutmix(key, source, label, target, pseudo, aux):
+    del key, source, label, target, pseudo, aux
+    return pixmatch.View(arrays['x_cutmix'], arrays['y_cutmix'],
+                         arrays['y_cutmix'])
+
+  given = {'augment': ('x_aug', augment), 'fourier': ('x_fourier', fourier),
+           'cutmix': ('x_cutmix', cutmix)}
+  return pixmatch.Operators(
+      source=lambda key, source, target: arrays.get('x_s_fourier', source),
+      perturbations={name: f for name, (k, f) in given.items()
+                     if k in arrays})
+
+
+def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
+  method = ml_collections.ConfigDict(dict(
+      threshold=cfg['T'], weight_aux=cfg['lam_aux'],
+      weight_augment=cfg['lam_aug'], weight_fourier=cfg['lam_fourier'],
+      weight_cutmix=cfg['lam_cutmix']))
+  optimiser = ml_collections.ConfigDict(dict(
+      name='sgd', momentum=cfg['momentum'], weight_decay=cfg['weight_decay'],
+      clip_norm=0.0, groups=(('layer[56]', 10.0, 1.0),),
+      repeats=DEEPLAB_REPEATS, fresh_every_repeat=True))
+  return step_lib.Recipe(
+      method=pixmatch.make(method, _recorded_operators(arrays)),
+      network=network, optimizer=optim.make(optimiser, net.params),
+      learning_rate=lambda state: schedules.poly(
+          state.step, base=cfg['lr'], num_steps=cfg['iterations'],
+          power=cfg['power']),
+      teacher=step_lib.TeacherRule(cfg['ema_decay'], ramp=False),
+      frozen=lambda params: optim.match(params, (('^bn1/', True),), False))
+
+
+def _ignore(label: np.ndarray) -> np.ndarray:
+  """The reference's ignore value -1 is 255 here."""
+  return np.where(label < 0, 255, label).astype(np.int32)
+
+
+def _iteration(arrays: dict, number: int) -> dict[str, np.ndarray]:
+  """The arrays of one iteration, labels in our convention."""
+  prefix = f'it{number}_'
+  mine = {k.removeprefix(prefix): np.asarray(v) for k, v in arrays.items()
+          if k.startswith(prefix)}
+  return {k: _ignore(v) if v.dtype.kind == 'i' else v.astype(_dtype())
+          for k, v in mine.items()}
+
+
+def pixmatch_train(path: pathlib.Path) -> Iterator[Difference]:
+  """Consecutive iterations: losses, weights, statistics and EMA."""
+  stem = path.name.rsplit('_', 1)[0]
+  inputs = dict(np.load(path.parent / f'{stem}_in.npz'))
+  expected = dict(np.load(path.parent / f'{stem}_out.npz'))
+  cfg = _parse(str(inputs.pop('cfg')))
+  network, net = _deeplab(path.parent)
+  mesh = parallel.make_mesh(1)
+  state = None
+  for number in range(sum(k.endswith('_x_s') for k in inputs)):
+    arrays = _iteration(inputs, number)
+    recipe = _pixmatch_recipe(cfg, network, net, arrays)
+    group = jax.tree.map(lambda x: jnp.asarray(x)[None], state_lib.Batch(
+        state_lib.Source(arrays['x_s'], arrays['y_s']),
+        state_lib.Target(arrays['x_t'],
+                         np.ones(arrays['x_t'].shape[:3], bool))))
+    if state is None:
+      state = step_lib.init_state(recipe, net, jax.random.key(0), group,
+                                  num_steps=int(cfg['iterations']))
+      state = state.__class__(**{**vars(state), 'step': jnp.asarray(
+          int(cfg['first_iter']), jnp.int32)})
+    state, metrics = step_lib.make_train_step(recipe, mesh, 1)(
+        state, group, ())
+    yield (f'it{number}_lr', metrics['learning_rate'],
+           expected[f'it{number}_lr'], 1e-9, 1e-5)
+    for key in expected:
+      if key.startswith(f'it{number}_loss_'):
+        name = key.removeprefix(f'it{number}_loss_').replace('aug_',
+                                                             'augment_')
+        yield key, metrics[f'loss/{name}'], expected[key], 1e-5, 0.0
+  for kind, net in (('model', state.student), ('ema', state.teacher)):
+    ours = torch_names.export(net)
+    for key, value in expected.items():
+      if key.startswith(kind + '/') and not key.endswith('_tracked'):
+        yield key, ours[key.removeprefix(kind + '/')], value, 2e-5, 0.0
+
+
+def sgd_duplicates(path: pathlib.Path) -> Iterator[Difference]:
+  """The optimiser with parameters that are listed several times."""
+  arrays = dict(np.load(path))
+  for key in arrays:
+    if not key.endswith(('_params', '_params_torch17')):
+      continue
+    repeats = int(key.split('_')[0].removeprefix('k'))
+    rule = optim.repeated_sgd(
+        momentum=float(arrays['momentum']), rates=1.0,
+        weight_decay=float(arrays['weight_decay']), repeats=repeats,
+        fresh_every_repeat=not key.endswith('torch17'))
+    params = jnp.asarray(arrays['p0'], _dtype())
+    state = rule.init(params)
+    for i, (grad, rate) in enumerate(zip(arrays['grads'], arrays['lrs'])):
+      updates, state = rule.update(
+          jnp.asarray(grad, _dtype()), state, params,
+          learning_rate=jnp.asarray(rate, _dtype()))
+      params = params + updates
+      yield f'{key}[{i}]', params, arrays[key][i], 1e-6, 1e-6
+    if key.endswith('_params'):
+      yield (f'k{repeats}_final_buf', state.momentum,
+             arrays[f'k{repeats}_final_buf'], 1e-6, 1e-6)
+
+
+CHECKS = {
+    'pixmatch/train_*.npz': pixmatch_train,
+    'pixmatch/sgd_duplicates.npz': sgd_duplicates,
+}

@@ -1,0 +1,67 @@
+"""The smallest network, batches and configs that the tests train with."""
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from uda_jax import state as state_lib
+from uda_jax.methods import self_training
+
+
+def network(num_classes: int) -> state_lib.Network:
+  """A pixelwise linear network with a normalisation and a dead parameter."""
+
+  def init(key, image_size):
+    del image_size
+    kernel = 0.1 * jax.random.normal(key, (3, num_classes))
+    return state_lib.Net(
+        {'kernel': kernel, 'norm': jnp.ones(3), 'unused': jnp.ones(2)},
+        {'mean': jnp.zeros(3)})
+
+  def forward(params, batch_stats, image, *, key=None,
+              use_running_average=False, detail=None):
+    del key, detail
+    mean = image.mean((0, 1, 2))
+    if use_running_average:
+      mean = batch_stats['mean']
+    running = {'mean': 0.9 * batch_stats['mean'] + 0.1 * mean}
+    logits = ((image - mean) * params['norm']) @ params['kernel']
+    return state_lib.Outputs(logits), running
+
+  return state_lib.Network(
+      init, forward, lambda pixels: pixels.astype(jnp.float32) / 64 - 2,
+      lambda image: (image + 2) * 64)
+
+
+def batch(number: int, groups: int, num_classes: int) -> state_lib.Batch:
+  """Random groups of 2 + 2 images of 8 x 8 pixels."""
+  random = np.random.default_rng(number)
+  shape = (groups, 2, 8, 8)
+  image = lambda: random.integers(0, 256, (*shape, 3)).astype(np.float32)
+  return state_lib.Batch(
+      state_lib.Source(image(), random.integers(
+          0, num_classes, shape, dtype=np.int32)),
+      state_lib.Target(image(), np.ones(shape, bool)))
+
+
+def adamw() -> ml_collections.ConfigDict:
+  """AdamW that decays everything."""
+  return ml_collections.ConfigDict(dict(
+      name='adamw', weight_decay=0.1, b1=0.9, b2=0.999, eps=1e-8,
+      clip_norm=0.0, groups=(), frozen=()))
+
+
+def self_training_config() -> ml_collections.ConfigDict:
+  """The released choices, with a threshold that a tiny network reaches."""
+  return ml_collections.ConfigDict(dict(
+      name='self_training', threshold=0.4, pseudo_weight='batch',
+      mix_classes_from='batch', mix_include_ignore=True, teacher_bn='batch',
+      ce_average='all', weight_mixed=1.0))
+
+
+def self_training_method(num_classes: int) -> state_lib.Method:
+  """Self-training with the operators of training."""
+  config = self_training_config()
+  return self_training.make(config,
+                            self_training.operators(config, num_classes))

@@ -1,0 +1,34 @@
+"""The methods: one file a paper, and the one table that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from uda_jax import state as state_lib
+from uda_jax.methods import self_training
+from uda_jax.methods import source_only
+
+
+def _source_only(config, num_classes: int) -> state_lib.Method:
+  del num_classes
+  return source_only.make(config, source_only.operators(config))
+
+
+def _self_training(config, num_classes: int) -> state_lib.Method:
+  return self_training.make(config,
+                            self_training.operators(config, num_classes))
+
+
+# name -> make(config.method, num_classes), with the operators of training.
+METHODS: dict[str, Callable[..., state_lib.Method]] = {
+    'source_only': _source_only,
+    'self_training': _self_training,
+}
+
+
+def make(config, num_classes: int) -> state_lib.Method:
+  """Makes the method that `config.method.name` names."""
+  if config.name not in METHODS:
+    raise ValueError(f'config.method.name: expected one of {sorted(METHODS)}, '
+                     f'got {config.name!r}')
+  return METHODS[config.name](config, num_classes)

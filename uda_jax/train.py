@@ -1,0 +1,109 @@
+"""The loop: build, restore, step, write, evaluate, save; no maths."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+from absl import logging
+import jax
+from jax.sharding import Mesh
+import numpy as np
+
+from uda_jax import checkpoint
+from uda_jax import evaluate
+from uda_jax import methods
+from uda_jax import models
+from uda_jax import optim
+from uda_jax import parallel
+from uda_jax import rng
+from uda_jax import state as state_lib
+from uda_jax import step as step_lib
+from uda_jax import writers
+from uda_jax.data import datasets
+from uda_jax.data import pipeline
+
+
+class Preempted(Exception):
+  """The run was asked to stop; everything is saved."""
+
+
+class TrainingFailed(Exception):
+  """The loss or the gradient stayed non-finite."""
+
+
+class Data(NamedTuple):
+  """The manifests of a run."""
+
+  source: Any
+  target: Any
+  evaluation: Any
+
+
+class Run(NamedTuple):
+  """What the loop needs, built from the config."""
+
+  config: Any
+  workdir: pathlib.Path
+  mesh: Mesh
+  data: Data
+  recipe: step_lib.Recipe
+
+
+def load_data(config) -> Data:
+  """Prepares (once, on the first process) and reads the manifests."""
+  if jax.process_index() == 0:
+    data = _load_data(config)
+  parallel.barrier('data is prepared')
+  return data if jax.process_index() == 0 else _load_data(config)
+
+
+def _load_data(config) -> Data:
+  load = lambda name, labels: datasets.load(
+      config.data[name], root=config.data.root, cache_dir=config.data.cache_dir,
+      field=f'config.data.{name}', labels=labels)
+  data = Data(load('source', True), load('target', False),
+              load('evaluation', True))
+  expected = data.source.class_names
+  if data.evaluation.class_names != expected:
+    raise ValueError(
+        'config.data.evaluation.class_names: expected the classes of '
+        f'config.data.source {expected}, got {data.evaluation.class_names}')
+  return data
+
+
+def make_recipe(config, num_classes: int, params) -> step_lib.Recipe:
+  """Makes the method, the optimiser and the rules of the teacher."""
+  batch = config.batch
+  factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups ** 0.5}
+  if batch.scale_learning_rate not in factors:
+    raise ValueError(
+        'config.batch.scale_learning_rate: expected one of '
+        f'{sorted(factors)}, got {batch.scale_learning_rate!r}')
+  factor = factors[batch.scale_learning_rate]
+  rule = config.teacher
+  return step_lib.Recipe(
+      method=methods.make(config.method, num_classes),
+      network=models.build(config.model, num_classes),
+      optimizer=optim.make(config.optim, params),
+      learning_rate=lambda state: factor * optim.learning_rate(
+          config.schedule, state),
+      teacher=step_lib.TeacherRule(rule.decay, rule.ramp,
+                                   rule.copy_stats_every) if rule.use else None,
+      frozen=lambda params: optim.match(
+          params, tuple((p, True) for p in config.optim.frozen), False),
+      accumulate=batch.accumulate)
+
+
+def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
+  """This process's share of the batches from `first_step` to the end."""
+  config = run.config
+  return pipeline.train_batches(
+      config.data, seed=config.seed, first_step=first_step,
+      num_steps=config.steps, groups=config.batch.groups,
+      group_size=config.batch.group_size,
+      process_index=jax.process_index(), process_count=jax.process_count(),
+      source=run.data.source, target=run.data.target)
