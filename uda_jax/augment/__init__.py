@@ -1,0 +1,1 @@
+"""Image and label-map operators on the device, as pure functions."""
