@@ -1,0 +1,74 @@
+"""Classes of the street benchmarks: names, colours, tables of raw ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+# Pixels with this label count nowhere: not in losses, not in metrics.
+IGNORE_LABEL = 255
+
+# Train id = place in this tuple.
+CITYSCAPES_CLASSES = (
+    'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
+    'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car',
+    'truck', 'bus', 'train', 'motorcycle', 'bicycle')
+
+CITYSCAPES_PALETTE = (
+    (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156),
+    (190, 153, 153), (153, 153, 153), (250, 170, 30), (220, 220, 0),
+    (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60),
+    (255, 0, 0), (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100),
+    (0, 0, 230), (119, 11, 32))
+
+# The classes (train ids of the 19) that SYNTHIA has, and those of them that
+# older papers report (without wall, fence, pole).
+SUBSET_19 = tuple(range(19))
+SUBSET_16 = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
+SUBSET_13 = (0, 1, 2, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
+
+# Raw id -> train id. GTA5's label images use the ids of Cityscapes.
+CITYSCAPES_IDS = {
+    7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10,
+    24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18}
+GTA5_IDS = CITYSCAPES_IDS
+SYNTHIA_IDS = {
+    1: 10, 2: 2, 3: 0, 4: 1, 5: 4, 6: 8, 7: 5, 8: 13, 9: 7, 10: 11, 11: 18,
+    12: 17, 15: 6, 16: 9, 17: 12, 18: 14, 19: 15, 20: 16, 21: 3}
+
+
+def restrict(table: Mapping[int, int],
+             classes: tuple[int, ...]) -> dict[int, int]:
+  """Returns the table of a problem with fewer classes.
+
+  Args:
+    table: raw id -> class.
+    classes: the classes to keep; the new class is the place in this tuple.
+      Raw ids of other classes leave the table, so they become ignored.
+  """
+  place = {c: i for i, c in enumerate(classes)}
+  return {raw: place[c] for raw, c in table.items() if c in place}
+
+
+# The 16-class problem re-numbers the classes of both domains.
+CITYSCAPES_16_IDS = restrict(CITYSCAPES_IDS, SUBSET_16)
+SYNTHIA_16_IDS = restrict(SYNTHIA_IDS, SUBSET_16)
+
+
+def map_ids(label: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
+  """Returns the label map with raw ids replaced; unknown ids are ignored.
+
+  Args:
+    label: [...] integers, any values (8- and 16-bit images, -1 too).
+    table: raw id >= 0 -> class.
+
+  Returns:
+    [...] int32, `IGNORE_LABEL` where the table has no entry.
+  """
+  # One more entry than needed: all that is outside points to it.
+  lookup = np.full(max(table) + 2, IGNORE_LABEL, np.int32)
+  lookup[list(table)] = list(table.values())
+  label = np.asarray(label).astype(np.int64)
+  outside = (label < 0) | (label >= len(lookup))
+  return lookup[np.where(outside, len(lookup) - 1, label)]

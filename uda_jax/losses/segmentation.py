@@ -1,0 +1,73 @@
+"""Cross-entropy of label maps with ignored pixels and pixel weights."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax import labels
+from uda_jax.augment import resize
+
+
+def cross_entropy(logits: jax.Array, label: jax.Array, *,
+                  weight: jax.Array | None = None, average: str = 'all',
+                  ignore_label: int = labels.IGNORE_LABEL) -> jax.Array:
+  """Computes the mean cross-entropy of a label map.
+
+  mean(weight * -log softmax(logits)[label]), in float32 at least. Ignored
+  pixels give 0, so does a map of nothing else, with gradient 0. Any other label
+  outside [0, C) makes the loss NaN: a wrong label table must not go unnoticed.
+
+  Args:
+    logits: [B, H, W, C] float, any values.
+    label: [B, H, W] int, in [0, C) or `ignore_label`.
+    weight: [B, H, W] float >= 0, 1 if not given.
+    average: 'all': divide by B * H * W, as DAFormer and its descendants do
+      (released code: heavily ignored images count less); 'valid': by the
+      number of pixels that are not ignored (PixMatch, EHTDI, LSE).
+    ignore_label: the label of pixels that do not count.
+
+  Returns:
+    [] float.
+  """
+  if label.shape != logits.shape[:-1]:
+    raise ValueError(f'cross_entropy: label {label.shape} does not fit logits '
+                     f'{logits.shape}; see resized_cross_entropy')
+  if average not in ('all', 'valid'):
+    raise ValueError("cross_entropy: average: expected 'all' or 'valid', got "
+                     f'{average!r}')
+  logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+  one_hot = label[..., None] == jnp.arange(logits.shape[-1])
+  picked = jnp.where(one_hot, logits, 0).sum(-1)
+  loss = jax.nn.logsumexp(logits, -1) - picked
+  loss = jnp.where(one_hot.any(-1), loss, jnp.nan)
+  valid = label != ignore_label
+  loss = jnp.where(valid, loss, 0)
+  if weight is not None:
+    loss = loss * weight
+  count = label.size if average == 'all' else jnp.maximum(valid.sum(), 1)
+  return loss.sum() / count
+
+
+def resized_cross_entropy(logits: jax.Array, label: jax.Array, *,
+                          weight: jax.Array | None = None,
+                          average: str = 'all',
+                          ignore_label: int = labels.IGNORE_LABEL
+                          ) -> jax.Array:
+  """Computes `cross_entropy` of logits enlarged to the label's size.
+
+  Bilinear with half-pixel centres, as DAFormer and its descendants do.
+
+  Args:
+    logits: [B, h, w, C] float, any values.
+    label: [B, H, W] int, in [0, C) or `ignore_label`.
+    weight: [B, H, W] float >= 0, 1 if not given.
+    average: see `cross_entropy`.
+    ignore_label: the label of pixels that do not count.
+
+  Returns:
+    [] float; 0 if all pixels are ignored.
+  """
+  logits = resize.bilinear(logits, label.shape[-2:])
+  return cross_entropy(logits, label, weight=weight, average=average,
+                       ignore_label=ignore_label)

@@ -1,0 +1,109 @@
+"""From a network's logits to training targets: labels, and trust in them."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import labels
+
+
+def from_logits(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Takes the most probable class and its probability.
+
+  Args:
+    logits: [..., C] float, at the size of the image.
+
+  Returns:
+    The pseudo-label [...] int32 (the lower class if two are equal) and its
+    confidence [...] float in [1/C, 1].
+  """
+  label = jnp.argmax(logits, -1).astype(jnp.int32)
+  return label, jax.nn.softmax(logits, -1).max(-1)
+
+
+def quality_weight(confidence: jax.Array, *, threshold: float,
+                   share_over: str = 'batch') -> jax.Array:
+  """Weights pixels by the share of confident ones.
+
+  DAFormer (arXiv 2111.14887, eq. 3). No label is dropped: an unconfident pixel
+  weighs as much as the others it shares with.
+
+  Args:
+    confidence: [B, H, W] float in [0, 1].
+    threshold: a pixel is confident if its confidence is not below.
+    share_over: 'batch': one share for the whole group (released code);
+      'image': one an image (paper); 'pixel': each pixel its own, 1 or 0.
+
+  Returns:
+    [B, H, W] float in [0, 1].
+  """
+  axes = {'batch': (0, 1, 2), 'image': (1, 2), 'pixel': ()}
+  if share_over not in axes:
+    raise ValueError(f'quality_weight: share_over: expected one of '
+                     f'{sorted(axes)}, got {share_over!r}')
+  confident = (confidence >= threshold).astype(confidence.dtype)
+  share = confident.mean(axes[share_over], keepdims=True)
+  return jnp.broadcast_to(share, confidence.shape)
+
+
+def mask_untrusted(weight: jax.Array, trusted: jax.Array) -> jax.Array:
+  """Sets the weight of untrusted pixels to 0; the others keep theirs.
+
+  Args:
+    weight: [B, H, W] float.
+    trusted: bool, [B, H, W] or [H, W].
+
+  Returns:
+    [B, H, W] float.
+  """
+  return jnp.where(trusted, weight, jnp.zeros_like(weight))
+
+
+def inside_margins(size: tuple[int, int], *, top: int = 0, bottom: int = 0,
+                   left: int = 0, right: int = 0) -> np.ndarray:
+  """Returns where a camera's image can be trusted: [H, W] bool.
+
+  Cityscapes shows a rectification border and the own bonnet; DAFormer trusts
+  neither the first 15 nor the last 120 rows of its 512, HRDA leaves out 30, 240,
+  30 and 30 of 1024 x 2048 (released code). Margins may cover the image.
+
+  Args:
+    size: (height, width) of the image.
+    top: rows at the top that are not trusted.
+    bottom: rows at the bottom.
+    left: columns on the left.
+    right: columns on the right.
+  """
+  row = np.arange(size[0])[:, None]
+  column = np.arange(size[1])[None, :]
+  return ((row >= top) & (row < size[0] - bottom)
+          & (column >= left) & (column < size[1] - right))
+
+
+def from_two_heads(logits: jax.Array, aux_logits: jax.Array, *,
+                   threshold: float) -> tuple[jax.Array, jax.Array]:
+  """Labels for a main and an auxiliary head (PixMatch, released code).
+
+  The main label is the main head's where it is confident. The auxiliary label
+  is the class of the mean probability where either head is confident. Pixels
+  that are not (confidence must exceed the threshold) are `IGNORE_LABEL`.
+
+  Args:
+    logits: [..., C] float, of the main head.
+    aux_logits: [..., C] float, of the auxiliary head.
+    threshold: 0 labels every pixel (the paper's runs).
+
+  Returns:
+    Main and auxiliary pseudo-label, both [...] int32.
+  """
+  prob = jax.nn.softmax(logits, -1)
+  aux_prob = jax.nn.softmax(aux_logits, -1)
+  sure = prob.max(-1) > threshold
+  either_sure = sure | (aux_prob.max(-1) > threshold)
+  label = jnp.argmax(prob, -1)
+  aux_label = jnp.argmax((prob + aux_prob) / 2, -1)
+  keep = lambda mask, y: jnp.where(mask, y, labels.IGNORE_LABEL).astype(
+      jnp.int32)
+  return keep(sure, label), keep(either_sure, aux_label)
