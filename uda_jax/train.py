@@ -75,7 +75,8 @@ def _load_data(config) -> Data:
   return data
 
 
-def make_recipe(config, num_classes: int, params) -> step_lib.Recipe:
+def make_recipe(config, num_classes: int, network: state_lib.Network,
+                params: state_lib.PyTree) -> step_lib.Recipe:
   """Makes the method, the optimiser and the rules of the teacher."""
   batch = config.batch
   factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups ** 0.5}
@@ -87,7 +88,7 @@ def make_recipe(config, num_classes: int, params) -> step_lib.Recipe:
   rule = config.teacher
   return step_lib.Recipe(
       method=methods.make(config.method, num_classes),
-      network=models.build(config.model, num_classes),
+      network=network,
       optimizer=optim.make(config.optim, params),
       learning_rate=lambda state: factor * optim.learning_rate(
           config.schedule, state),
@@ -107,3 +108,41 @@ def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
       group_size=config.batch.group_size,
       process_index=jax.process_index(), process_count=jax.process_count(),
       source=run.data.source, target=run.data.target)
+
+
+def abstract_state(run: Run, student, batch) -> state_lib.TrainState:
+  """Shapes and shardings of the train state, as a restore wants them."""
+  shapes = jax.eval_shape(
+      lambda net, groups: _init(run, net, groups), student, batch)
+  return jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      shapes, parallel.state_sharding(shapes, run.mesh))
+
+
+def _init(run: Run, student, batch) -> state_lib.TrainState:
+  return step_lib.init_state(
+      run.recipe, student, jax.random.key(run.config.seed), batch,
+      num_steps=run.config.steps)
+
+
+def start_network(config, network) -> state_lib.Net:
+  """Fresh variables (pretrained where the model says so), or another run's."""
+  key = rng.stream(jax.random.key(config.seed), 'network')
+  net = network.init(key, tuple(config.data.crop_size))
+  warm = config.warm_start
+  if warm.workdir:
+    net = checkpoint.load_net(pathlib.Path(warm.workdir), warm.network, net)
+    logging.info('warm start: %s of %s', warm.network, warm.workdir)
+  return net
+
+
+def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
+  """Builds everything the loop needs, and the network it starts from."""
+  mesh = parallel.make_mesh(config.devices or None)
+  parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
+  data = load_data(config)
+  num_classes = len(data.source.class_names)
+  network = models.build(config, num_classes)
+  student = start_network(config, network)
+  recipe = make_recipe(config, num_classes, network, student.params)
+  return Run(config, workdir, mesh, data, recipe), student

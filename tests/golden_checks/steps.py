@@ -7,6 +7,7 @@ the operators of the method. Everything else is the code that trains.
 from __future__ import annotations
 
 from collections.abc import Iterator
+import dataclasses
 import pathlib
 
 import jax
@@ -131,21 +132,27 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[Difference]:
   cfg = _parse(str(inputs.pop('cfg')))
   network, net = _deeplab(path.parent)
   mesh = parallel.make_mesh(1)
+
+  # The recorded arrays are arguments, so that one program does all iterations.
+  @jax.jit
+  def train_step(state, group, arrays):
+    recipe = _pixmatch_recipe(cfg, network, net, arrays)
+    return step_lib.make_update(recipe, mesh, 1)(state, group, ())
+
   state = None
   for number in range(sum(k.endswith('_x_s') for k in inputs)):
     arrays = _iteration(inputs, number)
-    recipe = _pixmatch_recipe(cfg, network, net, arrays)
     group = jax.tree.map(lambda x: jnp.asarray(x)[None], state_lib.Batch(
         state_lib.Source(arrays['x_s'], arrays['y_s']),
         state_lib.Target(arrays['x_t'],
                          np.ones(arrays['x_t'].shape[:3], bool))))
     if state is None:
-      state = step_lib.init_state(recipe, net, jax.random.key(0), group,
-                                  num_steps=int(cfg['iterations']))
-      state = state.__class__(**{**vars(state), 'step': jnp.asarray(
-          int(cfg['first_iter']), jnp.int32)})
-    state, metrics = step_lib.make_train_step(recipe, mesh, 1)(
-        state, group, ())
+      state = step_lib.init_state(
+          _pixmatch_recipe(cfg, network, net, arrays), net, jax.random.key(0),
+          group, num_steps=int(cfg['iterations']))
+      state = dataclasses.replace(state, step=jnp.asarray(
+          int(cfg['first_iter']), jnp.int32))
+    state, metrics = train_step(state, group, arrays)
     yield (f'it{number}_lr', metrics['learning_rate'],
            expected[f'it{number}_lr'], 1e-9, 1e-5)
     for key in expected:
