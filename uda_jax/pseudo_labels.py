@@ -66,8 +66,8 @@ def inside_margins(size: tuple[int, int], *, top: int = 0, bottom: int = 0,
   """Returns where a camera's image can be trusted: [H, W] bool.
 
   Cityscapes shows a rectification border and the own bonnet; DAFormer trusts
-  neither the first 15 nor the last 120 rows of its 512, HRDA leaves out 30, 240,
-  30 and 30 of 1024 x 2048 (released code). Margins may cover the image.
+  neither the first 15 nor the last 120 rows of its 512, HRDA leaves out 30,
+  240, 30 and 30 of 1024 x 2048 (released code). Margins may cover everything.
 
   Args:
     size: (height, width) of the image.
