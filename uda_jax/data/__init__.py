@@ -1,0 +1,1 @@
+"""Data sets and batches. Import the modules; this package imports nothing."""

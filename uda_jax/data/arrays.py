@@ -1,0 +1,114 @@
+"""Batches from arrays in memory: the contract of `pipeline`, NumPy alone.
+
+For notebooks, benchmarks and small data sets, on machines without TensorFlow.
+The draws are not those of `pipeline`, but likewise functions of (seed, step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from uda_jax import state
+
+_SOURCE, _TARGET = 0, 1
+_ORDER, _CROP = 0, 1
+
+
+def _generator(seed: int, domain: int, purpose: int,
+               number: int) -> np.random.Generator:
+  """Returns the random stream of one element (or epoch) of one domain."""
+  # Philox is counter-based: keys next to each other give independent streams.
+  key = np.array([seed, number], np.uint64)
+  counter = np.array([0, 0, purpose, domain], np.uint64)
+  return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def _order(seed: int, domain: int, elements: range, size: int) -> np.ndarray:
+  """Returns the images of some elements: every epoch is a permutation."""
+  numbers = np.asarray(elements)
+  result = np.empty(len(numbers), np.int32)
+  epochs = numbers // size
+  for epoch in np.unique(epochs):
+    order = _generator(seed, domain, _ORDER, epoch).permutation(size)
+    here = epochs == epoch
+    result[here] = order[numbers[here] % size]
+  return result
+
+
+def _crop(seed: int, domain: int, element: int, arrays: tuple[np.ndarray, ...],
+          crop_size: tuple[int, int] | None, flip: bool) -> list[np.ndarray]:
+  """Cuts the same random window out of every array, and mirrors it or not."""
+  height, width = arrays[0].shape[:2]
+  crop_size = crop_size or (height, width)
+  random = _generator(seed, domain, _CROP, element)
+  top = random.integers(0, height - crop_size[0], endpoint=True)
+  left = random.integers(0, width - crop_size[1], endpoint=True)
+  direction = -1 if random.random() < 0.5 and flip else 1
+  return [x[top:top + crop_size[0], left:left + crop_size[1]][:, ::direction]
+          for x in arrays]
+
+
+def _check(images: np.ndarray, name: str,
+           crop_size: tuple[int, int] | None) -> None:
+  """Raises unless `images` are images, and large enough."""
+  if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+    raise ValueError(f'{name}: expected uint8 [N, H, W, 3], got '
+                     f'{images.dtype} {list(images.shape)}')
+  if crop_size and (np.array(crop_size) > images.shape[1:3]).any():
+    raise ValueError(f'crop_size: expected at most the size of {name}, '
+                     f'{images.shape[1:3]}, got {tuple(crop_size)}')
+
+
+def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
+                  target_images: np.ndarray, *, seed: int, first_step: int,
+                  num_steps: int, groups: int, group_size: int,
+                  crop_size: tuple[int, int] | None = None, flip: bool = True,
+                  process_index: int = 0,
+                  process_count: int = 1) -> Iterator[state.Batch]:
+  """Yields one process's share of the batches of training.
+
+  Args:
+    source_images: [N, H, W, 3] uint8.
+    source_labels: [N, H, W] integer train ids, 255 = ignore.
+    target_images: [M, H', W', 3] uint8.
+    seed: of the run, 0 or more.
+    first_step: the step of the first batch.
+    num_steps: the step after the last batch, counted from the run's start.
+    groups: groups of a global batch, a multiple of `process_count`.
+    group_size: source images, and target images, of a group.
+    crop_size: random crops of (height, width), None = whole images.
+    flip: mirror left-right every second time.
+    process_index: which contiguous share of the groups.
+    process_count: number of shares.
+
+  Yields:
+    As `pipeline.train_batches`; every target pixel is trusted.
+  """
+  _check(source_images, 'source_images', crop_size)
+  _check(target_images, 'target_images', crop_size)
+  if source_labels.shape != source_images.shape[:3]:
+    raise ValueError(f'source_labels: expected {source_images.shape[:3]}, got '
+                     f'{source_labels.shape}')
+  if groups % process_count:
+    raise ValueError(f'groups: expected a multiple of the {process_count} '
+                     f'processes, got {groups}')
+  lead = (groups // process_count, group_size)
+  rows = lead[0] * lead[1]
+  group = lambda x: np.stack(x).reshape(*lead, *x[0].shape)
+  for step in range(first_step, num_steps):
+    first = (step * process_count + process_index) * rows
+    elements = range(first, first + rows)
+    chosen = _order(seed, _SOURCE, elements, len(source_images))
+    pairs = [_crop(seed, _SOURCE, k, (source_images[i], source_labels[i]),
+                   crop_size, flip) for k, i in zip(elements, chosen)]
+    source = state.Source(
+        group([image for image, _ in pairs]),
+        group([label for _, label in pairs]).astype(np.int32),
+        chosen.reshape(lead))
+    chosen = _order(seed, _TARGET, elements, len(target_images))
+    images = group([_crop(seed, _TARGET, k, (target_images[i],), crop_size,
+                          flip)[0] for k, i in zip(elements, chosen)])
+    yield state.Batch(source, state.Target(
+        images, np.ones(images.shape[:-1], bool), (), chosen.reshape(lead)))

@@ -1,0 +1,146 @@
+"""From a data set and a place in training to one example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from uda_jax.data import manifest as manifest_lib
+from uda_jax.data import sampling
+from uda_jax.data import transforms
+
+Example = dict[str, tf.Tensor]
+
+
+class Domain(NamedTuple):
+  """A data set and how its images are read.
+
+  Attributes:
+    data: the manifest.
+    spec: how images become examples.
+    stream: sampling.SOURCE or sampling.TARGET.
+    field: the config field of the image size, for messages.
+    rare: tables of rare-class sampling, None = every image once an epoch.
+    rare_pixels: with `rare`, the pixels of the class that a crop must exceed.
+  """
+
+  data: manifest_lib.Manifest
+  spec: transforms.Spec
+  stream: int
+  field: str
+  rare: sampling.RareClasses | None = None
+  rare_pixels: float = 0.0
+
+
+def domains(config: Any, source: manifest_lib.Manifest,
+            target: manifest_lib.Manifest) -> tuple[Domain, Domain]:
+  """Reads `config.data` and checks it against the images.
+
+  Args:
+    config: the `data` block of a config.
+    source: labelled images.
+    target: images, unlabelled unless a method labelled them itself (LSE).
+
+  Returns:
+    The source and the target domain.
+  """
+  if config.resize not in transforms.RESIZE:
+    raise ValueError('config.data.resize: expected one of '
+                     f'{sorted(transforms.RESIZE)}, got {config.resize!r}')
+  spec = transforms.Spec(
+      keep_ratio=config.keep_ratio, resize=config.resize,
+      crop_size=tuple(config.crop_size), scale_range=tuple(config.scale_range),
+      flip=config.flip, pad=config.pad)
+  rare = None
+  if config.rare_class.temperature > 0:
+    rare = sampling.rare_classes(
+        source.class_pixels, temperature=config.rare_class.temperature,
+        min_pixels=config.rare_class.min_pixels)
+  source_domain = Domain(
+      source, spec._replace(image_size=tuple(config.source_image_size),
+                            max_class_share=config.max_class_share),
+      sampling.SOURCE, 'source_image_size', rare,
+      config.rare_class.min_pixels * config.rare_class.min_crop_ratio)
+  target_domain = Domain(
+      target, spec._replace(image_size=tuple(config.target_image_size),
+                            margins=tuple(config.margins)),
+      sampling.TARGET, 'target_image_size')
+  for domain in (source_domain, target_domain):
+    _check_sizes(domain)
+  return source_domain, target_domain
+
+
+def _check_sizes(domain: Domain) -> None:
+  """Raises if images are smaller than the crop, or differ without a crop."""
+  data, spec = domain.data, domain.spec
+  sizes = np.stack([data.heights, data.widths], 1)
+  full = transforms.resized_size(sizes, spec, spec.scale_range[0]).numpy()
+  if not any(spec.crop_size):
+    if spec.scale_range != (1.0, 1.0) or len(np.unique(full, axis=0)) > 1:
+      raise ValueError(
+          'config.data.crop_size: expected a size, because the images of '
+          f'{data.name} differ in size after config.data.{domain.field} and '
+          'config.data.scale_range, got (0, 0)')
+    return
+  small = np.flatnonzero((full < spec.crop_size).any(1))
+  if small.size and not spec.pad:
+    first = small[0]
+    raise ValueError(
+        f'config.data.crop_size: expected at most {tuple(full[first].tolist())}'
+        f', the smallest size that {data.image_paths[first]} is resized to, got '
+        f'{spec.crop_size}; use a smaller crop, a larger config.data.'
+        f'{domain.field} or config.data.scale_range, or config.data.pad=True')
+
+
+def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
+  """Makes the function from an element's number to its example.
+
+  Args:
+    domain: where and how to read.
+    seed: of the run.
+
+  Returns:
+    `read(element)`: int64 scalar k to a dict of 'image' uint8 [H, W, 3],
+    'label' uint8 [H, W] if there are labels, 'trusted' bool [H, W] and 'index'
+    int32, a pure function of (seed, k).
+  """
+  data, spec = domain.data, domain.spec
+  # Held as constants of the graph: each is a few megabytes at most.
+  images = tf.constant(data.image_paths)
+  labels = tf.constant(data.label_paths) if data.labelled else None
+
+  def read(element: tf.Tensor) -> Example:
+    key = sampling.element_key(seed, domain.stream, element)
+    uniform = lambda purpose: tf.random.stateless_uniform(
+        [], sampling.fold(key, purpose))
+    wanted = None
+    if domain.rare is None:
+      index = sampling.permuted_index(seed, domain.stream, element,
+                                      len(data.image_paths))
+    else:
+      index, class_id = sampling.rare_index(key, domain.rare)
+      wanted = (class_id, domain.rare_pixels)
+    image = transforms.read_image(images[index])
+    low, high = spec.scale_range
+    full = transforms.resized_size(
+        tf.shape(image)[:2], spec,
+        low + (high - low) * uniform(sampling.SCALE))
+    crop_key = sampling.fold(key, sampling.CROP)
+    values = {}
+    if labels is None:
+      window = transforms.draw_window(crop_key, full, spec)
+    else:
+      label = transforms.read_label(labels[index])
+      window = transforms.choose_window(
+          crop_key, label, full, spec, len(data.class_names), wanted)
+      values['label'] = transforms.cut_label(label, window, spec.resize)
+    values['image'] = transforms.cut_image(image, window, spec.resize)
+    values['trusted'] = transforms.trusted_pixels(window, spec.margins)
+    flip = spec.flip & (uniform(sampling.FLIP) < 0.5)
+    values = transforms.finish(values, flip, spec)
+    return values | {'index': tf.cast(index, tf.int32)}
+
+  return read

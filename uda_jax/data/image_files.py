@@ -1,0 +1,99 @@
+"""Image and label files: checked reading with Pillow, when data are prepared.
+
+Training reads files with TensorFlow, which decodes a palette PNG to colours;
+so labels are read here, once, and written as plain 8-bit grey PNG files.
+"""
+
+from __future__ import annotations
+
+from etils import epath
+import numpy as np
+from PIL import Image
+from PIL import UnidentifiedImageError
+import tensorflow as tf
+
+# What TensorFlow decodes too (MPO: JPEG files of phones).
+_IMAGE_FORMATS = ('JPEG', 'MPO', 'PNG')
+_IMAGE_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1')
+_LABEL_MODES = ('P', 'L', '1', 'I;16', 'I;16B')
+_PNG_START = b'\x89PNG\r\n\x1a\n'
+
+
+def _open(path: epath.Path) -> Image.Image:
+  """Decodes a file fully; an error names it."""
+  with path.open('rb') as file:
+    try:
+      image = Image.open(file)
+      image.load()
+    except UnidentifiedImageError as error:
+      raise ValueError(
+          f'{path}: expected an image, got a file that is none; remove it or '
+          'leave it out') from error
+    # Pillow raises SyntaxError and others for broken chunks.
+    except Exception as error:
+      raise ValueError(
+          f'{path}: cannot be decoded to the end ({error}); the file is '
+          'truncated or damaged, fetch it again') from error
+  return image
+
+
+def image_size(path: epath.Path) -> tuple[int, int]:
+  """Returns (height, width) of an image after decoding all of it."""
+  image = _open(path)
+  if image.format not in _IMAGE_FORMATS or image.mode not in _IMAGE_MODES:
+    raise ValueError(
+        f'{path}: expected a JPEG or 8-bit PNG image, got {image.format} with '
+        f'pixels of type {image.mode!r}; convert it to PNG')
+  return image.height, image.width
+
+
+def _png_header(path: epath.Path) -> tuple[int, int]:
+  """Returns (bit depth, colour type) of a PNG file, (0, 0) of others."""
+  with path.open('rb') as file:
+    start = file.read(26)
+  if len(start) < 26 or not start.startswith(_PNG_START):
+    return 0, 0
+  return start[24], start[25]
+
+
+def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
+  """Reads the raw class ids of a label file.
+
+  Args:
+    path: an image file of one channel: grey of any bit depth, or palette
+      colours, whose index is the class id.
+    channel: which channel of a file of several holds the ids (SYNTHIA: 0);
+      -1 if there must be only one.
+
+  Returns:
+    [H, W] int32 raw ids.
+  """
+  image = _open(path)
+  depth, _ = _png_header(path)
+  if channel >= 0 and len(image.getbands()) > channel:
+    if depth == 16:
+      # Pillow keeps the high byte of such files: every class becomes 0.
+      with path.open('rb') as file:
+        pixels = tf.io.decode_png(file.read(), dtype=tf.uint16).numpy()
+    else:
+      pixels = np.asarray(image)
+      pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return pixels[..., channel].astype(np.int32)
+  if image.format == 'JPEG' or image.mode not in _LABEL_MODES:
+    raise ValueError(
+        f'{path}: expected class ids in a PNG of one channel (grey or '
+        f'palette), got {image.format} with pixels of type {image.mode!r}; '
+        'convert it, or name the channel with the ids in label_channel')
+  ids = np.asarray(image).astype(np.int32)
+  if image.mode == 'L' and depth in (2, 4):
+    # Pillow stretches grey values of few bits to 0..255.
+    ids //= 255 // (2 ** depth - 1)
+  return ids
+
+
+def write_label(path: epath.Path, label: np.ndarray) -> None:
+  """Writes train ids [H, W] (0..255) as the one label format of training."""
+  with path.open('wb') as file:
+    Image.fromarray(label.astype(np.uint8)).save(
+        file, format='PNG', compress_level=1)
+

@@ -1,0 +1,164 @@
+"""Batches for training and evaluation.
+
+The global batch of a step is a pure function of (seed, step): nothing of an
+iterator needs to be saved, any step can be started at, and each process reads
+its contiguous share of the groups, however many processes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from uda_jax import state
+from uda_jax.data import examples
+from uda_jax.data import manifest as manifest_lib
+from uda_jax.data import transforms
+
+_PREFETCH = 4
+
+
+def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
+                  groups: int, group_size: int, process_index: int,
+                  process_count: int, source: manifest_lib.Manifest,
+                  target: manifest_lib.Manifest) -> Iterator[state.Batch]:
+  """Yields this process's share of the batches of training.
+
+  Args:
+    config: the `data` block of a config.
+    seed: of the run.
+    first_step: the step of the first batch.
+    num_steps: the step after the last batch, counted from the run's start.
+    groups: groups of a global batch, a multiple of `process_count`.
+    group_size: source images, and target images, of a group.
+    process_index: which share: groups
+      [process_index * groups / process_count, ...).
+    process_count: number of shares.
+    source: labelled images.
+    target: images; with labels only if a method made them (LSE).
+
+  Yields:
+    Batches of numpy arrays with leading axes [groups / process_count,
+    group_size]: images uint8, labels int32, trusted bool, indices int32.
+  """
+  if groups % process_count:
+    raise ValueError(f'config.batch.groups: expected a multiple of the '
+                     f'{process_count} processes, got {groups}')
+  # A TensorFlow built for GPUs must leave them to JAX.
+  tf.config.set_visible_devices([], 'GPU')
+  pair = examples.domains(config, source, target)
+  readers = [examples.reader(domain, seed) for domain in pair]
+  local_groups = groups // process_count
+  local = local_groups * group_size
+
+  def read(count):
+    step, row = count // local, count % local
+    element = (step * process_count + process_index) * local + row
+    return tuple(read(element) for read in readers)
+
+  dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
+  dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
+                        deterministic=True)
+  dataset = dataset.batch(local, drop_remainder=True).prefetch(_PREFETCH)
+  lead = (local_groups, group_size)
+  for values in _numpy(dataset, f'{source.name} or {target.name}'):
+    yield _batch(*values, lead)
+
+
+def _numpy(dataset: tf.data.Dataset, name: str) -> Iterator[Any]:
+  """Yields numpy trees; a file that cannot be read is a plain OSError."""
+  try:
+    yield from dataset.as_numpy_iterator()
+  except tf.errors.OpError as error:
+    raise OSError(
+        f'an image file of {name} can no longer be read: {error.message}; '
+        'restore the files, or start again to have them checked') from error
+
+
+def _batch(source: examples.Example, target: examples.Example,
+           lead: tuple[int, int]) -> state.Batch:
+  """Arranges flat rows in groups."""
+  group = lambda x: x.reshape(*lead, *x.shape[1:])
+  label = lambda values: group(values['label']).astype(np.int32)
+  return state.Batch(
+      state.Source(group(source['image']), label(source),
+                   group(source['index'])),
+      state.Target(group(target['image']), group(target['trusted']),
+                   label(target) if 'label' in target else (),
+                   group(target['index'])))
+
+
+class EvalBatch(NamedTuple):
+  """Images of one size; rows that only fill the batch up are not valid.
+
+  Attributes:
+    image: [B, H, W, 3] uint8, resized to the evaluation's image size.
+    label: [B, h, w] int32 at the size of the file, 255 in filling rows; ()
+      without labels.
+    valid: [B] bool.
+    index: [B] int32, which images of the data set these are.
+  """
+
+  image: np.ndarray
+  label: Any
+  valid: np.ndarray
+  index: np.ndarray
+
+
+def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
+                 image_size: tuple[int, int] = (0, 0),
+                 resize: str = 'bilinear', process_index: int = 0,
+                 process_count: int = 1) -> Iterator[EvalBatch]:
+  """Yields every image of a data set once, spread over the processes.
+
+  All processes yield equally many batches, of the same sizes in the same
+  order. If the images differ in size, they are sorted by size and come one by
+  one (whatever `batch_size`), so that a compiled function serves each size.
+
+  Args:
+    data: the images.
+    batch_size: B, rows of a batch of one process.
+    image_size: the size that images are resized to, (0, 0) = as they are.
+    resize: as in `transforms.Spec`.
+    process_index: which process this is.
+    process_count: how many there are.
+
+  Yields:
+    Batches of numpy arrays.
+  """
+  spec = transforms.Spec(image_size=tuple(image_size), resize=resize)
+  sizes = np.stack([data.heights, data.widths], 1)
+  kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
+  batch_size = batch_size if len(kinds) == 1 else 1
+  rows = batch_size * process_count
+  plan = []
+  for k in range(len(kinds)):
+    members = np.flatnonzero(kind.ravel() == k)
+    missing = -len(members) % rows
+    # A filling row repeats an image; the minus marks it.
+    filled = np.concatenate([members, np.full(missing, -1 - members[0])])
+    plan.append(filled.reshape(-1, process_count, batch_size)[:, process_index])
+  images = tf.constant(data.image_paths)
+  labels = tf.constant(data.label_paths) if data.labelled else None
+
+  def read(number):
+    valid = number >= 0
+    index = tf.where(valid, number, -1 - number)
+    image = transforms.read_image(images[index])
+    full = transforms.resized_size(tf.shape(image)[:2], spec)
+    window = transforms.Window(tf.zeros(2, tf.int32), full, full)
+    label = ()
+    if labels is not None:
+      label = tf.cast(transforms.read_label(labels[index]), tf.int32)
+      label = tf.where(valid, label, transforms.IGNORE)
+    return EvalBatch(transforms.cut_image(image, window, resize), label, valid,
+                     tf.cast(index, tf.int32))
+
+  dataset = tf.data.Dataset.from_tensor_slices(np.concatenate(plan).ravel())
+  dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
+                        deterministic=True).batch(batch_size)
+  yield from _numpy(dataset.prefetch(_PREFETCH), data.name)

@@ -1,0 +1,255 @@
+"""From image files to training examples: decode, resize, crop, flip.
+
+All sizes are (height, width). An example is read once: the crop window is cut
+out of the (virtual) resized image in the same operation that resizes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from uda_jax import labels as labels_lib
+from uda_jax.data import sampling
+
+IGNORE = labels_lib.IGNORE_LABEL
+# DAFormer's released code: so many further crops, the last is kept unchecked.
+_REDRAWS = 10
+
+
+class Spec(NamedTuple):
+  """How images of one domain become training examples.
+
+  Attributes:
+    image_size: the size that images are resized to, (0, 0) = as they are.
+    keep_ratio: resize to fit into `image_size` (in either orientation) with
+      the ratio of the sides kept, instead of exactly to `image_size`.
+    resize: 'bilinear' as OpenCV has it: no antialiasing, labels by floor; or
+      'bicubic' as Pillow has it: antialiased, labels by nearest centre.
+    crop_size: the size of the random crop, (0, 0) = the whole image.
+    scale_range: (lowest, highest) of a uniform random factor on the size.
+    max_class_share: a labelled crop is drawn again (up to 10 times) unless it
+      has two classes or more and the most frequent one has less than this
+      share of its labelled pixels; 1 = any crop will do.
+    flip: mirror left-right every second time.
+    margins: (top, bottom, left, right) of the resized image, in pixels, that
+      are not `trusted`.
+    pad: fill images smaller than the crop (image 0, label 255, not trusted)
+      instead of refusing them.
+  """
+
+  image_size: tuple[int, int] = (0, 0)
+  keep_ratio: bool = False
+  resize: str = 'bilinear'
+  crop_size: tuple[int, int] = (0, 0)
+  scale_range: tuple[float, float] = (1.0, 1.0)
+  max_class_share: float = 1.0
+  flip: bool = False
+  margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+  pad: bool = False
+
+
+class _Kernel(NamedTuple):
+  name: str
+  antialias: bool
+  # Where in its cell a nearest-neighbour sample of the label lies.
+  label_offset: float
+
+
+RESIZE = {
+    'bilinear': _Kernel('triangle', False, 0.0),
+    'bicubic': _Kernel('keyscubic', True, 0.5),
+}
+
+
+class Window(NamedTuple):
+  """A box of a resized image: `size` pixels from `start` on, of `full`."""
+
+  start: tf.Tensor
+  size: tf.Tensor
+  full: tf.Tensor
+
+
+def read_image(path: tf.Tensor) -> tf.Tensor:
+  """Returns the uint8 [H, W, 3] pixels of a JPEG or PNG file."""
+  # This operation reads PNG as well; INTEGER_ACCURATE is what Pillow, OpenCV
+  # and PyTorch's loaders decode with.
+  return tf.io.decode_jpeg(tf.io.read_file(path), channels=3,
+                           dct_method='INTEGER_ACCURATE')
+
+
+def read_label(path: tf.Tensor) -> tf.Tensor:
+  """Returns the uint8 [H, W] train ids of a prepared label file."""
+  return tf.io.decode_png(tf.io.read_file(path), channels=1)[..., 0]
+
+
+def resized_size(size: tf.Tensor, spec: Spec,
+                 factor: tf.Tensor | float = 1.0) -> tf.Tensor:
+  """Computes the size that images are resized to.
+
+  Args:
+    size: [..., 2] int32 sizes of images.
+    spec: `image_size` and `keep_ratio` count.
+    factor: the random scale of the image.
+
+  Returns:
+    [..., 2] int32.
+  """
+  exact = tf.cast(size, tf.float64)
+  if any(spec.image_size):
+    wanted = tf.constant(spec.image_size, tf.float64)
+    if spec.keep_ratio:
+      ratio = tf.minimum(
+          tf.reduce_max(wanted) / tf.reduce_max(exact, -1, keepdims=True),
+          tf.reduce_min(wanted) / tf.reduce_min(exact, -1, keepdims=True))
+      exact = tf.floor(exact * ratio + 0.5)
+    else:
+      exact = tf.broadcast_to(wanted, tf.shape(exact))
+  return tf.cast(tf.floor(exact * tf.cast(factor, tf.float64) + 0.5), tf.int32)
+
+
+def cut_image(image: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
+  """Returns the uint8 window [h, w, 3] of the resized image."""
+  size = tf.shape(image)[:2]
+
+  def exact():
+    return tf.slice(image, tf.concat([window.start, [0]], 0),
+                    tf.concat([window.size, [3]], 0))
+
+  def interpolate():
+    kernel = RESIZE[resize]
+    scale = tf.cast(tf.cast(window.full, tf.float64)
+                    / tf.cast(size, tf.float64), tf.float32)
+    pixels = tf.raw_ops.ScaleAndTranslate(
+        images=image[None], size=window.size, scale=scale,
+        translation=-tf.cast(window.start, tf.float32),
+        kernel_type=kernel.name, antialias=kernel.antialias)[0]
+    return tf.cast(tf.clip_by_value(tf.floor(pixels + 0.5), 0, 255), tf.uint8)
+
+  return tf.cond(tf.reduce_all(size == window.full), exact, interpolate)
+
+
+def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
+  """Returns the uint8 window [h, w] of the label, resized by nearest."""
+  size = tf.shape(label)
+  offset = int(2 * RESIZE[resize].label_offset)
+
+  def samples(axis):
+    place = window.start[axis] + tf.range(window.size[axis])
+    # In integers: floor((place + offset) * size / full).
+    place = (2 * place + offset) * size[axis] // (2 * window.full[axis])
+    return tf.minimum(place, size[axis] - 1)
+
+  return tf.gather(tf.gather(label, samples(0)), samples(1), axis=1)
+
+
+def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
+  """Returns bool [h, w]: which pixels of a window lie inside the margins."""
+  inside = []
+  for axis, (low, high) in enumerate((margins[:2], margins[2:])):
+    place = window.start[axis] + tf.range(window.size[axis])
+    inside.append((place >= low) & (place < window.full[axis] - high))
+  return inside[0][:, None] & inside[1][None]
+
+
+def draw_window(key: tf.Tensor, full: tf.Tensor, spec: Spec) -> Window:
+  """Draws a crop window, uniform over all places, the last one included."""
+  if not any(spec.crop_size):
+    return Window(tf.zeros(2, tf.int32), full, full)
+  size = tf.minimum(full, tf.constant(spec.crop_size))
+  return Window(sampling.uniform_int(key, full - size + 1), size, full)
+
+
+def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
+  """Counts the pixels of each class: int32 [num_classes]; 255 is left out."""
+  ids = tf.minimum(tf.cast(tf.reshape(label, [-1]), tf.int32), num_classes)
+  return tf.math.bincount(ids, minlength=num_classes + 1)[:num_classes]
+
+
+def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
+  """Whether a crop has several classes, none of them too frequent."""
+  labelled = tf.cast(tf.reduce_sum(counts), tf.float32)
+  share = tf.cast(tf.reduce_max(counts), tf.float32) / tf.maximum(labelled, 1)
+  return (tf.math.count_nonzero(counts) > 1) & (share < max_class_share)
+
+
+def _redraw(key: tf.Tensor, draw: Callable[[tf.Tensor], Window],
+            accept: Callable[[Window], tf.Tensor]) -> Window:
+  """Draws until accepted, at most `_REDRAWS` times more; keeps the last."""
+
+  def again(count, window):
+    return (count < _REDRAWS) & ~accept(window)
+
+  def body(count, window):
+    del window
+    return count + 1, draw(sampling.fold(key, count + 1))
+
+  first = (tf.constant(0), draw(sampling.fold(key, 0)))
+  return tf.while_loop(again, body, first)[1]
+
+
+def choose_window(key: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
+                  spec: Spec, num_classes: int,
+                  rare: tuple[tf.Tensor, float] | None = None) -> Window:
+  """Draws the crop of a labelled image.
+
+  DAFormer's rules (specification: data and rare class sampling): a crop that
+  one class fills is drawn again; if a rare class was asked for, all that is
+  repeated until the crop holds enough of it.
+
+  Args:
+    key: [2] int64 key of the element's crops.
+    label: [H, W] uint8 label at its own size.
+    full: [2] int32, the size it will be resized to.
+    spec: how to crop.
+    num_classes: C.
+    rare: (class, number of pixels that the crop must exceed), or None.
+
+  Returns:
+    The window.
+  """
+  def counts(window):
+    return class_counts(cut_label(label, window, spec.resize), num_classes)
+
+  def draw(key):
+    one = lambda key: draw_window(key, full, spec)
+    if spec.max_class_share >= 1:
+      return one(key)
+    return _redraw(key, one, lambda window: accept_crop(
+        counts(window), spec.max_class_share))
+
+  if rare is None:
+    return draw(key)
+  class_id, pixels = rare
+  return _redraw(key, draw, lambda window: tf.cast(
+      counts(window)[class_id], tf.float32) > pixels)
+
+
+def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
+           spec: Spec) -> dict[str, tf.Tensor]:
+  """Mirrors and pads image, label and trusted mask alike.
+
+  Args:
+    values: 'image' [h, w, 3], 'label' [h, w] and 'trusted' [h, w], or some.
+    flip: bool scalar.
+    spec: `crop_size` counts; padding goes to the bottom and the right.
+
+  Returns:
+    The same at [crop height, crop width].
+  """
+  fill = {'image': 0, 'label': IGNORE, 'trusted': False}
+  result = {}
+  for name, value in values.items():
+    value = tf.cond(flip, lambda v=value: tf.reverse(v, [1]),
+                    lambda v=value: v)
+    if any(spec.crop_size):
+      missing = tf.constant(spec.crop_size) - tf.shape(value)[:2]
+      pads = tf.stack([tf.zeros(2, tf.int32), missing], 1)
+      pads = tf.concat([pads, tf.zeros([value.shape.rank - 2, 2], tf.int32)], 0)
+      value = tf.pad(value, pads, constant_values=tf.cast(
+          fill[name], value.dtype))
+      value.set_shape([*spec.crop_size, *value.shape[2:]])
+    result[name] = value
+  return result
