@@ -18,13 +18,13 @@ def default_form() -> str:
 
 
 def convolve(
-  x: jax.Array,
-  kernel: jax.Array,
-  *,
-  stride: int,
-  dilation: int,
-  padding: Sequence[tuple[int, int]],
-  form: str,
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int,
+    dilation: int,
+    padding: Sequence[tuple[int, int]],
+    form: str,
 ) -> jax.Array:
   """Returns the depthwise convolution of an image.
 
@@ -39,21 +39,21 @@ def convolve(
   """
   if form == 'conv':
     return jax.lax.conv_general_dilated(
-      x,
-      kernel,
-      (stride, stride),
-      padding,
-      rhs_dilation=(dilation, dilation),
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      feature_group_count=x.shape[-1],
+        x,
+        kernel,
+        (stride, stride),
+        padding,
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        feature_group_count=x.shape[-1],
     )
   if form != 'shifted':
     raise ValueError(f"form must be 'conv' or 'shifted', got {form!r}.")
   size = kernel.shape[0]
   extent = (size - 1) * dilation + 1
   height, width = (
-    (n + sum(pad) - extent) // stride + 1
-    for n, pad in zip(x.shape[1:3], padding)
+      (n + sum(pad) - extent) // stride + 1
+      for n, pad in zip(x.shape[1:3], padding)
   )
   x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
   total = 0

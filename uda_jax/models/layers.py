@@ -63,7 +63,10 @@ class Conv(nn.Module):
     size = self.kernel_size
     store = storage_dtype(self.dtype)
     kernel = self.param(
-      'kernel', self.kernel_init, (size, size, x.shape[-1], self.features), store
+        'kernel',
+        self.kernel_init,
+        (size, size, x.shape[-1], self.features),
+        store,
     ).astype(self.dtype)
     x = x.astype(self.dtype)
     if size == 1:
@@ -73,12 +76,12 @@ class Conv(nn.Module):
       x = x[:, ::step, ::step] @ kernel[0, 0]
     else:
       x = jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (self.stride, self.stride),
-        self._padding(x.shape[1:3]),
-        rhs_dilation=(self.dilation, self.dilation),
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+          x,
+          kernel,
+          (self.stride, self.stride),
+          self._padding(x.shape[1:3]),
+          rhs_dilation=(self.dilation, self.dilation),
+          dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
       )
     if self.use_bias:
       bias = self.param('bias', self.bias_init, (self.features,), store)
@@ -116,10 +119,10 @@ class DepthwiseConv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     size = self.kernel_size
     kernel = self.param(
-      'kernel',
-      he_normal,
-      (size, size, 1, x.shape[-1]),
-      storage_dtype(self.dtype),
+        'kernel',
+        he_normal,
+        (size, size, 1, x.shape[-1]),
+        storage_dtype(self.dtype),
     )
     extent = (size - 1) * self.dilation + 1
     if self.same:
@@ -127,12 +130,12 @@ class DepthwiseConv(nn.Module):
     else:
       padding = [(extent // 2, extent // 2)] * 2
     return depthwise.convolve(
-      x.astype(self.dtype),
-      kernel.astype(self.dtype),
-      stride=self.stride,
-      dilation=self.dilation,
-      padding=padding,
-      form=self.form or depthwise.default_form(),
+        x.astype(self.dtype),
+        kernel.astype(self.dtype),
+        stride=self.stride,
+        dilation=self.dilation,
+        padding=padding,
+        form=self.form or depthwise.default_form(),
     )
 
 
@@ -196,7 +199,7 @@ def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def max_pool(
-  x: jax.Array, *, size: int, stride: int, padding: int, ceil: bool = False
+    x: jax.Array, *, size: int, stride: int, padding: int, ceil: bool = False
 ) -> jax.Array:
   """Returns the maximum over square windows, as PyTorch's `MaxPool2d`.
 
@@ -214,16 +217,16 @@ def max_pool(
       image or its leading padding.
   """
   height, width = (
-    _pooled_size(n, size, stride, padding, ceil) for n in x.shape[1:3]
+      _pooled_size(n, size, stride, padding, ceil) for n in x.shape[1:3]
   )
   after = [
-    max((out - 1) * stride + size - padding - n, 0)
-    for out, n in zip((height, width), x.shape[1:3])
+      max((out - 1) * stride + size - padding - n, 0)
+      for out, n in zip((height, width), x.shape[1:3])
   ]
   x = jnp.pad(
-    x,
-    ((0, 0), (padding, after[0]), (padding, after[1]), (0, 0)),
-    constant_values=-jnp.inf,
+      x,
+      ((0, 0), (padding, after[0]), (padding, after[1]), (0, 0)),
+      constant_values=-jnp.inf,
   )
   best = None
   for i in range(size):

@@ -1,0 +1,50 @@
+"""Networks, and the one table that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from uda_jax import state
+from uda_jax.models import compact
+from uda_jax.models import deeplab_v2
+from uda_jax.models import efficientnet_lite
+from uda_jax.models import weights
+
+# name -> build(config.model, num_classes) -> Network
+MODELS: dict[str, Callable[..., state.Network]] = {
+    'compact': compact.build,
+    'deeplab_v2': deeplab_v2.build,
+    'efficientnet_lite0': efficientnet_lite.build,
+}
+
+# name -> importer(config.model) -> Importer, None from scratch
+IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
+    'compact': compact.importer,
+    'deeplab_v2': deeplab_v2.importer,
+    'efficientnet_lite0': efficientnet_lite.importer,
+}
+
+
+def build(config, num_classes: int) -> state.Network:
+  """Builds the network that `config.model.name` names.
+
+  Every network reads `config.model.name`, `dtype` (compute dtype: 'float32',
+  'bfloat16' or 'float64') and `weights` ('' = from scratch, else a file); its
+  own fields are listed at its `build`.
+
+  Args:
+    config: the run's config; only `config.model` is read.
+    num_classes: classes of the logits.
+  """
+  name = config.model.name
+  if name not in MODELS:
+    raise ValueError(
+        f'config.model.name: got {name!r}, expected one of {sorted(MODELS)}.'
+    )
+  return MODELS[name](config.model, num_classes)
+
+
+def provenance(config) -> weights.Provenance | None:
+  """Returns where the weights of `config.model` come from; None: nowhere."""
+  importer = IMPORTERS[config.model.name](config.model)
+  return None if importer is None else weights.provenance(importer)

@@ -1,0 +1,322 @@
+"""DeepLab-v2 on a Caffe-style ResNet, as PixMatch, EHTDI and LSE use it.
+
+The stride sits on a block's first 1x1 convolution, the pooling rounds up,
+stages 3 and 4 are dilated (output stride 8). Modules carry the names of the
+released PyTorch checkpoints. Which parameters train (PixMatch keeps the
+affine part of the stem's `bn1` fixed, LSE that of all batch norms) is the
+optimiser's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uda_jax import state
+from uda_jax.augment import resize
+from uda_jax.models import layers
+from uda_jax.models import network
+from uda_jax.models import preprocessing
+from uda_jax.models import weights
+from uda_jax.models.weights import torch_names
+
+STRIDES = (1, 2, 1, 1)
+DILATIONS = (1, 1, 2, 4)
+ASPP_DILATIONS = (6, 12, 18, 24)
+
+# Parameters of EHTDI's checkpoints that no loss of it uses.
+UNUSED = frozenset({'proto_classifier.weight', 'para', 'fuse_weight_1'})
+
+# Every convolution starts from N(0, 0.01^2); the ImageNet file then replaces
+# the backbone's.
+kernel_init = nn.initializers.normal(0.01)
+
+
+class Downsample(nn.Module):
+  """The projection shortcut: '0' is the convolution, '1' its batch norm."""
+
+  features: int
+  stride: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
+    x = layers.Conv(
+        self.features,
+        1,
+        self.stride,
+        dtype=self.dtype,
+        kernel_init=kernel_init,
+        name='0',
+    )(x)
+    return layers.BatchNorm(dtype=self.dtype, name='1')(
+        x, use_running_average=use_running_average
+    )
+
+
+class Bottleneck(nn.Module):
+  """1x1, 3x3 and 1x1 convolution beside a shortcut."""
+
+  planes: int
+  stride: int = 1
+  dilation: int = 1
+  project: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
+    def conv(x: jax.Array, i: int, features: int, *args: int) -> jax.Array:
+      x = layers.Conv(
+          features,
+          *args,
+          dtype=self.dtype,
+          kernel_init=kernel_init,
+          name=f'conv{i}',
+      )(x)
+      return layers.BatchNorm(dtype=self.dtype, name=f'bn{i}')(
+          x, use_running_average=use_running_average
+      )
+
+    features = 4 * self.planes
+    y = nn.relu(conv(x, 1, self.planes, 1, self.stride))
+    y = nn.relu(conv(y, 2, self.planes, 3, 1, self.dilation))
+    y = conv(y, 3, features, 1)
+    if self.project:
+      x = Downsample(features, self.stride, self.dtype, name='downsample')(
+          x, use_running_average=use_running_average
+      )
+    return nn.relu(x + y)
+
+
+class Stage(nn.Module):
+  """Bottlenecks named '0', '1', ...; the first one projects its shortcut."""
+
+  num_blocks: int
+  planes: int
+  stride: int
+  dilation: int
+  dtype: Any = jnp.float32
+  remat: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
+    block = (
+        nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
+    )
+    for i in range(self.num_blocks):
+      x = block(
+          self.planes,
+          self.stride if i == 0 else 1,
+          self.dilation,
+          i == 0,
+          self.dtype,
+          name=str(i),
+      )(x, use_running_average)
+    return x
+
+
+class Branches(nn.Module):
+  """The head's dilated convolutions '0' to '3', the first `used` summed.
+
+  The released forward of AdaptSegNet's line returns after the second branch
+  (PixMatch, EHTDI, LSE: used = 2); ADVENT and BDL sum all four. Unused
+  branches keep their parameters, as in the checkpoints.
+  """
+
+  num_classes: int
+  used: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    bound = (9 * x.shape[-1]) ** -0.5  # PyTorch's default for biases
+
+    def bias_init(key, shape, dtype):
+      return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    maps = [
+        layers.Conv(
+            self.num_classes,
+            dilation=dilation,
+            use_bias=True,
+            dtype=self.dtype,
+            kernel_init=kernel_init,
+            bias_init=bias_init,
+            name=str(i),
+        )(x)
+        for i, dilation in enumerate(ASPP_DILATIONS)
+    ]
+    return sum(maps[1 : self.used], start=maps[0])
+
+
+class Head(nn.Module):
+  """A classifier, logits at the features' size."""
+
+  num_classes: int
+  used: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = Branches(self.num_classes, self.used, self.dtype, name='conv2d_list')(x)
+    return x.astype(layers.storage_dtype(self.dtype))
+
+
+class DeepLabV2(nn.Module):
+  """See the module's docstring.
+
+  Attributes:
+    num_classes: classes of the logits.
+    stem: channels of the stem.
+    planes: width of the bottlenecks of each stage (outputs are 4 times it).
+    blocks: bottlenecks of each stage.
+    aspp_branches: branches of the heads that are summed, 2 or 4.
+    aux_head: puts head `layer5` on stage 3 (auxiliary) and `layer6` on stage
+      4 (PixMatch, EHTDI); without, `layer5` is the only head, on stage 4
+      (LSE).
+    dtype: compute dtype.
+    remat: recomputes each block in the backward pass instead of keeping its
+      activations.
+  """
+
+  num_classes: int
+  stem: int = 64
+  planes: Sequence[int] = (64, 128, 256, 512)
+  blocks: Sequence[int] = (3, 4, 23, 3)
+  aspp_branches: int = 2
+  aux_head: bool = True
+  dtype: Any = jnp.float32
+  remat: bool = False
+
+  @nn.compact
+  def __call__(
+      self,
+      image: jax.Array,
+      *,
+      use_running_average: bool,
+      deterministic: bool = True,
+  ) -> state.Outputs:
+    """Returns logits at the size of the image.
+
+    Args:
+      image: [B, H, W, 3] normalised (BGR minus mean), any size.
+      use_running_average: batch norm's switch.
+      deterministic: unused, there is no dropout.
+
+    Returns:
+      logits and, with `aux_head`, aux_logits [B, H, W, C], both enlarged with
+      align_corners; features of the four stages; maps['low_logits'], the
+      main logits before the enlargement (output stride 8).
+    """
+    del deterministic
+    x = layers.Conv(
+        self.stem,
+        7,
+        2,
+        dtype=self.dtype,
+        kernel_init=kernel_init,
+        name='conv1',
+    )(image)
+    x = layers.BatchNorm(dtype=self.dtype, name='bn1')(
+        x, use_running_average=use_running_average
+    )
+    x = layers.max_pool(nn.relu(x), size=3, stride=2, padding=1, ceil=True)
+    features = []
+    for i in range(4):
+      x = Stage(
+          self.blocks[i],
+          self.planes[i],
+          STRIDES[i],
+          DILATIONS[i],
+          self.dtype,
+          self.remat,
+          name=f'layer{i + 1}',
+      )(x, use_running_average=use_running_average)
+      features.append(x)
+
+    def head(x: jax.Array, name: str) -> jax.Array:
+      return Head(self.num_classes, self.aspp_branches, self.dtype, name=name)(
+          x
+      )
+
+    def enlarge(x: jax.Array) -> jax.Array:
+      return resize.bilinear(x, image.shape[1:3], align_corners=True)
+
+    aux = enlarge(head(features[2], 'layer5')) if self.aux_head else ()
+    low = head(features[3], 'layer6' if self.aux_head else 'layer5')
+    return state.Outputs(
+        logits=enlarge(low),
+        aux_logits=aux,
+        features=tuple(features),
+        maps={'low_logits': low},
+    )
+
+
+def build(config, num_classes: int) -> state.Network:
+  """Builds DeepLab-v2 from `config.model`.
+
+  Own fields: `stem`, `planes`, `blocks`, `aspp_branches`, `aux_head`,
+  `remat`, see `DeepLabV2`. `weights` is '' or a file, see `choose`.
+  """
+  if config.aspp_branches not in (2, 4):
+    raise ValueError(
+        'config.model.aspp_branches: expected 2 (as PixMatch, EHTDI and LSE '
+        f'are released) or 4 (ADVENT, BDL), got {config.aspp_branches!r}.'
+    )
+  module = DeepLabV2(
+      num_classes=num_classes,
+      stem=config.stem,
+      planes=tuple(config.planes),
+      blocks=tuple(config.blocks),
+      aspp_branches=config.aspp_branches,
+      aux_head=config.aux_head,
+      dtype=jnp.dtype(config.dtype),
+      remat=config.remat,
+  )
+  return network.from_module(
+      module, preprocessing.CAFFE, importer=importer(config)
+  )
+
+
+def importer(config) -> weights.Importer | None:
+  """Returns the importer of `config.model.weights`, None for ''."""
+  if not config.weights:
+    return None
+  return weights.Importer(pathlib.Path(config.weights), 'CAFFE', choose)
+
+
+def choose(
+    tensors: weights.Tensors,
+) -> tuple[weights.Tensors, torch_names.NameOf]:
+  """Returns the tensors of a file that belong to the network.
+
+  Two kinds of files are known. The Caffe-converted ImageNet file has keys
+  `Scale.<name>` and gives the backbone; its `layer5` is another task's
+  classifier and is left out, as the released codes do. Any other file is a
+  whole DeepLab: a state dict, or a checkpoint whose `state_dict` entry is
+  one, with or without the prefix `module.` of parallel training.
+  """
+  if any(name.startswith('Scale.') for name in tensors):
+    names = {n: n.removeprefix('Scale.') for n in tensors}
+    backbone = {
+        new: tensors[old]
+        for old, new in names.items()
+        if not new.startswith('layer5.')
+    }
+    return backbone, _backbone_name
+  whole = {
+      n.removeprefix('state_dict/'): x
+      for n, x in tensors.items()
+      if n.startswith('state_dict/')
+  } or tensors
+  whole = {n.removeprefix('module.'): x for n, x in whole.items()}
+  return {n: x for n, x in whole.items() if n not in UNUSED}, torch_names.dotted
+
+
+def _backbone_name(path: tuple[str, ...]) -> str | None:
+  return None if path[0] in ('layer5', 'layer6') else torch_names.dotted(path)

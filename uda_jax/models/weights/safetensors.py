@@ -1,0 +1,98 @@
+"""Reads and writes safetensors: a JSON header and raw little-endian data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import json
+import math
+import pathlib
+
+import ml_dtypes
+import numpy as np
+
+DTYPES = {
+    'F64': np.dtype('<f8'),
+    'F32': np.dtype('<f4'),
+    'F16': np.dtype('<f2'),
+    'BF16': np.dtype(ml_dtypes.bfloat16),
+    'I64': np.dtype('<i8'),
+    'I32': np.dtype('<i4'),
+    'I16': np.dtype('<i2'),
+    'I8': np.dtype('i1'),
+    'U8': np.dtype('u1'),
+    'BOOL': np.dtype('?'),
+}
+# The format's own limit.
+MAX_HEADER = 100_000_000
+
+
+def matches(head: bytes) -> bool:
+  """Tells whether a file of these first bytes may be a safetensors file."""
+  return len(head) > 8 and head[8:9] == b'{'
+
+
+def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Returns the tensors of a file by name, as read-only arrays."""
+  try:
+    return _read(path)
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'{path}: {error}') from error
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+  content = path.read_bytes()
+  length = int.from_bytes(content[:8], 'little')
+  if length > min(MAX_HEADER, len(content) - 8):
+    raise ValueError(f'header of {length} bytes in {len(content)} bytes')
+  header = json.loads(content[8 : 8 + length])
+  if not isinstance(header, dict):
+    raise ValueError('the header is not a JSON object')
+  data = content[8 + length :]
+  return {
+      name: _tensor(name, entry, data)
+      for name, entry in header.items()
+      if name != '__metadata__'
+  }
+
+
+def _tensor(name: str, entry, data: bytes) -> np.ndarray:
+  try:
+    dtype = DTYPES[entry['dtype']]
+    shape = tuple(entry['shape'])
+    begin, end = entry['data_offsets']
+  except (KeyError, TypeError, ValueError) as error:
+    raise ValueError(f'{name}: malformed entry ({error!r})') from error
+  if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+    raise ValueError(f'{name}: malformed shape {shape} or offsets')
+  expected = math.prod(shape) * dtype.itemsize
+  if end - begin != expected or end > len(data):
+    raise ValueError(
+        f'{name}: shape {shape} needs {expected} bytes, got offsets '
+        f'{begin} to {end} of {len(data)}'
+    )
+  return np.frombuffer(data[begin:end], dtype).reshape(shape)
+
+
+def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
+  """Writes tensors by name; names go into the file in sorted order."""
+  names = {dtype: name for name, dtype in DTYPES.items()}
+  header, parts, offset = {}, [], 0
+  for key in sorted(tensors):
+    array = np.asarray(tensors[key])
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    dtype = array.dtype.newbyteorder('<')
+    if dtype not in names:
+      raise ValueError(f'{path}: {key} has dtype {dtype}, which has no name.')
+    data = array.astype(dtype).tobytes()
+    header[key] = {
+        'dtype': names[dtype],
+        'shape': list(array.shape),
+        'data_offsets': [offset, offset + len(data)],
+    }
+    parts.append(data)
+    offset += len(data)
+  text = json.dumps(header, separators=(',', ':')).encode()
+  text += b' ' * (-len(text) % 8)
+  with open(path, 'wb') as file:
+    file.write(len(text).to_bytes(8, 'little') + text)
+    file.writelines(parts)

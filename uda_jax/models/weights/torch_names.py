@@ -1,0 +1,124 @@
+"""Between PyTorch state dicts and our variable trees.
+
+A network tells by a naming function how its modules are called in PyTorch;
+kinds and layouts of tensors follow from the leaf's name and rank:
+
+  kernel [kh, kw, in, out]   weight [out, in, kh, kw]
+  kernel [k, k, 1, C]        weight [C, 1, k, k]  (depthwise)
+  kernel [in, out]           weight [out, in]
+  scale, bias                weight, bias  (batch norm)
+  mean, var                  running_mean, running_var
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import state as state_lib
+
+# From a module's path to its name in PyTorch; None: not in the file.
+NameOf = Callable[[tuple[str, ...]], str | None]
+
+LEAVES = {
+    'kernel': 'weight',
+    'scale': 'weight',
+    'bias': 'bias',
+    'mean': 'running_mean',
+    'var': 'running_var',
+}
+COUNTER = 'num_batches_tracked'
+
+
+def dotted(path: tuple[str, ...]) -> str:
+  """The naming function of a network whose modules are named as PyTorch's."""
+  return '.'.join(path)
+
+
+def export(
+    net: state_lib.Net, name_of: NameOf = dotted
+) -> dict[str, np.ndarray]:
+  """Returns the PyTorch state dict of a network's variables."""
+  tensors = {}
+  for path, leaf in jax.tree_util.tree_leaves_with_path(net):
+    name = _tensor_name(path, name_of)
+    if name is not None:
+      tensors[name] = _to_torch(np.asarray(leaf))
+  return tensors
+
+
+def load(
+    tensors: Mapping[str, np.ndarray],
+    like: state_lib.Net,
+    name_of: NameOf = dotted,
+    *,
+    source: str = 'state dict',
+) -> tuple[state_lib.Net, int]:
+  """Returns a network's variables from a PyTorch state dict, and their number.
+
+  Args:
+    tensors: the state dict; BN's `num_batches_tracked` is ignored.
+    like: variables of the network; tells names, shapes and dtypes, and gives
+      the values of leaves that `name_of` leaves out.
+    name_of: from a module's path to its PyTorch name, None if it is none of
+      the file's.
+    source: the file's name, for the error.
+
+  Raises:
+    ValueError: with every missing, unexpected and mis-shaped tensor.
+  """
+  problems, used = [], set()
+
+  def take(path, leaf):
+    name = _tensor_name(path, name_of)
+    if name is None:
+      return leaf
+    used.add(name)
+    expected = _torch_shape(leaf.shape)
+    if name not in tensors:
+      problems.append(f'missing: {name} {expected}')
+      return leaf
+    if tensors[name].shape != expected:
+      problems.append(
+          f'wrong shape: {name} expected {expected}, got {tensors[name].shape}'
+      )
+      return leaf
+    return jnp.asarray(_from_torch(tensors[name]), leaf.dtype)
+
+  net = jax.tree_util.tree_map_with_path(take, like)
+  problems += [
+      f'unexpected: {name} {tensors[name].shape}'
+      for name in tensors
+      if name not in used and not name.endswith(COUNTER)
+  ]
+  if problems:
+    raise ValueError(
+        f'{source} does not fit the network ({len(problems)} of '
+        f'{len(used)} tensors):\n  ' + '\n  '.join(problems)
+    )
+  return net, len(used)
+
+
+def _tensor_name(path, name_of: NameOf) -> str | None:
+  # The first key is the field of Net, the last the leaf.
+  keys = tuple(key.key for key in path[1:])
+  module = name_of(keys[:-1])
+  return None if module is None else f'{module}.{LEAVES[keys[-1]]}'
+
+
+def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+  if len(shape) == 4:
+    return (shape[3], shape[2], shape[0], shape[1])
+  return shape[::-1]
+
+
+def _to_torch(x: np.ndarray) -> np.ndarray:
+  return np.ascontiguousarray(x.transpose(3, 2, 0, 1) if x.ndim == 4 else x.T)
+
+
+def _from_torch(x: np.ndarray) -> np.ndarray:
+  return x.transpose(2, 3, 1, 0) if x.ndim == 4 else x.T
