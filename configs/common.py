@@ -102,3 +102,14 @@ def self_training(*, threshold: float) -> ConfigDict:
       pseudo_weight='batch', mix_classes_from='batch',
       mix_include_ignore=True,
       teacher_bn='batch', ce_average='all', weight_mixed=1.0))
+
+
+def compact() -> ConfigDict:
+  """The small network that trains from scratch on a CPU in minutes."""
+  return ConfigDict(dict(name='compact', weights='', dtype='float32'))
+
+
+def efficientnet_lite0() -> ConfigDict:
+  """EfficientNet-Lite0 with ImageNet weights (an installed package's file)."""
+  return ConfigDict(dict(name='efficientnet_lite0', weights='package',
+                         dtype='float32', width=64, dropout=0.1))

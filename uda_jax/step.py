@@ -273,7 +273,8 @@ def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
     new_state = TrainState(
         step=state.step + 1, round=state.round, rng=state.rng,
         nonfinite=jnp.where(finite, 0, state.nonfinite + 1), **kept)
-    return new_state, _metrics(losses, grad_norm, rate, finite)
+    metrics = _metrics(losses, grad_norm, rate, finite)
+    return new_state, metrics | {'nonfinite': new_state.nonfinite}
 
   return update
 

@@ -146,3 +146,57 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   student = start_network(config, network)
   recipe = make_recipe(config, num_classes, network, student.params)
   return Run(config, workdir, mesh, data, recipe), student
+
+
+def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
+  """Raises after `limit` non-finite steps in a row, naming the bad terms."""
+  if int(metrics['nonfinite']) < limit:
+    return
+  bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+  raise TrainingFailed(
+      f'step {step}: the loss or the gradient was not finite for {limit} '
+      f'steps in a row (config.log.max_nonfinite); not finite: '
+      f'{", ".join(bad)}. Nothing was updated in these steps; the last '
+      'checkpoint is good. Try a lower config.schedule.learning_rate.')
+
+
+def _loop(run: Run, state, saved: checkpoint.Checkpoints,
+          writer: writers.Writer) -> state_lib.TrainState:
+  """Steps from the state's step to the end; returns the last state.
+
+  The order matters: a checkpoint is asked for after every step, so that a
+  preemption notice that all processes share is acted on by all at once.
+  """
+  config, starts = run.config, run.recipe.method.starts
+  compiled = {}
+  previous = None
+  step = int(state.step)
+  for batch in batches(run, step):
+    batch = parallel.to_global(batch, run.mesh)
+    phase = bisect.bisect_right(starts, step)
+    if phase not in compiled:
+      compiled[phase] = (
+          step_lib.make_train_step(run.recipe, run.mesh, config.batch.groups,
+                                   phase=phase),
+          step_lib.make_panels(run.recipe, phase=phase))
+    train_step, panels = compiled[phase]
+    if config.log.panels_every and step % config.log.panels_every == 0:
+      writer.panels(step, panels(state, batch, run.frozen))
+    state, metrics = train_step(state, batch, run.frozen)
+    step += 1
+    # One step late, so that the devices never wait for the host.
+    if previous is not None:
+      _check_finite(previous, config.log.max_nonfinite, step - 1)
+    previous = metrics
+    writer.step(step, metrics)
+    if config.eval.every and step % config.eval.every == 0:
+      evaluate_and_keep(run, state, step, saved, writer)
+    saved.save(step, state)
+    if saved.reached_preemption(step):
+      saved.save(step, state, force=True)
+      saved.wait()
+      raise Preempted(f'stopped at step {step}, saved in {run.workdir}; the '
+                      'same command resumes')
+  if previous is not None:
+    _check_finite(previous, config.log.max_nonfinite, step)
+  return state

@@ -1,0 +1,106 @@
+"""The data blocks of the benchmarks."""
+
+import ml_collections
+
+ConfigDict = ml_collections.ConfigDict
+
+_CAMVID = ('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign',
+           'fence', 'car', 'pedestrian', 'bicyclist')
+_CAMVID_PALETTE = (
+    (70, 130, 180), (70, 70, 70), (153, 153, 153), (128, 64, 128),
+    (244, 35, 232), (107, 142, 35), (220, 220, 0), (190, 153, 153),
+    (0, 0, 142), (220, 20, 60), (119, 11, 32))
+_IDD = ('drivable', 'non-drivable', 'living things', 'vehicles',
+        'roadside objects', 'far objects', 'sky')
+_IDD_PALETTE = ((128, 64, 128), (244, 35, 232), (220, 20, 60), (0, 0, 142),
+                (190, 153, 153), (107, 142, 35), (70, 130, 180))
+# CamVid's classes as the first level of IDD's hierarchy. A bicyclist is a rider
+# and a two-wheeler, which IDD keeps apart: ignored.
+_CAMVID_TO_IDD = ((0, 6), (1, 5), (2, 4), (3, 0), (4, 1), (5, 5), (6, 4),
+                  (7, 4), (8, 3), (9, 2), (10, 255))
+
+
+def _block(source, target, evaluation, **fields) -> ConfigDict:
+  """The fields of every data block; `fields` override the defaults."""
+  config = ConfigDict(dict(
+      # Folder that holds the data sets; their own paths are relative to it.
+      root='',
+      # Where label maps and manifests that are made once are kept.
+      cache_dir='~/.cache/uda_jax',
+      source=source, target=target, evaluation=evaluation,
+      # (0, 0): as the files are. Sizes are (height, width).
+      source_image_size=(0, 0), target_image_size=(0, 0), eval_image_size=(0, 0),
+      keep_ratio=False, resize='bilinear',
+      crop_size=(0, 0), scale_range=(1.0, 1.0), pad=False, flip=True,
+      # A source crop whose commonest class has this share is drawn again.
+      max_class_share=1.0,
+      # Rows and columns of the target that are never trusted: top, bottom,
+      # left, right.
+      margins=(0, 0, 0, 0),
+      # Rare-class sampling of the source; temperature 0 = off.
+      rare_class=dict(temperature=0.0, min_pixels=0, min_crop_ratio=0.0)))
+  config.update(fields)
+  return config
+
+
+def streets() -> ConfigDict:
+  """Rendered scenes: from a clean game style to a camera-like style."""
+  def split(name, num_images, gap):
+    return ConfigDict(dict(
+        kind='streets', split=name, num_images=num_images, gap=gap,
+        image_size=(96, 192), seed=0, name=f'streets {name}'))
+
+  game, camera = (0.0, 0.0), (0.2, 0.8)
+  return _block(split('source_train', 400, game),
+                split('target_train', 400, camera),
+                split('target_test', 100, camera),
+                crop_size=(96, 192))
+
+
+def _camvid(split: str, label_map, class_names, palette, skip_last=0):
+  return ConfigDict(dict(
+      kind='folder', name=f'CamVid {split}', root='camvid',
+      images='images/*.jpg', labels='labels/*.png', files=f'{split}.txt',
+      skip_last=skip_last, class_names=class_names, palette=palette,
+      label_map=label_map, ignore_ids=(255,)))
+
+
+def _idd(split: str):
+  return ConfigDict(dict(
+      kind='folder', name=f'IDD-Lite {split}', root='idd_lite',
+      images='images/*.jpg', labels='labels/*.png', files=f'{split}.txt',
+      skip_last=0, class_names=_IDD, palette=_IDD_PALETTE, label_map=(),
+      ignore_ids=(255,)))
+
+
+def camvid_to_idd() -> ConfigDict:
+  """Cambridge by day to Indian roads, 7 classes."""
+  return _block(
+      _camvid('day_train', _CAMVID_TO_IDD, _IDD, _IDD_PALETTE),
+      _idd('train'), _idd('val'),
+      source_image_size=(240, 320), target_image_size=(227, 320),
+      crop_size=(192, 256), scale_range=(0.9, 1.4))
+
+
+def camvid_day_to_dusk() -> ConfigDict:
+  """Cambridge by day to Cambridge at dusk, 11 classes.
+
+  The last 5 frames of dusk_train show the scene in which dusk_test begins.
+  """
+  return _block(
+      _camvid('day_train', (), _CAMVID, _CAMVID_PALETTE),
+      _camvid('dusk_train', (), _CAMVID, _CAMVID_PALETTE, skip_last=5),
+      _camvid('dusk_test', (), _CAMVID, _CAMVID_PALETTE),
+      source_image_size=(240, 320), target_image_size=(240, 320),
+      eval_image_size=(240, 320),
+      crop_size=(192, 256), scale_range=(0.9, 1.4))
+
+
+def as_oracle(data: ConfigDict) -> ConfigDict:
+  """The same benchmark with the target's training labels as the source.
+
+  For the upper bound only: this is the one place where they are read.
+  """
+  data.source = data.target.copy_and_resolve_references()
+  data.source_image_size = data.target_image_size
+  return data

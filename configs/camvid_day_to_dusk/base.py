@@ -1,0 +1,17 @@
+"""What the runs on CamVid day -> dusk share: data, network, length and optimiser."""
+
+from configs import benchmarks
+from configs import common
+
+
+def get_config():
+  """EfficientNet-Lite0 from ImageNet weights, 2 + 2 crops a step."""
+  config = common.run(steps=1000)
+  config.data = benchmarks.camvid_day_to_dusk()
+  config.model = common.efficientnet_lite0()
+  config.optim = common.adamw(
+      weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),))
+  config.schedule = common.poly(learning_rate=2e-4, warmup_steps=100,
+                                warmup_ratio=1e-2)
+  config.teacher = common.no_teacher()
+  return config

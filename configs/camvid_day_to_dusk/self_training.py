@@ -1,0 +1,16 @@
+"""Mean-teacher ClassMix self-training on CamVid day -> dusk.
+
+  python -m uda_jax.main --config=configs/camvid_day_to_dusk/self_training.py --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import common
+from configs.camvid_day_to_dusk import base
+
+
+def get_config():
+  """See the module's docstring."""
+  config = base.get_config()
+  config.method = common.self_training(threshold=0.9)
+  config.teacher = common.teacher(decay=0.99)
+  config.eval.network = 'teacher'
+  return config

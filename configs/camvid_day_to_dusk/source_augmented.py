@@ -1,0 +1,14 @@
+"""As source_only, with colour jitter and blur: what photometry alone gives.
+
+  python -m uda_jax.main --config=configs/camvid_day_to_dusk/source_augmented.py --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import common
+from configs.camvid_day_to_dusk import base
+
+
+def get_config():
+  """See the module's docstring."""
+  config = base.get_config()
+  config.method = common.source_only(augment=True)
+  return config

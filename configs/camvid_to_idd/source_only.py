@@ -1,0 +1,14 @@
+"""Trains on the source of CamVid -> IDD-Lite alone: the baseline.
+
+  python -m uda_jax.main --config=configs/camvid_to_idd/source_only.py --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import common
+from configs.camvid_to_idd import base
+
+
+def get_config():
+  """See the module's docstring."""
+  config = base.get_config()
+  config.method = common.source_only()
+  return config

@@ -1,0 +1,14 @@
+"""Trains on the source of rendered streets alone: the baseline.
+
+  python -m uda_jax.main --config=configs/streets/source_only.py --workdir=DIR
+"""
+
+from configs import common
+from configs.streets import base
+
+
+def get_config():
+  """See the module's docstring."""
+  config = base.get_config()
+  config.method = common.source_only()
+  return config
