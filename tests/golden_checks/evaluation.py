@@ -1,0 +1,63 @@
+"""Sliding-window and whole-image prediction against released code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import evaluate
+from uda_jax import state as state_lib
+
+
+def _network(kernel: np.ndarray, bias: np.ndarray) -> state_lib.Network:
+  """The recorded stand-in: one convolution with zero padding 1 (OIHW)."""
+
+  def forward(params, batch_stats, image, *, key=None,
+              use_running_average=False, detail=None):
+    del key, use_running_average, detail
+    logits = jax.lax.conv_general_dilated(
+        image, params['kernel'], (1, 1), 'SAME',
+        dimension_numbers=('NHWC', 'OIHW', 'NHWC'))
+    return state_lib.Outputs(logits + params['bias']), batch_stats
+
+  net = state_lib.Net({'kernel': jnp.asarray(kernel, float),
+                       'bias': jnp.asarray(bias, float)}, {})
+  same = lambda image: image
+  return state_lib.Network(lambda key, size: net, forward, same, same)
+
+
+def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
+  """Logits averaged over windows, probabilities at the labels' size, labels.
+
+  The released code cuts a window that is larger than the image; `make_logits`
+  does so too, and only `make_predict` calls it an error.
+  """
+  d = dict(np.load(path))
+  network = _network(d['w'], d['b'])
+  net = network.init(None, None)
+  tolerance = (1e-6 if jax.config.jax_enable_x64 else 1e-5, 1e-4)
+  ints = lambda x: tuple(map(int, x))
+  for name in sorted(k.removesuffix('.img') for k in d if k.endswith('.img')):
+    image = jnp.asarray(d[f'{name}.img'], float)
+    window = None
+    if f'{name}.crop' in d:
+      window = evaluate.Window(ints(d[f'{name}.crop']),
+                               ints(d[f'{name}.stride']))
+      count = np.prod([len(evaluate.window_starts(*axis))
+                       for axis in zip(image.shape[1:3], *window)])
+      yield f'{name}.n_windows', count, d[f'{name}.n_windows'], 0.0, 0.0
+    logits = jax.jit(evaluate.make_logits(network, window=window),
+                     static_argnums=2)
+    size = ints(d[f'{name}.ori'])
+    prob = jax.nn.softmax(logits(net, image, size))
+    yield (f'{name}.logits', logits(net, image, image.shape[1:3]),
+           d[f'{name}.logits'], *tolerance)
+    yield f'{name}.prob', prob, d[f'{name}.prob'], *tolerance
+    yield f'{name}.pred', jnp.argmax(prob, -1), d[f'{name}.pred'], 0.0, 0.0
+
+
+CHECKS = {'daformer_hrda/slide_inference*.npz': slide_inference}
