@@ -19,15 +19,15 @@ def poly(step: jax.Array | int, *, base: float, num_steps: int | jax.Array,
   Returns:
     [...] float.
   """
-  left = 1 - jnp.minimum(jnp.asarray(step) / num_steps, 1.0)
-  return base * left**power
+  left = jnp.maximum(num_steps - jnp.asarray(step), 0).astype(float)
+  return base * (left / num_steps)**power
 
 
 def linear_warmup(step: jax.Array | int, *, num_steps: int,
                   ratio: float) -> jax.Array:
   """Returns the factor of a linear warm-up, from `ratio` at step 0 to 1.
 
-  1 - (1 - step / num_steps) * (1 - ratio) before `num_steps`, then 1. It
+  ratio + (1 - ratio) * step / num_steps before `num_steps`, then 1. It
   multiplies a schedule that is already decaying (DAFormer, released code).
 
   Args:
@@ -38,5 +38,5 @@ def linear_warmup(step: jax.Array | int, *, num_steps: int,
   Returns:
     [...] float.
   """
-  left = 1 - jnp.minimum(jnp.asarray(step) / num_steps, 1.0)
-  return 1 - left * (1 - ratio)
+  done = jnp.minimum(jnp.asarray(step), num_steps).astype(float)
+  return ratio + done / num_steps * (1 - ratio)

@@ -32,7 +32,7 @@ def ema_decay(step: jax.Array | int, *, maximum: float,
   """
   if not ramp:
     return jnp.asarray(maximum, float)
-  return jnp.minimum(1 - 1 / (jnp.asarray(step) + 1), maximum)
+  return jnp.minimum(1 - 1 / (jnp.asarray(step, float) + 1), maximum)
 
 
 def update(teacher: PyTree, student: PyTree, decay: jax.Array) -> PyTree:

@@ -1,0 +1,1 @@
+"""Which function of the library a golden file checks, and how."""

@@ -1,0 +1,115 @@
+"""Finds and runs the checks of golden files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+import fnmatch
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from tests.golden_checks import maths
+from tests.golden_checks import steps
+
+Difference = tuple[str, np.ndarray, np.ndarray, float, float]
+Check = Callable[[pathlib.Path], Iterable[Difference]]
+
+# Patterns of 'method/file' -> check.
+CHECKS: dict[str, Check] = {**maths.CHECKS, **steps.CHECKS}
+
+
+class Result(NamedTuple):
+  """What a check found.
+
+  Attributes:
+    absolute: the largest absolute difference.
+    relative: the largest difference relative to the golden array's largest
+      magnitude.
+    problem: what failed first, '' if nothing did.
+  """
+
+  absolute: float = 0.0
+  relative: float = 0.0
+  problem: str = ''
+
+
+def items(folder: pathlib.Path, method: str | None = None
+          ) -> Iterator[tuple[str, pathlib.Path]]:
+  """Yields (name, path) of all golden files; a folder tree is one item.
+
+  Args:
+    folder: with one folder a method.
+    method: only this one.
+  """
+  if not folder.is_dir():
+    raise FileNotFoundError(f'golden vectors: no folder {folder}')
+  methods = sorted(path for path in folder.iterdir() if path.is_dir()
+                   and not path.name.startswith(('.', '_')))
+  if method is not None:
+    methods = [path for path in methods if path.name == method]
+    if not methods:
+      raise FileNotFoundError(f'golden vectors: no folder {folder / method}')
+  for path in methods:
+    files = sorted(path.glob('*.npz'))
+    if not files:
+      yield path.name, path
+    for file in files:
+      yield f'{path.name}/{file.name}', file
+
+
+def find(name: str) -> Check | None:
+  """Returns the check of a 'method/file', None without one."""
+  for pattern, check in CHECKS.items():
+    if fnmatch.fnmatchcase(name, pattern):
+      return check
+  return None
+
+
+def compare(ours, golden, atol: float, rtol: float) -> Result:
+  """Compares two arrays; NaN equals NaN, and nothing else."""
+  ours, golden = np.asarray(ours), np.asarray(golden)
+  if ours.shape != golden.shape:
+    return Result(np.inf, np.inf, f'shape {ours.shape}, not {golden.shape}')
+  if golden.dtype.kind not in 'biufc':
+    same = np.array_equal(ours, golden)
+    return Result(problem='' if same else 'differs')
+  wide = np.complex128 if 'c' in (ours.dtype.kind, golden.dtype.kind) else (
+      np.float64)
+  ours, golden = ours.astype(wide), golden.astype(wide)
+  # Equal infinities and NaN in the same places do not differ.
+  same = (ours == golden) | (np.isnan(ours) & np.isnan(golden))
+  difference = np.where(same, 0, np.abs(ours - golden))
+  difference = np.where(np.isnan(difference), np.inf, difference)
+  bad = ~(difference <= atol + rtol * np.abs(golden)) & ~same
+  largest = float(np.max(difference, initial=0))
+  scale = float(np.max(np.abs(golden), initial=0, where=np.isfinite(golden)))
+  problem = ''
+  if bad.any():
+    problem = (f'{bad.sum()} of {bad.size} beyond {atol:g} + {rtol:g} |golden|,'
+               f' by up to {largest:.3g}')
+  return Result(largest, largest / scale if scale else largest, problem)
+
+
+def run(check: Check, path: pathlib.Path, dtype: str) -> Result:
+  """Runs one check in float32 or float64.
+
+  A check that breaks, or that compares nothing, is a problem like any other.
+  """
+  total, count = Result(), 0
+  try:
+    with jax.enable_x64(dtype == 'float64'):
+      for name, ours, golden, atol, rtol in check(path):
+        found = compare(ours, golden, atol, rtol)
+        count += 1
+        problem = found.problem and f'{name}: {found.problem}'
+        total = Result(max(total.absolute, found.absolute),
+                       max(total.relative, found.relative),
+                       total.problem or problem)
+  except Exception as error:  # The report goes on with the next file.
+    return total._replace(
+        problem=total.problem or f'{type(error).__name__}: {error}')
+  if not count:
+    return total._replace(problem='the check compares nothing')
+  return total
