@@ -89,10 +89,31 @@ def _check_sizes(domain: Domain) -> None:
   if small.size and not spec.pad:
     first = small[0]
     raise ValueError(
-        f'config.data.crop_size: expected at most {tuple(full[first].tolist())}'
-        f', the smallest size that {data.image_paths[first]} is resized to, got '
-        f'{spec.crop_size}; use a smaller crop, a larger config.data.'
-        f'{domain.field} or config.data.scale_range, or config.data.pad=True')
+        'config.data.crop_size: expected at most '
+        f'{tuple(full[first].tolist())}, the smallest size that '
+        f'{data.image_paths[first]} is resized to, got {spec.crop_size}; use a '
+        f'smaller crop, a larger config.data.{domain.field} or '
+        'config.data.scale_range, or config.data.pad=True')
+
+
+def choose(domain: Domain, seed: int,
+           element: tf.Tensor) -> tuple[tf.Tensor, transforms.Wanted | None]:
+  """Returns which image an element is, and what its crop must hold.
+
+  Args:
+    domain: what to choose from.
+    seed: of the run.
+    element: int64 scalar k.
+
+  Returns:
+    int64 scalar index, and a rare class that was asked for (or None).
+  """
+  if domain.rare is None:
+    return sampling.permuted_index(seed, domain.stream, element,
+                                   len(domain.data.image_paths)), None
+  key = sampling.element_key(seed, domain.stream, element)
+  index, class_id = sampling.rare_index(key, domain.rare)
+  return index, transforms.Wanted(class_id, domain.rare_pixels)
 
 
 def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
@@ -113,16 +134,10 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
   labels = tf.constant(data.label_paths) if data.labelled else None
 
   def read(element: tf.Tensor) -> Example:
+    index, wanted = choose(domain, seed, element)
     key = sampling.element_key(seed, domain.stream, element)
     uniform = lambda purpose: tf.random.stateless_uniform(
         [], sampling.fold(key, purpose))
-    wanted = None
-    if domain.rare is None:
-      index = sampling.permuted_index(seed, domain.stream, element,
-                                      len(data.image_paths))
-    else:
-      index, class_id = sampling.rare_index(key, domain.rare)
-      wanted = (class_id, domain.rare_pixels)
     image = transforms.read_image(images[index])
     low, high = spec.scale_range
     full = transforms.resized_size(

@@ -7,7 +7,7 @@ its contiguous share of the groups, however many processes there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import os
 from typing import Any, NamedTuple
 
@@ -55,28 +55,63 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
   local_groups = groups // process_count
   local = local_groups * group_size
 
-  def read(count):
+  def element(count):
     step, row = count // local, count % local
-    element = (step * process_count + process_index) * local + row
-    return tuple(read(element) for read in readers)
+    return (step * process_count + process_index) * local + row
+
+  def read(count):
+    return tuple(read(element(count)) for read in readers)
+
+  def files(number):
+    first = (first_step + number) * local
+    for count in range(first, first + local):
+      for domain in pair:
+        index, _ = examples.choose(domain, seed, element(count))
+        yield from _files_of(domain.data, int(index))
 
   dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
   dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
                         deterministic=True)
   dataset = dataset.batch(local, drop_remainder=True).prefetch(_PREFETCH)
   lead = (local_groups, group_size)
-  for values in _numpy(dataset, f'{source.name} or {target.name}'):
+  for values in _numpy(dataset, files):
     yield _batch(*values, lead)
 
 
-def _numpy(dataset: tf.data.Dataset, name: str) -> Iterator[Any]:
-  """Yields numpy trees; a file that cannot be read is a plain OSError."""
+def _files_of(data: manifest_lib.Manifest, index: int) -> Iterator[str]:
+  """Yields the image file and the label file of an image."""
+  yield data.image_paths[index]
+  if data.labelled:
+    yield data.label_paths[index]
+
+
+def _numpy(dataset: tf.data.Dataset,
+           files: Callable[[int], Iterator[str]]) -> Iterator[Any]:
+  """Yields numpy trees; an error names the file that cannot be read.
+
+  Args:
+    dataset: of batches.
+    files: `files(number)`: the files of the batch of this number.
+
+  Yields:
+    The elements of `dataset`.
+  """
+  number = 0
   try:
-    yield from dataset.as_numpy_iterator()
+    for values in dataset.as_numpy_iterator():
+      yield values
+      number += 1
   except tf.errors.OpError as error:
-    raise OSError(
-        f'an image file of {name} can no longer be read: {error.message}; '
-        'restore the files, or start again to have them checked') from error
+    # TensorFlow names the file only if it is not there.
+    for path in files(number):
+      try:
+        transforms.read_image(path)
+      except tf.errors.OpError:
+        raise OSError(
+            f'{path}: expected the image that was there when the data were '
+            'prepared, got none or a damaged one; put it back, or start again '
+            'to have all files checked') from error
+    raise
 
 
 def _batch(source: examples.Example, target: examples.Example,
@@ -158,7 +193,10 @@ def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
     return EvalBatch(transforms.cut_image(image, window, resize), label, valid,
                      tf.cast(index, tf.int32))
 
-  dataset = tf.data.Dataset.from_tensor_slices(np.concatenate(plan).ravel())
+  plan = np.concatenate(plan).ravel()
+  dataset = tf.data.Dataset.from_tensor_slices(plan)
   dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
                         deterministic=True).batch(batch_size)
-  yield from _numpy(dataset.prefetch(_PREFETCH), data.name)
+  rows = np.where(plan < 0, -1 - plan, plan).reshape(-1, batch_size)
+  yield from _numpy(dataset.prefetch(_PREFETCH), lambda number: (
+      path for index in rows[number] for path in _files_of(data, index)))

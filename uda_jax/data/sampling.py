@@ -13,13 +13,15 @@ import tensorflow as tf
 
 # Streams of random numbers: the domains, and what a draw is for.
 SOURCE, TARGET = 0, 1
-ORDER, SCALE, CROP, FLIP, CLASS, FILE = range(6)
+SCALE, CROP, FLIP, CLASS, FILE = range(5)
+# The stream of the epochs' orders, where an element's number would stand.
+_ORDER = -1
 
 
-def element_key(seed: int, domain: int, element: tf.Tensor) -> tf.Tensor:
+def element_key(seed: int, domain: int,
+                element: tf.Tensor | int) -> tf.Tensor:
   """Returns the [2] int64 key of an element; `fold` makes streams of it."""
-  domain_key = tf.constant([seed, domain], tf.int64)
-  return fold(domain_key, element)
+  return fold(tf.constant([seed, domain], tf.int64), element)
 
 
 def fold(key: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
@@ -42,7 +44,7 @@ def permuted_index(seed: int, domain: int, element: tf.Tensor,
     int64 scalar in [0, size).
   """
   epoch, position = element // size, element % size
-  key = fold(fold(tf.constant([seed, domain], tf.int64), -1 - ORDER), epoch)
+  key = fold(element_key(seed, domain, _ORDER), epoch)
   # `max_index` is inclusive.
   return tf.random.experimental.index_shuffle(
       position, seed=key, max_index=tf.constant(size - 1, tf.int64))

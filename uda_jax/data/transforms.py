@@ -72,6 +72,13 @@ class Window(NamedTuple):
   full: tf.Tensor
 
 
+class Wanted(NamedTuple):
+  """A crop must hold more than `pixels` pixels of class `class_id`."""
+
+  class_id: tf.Tensor
+  pixels: float
+
+
 def read_image(path: tf.Tensor) -> tf.Tensor:
   """Returns the uint8 [H, W, 3] pixels of a JPEG or PNG file."""
   # This operation reads PNG as well; INTEGER_ACCURATE is what Pillow, OpenCV
@@ -192,7 +199,7 @@ def _redraw(key: tf.Tensor, draw: Callable[[tf.Tensor], Window],
 
 def choose_window(key: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
                   spec: Spec, num_classes: int,
-                  rare: tuple[tf.Tensor, float] | None = None) -> Window:
+                  wanted: Wanted | None = None) -> Window:
   """Draws the crop of a labelled image.
 
   DAFormer's rules (specification: data and rare class sampling): a crop that
@@ -205,7 +212,7 @@ def choose_window(key: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
     full: [2] int32, the size it will be resized to.
     spec: how to crop.
     num_classes: C.
-    rare: (class, number of pixels that the crop must exceed), or None.
+    wanted: the rare class that was asked for, or None.
 
   Returns:
     The window.
@@ -220,11 +227,10 @@ def choose_window(key: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
     return _redraw(key, one, lambda window: accept_crop(
         counts(window), spec.max_class_share))
 
-  if rare is None:
+  if wanted is None:
     return draw(key)
-  class_id, pixels = rare
   return _redraw(key, draw, lambda window: tf.cast(
-      counts(window)[class_id], tf.float32) > pixels)
+      counts(window)[wanted.class_id], tf.float32) > wanted.pixels)
 
 
 def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,

@@ -1,0 +1,229 @@
+"""Batches: pure functions of (seed, step), whoever reads them."""
+
+import pathlib
+
+import jax
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow as tf
+
+from tests.data import tiny_folder
+from uda_jax.data import datasets
+from uda_jax.data import examples
+from uda_jax.data import pipeline
+
+# Everything that is random is on.
+_CONFIG = tiny_folder.data(
+    source_image_size=(14, 18), target_image_size=(13, 20), crop_size=(8, 9),
+    scale_range=(0.8, 1.3), max_class_share=0.9, flip=True,
+    margins=(2, 1, 0, 3))
+
+
+@pytest.fixture(name='folder', scope='module')
+def _folder(tmp_path_factory):
+  return tiny_folder.write(tmp_path_factory.mktemp('tiny') / 'data')
+
+
+@pytest.fixture(name='source', scope='module')
+def _source(folder):
+  return load(folder, True)
+
+
+@pytest.fixture(name='target', scope='module')
+def _target(folder):
+  return load(folder, False)
+
+
+def load(folder, labelled, **fields):
+  return datasets.load(
+      tiny_folder.record(**fields), root=str(folder),
+      cache_dir=str(folder.parent / 'cache'), field='config.data.source',
+      labels=labelled)
+
+
+def batches(source, target, config=_CONFIG, **kwargs):
+  return list(pipeline.train_batches(config, **(dict(
+      seed=5, first_step=0, num_steps=6, groups=4, group_size=2,
+      process_index=0, process_count=1, source=source, target=target)
+      | kwargs)))
+
+
+def assert_equal(first, second):
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+  assert jax.tree.structure(first) == jax.tree.structure(second)
+
+
+def test_contract(source, target):
+  batch = batches(source, target)[0]
+  kinds = jax.tree.map(lambda x: (x.dtype.name, x.shape), batch)
+  assert kinds.source == (('uint8', (4, 2, 8, 9, 3)), ('int32', (4, 2, 8, 9)),
+                          ('int32', (4, 2)))
+  assert kinds.target == (('uint8', (4, 2, 8, 9, 3)), ('bool', (4, 2, 8, 9)),
+                          (), ('int32', (4, 2)))
+  assert batch.views == ()
+
+
+def test_two_processes_read_what_one_reads(source, target):
+  one = batches(source, target)
+  shares = [batches(source, target, process_index=p, process_count=2)
+            for p in range(2)]
+  for whole, *parts in zip(one, *shares, strict=True):
+    assert parts[0].source.image.shape[0] == 2
+    assert_equal(whole, jax.tree.map(lambda *x: np.concatenate(x), *parts))
+
+
+def test_groups_that_cannot_be_shared_are_refused(source, target):
+  with pytest.raises(ValueError, match='config.batch.groups.*2 processes'):
+    batches(source, target, groups=3, process_count=2)
+
+
+def test_resumed_at_any_step(source, target):
+  whole = batches(source, target)
+  for batch, again in zip(whole[4:], batches(source, target, first_step=4),
+                          strict=True):
+    assert_equal(batch, again)
+  other = batches(source, target, seed=6)
+  assert any((a.source.image != b.source.image).any()
+             for a, b in zip(whole, other))
+
+
+def test_every_epoch_reads_every_image_once(source, target):
+  # 3 steps of 8 rows are 4 epochs of 6 images.
+  all_of_them = batches(source, target)
+  for domain in ('source', 'target'):
+    indices = np.concatenate([
+        getattr(batch, domain).index.ravel() for batch in all_of_them])
+    epochs = np.sort(indices.reshape(-1, 6))
+    np.testing.assert_array_equal(epochs, [list(range(6))] * len(epochs))
+  assert (all_of_them[0].source.index != all_of_them[0].target.index).any()
+
+
+def test_image_label_and_trusted_stay_together(folder, source):
+  # A labelled target, as LSE makes it; red is 40 * label in every image, and
+  # without resizing crops and mirroring must keep it so.
+  config = tiny_folder.data(crop_size=(8, 9), flip=True, margins=(0, 1, 0, 0))
+  first = np.asarray(Image.open(folder / 'images/00.png'))
+  mirrored = 0
+  for batch in batches(source, source, config):
+    for part in (batch.source, batch.target):
+      red = part.image[..., 0].astype(int)
+      np.testing.assert_array_equal(
+          red, np.where(part.label == 255, 200, 40 * part.label))
+      np.testing.assert_array_equal(part.image[..., 0, 0, 1], part.index)
+    # The margin is the one row of 255 at the bottom.
+    np.testing.assert_array_equal(batch.target.trusted,
+                                  batch.target.label != 255)
+    for image in batch.source.image[batch.source.index == 0]:
+      windows = np.lib.stride_tricks.sliding_window_view(
+          first, (8, 9, 3))[:, :, 0]
+      straight = (windows == image).all((2, 3, 4)).any()
+      backward = (windows == image[:, ::-1]).all((2, 3, 4)).any()
+      assert straight != backward
+      mirrored += backward
+  # 8 crops of the first image.
+  assert 0 < mirrored < 8
+
+
+def test_eager_equals_in_pipeline(source, target):
+  whole = batches(source, target)
+  domains = examples.domains(_CONFIG, source, target)
+  for domain, name in zip(domains, ('source', 'target')):
+    read = examples.reader(domain, 5)
+    for element in (0, 7, 13):
+      values = read(tf.constant(element, tf.int64))
+      part = getattr(whole[element // 8], name)
+      for field, value in values.items():
+        if hasattr(part, field):
+          rows = getattr(part, field).reshape(8, *value.shape)
+          np.testing.assert_array_equal(rows[element % 8], value)
+
+
+def test_rare_classes_are_asked_for(source, target):
+  config = tiny_folder.data(
+      crop_size=(8, 9), rare_class=dict(temperature=0.01, min_pixels=3,
+                                        min_crop_ratio=0.4))
+  # At T = 0.01 only the rarest class counts; images 4 and 5 have more than 3
+  # pixels of it.
+  chosen = np.concatenate([batch.source.index.ravel()
+                           for batch in batches(source, target, config)])
+  assert set(chosen) == {4, 5}
+
+
+def test_padding(source, target):
+  config = tiny_folder.data(crop_size=(15, 16), pad=True)
+  batch = batches(source, target, config, num_steps=1)[0]
+  assert (batch.source.label[..., 12:, :] == 255).all()
+  assert not batch.source.image[..., 12:, :, :].any()
+  np.testing.assert_array_equal(batch.target.trusted[0, 0].all(1),
+                                np.arange(15) < 12)
+
+
+@pytest.mark.parametrize('fields,words', [
+    (dict(crop_size=(13, 8)), r'crop_size.*\(12, 16\).*pad=True'),
+    (dict(crop_size=(11, 8), scale_range=(0.5, 1.0)), r'crop_size.*\(6, 8\)'),
+    (dict(scale_range=(0.5, 1.0)), r'crop_size'),
+    (dict(resize='cubic'), r"config.data.resize.*'cubic'")])
+def test_impossible_sizes_are_refused(source, target, fields, words):
+  with pytest.raises(ValueError, match=words):
+    batches(source, target, tiny_folder.data(**fields))
+
+
+@pytest.mark.parametrize('kind', ['images', 'labels'])
+def test_file_that_broke_is_named(tmp_path, kind):
+  source = load(tiny_folder.write(tmp_path / 'data'), True)
+  paths = source.image_paths if kind == 'images' else source.label_paths
+  path = pathlib.Path(paths[3])
+  path.write_bytes(path.read_bytes()[:60])
+  with pytest.raises(OSError, match=str(path)):
+    batches(source, source, tiny_folder.data())
+  with pytest.raises(OSError, match=str(path)):
+    list(pipeline.eval_batches(source, batch_size=4))
+  path.unlink()
+  with pytest.raises(OSError, match=str(path)):
+    batches(source, source, tiny_folder.data())
+
+
+def test_evaluation_yields_every_image_once(folder, source):
+  seen = []
+  for process in range(2):
+    for batch in pipeline.eval_batches(source, batch_size=2,
+                                       process_index=process, process_count=2):
+      assert batch.image.shape == (2, 12, 16, 3)
+      assert batch.label.dtype == np.int32
+      for image, label, valid, index in zip(*batch):
+        if valid:
+          seen.append(index)
+          name = f'{index:02d}.png'
+          np.testing.assert_array_equal(
+              image, Image.open(folder / 'images' / name))
+          np.testing.assert_array_equal(
+              label, Image.open(folder / 'labels' / name))
+        else:
+          assert (label == 255).all()
+  assert sorted(seen) == list(range(6))
+
+
+def test_evaluation_resizes_images_and_not_labels(source, target):
+  batch, = pipeline.eval_batches(source, batch_size=8, image_size=(6, 8))
+  assert batch.image.shape == (8, 6, 8, 3) and batch.label.shape == (8, 12, 16)
+  assert batch.valid.sum() == 6
+  batch, = pipeline.eval_batches(target, batch_size=6)
+  assert batch.label == ()
+
+
+def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):
+  folder = tiny_folder.write(tmp_path / 'data', count=3)
+  tiny_folder.write(tmp_path / 'other', count=2, size=(10, 10))
+  for kind in ('images', 'labels'):
+    for number in range(2):
+      (tmp_path / f'other/{kind}/{number:02d}.png').rename(
+          folder / f'{kind}/1{number}.png')
+  data = load(folder, True)
+  shares = [list(pipeline.eval_batches(
+      data, batch_size=4, process_index=p, process_count=2)) for p in range(2)]
+  shapes = [[batch.label.shape for batch in share] for share in shares]
+  assert shapes[0] == shapes[1] == [(1, 10, 10)] + 2 * [(1, 12, 16)]
+  valid = [int(batch.index[0]) for share in shares for batch in share
+           if batch.valid[0]]
+  assert sorted(valid) == list(range(5))

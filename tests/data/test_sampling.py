@@ -1,0 +1,77 @@
+"""The order of training, and rare classes."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from uda_jax.data import sampling
+
+_TOOLS = pathlib.Path(__file__).parents[1] / 'golden/dataset_tools'
+
+
+def order(seed, domain, elements, size):
+  one = tf.function(lambda k: sampling.permuted_index(seed, domain, k, size))
+  return [int(one(tf.constant(k, tf.int64))) for k in elements]
+
+
+@pytest.mark.parametrize('size', [1, 2, 7])
+def test_every_epoch_is_a_permutation(size):
+  indices = np.array(order(3, sampling.SOURCE, range(6 * size), size))
+  epochs = indices.reshape(6, size)
+  np.testing.assert_array_equal(np.sort(epochs), [list(range(size))] * 6)
+
+
+def test_orders_differ_by_epoch_domain_and_seed():
+  orders = [order(3, sampling.SOURCE, range(30), 30),
+            order(3, sampling.SOURCE, range(30, 60), 30),
+            order(3, sampling.TARGET, range(30), 30),
+            order(4, sampling.SOURCE, range(30), 30)]
+  assert len({tuple(o) for o in orders}) == 4
+
+
+def test_uniform_integers_reach_both_ends_evenly():
+  keys = [sampling.element_key(0, 0, k) for k in range(300)]
+  draw = tf.function(lambda key: sampling.uniform_int(key, 3))
+  counts = np.bincount([int(draw(key)) for key in keys])
+  # 100 each, standard deviation 8.
+  assert counts.shape == (3,) and counts.min() > 70
+
+
+@pytest.mark.parametrize('domain', ['gta', 'synthia'])
+@pytest.mark.parametrize('temperature', [0.01, 0.1, 0.5])
+def test_class_probabilities_of_the_released_code(domain, temperature):
+  expected = json.loads((_TOOLS / 'rcs_expected.json').read_text())[domain]
+  expected = expected[str(temperature)]
+  stats = json.loads((_TOOLS / domain / 'sample_class_stats.json').read_text())
+  counts = np.zeros((len(stats), 19), np.int64)
+  for row, image in zip(counts, stats):
+    for class_id in set(image) - {'file'}:
+      row[int(class_id)] = image[class_id]
+  tables = sampling.rare_classes(counts, temperature=temperature, min_pixels=0)
+  assert tables.classes.tolist() == expected['classes']
+  np.testing.assert_allclose(tables.probability, expected['prob'],
+                             atol=2e-6)
+
+
+def test_rare_class_draws():
+  counts = np.array([[90, 0, 10], [90, 0, 0], [70, 0, 0], [60, 0, 12]])
+  tables = sampling.rare_classes(counts, temperature=0.5, min_pixels=10)
+  assert tables.classes.tolist() == [2, 0]
+  assert tables.files[0, :1].tolist() == [3] and tables.count.tolist() == [1, 4]
+  draw = tf.function(lambda k: sampling.rare_index(
+      sampling.element_key(0, 0, k), tables))
+  drawn = [tuple(map(int, draw(tf.constant(k, tf.int64)))) for k in range(300)]
+  assert {d for d in drawn if d[1] == 2} == {(3, 2)}
+  assert {d[0] for d in drawn if d[1] == 0} == {0, 1, 2, 3}
+  share = np.mean([d[1] == 2 for d in drawn])
+  # Standard deviation 0.025.
+  assert abs(share - tables.probability[0]) < 0.1
+
+
+def test_rare_classes_without_an_image_are_an_error():
+  counts = np.array([[90, 10], [90, 8]])
+  with pytest.raises(ValueError, match=r'min_pixels < 10 every'):
+    sampling.rare_classes(counts, temperature=0.1, min_pixels=3000)

@@ -1,0 +1,172 @@
+"""Resizing, cropping and mirroring on the host."""
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow as tf
+
+from uda_jax.data import sampling
+from uda_jax.data import transforms
+
+
+def window(start, size, full):
+  return transforms.Window(*(tf.constant(x, tf.int32)
+                             for x in (start, size, full)))
+
+
+def whole(full):
+  return window((0, 0), full, full)
+
+
+def pixels(height, width, seed=0):
+  return np.random.default_rng(seed).integers(
+      0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize('size,expected', [
+    ((1052, 1914), (704, 1280)), ((760, 1280), (720, 1213)),
+    ((1914, 1052), (1280, 704))])
+def test_kept_ratio(size, expected):
+  spec = transforms.Spec(image_size=(720, 1280), keep_ratio=True)
+  assert transforms.resized_size(size, spec).numpy().tolist() == list(expected)
+
+
+def test_exact_size_and_scale():
+  spec = transforms.Spec(image_size=(30, 50))
+  sizes = [[10, 20], [20, 10]]
+  scaled = transforms.resized_size(sizes, spec, 0.55)
+  np.testing.assert_array_equal(scaled, [[17, 28], [17, 28]])
+  own = transforms.resized_size(sizes, transforms.Spec(), 1.5)
+  np.testing.assert_array_equal(own, [[15, 30], [30, 15]])
+
+
+@pytest.mark.parametrize('full', [(5, 9), (16, 14), (23, 31)])
+def test_bilinear_is_half_pixel_without_antialiasing(full):
+  image = pixels(11, 14)
+  place = [np.clip((np.arange(n) + 0.5) * m / n - 0.5, 0, m - 1)
+           for n, m in zip(full, image.shape)]
+  low = [np.minimum(np.floor(p).astype(int), m - 2)
+         for p, m in zip(place, image.shape)]
+  y, x = (p - q for p, q in zip(place, low))
+  y, x = y[:, None, None], x[None, :, None]
+  at = lambda i, j: image[np.ix_(low[0] + i, low[1] + j)]
+  expected = ((1 - y) * ((1 - x) * at(0, 0) + x * at(0, 1))
+              + y * ((1 - x) * at(1, 0) + x * at(1, 1)))
+  result = transforms.cut_image(image, whole(full), 'bilinear').numpy()
+  # Half a level of rounding, and ties that float32 puts on the other side.
+  assert abs(result - expected).max() < 0.5 + 1e-3
+
+
+def test_bicubic_and_nearest_of_pillow():
+  image = np.asarray(Image.fromarray(pixels(9, 12)).resize((60, 44)))
+  expected = np.asarray(Image.fromarray(image).resize((32, 24), Image.BICUBIC))
+  result = transforms.cut_image(image, whole((24, 32)), 'bicubic').numpy()
+  # Pillow rounds to whole levels between its two passes.
+  assert abs(result.astype(int) - expected).max() <= 1
+  label = image[..., 0]
+  # No sample of these sizes falls between two pixels (there Pillow's sums of
+  # steps decide).
+  expected = Image.fromarray(label).resize((32, 24), Image.NEAREST)
+  np.testing.assert_array_equal(
+      transforms.cut_label(label, whole((24, 32)), 'bicubic'), expected)
+
+
+def test_nearest_takes_the_floor():
+  label = np.arange(20, dtype=np.uint8).reshape(4, 5)
+  result = transforms.cut_label(label, whole((3, 8)), 'bilinear').numpy()
+  np.testing.assert_array_equal(
+      result, label[np.ix_([0, 1, 2], [0, 0, 1, 1, 2, 3, 3, 4])])
+
+
+@pytest.mark.parametrize('resize', ['bilinear', 'bicubic'])
+@pytest.mark.parametrize('full', [(11, 14), (8, 9), (20, 30)])
+def test_window_is_a_slice_of_the_resized_image(resize, full):
+  image = pixels(11, 14)
+  part = window((2, 3), (5, 6), full)
+  cuts = [(transforms.cut_image, image), (transforms.cut_label, image[..., 0])]
+  for cut, x in cuts:
+    all_of_it = cut(x, whole(full), resize).numpy().astype(int)
+    difference = cut(x, part, resize).numpy() - all_of_it[2:7, 3:9]
+    # One level, where a value lies on the edge of rounding.
+    assert abs(difference).max() <= (1 if x.ndim == 3 else 0)
+
+
+def test_windows_reach_all_places():
+  spec = transforms.Spec(crop_size=(3, 4))
+  draw = tf.function(lambda k: transforms.draw_window(
+      sampling.element_key(0, 0, k), tf.constant((5, 4)), spec).start)
+  starts = {tuple(draw(tf.constant(k, tf.int64)).numpy()) for k in range(40)}
+  assert starts == {(0, 0), (1, 0), (2, 0)}
+
+
+@pytest.mark.parametrize('ids,accepted', [
+    ([0, 0, 1, 1], True), ([0, 0, 0, 1], False), ([0, 0, 0, 1, 1], True),
+    ([0, 0, 0, 0], False), ([255, 255, 255, 255], False),
+    ([0, 1, 255, 255], True), ([0, 255, 255, 255], False)])
+def test_crops_need_two_classes_below_the_share(ids, accepted):
+  counts = transforms.class_counts(np.array([ids], np.uint8), 3)
+  assert bool(transforms.accept_crop(counts, 0.75)) == accepted
+
+
+def choose(label, spec, wanted=None, count=60):
+  label = tf.constant(label)
+  full = tf.constant(label.shape.as_list())
+  one = tf.function(lambda k: transforms.cut_label(
+      label, transforms.choose_window(
+          sampling.element_key(0, 0, k), label, full, spec, 3, wanted),
+      'bilinear'))
+  return [one(tf.constant(k, tf.int64)).numpy() for k in range(count)]
+
+
+def test_one_sided_crops_are_drawn_again():
+  label = np.zeros((8, 40), np.uint8)
+  label[:, 32:] = 1
+  spec = transforms.Spec(crop_size=(8, 8))
+  mixed = lambda crops: np.mean([len(np.unique(c)) > 1 for c in crops])
+  # 7 of 33 places show both classes; with 11 draws all but 7 % of the crops.
+  assert mixed(choose(label, spec)) < 0.45
+  crops = choose(label, spec._replace(max_class_share=1 - 1e-6))
+  assert 0.8 < mixed(crops)
+
+
+def test_crop_without_any_good_place_is_kept():
+  crops = choose(np.zeros((8, 40), np.uint8),
+                 transforms.Spec(crop_size=(8, 8), max_class_share=0.5),
+                 count=2)
+  assert [c.shape for c in crops] == [(8, 8)] * 2
+
+
+def test_crops_hold_enough_of_the_rare_class():
+  label = np.zeros((8, 40), np.uint8)
+  label[4, 36:] = 2
+  spec = transforms.Spec(crop_size=(8, 8))
+  found = lambda crops: np.mean([(c == 2).sum() > 1 for c in crops])
+  assert found(choose(label, spec)) < 0.3
+  # 3 of 33 places hold more than one such pixel; 11 draws find one in 65 %.
+  wanted = transforms.Wanted(tf.constant(2), 1.0)
+  assert 0.45 < found(choose(label, spec, wanted))
+
+
+def test_mirrored_and_padded_alike():
+  image = pixels(3, 4)
+  values = {'image': tf.constant(image), 'label': tf.constant(image[..., 0]),
+            'trusted': tf.constant(image[..., 0] > 128)}
+  spec = transforms.Spec(crop_size=(5, 6), pad=True)
+  for flip in (False, True):
+    done = transforms.finish(dict(values), tf.constant(flip), spec)
+    done = {name: x.numpy() for name, x in done.items()}
+    step = -1 if flip else 1
+    for name, x in values.items():
+      assert done[name].shape[:2] == (5, 6)
+      np.testing.assert_array_equal(done[name][:3, :4], x.numpy()[:, ::step])
+    for name, fill in (('image', 0), ('label', 255), ('trusted', False)):
+      assert (done[name][3:] == fill).all()
+      assert (done[name][:, 4:] == fill).all()
+
+
+def test_margins_follow_the_window():
+  part = window((1, 2), (4, 5), (8, 10))
+  full = np.zeros((8, 10), bool)
+  full[2:5, 4:9] = True
+  np.testing.assert_array_equal(
+      transforms.trusted_pixels(part, (2, 3, 4, 1)), full[1:5, 2:7])
