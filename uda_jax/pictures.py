@@ -1,0 +1,172 @@
+"""Arrays to pictures: coloured label maps, strips for curves, galleries.
+
+NumPy, and Pillow where a file is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import io
+import os
+import pathlib
+
+import numpy as np
+
+Palette = Sequence[tuple[int, int, int]]
+
+_GAP = 8
+_FONT_SIZE = 16
+_LINE = _FONT_SIZE + 8
+_PAPER, _INK = (255, 255, 255), (20, 20, 20)
+
+
+def colorize(label: np.ndarray, palette: Palette) -> np.ndarray:
+  """Paints a label map.
+
+  Args:
+    label: [...] integers; ignored and unknown classes become black.
+    palette: one RGB triple a class.
+
+  Returns:
+    [..., 3] uint8.
+  """
+  label = np.asarray(label)
+  known = (label >= 0) & (label < len(palette))
+  colors = np.array([*palette, (0, 0, 0)], np.uint8)
+  return colors[np.where(known, label, len(palette))]
+
+
+def picture(array: np.ndarray, palette: Palette) -> np.ndarray:
+  """Makes RGB pixels of any map that has to do with images.
+
+  Args:
+    array: [..., H, W, 3] pixels (uint8, or float in 0..255), or [..., H, W]: a
+      label map (integers) or a weight map (float in 0..1 or bool; grey, NaN
+      black).
+    palette: one RGB triple a class.
+
+  Returns:
+    [..., H, W, 3] uint8.
+  """
+  array = np.asarray(array)
+  if array.dtype == np.uint8 and array.shape[-1] == 3:
+    return array
+  if np.issubdtype(array.dtype, np.integer):
+    return colorize(array, palette)
+  pixels = np.nan_to_num(array.astype(np.float32))
+  if array.shape[-1] != 3:
+    pixels = np.repeat(255 * pixels[..., None], 3, axis=-1)
+  return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def strips(panels: Mapping[str, np.ndarray], palette: Palette) -> np.ndarray:
+  """Sets a method's panels side by side, one strip an image.
+
+  Args:
+    panels: by name, arrays [B, ...] as `picture` takes them; heights and widths
+      may differ from panel to panel.
+    palette: one RGB triple a class.
+
+  Returns:
+    [B, max H, sum of W and gaps, 3] uint8, panels in the order of the mapping.
+  """
+  pictures = [picture(array, palette) for array in panels.values()]
+  height = max(p.shape[1] for p in pictures)
+  parts = []
+  for p in pictures:
+    below = height - p.shape[1]
+    parts.append(np.pad(p, ((0, 0), (0, below), (0, _GAP), (0, 0)),
+                        constant_values=255))
+  return np.concatenate(parts, axis=2)[:, :, :-_GAP]
+
+
+def write_png(path: os.PathLike | str, pixels: np.ndarray) -> None:
+  """Writes [H, W, 3] or [H, W] uint8 as a PNG; whole or not at all."""
+  from PIL import Image
+
+  buffer = io.BytesIO()
+  Image.fromarray(pixels).save(buffer, 'PNG')
+  write_atomically(path, buffer.getvalue())
+
+
+def write_atomically(path: os.PathLike | str, content: bytes) -> None:
+  """Writes a file (and its folder) so that no reader ever sees half of it."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
+  unfinished.write_bytes(content)
+  unfinished.replace(path)
+
+
+def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
+            titles: Sequence[str], palette: Palette,
+            class_names: Sequence[str] = (), width: int = 320) -> None:
+  """Writes a PNG with a row an image, column titles and a class legend.
+
+  Args:
+    path: the file.
+    rows: pictures of one image each, as `picture` takes them without batch
+      axis; an image may have other sizes than the next.
+    titles: one a column, such as image, truth, source-only, adapted.
+    palette: one RGB triple a class.
+    class_names: for the legend, which also explains black; () for none.
+    width: of a column, pixels; pictures are scaled to it.
+  """
+  from PIL import Image, ImageDraw, ImageFont
+
+  for row in rows:
+    if len(row) != len(titles):
+      raise ValueError(f'gallery: expected {len(titles)} pictures a row '
+                       f'({", ".join(titles)}), got {len(row)}')
+  cells = [[_fit(array, palette, width) for array in row] for row in rows]
+  heights = [max(cell.height for cell in row) for row in cells]
+  font = ImageFont.load_default(_FONT_SIZE)
+  full_width = _GAP + len(titles) * (width + _GAP)
+  legend = _legend(class_names, palette, full_width, font)
+  top = _GAP + _LINE
+  legend_top = top + sum(heights) + _GAP * len(heights)
+  page = Image.new('RGB', (full_width, legend_top + _legend_height(legend)),
+                   _PAPER)
+  draw = ImageDraw.Draw(page)
+  for column, title in enumerate(titles):
+    draw.text((_GAP + column * (width + _GAP), _GAP), title, _INK, font)
+  for row, height in zip(cells, heights):
+    for column, cell in enumerate(row):
+      page.paste(cell, (_GAP + column * (width + _GAP), top))
+    top += height + _GAP
+  for x, line, color, name in legend:
+    y = legend_top + line * _LINE
+    draw.rectangle((x, y, x + _FONT_SIZE, y + _FONT_SIZE), color, _INK)
+    draw.text((x + _FONT_SIZE + 6, y - 2), name, _INK, font)
+  write_png(path, np.asarray(page))
+
+
+def _fit(array, palette, width):
+  """Scales a picture to the column; label maps keep their colours."""
+  from PIL import Image
+
+  array = np.asarray(array)
+  pixels = picture(array, palette)
+  smooth = array.shape[-1] == 3 and array.ndim == 3
+  height = max(1, round(width * pixels.shape[0] / pixels.shape[1]))
+  return Image.fromarray(pixels).resize(
+      (width, height),
+      Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
+
+
+def _legend(class_names, palette, full_width, font):
+  """Places the classes; returns rows of (x, line, colour, name)."""
+  if not class_names:
+    return []
+  places, x, line = [], _GAP, 0
+  for name, color in [*zip(class_names, palette), ('ignored', (0, 0, 0))]:
+    step = _FONT_SIZE + 6 + int(font.getlength(name)) + 2 * _GAP
+    if x + step > full_width and x > _GAP:
+      x, line = _GAP, line + 1
+    places.append((x, line, tuple(color), name))
+    x += step
+  return places
+
+
+def _legend_height(legend) -> int:
+  return (legend[-1][1] + 1) * _LINE + _GAP if legend else 0
