@@ -13,7 +13,7 @@ $(VENV)/installed: requirements.txt
 
 # Trains on rendered streets and shows what adaptation changes.
 demo: $(VENV)/installed
-	$(RUN) -m uda_jax.demo $(ARGS)
+	$(RUN) -m benchmarks.demo $(ARGS)
 
 # The whole suite; needs only what is in the repository.
 test: $(VENV)/installed

@@ -37,6 +37,11 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.eval = ConfigDict(dict(
       every=0,  # steps; 0 = only at the end
       network='student', batch_size=4,
+      # Further means over some of the classes: name -> class numbers.
+      subsets=ConfigDict(),
+      # Batches of the target that the student's batch-norm statistics are
+      # taken from for one more row of the results (AdaBN); 0 = no such row.
+      target_statistics=0,
       # Sliding window (height, width) and stride; (0, 0) = the whole image.
       window=(0, 0), stride=(0, 0)))
   return config

@@ -1,30 +1,30 @@
-"""The loop: build, restore, step, write, evaluate, save; no maths."""
+"""The loop: restore, step, write, evaluate, save; no maths."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable
 import dataclasses
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
+from typing import NamedTuple
 
 from absl import logging
 import jax
-from jax.sharding import Mesh
 import numpy as np
 
 from uda_jax import checkpoint
 from uda_jax import evaluate
-from uda_jax import methods
+from uda_jax import experiment
 from uda_jax import models
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import rng
+from uda_jax import provenance
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
 from uda_jax import writers
-from uda_jax.data import datasets
-from uda_jax.data import pipeline
+
+Run = experiment.Run
+Score = Callable[[state_lib.Net], dict[str, Any]]
 
 
 class Preempted(Exception):
@@ -35,117 +35,18 @@ class TrainingFailed(Exception):
   """The loss or the gradient stayed non-finite."""
 
 
-class Data(NamedTuple):
-  """The manifests of a run."""
+class Result(NamedTuple):
+  """What a run made.
 
-  source: Any
-  target: Any
-  evaluation: Any
+  Attributes:
+    run: what it was built of.
+    net: the evaluated network, at the last step.
+    reports: by network, the scores; see `evaluate.report`.
+  """
 
-
-class Run(NamedTuple):
-  """What the loop needs, built from the config."""
-
-  config: Any
-  workdir: pathlib.Path
-  mesh: Mesh
-  data: Data
-  recipe: step_lib.Recipe
-
-
-def load_data(config) -> Data:
-  """Prepares (once, on the first process) and reads the manifests."""
-  if jax.process_index() == 0:
-    data = _load_data(config)
-  parallel.barrier('data is prepared')
-  return data if jax.process_index() == 0 else _load_data(config)
-
-
-def _load_data(config) -> Data:
-  load = lambda name, labels: datasets.load(
-      config.data[name], root=config.data.root, cache_dir=config.data.cache_dir,
-      field=f'config.data.{name}', labels=labels)
-  data = Data(load('source', True), load('target', False),
-              load('evaluation', True))
-  expected = data.source.class_names
-  if data.evaluation.class_names != expected:
-    raise ValueError(
-        'config.data.evaluation.class_names: expected the classes of '
-        f'config.data.source {expected}, got {data.evaluation.class_names}')
-  return data
-
-
-def make_recipe(config, num_classes: int, network: state_lib.Network,
-                params: state_lib.PyTree) -> step_lib.Recipe:
-  """Makes the method, the optimiser and the rules of the teacher."""
-  batch = config.batch
-  factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups ** 0.5}
-  if batch.scale_learning_rate not in factors:
-    raise ValueError(
-        'config.batch.scale_learning_rate: expected one of '
-        f'{sorted(factors)}, got {batch.scale_learning_rate!r}')
-  factor = factors[batch.scale_learning_rate]
-  rule = config.teacher
-  return step_lib.Recipe(
-      method=methods.make(config.method, num_classes),
-      network=network,
-      optimizer=optim.make(config.optim, params),
-      learning_rate=lambda state: factor * optim.learning_rate(
-          config.schedule, state),
-      teacher=step_lib.TeacherRule(rule.decay, rule.ramp,
-                                   rule.copy_stats_every) if rule.use else None,
-      frozen=lambda params: optim.match(
-          params, tuple((p, True) for p in config.optim.frozen), False),
-      accumulate=batch.accumulate)
-
-
-def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
-  """This process's share of the batches from `first_step` to the end."""
-  config = run.config
-  return pipeline.train_batches(
-      config.data, seed=config.seed, first_step=first_step,
-      num_steps=config.steps, groups=config.batch.groups,
-      group_size=config.batch.group_size,
-      process_index=jax.process_index(), process_count=jax.process_count(),
-      source=run.data.source, target=run.data.target)
-
-
-def abstract_state(run: Run, student, batch) -> state_lib.TrainState:
-  """Shapes and shardings of the train state, as a restore wants them."""
-  shapes = jax.eval_shape(
-      lambda net, groups: _init(run, net, groups), student, batch)
-  return jax.tree.map(
-      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-      shapes, parallel.state_sharding(shapes, run.mesh))
-
-
-def _init(run: Run, student, batch) -> state_lib.TrainState:
-  return step_lib.init_state(
-      run.recipe, student, jax.random.key(run.config.seed), batch,
-      num_steps=run.config.steps)
-
-
-def start_network(config, network) -> state_lib.Net:
-  """Fresh variables (pretrained where the model says so), or another run's."""
-  key = rng.stream(jax.random.key(config.seed), 'network')
-  net = network.init(key, tuple(config.data.crop_size))
-  warm = config.warm_start
-  if warm.workdir:
-    net = checkpoint.load_net(pathlib.Path(warm.workdir), warm.network, net)
-    logging.info('warm start: %s of %s', warm.network, warm.workdir)
-  return net
-
-
-def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
-  """Builds everything the loop needs, and the network it starts from."""
-  mesh = parallel.make_mesh(config.devices or None)
-  parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
-  data = load_data(config)
-  num_classes = len(data.source.class_names)
-  network = models.build(config, num_classes)
-  student = start_network(config, network)
-  recipe = make_recipe(config, num_classes, network, student.params)
-  return Run(config, workdir, mesh, data, recipe), student
+  run: Run
+  net: state_lib.Net
+  reports: dict[str, dict[str, Any]]
 
 
 def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
@@ -161,7 +62,7 @@ def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
 
 
 def _loop(run: Run, state, saved: checkpoint.Checkpoints,
-          writer: writers.Writer) -> state_lib.TrainState:
+          writer: writers.Writer, score: Score) -> state_lib.TrainState:
   """Steps from the state's step to the end; returns the last state.
 
   The order matters: a checkpoint is asked for after every step, so that a
@@ -171,7 +72,7 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
   compiled = {}
   previous = None
   step = int(state.step)
-  for batch in batches(run, step):
+  for batch in experiment.batches(run, step):
     batch = parallel.to_global(batch, run.mesh)
     phase = bisect.bisect_right(starts, step)
     if phase not in compiled:
@@ -181,8 +82,9 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
           step_lib.make_panels(run.recipe, phase=phase))
     train_step, panels = compiled[phase]
     if config.log.panels_every and step % config.log.panels_every == 0:
-      writer.panels(step, panels(state, batch, run.frozen))
-    state, metrics = train_step(state, batch, run.frozen)
+      with writer.paused('pictures'):
+        writer.panels(step, panels(state, batch))
+    state, metrics = train_step(state, batch)
     step += 1
     # One step late, so that the devices never wait for the host.
     if previous is not None:
@@ -190,7 +92,7 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
     previous = metrics
     writer.step(step, metrics)
     if config.eval.every and step % config.eval.every == 0:
-      evaluate_and_keep(run, state, step, saved, writer)
+      _evaluate(run, state, step, saved, writer, score)
     saved.save(step, state)
     if saved.reached_preemption(step):
       saved.save(step, state, force=True)
@@ -200,3 +102,117 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
   if previous is not None:
     _check_finite(previous, config.log.max_nonfinite, step)
   return state
+
+
+def _evaluate(run: Run, state, step: int, saved, writer,
+              score: Score) -> None:
+  """Scores the evaluated network and keeps it if it is the best so far."""
+  net = getattr(state, run.config.eval.network)
+  with writer.paused('evaluation'):
+    report = score(net)
+    writer.report(step, report)
+    saved.save_best(step, net, {'metric': 'eval/miou/all classes',
+                                'value': report['miou']['all classes']})
+
+
+def _adapted_statistics(run: Run, net: state_lib.Net) -> state_lib.Net:
+  """The network with running statistics of the target's training images.
+
+  What is known as AdaBN (arXiv 1603.04779): how much of a gain statistics
+  alone would give.
+  """
+  network = run.recipe.network
+
+  @jax.jit
+  def update(stats, images):
+    return network.forward(net.params, stats, network.normalise(images))[1]
+
+  stats = net.batch_stats
+  for _, batch in zip(range(run.config.eval.target_statistics),
+                      experiment.batches(run, 0)):
+    images = parallel.to_global(batch, run.mesh).target.image
+    stats = update(stats, images.reshape(-1, *images.shape[2:]))
+  return net._replace(batch_stats=stats)
+
+
+def _finish(run: Run, state, saved, writer, score: Score) -> Result:
+  """Evaluates what the run made, and writes the results."""
+  nets = {'student': state.student}
+  if state.teacher:
+    nets['teacher'] = state.teacher
+  if run.config.eval.target_statistics:
+    nets['student, target statistics'] = _adapted_statistics(
+        run, state.student)
+  reports = {name: score(net) for name, net in nets.items()}
+  evaluated = run.config.eval.network
+  step = int(state.step)
+  writer.report(step, reports[evaluated])
+  saved.save_best(step, nets[evaluated], {
+      'metric': 'eval/miou/all classes',
+      'value': reports[evaluated]['miou']['all classes']})
+  saved.save(step, state, force=True)
+  saved.wait()
+  notes = [f'Evaluated on {run.data.evaluation.name}, '
+           f'{len(run.data.evaluation.image_paths)} images, at the last step. '
+           f'This run reports the {evaluated}.']
+  if run.config.eval.every:
+    notes.append("The checkpoint in best/ was selected on the target's labels.")
+  if jax.process_index() == 0:
+    provenance.write_results(run.workdir, reports, notes)
+    logging.info('results in %s\n%s', run.workdir / 'results.txt',
+                 evaluate.format_table(reports))
+  return Result(run, nets[evaluated], reports)
+
+
+def run(config, workdir: str) -> Result:
+  """Trains, or resumes, or finds that all is done; returns the results.
+
+  Args:
+    config: a leaf's ConfigDict.
+    workdir: the run's directory; what an earlier start left there is resumed.
+
+  Returns:
+    The evaluated network and the reports, see `evaluate.report`.
+
+  Raises:
+    Preempted: SIGTERM came; everything is saved.
+    TrainingFailed: too many non-finite steps in a row.
+    ValueError, OSError: a bad config, bad data or a bad directory; the message
+      says what was expected and what was found.
+  """
+  workdir = pathlib.Path(workdir).absolute()
+  with checkpoint.Checkpoints(
+      workdir, every_steps=config.checkpoint.every) as saved:
+    this, student = experiment.build(config, workdir)
+    data = this.data
+    counts = {f'{name}: {d.name}': len(d.image_paths)
+              for name, d in data._asdict().items()}
+    origin = models.provenance(config)
+    provenance.run_manifest(workdir, config, {
+        'images': counts,
+        'weights': dataclasses.asdict(origin) if origin else None})
+    writers.log_start(student, this.mesh, counts)
+    if origin:
+      logging.info('%s', origin)
+    state = _first_state(this, student, saved)
+    with writers.Writer(
+        workdir, num_steps=config.steps, every=config.log.every,
+        images_per_step=2 * config.batch.groups * config.batch.group_size,
+        palette=data.source.palette,
+        class_names=data.source.class_names) as writer:
+      score = experiment.make_score(this)
+      state = _loop(this, state, saved, writer, score)
+      return _finish(this, state, saved, writer, score)
+
+
+def _first_state(run: Run, student, saved) -> state_lib.TrainState:
+  """The newest checkpoint's state, or the one before the first step."""
+  first = parallel.to_global(next(experiment.batches(run, 0)), run.mesh)
+  shape = jax.eval_shape(lambda batch: batch, first)
+  like = experiment.abstract_state(run, student, shape)
+  if saved.latest_step() is not None:
+    state = saved.restore(like)
+    logging.info('resumed at step %d', int(state.step))
+    return state
+  shardings = jax.tree.map(lambda x: x.sharding, like)
+  return jax.device_put(experiment.init_state(run, student, shape), shardings)

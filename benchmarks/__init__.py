@@ -1,0 +1,1 @@
+"""Measurements; each module's docstring has its command."""

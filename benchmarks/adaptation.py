@@ -1,0 +1,89 @@
+"""mIoU tables of a benchmark: several runs, several seeds, per class.
+
+  python -m benchmarks.adaptation --benchmark=streets --seeds=0,1,2
+  python -m benchmarks.adaptation --benchmark=camvid_to_idd --root=DIR \
+      --runs=source_only,self_training,oracle
+
+Every run has a directory of its own under --workdir and resumes there; a run
+that is done is not repeated. `<workdir>/<benchmark>.md` holds the table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+from typing import Any
+
+from absl import app
+from absl import flags
+import numpy as np
+
+_BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
+_RUNS = flags.DEFINE_list(
+    'runs', 'source_only,source_augmented,self_training,oracle',
+    'Leaves of the benchmark, one table row each.')
+_SEEDS = flags.DEFINE_list('seeds', '0,1,2', 'Seeds; the table has their mean '
+                           'and standard deviation.')
+_ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
+_WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
+
+
+def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
+            workdir: pathlib.Path) -> Any:
+  """Trains (or resumes) one leaf with one seed; returns `train.Result`."""
+  # TensorFlow and jax load only when a run starts, not for --help.
+  from uda_jax import train
+  config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
+  config.seed = seed
+  config.data.root = root
+  return train.run(config, str(workdir / benchmark / f'{leaf}_seed{seed}'))
+
+
+def _cell(scores: list[float | None]) -> str:
+  """Mean and spread of one class over the seeds, in percent."""
+  known = [100 * s for s in scores if s is not None]
+  if not known:
+    return '-'
+  spread = f' ± {np.std(known, ddof=1):.1f}' if len(known) > 1 else ''
+  return f'{np.mean(known):.1f}{spread}'
+
+
+def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
+  """Lays out the table: a row a run, mIoU by seed, then each class's mean.
+
+  Args:
+    reports: run -> one report a seed, see `evaluate.report`.
+  """
+  first = next(iter(reports.values()))[0]
+  subset = next(iter(first['miou']))
+  classes = list(first['iou'])
+  lines = [['run', 'mIoU', 'by seed', *classes]]
+  for name, seeds in reports.items():
+    lines.append([
+        name, _cell([r['miou'][subset] for r in seeds]),
+        ' / '.join(_cell([r['miou'][subset]]) for r in seeds),
+        *(_cell([r['iou'][c] for r in seeds]).split(' ')[0]
+          for c in classes)])
+  rows = ['| ' + ' | '.join(line) + ' |' for line in lines]
+  rule = '|' + '---|' * len(lines[0])
+  return '\n'.join([rows[0], rule, *rows[1:]]) + '\n'
+
+
+def main(argv):
+  """Runs everything that is missing and prints the table."""
+  del argv
+  workdir = pathlib.Path(_WORKDIR.value)
+  reports = {}
+  for leaf in _RUNS.value:
+    for seed in _SEEDS.value:
+      result = one_run(_BENCHMARK.value, leaf, int(seed), root=_ROOT.value,
+                       workdir=workdir)
+      for name, report in result.reports.items():
+        reports.setdefault(f'{leaf} ({name})', []).append(report)
+    table = markdown(reports)
+    (workdir / f'{_BENCHMARK.value}.md').write_text(table)
+  print(table)
+
+
+if __name__ == '__main__':
+  app.run(main)

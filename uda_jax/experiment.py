@@ -1,0 +1,181 @@
+"""From a config to what the loop and other commands need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import pathlib
+from typing import Any
+from typing import NamedTuple
+
+from absl import logging
+import jax
+from jax.sharding import Mesh
+
+from uda_jax import checkpoint
+from uda_jax import evaluate
+from uda_jax import methods
+from uda_jax import models
+from uda_jax import optim
+from uda_jax import parallel
+from uda_jax import rng
+from uda_jax import state as state_lib
+from uda_jax import step as step_lib
+from uda_jax.data import datasets
+from uda_jax.data import pipeline
+
+
+class Data(NamedTuple):
+  """The manifests of a run."""
+
+  source: Any
+  target: Any
+  evaluation: Any
+
+
+class Run(NamedTuple):
+  """What the loop needs, built from the config."""
+
+  config: Any
+  workdir: pathlib.Path
+  mesh: Mesh
+  data: Data
+  recipe: step_lib.Recipe
+
+
+def load_data(config) -> Data:
+  """Prepares (once, on the first process) and reads the manifests."""
+  if jax.process_index() == 0:
+    data = _load_data(config)
+  parallel.barrier('data is prepared')
+  return data if jax.process_index() == 0 else _load_data(config)
+
+
+def _load_data(config) -> Data:
+  load = lambda name, labels: datasets.load(
+      config.data[name], root=config.data.root, cache_dir=config.data.cache_dir,
+      field=f'config.data.{name}', labels=labels)
+  data = Data(load('source', True), load('target', False),
+              load('evaluation', True))
+  expected = data.source.class_names
+  if data.evaluation.class_names != expected:
+    raise ValueError(
+        'config.data.evaluation.class_names: expected the classes of '
+        f'config.data.source {expected}, got {data.evaluation.class_names}')
+  return data
+
+
+def make_recipe(config, num_classes: int, network: state_lib.Network,
+                params: state_lib.PyTree) -> step_lib.Recipe:
+  """Makes the method, the optimiser and the rules of the teacher."""
+  batch = config.batch
+  factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups ** 0.5}
+  if batch.scale_learning_rate not in factors:
+    raise ValueError(
+        'config.batch.scale_learning_rate: expected one of '
+        f'{sorted(factors)}, got {batch.scale_learning_rate!r}')
+  factor = factors[batch.scale_learning_rate]
+  rule = config.teacher
+  return step_lib.Recipe(
+      method=methods.make(config.method, num_classes),
+      network=network,
+      optimizer=optim.make(config.optim, params),
+      learning_rate=lambda state: factor * optim.learning_rate(
+          config.schedule, state),
+      teacher=step_lib.TeacherRule(rule.decay, rule.ramp,
+                                   rule.copy_stats_every) if rule.use else None,
+      frozen=lambda params: optim.match(
+          params, tuple((p, True) for p in config.optim.frozen), False),
+      accumulate=batch.accumulate)
+
+
+def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
+  """This process's share of the batches from `first_step` to the end."""
+  config = run.config
+  return pipeline.train_batches(
+      config.data, seed=config.seed, first_step=first_step,
+      num_steps=config.steps, groups=config.batch.groups,
+      group_size=config.batch.group_size,
+      process_index=jax.process_index(), process_count=jax.process_count(),
+      source=run.data.source, target=run.data.target)
+
+
+def abstract_state(run: Run, student, batch) -> state_lib.TrainState:
+  """Shapes and shardings of the train state, as a restore wants them."""
+  shapes = jax.eval_shape(
+      lambda net, groups: init_state(run, net, groups), student, batch)
+  return jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      shapes, parallel.state_sharding(shapes, run.mesh))
+
+
+def init_state(run: Run, student, batch) -> state_lib.TrainState:
+  return step_lib.init_state(
+      run.recipe, student, jax.random.key(run.config.seed), batch,
+      num_steps=run.config.steps)
+
+
+def start_network(config, network) -> state_lib.Net:
+  """Fresh variables (pretrained where the model says so), or another run's."""
+  key = rng.stream(jax.random.key(config.seed), 'network')
+  net = network.init(key, tuple(config.data.crop_size))
+  warm = config.warm_start
+  if warm.workdir:
+    net = checkpoint.load_net(pathlib.Path(warm.workdir), warm.network, net)
+    logging.info('warm start: %s of %s', warm.network, warm.workdir)
+  return net
+
+
+def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
+  """Builds everything the loop needs, and the network it starts from."""
+  check(config)
+  mesh = parallel.make_mesh(config.devices or None)
+  parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
+  data = load_data(config)
+  num_classes = len(data.source.class_names)
+  network = models.build(config, num_classes)
+  student = start_network(config, network)
+  recipe = make_recipe(config, num_classes, network, student.params)
+  return Run(config, workdir, mesh, data, recipe), student
+
+
+def subsets(config, class_names) -> dict[str, tuple[int, ...]]:
+  """The means that are reported: over all classes, and named subsets."""
+  named = {name: tuple(ids) for name, ids in config.eval.subsets.items()}
+  return {'all classes': tuple(range(len(class_names))), **named}
+
+
+def make_score(run: Run) -> Callable[[state_lib.Net], dict[str, Any]]:
+  """Returns f(net) -> report of a network on the evaluation split."""
+  config, data = run.config, run.data.evaluation
+  window = None
+  if any(config.eval.window):
+    window = evaluate.Window(tuple(config.eval.window),
+                             tuple(config.eval.stride))
+  predict = evaluate.make_predict(run.recipe.network, window=window,
+                                  mesh=run.mesh)
+
+  def score(net: state_lib.Net) -> dict[str, Any]:
+    confusion = evaluate.evaluate(
+        predict, net, pipeline.eval_batches(
+            data, batch_size=config.eval.batch_size,
+            image_size=tuple(config.data.eval_image_size),
+            process_index=jax.process_index(),
+            process_count=jax.process_count()),
+        num_classes=len(data.class_names))
+    return evaluate.report(confusion, data.class_names,
+                           subsets(config, data.class_names))
+
+  return score
+
+
+def check(config) -> None:
+  """Raises for values that no room of its own checks."""
+  network, use = config.eval.network, config.teacher.use
+  if network not in (('student', 'teacher') if use else ('student',)):
+    allowed = "'student'" + (" or 'teacher'" if use else
+                             ' (config.teacher.use is off)')
+    raise ValueError(f'config.eval.network: expected {allowed}, got '
+                     f'{network!r}')
+  if config.steps < 1:
+    raise ValueError(f'config.steps: expected at least 1, got {config.steps}')
