@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 import fnmatch
 import pathlib
+import re
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from tests.golden_checks import evaluation
 from tests.golden_checks import maths
+from tests.golden_checks import networks
 from tests.golden_checks import steps
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 Check = Callable[[pathlib.Path], Iterable[Difference]]
 
 # Patterns of 'method/file' -> check.
-CHECKS: dict[str, Check] = {**maths.CHECKS, **steps.CHECKS}
+CHECKS: dict[str, Check] = {
+    **maths.CHECKS, **networks.CHECKS, **evaluation.CHECKS, **steps.CHECKS}
+
+# Files that the check of another file reads: pattern -> that other file.
+COMPANIONS = (
+    (r'pixmatch/train_(\w+)_in', r'pixmatch/train_\1_out'),
+    (r'(pixmatch|ehtdi)/deeplab_tiny_weights', r'\1/deeplab_tiny_eval'),
+    (r'daformer_hrda/step_([^_]+)_(weights|after)', r'daformer_hrda/step_\1'),
+)
 
 
 class Result(NamedTuple):
@@ -67,6 +78,15 @@ def find(name: str) -> Check | None:
   return None
 
 
+def subject(name: str) -> str:
+  """Returns the file whose check reads this one; itself, mostly."""
+  for pattern, other in COMPANIONS:
+    found = re.fullmatch(pattern + r'\.npz', name)
+    if found:
+      return found.expand(other) + '.npz'
+  return name
+
+
 def compare(ours, golden, atol: float, rtol: float) -> Result:
   """Compares two arrays; NaN equals NaN, and nothing else."""
   ours, golden = np.asarray(ours), np.asarray(golden)
@@ -80,9 +100,10 @@ def compare(ours, golden, atol: float, rtol: float) -> Result:
   ours, golden = ours.astype(wide), golden.astype(wide)
   # Equal infinities and NaN in the same places do not differ.
   same = (ours == golden) | (np.isnan(ours) & np.isnan(golden))
-  difference = np.where(same, 0, np.abs(ours - golden))
-  difference = np.where(np.isnan(difference), np.inf, difference)
-  bad = ~(difference <= atol + rtol * np.abs(golden)) & ~same
+  with np.errstate(invalid='ignore'):
+    difference = np.where(same, 0, np.abs(ours - golden))
+    difference = np.where(np.isnan(difference), np.inf, difference)
+    bad = ~(difference <= atol + rtol * np.abs(golden)) & ~same
   largest = float(np.max(difference, initial=0))
   scale = float(np.max(np.abs(golden), initial=0, where=np.isfinite(golden)))
   problem = ''

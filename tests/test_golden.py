@@ -1,0 +1,80 @@
+"""The golden files that have a check, and the runner's own judgement."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from tests.golden import __main__ as command
+from tests.golden_checks import maths
+from tests.golden_checks import runner
+
+FOLDER = pathlib.Path(__file__).parent / 'golden'
+
+
+def _cases():
+  """Maths in both precisions; whole networks in the one that trains."""
+  for name, path in runner.items(FOLDER):
+    check = runner.find(name)
+    if check is None or runner.subject(name) != name:
+      continue
+    both = check.__module__ == maths.__name__
+    for dtype in ('float64', 'float32') if both else ('float32',):
+      yield pytest.param(check, path, dtype, id=f'{name}-{dtype}')
+
+
+@pytest.mark.parametrize(('check', 'path', 'dtype'), list(_cases()))
+def test_golden_file(check, path, dtype):
+  assert not runner.run(check, path, dtype).problem
+
+
+@pytest.mark.parametrize(('ours', 'golden', 'fails'), [
+    ([1.0, np.nan], [1.0, np.nan], False),
+    ([1.0, 0.0], [1.0, np.nan], True),
+    ([1.0, np.nan], [1.0, 0.0], True),
+    ([np.inf], [np.inf], False),
+    ([1.0 + 1e-3], [1.0], True),
+    ([1.0 + 1e-5], [1.0], False),
+    ([1, 2], [1, 3], True),
+    ([1.0], [1.0, 1.0], True),
+])
+def test_compare(ours, golden, fails):
+  assert bool(runner.compare(ours, golden, 1e-4, 0.0).problem) == fails
+
+
+def _write(folder, name, **arrays):
+  (folder / name).parent.mkdir(exist_ok=True)
+  np.savez(folder / name, **arrays)
+
+
+def test_runner_reports_every_file(tmp_path, capsys):
+  right = dict(u=np.array([0.1, 0.9]), blur_applied=np.array([False, True]),
+               jitter_applied=np.array([False, True]))
+  _write(tmp_path, 'daformer_hrda/augment_gates.npz', **right)
+  assert command.main([str(tmp_path), '--dtype', 'float32']) == 0
+  # A file without a check is no success, a wrong or a broken one neither.
+  _write(tmp_path, 'unknown/file.npz', x=np.zeros(1))
+  assert command.main([str(tmp_path)]) == 1
+  assert command.main([str(tmp_path), '--method', 'daformer_hrda']) == 0
+  (tmp_path / 'a_tree' / 'inside').mkdir(parents=True)
+  _write(tmp_path, 'daformer_hrda/augment_gates_2.npz',
+         **right | dict(blur_applied=np.array([True, True])))
+  _write(tmp_path, 'daformer_hrda/augment_gates_3.npz', u=np.zeros(1))
+  capsys.readouterr()
+  assert command.main([str(tmp_path)]) == 1
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.split()[0] for line in lines[:-1]] == [
+      'NO', 'PASS', 'FAIL', 'FAIL', 'NO']
+  assert lines[-1] == '1 PASS, 2 FAIL, 2 NO CHECK'
+
+
+def test_a_companion_shares_the_verdict(tmp_path, capsys):
+  _write(tmp_path, 'pixmatch/train_x_in.npz', x=np.zeros(1))
+  assert command.main([str(tmp_path)]) == 1
+  assert 'train_x_out.npz, which is missing' in capsys.readouterr().out
+
+
+def test_runner_names_a_missing_folder(tmp_path, capsys):
+  with pytest.raises(SystemExit):
+    command.main([str(tmp_path / 'absent')])
+  assert 'absent' in capsys.readouterr().err
