@@ -33,11 +33,23 @@ def test_orders_differ_by_epoch_domain_and_seed():
 
 
 def test_uniform_integers_reach_both_ends_evenly():
-  keys = [sampling.element_key(0, 0, k) for k in range(300)]
-  draw = tf.function(lambda key: sampling.uniform_int(key, 3))
-  counts = np.bincount([int(draw(key)) for key in keys])
+  stream = sampling.Stream(0, sampling.SOURCE, sampling.CROP)
+  draw = tf.function(lambda k: sampling.uniform_int(stream.uniform(k), 3))
+  counts = np.bincount([int(draw(tf.constant(k, tf.int64)))
+                        for k in range(300)])
   # 100 each, standard deviation 8.
   assert counts.shape == (3,) and counts.min() > 70
+
+
+def test_streams_are_independent():
+  names = [(seed, domain, purpose) for seed in (0, 1)
+           for domain in (sampling.SOURCE, sampling.TARGET)
+           for purpose in (sampling.CROP, sampling.FLIP)]
+  draws = np.array([[sampling.Stream(*name).uniform(tf.constant(k, tf.int64))
+                     for k in range(60)] for name in names])
+  correlation = np.corrcoef(draws) - np.eye(len(names))
+  # Standard deviation 0.13; the largest of 28 is rarely above 3.5 of them.
+  assert abs(correlation).max() < 0.46
 
 
 @pytest.mark.parametrize('domain', ['gta', 'synthia'])
@@ -62,7 +74,7 @@ def test_rare_class_draws():
   assert tables.classes.tolist() == [2, 0]
   assert tables.files[0, :1].tolist() == [3] and tables.count.tolist() == [1, 4]
   draw = tf.function(lambda k: sampling.rare_index(
-      sampling.element_key(0, 0, k), tables))
+      0, sampling.SOURCE, k, tables))
   drawn = [tuple(map(int, draw(tf.constant(k, tf.int64)))) for k in range(300)]
   assert {d for d in drawn if d[1] == 2} == {(3, 2)}
   assert {d[0] for d in drawn if d[1] == 0} == {0, 1, 2, 3}

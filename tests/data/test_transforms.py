@@ -5,7 +5,6 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
-from uda_jax.data import sampling
 from uda_jax.data import transforms
 
 
@@ -93,9 +92,9 @@ def test_window_is_a_slice_of_the_resized_image(resize, full):
 
 def test_windows_reach_all_places():
   spec = transforms.Spec(crop_size=(3, 4))
-  draw = tf.function(lambda k: transforms.draw_window(
-      sampling.element_key(0, 0, k), tf.constant((5, 4)), spec).start)
-  starts = {tuple(draw(tf.constant(k, tf.int64)).numpy()) for k in range(40)}
+  starts = {tuple(transforms.crop_window(
+      np.float32(share), (5, 4), spec).start.numpy())
+            for share in ((0, 0), (0.33, 0.9), (0.34, 0.5), (0.99, 0.99))}
   assert starts == {(0, 0), (1, 0), (2, 0)}
 
 
@@ -111,11 +110,12 @@ def test_crops_need_two_classes_below_the_share(ids, accepted):
 def choose(label, spec, wanted=None, count=60):
   label = tf.constant(label)
   full = tf.constant(label.shape.as_list())
-  one = tf.function(lambda k: transforms.cut_label(
-      label, transforms.choose_window(
-          sampling.element_key(0, 0, k), label, full, spec, 3, wanted),
+  one = tf.function(lambda shares: transforms.cut_label(
+      label, transforms.choose_window(shares, label, full, spec, 3, wanted),
       'bilinear'))
-  return [one(tf.constant(k, tf.int64)).numpy() for k in range(count)]
+  shares = np.random.default_rng(0).random(
+      (count, transforms.DRAWS, transforms.DRAWS, 2), np.float32)
+  return [one(tf.constant(s)).numpy() for s in shares]
 
 
 def test_one_sided_crops_are_drawn_again():

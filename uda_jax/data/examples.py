@@ -21,7 +21,7 @@ class Domain(NamedTuple):
   Attributes:
     data: the manifest.
     spec: how images become examples.
-    stream: sampling.SOURCE or sampling.TARGET.
+    name: sampling.SOURCE or sampling.TARGET.
     field: the config field of the image size, for messages.
     rare: tables of rare-class sampling, None = every image once an epoch.
     rare_pixels: with `rare`, the pixels of the class that a crop must exceed.
@@ -29,7 +29,7 @@ class Domain(NamedTuple):
 
   data: manifest_lib.Manifest
   spec: transforms.Spec
-  stream: int
+  name: str
   field: str
   rare: sampling.RareClasses | None = None
   rare_pixels: float = 0.0
@@ -68,15 +68,16 @@ def domains(config: Any, source: manifest_lib.Manifest,
       target, spec._replace(image_size=tuple(config.target_image_size),
                             margins=tuple(config.margins)),
       sampling.TARGET, 'target_image_size')
-  for domain in (source_domain, target_domain):
-    _check_sizes(domain)
-  return source_domain, target_domain
+  return _checked(source_domain), _checked(target_domain)
 
 
-def _check_sizes(domain: Domain) -> None:
+def _checked(domain: Domain) -> Domain:
   """Raises if images are smaller than the crop, or differ without a crop."""
   data, spec = domain.data, domain.spec
   sizes = np.stack([data.heights, data.widths], 1)
+  if (sizes == spec.image_size).all():
+    # Nothing to resize: a good deal less to do for every image.
+    spec = spec._replace(image_size=(0, 0))
   full = transforms.resized_size(sizes, spec, spec.scale_range[0]).numpy()
   if not any(spec.crop_size):
     if spec.scale_range != (1.0, 1.0) or len(np.unique(full, axis=0)) > 1:
@@ -84,7 +85,7 @@ def _check_sizes(domain: Domain) -> None:
           'config.data.crop_size: expected a size, because the images of '
           f'{data.name} differ in size after config.data.{domain.field} and '
           'config.data.scale_range, got (0, 0)')
-    return
+    return domain._replace(spec=spec)
   small = np.flatnonzero((full < spec.crop_size).any(1))
   if small.size and not spec.pad:
     first = small[0]
@@ -94,6 +95,7 @@ def _check_sizes(domain: Domain) -> None:
         f'{data.image_paths[first]} is resized to, got {spec.crop_size}; use a '
         f'smaller crop, a larger config.data.{domain.field} or '
         'config.data.scale_range, or config.data.pad=True')
+  return domain._replace(spec=spec)
 
 
 def choose(domain: Domain, seed: int,
@@ -109,10 +111,10 @@ def choose(domain: Domain, seed: int,
     int64 scalar index, and a rare class that was asked for (or None).
   """
   if domain.rare is None:
-    return sampling.permuted_index(seed, domain.stream, element,
+    return sampling.permuted_index(seed, domain.name, element,
                                    len(domain.data.image_paths)), None
-  key = sampling.element_key(seed, domain.stream, element)
-  index, class_id = sampling.rare_index(key, domain.rare)
+  index, class_id = sampling.rare_index(seed, domain.name, element,
+                                        domain.rare)
   return index, transforms.Wanted(class_id, domain.rare_pixels)
 
 
@@ -135,22 +137,22 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
 
   def read(element: tf.Tensor) -> Example:
     index, wanted = choose(domain, seed, element)
-    key = sampling.element_key(seed, domain.stream, element)
-    uniform = lambda purpose: tf.random.stateless_uniform(
-        [], sampling.fold(key, purpose))
+    uniform = lambda purpose, shape=(): sampling.Stream(
+        seed, domain.name, purpose).uniform(element, shape)
     image = transforms.read_image(images[index])
-    low, high = spec.scale_range
-    full = transforms.resized_size(
-        tf.shape(image)[:2], spec,
-        low + (high - low) * uniform(sampling.SCALE))
-    crop_key = sampling.fold(key, sampling.CROP)
+    factor = 1.0
+    if spec.scale_range != (1.0, 1.0):
+      low, high = spec.scale_range
+      factor = low + (high - low) * uniform(sampling.SCALE)
+    full = transforms.resized_size(tf.shape(image)[:2], spec, factor)
+    shares = uniform(sampling.CROP, (transforms.DRAWS, transforms.DRAWS, 2))
     values = {}
     if labels is None:
-      window = transforms.draw_window(crop_key, full, spec)
+      window = transforms.crop_window(shares[0, 0], full, spec)
     else:
       label = transforms.read_label(labels[index])
       window = transforms.choose_window(
-          crop_key, label, full, spec, len(data.class_names), wanted)
+          shares, label, full, spec, len(data.class_names), wanted)
       values['label'] = transforms.cut_label(label, window, spec.resize)
     values['image'] = transforms.cut_image(image, window, spec.resize)
     values['trusted'] = transforms.trusted_pixels(window, spec.margins)

@@ -6,31 +6,45 @@ domain. Nothing here has a state, so any step can be started at.
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-# Streams of random numbers: the domains, and what a draw is for.
-SOURCE, TARGET = 0, 1
-SCALE, CROP, FLIP, CLASS, FILE = range(5)
-# The stream of the epochs' orders, where an element's number would stand.
-_ORDER = -1
+# The domains, and what a random number is for.
+SOURCE, TARGET = 'source', 'target'
+ORDER, SCALE, CROP, FLIP, CLASS, FILE = (
+    'order', 'scale', 'crop', 'flip', 'class', 'file')
 
 
-def element_key(seed: int, domain: int,
-                element: tf.Tensor | int) -> tf.Tensor:
-  """Returns the [2] int64 key of an element; `fold` makes streams of it."""
-  return fold(tf.constant([seed, domain], tf.int64), element)
+class Stream(NamedTuple):
+  """All random numbers of a run that serve one purpose in one domain."""
+
+  seed: int
+  domain: str
+  purpose: str
+
+  def key(self, number: tf.Tensor) -> tf.Tensor:
+    """Returns the [2] int64 seed of a stateless operation, for one element."""
+    # Hashed when the graph is made: folding keys in it would cost more than
+    # the draws do.
+    text = '/'.join(map(str, self)).encode()
+    own = int.from_bytes(hashlib.sha256(text).digest()[:8], 'big', signed=True)
+    return tf.stack([tf.constant(own, tf.int64), number])
+
+  def uniform(self, number: tf.Tensor, shape: tuple[int, ...] = ()
+              ) -> tf.Tensor:
+    """Draws float32 in [0, 1), a pure function of the stream and `number`."""
+    return tf.random.stateless_uniform(shape, self.key(number))
 
 
-def fold(key: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
-  """Returns the [2] int64 key of one stream of `key`."""
-  return tf.random.experimental.stateless_fold_in(
-      key, tf.cast(data, tf.int64))
+def uniform_int(share: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+  """Maps uniform numbers in [0, 1) to int32 in [0, stop), stop < 2^23."""
+  return tf.cast(share * tf.cast(stop, tf.float32), tf.int32)
 
 
-def permuted_index(seed: int, domain: int, element: tf.Tensor,
+def permuted_index(seed: int, domain: str, element: tf.Tensor,
                    size: int) -> tf.Tensor:
   """Returns the image of an element: a fresh permutation every epoch.
 
@@ -44,10 +58,10 @@ def permuted_index(seed: int, domain: int, element: tf.Tensor,
     int64 scalar in [0, size).
   """
   epoch, position = element // size, element % size
-  key = fold(element_key(seed, domain, _ORDER), epoch)
   # `max_index` is inclusive.
   return tf.random.experimental.index_shuffle(
-      position, seed=key, max_index=tf.constant(size - 1, tf.int64))
+      position, seed=Stream(seed, domain, ORDER).key(epoch),
+      max_index=tf.constant(size - 1, tf.int64))
 
 
 class RareClasses(NamedTuple):
@@ -104,28 +118,23 @@ def rare_classes(class_pixels: np.ndarray, *, temperature: float,
                      count.astype(np.int32))
 
 
-def rare_index(key: tf.Tensor,
+def rare_index(seed: int, domain: str, element: tf.Tensor,
                tables: RareClasses) -> tuple[tf.Tensor, tf.Tensor]:
-  """Draws a class and an image that holds it.
+  """Draws a class and an image that holds it, for one element.
 
   Args:
-    key: [2] int64 key of the element.
+    seed: of the run.
+    domain: SOURCE or TARGET.
+    element: int64 scalar k >= 0.
     tables: from `rare_classes`.
 
   Returns:
     (int64 image, int32 class to look for in the crop), scalars.
   """
   row = tf.random.stateless_categorical(
-      tf.math.log(tables.probability)[None], 1, seed=fold(key, CLASS))[0, 0]
-  count = tf.gather(tables.count, row)
-  column = uniform_int(fold(key, FILE), count)
-  return (tf.cast(tf.gather_nd(tables.files, tf.stack(
-      [row, tf.cast(column, tf.int64)])), tf.int64),
-          tf.gather(tables.classes, row))
-
-
-def uniform_int(key: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-  """Draws int32 uniform in [0, stop), of the shape of `stop`."""
-  stop = tf.convert_to_tensor(stop, tf.int32)
-  share = tf.random.stateless_uniform(tf.shape(stop), key, dtype=tf.float64)
-  return tf.cast(share * tf.cast(stop, tf.float64), tf.int32)
+      np.log(tables.probability)[None], 1,
+      seed=Stream(seed, domain, CLASS).key(element))[0, 0]
+  column = uniform_int(Stream(seed, domain, FILE).uniform(element),
+                       tf.gather(tables.count, row))
+  image = tf.gather(tables.files, row)[column]
+  return tf.cast(image, tf.int64), tf.gather(tables.classes, row)

@@ -15,8 +15,8 @@ from uda_jax import labels as labels_lib
 from uda_jax.data import sampling
 
 IGNORE = labels_lib.IGNORE_LABEL
-# DAFormer's released code: so many further crops, the last is kept unchecked.
-_REDRAWS = 10
+# DAFormer's released code: a crop and 10 further ones, the last unchecked.
+DRAWS = 11
 
 
 class Spec(NamedTuple):
@@ -104,6 +104,8 @@ def resized_size(size: tf.Tensor, spec: Spec,
   Returns:
     [..., 2] int32.
   """
+  if not any(spec.image_size) and isinstance(factor, float) and factor == 1:
+    return tf.convert_to_tensor(size, tf.int32)
   exact = tf.cast(size, tf.float64)
   if any(spec.image_size):
     wanted = tf.constant(spec.image_size, tf.float64)
@@ -161,12 +163,22 @@ def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
   return inside[0][:, None] & inside[1][None]
 
 
-def draw_window(key: tf.Tensor, full: tf.Tensor, spec: Spec) -> Window:
-  """Draws a crop window, uniform over all places, the last one included."""
+def crop_window(share: tf.Tensor, full: tf.Tensor, spec: Spec) -> Window:
+  """Returns the crop window that a draw stands for.
+
+  Args:
+    share: [2] uniform in [0, 1); all places are equally likely, the last one
+      included.
+    full: [2] int32, the size of the resized image.
+    spec: `crop_size` counts; a smaller image is taken whole.
+
+  Returns:
+    The window.
+  """
   if not any(spec.crop_size):
     return Window(tf.zeros(2, tf.int32), full, full)
   size = tf.minimum(full, tf.constant(spec.crop_size))
-  return Window(sampling.uniform_int(key, full - size + 1), size, full)
+  return Window(sampling.uniform_int(share, full - size + 1), size, full)
 
 
 def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
@@ -182,32 +194,32 @@ def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
   return (tf.math.count_nonzero(counts) > 1) & (share < max_class_share)
 
 
-def _redraw(key: tf.Tensor, draw: Callable[[tf.Tensor], Window],
-            accept: Callable[[Window], tf.Tensor]) -> Window:
-  """Draws until accepted, at most `_REDRAWS` times more; keeps the last."""
+def _first_accepted(make: Callable[[tf.Tensor], Window],
+                    accept: Callable[[Window], tf.Tensor]) -> Window:
+  """Returns the first of `make(0)` to `make(10)` accepted, else the last."""
 
   def again(count, window):
-    return (count < _REDRAWS) & ~accept(window)
+    return (count < DRAWS - 1) & ~accept(window)
 
   def body(count, window):
     del window
-    return count + 1, draw(sampling.fold(key, count + 1))
+    return count + 1, make(count + 1)
 
-  first = (tf.constant(0), draw(sampling.fold(key, 0)))
-  return tf.while_loop(again, body, first)[1]
+  return tf.while_loop(again, body, (tf.constant(0), make(tf.constant(0))))[1]
 
 
-def choose_window(key: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
+def choose_window(shares: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
                   spec: Spec, num_classes: int,
                   wanted: Wanted | None = None) -> Window:
-  """Draws the crop of a labelled image.
+  """Chooses the crop of a labelled image.
 
   DAFormer's rules (specification: data and rare class sampling): a crop that
   one class fills is drawn again; if a rare class was asked for, all that is
   repeated until the crop holds enough of it.
 
   Args:
-    key: [2] int64 key of the element's crops.
+    shares: [DRAWS, DRAWS, 2] uniform in [0, 1): crops by attempt at the rare
+      class and attempt at the class share.
     label: [H, W] uint8 label at its own size.
     full: [2] int32, the size it will be resized to.
     spec: how to crop.
@@ -220,16 +232,16 @@ def choose_window(key: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
   def counts(window):
     return class_counts(cut_label(label, window, spec.resize), num_classes)
 
-  def draw(key):
-    one = lambda key: draw_window(key, full, spec)
+  def mixed(attempt):
+    one = lambda count: crop_window(shares[attempt, count], full, spec)
     if spec.max_class_share >= 1:
-      return one(key)
-    return _redraw(key, one, lambda window: accept_crop(
+      return one(0)
+    return _first_accepted(one, lambda window: accept_crop(
         counts(window), spec.max_class_share))
 
   if wanted is None:
-    return draw(key)
-  return _redraw(key, draw, lambda window: tf.cast(
+    return mixed(0)
+  return _first_accepted(mixed, lambda window: tf.cast(
       counts(window)[wanted.class_id], tf.float32) > wanted.pixels)
 
 
