@@ -1,13 +1,20 @@
 """Checkpoints on disk; the only room that knows orbax.
 
 `<workdir>/checkpoints/STEP` holds the newest whole `TrainState`, written
-asynchronously, complete or not at all. `<workdir>/best/STEP` holds the network
-with the best score so far, and that score.
+asynchronously, complete or not at all. `<workdir>/best/N` holds the network
+with the best score so far, and that score. N counts the improvements: a resumed
+run may find a better network at an earlier step, and the newest must be the
+best, since the older one is deleted.
+
+The train step may overwrite (donate) a state as soon as `save` returns: by then
+accelerators' arrays are copied to the host, and on a CPU JAX does not reuse a
+buffer that the writer still looks at.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import pathlib
 import tempfile
 from typing import Any
@@ -19,7 +26,8 @@ import orbax.checkpoint as ocp
 from uda_jax import state as state_lib
 
 _STATE, _NET, _SCORE = 'state', 'net', 'score'
-_KEEP_NEWEST = ocp.checkpoint_managers.LatestN(1)
+_STORED = ('student', 'teacher', 'best')
+_policies = ocp.checkpoint_managers
 
 
 class Checkpoints:
@@ -32,17 +40,16 @@ class Checkpoints:
       workdir: the run's directory, absolute.
       every_steps: how often `save` writes.
     """
-    for name in ('absl', 'orbax'):
-      logging.getLogger(name).addFilter(_not_orbax_chatter)
+    _quiet_orbax()
     _check_writable(workdir)
-    self._folder = workdir / 'checkpoints'
-    self._latest = ocp.CheckpointManager(
-        self._folder, options=ocp.CheckpointManagerOptions(
-            save_interval_steps=every_steps, cleanup_tmp_directories=True,
-            preservation_policy=_KEEP_NEWEST))
-    self._best = ocp.CheckpointManager(
-        workdir / 'best', options=ocp.CheckpointManagerOptions(
-            cleanup_tmp_directories=True, preservation_policy=_KEEP_NEWEST))
+    open_folder = lambda name, policy: ocp.CheckpointManager(
+        workdir / name, options=ocp.CheckpointManagerOptions(
+            save_decision_policy=policy, cleanup_tmp_directories=True,
+            preservation_policy=_policies.LatestN(1)))
+    self._latest = open_folder('checkpoints', _policies.AnySavePolicy([
+        _policies.FixedIntervalPolicy(every_steps),
+        _policies.PreemptionCheckpointingPolicy()]))
+    self._best = open_folder('best', _policies.FixedIntervalPolicy(1))
 
   def __enter__(self) -> Checkpoints:
     return self
@@ -65,43 +72,60 @@ class Checkpoints:
       ValueError: it is the state of another network or method.
     """
     step = self.latest_step()
-    _check_same(_stored(self._folder / str(step) / _STATE), like,
-                self._folder / str(step))
+    folder = pathlib.Path(self._latest.directory) / str(step)
+    _check_same(_stored(folder / _STATE), like, folder,
+                'Use a new --workdir, or the config that made this one '
+                '(config.model, config.method).')
     return self._latest.restore(step, args=ocp.args.Composite(
         **{_STATE: ocp.args.StandardRestore(like)}))[_STATE]
 
   def save(self, step: int, state: state_lib.TrainState, *,
            force: bool = False) -> bool:
-    """Saves if it is time to (or `force`); to be called after every step."""
-    if not force and not self._latest.should_save(step):
-      return False
+    """Saves if it is time to (or `force`); to be called after every step.
+
+    Args:
+      step: steps done.
+      state: the state after them; may be donated when this returns.
+      force: save now, unless this very step is saved already.
+
+    Returns:
+      Whether a write has begun; `wait` for its end.
+    """
     if self.latest_step() == step:
       return False
-    if jax.default_backend() == 'cpu':
-      # On CPU the writer would read the very buffers that the next step, to
-      # which the state is donated, overwrites.
-      state = jax.tree.map(jnp.copy, state)
     return self._latest.save(step, force=force, args=ocp.args.Composite(
         **{_STATE: ocp.args.StandardSave(state)}))
 
   def save_best(self, step: int, net: state_lib.Net,
                 score: dict[str, Any]) -> bool:
-    """Keeps the network if `score['value']` is the best so far."""
-    best = self.best()
-    if best is not None and not score['value'] > best['value']:
+    """Keeps the network if its score is the best so far.
+
+    Args:
+      step: steps done.
+      net: the evaluated network; may be donated when this returns.
+      score: `value`, larger is better (None and NaN never count), and what else
+        is worth knowing, such as the metric's name.
+
+    Returns:
+      Whether it is the best.
+    """
+    value, best = score['value'], self.best()
+    if value is None or not value > (best['value'] if best else -math.inf):
       return False
-    self._best.save(step, force=True, args=ocp.args.Composite(
-        **{_NET: ocp.args.StandardSave(jax.tree.map(jnp.copy, net)),
-           _SCORE: ocp.args.JsonSave(score | {'step': step})}))
-    return True
+    number = self._best.latest_step()
+    return self._best.save(
+        0 if number is None else number + 1,
+        args=ocp.args.Composite(**{
+            _NET: ocp.args.StandardSave(net),
+            _SCORE: ocp.args.JsonSave({'step': step, **score})}))
 
   def best(self) -> dict[str, Any] | None:
-    """The best score so far with its step; survives restarts."""
+    """The best score so far with its `step`; survives restarts."""
     self._best.wait_until_finished()
-    step = self._best.latest_step()
-    if step is None:
+    number = self._best.latest_step()
+    if number is None:
       return None
-    return self._best.restore(step, args=ocp.args.Composite(
+    return self._best.restore(number, args=ocp.args.Composite(
         **{_SCORE: ocp.args.JsonRestore()}))[_SCORE]
 
   def reached_preemption(self, step: int) -> bool:
@@ -114,44 +138,56 @@ class Checkpoints:
     self._best.wait_until_finished()
 
 
-def load_net(run: pathlib.Path, which: str, like: state_lib.Net
+def load_net(run: pathlib.Path | str, which: str, like: state_lib.Net
              ) -> state_lib.Net:
   """Reads one network of another run.
 
   Args:
     run: the other run's workdir.
     which: 'student' or 'teacher' of its newest checkpoint, or 'best'.
-    like: variables of the network that is wanted.
+    like: variables of the network that is wanted; the result has their dtypes
+      and shardings.
 
   Raises:
     ValueError: there is no such network, or it has other tensors.
   """
-  if which not in ('student', 'teacher', 'best'):
-    raise ValueError("config.warm_start.network: expected 'student', "
-                     f"'teacher' or 'best', got {which!r}")
+  if which not in _STORED:
+    raise ValueError('config.warm_start.network: expected one of '
+                     f'{_STORED}, got {which!r}')
+  _quiet_orbax()
   folder = pathlib.Path(run).absolute() / (
       'best' if which == 'best' else 'checkpoints')
-  step = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
-  if not step:
-    raise ValueError(f'config.warm_start.workdir: expected the workdir of a '
+  steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
+  if not steps:
+    raise ValueError('config.warm_start.workdir: expected the workdir of a '
                      f'run with a checkpoint in {folder}, found none')
-  folder = folder / str(max(step)) / (_NET if which == 'best' else _STATE)
-  reader = ocp.PyTreeCheckpointer()
-  wrap = (lambda net: net) if which == 'best' else (lambda net: {which: net})
+  folder = folder / str(max(steps)) / (_NET if which == 'best' else _STATE)
   found = _stored(folder)
-  _check_same(found if which == 'best' else found.get(which), like, folder)
-  item = wrap(jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
-      like))
-  net = reader.restore(folder, args=ocp.args.PyTreeRestore(
-      item, partial_restore=True,
-      restore_args=ocp.checkpoint_utils.construct_restore_args(item)))
-  return net if which == 'best' else net[which]
+  way_out = ('Use config.model of that run, or another '
+             'config.warm_start.workdir.')
+  if which == 'best':
+    _check_same(found, like, folder, way_out)
+    return _read(folder, like)
+  if not found[which]:
+    raise ValueError(f'config.warm_start.network: the run in {run} has no '
+                     f'{which}; use student')
+  _check_same(found[which], like, folder, way_out)
+  return _read(folder, {which: like})[which]
 
 
 def _stored(folder: pathlib.Path) -> Any:
   """The tree of a stored item, with shapes in place of arrays."""
   return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
+
+
+def _read(folder: pathlib.Path, like: Any) -> Any:
+  """Reads those parts of a stored item that `like` has."""
+  item = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+      like)
+  return ocp.PyTreeCheckpointer().restore(folder, args=ocp.args.PyTreeRestore(
+      item, partial_restore=True,
+      restore_args=ocp.checkpoint_utils.construct_restore_args(item)))
 
 
 def _check_writable(workdir: pathlib.Path) -> None:
@@ -164,35 +200,42 @@ def _check_writable(workdir: pathlib.Path) -> None:
                   f'{workdir} ({error})') from error
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-  """The shapes of a tree's leaves by path, whatever its containers are."""
+def _shapes(tree: Any) -> dict[str, str]:
+  """The types of a tree's leaves by path, whatever its containers are."""
   name = lambda path: '/'.join(
       str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
       for k in path)
-  def shape(leaf):
+
+  def kind(leaf):
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # stored as its data
       leaf = jax.eval_shape(jax.random.key_data, leaf)
-    return tuple(leaf.shape)
+    return f'{leaf.dtype}{list(leaf.shape)}'
 
-  return {name(path): shape(leaf)
+  return {name(path): kind(leaf)
           for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _check_same(found: Any, like: Any, folder: pathlib.Path) -> None:
+def _check_same(found: Any, like: Any, folder: pathlib.Path,
+                way_out: str) -> None:
   """Raises unless a checkpoint has the tensors that are wanted."""
   have, want = _shapes(found), _shapes(like)
+  names = sorted(have.keys() | want.keys())
   wrong = [f'{name}: expected {want.get(name, "nothing")}, got '
            f'{have.get(name, "nothing")}'
-           for name in sorted(have.keys() | want.keys())
-           if have.get(name) != want.get(name)]
-  if wrong:
-    raise ValueError(
-        f'{folder}: expected a checkpoint of the configured network and '
-        f'method, but {len(wrong)} of {len(want)} tensors differ:\n  '
-        + '\n  '.join(wrong[:8])
-        + '\nUse another --workdir, or the config that made this one.')
+           for name in names if have.get(name) != want.get(name)]
+  if not wrong:
+    return
+  shown = wrong[:8] + (['...'] if wrong[8:] else [])
+  raise ValueError(
+      f'{folder}: expected a checkpoint of the configured network and method, '
+      f'but {len(wrong)} of {len(names)} tensors differ:\n  '
+      + '\n  '.join([*shown, way_out]))
+
+
+def _quiet_orbax() -> None:
+  """Keeps the log to the run's own lines; errors are still shown."""
+  logging.getLogger('absl').addFilter(_not_orbax_chatter)
 
 
 def _not_orbax_chatter(record: logging.LogRecord) -> bool:
-  """Drops what orbax logs about its own workings below errors."""
   return record.levelno >= logging.ERROR or 'orbax' not in record.pathname
