@@ -276,6 +276,11 @@ def test_a_workdir_that_cannot_be_written_is_named_at_once(tmp_path):
     checkpoint.Checkpoints(tmp_path / 'file/run', every_steps=1)
 
 
+def test_an_interval_of_nothing_names_its_field(tmp_path):
+  with pytest.raises(ValueError, match=r'config\.checkpoint\.every.*got 0'):
+    checkpoint.Checkpoints(tmp_path, every_steps=0)
+
+
 def test_orbax_is_quiet_and_the_run_is_not(tmp_path, caplog):
   caplog.set_level(logging.INFO)
   from absl import logging as absl_logging

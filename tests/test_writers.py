@@ -87,6 +87,11 @@ def test_curves_pictures_and_lines_of_a_run(tmp_path, caplog):
              'eval/pixel_accuracy 75.00' for line in lines)
 
 
+def test_an_interval_of_nothing_names_its_field(tmp_path):
+  with pytest.raises(ValueError, match=r'config\.log\.every.*got 0'):
+    writers.Writer(tmp_path, num_steps=1, images_per_step=1, every=0)
+
+
 def test_other_processes_write_nothing(tmp_path, monkeypatch):
   monkeypatch.setattr(jax, 'process_index', lambda: 1)
   with writers.Writer(tmp_path, num_steps=1, images_per_step=1,

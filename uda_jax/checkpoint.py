@@ -40,6 +40,9 @@ class Checkpoints:
       workdir: the run's directory, absolute.
       every_steps: how often `save` writes.
     """
+    if every_steps < 1:
+      raise ValueError('config.checkpoint.every: expected a number of steps, '
+                       f'1 or more, got {every_steps}')
     _quiet_orbax()
     _check_writable(workdir)
     open_folder = lambda name, policy: ocp.CheckpointManager(

@@ -107,6 +107,9 @@ class Writer:
       palette: colours of the classes.
       class_names: their names.
     """
+    if every < 1:
+      raise ValueError('config.log.every: expected a number of steps, 1 or '
+                       f'more, got {every}')
     self._workdir = pathlib.Path(workdir)
     self._num_steps = num_steps
     self._every = every
