@@ -52,7 +52,13 @@ def deeplab(
       stem=len(tensors['conv1.weight']),
       planes=[len(tensors[f'{s}.0.conv1.weight']) for s in stages],
       blocks=[
-          len([n for n in tensors if re.fullmatch(rf'{s}\.\d+\.conv1.weight', n)])
+          len(
+              [
+                  n
+                  for n in tensors
+                  if re.fullmatch(rf'{s}\.\d+\.conv1.weight', n)
+              ]
+          )
           for s in stages
       ],
       aux_head=len(heads) == 2,
@@ -157,11 +163,13 @@ def ehtdi_eval(path: pathlib.Path) -> Iterator[Difference]:
 def lse_deeplab(path: pathlib.Path) -> Iterator[Difference]:
   """The one-headed DeepLab of LSE; kernels are HWIO in this file."""
   arrays = dict(np.load(path))
-  network, net = deeplab({
-      k.removeprefix('w/'): v.transpose(3, 2, 0, 1) if v.ndim == 4 else v
-      for k, v in arrays.items()
-      if k.startswith('w/')
-  })
+  network, net = deeplab(
+      {
+          k.removeprefix('w/'): v.transpose(3, 2, 0, 1) if v.ndim == 4 else v
+          for k, v in arrays.items()
+          if k.startswith('w/')
+      }
+  )
   forward = jax.jit(network.forward, static_argnames='use_running_average')
   for i in range(sum(bool(re.fullmatch(r'x\d+', k)) for k in arrays)):
     image = jnp.asarray(arrays[f'x{i}'], dtype())
@@ -183,9 +191,9 @@ class ImageNetLite(nn.Module):
   @nn.compact
   def __call__(self, image: jax.Array) -> dict[str, jax.Array]:
     names = ('s2', 's4', 's8', 's16', 's32')
-    features = efficientnet_lite.EfficientNetLite(dtype=dtype(), name='encoder')(
-        image, use_running_average=True
-    )
+    features = efficientnet_lite.EfficientNetLite(
+        dtype=dtype(), name='encoder'
+    )(image, use_running_average=True)
     x = layers.Conv(1280, 1, dtype=dtype(), name='conv_head')(features[-1])
     x = layers.BatchNorm(eps=efficientnet_lite.EPS, dtype=dtype(), name='bn1')(
         x, use_running_average=True

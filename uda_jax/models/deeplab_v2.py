@@ -32,9 +32,9 @@ ASPP_DILATIONS = (6, 12, 18, 24)
 # Parameters of EHTDI's checkpoints that no loss of it uses.
 UNUSED = frozenset({'proto_classifier.weight', 'para', 'fuse_weight_1'})
 
-# Every convolution starts from N(0, 0.01^2); the ImageNet file then replaces
-# the backbone's.
-kernel_init = nn.initializers.normal(0.01)
+# Every kernel starts from N(0, 0.01^2); the ImageNet file then replaces the
+# backbone's.
+KERNEL_STD = 0.01
 
 
 class Downsample(nn.Module):
@@ -51,7 +51,6 @@ class Downsample(nn.Module):
         1,
         self.stride,
         dtype=self.dtype,
-        kernel_init=kernel_init,
         name='0',
     )(x)
     return layers.BatchNorm(dtype=self.dtype, name='1')(
@@ -75,7 +74,6 @@ class Bottleneck(nn.Module):
           features,
           *args,
           dtype=self.dtype,
-          kernel_init=kernel_init,
           name=f'conv{i}',
       )(x)
       return layers.BatchNorm(dtype=self.dtype, name=f'bn{i}')(
@@ -145,7 +143,6 @@ class Branches(nn.Module):
             dilation=dilation,
             use_bias=True,
             dtype=self.dtype,
-            kernel_init=kernel_init,
             bias_init=bias_init,
             name=str(i),
         )(x)
@@ -219,7 +216,6 @@ class DeepLabV2(nn.Module):
         7,
         2,
         dtype=self.dtype,
-        kernel_init=kernel_init,
         name='conv1',
     )(image)
     x = layers.BatchNorm(dtype=self.dtype, name='bn1')(
@@ -279,7 +275,10 @@ def build(config, num_classes: int) -> state.Network:
       remat=config.remat,
   )
   return network.from_module(
-      module, preprocessing.CAFFE, importer=importer(config)
+      module,
+      preprocessing.CAFFE,
+      kernel_std=lambda shape: KERNEL_STD,
+      importer=importer(config),
   )
 
 

@@ -2,7 +2,8 @@
 
 Kernels are HWIO, images NHWC. Every layer computes in its `dtype`
 (float32, bfloat16 or float64) and keeps its variables in float32, or in
-float64 when it computes in float64.
+float64 when it computes in float64. Kernels start as zeros here:
+`network.from_module` draws those of a whole network at once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ import jax.numpy as jnp
 from uda_jax.models import depthwise
 
 Dtype = Any
-
-he_normal = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
 
 
 def storage_dtype(dtype: Dtype) -> Dtype:
@@ -44,7 +43,6 @@ class Conv(nn.Module):
       every side, as PyTorch models do.
     use_bias: adds a bias.
     dtype: compute dtype.
-    kernel_init: initialiser of the kernel.
     bias_init: initialiser of the bias.
   """
 
@@ -55,7 +53,6 @@ class Conv(nn.Module):
   same: bool = False
   use_bias: bool = False
   dtype: Dtype = jnp.float32
-  kernel_init: Callable[..., jax.Array] = he_normal
   bias_init: Callable[..., jax.Array] = nn.initializers.zeros
 
   @nn.compact
@@ -64,7 +61,7 @@ class Conv(nn.Module):
     store = storage_dtype(self.dtype)
     kernel = self.param(
         'kernel',
-        self.kernel_init,
+        nn.initializers.zeros,
         (size, size, x.shape[-1], self.features),
         store,
     ).astype(self.dtype)
@@ -120,7 +117,7 @@ class DepthwiseConv(nn.Module):
     size = self.kernel_size
     kernel = self.param(
         'kernel',
-        he_normal,
+        nn.initializers.zeros,
         (size, size, 1, x.shape[-1]),
         storage_dtype(self.dtype),
     )
