@@ -1,0 +1,79 @@
+"""Labels from logits, and the trust in them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from uda_jax import labels
+from uda_jax import pseudo_labels
+
+IGNORE = labels.IGNORE_LABEL
+
+
+def test_label_and_confidence():
+  prob = np.array([[[[.1, .7, .2], [.5, .25, .25]]]], np.float32)
+  label, confidence = pseudo_labels.from_logits(np.log(prob))
+  assert label.dtype == jnp.int32
+  np.testing.assert_array_equal(label, [[[1, 0]]])
+  np.testing.assert_allclose(confidence, [[[.7, .5]]], rtol=1e-6)
+  label, confidence = pseudo_labels.from_logits(jnp.zeros((1, 1, 1, 4)))
+  assert label == 0 and confidence == pytest.approx(0.25)
+
+
+def test_the_share_is_taken_over_batch_image_or_pixel():
+  confidence = jnp.array([[[.9, .5], [.9, .9]], [[.1, .2], [.3, .9]]])
+  weight = lambda over: pseudo_labels.quality_weight(
+      confidence, threshold=.9, share_over=over)
+  np.testing.assert_allclose(weight('batch'), np.full((2, 2, 2), .5))
+  np.testing.assert_allclose(weight('image')[:, 0, 0], [.75, .25])
+  np.testing.assert_array_equal(weight('pixel'), confidence >= .9)
+  for over in ('batch', 'image', 'pixel'):
+    assert weight(over).shape == confidence.shape
+  none = pseudo_labels.quality_weight(confidence, threshold=.95)
+  np.testing.assert_array_equal(none, 0)
+  with pytest.raises(ValueError, match="share_over.*'group'"):
+    weight('group')
+
+
+def test_margins_and_masks():
+  trusted = pseudo_labels.inside_margins((5, 6), top=1, bottom=2, right=3)
+  expected = np.zeros((5, 6), bool)
+  expected[1:3, :3] = True
+  np.testing.assert_array_equal(trusted, expected)
+  assert pseudo_labels.inside_margins((5, 6)).all()
+  assert not pseudo_labels.inside_margins((5, 6), top=9).any()
+  weight = pseudo_labels.mask_untrusted(jnp.full((2, 5, 6), .3), trusted)
+  np.testing.assert_allclose(weight, np.tile(.3 * expected, (2, 1, 1)),
+                             rtol=1e-6)
+  # A masked NaN is gone: 0 * NaN would not be.
+  masked = pseudo_labels.mask_untrusted(jnp.array([np.nan, 1.]),
+                                        np.array([False, True]))
+  np.testing.assert_array_equal(masked, [0, 1])
+
+
+def test_two_heads():
+  main = np.log([[.8, .1, .1], [.5, .3, .2], [.5, .3, .2]])
+  aux = np.log([[.1, .5, .4], [.1, .8, .1], [.4, .3, .3]])
+  label, aux_label = pseudo_labels.from_two_heads(main, aux, threshold=.6)
+  np.testing.assert_array_equal(label, [0, IGNORE, IGNORE])
+  np.testing.assert_array_equal(aux_label, [0, 1, IGNORE])
+  label, aux_label = pseudo_labels.from_two_heads(main, aux, threshold=0.)
+  np.testing.assert_array_equal(label, [0, 0, 0])
+  np.testing.assert_array_equal(aux_label, [0, 1, 0])
+  # The limit itself is not above the limit.
+  flat = jnp.zeros((1, 2))
+  label, aux_label = pseudo_labels.from_two_heads(flat, flat, threshold=.5)
+  assert label == IGNORE and aux_label == IGNORE
+
+
+def test_order_of_images_is_irrelevant():
+  logits = jax.random.normal(jax.random.key(0), (3, 4, 5, 6))
+  label, confidence = pseudo_labels.from_logits(logits)
+  turned, _ = pseudo_labels.from_logits(logits[::-1])
+  np.testing.assert_array_equal(turned, label[::-1])
+  weight = pseudo_labels.quality_weight(confidence, threshold=.5,
+                                        share_over='image')
+  np.testing.assert_array_equal(
+      weight[::-1], pseudo_labels.quality_weight(
+          confidence[::-1], threshold=.5, share_over='image'))
