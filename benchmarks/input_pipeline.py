@@ -1,4 +1,4 @@
-"""Images a second of the input pipeline on one core.
+"""Images that the input pipeline makes in a second of CPU time.
 
 `python -m benchmarks.input_pipeline` renders street scenes (once, into
 --cache_dir) and prints one JSON line: training batches as `uda_jax.data` makes
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import tempfile
 import time
 
@@ -90,8 +89,6 @@ def main():
            gap=(0.2, 0.8), image_size=tuple(args.size)),
       root='', cache_dir=args.cache_dir, field=split, labels=labels)
   source, target = load('source_train', True), load('target_train', False)
-  # TensorFlow starts its threads with the first data set; they stay here.
-  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
   ours = pipeline.train_batches(
       config(size, crop), seed=0, first_step=0, num_steps=args.steps + 10,
       groups=1, group_size=2, process_index=0, process_count=1, source=source,

@@ -182,6 +182,14 @@ def test_files_that_are_no_images_are_refused(folder):
   refused(folder, 'images/04.png', 'expected an image')
 
 
+def test_images_that_training_cannot_decode_are_refused(folder):
+  pixels = np.zeros((12, 16), np.uint16)
+  Image.fromarray(pixels).save(folder / 'images/04.png')
+  refused(folder, 'images/04.png', "'I;16'", 'convert')
+  Image.fromarray(pixels.astype(np.uint8)).save(folder / 'images/04.tif')
+  refused(folder, 'images/04.tif', 'TIFF', images='images/*.tif')
+
+
 def test_sizes_must_agree_unless_labels_may_be_resized(folder):
   label = np.asarray(Image.open(folder / 'labels/04.png'))
   Image.fromarray(label.repeat(2, 0).repeat(2, 1)).save(
@@ -243,7 +251,7 @@ def test_pairs_by_what_the_stars_stand_for(folder):
 def test_two_runs_that_prepare_the_same_data(folder):
   row = manifest.Row('/a.png', '', 1, 2, np.zeros(1, np.int64))
   cache = folder.parent / 'cache'
-  recipe = manifest.Recipe('n', '', ('c',), ((0, 0, 0),), 'x',
+  recipe = manifest.Recipe('n n', ('c',), ((0, 0, 0),), 'x',
                            lambda folder: [row])
 
   def other_run_first(folder):

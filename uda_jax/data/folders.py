@@ -35,11 +35,10 @@ class FolderRecord(NamedTuple):
     labels: pattern of the label files, '' if there are none.
     root: folder, absolute or relative to `config.data.root`.
     name: what to call the data set.
-    split: what to call this part of it.
-    files: which images: () = all; a text file with one NAME a line, relative
-      to the root; or a tuple of patterns of NAMEs. Labels as training uses
-      them are in the order of the list, otherwise in the order of the names.
-    skip_last: leave out so many images at the end of the list.
+    files: which images: () = all of them, sorted by NAME; a tuple of patterns
+      of NAMEs; or a text file with one NAME a line, relative to the root, whose
+      order counts.
+    skip_last: leave out so many images at the end.
     class_names: names of the train ids 0, 1, ...
     palette: one (red, green, blue) a class, () for a standard palette.
     label_map: rows (raw id, train id), 255 = ignore; () if the files hold
@@ -56,7 +55,6 @@ class FolderRecord(NamedTuple):
   labels: str = ''
   root: str = ''
   name: str = 'folder'
-  split: str = ''
   files: str | tuple[str, ...] = ()
   skip_last: int = 0
   palette: tuple[tuple[int, int, int], ...] = ()
@@ -101,7 +99,7 @@ def recipe(record: FolderRecord, *, root: str, field: str,
   contents = [str(folder), record._asdict(), [
       [_stamp(path, folder) for path in pair if path] for pair in pairs]]
   return manifest.Recipe(
-      record.name, record.split, record.class_names,
+      record.name, record.class_names,
       record.palette or _palette(len(record.class_names)), contents,
       functools.partial(_rows, record, pairs, field))
 
@@ -161,7 +159,8 @@ def _choose(folder: epath.Path, record: FolderRecord,
     path = folder / record.files
     if not path.is_file():
       raise FileNotFoundError(f'{field}.files: found no file {path}')
-    names = path.read_text().split()
+    lines = path.read_text().splitlines()
+    names = [line.strip() for line in lines if line.strip()]
     missing = [name for name in names if name not in images]
     if missing or len(set(names)) < len(names):
       problem = (f'{missing[0]!r}, which is no image {record.images!r}; names '

@@ -11,13 +11,19 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import tempfile
 from typing import Any, NamedTuple
 
 from absl import logging
 from etils import epath
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
+
+# A TensorFlow built for GPUs must leave them to JAX, and can only be told so
+# before its first operation.
+tf.config.set_visible_devices([], 'GPU')
 
 # Part of every fingerprint: raised when the prepared format changes.
 VERSION = '1.0.0'
@@ -29,7 +35,6 @@ class Manifest(NamedTuple):
 
   Attributes:
     name: what the data set is called in messages.
-    split: which part of the data set this is.
     image_paths: N absolute paths of JPEG or PNG files.
     label_paths: N absolute paths of 8-bit grey PNG files that hold train ids
       (255 = ignore), or N times None: the whole set is labelled or none of it.
@@ -41,7 +46,6 @@ class Manifest(NamedTuple):
   """
 
   name: str
-  split: str
   image_paths: tuple[str, ...]
   label_paths: tuple[str | None, ...]
   heights: np.ndarray
@@ -79,7 +83,6 @@ class Recipe(NamedTuple):
 
   Attributes:
     name: as in `Manifest`.
-    split: as in `Manifest`.
     class_names: as in `Manifest`.
     palette: as in `Manifest`.
     contents: JSON-able description of everything that decides what the
@@ -89,7 +92,6 @@ class Recipe(NamedTuple):
   """
 
   name: str
-  split: str
   class_names: tuple[str, ...]
   palette: tuple[tuple[int, int, int], ...]
   contents: Any
@@ -108,7 +110,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def __init__(self, recipe: Recipe, *, data_dir: epath.PathLike):
     """Makes a builder below `data_dir`; nothing is read or written yet."""
     self._recipe = recipe
-    title = '_'.join(filter(None, (recipe.name, recipe.split)))
+    title = re.sub('[^a-zA-Z0-9]+', '_', recipe.name)
     config = tfds.core.BuilderConfig(name=f'{title}-{fingerprint(recipe)}',
                                      version=VERSION)
     super().__init__(data_dir=data_dir, config=config)
@@ -126,8 +128,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return tfds.core.DatasetInfo(
         builder=self, features=features, disable_shuffling=True,
         metadata=tfds.core.MetadataDict(
-            name=recipe.name, split=recipe.split,
-            class_names=list(recipe.class_names),
+            name=recipe.name, class_names=list(recipe.class_names),
             palette=[list(colour) for colour in recipe.palette]))
 
   def _split_generators(self, dl_manager):
@@ -161,7 +162,7 @@ def prepare(recipe: Recipe, cache_dir: epath.PathLike) -> Manifest:
     builder = Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
   folder = epath.Path(builder.data_path)
   if not folder.exists():
-    logging.info('Preparing %s %s in %s', recipe.name, recipe.split, folder)
+    logging.info('Preparing %s in %s', recipe.name, folder)
     try:
       with tempfile.TemporaryDirectory() as downloads, _quiet():
         builder.download_and_prepare(download_dir=downloads)
@@ -199,7 +200,7 @@ def read(folder: epath.PathLike) -> Manifest:
       str(folder / path.decode()) if path else None for path in rows[name])
   metadata = builder.info.metadata
   return Manifest(
-      name=metadata['name'], split=metadata['split'],
+      name=metadata['name'],
       image_paths=paths('image'), label_paths=paths('label'),
       heights=rows['height'], widths=rows['width'],
       class_pixels=rows['class_pixels'],

@@ -48,8 +48,6 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
   if groups % process_count:
     raise ValueError(f'config.batch.groups: expected a multiple of the '
                      f'{process_count} processes, got {groups}')
-  # A TensorFlow built for GPUs must leave them to JAX.
-  tf.config.set_visible_devices([], 'GPU')
   pair = examples.domains(config, source, target)
   readers = [examples.reader(domain, seed) for domain in pair]
   local_groups = groups // process_count

@@ -57,7 +57,7 @@ def recipe(record: StreetsRecord, *, root: str, field: str,
                      f'{_FIRST["source_test"]}, got {record.num_images}')
   rows = lambda folder: _rows(record, field, labels, folder)
   return manifest.Recipe(
-      record.name, record.split, tuple(streets.CLASSES),
+      record.name, tuple(streets.CLASSES),
       tuple(tuple(map(int, colour)) for colour in streets.PALETTE),
       [record._asdict(), labels], rows)
 
