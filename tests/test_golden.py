@@ -8,6 +8,7 @@ import pytest
 from tests.golden import __main__ as command
 from tests.golden_checks import maths
 from tests.golden_checks import runner
+from tests.golden_checks import scores
 
 FOLDER = pathlib.Path(__file__).parent / 'golden'
 
@@ -18,7 +19,7 @@ def _cases():
     check = runner.find(name)
     if check is None or runner.subject(name) != name:
       continue
-    both = check.__module__ == maths.__name__
+    both = check.__module__ in (maths.__name__, scores.__name__)
     for dtype in ('float64', 'float32') if both else ('float32',):
       yield pytest.param(check, path, dtype, id=f'{name}-{dtype}')
 

@@ -1,0 +1,50 @@
+"""What the checks share: files and cases, tolerances, ignored labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import labels
+
+Difference = tuple[str, np.ndarray, np.ndarray, float, float]
+
+EXACT = (0.0, 0.0)
+
+
+def load(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads a file; arrays of floats come in the precision of the process."""
+  arrays = dict(np.load(path))
+  dtype = jnp.result_type(float)
+  return {k: v.astype(dtype) if v.dtype.kind == 'f' and v.ndim else v
+          for k, v in arrays.items()}
+
+
+def cases(arrays: dict[str, np.ndarray], separator: str,
+           last: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+  """Yields the cases that have an array called `last`, by their prefix."""
+  end = separator + last
+  for prefix in sorted(k.removesuffix(end) for k in arrays if k.endswith(end)):
+    start = prefix + separator
+    yield prefix, {k.removeprefix(start): v for k, v in arrays.items()
+                   if k.startswith(start)}
+
+
+def tolerance(golden: np.ndarray | float = 1.0) -> tuple[float, float]:
+  """The rule of the READMEs, relative to the largest value if below 1."""
+  atol = 1e-6 if jax.config.jax_enable_x64 else 1e-5
+  return atol * min(1.0, float(np.max(np.abs(golden)))), 1e-4
+
+
+def from_255(label: np.ndarray) -> np.ndarray:
+  """Our ignored label as PixMatch's -1."""
+  return np.where(np.asarray(label) == labels.IGNORE_LABEL, -1, label)
+
+
+def to_255(label: np.ndarray) -> np.ndarray:
+  """PixMatch's -1 as our ignored label."""
+  return np.where(label == -1, labels.IGNORE_LABEL, label)
