@@ -25,7 +25,7 @@ def load(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def cases(arrays: dict[str, np.ndarray], separator: str,
-           last: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+          last: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
   """Yields the cases that have an array called `last`, by their prefix."""
   end = separator + last
   for prefix in sorted(k.removesuffix(end) for k in arrays if k.endswith(end)):

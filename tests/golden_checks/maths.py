@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import metrics
 from uda_jax import pseudo_labels
@@ -22,7 +23,6 @@ from uda_jax.augment import mixing
 from uda_jax.augment import photometric
 from uda_jax.augment import resize
 from uda_jax.losses import segmentation
-from tests.golden_checks import common
 
 # Compiled once a shape: operation by operation, the cases would take minutes.
 _ce_gradient = jax.jit(

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import metrics
 from uda_jax import schedules
 from uda_jax import teacher
 from uda_jax.augment import resize
-from tests.golden_checks import common
 
 
 def daformer_schedule(path: pathlib.Path) -> Iterator[common.Difference]:
