@@ -260,3 +260,13 @@ def test_two_runs_that_prepare_the_same_data(folder):
 
   data = manifest.prepare(recipe._replace(rows=other_run_first), cache)
   assert data.image_paths == ('/a.png',)
+
+
+def test_leftovers_of_a_killed_run_do_no_harm(folder):
+  first = load(folder)
+  prepared = pathlib.Path(first.label_paths[0]).parents[1]
+  # What a kill leaves: the temporary folder, half full.
+  leftover = prepared.with_name(f'incomplete.ABCDEF_{prepared.name}')
+  prepared.rename(leftover)
+  (leftover / 'metadata.json').unlink()
+  assert load(folder).label_paths == first.label_paths

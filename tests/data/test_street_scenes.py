@@ -8,9 +8,10 @@ import pytest
 from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
+from uda_jax.data import street_scenes
 from uda_jax.data import streets
 
-_SIZE = (24, 48)
+_SIZE = (32, 48)
 
 
 def load(cache, labelled=True, **fields):
@@ -55,13 +56,25 @@ def test_target_without_labels_has_no_label_files(tmp_path):
 
 @pytest.mark.parametrize('fields,words', [
     (dict(split='train'), r"source.split.*'source_test'.*'train'"),
-    (dict(num_images=0), 'source.num_images')])
+    (dict(num_images=0), 'source.num_images'),
+    (dict(image_size=(8, 48)), r'source: size.*\(8, 48\)'),
+    (dict(gap=(0.0, 2.0)), r'source: gap.*2.0')])
 def test_wrong_records_are_refused(tmp_path, fields, words):
   with pytest.raises(ValueError, match=words):
     load(tmp_path, **fields)
 
 
-def test_failing_renderer_leaves_nothing(tmp_path):
-  with pytest.raises(RuntimeError, match='config.data.source.*failed'):
-    load(tmp_path, image_size=(-1, 0))
+def test_failing_workers_leave_nothing(tmp_path, monkeypatch):
+  monkeypatch.setattr(street_scenes.render_worker, '__name__', 'uda_jax.no')
+  with pytest.raises(ChildProcessError, match='config.data.source.*scene 0'):
+    load(tmp_path)
   assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+
+
+def test_changed_renderer_renders_afresh(tmp_path, monkeypatch):
+  first = load(tmp_path)
+  assert load(tmp_path).image_paths == first.image_paths
+  render = streets.render
+  monkeypatch.setattr(streets, 'render', lambda *args, **kwargs: [
+      255 - x for x in render(*args, **kwargs)])
+  assert load(tmp_path).image_paths != first.image_paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import hashlib
 import json
 import os
 import pathlib
@@ -55,11 +56,19 @@ def recipe(record: StreetsRecord, *, root: str, field: str,
   if not 0 < record.num_images <= _FIRST['source_test']:
     raise ValueError(f'{field}.num_images: expected 1 to '
                      f'{_FIRST["source_test"]}, got {record.num_images}')
+  try:
+    image, label = streets.render(
+        record.seed, _FIRST[record.split], size=tuple(record.image_size),
+        style=streets.style(gap=tuple(record.gap)))
+  except ValueError as error:
+    raise ValueError(f'{field}: {error}') from error
+  # A renderer that has changed makes other scenes, so other data.
+  first_scene = hashlib.sha256(image.tobytes() + label.tobytes())
   rows = lambda folder: _rows(record, field, labels, folder)
   return manifest.Recipe(
       record.name, tuple(streets.CLASSES),
       tuple(tuple(map(int, colour)) for colour in streets.PALETTE),
-      [record._asdict(), labels], rows)
+      [record._asdict(), labels, first_scene.hexdigest()], rows)
 
 
 def _rows(record: StreetsRecord, field: str, labels: bool,
@@ -87,8 +96,8 @@ def _rows(record: StreetsRecord, field: str, labels: bool,
     for number in range(record.num_images):
       line = workers[number % cores].stdout.readline()
       if not line:
-        raise RuntimeError(f'{field}: rendering scene {number} failed, see the '
-                           'messages above')
+        raise ChildProcessError(f'{field}: rendering scene {number} failed, '
+                                'see the messages above')
       if (number + 1) % 100 == 0:
         logging.info('%s: %d of %d scenes rendered', field, number + 1,
                      record.num_images)
