@@ -72,6 +72,8 @@ def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
 def main(argv):
   """Runs everything that is missing and prints the table."""
   del argv
+  from uda_jax import writers
+  writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   reports = {}
   for leaf in _RUNS.value:

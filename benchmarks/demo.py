@@ -14,7 +14,6 @@ import pathlib
 
 from absl import app
 from absl import flags
-from absl import logging
 
 from benchmarks import adaptation
 
@@ -54,8 +53,8 @@ def gallery(path: pathlib.Path, results: dict) -> None:
 def main(argv):
   """Runs the demo."""
   del argv
-  logging.use_python_logging()
-  logging.set_verbosity(logging.INFO)
+  from uda_jax import writers
+  writers.plain_log()
   leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if _ORACLE.value else {})
   workdir = pathlib.Path(_WORKDIR.value)
   results = {

@@ -31,6 +31,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.log = ConfigDict(dict(
       # Scalars and a progress line every so many steps, pictures likewise.
       every=50, panels_every=500,
+      # Least seconds between two progress lines.
+      seconds=5.0,
       # Stop after so many steps in a row with a non-finite loss or gradient.
       max_nonfinite=10))
   config.checkpoint = ConfigDict(dict(every=500))

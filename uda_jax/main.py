@@ -39,8 +39,9 @@ def main(argv):
   # Imported here, so that --help and a typo in a flag answer at once.
   from uda_jax import parallel
   from uda_jax import train
+  from uda_jax import writers
 
-  logging.use_python_logging()
+  writers.plain_log()
   parallel.start_processes(_COORDINATOR.value, _NUM_PROCESSES.value,
                            _PROCESS_ID.value)
   try:

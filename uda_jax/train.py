@@ -197,6 +197,7 @@ def run(config, workdir: str) -> Result:
     state = _first_state(this, student, saved)
     with writers.Writer(
         workdir, num_steps=config.steps, every=config.log.every,
+        seconds=config.log.seconds,
         images_per_step=2 * config.batch.groups * config.batch.group_size,
         palette=data.source.palette,
         class_names=data.source.class_names) as writer:

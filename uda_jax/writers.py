@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
+import logging as std_logging
 import pathlib
 import time
 from typing import Any
@@ -18,6 +19,14 @@ import numpy as np
 
 from uda_jax import pictures
 from uda_jax import state as state_lib
+
+
+def plain_log() -> None:
+  """Makes the log of this program lines of 'time message' on the terminal."""
+  logging.use_python_logging(quiet=True)
+  logging.set_verbosity(logging.INFO)
+  logging.get_absl_handler().setFormatter(
+      std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
 
 
 def duration(seconds: float) -> str:

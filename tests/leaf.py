@@ -1,0 +1,27 @@
+"""A run of seconds: rendered scenes of 32 x 64 pixels, the compact network.
+
+Tests read `STEPS` and the rest through flags of their own; as any leaf it works
+with `python -m uda_jax.main --config=tests/leaf.py --workdir=DIR`.
+"""
+
+from configs import common
+from configs.streets import base
+
+
+def get_config():
+  """Self-training on a handful of tiny scenes."""
+  config = base.get_config()
+  config.steps = 12
+  for name, count in (('source', 8), ('target', 8), ('evaluation', 4)):
+    config.data[name].num_images = count
+    config.data[name].image_size = (32, 64)
+  config.data.crop_size = (32, 64)
+  config.schedule.warmup_steps = 2
+  config.method = common.self_training(threshold=0.5)
+  config.teacher = common.teacher(decay=0.9)
+  config.eval.network = 'teacher'
+  config.checkpoint.every = 4
+  config.log.every = 1
+  config.log.seconds = 0.0
+  config.log.panels_every = 6
+  return config

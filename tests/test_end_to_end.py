@@ -1,0 +1,183 @@
+"""The command itself: trains, resumes after SIGTERM and kill -9, refuses."""
+
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+  """Rendered scenes and compiled programs, shared by the runs."""
+  return tmp_path_factory.mktemp('shared')
+
+
+def _start(shared, workdir, *flags, config='tests/leaf.py', launch=()):
+  environment = os.environ | {
+      'JAX_COMPILATION_CACHE_DIR': str(shared / 'xla'),
+      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+      'JAX_NUM_CPU_DEVICES': '1', 'PYTHONUNBUFFERED': '1'}
+  command = [*(launch or (sys.executable, '-m', 'uda_jax.main')),
+             f'--config={config}', f'--workdir={workdir}',
+             f'--config.data.cache_dir={shared / "data"}', *flags]
+  return subprocess.Popen(command, cwd=ROOT, env=environment, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _run(shared, workdir, *flags, **kwargs):
+  process = _start(shared, workdir, *flags, **kwargs)
+  output, _ = process.communicate(timeout=300)
+  return process.returncode, output
+
+
+def _final(workdir):
+  """The arrays of the last checkpoint, by path."""
+  folder = max((workdir / 'checkpoints').iterdir(), key=lambda p: int(p.name))
+  tree = ocp.PyTreeCheckpointer().restore(folder / 'state')
+  return folder.name, {jax.tree_util.keystr(path): np.asarray(x) for path, x
+                       in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _assert_same(workdir, reference):
+  step, arrays = _final(workdir)
+  expected_step, expected = _final(reference)
+  assert step == expected_step
+  assert arrays.keys() == expected.keys()
+  for name, value in expected.items():
+    np.testing.assert_array_equal(arrays[name], value, err_msg=name)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(shared):
+  """A run from start to end."""
+  workdir = shared / 'uninterrupted'
+  code, output = _run(shared, workdir)
+  assert code == 0, output
+  return workdir, output
+
+
+def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
+  workdir, output = uninterrupted
+  results = json.loads((workdir / 'results.json').read_text())
+  assert set(results) == {'student', 'teacher'}
+  assert 0 <= results['teacher']['miou']['all classes'] <= 1
+  assert 'road' in (workdir / 'results.txt').read_text()
+  manifest = json.loads((workdir / 'manifest.json').read_text())
+  assert manifest['config']['method']['name'] == 'self_training'
+  assert list((workdir / 'panels').glob('*.png'))
+  assert list((workdir / 'curves').iterdir())
+  assert re.search(r'step \d+/12 .*img/s.*ETA', output), output
+  assert 'devices: 1 x' in output and 'all parameters' in output
+
+
+def test_a_finished_run_is_not_repeated(shared, uninterrupted):
+  workdir, _ = uninterrupted
+  code, output = _run(shared, workdir)
+  assert code == 0 and 'resumed at step 12' in output, output
+  assert len(json.loads((workdir / 'manifest.json').read_text())['starts']) == 2
+
+
+def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
+  workdir = shared / 'sigterm'
+  process = _start(shared, workdir, '--config.checkpoint.every=100')
+  for line in process.stdout:
+    if line_is_progress(line, 3):
+      process.send_signal(signal.SIGTERM)
+      break
+  output = process.stdout.read()
+  assert process.wait(timeout=120) == 75, output
+  assert 'the same command resumes' in output
+  step, _ = _final(workdir)
+  assert 3 <= int(step) < 12
+  code, output = _run(shared, workdir, '--config.checkpoint.every=100')
+  assert code == 0 and f'resumed at step {step}' in output, output
+  _assert_same(workdir, uninterrupted[0])
+
+
+def line_is_progress(line: str, step: int) -> bool:
+  """Whether a log line reports this step or a later one."""
+  found = re.search(r'step (\d+)/\d+', line)
+  return bool(found) and int(found[1]) >= step
+
+
+def test_kill_at_random_moments(shared, uninterrupted):
+  """More kills, and their record: docs/reliability.md."""
+  workdir = shared / 'killed'
+  draw = random.Random(0)
+  for _ in range(2):
+    process = _start(shared, workdir)
+    for line in process.stdout:
+      if line_is_progress(line, 1):
+        break
+    time.sleep(draw.uniform(0, 0.6))
+    process.kill()
+    process.wait()
+    process.stdout.close()
+  code, output = _run(shared, workdir)
+  assert code == 0, output
+  _assert_same(workdir, uninterrupted[0])
+
+
+def test_two_processes_give_the_one_process_result(shared):
+  runs = {}
+  for count in (1, 2):
+    workdir = shared / f'processes{count}'
+    launch = ('launch/local_processes.sh', str(count))
+    environment = {'PYTHON': sys.executable}
+    os.environ.update(environment)
+    code, output = _run(shared, workdir, '--config.batch.groups=2',
+                        '--config.steps=4', launch=launch)
+    assert code == 0, output
+    runs[count] = _final(workdir)[1]
+  for name, value in runs[1].items():
+    if name.startswith("['student']"):
+      np.testing.assert_allclose(runs[2][name], value, rtol=1e-4, atol=1e-5,
+                                 err_msg=name)
+
+
+@pytest.mark.parametrize('flag, message', [
+    ('--config.method.name=nope', 'config.method.name: expected one of'),
+    ('--config.model.name=nope', 'config.model.name'),
+    ('--config.no_such_field=1', 'no_such_field'),
+    ('--config.eval.network=nope', 'config.eval.network'),
+    ('--config.data.crop_size=(64,64)', 'config.data.crop_size'),
+    ('--config.data.root=/nowhere --config.data.source.kind=folder',
+     'config.data.source'),
+    ('--config.warm_start.workdir=/nowhere', 'config.warm_start.workdir'),
+    ('--config.batch.groups=3 --config.batch.accumulate=2',
+     'config.batch.groups'),
+])
+def test_bad_input_is_one_line(shared, tmp_path, flag, message):
+  code, output = _run(shared, tmp_path / 'run', *flag.split())
+  assert code != 0
+  assert message in output
+  assert 'Traceback' not in output or 'absl' in output
+
+
+def test_an_unwritable_workdir_and_another_network(shared, uninterrupted,
+                                                   tmp_path):
+  (tmp_path / 'file').write_text('')
+  code, output = _run(shared, tmp_path / 'file' / 'run')
+  assert code == 1 and '--workdir' in output, output
+  code, output = _run(shared, uninterrupted[0], '--config.method.threshold=0.9')
+  assert code == 1 and 'config.method.threshold' in output, output
+
+
+def test_diverging_run_stops_with_the_terms_names(shared, tmp_path):
+  code, output = _run(shared, tmp_path / 'run',
+                      '--config.schedule.learning_rate=1e30',
+                      '--config.optim.clip_norm=0.0',
+                      '--config.log.max_nonfinite=3')
+  assert code == 1 and 'not finite' in output and 'loss/source' in output
