@@ -97,9 +97,9 @@ def test_impossible_requests_are_refused(kwargs, words):
 def test_wrong_arrays_are_refused():
   kwargs = dict(seed=0, first_step=0, num_steps=1, groups=1, group_size=1)
   with pytest.raises(ValueError, match='source_labels'):
-    next(arrays.train_batches(_SOURCE, _LABELS[:2], _TARGET, **kwargs))
+    arrays.train_batches(_SOURCE, _LABELS[:2], _TARGET, **kwargs)
   with pytest.raises(ValueError, match='source_images.*float'):
-    next(arrays.train_batches(_SOURCE / 255, _LABELS, _TARGET, **kwargs))
+    arrays.train_batches(_SOURCE / 255, _LABELS, _TARGET, **kwargs)
 
 
 def test_needs_no_tensorflow():

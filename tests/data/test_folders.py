@@ -139,6 +139,7 @@ def test_sixteen_bit_colour_labels_need_a_channel(folder):
   for path in (folder / 'labels').iterdir():
     path.write_bytes(png(pixels, 16, 2))
   refused(folder, '00.png', 'label_channel')
+  refused(folder, '00.png', 'label_channel=3', label_channel=3)
   data = load(folder, label_channel=0)
   np.testing.assert_array_equal(
       np.asarray(Image.open(data.label_paths[5])), label)

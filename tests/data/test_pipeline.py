@@ -166,7 +166,11 @@ def test_padding(source, target):
     (dict(resize='cubic'), r"config.data.resize.*'cubic'")])
 def test_impossible_sizes_are_refused(source, target, fields, words):
   with pytest.raises(ValueError, match=words):
-    batches(source, target, tiny_folder.data(**fields))
+    # Before the first batch is asked for.
+    pipeline.train_batches(
+        tiny_folder.data(**fields), seed=0, first_step=0, num_steps=1, groups=1,
+        group_size=1, process_index=0, process_count=1, source=source,
+        target=target)
 
 
 @pytest.mark.parametrize('kind', ['images', 'labels'])

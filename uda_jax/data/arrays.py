@@ -50,6 +50,18 @@ def _crop(seed: int, domain: int, element: int, arrays: tuple[np.ndarray, ...],
           for x in arrays]
 
 
+def _rows(seed: int, domain: int, elements: range, lead: tuple[int, int],
+          arrays: tuple[np.ndarray, ...], crop_size: tuple[int, int] | None,
+          flip: bool) -> tuple[list[np.ndarray], np.ndarray]:
+  """Returns crops of every array, arranged in groups, and their indices."""
+  index = _order(seed, domain, elements, len(arrays[0]))
+  crops = [_crop(seed, domain, k, tuple(x[i] for x in arrays), crop_size, flip)
+           for k, i in zip(elements, index)]
+  stacked = [np.stack(x) for x in zip(*crops)]
+  return ([x.reshape(*lead, *x.shape[1:]) for x in stacked],
+          index.reshape(lead))
+
+
 def _check(images: np.ndarray, name: str,
            crop_size: tuple[int, int] | None) -> None:
   """Raises unless `images` are images, and large enough."""
@@ -67,7 +79,7 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
                   crop_size: tuple[int, int] | None = None, flip: bool = True,
                   process_index: int = 0,
                   process_count: int = 1) -> Iterator[state.Batch]:
-  """Yields one process's share of the batches of training.
+  """Returns one process's share of the batches of training.
 
   Args:
     source_images: [N, H, W, 3] uint8.
@@ -83,8 +95,8 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
     process_index: which contiguous share of the groups.
     process_count: number of shares.
 
-  Yields:
-    As `pipeline.train_batches`; every target pixel is trusted.
+  Returns:
+    Iterator as of `pipeline.train_batches`; every target pixel is trusted.
   """
   _check(source_images, 'source_images', crop_size)
   _check(target_images, 'target_images', crop_size)
@@ -96,19 +108,17 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
                      f'processes, got {groups}')
   lead = (groups // process_count, group_size)
   rows = lead[0] * lead[1]
-  group = lambda x: np.stack(x).reshape(*lead, *x[0].shape)
-  for step in range(first_step, num_steps):
+
+  def batch(step: int) -> state.Batch:
     first = (step * process_count + process_index) * rows
     elements = range(first, first + rows)
-    chosen = _order(seed, _SOURCE, elements, len(source_images))
-    pairs = [_crop(seed, _SOURCE, k, (source_images[i], source_labels[i]),
-                   crop_size, flip) for k, i in zip(elements, chosen)]
-    source = state.Source(
-        group([image for image, _ in pairs]),
-        group([label for _, label in pairs]).astype(np.int32),
-        chosen.reshape(lead))
-    chosen = _order(seed, _TARGET, elements, len(target_images))
-    images = group([_crop(seed, _TARGET, k, (target_images[i],), crop_size,
-                          flip)[0] for k, i in zip(elements, chosen)])
-    yield state.Batch(source, state.Target(
-        images, np.ones(images.shape[:-1], bool), (), chosen.reshape(lead)))
+    (image, label), index = _rows(
+        seed, _SOURCE, elements, lead, (source_images, source_labels),
+        crop_size, flip)
+    source = state.Source(image, label.astype(np.int32), index)
+    (image,), index = _rows(
+        seed, _TARGET, elements, lead, (target_images,), crop_size, flip)
+    trusted = np.ones(image.shape[:-1], bool)
+    return state.Batch(source, state.Target(image, trusted, (), index))
+
+  return map(batch, range(first_step, num_steps))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from etils import epath
-
 from uda_jax.data import folders
 from uda_jax.data import manifest
 from uda_jax.data import street_scenes
@@ -51,4 +49,4 @@ def load(record: Mapping[str, Any], *, root: str, cache_dir: str, field: str,
                      "data, got ''")
   return manifest.prepare(
       recipe(record_type(**values), root=root, field=field, labels=labels),
-      epath.Path(cache_dir))
+      cache_dir)

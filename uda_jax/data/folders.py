@@ -92,8 +92,8 @@ def recipe(record: FolderRecord, *, root: str, field: str,
   names = _choose(folder, record, images, field)
   pairs = [(images[name], None) for name in names]
   if record.labels:
-    labels = _find(folder, record.labels, f'{field}.labels')
-    pairs = [(images[name], _label_of(name, labels, images, record, field))
+    found = _find(folder, record.labels, f'{field}.labels')
+    pairs = [(images[name], _label_of(name, found, images, record, field))
              for name in names]
   logging.info('%s: %d images in %s', field, len(pairs), folder)
   contents = [str(folder), record._asdict(), [

@@ -12,10 +12,11 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 import tensorflow as tf
 
-# What TensorFlow decodes too (MPO: JPEG files of phones).
+# What TensorFlow decodes to the same pixels (MPO: JPEG files of phones).
 _IMAGE_FORMATS = ('JPEG', 'MPO', 'PNG')
-_IMAGE_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1')
-_LABEL_MODES = ('P', 'L', '1', 'I;16', 'I;16B')
+_IMAGE_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1', 'CMYK')
+# Pixel types of exact integers.
+_LABEL_MODES = ('P', 'L', '1', 'I;16', 'I;16B', 'RGB', 'RGBA', 'LA')
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 
 
@@ -47,48 +48,48 @@ def image_size(path: epath.Path) -> tuple[int, int]:
   return image.height, image.width
 
 
-def _png_header(path: epath.Path) -> tuple[int, int]:
-  """Returns (bit depth, colour type) of a PNG file, (0, 0) of others."""
+def _png_depth(path: epath.Path) -> int:
+  """Returns the bits of a sample of a PNG file, 0 for other files."""
   with path.open('rb') as file:
-    start = file.read(26)
-  if len(start) < 26 or not start.startswith(_PNG_START):
-    return 0, 0
-  return start[24], start[25]
+    start = file.read(25)
+  return start[24] if start.startswith(_PNG_START) else 0
 
 
 def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
   """Reads the raw class ids of a label file.
 
   Args:
-    path: an image file of one channel: grey of any bit depth, or palette
-      colours, whose index is the class id.
-    channel: which channel of a file of several holds the ids (SYNTHIA: 0);
-      -1 if there must be only one.
+    path: an image file: grey of any bit depth, or palette colours, whose index
+      is the class id, or several channels of 8 or 16 bits.
+    channel: which of several channels holds the ids (SYNTHIA: 0), -1 if there
+      must be only one.
 
   Returns:
     [H, W] int32 raw ids.
   """
   image = _open(path)
-  depth, _ = _png_header(path)
-  if channel >= 0 and len(image.getbands()) > channel:
-    if depth == 16:
-      # Pillow keeps the high byte of such files: every class becomes 0.
-      with path.open('rb') as file:
-        pixels = tf.io.decode_png(file.read(), dtype=tf.uint16).numpy()
-    else:
-      pixels = np.asarray(image)
-      pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    return pixels[..., channel].astype(np.int32)
-  if image.format == 'JPEG' or image.mode not in _LABEL_MODES:
+  channels = len(image.getbands())
+  if image.format == 'JPEG' or image.mode not in _LABEL_MODES or (
+      channel >= channels or channel < 0 and channels > 1):
     raise ValueError(
         f'{path}: expected class ids in a PNG of one channel (grey or '
-        f'palette), got {image.format} with pixels of type {image.mode!r}; '
-        'convert it, or name the channel with the ids in label_channel')
-  ids = np.asarray(image).astype(np.int32)
+        f'palette) or in the channel label_channel={channel}, got '
+        f'{image.format} of {channels} channels, type {image.mode!r}; convert '
+        'it, or set label_channel to the channel with the ids')
+  depth = _png_depth(path)
+  if channels > 1 and depth == 16:
+    # Pillow keeps the high byte of such files: every class becomes 0.
+    with path.open('rb') as file:
+      pixels = tf.io.decode_png(file.read(), dtype=tf.uint16).numpy()
+  else:
+    pixels = np.asarray(image)
+  if channels > 1:
+    pixels = pixels[..., channel]
+  pixels = pixels.astype(np.int32)
   if image.mode == 'L' and depth in (2, 4):
     # Pillow stretches grey values of few bits to 0..255.
-    ids //= 255 // (2 ** depth - 1)
-  return ids
+    pixels //= 255 // (2 ** depth - 1)
+  return pixels
 
 
 def write_label(path: epath.Path, label: np.ndarray) -> None:
@@ -96,4 +97,3 @@ def write_label(path: epath.Path, label: np.ndarray) -> None:
   with path.open('wb') as file:
     Image.fromarray(label.astype(np.uint8)).save(
         file, format='PNG', compress_level=1)
-

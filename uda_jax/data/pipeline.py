@@ -21,14 +21,15 @@ from uda_jax.data import examples
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import transforms
 
-_PREFETCH = 4
+# Batches that are ready before they are asked for.
+_PREFETCH = 2
 
 
 def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
                   groups: int, group_size: int, process_index: int,
                   process_count: int, source: manifest_lib.Manifest,
                   target: manifest_lib.Manifest) -> Iterator[state.Batch]:
-  """Yields this process's share of the batches of training.
+  """Returns this process's share of the batches of training.
 
   Args:
     config: the `data` block of a config.
@@ -43,9 +44,11 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
     source: labelled images.
     target: images; with labels only if a method made them (LSE).
 
-  Yields:
-    Batches of numpy arrays with leading axes [groups / process_count,
-    group_size]: images uint8, labels int32, trusted bool, indices int32.
+  Returns:
+    Iterator of batches of numpy arrays with leading axes
+    [groups / process_count, group_size]: images uint8, labels int32, trusted
+    bool, indices int32. A config that does not fit the data is an error here,
+    not at the first batch.
   """
   if groups % process_count:
     raise ValueError(f'config.batch.groups: expected a multiple of the '
@@ -70,12 +73,16 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
         yield from _files_of(domain.data, int(index))
 
   dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
+  batches = _numpy(_parallel(dataset, read, local), files)
+  return (_batch(*values, (local_groups, group_size)) for values in batches)
+
+
+def _parallel(dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any],
+              batch_size: int) -> tf.data.Dataset:
+  """Reads elements on all cores, in order, and batches them."""
   dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
                         deterministic=True)
-  dataset = dataset.batch(local, drop_remainder=True).prefetch(_PREFETCH)
-  lead = (local_groups, group_size)
-  for values in _numpy(dataset, files):
-    yield _batch(*values, lead)
+  return dataset.batch(batch_size).prefetch(_PREFETCH)
 
 
 def _files_of(data: manifest_lib.Manifest, index: int) -> Iterator[str]:
@@ -148,9 +155,9 @@ def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
                  image_size: tuple[int, int] = (0, 0),
                  resize: str = 'bilinear', process_index: int = 0,
                  process_count: int = 1) -> Iterator[EvalBatch]:
-  """Yields every image of a data set once, spread over the processes.
+  """Returns every image of a data set once, spread over the processes.
 
-  All processes yield equally many batches, of the same sizes in the same
+  All processes get equally many batches, of the same sizes in the same
   order. If the images differ in size, they are sorted by size and come one by
   one (whatever `batch_size`), so that a compiled function serves each size.
 
@@ -162,21 +169,11 @@ def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
     process_index: which process this is.
     process_count: how many there are.
 
-  Yields:
-    Batches of numpy arrays.
+  Returns:
+    Iterator of batches of numpy arrays.
   """
+  plan = _plan(data, batch_size, process_index, process_count)
   spec = transforms.Spec(image_size=tuple(image_size), resize=resize)
-  sizes = np.stack([data.heights, data.widths], 1)
-  kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
-  batch_size = batch_size if len(kinds) == 1 else 1
-  rows = batch_size * process_count
-  plan = []
-  for k in range(len(kinds)):
-    members = np.flatnonzero(kind.ravel() == k)
-    missing = -len(members) % rows
-    # A filling row repeats an image; the minus marks it.
-    filled = np.concatenate([members, np.full(missing, -1 - members[0])])
-    plan.append(filled.reshape(-1, process_count, batch_size)[:, process_index])
   images = tf.constant(data.image_paths)
   labels = tf.constant(data.label_paths) if data.labelled else None
 
@@ -193,10 +190,23 @@ def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
     return EvalBatch(transforms.cut_image(image, window, resize), label, valid,
                      tf.cast(index, tf.int32))
 
-  plan = np.concatenate(plan).ravel()
-  dataset = tf.data.Dataset.from_tensor_slices(plan)
-  dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
-                        deterministic=True).batch(batch_size)
-  rows = np.where(plan < 0, -1 - plan, plan).reshape(-1, batch_size)
-  yield from _numpy(dataset.prefetch(_PREFETCH), lambda number: (
+  dataset = tf.data.Dataset.from_tensor_slices(plan.ravel())
+  rows = np.where(plan < 0, -1 - plan, plan)
+  return _numpy(_parallel(dataset, read, plan.shape[1]), lambda number: (
       path for index in rows[number] for path in _files_of(data, index)))
+
+
+def _plan(data: manifest_lib.Manifest, batch_size: int, process_index: int,
+          process_count: int) -> np.ndarray:
+  """Returns [batches, B]: the images of each batch; -1 - i repeats image i."""
+  sizes = np.stack([data.heights, data.widths], 1)
+  kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
+  if len(kinds) > 1:
+    batch_size = 1
+  plan = []
+  for k in range(len(kinds)):
+    members = np.flatnonzero(kind.ravel() == k)
+    missing = -len(members) % (batch_size * process_count)
+    filled = np.concatenate([members, np.full(missing, -1 - members[0])])
+    plan.append(filled.reshape(-1, process_count, batch_size)[:, process_index])
+  return np.concatenate(plan)
