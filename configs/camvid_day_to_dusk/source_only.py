@@ -11,4 +11,6 @@ def get_config():
   """See the module's docstring."""
   config = base.get_config()
   config.method = common.source_only()
+  # One more row of the results: statistics of the target alone (AdaBN).
+  config.eval.target_statistics = 100
   return config
