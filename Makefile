@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test real golden lint clean
+.PHONY: demo test real reliability golden lint clean
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=")'
@@ -23,9 +23,14 @@ test: $(VENV)/installed
 golden: $(VENV)/installed
 	$(RUN) -m tests.golden tests/golden $(ARGS)
 
+# kill -9 at ten random moments: the same bits as without.
+reliability: $(VENV)/installed
+	KILLS=10 $(RUN) -m pytest -k "kill or sigterm" tests/test_end_to_end.py $(ARGS)
+
 # The tables on real images: make real DATA=/folder/with/camvid/and/idd_lite
 real: $(VENV)/installed
-	$(RUN) -m benchmarks.adaptation --root=$(DATA) $(ARGS)
+	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
+	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
 
 lint: $(VENV)/installed
 	$(RUN) -m pip install --quiet ruff

@@ -113,10 +113,10 @@ def line_is_progress(line: str, step: int) -> bool:
 
 
 def test_kill_at_random_moments(shared, uninterrupted):
-  """More kills, and their record: docs/reliability.md."""
+  """`make reliability` does this with ten kills; see docs/reliability.md."""
   workdir = shared / 'killed'
   draw = random.Random(0)
-  for _ in range(2):
+  for _ in range(int(os.environ.get('KILLS', '2'))):
     process = _start(shared, workdir)
     for line in process.stdout:
       if line_is_progress(line, 1):
@@ -145,6 +145,22 @@ def test_two_processes_give_the_one_process_result(shared):
     if name.startswith("['student']"):
       np.testing.assert_allclose(runs[2][name], value, rtol=1e-4, atol=1e-5,
                                  err_msg=name)
+
+
+def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
+                                                  tmp_path):
+  flags = ('--config.steps=1', '--config.schedule.learning_rate=0.0',
+           '--config.teacher.decay=0.5')
+  code, output = _run(
+      shared, tmp_path / 'run', *flags, '--config.warm_start.network=teacher',
+      f'--config.warm_start.workdir={uninterrupted[0]}')
+  assert code == 0 and 'warm start: teacher of' in output, output
+  _, before = _final(uninterrupted[0])
+  _, after = _final(tmp_path / 'run')
+  for name, value in before.items():
+    if name.startswith("['teacher']['params']"):
+      np.testing.assert_array_equal(
+          after[name.replace('teacher', 'student')], value, err_msg=name)
 
 
 @pytest.mark.parametrize('flag, message', [

@@ -156,8 +156,10 @@ def test_a_phase_that_has_not_begun_is_not_compiled():
   mesh = parallel.make_mesh(1)
   state = _init(recipe, 2)
   batch = tiny.batch(0, 2, NUM_CLASSES)
-  _, early = step_lib.make_update(recipe, mesh, 2, phase=0)(state, batch)
-  after, late = step_lib.make_update(recipe, mesh, 2, phase=1)(state, batch)
+  update = lambda phase: jax.jit(
+      step_lib.make_update(recipe, mesh, 2, phase=phase))
+  _, early = update(0)(state, batch)
+  after, late = update(1)(state, batch)
   assert 'loss/late' not in early and 'loss/late' in late
   assert np.any(np.asarray(after.student.params['unused'])
                 != np.asarray(state.student.params['unused']))
@@ -165,7 +167,7 @@ def test_a_phase_that_has_not_begun_is_not_compiled():
 
 def test_panels_are_a_function_of_their_own():
   recipe = _recipe()
-  panels = step_lib.make_panels(recipe)(
+  panels = step_lib.make_panels(recipe, parallel.make_mesh(1))(
       _init(recipe, 2), tiny.batch(0, 2, NUM_CLASSES))
   assert panels['mixed'].shape == (2, 8, 8, 3)
   assert panels['mixed_weight'].shape == (2, 8, 8)

@@ -115,15 +115,24 @@ def init_state(run: Run, student, batch) -> state_lib.TrainState:
       num_steps=run.config.steps)
 
 
-def start_network(config, network) -> state_lib.Net:
+def start_network(config, network: state_lib.Network,
+                  image_size: tuple[int, int]) -> state_lib.Net:
   """Fresh variables (pretrained where the model says so), or another run's."""
   key = rng.stream(jax.random.key(config.seed), 'network')
-  net = network.init(key, tuple(config.data.crop_size))
+  net = network.init(key, image_size)
   warm = config.warm_start
   if warm.workdir:
     net = checkpoint.load_net(pathlib.Path(warm.workdir), warm.network, net)
     logging.info('warm start: %s of %s', warm.network, warm.workdir)
   return net
+
+
+def _image_size(config, data: Data) -> tuple[int, int]:
+  """The size of a source image as training sees it."""
+  source = data.source
+  sizes = (config.data.crop_size, config.data.source_image_size,
+           (int(source.heights[0]), int(source.widths[0])))
+  return next(tuple(size) for size in sizes if any(size))
 
 
 def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
@@ -134,7 +143,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   data = load_data(config)
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)
-  student = start_network(config, network)
+  student = start_network(config, network, _image_size(config, data))
   recipe = make_recipe(config, num_classes, network, student.params)
   return Run(config, workdir, mesh, data, recipe), student
 

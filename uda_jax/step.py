@@ -107,6 +107,11 @@ def _group_loss(recipe: Recipe, phase: int):
   def loss(params, state, batch, method_state, group, frozen):
     state = dataclasses.replace(state, method_state=method_state)
     key = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), group)
+    if recipe.frozen is not None:
+      # Below a frozen stage no gradient is computed at all.
+      params = jax.tree.map(
+          lambda p, fixed: jax.lax.stop_gradient(p) if fixed else p,
+          params, recipe.frozen(params))
     losses = recipe.method.loss(params, state, batch, key, recipe.network,
                                 frozen, phase=phase)
     losses = losses._replace(panels={})
@@ -197,7 +202,7 @@ def make_gradient(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
 
 
 def _trained(recipe: Recipe, phase: int, params, state, batch, frozen):
-  """Says which parameters have a gradient path and are not frozen.
+  """Says which parameters have a gradient path; frozen ones have none.
 
   PyTorch skips a parameter without gradient altogether; optax would still
   decay it. Whether a path exists is read from the traced gradient: without
@@ -209,14 +214,10 @@ def _trained(recipe: Recipe, phase: int, params, state, batch, frozen):
   shape = lambda tree: jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
   bare = dataclasses.replace(state, method_state=())
-  reached = optim.depends_on_input(
+  return optim.depends_on_input(
       lambda *args: jax.grad(loss, has_aux=True)(*args)[0],
       shape(params), shape(bare), one(batch), one(state.method_state),
       jax.ShapeDtypeStruct((), jnp.int32), shape(frozen))
-  if recipe.frozen is None:
-    return reached
-  return jax.tree.map(lambda r, f: r and not f, reached,
-                      recipe.frozen(params))
 
 
 def _next_teacher(rule: TeacherRule | None, state: TrainState, student: Net,
@@ -298,10 +299,15 @@ def make_train_step(recipe: Recipe, mesh: Mesh, groups: int, *,
                  donate_argnums=0)
 
 
-def make_panels(recipe: Recipe, *, phase: int = 0):
+def make_panels(recipe: Recipe, mesh: Mesh, *, phase: int = 0):
   """Returns the compiled f(state, batch, frozen) -> panels of the first group.
 
   A function of its own, so that ordinary steps never compute a picture.
+
+  Args:
+    recipe: what the run is made of.
+    mesh: the devices; all of them hold the panels.
+    phase: which of the method's phases (see `Method.starts`).
   """
 
   def panels(state, batch, frozen=()):
@@ -313,4 +319,4 @@ def make_panels(recipe: Recipe, *, phase: int = 0):
         state.student.params, own, first(batch), key, recipe.network, frozen,
         phase=phase).panels
 
-  return jax.jit(panels)
+  return jax.jit(panels, out_shardings=parallel.replicated(mesh))

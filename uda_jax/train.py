@@ -79,7 +79,7 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
       compiled[phase] = (
           step_lib.make_train_step(run.recipe, run.mesh, config.batch.groups,
                                    phase=phase),
-          step_lib.make_panels(run.recipe, phase=phase))
+          step_lib.make_panels(run.recipe, run.mesh, phase=phase))
     train_step, panels = compiled[phase]
     if config.log.panels_every and step % config.log.panels_every == 0:
       with writer.paused('pictures'):
