@@ -78,8 +78,9 @@ def camvid_to_idd() -> ConfigDict:
   return _block(
       _camvid('day_train', _CAMVID_TO_IDD, _IDD, _IDD_PALETTE),
       _idd('train'), _idd('val'),
-      source_image_size=(240, 320), target_image_size=(227, 320),
-      crop_size=(192, 256), scale_range=(0.9, 1.4))
+      source_image_size=(160, 214), target_image_size=(152, 214),
+      eval_image_size=(152, 214),
+      crop_size=(128, 176), scale_range=(0.9, 1.4))
 
 
 def camvid_day_to_dusk() -> ConfigDict:
@@ -91,9 +92,9 @@ def camvid_day_to_dusk() -> ConfigDict:
       _camvid('day_train', (), _CAMVID, _CAMVID_PALETTE),
       _camvid('dusk_train', (), _CAMVID, _CAMVID_PALETTE, skip_last=5),
       _camvid('dusk_test', (), _CAMVID, _CAMVID_PALETTE),
-      source_image_size=(240, 320), target_image_size=(240, 320),
-      eval_image_size=(240, 320),
-      crop_size=(192, 256), scale_range=(0.9, 1.4))
+      source_image_size=(160, 214), target_image_size=(160, 214),
+      eval_image_size=(160, 214),
+      crop_size=(128, 176), scale_range=(0.9, 1.4))
 
 
 def as_oracle(data: ConfigDict) -> ConfigDict:
