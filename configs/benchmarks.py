@@ -29,7 +29,8 @@ def _block(source, target, evaluation, **fields) -> ConfigDict:
       cache_dir='~/.cache/uda_jax',
       source=source, target=target, evaluation=evaluation,
       # (0, 0): as the files are. Sizes are (height, width).
-      source_image_size=(0, 0), target_image_size=(0, 0), eval_image_size=(0, 0),
+      source_image_size=(0, 0), target_image_size=(0, 0),
+      eval_image_size=(0, 0),
       keep_ratio=False, resize='bilinear',
       crop_size=(0, 0), scale_range=(1.0, 1.0), pad=False, flip=True,
       # A source crop whose commonest class has this share is drawn again.

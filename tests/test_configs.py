@@ -18,7 +18,8 @@ def _config(path):
   return importlib.import_module(name).get_config()
 
 
-@pytest.mark.parametrize('path', LEAVES, ids=lambda p: f'{p.parent.name}/{p.stem}')
+@pytest.mark.parametrize(
+    'path', LEAVES, ids=lambda p: f'{p.parent.name}/{p.stem}')
 def test_leaf(path):
   config = _config(path)
   config.lock()

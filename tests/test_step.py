@@ -1,4 +1,4 @@
-"""The generic step: groups over devices, skipped steps, untouched parameters."""
+"""The generic step: groups, devices, skipped steps, untouched parameters."""
 
 import dataclasses
 
@@ -8,12 +8,12 @@ import numpy as np
 import optax
 import pytest
 
+from tests import tiny
 from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
 from uda_jax.methods import self_training
-from tests import tiny
 
 NUM_CLASSES = 4
 

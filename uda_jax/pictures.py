@@ -112,7 +112,9 @@ def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
     class_names: for the legend, which also explains black; () for none.
     width: of a column, pixels; pictures are scaled to it.
   """
-  from PIL import Image, ImageDraw, ImageFont
+  from PIL import Image
+  from PIL import ImageDraw
+  from PIL import ImageFont
 
   for row in rows:
     if len(row) != len(titles):

@@ -6,8 +6,7 @@ import bisect
 from collections.abc import Callable
 import dataclasses
 import pathlib
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import logging
 import jax

@@ -1,4 +1,4 @@
-"""What the runs on CamVid day -> dusk share: data, network, length and optimiser."""
+"""What the runs on CamVid day -> dusk share."""
 
 from configs import benchmarks
 from configs import common

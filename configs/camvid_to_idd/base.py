@@ -1,4 +1,4 @@
-"""What the runs on CamVid -> IDD-Lite share: data, network, length and optimiser."""
+"""What the runs on CamVid -> IDD-Lite share."""
 
 from configs import benchmarks
 from configs import common

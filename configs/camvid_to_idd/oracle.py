@@ -1,6 +1,7 @@
-"""Trains on the target's own labels of CamVid -> IDD-Lite: the upper bound.
+r"""Trains on the target's own labels of CamVid -> IDD-Lite: the upper bound.
 
-  python -m uda_jax.main --config=configs/camvid_to_idd/oracle.py --workdir=DIR --config.data.root=DIR
+  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
+      --config=configs/camvid_to_idd/oracle.py
 """
 
 from configs import benchmarks

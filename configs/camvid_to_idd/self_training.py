@@ -1,6 +1,7 @@
-"""Mean-teacher ClassMix self-training on CamVid -> IDD-Lite.
+r"""Mean-teacher ClassMix self-training on CamVid -> IDD-Lite.
 
-  python -m uda_jax.main --config=configs/camvid_to_idd/self_training.py --workdir=DIR --config.data.root=DIR
+  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
+      --config=configs/camvid_to_idd/self_training.py
 """
 
 from configs import common

@@ -1,6 +1,7 @@
-"""Trains on the source of CamVid -> IDD-Lite alone: the baseline.
+r"""Trains on the source of CamVid -> IDD-Lite alone: the baseline.
 
-  python -m uda_jax.main --config=configs/camvid_to_idd/source_only.py --workdir=DIR --config.data.root=DIR
+  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
+      --config=configs/camvid_to_idd/source_only.py
 """
 
 from configs import common

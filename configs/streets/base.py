@@ -1,4 +1,4 @@
-"""What the runs on rendered streets share: data, network, length and optimiser."""
+"""What the runs on rendered streets share."""
 
 from configs import benchmarks
 from configs import common

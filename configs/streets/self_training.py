@@ -1,6 +1,7 @@
-"""Mean-teacher ClassMix self-training on rendered streets.
+r"""Mean-teacher ClassMix self-training on rendered streets.
 
-  python -m uda_jax.main --config=configs/streets/self_training.py --workdir=DIR
+  python -m uda_jax.main --workdir=DIR \
+      --config=configs/streets/self_training.py
 """
 
 from configs import common

@@ -1,6 +1,7 @@
-"""As source_only, with colour jitter and blur: what photometry alone gives.
+r"""As source_only, with colour jitter and blur of the source.
 
-  python -m uda_jax.main --config=configs/streets/source_augmented.py --workdir=DIR
+  python -m uda_jax.main --workdir=DIR \
+      --config=configs/streets/source_augmented.py
 """
 
 from configs import common

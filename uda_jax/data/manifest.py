@@ -6,17 +6,14 @@ builder writes paths, sizes and class counts; the pixels stay in image files.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import hashlib
 import io
 import json
 import re
 import tempfile
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import logging
 from etils import epath

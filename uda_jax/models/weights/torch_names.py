@@ -12,8 +12,7 @@ kinds and layouts of tensors follow from the leaf's name and rank:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
