@@ -70,9 +70,7 @@ LITE0 = (
 
 def relu6(x: jax.Array) -> jax.Array:
   """Returns x clipped to 0..6; the gradient is 0 at and beyond both ends."""
-  return jnp.where(
-      (x > 0) & (x < 6), x, jnp.clip(jax.lax.stop_gradient(x), 0, 6)
-  )
+  return jnp.where(x < 6, nn.relu(x), 6)
 
 
 class MBConv(nn.Module):

@@ -168,12 +168,10 @@ class BatchNorm(nn.Module):
     else:
       used_mean, used_var = moments(x.astype(store))
       count = x.size // x.shape[-1]
-      unbiased = used_var * (count / max(count - 1, 1))
       self._blend(mean, used_mean)
-      self._blend(var, unbiased)
+      self._blend(var, used_var * (count / max(count - 1, 1)))
     factor = scale * jax.lax.rsqrt(used_var + self.eps)
-    x = (x.astype(store) - used_mean) * factor + bias
-    return x.astype(self.dtype)
+    return ((x.astype(store) - used_mean) * factor + bias).astype(self.dtype)
 
   def _blend(self, running: nn.Variable, new: jax.Array) -> None:
     new = jax.lax.stop_gradient(new)
@@ -183,12 +181,14 @@ class BatchNorm(nn.Module):
 def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
   """Returns the mean and the biased variance of every channel.
 
+  The second pass over the data, for the variance, costs little and keeps a
+  small variance beside a large mean (unstandardised images) exact.
+
   Args:
     x: [..., C] float32 or float64.
 
   Returns:
-    Two arrays [C]. The second pass over the data costs little and keeps a
-    small variance beside a large mean (unstandardised images) exact.
+    Two arrays [C].
   """
   axes = tuple(range(x.ndim - 1))
   mean = jnp.mean(x, axes)
