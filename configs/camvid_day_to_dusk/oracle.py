@@ -1,7 +1,8 @@
 r"""Trains on the target's own labels of CamVid day -> dusk: the upper bound.
 
-  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
-      --config=configs/camvid_day_to_dusk/oracle.py
+  python -m uda_jax.main \
+      --config=configs/camvid_day_to_dusk/oracle.py \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from configs import benchmarks

@@ -1,7 +1,8 @@
 r"""Mean-teacher ClassMix self-training on CamVid day -> dusk.
 
-  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
-      --config=configs/camvid_day_to_dusk/self_training.py
+  python -m uda_jax.main \
+      --config=configs/camvid_day_to_dusk/self_training.py \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from configs import common

@@ -1,7 +1,8 @@
 r"""Trains on the source of CamVid day -> dusk alone: the baseline.
 
-  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
-      --config=configs/camvid_day_to_dusk/source_only.py
+  python -m uda_jax.main \
+      --config=configs/camvid_day_to_dusk/source_only.py \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from configs import common

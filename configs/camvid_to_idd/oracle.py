@@ -1,7 +1,8 @@
 r"""Trains on the target's own labels of CamVid -> IDD-Lite: the upper bound.
 
-  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
-      --config=configs/camvid_to_idd/oracle.py
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/oracle.py \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from configs import benchmarks

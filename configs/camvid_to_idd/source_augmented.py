@@ -1,7 +1,8 @@
 r"""As source_only, with colour jitter and blur of the source.
 
-  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
-      --config=configs/camvid_to_idd/source_augmented.py
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/source_augmented.py \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from configs import common

@@ -1,7 +1,8 @@
 r"""Trains on the source of CamVid -> IDD-Lite alone: the baseline.
 
-  python -m uda_jax.main --workdir=DIR --config.data.root=DIR \
-      --config=configs/camvid_to_idd/source_only.py
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/source_only.py \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from configs import common

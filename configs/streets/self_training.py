@@ -1,7 +1,8 @@
 r"""Mean-teacher ClassMix self-training on rendered streets.
 
-  python -m uda_jax.main --workdir=DIR \
-      --config=configs/streets/self_training.py
+  python -m uda_jax.main \
+      --config=configs/streets/self_training.py \
+      --workdir=DIR
 """
 
 from configs import common

@@ -1,7 +1,8 @@
 r"""As source_only, with colour jitter and blur of the source.
 
-  python -m uda_jax.main --workdir=DIR \
-      --config=configs/streets/source_augmented.py
+  python -m uda_jax.main \
+      --config=configs/streets/source_augmented.py \
+      --workdir=DIR
 """
 
 from configs import common
