@@ -6,7 +6,7 @@ from configs import common
 
 def get_config():
   """EfficientNet-Lite0 from ImageNet weights, 2 + 2 crops a step."""
-  config = common.run(steps=400)
+  config = common.run(steps=800)
   config.data = benchmarks.camvid_to_idd()
   config.model = common.efficientnet_lite0()
   config.optim = common.adamw(
@@ -15,7 +15,7 @@ def get_config():
   # maps are large, and without their gradient a step takes a quarter of the
   # time on a CPU.
   config.optim.frozen = ('encoder/(conv_stem|bn0|blocks/[0-4]/)',)
-  config.schedule = common.poly(learning_rate=4e-4, warmup_steps=50,
+  config.schedule = common.poly(learning_rate=1e-3, warmup_steps=50,
                                 warmup_ratio=1e-2)
   config.teacher = common.no_teacher()
   return config
