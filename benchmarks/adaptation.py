@@ -10,13 +10,14 @@ that is done is not repeated. `<workdir>/<benchmark>.md` holds the table.
 
 from __future__ import annotations
 
-import importlib
 import pathlib
 from typing import Any
 
 from absl import app
 from absl import flags
 import numpy as np
+
+from benchmarks import runs
 
 _BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
 _RUNS = flags.DEFINE_list(
@@ -26,17 +27,6 @@ _SEEDS = flags.DEFINE_list('seeds', '0,1,2', 'Seeds; the table has their mean '
                            'and standard deviation.')
 _ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
 _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
-
-
-def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
-            workdir: pathlib.Path) -> Any:
-  """Trains (or resumes) one leaf with one seed; returns `train.Result`."""
-  # TensorFlow and jax load only when a run starts, not for --help.
-  from uda_jax import train
-  config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
-  config.seed = seed
-  config.data.root = root
-  return train.run(config, str(workdir / benchmark / f'{leaf}_seed{seed}'))
 
 
 def _cell(scores: list[float | None]) -> str:
@@ -78,8 +68,8 @@ def main(argv):
   reports = {}
   for leaf in _RUNS.value:
     for seed in _SEEDS.value:
-      result = one_run(_BENCHMARK.value, leaf, int(seed), root=_ROOT.value,
-                       workdir=workdir)
+      result = runs.one_run(_BENCHMARK.value, leaf, int(seed),
+                            root=_ROOT.value, workdir=workdir)
       for name, report in result.reports.items():
         reports.setdefault(f'{leaf} ({name})', []).append(report)
     table = markdown(reports)

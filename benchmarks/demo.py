@@ -15,7 +15,7 @@ import pathlib
 from absl import app
 from absl import flags
 
-from benchmarks import adaptation
+from benchmarks import runs
 
 _ORACLE = flags.DEFINE_bool('oracle', False, 'Also train on target labels.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the runs.')
@@ -58,8 +58,8 @@ def main(argv):
   leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if _ORACLE.value else {})
   workdir = pathlib.Path(_WORKDIR.value)
   results = {
-      title: adaptation.one_run('streets', leaf, _SEED.value, root='',
-                                workdir=workdir)
+      title: runs.one_run('streets', leaf, _SEED.value, root='',
+                          workdir=workdir)
       for title, leaf in leaves.items()}
   path = (workdir / f'gallery_seed{_SEED.value}.png').absolute()
   gallery(path, results)
