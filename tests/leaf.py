@@ -1,7 +1,8 @@
 """A run of seconds: rendered scenes of 32 x 64 pixels, the compact network.
 
-Tests read `STEPS` and the rest through flags of their own; as any leaf it works
-with `python -m uda_jax.main --config=tests/leaf.py --workdir=DIR`.
+As any leaf it works with
+
+  python -m uda_jax.main --config=tests/leaf.py --workdir=DIR
 """
 
 from configs import common
@@ -11,7 +12,7 @@ from configs.streets import base
 def get_config():
   """Self-training on a handful of tiny scenes."""
   config = base.get_config()
-  config.steps = 12
+  config.steps = 60
   for name, count in (('source', 8), ('target', 8), ('evaluation', 4)):
     config.data[name].num_images = count
     config.data[name].image_size = (32, 64)
@@ -23,5 +24,5 @@ def get_config():
   config.checkpoint.every = 4
   config.log.every = 1
   config.log.seconds = 0.0
-  config.log.panels_every = 6
+  config.log.panels_every = 30
   return config

@@ -46,6 +46,7 @@ def _final(workdir):
   """The arrays of the last checkpoint, by path."""
   folder = max((workdir / 'checkpoints').iterdir(), key=lambda p: int(p.name))
   tree = ocp.PyTreeCheckpointer().restore(folder / 'state')
+  tree['rng'] = jax.random.key_data(tree['rng'])
   return folder.name, {jax.tree_util.keystr(path): np.asarray(x) for path, x
                        in jax.tree_util.tree_leaves_with_path(tree)}
 
@@ -78,20 +79,20 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
   assert manifest['config']['method']['name'] == 'self_training'
   assert list((workdir / 'panels').glob('*.png'))
   assert list((workdir / 'curves').iterdir())
-  assert re.search(r'step \d+/12 .*img/s.*ETA', output), output
+  assert re.search(r'step \d+/60 .*img/s.*ETA', output), output
   assert 'devices: 1 x' in output and 'all parameters' in output
 
 
 def test_a_finished_run_is_not_repeated(shared, uninterrupted):
   workdir, _ = uninterrupted
   code, output = _run(shared, workdir)
-  assert code == 0 and 'resumed at step 12' in output, output
+  assert code == 0 and 'resumed at step 60' in output, output
   assert len(json.loads((workdir / 'manifest.json').read_text())['starts']) == 2
 
 
 def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   workdir = shared / 'sigterm'
-  process = _start(shared, workdir, '--config.checkpoint.every=100')
+  process = _start(shared, workdir, '--config.checkpoint.every=1000')
   for line in process.stdout:
     if line_is_progress(line, 3):
       process.send_signal(signal.SIGTERM)
@@ -100,8 +101,8 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   assert process.wait(timeout=120) == 75, output
   assert 'the same command resumes' in output
   step, _ = _final(workdir)
-  assert 3 <= int(step) < 12
-  code, output = _run(shared, workdir, '--config.checkpoint.every=100')
+  assert 3 <= int(step) < 60
+  code, output = _run(shared, workdir, '--config.checkpoint.every=1000')
   assert code == 0 and f'resumed at step {step}' in output, output
   _assert_same(workdir, uninterrupted[0])
 
@@ -121,7 +122,7 @@ def test_kill_at_random_moments(shared, uninterrupted):
     for line in process.stdout:
       if line_is_progress(line, 1):
         break
-    time.sleep(draw.uniform(0, 0.6))
+    time.sleep(draw.uniform(0, 2.0))
     process.kill()
     process.wait()
     process.stdout.close()
