@@ -8,63 +8,29 @@ storages. See `restricted_pickle` for what a pickle may contain.
 from __future__ import annotations
 
 from collections.abc import Callable
-import dataclasses
 import os
 import pathlib
-from typing import Any
+import struct
+from typing import BinaryIO
 import zipfile
-import zlib
 
-import ml_dtypes
 import numpy as np
 
 from uda_jax.models.weights import restricted_pickle
+from uda_jax.models.weights import torch_pickle
 
-STORAGES = {
-    'DoubleStorage': np.dtype('<f8'),
-    'FloatStorage': np.dtype('<f4'),
-    'HalfStorage': np.dtype('<f2'),
-    'BFloat16Storage': np.dtype(ml_dtypes.bfloat16),
-    'LongStorage': np.dtype('<i8'),
-    'IntStorage': np.dtype('<i4'),
-    'ShortStorage': np.dtype('<i2'),
-    'CharStorage': np.dtype('i1'),
-    'ByteStorage': np.dtype('u1'),
-    'BoolStorage': np.dtype('?'),
-}
-# The first takes what the second does less the last arguments (PyTorch 0.3
-# and before); a parameter is a tensor with a flag.
-REBUILD = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_parameter')
-# What zipfile, zlib and NumPy raise on damaged or hostile files.
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_PROTOCOL = 1001
+# What zipfile and NumPy raise on damaged or hostile files.
 _FILE_ERRORS = (
     ValueError,
     OverflowError,
     RuntimeError,
     EOFError,
+    OSError,
+    struct.error,
     zipfile.BadZipFile,
-    zlib.error,
 )
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-LEGACY_PROTOCOL = 1001
-
-
-@dataclasses.dataclass(frozen=True)
-class Storage:
-  """A flat array of the file, by key."""
-
-  key: str
-  dtype: np.dtype
-  size: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-  """A view of a storage; offset and strides count elements."""
-
-  storage: Storage
-  offset: int
-  shape: tuple[int, ...]
-  strides: tuple[int, ...]
 
 
 def is_zip(head: bytes) -> bool:
@@ -84,7 +50,7 @@ def read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
   Names inside nested dictionaries are joined by '/'; other values than
   tensors are left out. The arrays are read-only views of the storages.
   """
-  return _told_of(path, _read_zip)
+  return _named_errors(path, _read_zip)
 
 
 def read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -92,10 +58,10 @@ def read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
 
   As `read_zip`.
   """
-  return _told_of(path, _read_legacy)
+  return _named_errors(path, _read_legacy)
 
 
-def _told_of(path: pathlib.Path, reader: Callable) -> dict[str, np.ndarray]:
+def _named_errors(path: pathlib.Path, reader: Callable) -> dict:
   try:
     return reader(path)
   except _FILE_ERRORS as error:
@@ -108,187 +74,92 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
     pickles = [name for name in members if name.endswith('/data.pkl')]
     if len(pickles) != 1:
       raise ValueError(
-          f'expected one member */data.pkl of a PyTorch file, got {pickles}'
+          'expected one member */data.pkl of a PyTorch file, got '
+          f'{len(pickles)}'
       )
     root = pickles[0].removesuffix('data.pkl')
+
+    def member(name: str) -> zipfile.ZipInfo:
+      if root + name not in members:
+        raise ValueError(f'no member {root}{name}')
+      info = members[root + name]
+      if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f'{root}{name} is compressed; PyTorch stores it')
+      return info
+
     if root + 'byteorder' in members:
-      with archive.open(root + 'byteorder') as file:
+      with archive.open(member('byteorder')) as file:
         order = file.read(16)
       if order != b'little':
-        raise ValueError(f'byte order {order!r}: only b"little" is read')
-    info = members[pickles[0]]
-    with archive.open(info) as file:
-      window = restricted_pickle.Window(file, info.file_size)
-      tensors = _flatten(restricted_pickle.load(window, RULES))
-    storages = _storages(tensors)
+        raise ValueError(f'byte order {order!r}: only little is read')
+    with archive.open(member('data.pkl')) as file:
+      window = restricted_pickle.Window(file, member('data.pkl').file_size)
+      content, storages = torch_pickle.load(window)
     _check_total(storages, path)
+    tensors = torch_pickle.flatten(content)
     arrays = {}
-    for key, storage in storages.items():
-      name = f'{root}data/{key}'
-      expected = storage.size * storage.dtype.itemsize
-      if name not in members:
-        raise ValueError(f'no member {name}')
-      info = members[name]
-      if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f'{name} is compressed; PyTorch stores it plain')
+    for key in {tensor.storage.key for tensor in tensors.values()}:
+      info, expected = member(f'data/{key}'), storages[key].num_bytes
       if info.file_size != expected:
         raise ValueError(
-            f'{name}: expected {expected} bytes, got {info.file_size}'
+            f'{info.filename}: expected {expected} bytes, got {info.file_size}'
         )
-      arrays[key] = np.frombuffer(archive.read(info), storage.dtype)
-  return {name: _view(name, t, arrays) for name, t in tensors.items()}
+      arrays[key] = np.frombuffer(archive.read(info), storages[key].dtype)
+  return _views(tensors, arrays)
 
 
 def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
-  size = os.path.getsize(path)
   with path.open('rb') as file:
-    window = restricted_pickle.Window(file, size)
-    magic, protocol, system, content, keys = (
-        restricted_pickle.load(window, RULES) for _ in range(5)
-    )
+    window = restricted_pickle.Window(file, os.path.getsize(path))
+    magic, protocol, system = (torch_pickle.load(window)[0] for _ in range(3))
+    content, storages = torch_pickle.load(window)
+    tensors = torch_pickle.flatten(content)
+    keys, _ = torch_pickle.load(window)
     if magic != LEGACY_MAGIC or protocol != LEGACY_PROTOCOL:
       raise ValueError('unknown magic number or protocol')
     if not (isinstance(system, dict) and system.get('little_endian') is True):
       raise ValueError('not written on a little-endian machine')
-    tensors = _flatten(content)
-    storages = _storages(tensors)
-    _check_total(storages, path)
     if not isinstance(keys, list) or not all(type(k) is str for k in keys):
       raise ValueError('malformed list of storages')
-    arrays = {}
-    for key in keys:
-      count = int.from_bytes(file.read(8), 'little')
-      if key not in storages or key in arrays:
-        raise ValueError(f'storage {key!r} belongs to no tensor')
-      storage = storages[key]
-      if count != storage.size:
-        raise ValueError(
-            f'storage {key}: expected {storage.size} elements, got {count}'
-        )
-      expected = count * storage.dtype.itemsize
-      data = file.read(expected)
-      if len(data) != expected:
-        raise ValueError(
-            f'storage {key}: expected {expected} bytes, the file ends after '
-            f'{len(data)}'
-        )
-      arrays[key] = np.frombuffer(data, storage.dtype)
-  missing = sorted(storages.keys() - arrays.keys())
-  if missing:
-    raise ValueError(f'storages {missing} are not in the file')
-  return {name: _view(name, t, arrays) for name, t in tensors.items()}
+    if sorted(keys) != sorted(storages):
+      raise ValueError('the storages are not those of the tensors')
+    _check_total(storages, path)
+    used = {tensor.storage.key for tensor in tensors.values()}
+    # All have to be passed, those of no tensor in a dictionary too.
+    arrays = {key: _legacy_storage(file, storages[key]) for key in keys}
+  return _views(tensors, {key: arrays[key] for key in used})
 
 
-def _allows(name: restricted_pickle.Name) -> bool:
-  return (name.module == 'torch' and name.name in STORAGES) or (
-      name.module == 'torch._utils' and name.name in REBUILD
-  )
-
-
-def _call(name: restricted_pickle.Name, args: tuple) -> Tensor:
-  if name.name == '_rebuild_parameter':
-    if not (args and isinstance(args[0], Tensor)):
-      raise ValueError('malformed parameter')
-    return args[0]
-  if name.name not in REBUILD or len(args) < 4:
-    raise ValueError(f'malformed call of {name}')
-  storage, offset, shape, strides = args[:4]
-  if not (
-      isinstance(storage, Storage)
-      and _counts([offset])
-      and isinstance(shape, tuple)
-      and isinstance(strides, tuple)
-      and len(shape) == len(strides) <= 8
-      and _counts(shape)
-      and _counts(strides)
-  ):
-    raise ValueError('malformed tensor (storage, offset, shape or strides)')
-  return Tensor(storage, offset, shape, strides)
-
-
-def _persistent(pid: Any) -> Storage:
-  if not (isinstance(pid, tuple) and len(pid) in (5, 6)):
-    raise ValueError('malformed persistent id')
-  tag, kind, key, _, size = pid[:5]
-  if not (
-      tag == 'storage'
-      and isinstance(kind, restricted_pickle.Name)
-      and kind.name in STORAGES
-      and isinstance(key, str)
-      and _counts([size])
-  ):
-    raise ValueError('malformed persistent id of a storage')
-  if len(pid) == 6 and pid[5] is not None:
-    raise ValueError('a storage that is part of another one is not supported')
-  return Storage(key, STORAGES[kind.name], size)
-
-
-RULES = restricted_pickle.Rules(_allows, _call, _persistent)
-
-
-def _counts(values) -> bool:
-  return all(type(v) is int and v >= 0 for v in values)
-
-
-def _flatten(content: Any) -> dict[str, Tensor]:
-  """Returns the tensors of nested dictionaries, names joined by '/'."""
-  if not isinstance(content, dict):
+def _legacy_storage(
+    file: BinaryIO, storage: torch_pickle.Storage
+) -> np.ndarray:
+  count = int.from_bytes(file.read(8), 'little')
+  if count != storage.size:
     raise ValueError(
-        f'expected a dictionary of tensors, got {type(content).__name__}'
+        f'storage {storage.key}: expected {storage.size} elements, got {count}'
     )
-  tensors, seen, todo = {}, {id(content)}, [('', content)]
-  while todo:
-    prefix, mapping = todo.pop()
-    for key, value in mapping.items():
-      name = f'{prefix}{key}'
-      if isinstance(value, Tensor):
-        tensors[name] = value
-      elif isinstance(value, dict):
-        # A file could nest a dictionary in itself or repeat it without end.
-        if id(value) in seen:
-          raise ValueError(f'{name}: a dictionary occurs twice')
-        seen.add(id(value))
-        todo.append((name + '/', value))
-  return tensors
+  data = file.read(storage.num_bytes)
+  if len(data) != storage.num_bytes:
+    raise ValueError(
+        f'storage {storage.key}: expected {storage.num_bytes} bytes, the file '
+        f'ends after {len(data)}'
+    )
+  return np.frombuffer(data, storage.dtype)
 
 
-def _storages(tensors: dict[str, Tensor]) -> dict[str, Storage]:
-  storages: dict[str, Storage] = {}
-  for name, tensor in tensors.items():
-    known = storages.setdefault(tensor.storage.key, tensor.storage)
-    if known != tensor.storage:
-      raise ValueError(f'{name}: two descriptions of storage {known.key}')
-  return storages
-
-
-def _check_total(storages: dict[str, Storage], path: pathlib.Path) -> None:
-  total = sum(s.size * s.dtype.itemsize for s in storages.values())
+def _check_total(
+    storages: dict[str, torch_pickle.Storage], path: pathlib.Path
+) -> None:
+  total = sum(storage.num_bytes for storage in storages.values())
   size = os.path.getsize(path)
   if total > size:
     raise ValueError(f'{total} bytes of tensors in a file of {size} bytes')
 
 
-def _view(
-    name: str, tensor: Tensor, arrays: dict[str, np.ndarray]
-) -> np.ndarray:
-  array = arrays[tensor.storage.key]
-  count = 1
-  for n in tensor.shape:
-    count *= n
-  last = tensor.offset + sum(
-      (n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides)
-  )
-  # The first test also refuses expanded tensors, whose copies could be huge.
-  if count > array.size or (count and last >= array.size):
-    raise ValueError(
-        f'{name}: shape {tensor.shape}, strides {tensor.strides} and offset '
-        f'{tensor.offset} exceed a storage of {array.size} elements'
-    )
-  if not count:
-    return np.zeros(tensor.shape, array.dtype)
-  return np.lib.stride_tricks.as_strided(
-      array[tensor.offset :],
-      tensor.shape,
-      [stride * array.itemsize for stride in tensor.strides],
-      writeable=False,
-  )
+def _views(
+    tensors: dict[str, torch_pickle.Tensor], arrays: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+  return {
+      name: torch_pickle.view(name, tensor, arrays[tensor.storage.key])
+      for name, tensor in tensors.items()
+  }

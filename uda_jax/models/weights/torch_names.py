@@ -96,8 +96,8 @@ def load(
   ]
   if problems:
     raise ValueError(
-        f'{source} does not fit the network ({len(problems)} of '
-        f'{len(used)} tensors):\n  ' + '\n  '.join(problems)
+        f'{source} does not fit the network ({len(problems)} problems, '
+        f'{len(used)} tensors expected):\n  ' + '\n  '.join(problems)
     )
   return net, len(used)
 

