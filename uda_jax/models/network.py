@@ -13,6 +13,22 @@ from uda_jax import state
 from uda_jax.models import preprocessing as preprocessing_lib
 from uda_jax.models import weights
 
+DTYPES = ('float32', 'bfloat16', 'float64')
+
+
+def compute_dtype(config) -> jnp.dtype:
+  """Returns the dtype that `config.model.dtype` names."""
+  if config.dtype not in DTYPES:
+    raise ValueError(
+        f'config.model.dtype: got {config.dtype!r}, expected one of {DTYPES}.'
+    )
+  if config.dtype == 'float64' and not jax.config.jax_enable_x64:
+    raise ValueError(
+        "config.model.dtype: 'float64' needs JAX_ENABLE_X64=1, without which "
+        'JAX computes in float32.'
+    )
+  return jnp.dtype(config.dtype)
+
 
 def he(shape: tuple[int, ...]) -> float:
   """Returns He's standard deviation of a kernel [..., in, out] under ReLU."""

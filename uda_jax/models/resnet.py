@@ -1,0 +1,97 @@
+"""The residual stages of Caffe-style ResNets.
+
+The stride sits on a block's first 1x1 convolution (PyTorch's own ResNets have
+it on the 3x3), and all blocks of a stage are dilated alike. Modules carry the
+names of the released PyTorch checkpoints.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uda_jax.models import layers
+
+
+class Downsample(nn.Module):
+  """The projection shortcut: '0' is the convolution, '1' its batch norm."""
+
+  features: int
+  stride: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
+    x = layers.Conv(self.features, 1, self.stride, dtype=self.dtype, name='0')(
+        x
+    )
+    return layers.BatchNorm(dtype=self.dtype, name='1')(
+        x, use_running_average=use_running_average
+    )
+
+
+class Bottleneck(nn.Module):
+  """1x1 (which carries the stride), 3x3 and 1x1 beside a shortcut."""
+
+  planes: int
+  stride: int = 1
+  dilation: int = 1
+  project: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
+    def conv(x: jax.Array, i: int, features: int, *args: int) -> jax.Array:
+      module = layers.Conv(features, *args, dtype=self.dtype, name=f'conv{i}')
+      return layers.BatchNorm(dtype=self.dtype, name=f'bn{i}')(
+          module(x), use_running_average=use_running_average
+      )
+
+    features = 4 * self.planes
+    y = nn.relu(conv(x, 1, self.planes, 1, self.stride))
+    y = nn.relu(conv(y, 2, self.planes, 3, 1, self.dilation))
+    y = conv(y, 3, features, 1)
+    if self.project:
+      x = Downsample(features, self.stride, self.dtype, name='downsample')(
+          x, use_running_average=use_running_average
+      )
+    return nn.relu(x + y)
+
+
+class Stage(nn.Module):
+  """Bottlenecks named '0', '1', ...; the first one projects its shortcut.
+
+  Attributes:
+    num_blocks: how many.
+    planes: their width; the output has 4 times as many channels.
+    stride: of the first one.
+    dilation: of all their 3x3 convolutions.
+    dtype: compute dtype.
+    remat: recomputes each block in the backward pass.
+  """
+
+  num_blocks: int
+  planes: int
+  stride: int
+  dilation: int
+  dtype: Any = jnp.float32
+  remat: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
+    block = (
+        nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
+    )
+    for i in range(self.num_blocks):
+      x = block(
+          self.planes,
+          self.stride if i == 0 else 1,
+          self.dilation,
+          i == 0,
+          self.dtype,
+          name=str(i),
+      )(x, use_running_average)
+    return x
