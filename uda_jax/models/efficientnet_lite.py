@@ -170,12 +170,14 @@ class LiteSegmenter(nn.Module):
     width: channels of the decoder.
     dropout: share of the decoder's channels dropped before the classifier.
     dtype: compute dtype.
+    form: form of the depthwise convolutions, see `layers.DepthwiseConv`.
   """
 
   num_classes: int
   width: int
   dropout: float
   dtype: Any = jnp.float32
+  form: str = ''
 
   @nn.compact
   def __call__(
@@ -188,14 +190,15 @@ class LiteSegmenter(nn.Module):
       use_running_average: batch norm's switch.
       deterministic: turns dropout off.
     """
-    features = EfficientNetLite(dtype=self.dtype, name='encoder')(
-        image, use_running_average=use_running_average
-    )
+    features = EfficientNetLite(
+        dtype=self.dtype, form=self.form, name='encoder'
+    )(image, use_running_average=use_running_average)
     logits = light_decoder.LightDecoder(
         self.num_classes,
         self.width,
         self.dropout,
         dtype=self.dtype,
+        form=self.form,
         name='decoder',
     )(
         features[1:],
