@@ -44,7 +44,7 @@ class Checkpoints:
       raise ValueError('config.checkpoint.every: expected a number of steps, '
                        f'1 or more, got {every_steps}')
     _quiet_orbax()
-    _check_writable(workdir)
+    check_writable(workdir)
     open_folder = lambda name, policy: ocp.CheckpointManager(
         workdir / name, options=ocp.CheckpointManagerOptions(
             save_decision_policy=policy, cleanup_tmp_directories=True,
@@ -193,7 +193,7 @@ def _read(folder: pathlib.Path, like: Any) -> Any:
       restore_args=ocp.checkpoint_utils.construct_restore_args(item)))
 
 
-def _check_writable(workdir: pathlib.Path) -> None:
+def check_writable(workdir: pathlib.Path) -> None:
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=workdir):

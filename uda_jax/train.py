@@ -180,29 +180,29 @@ def run(config, workdir: str) -> Result:
       says what was expected and what was found.
   """
   workdir = pathlib.Path(workdir).absolute()
-  with checkpoint.Checkpoints(
-      workdir, every_steps=config.checkpoint.every) as saved:
-    this, student = experiment.build(config, workdir)
-    data = this.data
-    counts = {f'{name}: {d.name}': len(d.image_paths)
-              for name, d in data._asdict().items()}
-    origin = models.provenance(config)
-    provenance.run_manifest(workdir, config, {
-        'images': counts,
-        'weights': dataclasses.asdict(origin) if origin else None})
-    writers.log_start(student, this.mesh, counts)
-    if origin:
-      logging.info('%s', origin)
+  checkpoint.check_writable(workdir)
+  this, student = experiment.build(config, workdir)
+  data = this.data
+  counts = {f'{name}: {d.name}': len(d.image_paths)
+            for name, d in data._asdict().items()}
+  origin = models.provenance(config)
+  provenance.run_manifest(workdir, config, {
+      'images': counts,
+      'weights': dataclasses.asdict(origin) if origin else None})
+  writers.log_start(student, this.mesh, counts)
+  if origin:
+    logging.info('%s', origin)
+  writer = writers.Writer(
+      workdir, num_steps=config.steps, every=config.log.every,
+      seconds=config.log.seconds,
+      images_per_step=2 * config.batch.groups * config.batch.group_size,
+      palette=data.source.palette, class_names=data.source.class_names)
+  saving = checkpoint.Checkpoints(workdir, every_steps=config.checkpoint.every)
+  with saving as saved, writer:
     state = _first_state(this, student, saved)
-    with writers.Writer(
-        workdir, num_steps=config.steps, every=config.log.every,
-        seconds=config.log.seconds,
-        images_per_step=2 * config.batch.groups * config.batch.group_size,
-        palette=data.source.palette,
-        class_names=data.source.class_names) as writer:
-      score = experiment.make_score(this)
-      state = _loop(this, state, saved, writer, score)
-      return _finish(this, state, saved, writer, score)
+    score = experiment.make_score(this)
+    state = _loop(this, state, saved, writer, score)
+    return _finish(this, state, saved, writer, score)
 
 
 def _first_state(run: Run, student, saved) -> state_lib.TrainState:
@@ -214,5 +214,7 @@ def _first_state(run: Run, student, saved) -> state_lib.TrainState:
     state = saved.restore(like)
     logging.info('resumed at step %d', int(state.step))
     return state
-  shardings = jax.tree.map(lambda x: x.sharding, like)
-  return jax.device_put(experiment.init_state(run, student, shape), shardings)
+  # Host arrays go in, arrays over all devices of all processes come out.
+  make = jax.jit(lambda net: experiment.init_state(run, net, shape),
+                 out_shardings=jax.tree.map(lambda x: x.sharding, like))
+  return make(jax.device_get(student))

@@ -27,6 +27,8 @@ def plain_log() -> None:
   logging.set_verbosity(logging.INFO)
   logging.get_absl_handler().setFormatter(
       std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
+  # What JAX says of looking for devices and processes.
+  std_logging.getLogger('jax').setLevel(std_logging.ERROR)
 
 
 def duration(seconds: float) -> str:
