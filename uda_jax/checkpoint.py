@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import pathlib
+import shutil
 import tempfile
 from typing import Any
 
@@ -45,10 +46,14 @@ class Checkpoints:
                        f'1 or more, got {every_steps}')
     _quiet_orbax()
     check_writable(workdir)
-    open_folder = lambda name, policy: ocp.CheckpointManager(
-        workdir / name, options=ocp.CheckpointManagerOptions(
-            save_decision_policy=policy, cleanup_tmp_directories=True,
-            preservation_policy=_policies.LatestN(1)))
+
+    def open_folder(name, policy):
+      _remove_half_written(workdir / name)
+      return ocp.CheckpointManager(
+          workdir / name, options=ocp.CheckpointManagerOptions(
+              save_decision_policy=policy,
+              preservation_policy=_policies.LatestN(1)))
+
     self._latest = open_folder('checkpoints', _policies.AnySavePolicy([
         _policies.FixedIntervalPolicy(every_steps),
         _policies.PreemptionCheckpointingPolicy()]))
@@ -201,6 +206,17 @@ def check_writable(workdir: pathlib.Path) -> None:
   except OSError as error:
     raise OSError(f'--workdir: expected a directory that can be written, got '
                   f'{workdir} ({error})') from error
+
+
+def _remove_half_written(folder: pathlib.Path) -> None:
+  """Removes what a killed run left of its last write.
+
+  Orbax offers the same, in a thread that nobody can wait for: a run that fails
+  at its start would end with that thread's traceback.
+  """
+  if jax.process_index() == 0:
+    for path in folder.glob(f'*{ocp.utils.TMP_DIR_SUFFIX}*'):
+      shutil.rmtree(path)
 
 
 def _shapes(tree: Any) -> dict[str, str]:
