@@ -25,22 +25,33 @@ def expose(image: np.ndarray, depth: np.ndarray, horizon: np.ndarray,
   size = image.shape[:2]
   jitter = lambda amount: 1 + amount * random.uniform(-1, 1)
   clear = np.exp(-style.haze * jitter(0.4) * np.minimum(depth, 80.0))
-  image = horizon + clear[..., None] * (image - horizon)
-  grey = image.mean(-1, keepdims=True)
-  image = grey + style.saturation * (image - grey)
+  # In place throughout: new arrays would cost more than the arithmetic.
+  image = image - horizon
+  image *= clear[..., None]
+  image += horizon
+  red, green, blue = np.moveaxis(image, -1, 0)
+  grey = ((red + green + blue) / 3)[..., None]
+  image -= grey
+  image *= style.saturation
+  image += grey
   warm = style.warmth * jitter(0.6)
   gain = style.light * jitter(0.12) * np.array([1 + warm, 1, 1 - warm])
-  image = image * gain.astype(np.float32)
+  image *= gain.astype(np.float32)
   y = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
   x = np.linspace(-1, 1, size[1], dtype=np.float32)
   image *= (1 - style.vignette * 0.5 * (x * x + y * y))[..., None]
-  image = 0.5 + style.contrast * (image - 0.5)
+  image -= 0.5
+  image *= style.contrast
+  image += 0.5
   image = _blur(image, style.blur * jitter(0.3) * size[0] / 96)
   # A short loop of noise, shifted at random: drawing it anew would cost more
   # than all the rest.
   image += style.noise * _grain(size, random)
-  image = np.clip(image, 0, 1) ** np.float32(style.gamma * jitter(0.1))
-  return (255 * image + 0.5).astype(np.uint8)
+  np.clip(image, 0, 1, out=image)
+  image **= np.float32(style.gamma * jitter(0.1))
+  image *= 255
+  image += 0.5
+  return image.astype(np.uint8)
 
 
 def _blur(image: np.ndarray, sigma: float) -> np.ndarray:

@@ -43,11 +43,12 @@ class Brush:
   def fill(self, shape: np.ndarray, color: np.ndarray, label: int,
            shade: np.ndarray | float = 1.0) -> None:
     """Paints where `shape` is true and nothing nearer stands."""
-    where = shape & self.free
-    if not where.any():
+    where = (shape & self.free).nonzero()
+    if not where[0].size:
       return
-    if np.ndim(shade):
-      color = color * np.broadcast_to(shade, where.shape)[where][:, None]
+    if isinstance(shade, np.ndarray):
+      shade = np.broadcast_to(shade, self.free.shape)
+      color = color * shade[where][:, None]
     self._image[where] = color
     self._label[where] = label
     self._depth[where] = self._z
@@ -55,8 +56,8 @@ class Brush:
   def box(self, left: float, right: float, low: float, high: float):
     """The pixels of an upright rectangle."""
     middle, half = (left + right) / 2, max((right - left) / 2, self.pixel)
-    return (np.abs(self.x - middle) <= half) & (self.y >= low) & (
-        self.y <= high)
+    return (np.abs(self.x - middle) <= half) & (
+        (self.y >= low) & (self.y <= high))
 
   def disc(self, x: float, y: float, radius: float):
     """The pixels of a disc."""
@@ -169,11 +170,11 @@ def car(canvas, camera, style, random, x, z) -> None:
   cabin = 0.55 * tall
   # The roof is narrower than the body.
   half = wide * (1 - 0.25 * np.clip((brush.y - cabin) / (tall - cabin), 0, 1))
-  shape = (np.abs(brush.x) < half) & (brush.y > 0.22) & (brush.y < tall)
+  shape = (np.abs(brush.x) < half) & ((brush.y > 0.22) & (brush.y < tall))
   shade = 0.9 + 0.2 * brush.y / tall
   brush.fill(shape, color, look.CAR, shade)
-  brush.fill(shape & (brush.y > cabin + 0.05) & (brush.y < tall - 0.1)
-             & (np.abs(brush.x) < half - 0.1), glass, look.CAR)
+  pane = (brush.y > cabin + 0.05) & (brush.y < tall - 0.1)
+  brush.fill(shape & pane & (np.abs(brush.x) < half - 0.1), glass, look.CAR)
   for side in (-1, 1):
     inner, outer = 0.6 * wide * side, 0.95 * wide * side
     brush.fill(brush.box(min(inner, outer), max(inner, outer), 0, 0.3), tyre,
@@ -204,20 +205,21 @@ def _car_side(canvas, camera, x, z, size, colors) -> None:
   region = np.s_[:len(rows), first:last]
   free = canvas.depth[region] > depth
   wheel = (np.abs(along - 0.2) < 0.08) | (np.abs(along - 0.8) < 0.08)
-  body = (y > 0.22) & (y < roof) & free & (along >= 0) & (along <= 1)
+  body = (y > 0.22) & (y < roof) & free & ((along >= 0) & (along <= 1))
   pane = body & (y > 0.62 * tall) & (y < tall - 0.1) & (along < 0.62)
   rubber = (y >= 0) & (y < 0.6) & wheel & free
   for shape, paint in ((body, 0.82 * color), (pane, glass), (rubber, tyre)):
-    canvas.image[region][shape] = paint
-    canvas.label[region][shape] = look.CAR
-    canvas.depth[region][shape] = np.broadcast_to(depth, shape.shape)[shape]
+    where = shape.nonzero()
+    canvas.image[region][where] = paint
+    canvas.label[region][where] = look.CAR
+    canvas.depth[region][where] = depth[where[1]]
 
 
 def place(canvas: scene.Canvas, camera: scene.Camera, layout: scene.Layout,
           style: look.Style, random: np.random.Generator) -> None:
   """Draws what is in the street, and paints it from far to near."""
   edge, outer = layout.road, layout.road + layout.pavement
-  hand = lambda: random.choice([-1.0, 1.0])
+  hand = lambda: (-1.0, 1.0)[random.integers(2)]
   far = lambda low, high: low * (high / low) ** random.random()
   items = []
   for _ in range(random.poisson(4.5)):  # parked at the kerb

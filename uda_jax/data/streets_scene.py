@@ -106,7 +106,7 @@ def pick(random: np.random.Generator, style: look.Style, surface: str,
   colors = style.palette[surface]
   color = colors[random.integers(len(colors), size=count)]
   noise_ = random.normal(size=(count, 4))
-  color = color * (1 + style.variety * noise_[:, :1])
+  color *= 1 + style.variety * noise_[:, :1]
   color += 0.4 * style.variety * noise_[:, 1:]
   return np.minimum(np.maximum(color, 0), 1).astype(np.float32)
 
@@ -221,25 +221,29 @@ def paint_houses(canvas: Canvas, camera: Camera, wall: Wall,
                     pick(random, style, 'building', count))
   window = pick(random, style, 'window', count)
   storey, pane = random.uniform(2.6, 3.4, count), random.uniform(1.6, 3, count)
-  rows = np.arange(canvas.label.shape[0], dtype=np.float32)[:, None] + 0.5
+  foot, _ = camera.project(0.0, 0.0, depth.min())  # the lowest row they reach
+  rows = np.arange(min(int(foot) + 2, len(canvas.label)),
+                   dtype=np.float32)[:, None] + 0.5
   y = camera.height - (rows - camera.row) * depth / np.float32(camera.focal)
-  inside = (y >= 0) & (y < tall[house]) & (
-      canvas.depth[:, first:last] > depth)
+  inside = np.nonzero((y >= 0) & (y < tall[house]) & (
+      canvas.depth[:len(rows), first:last] > depth))
+  # From here on only what is seen, as flat arrays.
+  y, u, house, depth = y[inside], u[inside[1]], house[inside[1]], depth[
+      inside[1]]
   v = y % storey[house]
   across = u % pane[house]
   glass = (v > 0.9) & (v < 2.1) & (across > 0.4) & (
       across < 0.72 * pane[house]) & ~green[house] & (y < tall[house] - 0.6)
-  base = np.where(glass[..., None], window[house], colors[house])
+  base = np.where(glass[:, None], window[house], colors[house])
   shade = wall.shade * (1 + style.texture * noise(2, y * 20, u * 20)
                         + style.grime * noise(0, y * 9, u * 9))
   # Leaves are rougher than plaster.
   shade += np.where(green[house], 0.25, 0) * noise(3, y * 40, u * 40)
-  region = np.s_[:, first:last]
-  canvas.image[region][inside] = (base * shade[..., None])[inside]
+  seen = inside[0], inside[1] + first
+  canvas.image[seen] = base * shade[:, None]
   kinds = np.where(green, look.VEGETATION, look.BUILDING).astype(np.uint8)
-  canvas.label[region][inside] = np.broadcast_to(
-      kinds[house], inside.shape)[inside]
-  canvas.depth[region][inside] = np.broadcast_to(depth, inside.shape)[inside]
+  canvas.label[seen] = kinds[house]
+  canvas.depth[seen] = depth
 
 
 def paint_fences(canvas: Canvas, camera: Camera, layout: Layout,
