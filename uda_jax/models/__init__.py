@@ -8,6 +8,7 @@ from uda_jax import state
 from uda_jax.models import compact
 from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
+from uda_jax.models import encoder_decoder
 from uda_jax.models import weights
 
 # name -> build(config.model, num_classes) -> Network
@@ -15,6 +16,7 @@ MODELS: dict[str, Callable[..., state.Network]] = {
     'compact': compact.build,
     'deeplab_v2': deeplab_v2.build,
     'efficientnet_lite0': efficientnet_lite.build,
+    'encoder_decoder': encoder_decoder.build,
 }
 
 # name -> importer(config.model) -> Importer, None from scratch
@@ -22,6 +24,7 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
     'compact': compact.importer,
     'deeplab_v2': deeplab_v2.importer,
     'efficientnet_lite0': efficientnet_lite.importer,
+    'encoder_decoder': encoder_decoder.importer,
 }
 
 

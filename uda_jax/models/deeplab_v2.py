@@ -189,7 +189,7 @@ def build(config, num_classes: int) -> state.Network:
   return network.from_module(
       module,
       preprocessing.CAFFE,
-      kernel_std=lambda shape: KERNEL_STD,
+      kernel_init=lambda path, noise: KERNEL_STD * noise,
       importer=importer(config),
   )
 

@@ -31,6 +31,34 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
   return total // 2, total - total // 2
 
 
+def dense(
+    features: int,
+    dtype: Dtype,
+    name: str,
+    bias_init: Callable[..., jax.Array] = nn.initializers.zeros,
+) -> nn.Dense:
+  """Returns a dense layer with bias, over the last axis."""
+  return nn.Dense(
+      features,
+      dtype=dtype,
+      param_dtype=storage_dtype(dtype),
+      kernel_init=nn.initializers.zeros,
+      bias_init=bias_init,
+      name=name,
+  )
+
+
+def layer_norm(eps: float, dtype: Dtype, name: str) -> nn.LayerNorm:
+  """Returns a layer norm over the channels, statistics as of `BatchNorm`."""
+  return nn.LayerNorm(
+      eps,
+      dtype=dtype,
+      param_dtype=storage_dtype(dtype),
+      use_fast_variance=False,
+      name=name,
+  )
+
+
 class Conv(nn.Module):
   """A convolution; 1x1 kernels are matrix products.
 
@@ -92,13 +120,14 @@ class Conv(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-  """A depthwise convolution, one filter a channel, without bias.
+  """A depthwise convolution, one filter a channel.
 
   Attributes:
     kernel_size: side of the square kernel.
     stride: step of both axes.
     dilation: spacing of the kernel's taps.
     same: pads as TensorFlow does, else as PyTorch models do (see `Conv`).
+    use_bias: adds a bias.
     dtype: compute dtype.
     form: 'shifted' or 'conv', see `depthwise.convolve`; '' leaves the choice
       to `depthwise.default_form`.
@@ -108,24 +137,22 @@ class DepthwiseConv(nn.Module):
   stride: int = 1
   dilation: int = 1
   same: bool = False
+  use_bias: bool = False
   dtype: Dtype = jnp.float32
   form: str = ''
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     size = self.kernel_size
-    kernel = self.param(
-        'kernel',
-        nn.initializers.zeros,
-        (size, size, 1, x.shape[-1]),
-        storage_dtype(self.dtype),
-    )
+    store = storage_dtype(self.dtype)
+    zeros = nn.initializers.zeros
+    kernel = self.param('kernel', zeros, (size, size, 1, x.shape[-1]), store)
     extent = (size - 1) * self.dilation + 1
     if self.same:
       padding = [same_padding(n, extent, self.stride) for n in x.shape[1:3]]
     else:
       padding = [(extent // 2, extent // 2)] * 2
-    return depthwise.convolve(
+    x = depthwise.convolve(
         x.astype(self.dtype),
         kernel.astype(self.dtype),
         stride=self.stride,
@@ -133,6 +160,10 @@ class DepthwiseConv(nn.Module):
         padding=padding,
         form=self.form or depthwise.default_form(),
     )
+    if self.use_bias:
+      bias = self.param('bias', zeros, (x.shape[-1],), store)
+      x = x + bias.astype(self.dtype)
+    return x
 
 
 class BatchNorm(nn.Module):

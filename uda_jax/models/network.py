@@ -30,16 +30,21 @@ def compute_dtype(config) -> jnp.dtype:
   return jnp.dtype(config.dtype)
 
 
-def he(shape: tuple[int, ...]) -> float:
-  """Returns He's standard deviation of a kernel [..., in, out] under ReLU."""
-  return math.sqrt(2 / math.prod(shape[:-1]))
+# From a kernel's path and standard normal noise of its shape to its value.
+KernelInit = Callable[[tuple[str, ...], jax.Array], jax.Array]
+
+
+def he(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
+  """Gives kernels [..., in, out] He's standard deviation under ReLU."""
+  del path
+  return noise * math.sqrt(2 / math.prod(noise.shape[:-1]))
 
 
 def from_module(
     module: nn.Module,
     preprocessing: preprocessing_lib.Preprocessing,
     *,
-    kernel_std: Callable[[tuple[int, ...]], float] = he,
+    kernel_init: KernelInit = he,
     importer: weights.Importer | None = None,
 ) -> state.Network:
   """Returns the pure functions of a module.
@@ -48,8 +53,7 @@ def from_module(
     module: called as `module(image, use_running_average=, deterministic=)`,
       returns `Outputs`.
     preprocessing: what the weights were (or will be) trained on.
-    kernel_std: from a kernel's shape to the standard deviation of its initial
-      values.
+    kernel_init: how kernels start.
     importer: weight file that `init` loads; None: from scratch.
   """
 
@@ -60,7 +64,7 @@ def from_module(
         module_key, image, use_running_average=True, deterministic=True
     )
     return state.Net(
-        _draw_kernels(kernel_key, variables['params'], kernel_std),
+        _draw_kernels(kernel_key, variables['params'], kernel_init),
         variables.get('batch_stats', {}),
     )
 
@@ -100,11 +104,9 @@ def from_module(
 
 
 def _draw_kernels(
-    key: jax.Array,
-    params: state.PyTree,
-    kernel_std: Callable[[tuple[int, ...]], float],
+    key: jax.Array, params: state.PyTree, kernel_init: KernelInit
 ) -> state.PyTree:
-  """Returns the parameters with normally distributed kernels.
+  """Returns the parameters with kernels made from normal noise.
 
   All are slices of one draw: XLA:CPU compiles every draw for some 0.2 s, and
   seconds where its shape has four dimensions.
@@ -115,10 +117,10 @@ def _draw_kernels(
   dtype = leaves[0][1].dtype
   noise = jax.random.normal(key, (total,), dtype)
   values, begin = [], 0
-  for (_, x), chosen in zip(leaves, is_kernel):
+  for (path, x), chosen in zip(leaves, is_kernel):
     if chosen:
       piece = noise[begin : begin + x.size].reshape(x.shape)
       begin += x.size
-      x = kernel_std(x.shape) * piece
+      x = kernel_init(tuple(key.key for key in path), piece)
     values.append(x)
   return jax.tree.unflatten(tree, values)

@@ -1,0 +1,192 @@
+"""An encoder under a decoder head, as the checkpoints of mmseg have them.
+
+An encoder is a linen module called as `encoder(image, *, use_running_average,
+deterministic)` that returns a tuple of maps, finest first; a head is called as
+`head(features, *, use_running_average, deterministic)` and returns logits at
+its own resolution. Both have a static `kernel_init(path, noise)`, see
+`network.KernelInit`; `path` begins below the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import pathlib
+
+import flax.linen as nn
+import jax
+
+from uda_jax import state
+from uda_jax.models import daformer_head
+from uda_jax.models import mix_transformer
+from uda_jax.models import network
+from uda_jax.models import preprocessing
+from uda_jax.models import segformer_head
+from uda_jax.models import weights
+from uda_jax.models.weights import torch_names
+
+# config.model.attention -> implementation of `jax.nn.dot_product_attention`.
+ATTENTION = {'': 'xla', 'cudnn': 'cudnn'}
+
+
+class EncoderDecoder(nn.Module):
+  """See the module's docstring.
+
+  Attributes:
+    backbone: the encoder.
+    decode_head: the head.
+  """
+
+  backbone: nn.Module
+  decode_head: nn.Module
+
+  def __call__(
+      self,
+      image: jax.Array,
+      *,
+      use_running_average: bool,
+      deterministic: bool = True,
+  ) -> state.Outputs:
+    """Returns logits at the head's resolution, and the encoder's features.
+
+    Args:
+      image: [B, H, W, 3] normalised.
+      use_running_average: batch norm's switch.
+      deterministic: turns dropout and stochastic depth off.
+    """
+    switches = dict(
+        use_running_average=use_running_average, deterministic=deterministic
+    )
+    features = self.backbone(image, **switches)
+    logits = self.decode_head(features, **switches)
+    return state.Outputs(logits=logits, features=features)
+
+  def kernel_init(self, path: tuple[str, ...], noise: jax.Array) -> jax.Array:
+    """Returns the initial value of a kernel, see `network.KernelInit`."""
+    return getattr(self, path[0]).kernel_init(path[1:], noise)
+
+
+def attention(config) -> str:
+  """Returns the implementation that `config.model.attention` names."""
+  if config.attention not in ATTENTION:
+    raise ValueError(
+        f'config.model.attention: got {config.attention!r}, expected one of '
+        f"{sorted(ATTENTION)} ('' leaves it to XLA)."
+    )
+  if config.attention == 'cudnn' and (
+      jax.default_backend() != 'gpu' or config.dtype != 'bfloat16'
+  ):
+    raise ValueError(
+        "config.model.attention: 'cudnn' needs a GPU and config.model.dtype "
+        f"'bfloat16', got {jax.default_backend()!r} and {config.dtype!r}; '' "
+        'works everywhere.'
+    )
+  return ATTENTION[config.attention]
+
+
+def _mix_transformer(config) -> nn.Module:
+  variant = mix_transformer.VARIANTS[config.encoder]
+  return mix_transformer.MixTransformer(
+      variant.widths,
+      variant.depths,
+      drop_path=config.drop_path,
+      remat=config.remat,
+      implementation=attention(config),
+      dtype=network.compute_dtype(config),
+  )
+
+
+def _daformer(config, num_classes: int) -> nn.Module:
+  return daformer_head.DAFormerHead(
+      num_classes,
+      config.head_width,
+      config.fusion,
+      config.head_dropout,
+      network.compute_dtype(config),
+  )
+
+
+def _segformer(config, num_classes: int) -> nn.Module:
+  return segformer_head.SegformerHead(
+      num_classes,
+      config.head_width,
+      config.head_dropout,
+      network.compute_dtype(config),
+  )
+
+
+# config.model.encoder -> build(config.model) -> encoder
+ENCODERS: dict[str, Callable[..., nn.Module]] = {
+    name: _mix_transformer for name in mix_transformer.VARIANTS
+}
+
+# config.model.head -> build(config.model, num_classes) -> head
+HEADS: dict[str, Callable[..., nn.Module]] = {
+    'daformer': _daformer,
+    'segformer': _segformer,
+}
+
+
+def encoder(config) -> nn.Module:
+  """Returns the encoder that `config.model.encoder` names."""
+  return _named('encoder', config.encoder, ENCODERS)(config)
+
+
+def head(config, num_classes: int) -> nn.Module:
+  """Returns the head that `config.model.head` names."""
+  return _named('head', config.head, HEADS)(config, num_classes)
+
+
+def _named(field: str, name: str, table: dict[str, Callable]) -> Callable:
+  if name not in table:
+    raise ValueError(
+        f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
+    )
+  return table[name]
+
+
+def build(config, num_classes: int) -> state.Network:
+  """Builds an encoder and a head from `config.model`.
+
+  Own fields: `encoder` and `head`, names of the tables above; `head_width`
+  and `head_dropout`; `fusion` (head 'daformer' only), see `DAFormerHead`;
+  `drop_path` (rate of stochastic depth), `attention` ('' or 'cudnn', which
+  needs a GPU and bfloat16) and `remat` (recompute each block in the backward
+  pass). `weights` is '' or a file, see `choose`.
+  """
+  module = EncoderDecoder(encoder(config), head(config, num_classes))
+  return network.from_module(
+      module,
+      preprocessing.IMAGENET,
+      kernel_init=module.kernel_init,
+      importer=importer(config),
+  )
+
+
+def importer(config) -> weights.Importer | None:
+  """Returns the importer of `config.model.weights`, None for ''."""
+  if not config.weights:
+    return None
+  return weights.Importer(pathlib.Path(config.weights), 'IMAGENET', choose)
+
+
+def choose(
+    tensors: weights.Tensors,
+) -> tuple[weights.Tensors, torch_names.NameOf]:
+  """Returns the tensors of a file that belong to the network.
+
+  Two kinds of files are known: an encoder's ImageNet file, whose classifier
+  `head` is left out, and a checkpoint of the whole network, of which a
+  self-training run holds several: `model` is the student.
+  """
+  for prefix in ('state_dict/', 'model/', 'module.', 'model.'):
+    under = {n.removeprefix(prefix): x for n, x in tensors.items()
+             if n.startswith(prefix)}
+    tensors = under or tensors
+  if any(name.startswith('backbone.') for name in tensors):
+    return tensors, torch_names.dotted
+  encoder_only = {n: x for n, x in tensors.items() if not n.startswith('head.')}
+  return encoder_only, _encoder_name
+
+
+def _encoder_name(path: tuple[str, ...]) -> str | None:
+  return torch_names.dotted(path[1:]) if path[0] == 'backbone' else None

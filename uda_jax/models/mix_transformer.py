@@ -1,0 +1,352 @@
+"""Mix Transformer (MiT), the encoder of SegFormer (arXiv 2105.15203).
+
+Modules carry the names of the released PyTorch checkpoints. Maps stay
+[B, H, W, D] throughout; the released code's tokens are their pixels in
+row-major order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import functools
+import math
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax.models import layers
+
+# The released code has PyTorch's default epsilon in the norms of the patch
+# embeddings and inside attention, and its own in all others.
+DEFAULT_EPS = 1e-5
+BLOCK_EPS = 1e-6
+
+REDUCTIONS = (8, 4, 2, 1)
+
+
+class Variant(NamedTuple):
+  """Channels and blocks of the four stages."""
+
+  widths: tuple[int, ...]
+  depths: tuple[int, ...]
+
+
+WIDE = (64, 128, 320, 512)
+VARIANTS = {
+    'mit_b0': Variant((32, 64, 160, 256), (2, 2, 2, 2)),
+    'mit_b1': Variant(WIDE, (2, 2, 2, 2)),
+    'mit_b2': Variant(WIDE, (3, 4, 6, 3)),
+    'mit_b3': Variant(WIDE, (3, 4, 18, 3)),
+    'mit_b4': Variant(WIDE, (3, 8, 27, 3)),
+    'mit_b5': Variant(WIDE, (3, 6, 40, 3)),
+}
+
+
+def drop_path(
+    x: jax.Array, uniform: jax.Array, *, rate: jax.Array | float
+) -> jax.Array:
+  """Drops a residual branch for some samples and scales it up for the others.
+
+  Stochastic depth (arXiv 1603.09382).
+
+  Args:
+    x: [B, ...] float, the branch.
+    uniform: [B] float in [0, 1), one draw a sample.
+    rate: share of samples dropped, in [0, 1).
+  """
+  keep = 1 - rate
+  factor = jnp.floor(keep + uniform) / keep
+  shape = (len(x),) + (1,) * (x.ndim - 1)
+  return x * factor.reshape(shape).astype(x.dtype)
+
+
+def drop_path_rates(rate: float, depths: Sequence[int]) -> list[np.ndarray]:
+  """Returns the rate of every block, by stage: from 0 to `rate` over all."""
+  rates = np.linspace(0, rate, sum(depths))
+  return np.split(rates, np.cumsum(depths)[:-1])
+
+
+class Reduction(nn.Module):
+  """A convolution of non-overlapping cells; incomplete cells are dropped."""
+
+  size: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    size, width = self.size, x.shape[-1]
+    store = layers.storage_dtype(self.dtype)
+    zeros = nn.initializers.zeros
+    kernel = self.param('kernel', zeros, (size, size, width, width), store)
+    bias = self.param('bias', zeros, (width,), store)
+    height, breadth = (n // size for n in x.shape[1:3])
+    cells = x[:, : height * size, : breadth * size].reshape(
+        len(x), height, size, breadth, size, width
+    )
+    # One matrix product; a strided convolution is slow on CPUs.
+    cells = cells.transpose(0, 1, 3, 2, 4, 5)
+    cells = cells.reshape(len(x), height, breadth, -1).astype(self.dtype)
+    kernel = kernel.astype(self.dtype).reshape(-1, width)
+    return cells @ kernel + bias.astype(self.dtype)
+
+
+class Attention(nn.Module):
+  """Attention of all pixels to the cells of a coarser grid.
+
+  Attributes:
+    heads: number of heads, each of so many contiguous channels.
+    reduction: side of a cell, in pixels.
+    implementation: of `jax.nn.dot_product_attention`.
+    dtype: compute dtype.
+  """
+
+  heads: int
+  reduction: int
+  implementation: str = 'xla'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    width = x.shape[-1]
+    query = layers.dense(width, self.dtype, 'q')(x)
+    if self.reduction > 1:
+      x = Reduction(self.reduction, self.dtype, name='sr')(x)
+      x = layers.layer_norm(DEFAULT_EPS, self.dtype, 'norm')(x)
+    key, value = jnp.split(layers.dense(2 * width, self.dtype, 'kv')(x), 2, -1)
+
+    def split_heads(y: jax.Array) -> jax.Array:
+      return y.reshape(len(y), -1, self.heads, width // self.heads)
+
+    mixed = jax.nn.dot_product_attention(
+        *map(split_heads, (query, key, value)),
+        implementation=self.implementation,
+    )
+    return layers.dense(width, self.dtype, 'proj')(mixed.reshape(query.shape))
+
+
+class DepthwiseConv(nn.Module):
+  """The 3x3 convolution, one level down as in the checkpoints' names."""
+
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return layers.DepthwiseConv(use_bias=True, dtype=self.dtype, name='dwconv')(
+        x
+    )
+
+
+class MixFFN(nn.Module):
+  """Two dense layers, a depthwise convolution and a GELU between them."""
+
+  ratio: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    width = x.shape[-1]
+    x = layers.dense(self.ratio * width, self.dtype, 'fc1')(x)
+    x = DepthwiseConv(self.dtype, name='dwconv')(x)
+    x = jax.nn.gelu(x, approximate=False)
+    return layers.dense(width, self.dtype, 'fc2')(x)
+
+
+class Block(nn.Module):
+  """Attention and feed-forward beside identities; fields as of `Attention`."""
+
+  heads: int
+  reduction: int
+  ratio: int = 4
+  implementation: str = 'xla'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
+  ) -> jax.Array:
+    """Returns [B, H, W, D], as `x`.
+
+    Args:
+      x: [B, H, W, D].
+      uniform: [2, B], `drop_path`'s draws for the two branches; None: no
+        branch is dropped.
+      rate: `drop_path`'s rate.
+    """
+    norm = functools.partial(layers.layer_norm, BLOCK_EPS, self.dtype)
+    branches = (
+        lambda y: Attention(
+            self.heads,
+            self.reduction,
+            self.implementation,
+            self.dtype,
+            name='attn',
+        )(norm('norm1')(y)),
+        lambda y: MixFFN(self.ratio, self.dtype, name='mlp')(norm('norm2')(y)),
+    )
+    for i, branch in enumerate(branches):
+      y = branch(x)
+      x = x + (y if uniform is None else drop_path(y, uniform[i], rate=rate))
+    return x
+
+
+class Blocks(nn.Module):
+  """The equal blocks of a stage, named '0', '1', ...
+
+  Attributes:
+    make_block: `make_block(name=)` or `make_block(parent=None)`.
+    rates: `drop_path`'s rate of each.
+    remat: recomputes each block in the backward pass instead of keeping its
+      activations.
+  """
+
+  make_block: Callable[..., Block]
+  rates: Sequence[float]
+  remat: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, deterministic: bool) -> jax.Array:
+    depth = len(self.rates)
+    if self.is_initializing():
+      for i in range(depth):
+        x = self.make_block(name=str(i))(x)
+      return x
+    # One compiled block, applied to each one's parameters in turn: unrolled,
+    # the 52 blocks of MiT-B5 compile for minutes. Apart in the tree, they keep
+    # the names of the checkpoints.
+    params = [self.variables['params'][str(i)] for i in range(depth)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+    rates = np.asarray(self.rates, layers.storage_dtype(x.dtype))
+    uniform = None
+    if not deterministic and any(rates):
+      uniform = jax.random.uniform(
+          self.make_rng('dropout'), (depth, 2, len(x)), rates.dtype
+      )
+
+    block = self.make_block(parent=None)
+
+    def apply(x, args):
+      params, uniform, rate = args
+      return block.apply({'params': params}, x, uniform, rate), None
+
+    if self.remat:
+      # A scan needs no further barrier against merging the two passes.
+      apply = jax.checkpoint(apply, prevent_cse=False)
+    return jax.lax.scan(apply, x, (stacked, uniform, rates))[0]
+
+
+class PatchEmbedding(nn.Module):
+  """A strided convolution whose windows overlap, and a norm."""
+
+  features: int
+  kernel_size: int
+  stride: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = layers.Conv(
+        self.features,
+        self.kernel_size,
+        self.stride,
+        use_bias=True,
+        dtype=self.dtype,
+        name='proj',
+    )(x)
+    return layers.layer_norm(DEFAULT_EPS, self.dtype, 'norm')(x)
+
+
+class MixTransformer(nn.Module):
+  """See the module's docstring.
+
+  Attributes:
+    widths: channels of the four stages.
+    depths: blocks of the stages.
+    heads: attention heads of the stages.
+    reductions: sides of the cells that attention looks at.
+    ratios: hidden channels of the feed-forward parts over the width.
+    drop_path: `drop_path`'s rate of the last block; it grows from 0.
+    remat: see `Blocks`.
+    implementation: see `Attention`.
+    dtype: compute dtype.
+  """
+
+  widths: Sequence[int]
+  depths: Sequence[int]
+  heads: Sequence[int] = (1, 2, 5, 8)
+  reductions: Sequence[int] = REDUCTIONS
+  ratios: Sequence[int] = (4, 4, 4, 4)
+  drop_path: float = 0.1
+  remat: bool = False
+  implementation: str = 'xla'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self,
+      image: jax.Array,
+      *,
+      use_running_average: bool = True,
+      deterministic: bool = True,
+  ) -> tuple[jax.Array, ...]:
+    """Returns the maps of the stages, at strides 4, 8, 16 and 32.
+
+    Args:
+      image: [B, H, W, 3] normalised, at least 32 pixels a side.
+      use_running_average: unused, there is no batch norm.
+      deterministic: turns stochastic depth off.
+
+    Returns:
+      Four arrays [B, h, w, D]; each stride of 2 rounds an odd size up.
+    """
+    del use_running_average
+    if min(image.shape[1:3]) < 32:
+      raise ValueError(
+          f'MixTransformer: image size {image.shape[1:3]}, expected at least '
+          '32 pixels a side: below, the first attention has no cell to look at.'
+      )
+    rates = drop_path_rates(self.drop_path, self.depths)
+    x, features = image, []
+    for i in range(4):
+      kernel_size, stride = (3, 2) if i else (7, 4)
+      x = PatchEmbedding(
+          self.widths[i],
+          kernel_size,
+          stride,
+          self.dtype,
+          name=f'patch_embed{i + 1}',
+      )(x)
+      make_block = functools.partial(
+          Block,
+          self.heads[i],
+          self.reductions[i],
+          self.ratios[i],
+          self.implementation,
+          self.dtype,
+      )
+      x = Blocks(
+          make_block, tuple(rates[i]), self.remat, name=f'block{i + 1}'
+      )(x, deterministic=deterministic)
+      x = layers.layer_norm(BLOCK_EPS, self.dtype, f'norm{i + 1}')(x)
+      features.append(x)
+    return tuple(features)
+
+  @staticmethod
+  def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
+    """Returns the initial value of a kernel, as released.
+
+    N(0, 0.02^2) for dense layers, N(0, 2 / fan_out) for convolutions (fan-out
+    of a depthwise one: of one channel).
+
+    Args:
+      path: of the kernel in the encoder's parameters.
+      noise: standard normal, in the shape of the kernel.
+    """
+    del path
+    if noise.ndim == 2:
+      return 0.02 * noise
+    height, width, inputs, features = noise.shape
+    fan_out = height * width * (features if inputs > 1 else 1)
+    return noise * math.sqrt(2 / fan_out)
