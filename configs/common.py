@@ -74,6 +74,17 @@ def poly(*, learning_rate: float, power: float = 1.0, warmup_steps: int = 0,
       warmup_steps=warmup_steps, warmup_ratio=warmup_ratio))
 
 
+def daformer_adamw() -> ConfigDict:
+  """DAFormer's optimiser: heads 10 times faster, norms of MiT not decayed."""
+  return adamw(weight_decay=0.01,
+               groups=(('head', 10.0, 1.0), ('norm', 1.0, 0.0)))
+
+
+def daformer_schedule() -> ConfigDict:
+  """DAFormer's schedule; the rate of the encoder."""
+  return poly(learning_rate=6e-5, warmup_steps=1500)
+
+
 def cosine(*, learning_rate: float, warmup_steps: int = 0) -> ConfigDict:
   """Cosine decay to 0 over the run, with a linear warm-up."""
   return ConfigDict(dict(
@@ -120,3 +131,12 @@ def efficientnet_lite0() -> ConfigDict:
   """EfficientNet-Lite0 with ImageNet weights (an installed package's file)."""
   return ConfigDict(dict(name='efficientnet_lite0', weights='package',
                          dtype='float32', width=64, dropout=0.1))
+
+
+def daformer_network(*, encoder: str = 'mit_b5', weights: str = ''
+                     ) -> ConfigDict:
+  """DAFormer's network: a MiT encoder under the context-aware head."""
+  return ConfigDict(dict(
+      name='encoder_decoder', encoder=encoder, head='daformer',
+      weights=weights, dtype='float32', head_width=256, head_dropout=0.1,
+      fusion='sepaspp', drop_path=0.1, attention='', remat=False))

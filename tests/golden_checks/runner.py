@@ -16,6 +16,7 @@ from tests.golden_checks import maths
 from tests.golden_checks import networks
 from tests.golden_checks import scores
 from tests.golden_checks import steps
+from tests.golden_checks import transformers
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 Check = Callable[[pathlib.Path], Iterable[Difference]]
@@ -23,7 +24,7 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
     **maths.CHECKS, **scores.CHECKS, **networks.CHECKS, **evaluation.CHECKS,
-    **steps.CHECKS}
+    **steps.CHECKS, **transformers.CHECKS}
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (
