@@ -12,10 +12,9 @@ from jax.sharding import Mesh
 
 from uda_jax import checkpoint
 from uda_jax import evaluate
-from uda_jax import methods
 from uda_jax import models
-from uda_jax import optim
 from uda_jax import parallel
+from uda_jax import recipe as recipe_lib
 from uda_jax import rng
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
@@ -61,30 +60,6 @@ def _load_data(config) -> Data:
         'config.data.evaluation.class_names: expected the classes of '
         f'config.data.source {expected}, got {data.evaluation.class_names}')
   return data
-
-
-def make_recipe(config, num_classes: int, network: state_lib.Network,
-                params: state_lib.PyTree) -> step_lib.Recipe:
-  """Makes the method, the optimiser and the rules of the teacher."""
-  batch = config.batch
-  factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups ** 0.5}
-  if batch.scale_learning_rate not in factors:
-    raise ValueError(
-        'config.batch.scale_learning_rate: expected one of '
-        f'{sorted(factors)}, got {batch.scale_learning_rate!r}')
-  factor = factors[batch.scale_learning_rate]
-  rule = config.teacher
-  return step_lib.Recipe(
-      method=methods.make(config.method, num_classes),
-      network=network,
-      optimizer=optim.make(config.optim, params),
-      learning_rate=lambda state: factor * optim.learning_rate(
-          config.schedule, state),
-      teacher=step_lib.TeacherRule(rule.decay, rule.ramp,
-                                   rule.copy_stats_every) if rule.use else None,
-      frozen=lambda params: optim.match(
-          params, tuple((p, True) for p in config.optim.frozen), False),
-      accumulate=batch.accumulate)
 
 
 def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
@@ -142,7 +117,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)
   student = start_network(config, network, _image_size(config, data))
-  recipe = make_recipe(config, num_classes, network, student.params)
+  recipe = recipe_lib.make(config, num_classes, network, student.params)
   return Run(config, workdir, mesh, data, recipe), student
 
 
