@@ -1,0 +1,158 @@
+"""One train step on arrays: seconds, memory, FLOPs; prints one JSON line.
+
+  python -m benchmarks.train_step --config=configs/streets/self_training.py
+  python -m benchmarks.train_step --config=... --config.model.dtype=bfloat16
+  python -m benchmarks.train_step --config=... --topology=v5e:2x2
+
+The batch is random arrays of the config's crop; neither images nor TensorFlow
+are needed. With --topology the program is compiled for a TPU that need not be
+there (`pip install libtpu` of the version that `pip show jax` names under its
+extra `tpu`): memory and FLOPs, no time. Memory and FLOPs of a program compiled
+for a CPU say nothing about accelerators, so they are not printed there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import time
+
+from absl import app
+from absl import flags
+import jax
+import jax.numpy as jnp
+from ml_collections import config_flags
+import numpy as np
+
+from benchmarks import targets
+from uda_jax import models
+from uda_jax import parallel
+from uda_jax import recipe as recipe_lib
+from uda_jax import state as state_lib
+from uda_jax import step as step_lib
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'The leaf; fields are overridden by --config.FIELD=VALUE.')
+_STEPS = flags.DEFINE_integer('steps', 20, 'Steps that are timed.')
+_WARMUP = flags.DEFINE_integer('warmup', 3, 'Steps before these.')
+_CLASSES = flags.DEFINE_integer('num_classes', 19, 'Classes of the labels.')
+_CROP = flags.DEFINE_integer(
+    'crop', 0, "Height and width of the images; 0 = the config's crop.")
+_PHASE = flags.DEFINE_integer(
+    'phase', 0, "Which of the method's phases (terms that start late).")
+_TOPOLOGY = flags.DEFINE_string(
+    'topology', '', 'Compile for this TPU topology instead of running.')
+
+
+def random_batch(config, size: tuple[int, int], num_classes: int
+                 ) -> state_lib.Batch:
+  """All groups of one step: noise, and labels in blocks of 16 pixels."""
+  random = np.random.default_rng(0)
+  lead = (config.batch.groups, config.batch.group_size)
+  image = lambda: random.integers(0, 256, (*lead, *size, 3), dtype=np.uint8)
+  cells = [-(-side // 16) for side in size]
+  label = random.integers(0, num_classes, (*lead, *cells), dtype=np.int32)
+  label = label.repeat(16, 2).repeat(16, 3)[:, :, :size[0], :size[1]]
+  return state_lib.Batch(
+      state_lib.Source(image(), label),
+      state_lib.Target(image(), np.ones((*lead, *size), bool)))
+
+
+def build(config, mesh, size: tuple[int, int], num_classes: int):
+  """Returns (update, abstract state and frozen variables, concrete maker).
+
+  Args:
+    config: a leaf.
+    mesh: the devices.
+    size: of the images.
+    num_classes: of the labels.
+  """
+  config.model.weights = ''  # speed does not depend on them
+  network = models.build(config, num_classes)
+  key = jax.random.key(0)
+  net_shape = jax.eval_shape(lambda: network.init(key, size))
+  recipe = recipe_lib.make(config, num_classes, network, net_shape.params)
+  batch = random_batch(config, size, num_classes)
+
+  def init():
+    net = network.init(key, size)
+    return step_lib.init_state(recipe, net, key, batch,
+                               num_steps=config.steps)
+
+  update = step_lib.make_update(recipe, mesh, config.batch.groups,
+                                phase=_PHASE.value)
+  return update, init, batch
+
+
+def _on_mesh(tree, mesh, sharding):
+  return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(jnp.shape(x), x.dtype,
+                                     sharding=sharding(mesh)), tree)
+
+
+def compile_step(update, init, batch, mesh):
+  """Returns the compiled step and the seconds that this took."""
+  state = jax.eval_shape(init)
+  state = jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      state, parallel.state_sharding(state, mesh))
+  begin = time.perf_counter()
+  compiled = jax.jit(update, donate_argnums=0).lower(
+      state, _on_mesh(batch, mesh, parallel.by_group)).compile()
+  return compiled, time.perf_counter() - begin
+
+
+def timed(compiled, init, batch, mesh) -> dict[str, float]:
+  """Runs the step; returns seconds and images a second."""
+  state_shape = jax.eval_shape(init)
+  state = jax.jit(init, out_shardings=parallel.state_sharding(
+      state_shape, mesh))()
+  batch = parallel.to_global(batch, mesh)
+  seconds = []
+  for i in range(_WARMUP.value + _STEPS.value):
+    begin = time.perf_counter()
+    state, metrics = compiled(state, batch)
+    jax.block_until_ready((state, metrics))
+    if i >= _WARMUP.value:
+      seconds.append(time.perf_counter() - begin)
+  if not np.isfinite(metrics['loss/total']):
+    raise app.UsageError('the loss is not finite')
+  median = statistics.median(seconds)
+  images = 2 * batch.source.image.shape[0] * batch.source.image.shape[1]
+  return dict(seconds_per_step=round(median, 5), min=round(min(seconds), 5),
+              max=round(max(seconds), 5),
+              images_per_second=round(images / median, 3))
+
+
+def main(argv):
+  """Compiles, runs, prints."""
+  del argv
+  config = _CONFIG.value
+  size = (_CROP.value,) * 2 if _CROP.value else tuple(config.data.crop_size)
+  if not all(size):
+    raise app.UsageError('config.data.crop_size is not set: give --crop=N')
+  with contextlib.ExitStack() as stack:
+    if _TOPOLOGY.value:
+      mesh = targets.tpu_mesh(_TOPOLOGY.value)
+      stack.enter_context(targets.traced_for_accelerators())
+    else:
+      mesh = parallel.make_mesh(config.devices or None)
+    update, init, batch = build(config, mesh, size, _CLASSES.value)
+    compiled, compile_seconds = compile_step(update, init, batch, mesh)
+  result = dict(
+      framework=f'jax {jax.__version__}', device=targets.name(mesh),
+      devices=mesh.size, method=config.method.name,
+      network=targets.network_name(config), crop=list(size),
+      batch=[config.batch.groups, config.batch.group_size],
+      dtype=config.model.dtype, remat=bool(config.model.get('remat', False)),
+      phase=_PHASE.value, compile_seconds=round(compile_seconds, 1))
+  result |= targets.memory(compiled, mesh)
+  if not _TOPOLOGY.value:
+    result |= timed(compiled, init, batch, mesh)
+  print(json.dumps(result))
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['config'])
+  app.run(main)
