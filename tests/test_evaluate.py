@@ -87,12 +87,6 @@ def test_windows_are_averaged_by_visits():
   np.testing.assert_allclose(logits[0, 0, :, 0], [1, 1.5, 2, 2.5, 3])
 
 
-def test_last_window_ends_with_the_image():
-  assert evaluate.window_starts(2048, 1024, 512) == (0, 512, 1024)
-  assert evaluate.window_starts(19, 12, 5) == (0, 5, 7)
-  assert evaluate.window_starts(9, 12, 6) == (0,)
-
-
 def test_window_errors_name_the_field():
   predict = evaluate.make_predict(
       _network(), window=evaluate.Window((6, 9), (3, 3)))

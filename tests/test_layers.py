@@ -21,7 +21,7 @@ ALLOWED = {
     **{room: ({'jax', 'numpy', 'optax'}, set(MATHS)) for room in MATHS},
     'state': ({'jax'}, set()),
     'models': ({'jax', 'numpy', 'flax', 'ml_dtypes'},
-               {'models', 'state', 'augment.resize'}),
+               {'models', 'state', 'augment.crops', 'augment.resize'}),
     'methods': ({'jax', 'numpy'}, {*MATHS, 'state', 'methods'}),
     'data': ({'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils',
               'absl'}, {'data', 'labels', 'state'}),

@@ -21,6 +21,7 @@ from uda_jax import labels
 from uda_jax import metrics
 from uda_jax import parallel
 from uda_jax import state as state_lib
+from uda_jax.augment import crops
 from uda_jax.augment import resize
 
 
@@ -29,17 +30,6 @@ class Window(NamedTuple):
 
   size: tuple[int, int]
   stride: tuple[int, int]
-
-
-def window_starts(length: int, size: int, stride: int) -> tuple[int, ...]:
-  """Returns where windows begin along one axis (DAFormer, released code).
-
-  The last window is moved back so that it ends with the image; a window that
-  is longer than the image is cut to it and begins at 0.
-  """
-  count = max(length - size + stride - 1, 0) // stride + 1
-  return tuple(max(min(i * stride + size, length) - size, 0)
-               for i in range(count))
 
 
 def sliding_logits(logits: Callable[[jax.Array], jax.Array], image: jax.Array,
@@ -56,7 +46,7 @@ def sliding_logits(logits: Callable[[jax.Array], jax.Array], image: jax.Array,
   """
   full = image.shape[1:3]
   size = tuple(map(min, window.size, full))
-  rows, columns = map(window_starts, full, size, window.stride)
+  rows, columns = map(crops.window_starts, full, size, window.stride)
   starts = np.array([(y, x) for y in rows for x in columns])
   visits = np.zeros((*full, 1))
   for y, x in starts:

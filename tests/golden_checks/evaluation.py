@@ -11,6 +11,7 @@ import numpy as np
 
 from uda_jax import evaluate
 from uda_jax import state as state_lib
+from uda_jax.augment import crops
 
 
 def _network(kernel: np.ndarray, bias: np.ndarray) -> state_lib.Network:
@@ -47,8 +48,7 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
     if f'{name}.crop' in d:
       window = evaluate.Window(ints(d[f'{name}.crop']),
                                ints(d[f'{name}.stride']))
-      count = np.prod([len(evaluate.window_starts(*axis))
-                       for axis in zip(image.shape[1:3], *window)])
+      count = len(crops.sliding_boxes(image.shape[1:3], *window))
       yield f'{name}.n_windows', count, d[f'{name}.n_windows'], 0.0, 0.0
     logits = jax.jit(evaluate.make_logits(network, window=window),
                      static_argnums=2)
