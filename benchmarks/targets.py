@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from unittest import mock
 
-import jax
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 import numpy as np
