@@ -28,6 +28,23 @@ SUBSET_19 = tuple(range(19))
 SUBSET_16 = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
 SUBSET_13 = (0, 1, 2, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
 
+# The ids of Cityscapes' label files: place = id, with the category.
+CITYSCAPES_LABELS = (
+    ('unlabeled', 'void'), ('ego vehicle', 'void'),
+    ('rectification border', 'void'), ('out of roi', 'void'),
+    ('static', 'void'), ('dynamic', 'void'), ('ground', 'void'),
+    ('road', 'flat'), ('sidewalk', 'flat'), ('parking', 'flat'),
+    ('rail track', 'flat'), ('building', 'construction'),
+    ('wall', 'construction'), ('fence', 'construction'),
+    ('guard rail', 'construction'), ('bridge', 'construction'),
+    ('tunnel', 'construction'), ('pole', 'object'), ('polegroup', 'object'),
+    ('traffic light', 'object'), ('traffic sign', 'object'),
+    ('vegetation', 'nature'), ('terrain', 'nature'), ('sky', 'sky'),
+    ('person', 'human'), ('rider', 'human'), ('car', 'vehicle'),
+    ('truck', 'vehicle'), ('bus', 'vehicle'), ('caravan', 'vehicle'),
+    ('trailer', 'vehicle'), ('train', 'vehicle'), ('motorcycle', 'vehicle'),
+    ('bicycle', 'vehicle'))
+
 # Raw id -> train id. GTA5's label images use the ids of Cityscapes.
 CITYSCAPES_IDS = {
     7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10,

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from tests.golden_checks import data
 from tests.golden_checks import evaluation
+from tests.golden_checks import hrda
 from tests.golden_checks import maths
 from tests.golden_checks import networks
 from tests.golden_checks import scores
@@ -24,7 +26,8 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
     **maths.CHECKS, **scores.CHECKS, **networks.CHECKS, **evaluation.CHECKS,
-    **steps.CHECKS, **transformers.CHECKS}
+    **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS,
+    **data.CHECKS}
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (

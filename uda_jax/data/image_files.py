@@ -12,6 +12,8 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 import tensorflow as tf
 
+from uda_jax.data import polygons
+
 # What TensorFlow decodes to the same pixels (MPO: JPEG files of phones).
 _IMAGE_FORMATS = ('JPEG', 'MPO', 'PNG')
 _IMAGE_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1', 'CMYK')
@@ -60,13 +62,16 @@ def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
 
   Args:
     path: an image file: grey of any bit depth, or palette colours, whose index
-      is the class id, or several channels of 8 or 16 bits.
+      is the class id, or several channels of 8 or 16 bits; or a polygon file
+      of Cityscapes (.json).
     channel: which of several channels holds the ids (SYNTHIA: 0), -1 if there
       must be only one.
 
   Returns:
     [H, W] int32 raw ids.
   """
+  if path.suffix == '.json':
+    return polygons.read(path)
   image = _open(path)
   channels = len(image.getbands())
   if image.format == 'JPEG' or image.mode not in _LABEL_MODES or (
