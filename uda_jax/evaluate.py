@@ -281,3 +281,8 @@ def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
           for row in zip(*columns)]
   rule = '-' * max(map(len, rows))
   return '\n'.join([*rows[:height], rule, *rows[height:]]) + '\n'
+
+
+if __name__ == '__main__':
+  from uda_jax import score_files
+  score_files.main()

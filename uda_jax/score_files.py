@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
+import json
 import pathlib
 from typing import Any
 
@@ -14,6 +16,8 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 
 from uda_jax import cityscapes_score
+from uda_jax import evaluate
+from uda_jax import labels as labels_lib
 
 _TRUTH = '_gtFine_labelIds.png'
 _INSTANCES = '_gtFine_instanceIds.png'
@@ -100,3 +104,99 @@ def cityscapes(predictions: pathlib.Path, truth: pathlib.Path
     matrix += cityscapes_score.confusion(label, prediction)
     hits += cityscapes_score.instance_hits(instances, prediction)
   return cityscapes_score.scores(matrix, hits)
+
+
+def train_ids(predictions: pathlib.Path, truth: pathlib.Path,
+              num_classes: int) -> np.ndarray:
+  """Counts pixels of label files that hold classes 0..C-1, 255 = ignore.
+
+  Args:
+    predictions: folder of PNGs, anywhere below it.
+    truth: folder of PNGs with the same names (without ending).
+    num_classes: C.
+
+  Returns:
+    [C, C] int64, rows truth, columns prediction; a predicted 255 on a labelled
+    pixel is an error.
+  """
+  matrix = np.zeros((num_classes, num_classes), np.int64)
+  found = {path.stem: path for path in sorted(predictions.rglob('*.png'))}
+  files = sorted(truth.rglob('*.png'))
+  if not files:
+    raise FileNotFoundError(f'{truth}: expected PNG files, found none')
+  for label_file in files:
+    if label_file.stem not in found:
+      raise FileNotFoundError(
+          f'{predictions}: expected {label_file.name}, found {len(found)} PNG '
+          'files of other names')
+    file = found[label_file.stem]
+    prediction, label = read_ids(file), read_ids(label_file)
+    if prediction.shape != label.shape:
+      raise ValueError(f'{file}: expected the size of {label_file}, '
+                       f'{label.shape}, got {prediction.shape}')
+    kept = label != labels_lib.IGNORE_LABEL
+    for path, ids in ((label_file, label[kept]), (file, prediction[kept])):
+      if ids.size and ids.max() >= num_classes:
+        raise ValueError(f'{path}: expected classes 0..{num_classes - 1} where '
+                         f'there is a label, got {ids.max()}')
+    pair = label[kept] * num_classes + prediction[kept]
+    matrix += np.bincount(pair, minlength=num_classes ** 2).reshape(
+        matrix.shape)
+  return matrix
+
+
+def _official_table(scores: dict[str, Any]) -> str:
+  """IoU and iIoU of scored classes and of categories, three decimals."""
+  lines = []
+  for kind in ('class', 'category'):
+    plain, weighted = scores[f'{kind}Scores'], scores[f'{kind}InstScores']
+    many = 'Classes' if kind == 'class' else 'Categories'
+    lines.append(f'{kind:<16}{"IoU":>8}{"iIoU":>8}')
+    lines += [f'{name:<16}{plain[name]:8.3f}{weighted[name]:8.3f}'
+              for name in plain if not np.isnan(plain[name])]
+    lines.append(f'{"mean":<16}{scores[f"averageScore{many}"]:8.3f}'
+                 f'{scores[f"averageScoreInst{many}"]:8.3f}\n')
+  return '\n'.join(lines)
+
+
+def _without_nan(tree: Any) -> Any:
+  if isinstance(tree, dict):
+    return {key: _without_nan(value) for key, value in tree.items()}
+  return None if isinstance(tree, float) and np.isnan(tree) else tree
+
+
+def main() -> None:
+  """Scores folders of PNGs, and prints (and writes) the result."""
+  parser = argparse.ArgumentParser(
+      prog='python -m uda_jax.evaluate',
+      description='Scores predicted label files against true ones.')
+  parser.add_argument('--predictions', type=pathlib.Path, required=True,
+                      help='folder of PNGs, searched recursively')
+  parser.add_argument('--labels', type=pathlib.Path, required=True,
+                      help='folder of true PNGs: gtFine/val for --ids='
+                      'cityscapes, else files of the same names')
+  parser.add_argument('--ids', choices=('cityscapes', 'train'),
+                      default='cityscapes',
+                      help='cityscapes: label ids 0..33, scored as the '
+                      'official evaluation does; train: classes 0, 1, ... and '
+                      '255 = ignore')
+  parser.add_argument('--classes', default=','.join(
+      labels_lib.CITYSCAPES_CLASSES),
+                      help='names of the classes for --ids=train')
+  parser.add_argument('--out', type=pathlib.Path, help='a JSON file to write')
+  args = parser.parse_args()
+  try:
+    if args.ids == 'cityscapes':
+      scores = cityscapes(args.predictions, args.labels)
+      table = _official_table(scores)
+    else:
+      names = args.classes.split(',')
+      matrix = train_ids(args.predictions, args.labels, len(names))
+      scores = evaluate.report(matrix, names,
+                               {'all classes': range(len(names))})
+      table = evaluate.format_table({'predictions': scores})
+    print(table)
+    if args.out:
+      args.out.write_text(json.dumps(_without_nan(scores), indent=1) + '\n')
+  except (ValueError, OSError) as error:
+    raise SystemExit(f'error: {error}') from error
