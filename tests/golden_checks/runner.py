@@ -16,6 +16,7 @@ from tests.golden_checks import evaluation
 from tests.golden_checks import hrda
 from tests.golden_checks import maths
 from tests.golden_checks import networks
+from tests.golden_checks import pipa
 from tests.golden_checks import scores
 from tests.golden_checks import steps
 from tests.golden_checks import transformers
@@ -27,7 +28,7 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 CHECKS: dict[str, Check] = {
     **maths.CHECKS, **scores.CHECKS, **networks.CHECKS, **evaluation.CHECKS,
     **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS,
-    **data.CHECKS}
+    **data.CHECKS, **pipa.CHECKS}
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (

@@ -1,0 +1,99 @@
+"""PiPa: sampling of pixels, the contrasts, the source pass.
+
+Recorded draws enter as samples; sizes are read from the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.golden_checks import common
+from uda_jax import labels
+from uda_jax.augment import resize
+from uda_jax.losses import pixel_contrast as pixel_lib
+
+_contrast = jax.jit(jax.value_and_grad(pixel_lib.contrast))
+_pixel_contrast = jax.jit(jax.value_and_grad(pixel_lib.pixel_contrast))
+
+
+def contrast_core(path: pathlib.Path) -> Iterator[common.Difference]:
+  """The contrast of given vectors, and its gradient."""
+  for case, d in common.cases(common.load(path), '.', 'X'):
+    rows, views, depth = d['X'].shape
+    loss, gradient = _contrast(
+        d['X'].reshape(-1, depth), np.repeat(d['cls'], views))
+    yield f'{case}.loss', loss, d['loss'], *common.tolerance()
+    yield (f'{case}.dX', gradient.reshape(rows, views, depth), d['dX'],
+           *common.tolerance())
+
+
+def hard_easy_counts(path: pathlib.Path) -> Iterator[common.Difference]:
+  """How many hard and easy pixels are kept."""
+  hard, easy, views, *kept = np.load(path)['table'].T
+  ours = pixel_lib.hard_easy_counts(hard, easy, views)
+  yield 'table', np.stack(ours), np.stack(kept), *common.EXACT
+
+
+def recorded_sample(d: dict[str, np.ndarray], max_samples: int
+                    ) -> pixel_lib.Sample:
+  """A recorded table of pixels (rows, views) as a sample."""
+  rows, views = d['index'].shape
+  cells = int(np.prod(d['label_small'].shape[1:]))
+  filling = max_samples - rows * views
+  pad = lambda x, value: np.append(x.ravel(), value).astype(np.int32)
+  beyond = d['label_small'].size + np.arange(filling)
+  return pixel_lib.Sample(
+      pad(d['index'] + cells * d['image'][:, None], beyond),
+      pad(np.repeat(d['cls'], views), np.zeros(filling)),
+      np.arange(max_samples) < rows * views)
+
+
+def sampling(case: str, d: dict[str, np.ndarray], predicted: np.ndarray
+             ) -> Iterator[common.Difference]:
+  """Draws a sample and compares what does not depend on the draw.
+
+  That is rows and classes, number and kind of the pixels of each row; and that
+  pixels differ and are of their class.
+  """
+  label = d['label_small']
+  num_classes = int(np.max(label, where=label != labels.IGNORE_LABEL,
+                           initial=0)) + 1
+  ours = pixel_lib.draw_pixels(
+      jax.random.key(0), jnp.asarray(label), jnp.asarray(predicted),
+      num_classes=num_classes, max_views=int(d['max_views']),
+      max_samples=int(d['max_samples']), include_ignore=True)
+  golden = recorded_sample(d, int(d['max_samples']))
+  yield f'{case}.valid', ours.valid, golden.valid, *common.EXACT
+  valid = golden.valid
+  facts = lambda sample: np.stack([
+      np.asarray(sample.label)[valid],
+      label.ravel()[np.asarray(sample.index)[valid]],
+      np.asarray(sample.index)[valid] // label[0].size,
+      (label == predicted).ravel()[np.asarray(sample.index)[valid]]])
+  yield f'{case}.rows', facts(ours), facts(golden), *common.EXACT
+  different = len(np.unique(ours.index))
+  yield f'{case}.different', different, len(valid), *common.EXACT
+
+
+def pixel_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
+  """Label, sample, loss and gradient."""
+  for case, d in common.cases(common.load(path), '.', 'embed'):
+    small = resize.nearest(jnp.asarray(d['label']), d['embed'].shape[1:3])
+    yield f'{case}.label_small', small, d['label_small'], *common.EXACT
+    yield from sampling(case, d, d['predict'])
+    loss, gradient = _pixel_contrast(
+        jnp.asarray(d['embed']), recorded_sample(d, int(d['max_samples'])))
+    yield f'{case}.loss', loss, d['loss'], *common.tolerance()
+    yield f'{case}.dembed', gradient, d['dembed'], *common.tolerance()
+
+
+CHECKS = {
+    'pipa/contrast_core*.npz': contrast_core,
+    'pipa/hard_easy_counts*.npz': hard_easy_counts,
+    'pipa/pixel_contrast*.npz': pixel_contrast,
+}
