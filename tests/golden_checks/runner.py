@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from tests.golden_checks import convnets
 from tests.golden_checks import data
 from tests.golden_checks import evaluation
 from tests.golden_checks import hrda
@@ -28,7 +29,7 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 CHECKS: dict[str, Check] = {
     **maths.CHECKS, **scores.CHECKS, **networks.CHECKS, **evaluation.CHECKS,
     **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS,
-    **data.CHECKS, **pipa.CHECKS}
+    **data.CHECKS, **pipa.CHECKS, **convnets.CHECKS}
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (

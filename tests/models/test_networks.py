@@ -18,7 +18,8 @@ GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 NUM_CLASSES = 5
 SIZE = (37, 50)  # odd and even, no multiple of any stride
 DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
-               aspp_branches=2, aux_head=True, remat=False)
+               aspp_branches=2, aux_head=True, remat=False,
+               class_rows=())
 FIELDS = {
     'compact': {},
     'efficientnet_lite0': dict(width=16, dropout=0.5),

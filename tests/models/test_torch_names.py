@@ -18,7 +18,8 @@ from uda_jax.models.weights import torch_names
 
 GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
-               aspp_branches=2, aux_head=True, remat=False)
+               aspp_branches=2, aux_head=True, remat=False,
+               class_rows=())
 
 
 def _config(name, path='', **fields):

@@ -9,6 +9,7 @@ from uda_jax.models import compact
 from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import encoder_decoder
+from uda_jax.models import fcn8s_vgg
 from uda_jax.models import weights
 
 # name -> build(config.model, num_classes) -> Network
@@ -17,6 +18,7 @@ MODELS: dict[str, Callable[..., state.Network]] = {
     'deeplab_v2': deeplab_v2.build,
     'efficientnet_lite0': efficientnet_lite.build,
     'encoder_decoder': encoder_decoder.build,
+    'fcn8s_vgg': fcn8s_vgg.build,
 }
 
 # name -> importer(config.model) -> Importer, None from scratch
@@ -25,6 +27,7 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
     'deeplab_v2': deeplab_v2.importer,
     'efficientnet_lite0': efficientnet_lite.importer,
     'encoder_decoder': encoder_decoder.importer,
+    'fcn8s_vgg': fcn8s_vgg.importer,
 }
 
 

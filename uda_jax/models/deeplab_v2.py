@@ -9,6 +9,7 @@ batch norms) is the optimiser's matter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 import pathlib
 from typing import Any
 
@@ -28,6 +29,8 @@ from uda_jax.models.weights import torch_names
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)
 ASPP_DILATIONS = (6, 12, 18, 24)
+
+HEADS = ('layer5.', 'layer6.')
 
 # Parameters of EHTDI's checkpoints that no loss of it uses.
 UNUSED = frozenset({'proto_classifier.weight', 'para', 'fuse_weight_1'})
@@ -169,7 +172,8 @@ def build(config, num_classes: int) -> state.Network:
   """Builds DeepLab-v2 from `config.model`.
 
   Own fields: `stem`, `planes`, `blocks`, `aspp_branches`, `aux_head`,
-  `remat`, see `DeepLabV2`. `weights` is '' or a file, see `choose`.
+  `remat`, see `DeepLabV2`. `weights` is '' or a file, `class_rows` the rows of
+  its classifiers to take, see `choose`.
   """
   if config.aspp_branches not in (2, 4):
     raise ValueError(
@@ -198,11 +202,15 @@ def importer(config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None
-  return weights.Importer(pathlib.Path(config.weights), 'CAFFE', choose)
+  return weights.Importer(
+      pathlib.Path(config.weights),
+      'CAFFE',
+      functools.partial(choose, class_rows=tuple(config.class_rows)),
+  )
 
 
 def choose(
-    tensors: weights.Tensors,
+    tensors: weights.Tensors, *, class_rows: Sequence[int] = ()
 ) -> tuple[weights.Tensors, torch_names.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
@@ -211,6 +219,12 @@ def choose(
   classifier and is left out, as the released codes do. Any other file is a
   whole DeepLab: a state dict, or a checkpoint whose `state_dict` entry is
   one, with or without the prefix `module.` of parallel training.
+
+  Args:
+    tensors: all tensors of the file.
+    class_rows: the classes of the file that are the network's, in the order
+      of the network's; () for all. EHTDI starts its 16 classes from a file of
+      19 in this way.
   """
   if any(name.startswith('Scale.') for name in tensors):
     names = {n: n.removeprefix('Scale.') for n in tensors}
@@ -226,7 +240,11 @@ def choose(
       if n.startswith('state_dict/')
   } or tensors
   whole = {n.removeprefix('module.'): x for n, x in whole.items()}
-  return {n: x for n, x in whole.items() if n not in UNUSED}, torch_names.dotted
+  used = {n: x for n, x in whole.items() if n not in UNUSED}
+  if class_rows:
+    rows = list(class_rows)
+    used |= {n: x[rows] for n, x in used.items() if n.startswith(HEADS)}
+  return used, torch_names.dotted
 
 
 def _backbone_name(path: tuple[str, ...]) -> str | None:

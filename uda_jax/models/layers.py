@@ -72,6 +72,8 @@ class Conv(nn.Module):
     use_bias: adds a bias.
     dtype: compute dtype.
     bias_init: initialiser of the bias.
+    padding: rows and columns of zeros on every side, where it is neither of
+      the two; kernels larger than 1x1 only.
   """
 
   features: int
@@ -82,6 +84,7 @@ class Conv(nn.Module):
   use_bias: bool = False
   dtype: Dtype = jnp.float32
   bias_init: Callable[..., jax.Array] = nn.initializers.zeros
+  padding: int | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -116,7 +119,10 @@ class Conv(nn.Module):
     if self.same:
       extent = (self.kernel_size - 1) * self.dilation + 1
       return [same_padding(n, extent, self.stride) for n in image_size]
-    return [(self.dilation * (self.kernel_size // 2),) * 2] * 2
+    padding = self.padding
+    if padding is None:
+      padding = self.dilation * (self.kernel_size // 2)
+    return [(padding, padding)] * 2
 
 
 class DepthwiseConv(nn.Module):

@@ -1,0 +1,293 @@
+"""FCN-8s on VGG-16, as LSE uses it (arXiv 1411.4038 on arXiv 1409.1556).
+
+The first convolution pads by 100 pixels, so that the unpadded 7x7 of `fc6`
+fits images of any size; crops then cut the maps back to size. Poolings round
+up and there is no batch norm. Modules carry the names of the released PyTorch
+checkpoints. The transposed convolutions start as bilinear enlargement; that
+LSE never trains them is the optimiser's matter (`config.optim.frozen`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import state
+from uda_jax.models import layers
+from uda_jax.models import network
+from uda_jax.models import preprocessing
+from uda_jax.models import weights
+from uda_jax.models.weights import torch_names
+
+# 3x3 convolutions before each of the five poolings.
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+PADDING = 100
+# Where the maps are cropped from, and what the pooled ones are multiplied by
+# before they are scored.
+OFFSET_POOL4, SCALE_POOL4 = 5, 0.01
+OFFSET_POOL3, SCALE_POOL3 = 9, 0.0001
+OFFSET_LOGITS = 31
+
+PREPROCESSING = {
+    'CAFFE': preprocessing.CAFFE, 'IMAGENET': preprocessing.IMAGENET
+}
+
+# torchvision's names of what the network takes from its VGG-16.
+TORCHVISION = {
+    'conv1_1': 'features.0', 'conv1_2': 'features.2',
+    'conv2_1': 'features.5', 'conv2_2': 'features.7',
+    'conv3_1': 'features.10', 'conv3_2': 'features.12',
+    'conv3_3': 'features.14', 'conv4_1': 'features.17',
+    'conv4_2': 'features.19', 'conv4_3': 'features.21',
+    'conv5_1': 'features.24', 'conv5_2': 'features.26',
+    'conv5_3': 'features.28', 'fc6': 'classifier.0', 'fc7': 'classifier.3',
+}
+
+
+def bilinear_kernel(size: int, channels: int) -> np.ndarray:
+  """Returns the kernel with which a transposed convolution enlarges maps.
+
+  Every channel is enlarged for itself, by half of `size` if that is even
+  (FCN, arXiv 1411.4038, section 3.3).
+
+  Args:
+    size: side of the kernel.
+    channels: of the input and of the output.
+
+  Returns:
+    [size, size, channels, channels] float64.
+  """
+  factor = (size + 1) // 2
+  centre = factor - 1 if size % 2 else factor - 0.5
+  line = 1 - np.abs(np.arange(size) - centre) / factor
+  return np.einsum('i,j,cd->ijcd', line, line, np.eye(channels))
+
+
+class TransposedConv(nn.Module):
+  """A transposed convolution whose kernel is twice its stride in size.
+
+  Without bias and padding: a side of n becomes one of (n + 1) * stride. The
+  kernel is [k, k, out, in], so that PyTorch's layout is its transpose, as for
+  all kernels.
+  """
+
+  features: int
+  stride: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    step, size = self.stride, 2 * self.stride
+    kernel = self.param(
+        'kernel',
+        nn.initializers.zeros,
+        (size, size, self.features, x.shape[-1]),
+        layers.storage_dtype(self.dtype),
+    ).astype(self.dtype)
+    # Every stride x stride block of the output sees 2x2 pixels: a convolution
+    # whose channels are the places in a block multiplies by no zeros, which
+    # that of the dilated input mostly does.
+    kernel = kernel.reshape(2, step, 2, step, *kernel.shape[2:])
+    kernel = kernel[::-1, :, ::-1].transpose(0, 2, 5, 1, 3, 4)
+    blocks = jax.lax.conv_general_dilated(
+        x.astype(self.dtype),
+        kernel.reshape(2, 2, x.shape[-1], -1),
+        (1, 1),
+        [(1, 1), (1, 1)],
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+    batch, height, width, _ = blocks.shape
+    blocks = blocks.reshape(batch, height, width, step, step, self.features)
+    blocks = blocks.transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(batch, height * step, width * step, self.features)
+
+
+class FCN8sVGG(nn.Module):
+  """See the module's docstring.
+
+  Attributes:
+    num_classes: classes of the logits.
+    widths: channels of the five stages.
+    fc_width: channels of `fc6` and `fc7`.
+    dropout: share of channels dropped after each of these two.
+    dtype: compute dtype.
+  """
+
+  num_classes: int
+  widths: Sequence[int] = (64, 128, 256, 512, 512)
+  fc_width: int = 4096
+  dropout: float = 0.5
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self,
+      image: jax.Array,
+      *,
+      use_running_average: bool,
+      deterministic: bool = True,
+  ) -> state.Outputs:
+    """Returns logits at the size of the image.
+
+    Args:
+      image: [B, H, W, 3] normalised, any size.
+      use_running_average: unused, there is no batch norm.
+      deterministic: turns dropout off.
+
+    Returns:
+      logits [B, H, W, C]; features, the five pooled maps of the padded image,
+      which lie some 100 pixels off the image's own grid.
+    """
+    del use_running_average
+    features = self._encode(image)
+    x = features[-1]
+    for name, size in (('fc6', 7), ('fc7', 1)):
+      x = nn.relu(self._conv(self.fc_width, size, name, padding=0)(x))
+      x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(
+          x, deterministic=deterministic
+      )
+    x = self._enlarge(self._score(x, 'score_fr'), 2, 'upscore2')
+    pool4 = self._score(SCALE_POOL4 * features[3], 'score_pool4')
+    x = x + _crop(pool4, OFFSET_POOL4, x.shape[1:3])
+    x = self._enlarge(x, 2, 'upscore_pool4')
+    pool3 = self._score(SCALE_POOL3 * features[2], 'score_pool3')
+    x = x + _crop(pool3, OFFSET_POOL3, x.shape[1:3])
+    x = self._enlarge(x, 8, 'upscore8')
+    logits = _crop(x, OFFSET_LOGITS, image.shape[1:3])
+    return state.Outputs(
+        logits=logits.astype(layers.storage_dtype(self.dtype)),
+        features=tuple(features),
+    )
+
+  def _encode(self, x: jax.Array) -> list[jax.Array]:
+    features = []
+    for i, width in enumerate(self.widths, 1):
+      for j in range(1, CONVOLUTIONS[i - 1] + 1):
+        padding = PADDING if i == j == 1 else None
+        conv = self._conv(width, 3, f'conv{i}_{j}', padding=padding)
+        x = nn.relu(conv(x))
+      x = layers.max_pool(x, size=2, stride=2, padding=0, ceil=True)
+      features.append(x)
+    return features
+
+  def _conv(
+      self, features: int, size: int, name: str, padding: int | None
+  ) -> layers.Conv:
+    return layers.Conv(
+        features,
+        size,
+        use_bias=True,
+        dtype=self.dtype,
+        padding=padding,
+        name=name,
+    )
+
+  def _score(self, x: jax.Array, name: str) -> jax.Array:
+    return self._conv(self.num_classes, 1, name, padding=0)(x)
+
+  def _enlarge(self, x: jax.Array, stride: int, name: str) -> jax.Array:
+    return TransposedConv(self.num_classes, stride, self.dtype, name=name)(x)
+
+
+def _crop(x: jax.Array, offset: int, size: tuple[int, int]) -> jax.Array:
+  return x[:, offset : offset + size[0], offset : offset + size[1]]
+
+
+def initial_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
+  """Returns the initial value of a kernel, see `network.KernelInit`.
+
+  Bilinear enlargement as released, scores that start at 0 as in FCN, He's
+  initialisation for the rest. (All the rest is 0 in the released code, which
+  no training gets away from: it always loads a file.)
+
+  Args:
+    path: of the kernel in the network's parameters.
+    noise: standard normal, in the shape of the kernel.
+  """
+  if path[0].startswith('upscore'):
+    size, _, channels, _ = noise.shape
+    return jnp.asarray(bilinear_kernel(size, channels), noise.dtype)
+  if path[0].startswith('score'):
+    return jnp.zeros_like(noise)
+  return network.he(path, noise)
+
+
+def build(config, num_classes: int) -> state.Network:
+  """Builds FCN-8s from `config.model`.
+
+  Own fields: `widths`, `fc_width`, `dropout`, see `FCN8sVGG`; `preprocessing`,
+  'CAFFE' (the released weights) or 'IMAGENET' (torchvision's VGG-16).
+  `weights` is '' or a file, see `choose`.
+  """
+  if config.preprocessing not in PREPROCESSING:
+    raise ValueError(
+        f'config.model.preprocessing: got {config.preprocessing!r}, expected '
+        f'one of {sorted(PREPROCESSING)}.'
+    )
+  module = FCN8sVGG(
+      num_classes=num_classes,
+      widths=tuple(config.widths),
+      fc_width=config.fc_width,
+      dropout=config.dropout,
+      dtype=network.compute_dtype(config),
+  )
+  return network.from_module(
+      module,
+      PREPROCESSING[config.preprocessing],
+      kernel_init=initial_kernel,
+      importer=importer(config),
+  )
+
+
+def importer(config) -> weights.Importer | None:
+  """Returns the importer of `config.model.weights`, None for ''."""
+  if not config.weights:
+    return None
+  return weights.Importer(
+      pathlib.Path(config.weights),
+      config.preprocessing,
+      functools.partial(choose, trained_on=config.preprocessing),
+  )
+
+
+def choose(
+    tensors: weights.Tensors, *, trained_on: str
+) -> tuple[weights.Tensors, torch_names.NameOf]:
+  """Returns the tensors of a file that belong to the network.
+
+  Two kinds of files are known: a whole FCN-8s as LSE released it, and
+  torchvision's VGG-16, whose last layer is left out and whose first two dense
+  layers become `fc6` and `fc7`.
+
+  Args:
+    tensors: all tensors of the file.
+    trained_on: `config.model.preprocessing`, which must be the file's.
+  """
+  if 'features.0.weight' not in tensors:
+    return tensors, torch_names.dotted
+  if trained_on != 'IMAGENET':
+    raise ValueError(
+        f'config.model.preprocessing: got {trained_on!r}, but '
+        "config.model.weights is torchvision's VGG-16, which needs 'IMAGENET'."
+    )
+  chosen = {
+      name: _as_kernel(name, x)
+      for name, x in tensors.items()
+      if not name.startswith('classifier.6.')
+  }
+  return chosen, lambda path: TORCHVISION.get(path[0])
+
+
+def _as_kernel(name: str, x: np.ndarray) -> np.ndarray:
+  """Gives the dense layers' matrices the shape of convolutions' kernels."""
+  if x.ndim != 2:
+    return x
+  side = 7 if name == 'classifier.0.weight' else 1
+  return x.reshape(len(x), -1, side, side)
