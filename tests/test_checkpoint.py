@@ -241,7 +241,7 @@ def test_warm_start_errors(tmp_path):
     checkpoint.load_net(tmp_path / 'nowhere', 'student', _net())
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     saved.save(1, _state(teacher=False))
-  with pytest.raises(ValueError, match='has no teacher; use student'):
+  with pytest.raises(ValueError, match='has no teacher; use its student'):
     checkpoint.load_net(tmp_path, 'teacher', _net())
   with pytest.raises(ValueError, match='found none'):
     checkpoint.load_net(tmp_path, 'best', _net())

@@ -146,8 +146,8 @@ class Checkpoints:
     self._best.wait_until_finished()
 
 
-def load_net(run: pathlib.Path | str, which: str, like: state_lib.Net
-             ) -> state_lib.Net:
+def load_net(run: pathlib.Path | str, which: str, like: state_lib.Net, *,
+             field: str = 'config.warm_start.workdir') -> state_lib.Net:
   """Reads one network of another run.
 
   Args:
@@ -155,6 +155,7 @@ def load_net(run: pathlib.Path | str, which: str, like: state_lib.Net
     which: 'student' or 'teacher' of its newest checkpoint, or 'best'.
     like: variables of the network that is wanted; the result has their dtypes
       and shardings.
+    field: the config field or flag that names the run, for messages.
 
   Raises:
     ValueError: there is no such network, or it has other tensors.
@@ -167,18 +168,17 @@ def load_net(run: pathlib.Path | str, which: str, like: state_lib.Net
       'best' if which == 'best' else 'checkpoints')
   steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
   if not steps:
-    raise ValueError('config.warm_start.workdir: expected the workdir of a '
-                     f'run with a checkpoint in {folder}, found none')
+    raise ValueError(f'{field}: expected the workdir of a run with a '
+                     f'checkpoint in {folder}, found none')
   folder = folder / str(max(steps)) / (_NET if which == 'best' else _STATE)
   found = _stored(folder)
-  way_out = ('Use config.model of that run, or another '
-             'config.warm_start.workdir.')
+  way_out = f'Use config.model of that run, or another {field}.'
   if which == 'best':
     _check_same(found, like, folder, way_out)
     return _read(folder, like)
   if not found[which]:
-    raise ValueError(f'config.warm_start.network: the run in {run} has no '
-                     f'{which}; use student')
+    raise ValueError(f'{field}: the run in {run} has no {which}; use its '
+                     'student')
   _check_same(found[which], like, folder, way_out)
   return _read(folder, {which: like})[which]
 

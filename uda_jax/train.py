@@ -188,6 +188,8 @@ def run(config, workdir: str) -> Result:
   origin = models.provenance(config)
   provenance.run_manifest(workdir, config, {
       'images': counts,
+      'classes': {'names': data.source.class_names,
+                  'palette': data.source.palette},
       'weights': dataclasses.asdict(origin) if origin else None})
   writers.log_start(student, this.mesh, counts)
   if origin:

@@ -1,0 +1,208 @@
+"""Segments one's own images with a trained network.
+
+  python -m uda_jax.predict --workdir=RUN --images=FOLDER --out=FOLDER
+
+writes for every image, at its own size, `ids/NAME.png` (class ids),
+`color/NAME.png` (the classes' colours) and `overlay/NAME.png` (the colours over
+the image), and with --confidence `confidence/NAME.png` (grey, white = certain).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+import functools
+import glob
+import itertools
+import pathlib
+from typing import Any
+
+from absl import logging
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+from PIL import UnidentifiedImageError
+
+from uda_jax import evaluate
+from uda_jax import labels
+from uda_jax import pictures
+from uda_jax import trained as trained_lib
+from uda_jax import writers
+from uda_jax.augment import resize
+
+_ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff')
+
+
+def find_images(pattern: str) -> dict[str, pathlib.Path]:
+  """Returns NAME -> image file, sorted.
+
+  Args:
+    pattern: a folder (searched recursively), a file, or a pattern with * and
+      ** (recursive). NAME is the path below the folder, without ending.
+  """
+  folder = pathlib.Path(pattern)
+  if folder.is_dir():
+    files = [p for p in folder.rglob('*') if p.suffix.lower() in _ENDINGS]
+    named = {p.relative_to(folder).with_suffix(''): p for p in files}
+  else:
+    files = [pathlib.Path(p) for p in glob.glob(pattern, recursive=True)]
+    named = {pathlib.Path(p.stem): p for p in files}
+  if not files:
+    raise FileNotFoundError(
+        f'--images: found no image at {pattern!r} (a folder, a file, or a '
+        f"pattern such as 'photos/*.jpg'; endings {', '.join(_ENDINGS)})")
+  if len(named) < len(files):
+    raise ValueError(f'--images: expected images of different names, got '
+                     f'{len(files)} files with {len(named)} names at '
+                     f'{pattern!r}; give the folder that holds all of them')
+  return {name.as_posix(): path for name, path in sorted(named.items())}
+
+
+def read_image(path: pathlib.Path) -> np.ndarray:
+  """Reads an image as people see it: [H, W, 3] uint8."""
+  try:
+    with Image.open(path) as image:
+      return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+  except (UnidentifiedImageError, SyntaxError, OSError) as error:
+    raise ValueError(f'{path}: expected an image, got a file that cannot be '
+                     f'read ({error}); remove it or leave it out') from error
+
+
+def make_predict(trained: trained_lib.Trained, size: tuple[int, int]
+                 ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+  """Makes `predict(images) -> (label, confidence)`.
+
+  Args:
+    trained: the network.
+    size: (height, width) that images are resized to before the network sees
+      them; (0, 0) = as they are.
+
+  Returns:
+    A function from [B, H, W, 3] uint8 to the classes [B, H, W] int32 and their
+    probability [B, H, W] float32 in 0..1, at the size of the images.
+  """
+  window = None
+  if any(trained.config.eval.window):
+    window = evaluate.Window(tuple(trained.config.eval.window),
+                             tuple(trained.config.eval.stride))
+  logits = evaluate.make_logits(trained.network, window=window)
+
+  @functools.partial(jax.jit, static_argnums=2)
+  def function(net, images, full):
+    if any(size):
+      images = resize.bilinear(images.astype(jnp.float32), size)
+    probability = jax.nn.softmax(logits(net, images, full).astype(jnp.float32))
+    return (jnp.argmax(probability, -1).astype(jnp.int32),
+            probability.max(-1))
+
+  def predict(images: np.ndarray):
+    label, confidence = function(trained.net, images, images.shape[1:3])
+    return np.asarray(label), np.asarray(confidence)
+
+  return predict
+
+
+def batches(images: dict[str, pathlib.Path], batch_size: int
+            ) -> Iterator[tuple[list[str], np.ndarray]]:
+  """Yields names and pixels [B, H, W, 3] of images of one size, in order.
+
+  A batch ends where the size changes. Reads no further than it must.
+  """
+  def chunks():
+    loaded = ((name, read_image(path)) for name, path in images.items())
+    for _, same in itertools.groupby(loaded, lambda item: item[1].shape):
+      while chunk := list(itertools.islice(same, batch_size)):
+        yield chunk
+
+  for chunk in chunks():
+    yield [name for name, _ in chunk], np.stack([pixels for _, pixels in chunk])
+
+
+def file_ids(names: tuple[str, ...], ids: str) -> np.ndarray:
+  """Returns the id that each class gets in the files.
+
+  Args:
+    names: of the network's classes.
+    ids: 'train' = 0, 1, ...; 'cityscapes' = the label ids of the Cityscapes
+      test server.
+  """
+  if ids == 'train':
+    return np.arange(len(names), dtype=np.uint8)
+  known = {labels.CITYSCAPES_CLASSES[c]: i
+           for i, c in labels.CITYSCAPES_IDS.items()}
+  foreign = [name for name in names if name not in known]
+  if foreign:
+    raise ValueError(f'--ids=cityscapes: expected Cityscapes classes, got '
+                     f'{foreign[0]!r}; use --ids=train')
+  return np.array([known[name] for name in names], np.uint8)
+
+
+def write(out: pathlib.Path, name: str, image: np.ndarray, label: np.ndarray,
+          confidence: np.ndarray | None, ids: np.ndarray,
+          palette: pictures.Palette) -> None:
+  """Writes the pictures of one image, each whole or not at all."""
+  color = pictures.colorize(label, palette)
+  mixed = (image.astype(np.uint16) + color) // 2
+  shown = {'ids': ids[label], 'color': color, 'overlay': mixed.astype(np.uint8)}
+  if confidence is not None:
+    shown['confidence'] = np.rint(255 * confidence).astype(np.uint8)
+  for kind, pixels in shown.items():
+    # Not with_suffix, which would cut 'frame.001' to 'frame'.
+    pictures.write_png(out / kind / f'{name}.png', pixels)
+
+
+def run(args: Any) -> None:
+  """Predicts all images of the arguments."""
+  images = find_images(args.images)
+  trained = trained_lib.load(args.workdir, args.network)
+  ids = file_ids(trained.class_names, args.ids)
+  size = tuple(args.size or trained.config.data.eval_image_size)
+  predict = make_predict(trained, size)
+  done = 0
+  for names, pixels in batches(images, args.batch_size):
+    # Full batches only, so that few programs are compiled.
+    missing = args.batch_size - len(names)
+    label, confidence = predict(np.pad(
+        pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge'))
+    for i, name in enumerate(names):
+      write(args.out, name, pixels[i], label[i],
+            confidence[i] if args.confidence else None, ids, trained.palette)
+    done += len(names)
+    logging.info('%d of %d images', done, len(images))
+  logging.info('pictures in %s', args.out)
+
+
+def main() -> None:
+  """Reads the arguments; an error is one line."""
+  parser = argparse.ArgumentParser(
+      prog='python -m uda_jax.predict', description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--workdir', type=pathlib.Path, required=True,
+                      help='the directory of the run')
+  parser.add_argument('--images', required=True,
+                      help="a folder, a file or a pattern such as 'a/*.jpg'")
+  parser.add_argument('--out', type=pathlib.Path, required=True,
+                      help='the folder for the pictures')
+  parser.add_argument('--network', default='',
+                      choices=('student', 'teacher', 'best'),
+                      help='default: the one that the run reports')
+  parser.add_argument('--ids', choices=('train', 'cityscapes'),
+                      default='train', help='ids in the files of ids/')
+  parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'),
+                      help="size that the network sees; default: the run's "
+                      'evaluation size')
+  parser.add_argument('--batch_size', type=int, default=1)
+  parser.add_argument('--confidence', action='store_true',
+                      help='write confidence maps, too')
+  args = parser.parse_args()
+  writers.plain_log()
+  try:
+    run(args)
+  except (ValueError, OSError) as error:
+    raise SystemExit(f'error: {error}') from error
+
+
+if __name__ == '__main__':
+  main()
