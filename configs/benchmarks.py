@@ -2,6 +2,8 @@
 
 import ml_collections
 
+from uda_jax import labels
+
 ConfigDict = ml_collections.ConfigDict
 
 _CAMVID = ('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign',
@@ -39,7 +41,11 @@ def _block(source, target, evaluation, **fields) -> ConfigDict:
       # left, right.
       margins=(0, 0, 0, 0),
       # Rare-class sampling of the source; temperature 0 = off.
-      rare_class=dict(temperature=0.0, min_pixels=0, min_crop_ratio=0.0)))
+      rare_class=dict(temperature=0.0, min_pixels=0, min_crop_ratio=0.0),
+      # Two overlapping crops of further target images, (0, 0) = none: see
+      # `data.pair_crops`.
+      pair=dict(crop_size=(0, 0), long_side=(0, 0), overlap=(0.1, 1.0),
+                stride=8, group_size=2, first_step=0)))
   config.update(fields)
   return config
 
@@ -106,3 +112,87 @@ def as_oracle(data: ConfigDict) -> ConfigDict:
   data.source = data.target.copy_and_resolve_references()
   data.source_image_size = data.target_image_size
   return data
+
+
+# The published benchmarks. Files lie as their publishers have them, one folder
+# a data set under `data.root`: gta5, synthia, cityscapes, acdc, dark_zurich.
+# `sizes` are the fields source_image_size, target_image_size,
+# eval_image_size, crop_size, ..., which differ from paper to paper.
+
+
+def _street_classes(table, raw_ids) -> dict:
+  """The 19 classes; all other raw ids are ignored."""
+  return dict(
+      class_names=labels.CITYSCAPES_CLASSES, palette=labels.CITYSCAPES_PALETTE,
+      label_map=tuple(sorted(table.items())),
+      ignore_ids=tuple(i for i in raw_ids if i not in table))
+
+
+def _gta5():
+  # A few labels have another size than their image.
+  return ConfigDict(dict(
+      kind='folder', name='GTA5', root='gta5', images='images/*.png',
+      labels='labels/*.png', resize_labels=True,
+      **_street_classes(labels.GTA5_IDS, range(256))))
+
+
+def _synthia():
+  return ConfigDict(dict(
+      kind='folder', name='SYNTHIA-RAND-CITYSCAPES', root='synthia',
+      images='RGB/*.png', labels='GT/LABELS/*.png', label_channel=0,
+      **_street_classes(labels.SYNTHIA_IDS, range(256))))
+
+
+def _cityscapes(split: str):
+  return ConfigDict(dict(
+      kind='folder', name=f'Cityscapes {split}', root='cityscapes',
+      images=f'leftImg8bit/{split}/*/*_leftImg8bit.png',
+      labels=f'gtFine/{split}/*/*_gtFine_labelIds.png',
+      **_street_classes(labels.CITYSCAPES_IDS, range(256))))
+
+
+def _train_ids(name: str, root: str, images: str, truth: str):
+  return ConfigDict(dict(
+      kind='folder', name=name, root=root, images=images, labels=truth,
+      class_names=labels.CITYSCAPES_CLASSES, palette=labels.CITYSCAPES_PALETTE,
+      label_map=(), ignore_ids=(255,)))
+
+
+def _acdc(split: str):
+  return _train_ids(
+      f'ACDC {split}', 'acdc', f'rgb_anon/*/{split}/*/*_rgb_anon.png',
+      f'gt/*/{split}/*/*_gt_labelTrainIds.png')
+
+
+def _dark_zurich(split: str):
+  return _train_ids(
+      f'Dark Zurich {split} night', 'dark_zurich',
+      f'rgb_anon/{split}/night/*/*_rgb_anon.png',
+      f'gt/{split}/night/*/*_gt_labelTrainIds.png')
+
+
+def gta5_to_cityscapes(**sizes) -> ConfigDict:
+  """A game to German streets, 19 classes."""
+  return _block(_gta5(), _cityscapes('train'), _cityscapes('val'), **sizes)
+
+
+def synthia_to_cityscapes(**sizes) -> ConfigDict:
+  """A simulator, which has 16 of the 19 classes, to German streets."""
+  return _block(_synthia(), _cityscapes('train'), _cityscapes('val'), **sizes)
+
+
+def synthia_means() -> ConfigDict:
+  """`eval.subsets` of SYNTHIA: the classes that it has, and fewer."""
+  return ConfigDict({'16 classes': labels.SUBSET_16,
+                     '13 classes': labels.SUBSET_13})
+
+
+def cityscapes_to_acdc(**sizes) -> ConfigDict:
+  """Clear days to fog, night, rain and snow."""
+  return _block(_cityscapes('train'), _acdc('train'), _acdc('val'), **sizes)
+
+
+def cityscapes_to_dark_zurich(**sizes) -> ConfigDict:
+  """Days to nights."""
+  return _block(_cityscapes('train'), _dark_zurich('train'),
+                _dark_zurich('val'), **sizes)

@@ -25,7 +25,7 @@ ALLOWED = {
     'methods': ({'jax', 'numpy'}, {*MATHS, 'state', 'methods'}),
     'data': ({'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils',
               'absl'}, {'data', 'labels', 'state'}),
-    'configs': ({'ml_collections'}, {'configs'}),
+    'configs': ({'ml_collections'}, {'configs', 'labels'}),
 }
 # Library -> the only places that may import it.
 KEPT = {
