@@ -100,7 +100,7 @@ def test_the_feed_from_memory_needs_no_tensorflow():
     ('methods.pipa', 'uda_jax.models'),
     ('train', 'tensorflow'), ('train', 'clu.metric_writers'),
     ('step', 'orbax.checkpoint'), ('data.pipeline', 'jax'),
-    ('configs.common', 'uda_jax.labels')])
+    ('configs.common', 'uda_jax.metrics')])
 def test_a_breach_is_seen(module, name):
   assert list(_breaches(module, [name]))
 
