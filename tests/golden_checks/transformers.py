@@ -147,9 +147,9 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
   optimiser = common_configs.daformer_adamw()
   rows = optimiser.groups
   ours = {
-      'lr': _factors(net.params, [row[:2] for row in rows],
+      'lr': factors(net.params, [row[:2] for row in rows],
                      common_configs.daformer_schedule().learning_rate),
-      'weight_decay': _factors(net.params, [row[::2] for row in rows],
+      'weight_decay': factors(net.params, [row[::2] for row in rows],
                                optimiser.weight_decay)}
   yield 'name', sorted(ours['lr']), sorted(golden), *common.EXACT
   shapes = [ours['lr'][name].shape for name in golden]
@@ -159,7 +159,7 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
     # All entries of a tensor are equal.
     values = [tensors[name].flat[0] for name in golden]
     yield column, values, d[column], 0.0, 1e-12
-  buffers = _factors(net.batch_stats, (), 1.0, kind='batch_stats')
+  buffers = factors(net.batch_stats, (), 1.0, kind='batch_stats')
   yield ('buffers', sorted(f'model.{name}' for name in buffers),
          sorted(n for n in d['buffers'] if not n.endswith(torch_names.COUNTER)),
          *common.EXACT)
@@ -176,7 +176,7 @@ def _shapes(tensors: Tensors) -> state_lib.Net:
   return state_lib.Net(shapes['params'], shapes['batch_stats'])
 
 
-def _factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
+def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
   """What a table of the optimiser gives each tensor, by PyTorch's names."""
   values = jax.tree.map(
       lambda x, factor: np.broadcast_to(base * factor, x.shape), tree,

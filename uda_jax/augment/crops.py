@@ -59,6 +59,11 @@ def draw_box(key: jax.Array, image_size: tuple[int, int],
   return jnp.stack([top, top + crop_size[0], left, left + crop_size[1]])
 
 
+def _corner(box: jax.Array, ndim: int) -> tuple[jax.Array, ...]:
+  """Returns where a box begins in an image of `ndim` axes."""
+  return (box[0], box[2]) + (jnp.zeros_like(box[0]),) * (ndim - 2)
+
+
 def cut(x: jax.Array, box: jax.Array, size: tuple[int, int]) -> jax.Array:
   """Cuts boxes out of images or maps.
 
@@ -71,8 +76,8 @@ def cut(x: jax.Array, box: jax.Array, size: tuple[int, int]) -> jax.Array:
     [B, height, width, ...].
   """
   def one(image, box):
-    start = (box[0], box[2]) + (0,) * (image.ndim - 2)
-    return jax.lax.dynamic_slice(image, start, (*size, *image.shape[2:]))
+    return jax.lax.dynamic_slice(image, _corner(box, image.ndim),
+                                 (*size, *image.shape[2:]))
 
   return jax.vmap(one, (0, None if box.ndim == 1 else 0))(x, box)
 
@@ -90,8 +95,7 @@ def paste(x: jax.Array, box: jax.Array, size: tuple[int, int]) -> jax.Array:
   """
   def one(x, box):
     canvas = jnp.zeros((*size, *x.shape[2:]), x.dtype)
-    start = (box[0], box[2]) + (0,) * (x.ndim - 2)
-    return jax.lax.dynamic_update_slice(canvas, x, start)
+    return jax.lax.dynamic_update_slice(canvas, x, _corner(box, x.ndim))
 
   return jax.vmap(one, (0, None if box.ndim == 1 else 0))(x, box)
 

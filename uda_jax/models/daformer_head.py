@@ -126,12 +126,17 @@ class ASPP(nn.Module):
 
   features: int
   separable: bool
+  dilations: Sequence[int] = DILATIONS
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     x = Branches(
-        self.features, self.separable, dtype=self.dtype, name='aspp_modules'
+        self.features,
+        self.separable,
+        self.dilations,
+        self.dtype,
+        name='aspp_modules',
     )(x, use_running_average=use_running_average)
     return ConvModule(self.features, 3, dtype=self.dtype, name='bottleneck')(
         x, use_running_average=use_running_average
@@ -143,11 +148,13 @@ class DAFormerHead(nn.Module):
 
   Attributes:
     num_classes: classes of the logits.
-    width: channels of the embeddings and after the fusion.
+    width: channels after the fusion.
     fusion: 'sepaspp' (DAFormer), 'aspp' (full 3x3 convolutions in its place)
       or 'conv1' (one 1x1 convolution; HRDA's attention).
     dropout: share of channels dropped before the classifier.
     dtype: compute dtype.
+    embed_width: channels of the embeddings; 0: as `width` (CLUDA: 512).
+    dilations: of the fusion's branches.
   """
 
   num_classes: int
@@ -155,8 +162,9 @@ class DAFormerHead(nn.Module):
   fusion: str = 'sepaspp'
   dropout: float = 0.1
   dtype: Any = jnp.float32
+  embed_width: int = 0
+  dilations: Sequence[int] = DILATIONS
 
-  @nn.compact
   def __call__(
       self,
       features: Sequence[jax.Array],
@@ -164,22 +172,44 @@ class DAFormerHead(nn.Module):
       use_running_average: bool,
       deterministic: bool = True,
   ) -> jax.Array:
-    """Returns [B, h, w, num_classes] logits at the first stage's size.
+    """Returns the logits alone, see `decode`."""
+    return self.decode(
+        features,
+        use_running_average=use_running_average,
+        deterministic=deterministic,
+    )[0]
+
+  @nn.compact
+  def decode(
+      self,
+      features: Sequence[jax.Array],
+      *,
+      use_running_average: bool,
+      deterministic: bool = True,
+  ) -> tuple[jax.Array, jax.Array]:
+    """Decodes to the first stage's size.
 
     Args:
       features: [B, h_s, w_s, D_s] of each stage, finest first.
       use_running_average: batch norm's switch.
       deterministic: turns dropout off.
+
+    Returns:
+      [B, h, w, num_classes] logits and the fused map [B, h, w, width] that the
+      classifier sees, before dropout.
     """
-    maps = Embeddings(self.width, self.dtype, name='embed_layers')(features)
+    maps = Embeddings(
+        self.embed_width or self.width, self.dtype, name='embed_layers'
+    )(features)
     x = jnp.concatenate(
         [resize.bilinear(x, maps[0].shape[1:3]) for x in maps], -1
     )
-    x = self._fuse()(x, use_running_average=use_running_average)
-    return classify(
-        x, self.num_classes, self.dropout, self.dtype, deterministic,
+    fused = self._fuse()(x, use_running_average=use_running_average)
+    logits = classify(
+        fused, self.num_classes, self.dropout, self.dtype, deterministic,
         name='conv_seg',
     )
+    return logits, fused
 
   def _fuse(self) -> nn.Module:
     if self.fusion not in FUSIONS:
@@ -189,7 +219,9 @@ class DAFormerHead(nn.Module):
     if self.fusion == 'conv1':
       return ConvModule(self.width, dtype=self.dtype, name='fuse_layer')
     separable = self.fusion == 'sepaspp'
-    return ASPP(self.width, separable, self.dtype, name='fuse_layer')
+    return ASPP(
+        self.width, separable, self.dilations, self.dtype, name='fuse_layer'
+    )
 
   @staticmethod
   def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:

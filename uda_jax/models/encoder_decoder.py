@@ -3,8 +3,9 @@
 An encoder is a linen module called as `encoder(image, *, use_running_average,
 deterministic)` that returns a tuple of maps, finest first; a head is called as
 `head(features, *, use_running_average, deterministic)` and returns logits at
-its own resolution. Both have a static `kernel_init(path, noise)`, see
-`network.KernelInit`; `path` begins below the part.
+its own resolution; its `decode` also returns the map that its classifier sees.
+Both have a static `kernel_init(path, noise)`, see `network.KernelInit`; `path`
+begins below the part.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import jax
 
 from uda_jax import state
 from uda_jax.models import daformer_head
+from uda_jax.models import extra_heads
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
 from uda_jax.models import preprocessing
@@ -48,6 +50,8 @@ class EncoderDecoder(nn.Module):
   ) -> state.Outputs:
     """Returns logits at the head's resolution, and the encoder's features.
 
+    maps: `fused`, what the head's classifier sees.
+
     Args:
       image: [B, H, W, 3] normalised.
       use_running_average: batch norm's switch.
@@ -57,8 +61,10 @@ class EncoderDecoder(nn.Module):
         use_running_average=use_running_average, deterministic=deterministic
     )
     features = self.backbone(image, **switches)
-    logits = self.decode_head(features, **switches)
-    return state.Outputs(logits=logits, features=features)
+    logits, fused = self.decode_head.decode(features, **switches)
+    return state.Outputs(
+        logits=logits, features=features, maps={'fused': fused}
+    )
 
   def kernel_init(self, path: tuple[str, ...], noise: jax.Array) -> jax.Array:
     """Returns the initial value of a kernel, see `network.KernelInit`."""
@@ -151,7 +157,8 @@ def build(config, num_classes: int) -> state.Network:
   and `head_dropout`; `fusion` (head 'daformer' only), see `DAFormerHead`;
   `drop_path` (rate of stochastic depth), `attention` ('' or 'cudnn', which
   needs a GPU and bfloat16) and `remat` (recompute each block in the backward
-  pass). `weights` is '' or a file, see `choose`.
+  pass); `heads`, see `extra_heads.build`. `weights` is '' or a file, see
+  `choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   return network.from_module(
@@ -159,6 +166,7 @@ def build(config, num_classes: int) -> state.Network:
       preprocessing.IMAGENET,
       kernel_init=module.kernel_init,
       importer=importer(config),
+      heads=extra_heads.build(config),
   )
 
 

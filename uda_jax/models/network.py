@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import math
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -40,12 +41,31 @@ def he(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
   return noise * math.sqrt(2 / math.prod(noise.shape[:-1]))
 
 
+class Head(NamedTuple):
+  """An extra module of a network, for `Network.head`.
+
+  Attributes:
+    key: the name of its variables.
+    module: called as `module(features, use_running_average=,
+      deterministic=)`.
+    example: from the network's outputs to features such as the module takes.
+    kernel_init: how its kernels start.
+  """
+
+  key: str
+  module: nn.Module
+  example: Callable[[state.Outputs], Any]
+  kernel_init: KernelInit
+
+
 def from_module(
     module: nn.Module,
     preprocessing: preprocessing_lib.Preprocessing,
     *,
     kernel_init: KernelInit = he,
     importer: weights.Importer | None = None,
+    heads: Mapping[str, Head] = {},
+    takes_detail: bool = False,
 ) -> state.Network:
   """Returns the pure functions of a module.
 
@@ -55,18 +75,31 @@ def from_module(
     preprocessing: what the weights were (or will be) trained on.
     kernel_init: how kernels start.
     importer: weight file that `init` loads; None: from scratch.
+    heads: extra modules, by the name that `Network.head` knows them by.
+    takes_detail: whether the module takes `detail=` too.
   """
+  inits = {head.key: head.kernel_init for head in heads.values()}
+
+  def init_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
+    if path[0] in inits:
+      return inits[path[0]](path[1:], noise)
+    return kernel_init(path, noise)
 
   @jax.jit  # compiled, the unused forward pass is left out
   def fresh(key: jax.Array, image: jax.Array) -> state.Net:
     module_key, kernel_key = jax.random.split(key)
-    variables = module.init(
-        module_key, image, use_running_average=True, deterministic=True
-    )
-    return state.Net(
-        _draw_kernels(kernel_key, variables['params'], kernel_init),
-        variables.get('batch_stats', {}),
-    )
+    switches = dict(use_running_average=True, deterministic=True)
+    outputs, variables = module.init_with_output(module_key, image, **switches)
+    params = variables['params']
+    stats = variables.get('batch_stats', {})
+    for i, head in enumerate(heads.values()):
+      own = head.module.init(
+          jax.random.fold_in(key, i), head.example(outputs), **switches
+      )
+      params = params | {head.key: own['params']}
+      if 'batch_stats' in own:
+        stats = stats | {head.key: own['batch_stats']}
+    return state.Net(_draw_kernels(kernel_key, params, init_kernel), stats)
 
   def init(key: jax.Array, image_size: tuple[int, int]) -> state.Net:
     net = fresh(key, jnp.zeros((1, *image_size, 3)))
@@ -81,26 +114,77 @@ def from_module(
       use_running_average=False,
       detail=None,
   ):
-    if detail is not None:
+    if detail is not None and not takes_detail:
       raise ValueError(
           f'{type(module).__name__} has no detail crops: detail must be None.'
       )
-    outputs, updated = module.apply(
-        {'params': params, 'batch_stats': batch_stats},
+    return _apply(
+        module,
+        params,
+        batch_stats,
         image,
+        key=key,
         use_running_average=use_running_average,
-        deterministic=key is None,
-        rngs={} if key is None else {'dropout': key},
-        mutable=[] if use_running_average else ['batch_stats'],
+        **({'detail': detail} if takes_detail else {}),
     )
-    return outputs, updated.get('batch_stats', batch_stats)
+
+  def apply_head(
+      name,
+      params,
+      batch_stats,
+      features,
+      *,
+      key=None,
+      use_running_average=False,
+  ):
+    if name not in heads:
+      raise ValueError(
+          f'head {name!r}: the network has {sorted(heads)}; see '
+          'config.model.heads.'
+      )
+    own = heads[name]
+    result, updated = _apply(
+        own.module,
+        params[own.key],
+        batch_stats.get(own.key, {}),
+        features,
+        key=key,
+        use_running_average=use_running_average,
+    )
+    if own.key in batch_stats:
+      batch_stats = {**batch_stats, own.key: updated}
+    return result, batch_stats
 
   return state.Network(
       init=init,
       forward=forward,
       normalise=preprocessing.normalise,
       denormalise=preprocessing.denormalise,
+      head=apply_head if heads else None,
   )
+
+
+def _apply(
+    module: nn.Module,
+    params: state.PyTree,
+    batch_stats: state.PyTree,
+    x: Any,
+    *,
+    key: jax.Array | None,
+    use_running_average: bool,
+    **options,
+) -> tuple[Any, state.PyTree]:
+  """Applies a module; returns its result and the batch statistics after it."""
+  result, updated = module.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      x,
+      use_running_average=use_running_average,
+      deterministic=key is None,
+      rngs={} if key is None else {'dropout': key},
+      mutable=[] if use_running_average else ['batch_stats'],
+      **options,
+  )
+  return result, updated.get('batch_stats', batch_stats)
 
 
 def _draw_kernels(

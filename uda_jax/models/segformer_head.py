@@ -31,7 +31,6 @@ class SegformerHead(nn.Module):
   dropout: float = 0.1
   dtype: Any = jnp.float32
 
-  @nn.compact
   def __call__(
       self,
       features: Sequence[jax.Array],
@@ -39,30 +38,40 @@ class SegformerHead(nn.Module):
       use_running_average: bool,
       deterministic: bool = True,
   ) -> jax.Array:
-    """Returns [B, h, w, num_classes] logits at the first stage's size.
+    """Returns the logits alone, see `decode`."""
+    return self.decode(
+        features,
+        use_running_average=use_running_average,
+        deterministic=deterministic,
+    )[0]
 
-    Args:
-      features: [B, h_s, w_s, D_s] of each stage, finest first.
-      use_running_average: batch norm's switch.
-      deterministic: turns dropout off.
-    """
+  @nn.compact
+  def decode(
+      self,
+      features: Sequence[jax.Array],
+      *,
+      use_running_average: bool,
+      deterministic: bool = True,
+  ) -> tuple[jax.Array, jax.Array]:
+    """Decodes to the first stage's size, see `DAFormerHead.decode`."""
     maps = []
     for i, x in reversed(list(enumerate(features))):
       x = daformer_head.Embedding(
           self.width, self.dtype, name=f'linear_c{i + 1}'
       )(x)
       maps.append(resize.bilinear(x, features[0].shape[1:3]))
-    x = daformer_head.ConvModule(
+    fused = daformer_head.ConvModule(
         self.width, dtype=self.dtype, name='linear_fuse'
     )(jnp.concatenate(maps, -1), use_running_average=use_running_average)
-    return daformer_head.classify(
-        x,
+    logits = daformer_head.classify(
+        fused,
         self.num_classes,
         self.dropout,
         self.dtype,
         deterministic,
         name='linear_pred',
     )
+    return logits, fused
 
   @staticmethod
   def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
