@@ -10,6 +10,7 @@ from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import encoder_decoder
 from uda_jax.models import fcn8s_vgg
+from uda_jax.models import hrda
 from uda_jax.models import weights
 
 # name -> build(config.model, num_classes) -> Network
@@ -19,6 +20,7 @@ MODELS: dict[str, Callable[..., state.Network]] = {
     'efficientnet_lite0': efficientnet_lite.build,
     'encoder_decoder': encoder_decoder.build,
     'fcn8s_vgg': fcn8s_vgg.build,
+    'hrda': hrda.build,
 }
 
 # name -> importer(config.model) -> Importer, None from scratch
@@ -28,6 +30,7 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
     'efficientnet_lite0': efficientnet_lite.importer,
     'encoder_decoder': encoder_decoder.importer,
     'fcn8s_vgg': fcn8s_vgg.importer,
+    'hrda': hrda.importer,
 }
 
 
