@@ -18,11 +18,13 @@ import numpy as np
 
 from configs import convnets
 from tests.golden_checks import common
+from tests.golden_checks import transformers
 from uda_jax import labels
 from uda_jax import models
 from uda_jax import optim
 from uda_jax import state as state_lib
 from uda_jax.models import deeplab_v2
+from uda_jax.models import dlv2_head as dlv2_head_lib
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models.weights import torch_names
 
@@ -37,25 +39,22 @@ def _torch(tensors: Tensors) -> Tensors:
           for name, x in tensors.items()}
 
 
-def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, state_lib.Net]:
+def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, state_lib.PyTree]:
   """An FCN-8s of the widths of a state dict, with its weights."""
   width = lambda name: len(tensors[f'{name}.bias'])
   module = fcn8s_vgg.FCN8sVGG(
       num_classes=width('score_fr'), fc_width=width('fc6'), dropout=0.0,
       widths=[width(f'conv{i}_1') for i in range(1, 6)],
       dtype=jnp.result_type(float))
-  shapes = jax.eval_shape(
-      lambda key: module.init(key, jnp.zeros((1, 8, 8, 3)),
-                              use_running_average=True), jax.random.key(0))
-  net, _ = torch_names.load(tensors, state_lib.Net(shapes['params'], {}))
-  return module, net
+  loaded = transformers.variables(
+      module, tensors, jnp.zeros((1, 8, 8, 3)), use_running_average=True)
+  return module, loaded['params']
 
 
 def lse_fcn8s(path: pathlib.Path) -> Iterator[common.Difference]:
   """FCN-8s: logits, and the maps on the way to them."""
   d = common.load(path)
-  module, net = fcn8s(_torch({k.removeprefix('w/'): v for k, v in d.items()
-                              if k.startswith('w/')}))
+  module, params = fcn8s(_torch(transformers.prefixed(d, 'w/')))
 
   @jax.jit
   def forward(params, image):
@@ -64,7 +63,7 @@ def lse_fcn8s(path: pathlib.Path) -> Iterator[common.Difference]:
         capture_intermediates=lambda m, _: m.name and 'score' in m.name)
 
   for i in range(sum(bool(re.fullmatch(r'x\d+', k)) for k in d)):
-    outputs, taps = forward(net.params, jnp.asarray(d[f'x{i}']))
+    outputs, taps = forward(params, jnp.asarray(d[f'x{i}']))
     taps = {k: v['__call__'][0] for k, v in taps['intermediates'].items()}
     for name, ours in {'logits': outputs.logits, **taps}.items():
       for key in (f'{name}{i}', f'{name}_{i}'):
@@ -91,9 +90,9 @@ def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
   """What an optimiser does to a network's tensors, and the buffers.
 
   Returns:
-    For each parameter, by PyTorch's name, an array of its shape whose entries
-    are [learning-rate factor, updates a step] as 100 * factor + updates, or 0
-    if it is frozen; and the running statistics.
+    For each parameter, by PyTorch's name, an array of its shape filled with
+    100 * learning-rate factor + updates a step, 0 if it is frozen; and the
+    running statistics.
   """
   network = models.build(
       ml_collections.ConfigDict({'model': config}), num_classes)
@@ -155,8 +154,7 @@ def lse_param_table(path: pathlib.Path) -> Iterator[common.Difference]:
       'deeplab': (_deeplab, convnets.lse_sgd(repeats=convnets.DEEPLAB_REPEATS)),
   }
   for prefix, (config_of, optimiser) in kinds.items():
-    table = {k.removeprefix(f'{prefix}_'): v for k, v in d.items()
-             if k.startswith(f'{prefix}_')}
+    table = transformers.prefixed(d, f'{prefix}_')
     rows = {name: i for i, name in enumerate(table['names'].tolist())}
     shapes = {name: tuple(int(n) for n in table['shapes'][i] if n)
               for name, i in rows.items()}
@@ -194,16 +192,30 @@ def checkpoint_19to16(path: pathlib.Path) -> Iterator[common.Difference]:
   the one such tensor is not compared.
   """
   d = common.load(path)
-  given, golden = (
-      {k.removeprefix(start): v for k, v in d.items() if k.startswith(start)}
-      for start in ('in/', 'out/'))
+  given, golden = (transformers.prefixed(d, x) for x in ('in/', 'out/'))
   ours, _ = deeplab_v2.choose(given, class_rows=labels.SUBSET_16)
   for name in given:
     name = name.removeprefix('module.')
     yield name, ours[name], golden[name], *common.EXACT
 
 
+def dlv2_head(path: pathlib.Path) -> Iterator[common.Difference]:
+  """DeepLab-v2's head in mmseg, with the branches of each case."""
+  d = common.load(path)
+  for case, arrays in common.cases(d, '.', 'logits'):
+    module = dlv2_head_lib.DLV2Head(
+        arrays['logits'].shape[-1], tuple(map(int, arrays['dilations'])),
+        jnp.result_type(float))
+    features = (jnp.asarray(arrays['x']),)
+    loaded = transformers.variables(
+        module, transformers.prefixed(arrays, 'sd:'), features,
+        use_running_average=True)
+    ours = module.apply(loaded, features, use_running_average=True)
+    yield f'{case}.logits', ours, arrays['logits'], *common.tolerance()
+
+
 CHECKS = {
+    'daformer_hrda/dlv2_head*.npz': dlv2_head,
     'lse/fcn8s_*.npz': lse_fcn8s,
     'lse/bilinear_kernels*.npz': bilinear_kernels,
     'lse/param_table*.npz': lse_param_table,

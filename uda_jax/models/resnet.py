@@ -1,8 +1,9 @@
-"""The residual stages of Caffe-style ResNets.
+"""The residual stages of ResNets, Caffe-style unless told otherwise.
 
-The stride sits on a block's first 1x1 convolution (PyTorch's own ResNets have
-it on the 3x3), and all blocks of a stage are dilated alike. Modules carry the
-names of the released PyTorch checkpoints.
+In Caffe's, the stride sits on a block's first 1x1 convolution, and all blocks
+of a stage are dilated alike; PyTorch's have it on the 3x3, and mmseg's dilate
+the first block of a stage less. Modules carry the names of the released PyTorch
+checkpoints, in which all are alike.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ class Downsample(nn.Module):
 
 
 class Bottleneck(nn.Module):
-  """1x1 (which carries the stride), 3x3 and 1x1 beside a shortcut."""
+  """1x1, 3x3 and 1x1 beside a shortcut; one of the first two is strided."""
 
   planes: int
   stride: int = 1
   dilation: int = 1
   project: bool = False
   dtype: Any = jnp.float32
+  stride_on_3x3: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
@@ -51,8 +53,11 @@ class Bottleneck(nn.Module):
       )
 
     features = 4 * self.planes
-    y = nn.relu(conv(x, 1, self.planes, 1, self.stride))
-    y = nn.relu(conv(y, 2, self.planes, 3, 1, self.dilation))
+    strides = (self.stride, 1)
+    if self.stride_on_3x3:
+      strides = (1, self.stride)
+    y = nn.relu(conv(x, 1, self.planes, 1, strides[0]))
+    y = nn.relu(conv(y, 2, self.planes, 3, strides[1], self.dilation))
     y = conv(y, 3, features, 1)
     if self.project:
       x = Downsample(features, self.stride, self.dtype, name='downsample')(
@@ -68,9 +73,11 @@ class Stage(nn.Module):
     num_blocks: how many.
     planes: their width; the output has 4 times as many channels.
     stride: of the first one.
-    dilation: of all their 3x3 convolutions.
+    dilation: of their 3x3 convolutions.
     dtype: compute dtype.
     remat: recomputes each block in the backward pass.
+    first_dilation: that of the first one, where it differs.
+    stride_on_3x3: the first one's stride is on its 3x3 convolution.
   """
 
   num_blocks: int
@@ -79,19 +86,23 @@ class Stage(nn.Module):
   dilation: int
   dtype: Any = jnp.float32
   remat: bool = False
+  first_dilation: int | None = None
+  stride_on_3x3: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     block = (
         nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
     )
+    first_dilation = self.first_dilation or self.dilation
     for i in range(self.num_blocks):
       x = block(
           self.planes,
           self.stride if i == 0 else 1,
-          self.dilation,
+          first_dilation if i == 0 else self.dilation,
           i == 0,
           self.dtype,
+          self.stride_on_3x3,
           name=str(i),
       )(x, use_running_average)
     return x
