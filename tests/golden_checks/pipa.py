@@ -11,10 +11,12 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax.augment import resize
+from uda_jax.data import pair_crops
 from uda_jax.losses import pixel_contrast as pixel_lib
 
 _contrast = jax.jit(jax.value_and_grad(pixel_lib.contrast))
@@ -92,7 +94,27 @@ def pixel_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'{case}.dembed', gradient, d['dembed'], *common.tolerance()
 
 
+def pair_crop(path: pathlib.Path) -> Iterator[common.Difference]:
+  """Corners, boxes and the number of draws, from recorded integer draws."""
+  d = dict(np.load(path))
+  for i, (height, width, _, side, stride) in enumerate(d['meta']):
+    pair = pair_crops.Spec((side, side), (0, 0), tuple(d['iou_bound'][i]),
+                           stride)
+    long_side, *numbers = d['draws'][i]
+    full = pair_crops.resized_size(tf.constant([height, width]), long_side)
+    # Drawn x before y; -1 fills the recorded row up.
+    corners = np.reshape(numbers[:2 * ((len(numbers)) // 2)], (-1, 2))
+    corners = tf.constant(corners[(corners >= 0).all(1), ::-1])
+    second, number = pair_crops.second_corner(corners[0], corners[1:], pair)
+    boxes = pair_crops.overlap_boxes(corners[0], second, full, pair)
+    boxes = tf.gather(boxes, [0, 2, 1, 3], axis=1)
+    used = 3 + 2 * min(int(number) + 1, len(corners) - 1)
+    ours = np.concatenate([corners[0], second, *boxes, [used]])
+    yield str(i), ours, d['out'][i], *common.EXACT
+
+
 CHECKS = {
+    'pipa/pair_crop*.npz': pair_crop,
     'pipa/contrast_core*.npz': contrast_core,
     'pipa/hard_easy_counts*.npz': hard_easy_counts,
     'pipa/pixel_contrast*.npz': pixel_contrast,

@@ -17,6 +17,8 @@ import tensorflow as tf
 from uda_jax import state
 from uda_jax.data import examples
 from uda_jax.data import manifest as manifest_lib
+from uda_jax.data import pair_crops
+from uda_jax.data import sampling
 from uda_jax.data import transforms
 
 # Batches that are ready before they are asked for.
@@ -45,8 +47,9 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
   Returns:
     Iterator of batches of numpy arrays with leading axes
     [groups / process_count, group_size]: images uint8, labels int32, trusted
-    bool, indices int32. A config that does not fit the data is an error here,
-    not at the first batch.
+    bool, indices int32; `views` of the target where `config.pair` asks for
+    them. A config that does not fit the data is an error here, not at the
+    first batch.
   """
   if groups % process_count:
     raise ValueError(f'config.batch.groups: expected a multiple of the '
@@ -55,10 +58,7 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
   readers = [examples.reader(domain, seed) for domain in pair]
   local_groups = groups // process_count
   local = local_groups * group_size
-
-  def element(count):
-    step, row = count // local, count % local
-    return (step * process_count + process_index) * local + row
+  element = _element(local, process_index, process_count)
 
   def read(count):
     return tuple(read(element(count)) for read in readers)
@@ -72,7 +72,50 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
 
   dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
   batches = _numpy(_parallel(dataset, read, local), files)
-  return (_batch(*values, (local_groups, group_size)) for values in batches)
+  views = _views(config, target, seed, range(first_step, num_steps),
+                 local_groups, process_index, process_count)
+  return (_batch(*values, (local_groups, group_size))._replace(views=pairs)
+          for values, pairs in zip(batches, views))
+
+
+def _element(local: int, process_index: int, process_count: int
+             ) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Makes the function from a local row's number to that among all rows."""
+
+  def element(count):
+    step, row = count // local, count % local
+    return (step * process_count + process_index) * local + row
+
+  return element
+
+
+def _views(config: Any, target: manifest_lib.Manifest, seed: int, steps: range,
+           groups: int, process_index: int, process_count: int
+           ) -> Iterator[Any]:
+  """Yields `Batch.views` of each step: () or pairs [groups, pairs, ...]."""
+  pair = pair_crops.spec(config.pair)
+  first_step = steps.stop if pair is None else min(
+      max(pair.first_step, steps.start), steps.stop)
+  for _ in range(steps.start, first_step):
+    yield ()
+  if first_step == steps.stop:
+    return
+  local = groups * pair.group_size
+  element = _element(local, process_index, process_count)
+  read = pair_crops.reader(target, pair, seed)
+
+  def files(number):
+    for count in range(local):
+      row = element((first_step + number) * local + count)
+      index = sampling.permuted_index(seed, sampling.PAIR, row,
+                                      len(target.image_paths))
+      yield target.image_paths[int(index)]
+
+  dataset = tf.data.Dataset.range(first_step * local, steps.stop * local)
+  for values in _numpy(_parallel(dataset, lambda count: read(element(count)),
+                                 local), files):
+    yield {name: x.reshape(groups, pair.group_size, *x.shape[1:])
+           for name, x in values.items()}
 
 
 def _parallel(dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any],

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 # The domains, and what a random number is for.
-SOURCE, TARGET = 'source', 'target'
+SOURCE, TARGET, PAIR = 'source', 'target', 'pair'
 ORDER, SCALE, CROP, FLIP, CLASS, FILE = (
     'order', 'scale', 'crop', 'flip', 'class', 'file')
 
