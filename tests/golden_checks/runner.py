@@ -14,7 +14,9 @@ import numpy as np
 from tests.golden_checks import convnets
 from tests.golden_checks import data
 from tests.golden_checks import evaluation
+from tests.golden_checks import heads
 from tests.golden_checks import hrda
+from tests.golden_checks import lse
 from tests.golden_checks import maths
 from tests.golden_checks import networks
 from tests.golden_checks import pipa
@@ -28,8 +30,8 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
     **maths.CHECKS, **scores.CHECKS, **networks.CHECKS, **evaluation.CHECKS,
-    **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS,
-    **data.CHECKS, **pipa.CHECKS, **convnets.CHECKS}
+    **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS, **heads.CHECKS,
+    **lse.CHECKS, **data.CHECKS, **pipa.CHECKS, **convnets.CHECKS}
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (
