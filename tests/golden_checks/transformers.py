@@ -19,6 +19,7 @@ from configs import common as common_configs
 from tests.golden_checks import common
 from uda_jax import optim
 from uda_jax import state as state_lib
+from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import mix_transformer
@@ -98,9 +99,9 @@ def drop_path(path: pathlib.Path) -> Iterator[common.Difference]:
   """Stochastic depth with recorded draws, and the rates of MiT-B5."""
   d = common.load(path)
   for case, draw in common.cases(d, '.', 'u'):
-    ours = mix_transformer.drop_path(draw['x'], draw['u'], rate=draw['p'])
+    ours = blocks.drop_path(draw['x'], draw['u'], rate=draw['p'])
     yield f'{case}.y', ours, draw['y'], *common.tolerance()
-  rates = mix_transformer.drop_path_rates(
+  rates = blocks.drop_path_rates(
       0.1, mix_transformer.VARIANTS['mit_b5'].depths)
   yield ('linspace_b5', np.concatenate(rates), d['linspace_b5'],
          *common.tolerance())

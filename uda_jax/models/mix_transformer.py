@@ -7,7 +7,7 @@ row-major order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import functools
 import math
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from uda_jax.models import blocks
 from uda_jax.models import layers
 
 # The released code has PyTorch's default epsilon in the norms of the patch
@@ -43,30 +43,6 @@ VARIANTS = {
     'mit_b4': Variant(WIDE, (3, 8, 27, 3)),
     'mit_b5': Variant(WIDE, (3, 6, 40, 3)),
 }
-
-
-def drop_path(
-    x: jax.Array, uniform: jax.Array, *, rate: jax.Array | float
-) -> jax.Array:
-  """Drops a residual branch for some samples and scales it up for the others.
-
-  Stochastic depth (arXiv 1603.09382).
-
-  Args:
-    x: [B, ...] float, the branch.
-    uniform: [B] float in [0, 1), one draw a sample.
-    rate: share of samples dropped, in [0, 1).
-  """
-  keep = 1 - rate
-  factor = jnp.floor(keep + uniform) / keep
-  shape = (len(x),) + (1,) * (x.ndim - 1)
-  return x * factor.reshape(shape).astype(x.dtype)
-
-
-def drop_path_rates(rate: float, depths: Sequence[int]) -> list[np.ndarray]:
-  """Returns the rate of every block, by stage: from 0 to `rate` over all."""
-  rates = np.linspace(0, rate, sum(depths))
-  return np.split(rates, np.cumsum(depths)[:-1])
 
 
 class Reduction(nn.Module):
@@ -171,9 +147,9 @@ class Block(nn.Module):
 
     Args:
       x: [B, H, W, D].
-      uniform: [2, B], `drop_path`'s draws for the two branches; None: no
+      uniform: [2, B], `blocks.drop_path`'s draws for the two branches; None: no
         branch is dropped.
-      rate: `drop_path`'s rate.
+      rate: `blocks.drop_path`'s rate.
     """
     norm = functools.partial(layers.layer_norm, BLOCK_EPS, self.dtype)
     branches = (
@@ -188,53 +164,10 @@ class Block(nn.Module):
     )
     for i, branch in enumerate(branches):
       y = branch(x)
-      x = x + (y if uniform is None else drop_path(y, uniform[i], rate=rate))
+      if uniform is not None:
+        y = blocks.drop_path(y, uniform[i], rate=rate)
+      x = x + y
     return x
-
-
-class Blocks(nn.Module):
-  """The equal blocks of a stage, named '0', '1', ...
-
-  Attributes:
-    make_block: `make_block(name=)` or `make_block(parent=None)`.
-    rates: `drop_path`'s rate of each.
-    remat: recomputes each block in the backward pass instead of keeping its
-      activations.
-  """
-
-  make_block: Callable[..., Block]
-  rates: Sequence[float]
-  remat: bool = False
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, deterministic: bool) -> jax.Array:
-    depth = len(self.rates)
-    if self.is_initializing():
-      for i in range(depth):
-        x = self.make_block(name=str(i))(x)
-      return x
-    # One compiled block, applied to each one's parameters in turn: unrolled,
-    # the 52 blocks of MiT-B5 compile for minutes. Apart in the tree, they keep
-    # the names of the checkpoints.
-    params = [self.variables['params'][str(i)] for i in range(depth)]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
-    rates = np.asarray(self.rates, layers.storage_dtype(x.dtype))
-    uniform = None
-    if not deterministic and any(rates):
-      uniform = jax.random.uniform(
-          self.make_rng('dropout'), (depth, 2, len(x)), rates.dtype
-      )
-
-    block = self.make_block(parent=None)
-
-    def apply(x, args):
-      params, uniform, rate = args
-      return block.apply({'params': params}, x, uniform, rate), None
-
-    if self.remat:
-      # A scan needs no further barrier against merging the two passes.
-      apply = jax.checkpoint(apply, prevent_cse=False)
-    return jax.lax.scan(apply, x, (stacked, uniform, rates))[0]
 
 
 class PatchEmbedding(nn.Module):
@@ -267,8 +200,8 @@ class MixTransformer(nn.Module):
     heads: attention heads of the stages.
     reductions: sides of the cells that attention looks at.
     ratios: hidden channels of the feed-forward parts over the width.
-    drop_path: `drop_path`'s rate of the last block; it grows from 0.
-    remat: see `Blocks`.
+    drop_path: `blocks.drop_path`'s rate of the last block; it grows from 0.
+    remat: see `blocks.Blocks`.
     implementation: see `Attention`.
     dtype: compute dtype.
   """
@@ -307,7 +240,7 @@ class MixTransformer(nn.Module):
           f'MixTransformer: image size {image.shape[1:3]}, expected at least '
           '32 pixels a side: below, the first attention has no cell to look at.'
       )
-    rates = drop_path_rates(self.drop_path, self.depths)
+    rates = blocks.drop_path_rates(self.drop_path, self.depths)
     x, features = image, []
     for i in range(4):
       kernel_size, stride = (3, 2) if i else (7, 4)
@@ -326,7 +259,7 @@ class MixTransformer(nn.Module):
           self.implementation,
           self.dtype,
       )
-      x = Blocks(
+      x = blocks.Blocks(
           make_block, tuple(rates[i]), self.remat, name=f'block{i + 1}'
       )(x, deterministic=deterministic)
       x = layers.layer_norm(BLOCK_EPS, self.dtype, f'norm{i + 1}')(x)

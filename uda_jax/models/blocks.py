@@ -1,0 +1,98 @@
+"""Equal residual blocks in a row, with stochastic depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax.models import layers
+
+
+def drop_path(
+    x: jax.Array, uniform: jax.Array, *, rate: jax.Array | float
+) -> jax.Array:
+  """Drops a residual branch for some samples and scales it up for the others.
+
+  Stochastic depth (arXiv 1603.09382).
+
+  Args:
+    x: [B, ...] float, the branch.
+    uniform: [B] float in [0, 1), one draw a sample.
+    rate: share of samples dropped, in [0, 1).
+  """
+  keep = 1 - rate
+  factor = jnp.floor(keep + uniform) / keep
+  shape = (len(x),) + (1,) * (x.ndim - 1)
+  return x * factor.reshape(shape).astype(x.dtype)
+
+
+def drop_path_rates(rate: float, depths: Sequence[int]) -> list[np.ndarray]:
+  """Returns the rate of every block, by stage: from 0 to `rate` over all."""
+  rates = np.linspace(0, rate, sum(depths))
+  return np.split(rates, np.cumsum(depths)[:-1])
+
+
+class Blocks(nn.Module):
+  """The equal blocks of a network or a stage, named '0', '1', ...
+
+  Attributes:
+    make_block: `make_block(name=)` or `make_block(parent=None)`; a block is
+      called as `block(x)` or `block(x, uniform [2, B], rate)`, with
+      `drop_path`'s draws for its two branches.
+    rates: `drop_path`'s rate of each.
+    remat: recomputes each block in the backward pass instead of keeping its
+      activations.
+    parts: returns the outputs after each of so many equal parts of the
+      blocks, stacked; 0: the last block's alone.
+  """
+
+  make_block: Callable[..., nn.Module]
+  rates: Sequence[float]
+  remat: bool = False
+  parts: int = 0
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, deterministic: bool) -> jax.Array:
+    depth = len(self.rates)
+    if self.is_initializing():
+      for i in range(depth):
+        x = self.make_block(name=str(i))(x)
+      return jnp.stack([x] * self.parts) if self.parts else x
+    # One compiled block, applied to each one's parameters in turn: unrolled,
+    # the 52 blocks of MiT-B5 compile for minutes. Apart in the tree, they keep
+    # the names of the checkpoints.
+    params = [self.variables['params'][str(i)] for i in range(depth)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+    rates = np.asarray(self.rates, layers.storage_dtype(x.dtype))
+    uniform = None
+    if not deterministic and any(rates):
+      uniform = jax.random.uniform(
+          self.make_rng('dropout'), (depth, 2, len(x)), rates.dtype
+      )
+
+    block = self.make_block(parent=None)
+
+    def apply(x, args):
+      params, uniform, rate = args
+      return block.apply({'params': params}, x, uniform, rate), None
+
+    if self.remat:
+      # A scan needs no further barrier against merging the two passes.
+      apply = jax.checkpoint(apply, prevent_cse=False)
+    if not self.parts:
+      return jax.lax.scan(apply, x, (stacked, uniform, rates))[0]
+
+    def apply_part(x, args):
+      x, _ = jax.lax.scan(apply, x, args)
+      return x, x
+
+    # A scan of scans: still one compiled block.
+    pieces = jax.tree.map(
+        lambda leaf: leaf.reshape(self.parts, -1, *leaf.shape[1:]),
+        (stacked, uniform, rates),
+    )
+    return jax.lax.scan(apply_part, x, pieces)[1]
