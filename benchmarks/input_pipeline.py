@@ -28,7 +28,8 @@ def config(size: tuple[int, int], crop: tuple[int, int]):
       source_image_size=size, target_image_size=size, keep_ratio=False,
       resize='bilinear', crop_size=crop, scale_range=(1.0, 1.0),
       max_class_share=0.75, flip=True, margins=(0, 0, 0, 0), pad=False,
-      rare_class=dict(temperature=0.0, min_pixels=0, min_crop_ratio=0.0)))
+      rare_class=dict(temperature=0.0, min_pixels=0, min_crop_ratio=0.0),
+      pair=dict(crop_size=(0, 0))))
 
 
 def sample(random: np.random.Generator, size, crop, image, label=None):

@@ -44,7 +44,7 @@ def network_name(config) -> str:
 
 
 def memory(compiled, mesh: Mesh) -> dict[str, float]:
-  """GiB and TFLOPs of a compiled program; nothing for a CPU.
+  """GiB of a compiled program; nothing for a CPU.
 
   `peak_gib` is what the compiler plans: arguments, what it computes on the way
   and results, those that overwrite an argument counted once. `activations_gib`
@@ -52,9 +52,8 @@ def memory(compiled, mesh: Mesh) -> dict[str, float]:
   """
   if mesh.devices.flat[0].platform == 'cpu':
     return {}
-  stats, cost = compiled.memory_analysis(), compiled.cost_analysis()
+  stats = compiled.memory_analysis()
   peak = (stats.argument_size_in_bytes + stats.temp_size_in_bytes
           + stats.output_size_in_bytes - stats.alias_size_in_bytes)
   return dict(peak_gib=round(peak / 2**30, 3),
-              activations_gib=round(stats.temp_size_in_bytes / 2**30, 3),
-              tflops=round(cost['flops'] / 1e12, 4))
+              activations_gib=round(stats.temp_size_in_bytes / 2**30, 3))

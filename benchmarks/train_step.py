@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from ml_collections import config_flags
 import numpy as np
 
+from benchmarks import flops
 from benchmarks import targets
 from uda_jax import models
 from uda_jax import parallel
@@ -146,7 +147,8 @@ def main(argv):
       network=targets.network_name(config), crop=list(size),
       batch=[config.batch.groups, config.batch.group_size],
       dtype=config.model.dtype, remat=bool(config.model.get('remat', False)),
-      phase=_PHASE.value, compile_seconds=round(compile_seconds, 1))
+      phase=_PHASE.value, compile_seconds=round(compile_seconds, 1),
+      tflops=round(flops.count(update, jax.eval_shape(init), batch) / 1e12, 4))
   result |= targets.memory(compiled, mesh)
   if not _TOPOLOGY.value:
     result |= timed(compiled, init, batch, mesh)

@@ -1,0 +1,142 @@
+"""The networks: parameters, FLOPs, memory, time; one JSON line each.
+
+  python -m benchmarks.forward --networks=mit_b5+daformer --crop=512
+  python -m benchmarks.forward --crop=512 --topology=v5e:2x2   # all of them
+
+FLOPs (two a multiply-add) are those of a forward pass of one image. Memory is
+what a forward and backward pass of --batch images needs beside parameters and
+gradients. With --topology the programs are compiled for a TPU that need not be
+there (see benchmarks/train_step.py), without time; on a CPU there is time, but
+no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import json
+import statistics
+import time
+
+from absl import app
+from absl import flags
+import jax
+import jax.numpy as jnp
+
+from benchmarks import flops
+from benchmarks import targets
+from configs import common
+from configs import convnets
+from uda_jax import models
+from uda_jax import parallel
+from uda_jax.augment import resize
+
+# Name -> config.model.
+NETWORKS: dict[str, Callable] = {
+    'compact': common.compact,
+    'efficientnet_lite0': common.efficientnet_lite0,
+    'fcn8s_vgg': convnets.fcn8s_vgg,
+    'deeplab_v2_r101': convnets.deeplab_v2,
+    **{f'mit_b{i}+daformer': lambda i=i: common.daformer_network(
+        encoder=f'mit_b{i}') for i in range(6)},
+}
+
+_NETWORKS = flags.DEFINE_list('networks', list(NETWORKS), 'Which of them.')
+_CROP = flags.DEFINE_integer('crop', 512, 'Height and width of the images.')
+_BATCH = flags.DEFINE_integer('batch', 2, 'Images of a pass.')
+_CLASSES = flags.DEFINE_integer('num_classes', 19, 'Classes of the logits.')
+_DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'],
+                           'Compute dtype.')
+_REMAT = flags.DEFINE_bool('remat', False, 'Recompute blocks.')
+_REPEATS = flags.DEFINE_integer('repeats', 10, 'Passes that are timed.')
+_TOPOLOGY = flags.DEFINE_string(
+    'topology', '', 'Compile for this TPU topology instead of running.')
+
+
+def make_passes(network, size: tuple[int, int]):
+  """Returns (forward, forward and backward) of (net, image)."""
+
+  def forward(net, image):
+    outputs, _ = network.forward(net.params, net.batch_stats, image,
+                                 use_running_average=True)
+    return outputs.logits
+
+  def both(net, image):
+    def loss(params):
+      outputs, stats = network.forward(params, net.batch_stats, image)
+      logits = resize.bilinear(outputs.logits.astype(jnp.float32), size)
+      return jax.nn.logsumexp(logits, -1).mean(), stats
+    return jax.value_and_grad(loss, has_aux=True)(net.params)
+
+  return forward, both
+
+
+def _compile(function, net, image, mesh):
+  """Returns the compiled function and the seconds that this took."""
+  begin = time.perf_counter()
+  on_mesh = lambda tree: jax.tree.map(lambda x: jax.ShapeDtypeStruct(
+      x.shape, x.dtype, sharding=parallel.replicated(mesh)), tree)
+  compiled = jax.jit(function).lower(on_mesh(net), on_mesh(image)).compile()
+  return compiled, round(time.perf_counter() - begin, 1)
+
+
+def _seconds(compiled, net, image) -> float:
+  """The median time of a pass."""
+  times = []
+  for _ in range(_REPEATS.value + 2):
+    begin = time.perf_counter()
+    jax.block_until_ready(compiled(net, image))
+    times.append(time.perf_counter() - begin)
+  return round(statistics.median(times[2:]), 5)
+
+
+def measure(name: str, mesh) -> dict:
+  """Everything about one network."""
+  size = (_CROP.value, _CROP.value)
+  model = NETWORKS[name]()
+  model.weights, model.dtype = '', _DTYPE.value
+  if 'remat' in model:
+    model.remat = _REMAT.value
+  config = common.run(steps=1)
+  config.model = model
+  network = models.build(config, _CLASSES.value)
+  init = lambda: network.init(jax.random.key(0), size)
+  net = jax.eval_shape(init)
+  shape = lambda batch: jax.ShapeDtypeStruct((batch, *size, 3), jnp.float32)
+  forward, both = make_passes(network, size)
+  training, compile_seconds = _compile(both, net, shape(_BATCH.value), mesh)
+  result = dict(
+      network=name, device=targets.name(mesh), crop=list(size),
+      batch=_BATCH.value, dtype=_DTYPE.value,
+      remat=bool(model.get('remat', False)), compile_seconds=compile_seconds,
+      parameters=sum(x.size for x in jax.tree.leaves(net.params)),
+      forward_gflops=round(flops.count(forward, net, shape(1)) / 1e9, 1))
+  if found := targets.memory(training, mesh):
+    result['activations_gib'] = found['activations_gib']
+  if not _TOPOLOGY.value:
+    net = init()
+    image = jax.random.normal(jax.random.key(1), shape(_BATCH.value).shape)
+    forward, _ = _compile(forward, net, image, mesh)
+    result |= dict(forward_seconds=_seconds(forward, net, image),
+                   forward_backward_seconds=_seconds(training, net, image))
+  return result
+
+
+def main(argv):
+  """Prints a line a network."""
+  del argv
+  unknown = sorted(set(_NETWORKS.value) - set(NETWORKS))
+  if unknown:
+    raise app.UsageError(f'--networks: expected some of {list(NETWORKS)}, got '
+                         f'{unknown[0]!r}')
+  with contextlib.ExitStack() as stack:
+    mesh = parallel.make_mesh(1)
+    if _TOPOLOGY.value:
+      mesh = targets.tpu_mesh(_TOPOLOGY.value)
+      stack.enter_context(targets.traced_for_accelerators())
+    for name in _NETWORKS.value:
+      print(json.dumps(measure(name, mesh)), flush=True)
+
+
+if __name__ == '__main__':
+  app.run(main)
