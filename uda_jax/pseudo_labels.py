@@ -107,3 +107,100 @@ def from_two_heads(logits: jax.Array, aux_logits: jax.Array, *,
   keep = lambda mask, y: jnp.where(mask, y, labels.IGNORE_LABEL).astype(
       jnp.int32)
   return keep(sure, label), keep(either_sure, aux_label)
+
+
+# --- Class-wise entropy, LSE (arXiv 2007.14449) ---
+
+
+def entropy(prob: jax.Array) -> jax.Array:
+  """Computes the entropy of class probabilities, in nats.
+
+  -sum_c p_c ln(p_c + 1e-12) (LSE, released code: not divided by ln C).
+
+  Args:
+    prob: [..., C] float in [0, 1].
+
+  Returns:
+    [...] float in [0, ln C].
+  """
+  return -(prob * jnp.log(prob + 1e-12)).sum(-1)
+
+
+def stretch_by_class(value: jax.Array, label: jax.Array, *,
+                     num_classes: int) -> jax.Array:
+  """Stretches values to [0, 1] among the pixels of each class of an image.
+
+  (value - min) / (max - min) over the pixels of the same label and image (LSE,
+  released code), so that about the same share of each class lies below a limit
+  whatever its level.
+
+  Args:
+    value: [..., H, W] float.
+    label: [..., H, W] int in [0, C).
+    num_classes: C.
+
+  Returns:
+    [..., H, W] float; NaN (0 / 0) where all values of a class are equal.
+  """
+  member = label[..., None] == jnp.arange(num_classes)
+  spread = lambda fill: jnp.where(member, value[..., None], fill)
+  low = spread(jnp.inf).min((-3, -2), keepdims=True)
+  high = spread(-jnp.inf).max((-3, -2), keepdims=True)
+  pick = lambda table: jnp.where(member, table, 0).sum(-1)
+  low, high = pick(low), pick(high)
+  return (value - low) / (high - low)
+
+
+def class_means(value: jax.Array, label: jax.Array, *,
+                num_classes: int) -> jax.Array:
+  """Averages values over the pixels of each class of an image.
+
+  Args:
+    value: [..., H, W] float.
+    label: [..., H, W] int in [0, C).
+    num_classes: C.
+
+  Returns:
+    [..., C] float; NaN for a class without pixels, or with a NaN among them.
+  """
+  member = label[..., None] == jnp.arange(num_classes)
+  total = jnp.where(member, value[..., None], 0).sum((-3, -2))
+  return total / member.sum((-3, -2)).astype(value.dtype)
+
+
+def below_class_limits(value: jax.Array, label: jax.Array,
+                       limits: jax.Array) -> jax.Array:
+  """Says which pixels lie below the limit of their class.
+
+  Args:
+    value: [..., H, W] float; NaN counts as below (LSE, released code: every
+      comparison with NaN fails, and the pixel stays).
+    label: [..., H, W] int in [0, C).
+    limits: [C] float; infinity keeps all, so does NaN.
+
+  Returns:
+    [..., H, W] bool.
+  """
+  member = label[..., None] == jnp.arange(limits.shape[0])
+  limit = jnp.where(member, limits.astype(value.dtype), 0).sum(-1)
+  return ~(value >= limit)
+
+
+def class_statistics(prob: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Measures how sure a prediction is of each class that it gives to pixels.
+
+  What LSE ranks images by, and sets its limits by (released code).
+
+  Args:
+    prob: [..., H, W, C] float in [0, 1].
+
+  Returns:
+    The mean probability of the pixels of each predicted class, and their mean
+    stretched entropy (`stretch_by_class`); both [..., C], NaN for a class that
+    is not predicted, the second also where it is not defined.
+  """
+  num_classes = prob.shape[-1]
+  label = jnp.argmax(prob, -1)
+  stretched = stretch_by_class(entropy(prob), label, num_classes=num_classes)
+  return (class_means(prob.max(-1), label, num_classes=num_classes),
+          class_means(stretched, label, num_classes=num_classes))

@@ -40,3 +40,20 @@ def linear_warmup(step: jax.Array | int, *, num_steps: int,
   """
   done = jnp.minimum(jnp.asarray(step), num_steps).astype(float)
   return ratio + done / num_steps * (1 - ratio)
+
+
+def staircase(step: jax.Array | int, *, base: float, every: int,
+              factor: float) -> jax.Array:
+  """Returns base * factor ** floor(step / every).
+
+  Args:
+    step: [...] int, optimiser steps done.
+    base: the rate at step 0.
+    every: steps between two drops, > 0 (LSE with VGG-16: 50000).
+    factor: what each drop multiplies by (LSE: 0.1).
+
+  Returns:
+    [...] float.
+  """
+  drops = (jnp.asarray(step) // every).astype(float)
+  return base * factor ** drops

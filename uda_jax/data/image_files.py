@@ -102,3 +102,9 @@ def write_label(path: epath.Path, label: np.ndarray) -> None:
   with path.open('wb') as file:
     Image.fromarray(label.astype(np.uint8)).save(
         file, format='PNG', compress_level=1)
+
+
+def write_image(path: epath.Path, image: np.ndarray) -> None:
+  """Writes pixels [H, W, 3] uint8 as a PNG file."""
+  with path.open('wb') as file:
+    Image.fromarray(image).save(file, format='PNG', compress_level=1)
