@@ -8,8 +8,10 @@ import pytest
 
 from configs import convnets
 from uda_jax import models
+from uda_jax import state as state_lib
 from uda_jax.models import deeplab_v2
 from uda_jax.models import fcn8s_vgg
+from uda_jax.models import resnet_v1c
 from uda_jax.models.weights import torch_names
 
 NUM_CLASSES = 5
@@ -186,3 +188,113 @@ def test_class_rows_cut_the_classifiers_only():
   chosen, _ = deeplab_v2.choose(tensors, class_rows=(3, 1))
   assert chosen['conv1.weight'].shape == (19, 3, 7, 7)
   np.testing.assert_array_equal(chosen['layer6.conv2d_list.0.bias'], [3, 1])
+
+
+def _conv(x, kernel, stride=1, dilation=1):
+  """A padded convolution in NumPy, tap by tap."""
+  size = len(kernel)
+  pad = dilation * (size // 2)
+  sides = [-(-n // stride) for n in x.shape[1:3]]
+  x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+  taps = []
+  for i, j in np.ndindex(size, size):
+    rows, cols = (
+        slice(k * dilation, k * dilation + (n - 1) * stride + 1, stride)
+        for k, n in zip((i, j), sides))
+    taps.append(x[:, rows, cols] @ kernel[i, j])
+  return sum(taps)
+
+
+class _NumpyResNet:
+  """ResNet-v1c with running statistics, written down from its definition."""
+
+  def __init__(self, variables, blocks):
+    self.tensors = torch_names.export(state_lib.Net(
+        variables['params'], variables['batch_stats']))
+    self.blocks = blocks
+
+  def conv(self, x, name, *args):
+    kernel = self.tensors[f'{name}.weight'].transpose(2, 3, 1, 0)
+    return _conv(x, kernel, *args)
+
+  def norm(self, x, name):
+    weight, bias, mean, var = (self.tensors[f'{name}.{part}'] for part in (
+        'weight', 'bias', 'running_mean', 'running_var'))
+    return (x - mean) / np.sqrt(var + 1e-5) * weight + bias
+
+  def unit(self, x, conv, norm, *args):
+    return self.norm(self.conv(x, conv, *args), norm)
+
+  def block(self, x, name, stride, dilation):
+    y = np.maximum(self.unit(x, f'{name}.conv1', f'{name}.bn1'), 0)
+    y = np.maximum(self.unit(
+        y, f'{name}.conv2', f'{name}.bn2', stride, dilation), 0)
+    y = self.unit(y, f'{name}.conv3', f'{name}.bn3')
+    if name.endswith('.0'):
+      x = self.unit(x, f'{name}.downsample.0', f'{name}.downsample.1', stride)
+    return np.maximum(x + y, 0)
+
+  def __call__(self, x):
+    for conv, stride in (('0', 2), ('3', 1), ('6', 1)):
+      norm = f'stem.{int(conv) + 1}'
+      x = np.maximum(self.unit(x, f'stem.{conv}', norm, stride), 0)
+    x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    height, width = ((n - 3) // 2 + 1 for n in x.shape[1:3])
+    x = np.max([x[:, i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2]
+                for i, j in np.ndindex(3, 3)], 0)
+    features = []
+    # Stage: stride and dilation of the first block, dilation of the others.
+    for i, (stride, first, others) in enumerate(
+        ((1, 1, 1), (2, 1, 1), (1, 1, 2), (1, 2, 4))):
+      for j in range(self.blocks[i]):
+        step, dilation = (1, others) if j else (stride, first)
+        x = self.block(x, f'layer{i + 1}.{j}', step, dilation)
+      features.append(x)
+    return features
+
+
+def test_resnet_v1c_against_its_definition():
+  blocks = (1, 1, 2, 2)
+  module = resnet_v1c.ResNetV1c(blocks, 4, (2, 2, 2, 2))
+  image = _image()
+  # Even and odd sides, so that the place of each stride shows.
+  apply = lambda variables: module.apply(
+      variables, image, use_running_average=True)
+  variables = _noise(jax.eval_shape(
+      lambda key: module.init(key, image, use_running_average=True),
+      jax.random.key(0)))
+  ours = jax.jit(apply)(variables)
+  expected = _NumpyResNet(variables, blocks)(image.astype(np.float64))
+  assert [x.shape[1:3] for x in ours] == [(5, 9), (3, 5), (3, 5), (3, 5)]
+  for a, b in zip(ours, expected, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def _dlv2(encoder):
+  return ml_collections.ConfigDict({'model': dict(
+      name='encoder_decoder', encoder=encoder, head='dlv2', weights='',
+      dtype='float32', dilations=(6, 12), remat=False, heads=())})
+
+
+# torchvision's published numbers of parameters. ResNet-v1c has another stem,
+# and the encoder has no layer of 1000 classes.
+@pytest.mark.parametrize(('encoder', 'published'), [
+    ('resnet50_v1c', 25_557_032), ('resnet101_v1c', 44_549_160)])
+def test_resnet_v1c_under_deeplabs_head(encoder, published):
+  stem = 9 * (3 * 32 + 32 * 32 + 32 * 64) + 2 * (32 + 32 + 64)
+  old_stem, classifier = 49 * 3 * 64 + 2 * 64, 2048 * 1000 + 1000
+  network = models.build(_dlv2(encoder), 19)
+  net = jax.eval_shape(
+      lambda key: network.init(key, (64, 64)), jax.random.key(0))
+  assert (_count(net.params['backbone'])
+          == published - classifier - old_stem + stem)
+  assert _count(net.params['decode_head']) == 2 * 19 * (9 * 2048 + 1)
+  names = torch_names.export(jax.tree.map(
+      lambda x: np.broadcast_to(np.int8(0), x.shape), net))
+  for name in ('backbone.stem.3.weight', 'backbone.stem.7.running_mean',
+               'backbone.layer3.0.downsample.1.weight',
+               'decode_head.aspp_modules.1.conv.bias'):
+    assert name in names
+  image = jax.ShapeDtypeStruct((1, 512, 512, 3), jnp.float32)
+  outputs, _ = jax.eval_shape(network.forward, *net, image)
+  assert outputs.logits.shape == (1, 64, 64, 19)

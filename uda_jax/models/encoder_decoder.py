@@ -18,16 +18,22 @@ import jax
 
 from uda_jax import state
 from uda_jax.models import daformer_head
+from uda_jax.models import dinov2
+from uda_jax.models import dlv2_head
 from uda_jax.models import extra_heads
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
 from uda_jax.models import preprocessing
+from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
 from uda_jax.models import weights
 from uda_jax.models.weights import torch_names
 
 # config.model.attention -> implementation of `jax.nn.dot_product_attention`.
 ATTENTION = {'': 'xla', 'cudnn': 'cudnn'}
+
+# Classifiers of MiT and ResNet, DINOv2's stand-in for masked patches.
+PRETRAINING_ONLY = ('head.', 'fc.', 'mask_token')
 
 
 class EncoderDecoder(nn.Module):
@@ -101,6 +107,27 @@ def _mix_transformer(config) -> nn.Module:
   )
 
 
+def _resnet_v1c(config) -> nn.Module:
+  return resnet_v1c.ResNetV1c(
+      resnet_v1c.VARIANTS[config.encoder],
+      remat=config.remat,
+      dtype=network.compute_dtype(config),
+  )
+
+
+def _dinov2(config) -> nn.Module:
+  variant = dinov2.VARIANTS[config.encoder]
+  return dinov2.DINOv2(
+      variant.width,
+      variant.depth,
+      registers=variant.registers,
+      drop_path=config.drop_path,
+      remat=config.remat,
+      implementation=attention(config),
+      dtype=network.compute_dtype(config),
+  )
+
+
 def _daformer(config, num_classes: int) -> nn.Module:
   return daformer_head.DAFormerHead(
       num_classes,
@@ -120,14 +147,23 @@ def _segformer(config, num_classes: int) -> nn.Module:
   )
 
 
+def _dlv2(config, num_classes: int) -> nn.Module:
+  return dlv2_head.DLV2Head(
+      num_classes, tuple(config.dilations), network.compute_dtype(config)
+  )
+
+
 # config.model.encoder -> build(config.model) -> encoder
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
-    name: _mix_transformer for name in mix_transformer.VARIANTS
+    **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
+    **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
+    **dict.fromkeys(dinov2.VARIANTS, _dinov2),
 }
 
 # config.model.head -> build(config.model, num_classes) -> head
 HEADS: dict[str, Callable[..., nn.Module]] = {
     'daformer': _daformer,
+    'dlv2': _dlv2,
     'segformer': _segformer,
 }
 
@@ -154,11 +190,11 @@ def build(config, num_classes: int) -> state.Network:
   """Builds an encoder and a head from `config.model`.
 
   Own fields: `encoder` and `head`, names of the tables above; `head_width`
-  and `head_dropout`; `fusion` (head 'daformer' only), see `DAFormerHead`;
-  `drop_path` (rate of stochastic depth), `attention` ('' or 'cudnn', which
-  needs a GPU and bfloat16) and `remat` (recompute each block in the backward
-  pass); `heads`, see `extra_heads.build`. `weights` is '' or a file, see
-  `choose`.
+  and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
+  `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
+  pass); of transformers, `drop_path` (rate of stochastic depth) and
+  `attention` ('' or 'cudnn', which needs a GPU and bfloat16); `heads`, see
+  `extra_heads.build`. `weights` is '' or a file, see `choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   return network.from_module(
@@ -182,9 +218,9 @@ def choose(
 ) -> tuple[weights.Tensors, torch_names.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
-  Two kinds of files are known: an encoder's ImageNet file, whose classifier
-  `head` is left out, and a checkpoint of the whole network, of which a
-  self-training run holds several: `model` is the student.
+  Two kinds of files are known: an encoder's pre-training file, of which what
+  pre-training alone needed is left out, and a checkpoint of the whole network,
+  of which a self-training run holds several: `model` is the student.
   """
   for prefix in ('state_dict/', 'model/', 'module.', 'model.'):
     under = {n.removeprefix(prefix): x for n, x in tensors.items()
@@ -192,7 +228,9 @@ def choose(
     tensors = under or tensors
   if any(name.startswith('backbone.') for name in tensors):
     return tensors, torch_names.dotted
-  encoder_only = {n: x for n, x in tensors.items() if not n.startswith('head.')}
+  encoder_only = {
+      n: x for n, x in tensors.items() if not n.startswith(PRETRAINING_ONLY)
+  }
   return encoder_only, _encoder_name
 
 

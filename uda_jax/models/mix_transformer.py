@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from uda_jax.models import attention
 from uda_jax.models import blocks
 from uda_jax.models import layers
 
@@ -75,7 +76,7 @@ class Attention(nn.Module):
   Attributes:
     heads: number of heads, each of so many contiguous channels.
     reduction: side of a cell, in pixels.
-    implementation: of `jax.nn.dot_product_attention`.
+    implementation: see `attention.attend`.
     dtype: compute dtype.
   """
 
@@ -96,7 +97,7 @@ class Attention(nn.Module):
     def split_heads(y: jax.Array) -> jax.Array:
       return y.reshape(len(y), -1, self.heads, width // self.heads)
 
-    mixed = jax.nn.dot_product_attention(
+    mixed = attention.attend(
         *map(split_heads, (query, key, value)),
         implementation=self.implementation,
     )

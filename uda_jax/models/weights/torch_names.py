@@ -8,6 +8,8 @@ kinds and layouts of tensors follow from the leaf's name and rank:
   kernel [in, out]           weight [out, in]
   scale, bias                weight, bias  (batch norm)
   mean, var                  running_mean, running_var
+
+Any other leaf has its own name and layout there (tokens, factors).
 """
 
 from __future__ import annotations
@@ -106,18 +108,27 @@ def _tensor_name(path, name_of: NameOf) -> str | None:
   # The first key is the field of Net, the last the leaf.
   keys = tuple(key.key for key in path[1:])
   module = name_of(keys[:-1])
-  return None if module is None else f'{module}.{LEAVES[keys[-1]]}'
+  if module is None:
+    return None
+  leaf = LEAVES.get(keys[-1], keys[-1])
+  return f'{module}.{leaf}' if module else leaf
+
+
+# From our axes to PyTorch's, and back, for the ranks in which they differ.
+TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
+FROM_TORCH = {2: (1, 0), 4: (2, 3, 1, 0)}
 
 
 def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-  if len(shape) == 4:
-    return (shape[3], shape[2], shape[0], shape[1])
-  return shape[::-1]
+  axes = TO_TORCH.get(len(shape), range(len(shape)))
+  return tuple(shape[axis] for axis in axes)
 
 
 def _to_torch(x: np.ndarray) -> np.ndarray:
-  return np.ascontiguousarray(x.transpose(3, 2, 0, 1) if x.ndim == 4 else x.T)
+  axes = TO_TORCH.get(x.ndim)
+  return x if axes is None else np.ascontiguousarray(x.transpose(axes))
 
 
 def _from_torch(x: np.ndarray) -> np.ndarray:
-  return x.transpose(2, 3, 1, 0) if x.ndim == 4 else x.T
+  axes = FROM_TORCH.get(x.ndim)
+  return x if axes is None else x.transpose(axes)

@@ -1,0 +1,273 @@
+"""The vision transformers of DINOv2 (arXiv 2304.07193) as encoders.
+
+Modules and parameters carry the names of the released PyTorch checkpoints.
+Variants ending in `_reg` have four register tokens (arXiv 2309.16588).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax.augment import resize
+from uda_jax.models import attention
+from uda_jax.models import blocks
+from uda_jax.models import layers
+from uda_jax.models import position_embedding
+
+EPS = 1e-6
+PATCH = 14
+# Side of the grid of position embeddings in the released files: 518 pixels.
+GRID = 37
+# Features: the outputs after each of so many equal parts of the blocks.
+NUM_FEATURES = 4
+
+
+class Variant(NamedTuple):
+  """Channels, blocks and register tokens."""
+
+  width: int
+  depth: int
+  registers: int = 0
+
+
+VARIANTS = {
+    'dinov2_s': Variant(384, 12),
+    'dinov2_b': Variant(768, 12),
+    'dinov2_l': Variant(1024, 24),
+    'dinov2_s_reg': Variant(384, 12, 4),
+    'dinov2_b_reg': Variant(768, 12, 4),
+    'dinov2_l_reg': Variant(1024, 24, 4),
+}
+
+
+class LayerScale(nn.Module):
+  """A learnt factor for every channel."""
+
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    store = layers.storage_dtype(self.dtype)
+    ones = nn.initializers.ones
+    gamma = self.param('gamma', ones, (x.shape[-1],), store)
+    return x * gamma.astype(self.dtype)
+
+
+class Attention(nn.Module):
+  """Attention of all tokens to all.
+
+  Attributes:
+    heads: number of heads, each of so many contiguous channels.
+    implementation: see `attention.attend`.
+    dtype: compute dtype.
+  """
+
+  heads: int
+  implementation: str = 'xla'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    batch, tokens, width = x.shape
+    qkv = layers.dense(3 * width, self.dtype, 'qkv')(x)
+    qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
+    mixed = attention.attend(
+        qkv[:, :, 0],
+        qkv[:, :, 1],
+        qkv[:, :, 2],
+        implementation=self.implementation,
+    )
+    return layers.dense(width, self.dtype, 'proj')(mixed.reshape(x.shape))
+
+
+class MLP(nn.Module):
+  """Two dense layers and a GELU between them."""
+
+  ratio: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    width = x.shape[-1]
+    x = layers.dense(self.ratio * width, self.dtype, 'fc1')(x)
+    x = jax.nn.gelu(x, approximate=False)
+    return layers.dense(width, self.dtype, 'fc2')(x)
+
+
+class Block(nn.Module):
+  """Attention and feed-forward, scaled, beside identities."""
+
+  heads: int
+  ratio: int = 4
+  implementation: str = 'xla'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
+  ) -> jax.Array:
+    """Returns [B, T, D], as `x`; see `blocks.Blocks`."""
+    parts = (
+        Attention(self.heads, self.implementation, self.dtype, name='attn'),
+        MLP(self.ratio, self.dtype, name='mlp'),
+    )
+    for i, part in enumerate(parts):
+      y = layers.layer_norm(EPS, self.dtype, f'norm{i + 1}')(x)
+      y = LayerScale(self.dtype, name=f'ls{i + 1}')(part(y))
+      if uniform is not None:
+        y = blocks.drop_path(y, uniform[i], rate=rate)
+      x = x + y
+    return x
+
+
+class PatchEmbedding(nn.Module):
+  """A dense layer of the pixels of each patch, kept as a convolution."""
+
+  features: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return layers.Conv(
+        self.features,
+        PATCH,
+        PATCH,
+        use_bias=True,
+        dtype=self.dtype,
+        padding=0,
+        name='proj',
+    )(x)
+
+
+class DINOv2(nn.Module):
+  """See the module's docstring.
+
+  Attributes:
+    width: channels.
+    depth: number of blocks, a multiple of four.
+    head_width: channels of an attention head.
+    registers: register tokens. Those who have some were trained with another
+      resampling of the position embeddings, see `_positions`.
+    ratio: hidden channels of the feed-forward part over the width.
+    grid: side of the stored grid of position embeddings.
+    drop_path: `blocks.drop_path`'s rate of the last block; it grows
+      from 0.
+    remat: see `blocks.Blocks`.
+    implementation: see `Attention`.
+    dtype: compute dtype.
+  """
+
+  width: int
+  depth: int
+  head_width: int = 64
+  registers: int = 0
+  ratio: int = 4
+  grid: int = GRID
+  drop_path: float = 0.0
+  remat: bool = False
+  implementation: str = 'xla'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self,
+      image: jax.Array,
+      *,
+      use_running_average: bool = True,
+      deterministic: bool = True,
+  ) -> tuple[jax.Array, ...]:
+    """Returns the maps after each quarter of the blocks, all at stride 14.
+
+    An image whose sides are no multiples of 14 is enlarged (bilinear,
+    half-pixel centres) to the next ones, so that the maps span the whole image
+    and nothing else. 512 x 512 becomes 518 x 518, on which the released
+    weights were trained last.
+
+    Args:
+      image: [B, H, W, 3] normalised, any size.
+      use_running_average: unused, there is no batch norm.
+      deterministic: turns stochastic depth off.
+
+    Returns:
+      Four arrays [B, ceil(H / 14), ceil(W / 14), D] after the network's last
+      norm, as DINOv2's own `get_intermediate_layers` gives them.
+    """
+    del use_running_average
+    size = tuple(-(-n // PATCH) for n in image.shape[1:3])
+    image = resize.bilinear(image, tuple(PATCH * n for n in size))
+    x = PatchEmbedding(self.width, self.dtype, name='patch_embed')(image)
+    x = self._with_tokens(x.reshape(len(x), -1, self.width), size)
+    make_block = functools.partial(
+        Block,
+        self.width // self.head_width,
+        self.ratio,
+        self.implementation,
+        self.dtype,
+    )
+    rates = np.linspace(0, self.drop_path, self.depth)
+    x = blocks.Blocks(
+        make_block, tuple(rates), self.remat, NUM_FEATURES, name='blocks'
+    )(x, deterministic=deterministic)
+    x = layers.layer_norm(EPS, self.dtype, 'norm')(x)
+    x = x[:, :, 1 + self.registers :]
+    return tuple(x.reshape(NUM_FEATURES, -1, *size, self.width))
+
+  def _with_tokens(
+      self, patches: jax.Array, size: tuple[int, int]
+  ) -> jax.Array:
+    """Returns class token, registers and patches, with their positions."""
+    store = layers.storage_dtype(self.dtype)
+    normal = nn.initializers.normal
+
+    def token(name: str, count: int, std: float) -> jax.Array:
+      return self.param(name, normal(std), (1, count, self.width), store)
+
+    cls_token = token('cls_token', 1, 1e-6)
+    pos_embed = token('pos_embed', 1 + self.grid**2, 0.02)
+    positions = self._positions(pos_embed[0, 1:], size).astype(self.dtype)
+    first = [cls_token + pos_embed[:, :1]]
+    if self.registers:
+      # They have no place in the image.
+      first.append(token('register_tokens', self.registers, 1e-6))
+    first = [
+        jnp.broadcast_to(x, (len(patches), *x.shape[1:])).astype(self.dtype)
+        for x in first
+    ]
+    return jnp.concatenate([*first, patches + positions], 1)
+
+  def _positions(
+      self, stored: jax.Array, size: tuple[int, int]
+  ) -> jax.Array:
+    """Returns [h * w, D] position embeddings for a grid of patches.
+
+    As in the released code: the stored grid as it is for an image of its size;
+    else bicubic, without registers by the factor (size + 0.1) / grid (a guard
+    against rounding that the weights were trained with), with registers to the
+    size exactly and antialiased.
+    """
+    if size == (self.grid, self.grid):
+      return stored
+    resampled = position_embedding.resample(
+        stored.reshape(self.grid, self.grid, self.width),
+        size,
+        offset=0.0 if self.registers else 0.1,
+        antialias=bool(self.registers),
+    )
+    return resampled.reshape(-1, self.width)
+
+  @staticmethod
+  def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
+    """Returns the initial value of a kernel: N(0, 0.02^2).
+
+    Args:
+      path: of the kernel in the encoder's parameters.
+      noise: standard normal, in the shape of the kernel.
+    """
+    del path
+    return 0.02 * noise
