@@ -19,10 +19,10 @@ import numpy as np
 
 from tests.golden_checks import common
 from tests.golden_checks import transformers
-from uda_jax.losses import two_scale
+from uda_jax.losses import two_scale as two_scale_losses
 from uda_jax.models import daformer_head
 from uda_jax.models import extra_heads
-from uda_jax.models import hrda
+from uda_jax.models import two_scale
 
 # The README's; no file has it.
 DETAIL_WEIGHT = 0.1
@@ -130,14 +130,14 @@ def two_scales(path: pathlib.Path) -> Iterator[common.Difference]:
 
   @jax.jit
   def run(variables, context, detail):
-    module = hrda.HRDA(
-        Recorded(iter([context, detail])), hrda.TwoScaleHead(**heads),
+    module = two_scale.HRDA(
+        Recorded(iter([context, detail])), two_scale.TwoScaleHead(**heads),
         detail_crop=size, detail_stride=size, order='up_then_product')
     outputs, _ = module.apply(
         variables, image, use_running_average=not d['bn_batch_stats'],
         detail=boxes if d['per_image_boxes'] else boxes[0],
         mutable=['batch_stats'])
-    terms = two_scale.two_scale_cross_entropy(
+    terms = two_scale_losses.two_scale_cross_entropy(
         outputs.logits, outputs.maps['detail'], outputs.maps['context'],
         d['label'], outputs.boxes, weight=d['seg_weight'],
         detail_weight=DETAIL_WEIGHT)

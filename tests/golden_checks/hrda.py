@@ -21,12 +21,12 @@ from tests.golden_checks import transformers
 from uda_jax import state as state_lib
 from uda_jax.augment import crops
 from uda_jax.augment import resize
-from uda_jax.losses import two_scale
-from uda_jax.models import hrda
+from uda_jax.losses import two_scale as two_scale_losses
 from uda_jax.models import hrda_entropy
 from uda_jax.models import mix_transformer
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
+from uda_jax.models import two_scale
 from uda_jax.models.weights import torch_names
 
 # The README's; no file has it.
@@ -112,9 +112,9 @@ def fusion(path: pathlib.Path) -> Iterator[common.Difference]:
         mask = crops.inside(box // (label.shape[1] // size[0]), size)
       attention = (jax.nn.sigmoid(inputs['att']) if fixed is None
                    else jnp.full_like(inputs['lr'], fixed))
-      fused, context = hrda.fuse(inputs['lr'], detail, attention * mask,
+      fused, context = two_scale.fuse(inputs['lr'], detail, attention * mask,
                                  order='product_then_up')
-      terms = two_scale.two_scale_cross_entropy(
+      terms = two_scale_losses.two_scale_cross_entropy(
           fused, inputs['hr'], context, label, box, weight=given['weight'],
           detail_weight=float(given['hr_loss_weight']),
           context_weight=float(given['lr_loss_weight']))
@@ -132,18 +132,18 @@ def fusion(path: pathlib.Path) -> Iterator[common.Difference]:
       yield f'{case}.{name}', x, given[name], *common.tolerance(given[name])
 
 
-def _head(tensors: Tensors) -> hrda.TwoScaleHead:
+def _head(tensors: Tensors) -> two_scale.TwoScaleHead:
   """The heads in the widths of a state dict, without dropout."""
   head, attention = (
       transformers.daformer(transformers.prefixed(tensors, prefix))
       for prefix in ('decode_head.head.', 'decode_head.scale_attention.'))
-  return hrda.TwoScaleHead(head, attention.clone(fusion='conv1'))
+  return two_scale.TwoScaleHead(head, attention.clone(fusion='conv1'))
 
 
-def _built(encoder: nn.Module, head: hrda.TwoScaleHead,
+def _built(encoder: nn.Module, head: two_scale.TwoScaleHead,
            crop_size: tuple[int, int]) -> state_lib.Network:
   """HRDA with windows that overlap by half."""
-  module = hrda.HRDA(encoder, head, detail_crop=crop_size,
+  module = two_scale.HRDA(encoder, head, detail_crop=crop_size,
                      detail_stride=tuple(n // 2 for n in crop_size))
   return network_lib.from_module(
       module, preprocessing.IMAGENET, kernel_init=module.kernel_init,
@@ -193,7 +193,7 @@ def network_train(path: pathlib.Path) -> Iterator[common.Difference]:
   @jax.jit
   def run(net, image, box):
     outputs, stats = built.forward(*net, image, detail=box)
-    terms = two_scale.two_scale_cross_entropy(
+    terms = two_scale_losses.two_scale_cross_entropy(
         outputs.logits, outputs.maps['detail'], outputs.maps['context'],
         given['label'], outputs.boxes, weight=given['weight'],
         detail_weight=DETAIL_WEIGHT)
