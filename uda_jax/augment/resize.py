@@ -50,6 +50,27 @@ def bilinear_by_factor(x: jax.Array, factor: float) -> jax.Array:
   return _separable(x, size, [1 / factor] * 2, False)
 
 
+def bicubic(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+  """Resizes bicubically, without antialiasing; values may overshoot.
+
+  Equals `torch.nn.functional.interpolate(size=size, mode='bicubic')`: Keys'
+  kernel with a = -0.75, half-pixel centres, edges repeated.
+
+  Args:
+    x: [..., H, W, C] float, any values; the dtype is kept.
+    size: the new (height, width).
+
+  Returns:
+    [..., height, width, C].
+  """
+  for axis, out in zip((x.ndim - 3, x.ndim - 2), size):
+    if x.shape[axis] != out:
+      weights = _cubic_weights(x.shape[axis], out).astype(x.dtype)
+      product = jnp.tensordot(x, weights, ((axis,), (1,)),
+                              precision=jax.lax.Precision.HIGHEST)
+      x = jnp.moveaxis(product, -1, axis)
+  return x
+
 def nearest(label: jax.Array, size: tuple[int, int]) -> jax.Array:
   """Resizes a map by picking the pixel `floor(i * in / out)`.
 
@@ -140,3 +161,23 @@ def _weights(n, out, step, align_corners) -> np.ndarray:
   weights[i, low] = 1 - share
   weights[i, np.minimum(low + 1, n - 1)] += share
   return weights
+
+
+def _cubic_weights(n, out) -> np.ndarray:
+  """Returns the [out, n] matrix of one axis."""
+  source = (np.arange(out) + 0.5) * (n / out) - 0.5
+  weights = np.zeros((out, n))
+  for tap in range(-1, 3):
+    place = np.floor(source) + tap
+    index = np.clip(place.astype(int), 0, n - 1)
+    np.add.at(weights, (np.arange(out), index),
+              _keys_kernel(np.abs(source - place)))
+  return weights
+
+
+def _keys_kernel(distance, a=-0.75) -> np.ndarray:
+  """Keys' cubic convolution kernel at distances in 0..2."""
+  d = distance
+  near = ((a + 2) * d - (a + 3)) * d**2 + 1
+  far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+  return np.where(d <= 1, near, far)

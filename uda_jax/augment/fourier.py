@@ -1,0 +1,63 @@
+"""Fourier mixing: one image's phases with another's lowest amplitudes.
+
+FDA (arXiv 2004.05498) as PixMatch's released code has it (arXiv 2105.08128).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax.augment import resize
+
+
+def border(size: tuple[int, int], share: float) -> int:
+  """Returns the side of the square blocks of amplitudes that are exchanged."""
+  return int(np.floor(min(size) * share))
+
+
+def amplitude_mix(content: jax.Array, style: jax.Array, *, share: float,
+                  resize_style: bool) -> jax.Array:
+  """Gives images the lowest spatial amplitudes of others.
+
+  Blocks of b x b amplitudes, b = floor(share * shorter side), in the corners
+  of the spectrum come from `style`. The inverse takes half of the spectrum
+  (columns 0 to W // 2), so only the two blocks on the left count, and the
+  result is real. It is neither clipped nor rounded, and b = 0 changes nothing.
+  A style image that is smaller in any dimension is resized first (bicubic).
+
+  Args:
+    content: [B, H, W, C] float, any values.
+    style: [B, H', W', C] float.
+    share: of the shorter side, 0.01 in the paper's runs.
+    resize_style: also resizes a larger style. Without (released code), its
+      amplitudes are read at the content's indices: the rows from H - b on are
+      then no low frequencies.
+
+  Returns:
+    [B, H, W, C] float.
+  """
+  size = content.shape[1:3]
+  smaller = min(np.subtract(style.shape[1:3], size)) < 0
+  if smaller or (resize_style and style.shape[1:3] != size):
+    style = resize.bicubic(style, size)
+  side = border(size, share)
+  # Channels are transformed one by one; real input needs half of the columns.
+  spectrum = jnp.fft.rfft2(content, axes=(1, 2))
+  style_spectrum = jnp.fft.fft(
+      jnp.fft.fft(style, axis=2)[:, :, :side], axis=1)[:, :size[0]]
+  amplitude = jnp.abs(style_spectrum)
+  rows, columns = np.ogrid[:size[0], :side]
+  swapped = (rows < side) | (rows >= size[0] - side)
+  swapped = np.broadcast_to(swapped, (size[0], side))[..., None]
+  low = spectrum[:, :, :side]
+  mixed = jnp.where(swapped, amplitude * _direction(low), low)
+  spectrum = jnp.concatenate([mixed, spectrum[:, :, side:]], 2)
+  return jnp.fft.irfft2(spectrum, size, axes=(1, 2)).astype(content.dtype)
+
+
+def _direction(value):
+  """Returns exp(i phase), 1 where the value is 0."""
+  size = jnp.abs(value)
+  return jnp.where(size > 0, value / jnp.where(size > 0, size, 1), 1)

@@ -1,0 +1,124 @@
+"""Weak and strong views of an image: a crop, and the crop in other colours.
+
+The strong augmentation of PixMatch (arXiv 2105.08128), whose crop alone is
+EHTDI's weak view (arXiv 2208.06100); released code, albumentations. Every image
+has draws of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax.augment import color8
+from uda_jax.augment import resized_crop
+
+# Probabilities of the operators, and of the larger kernel of a blur.
+JITTER, GRAY, BLUR, LARGE_BLUR = 0.8, 0.2, 0.5, 2 / 3
+# Largest shifts: contrast, brightness, and hue, saturation, value.
+CONTRAST, BRIGHTNESS = 0.2, 0.2
+HSV = (20.0, 30.0, 20.0)
+
+
+class ColorDraw(NamedTuple):
+  """The draws of the colours, one row an image.
+
+  Attributes:
+    jitter: [B] bool, whether brightness, contrast and HSV change.
+    alpha: [B] float, contrast.
+    beta: [B] float, brightness.
+    hsv: [B, 3] float, shifts.
+    gray: [B] bool.
+    blur: [B] int32, radius of the blur: 0 (none), 1 or 2.
+  """
+
+  jitter: jax.Array
+  alpha: jax.Array
+  beta: jax.Array
+  hsv: jax.Array
+  gray: jax.Array
+  blur: jax.Array
+
+
+class Views(NamedTuple):
+  """A crop in its own and in other colours, [B, h, w, 3] uint8, and its label.
+
+  `label` is [B, h, w] int32.
+  """
+
+  strong: jax.Array
+  weak: jax.Array
+  label: jax.Array
+
+
+def draw_color(key: jax.Array, *, batch: int) -> ColorDraw:
+  """Draws what `apply_color` needs for `batch` images."""
+  gates = jax.random.uniform(jax.random.fold_in(key, 0), (4, batch))
+  shift = jax.random.uniform(jax.random.fold_in(key, 1), (5, batch),
+                             minval=-1.0, maxval=1.0)
+  radius = jnp.where(gates[3] < LARGE_BLUR, 2, 1)
+  return ColorDraw(
+      jitter=gates[0] < JITTER, alpha=1 + CONTRAST * shift[0],
+      beta=BRIGHTNESS * shift[1], hsv=(shift[2:].T * jnp.array(HSV)),
+      gray=gates[1] < GRAY, blur=jnp.where(gates[2] < BLUR, radius, 0))
+
+
+def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
+  """Changes brightness, contrast, hue and saturation; grays; blurs.
+
+  Args:
+    pixels: [B, H, W, 3] uint8.
+    draw: what `draw_color` returns.
+
+  Returns:
+    [B, H, W, 3] uint8.
+  """
+  def one(x, draw):
+    jittered = color8.brightness_contrast(x, draw.alpha, draw.beta)
+    x = jnp.where(draw.jitter, color8.shift_hsv(jittered, draw.hsv), x)
+    x = jnp.where(draw.gray, color8.gray(x), x)
+    blurred = [x, color8.binomial_blur(x, 1), color8.binomial_blur(x, 2)]
+    return jnp.select([draw.blur == i for i in range(3)], blurred)
+
+  return jax.vmap(one)(pixels.astype(jnp.int32), draw).astype(jnp.uint8)
+
+
+def draw_boxes(key: jax.Array, image_size: tuple[int, int], *, batch: int,
+               area: tuple[float, float], aspect: tuple[float, float]
+               ) -> jax.Array:
+  """Draws one crop an image, [B, 4] int32; see `resized_crop.draw`."""
+  one = lambda key: resized_crop.draw(key, image_size, area=area,
+                                      aspect=aspect)
+  return jax.vmap(one)(jax.random.split(key, batch))
+
+
+def crop(pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
+         ) -> jax.Array:
+  """Cuts and resizes images.
+
+  Args:
+    pixels: [B, H, W, 3] uint8.
+    boxes: [B, 4] int32 (top, left, height, width).
+    size: (height, width) of the result.
+
+  Returns:
+    [B, height, width, 3] uint8.
+  """
+  cut = lambda x, box: resized_crop.cut_image(x, box, size)
+  return jax.vmap(cut)(pixels.astype(jnp.int32), boxes).astype(jnp.uint8)
+
+
+def crop_label(label: jax.Array, boxes: jax.Array, size: tuple[int, int]
+               ) -> jax.Array:
+  """Cuts and resizes label maps [B, H, W]; see `crop`."""
+  cut = lambda x, box: resized_crop.cut_label(x, box, size)
+  return jax.vmap(cut)(label, boxes)
+
+
+def to_bytes(pixels: jax.Array) -> jax.Array:
+  """Rounds pixels in 0..255 to uint8; uint8 stays as it is."""
+  if pixels.dtype == jnp.uint8:
+    return pixels
+  return jnp.clip(jnp.round(pixels), 0, 255).astype(jnp.uint8)
