@@ -33,7 +33,7 @@ KEPT = {
     'flax': ('models',), 'orbax': ('checkpoint',), 'clu': ('writers',),
 }
 # Papers that other papers build on.
-BASES = ('methods.self_training',)
+BASES = ('methods.self_training', 'methods.two_heads')
 
 
 def _imports(path):

@@ -69,17 +69,17 @@ def _deeplab(folder: pathlib.Path):
 
 def _recorded_operators(arrays) -> pixmatch.Operators:
   """Operators that return what the reference recorded in this iteration."""
-  def augment(key, source, label, target, pseudo, aux):
-    del key, source, label, target, pseudo, aux
+  def augment(key, network, source, target):
+    del key, network, source, target
     return pixmatch.View(arrays['x_aug'], arrays['y_aug_main'],
                          arrays['y_aug_aux'])
 
-  def fourier(key, source, label, target, pseudo, aux):
-    del key, source, label, target
-    return pixmatch.View(arrays['x_fourier'], pseudo, aux)
+  def fourier(key, network, source, target):
+    del key, network, source
+    return target._replace(image=arrays['x_fourier'])
 
-  def cutmix(key, source, label, target, pseudo, aux):
-    del key, source, label, target, pseudo, aux
+  def cutmix(key, network, source, target):
+    del key, network, source, target
     return pixmatch.View(arrays['x_cutmix'], arrays['y_cutmix'],
                          arrays['y_cutmix'])
 
@@ -95,7 +95,7 @@ def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
   method = ml_collections.ConfigDict(dict(
       threshold=cfg['T'], weight_aux=cfg['lam_aux'],
       weight_augment=cfg['lam_aug'], weight_fourier=cfg['lam_fourier'],
-      weight_cutmix=cfg['lam_cutmix']))
+      weight_cutmix=cfg['lam_cutmix'], adapt_from=0))
   optimiser = ml_collections.ConfigDict(dict(
       name='sgd', momentum=cfg['momentum'], weight_decay=cfg['weight_decay'],
       clip_norm=0.0, groups=(('layer[56]', 10.0, 1.0),),

@@ -117,7 +117,7 @@ def gray(pixels: jax.Array) -> jax.Array:
   return jnp.broadcast_to(value[..., None], pixels.shape)
 
 
-def binomial_blur(pixels: jax.Array, radius: int) -> jax.Array:
+def binomial_blur(pixels: jax.Array, *, radius: int) -> jax.Array:
   """Blurs with the rows of Pascal's triangle, as OpenCV's small Gaussians.
 
   Args:

@@ -26,7 +26,7 @@ class CutMixDraw(NamedTuple):
 
 
 def draw(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
-  """Draws a box and the roles for images of (height, width) `size`."""
+  """Draws a box and the roles for images [B, H, W, C] with `size` (H, W)."""
   share_key, centre_key = jax.random.split(key)
   role, keep = jax.random.uniform(share_key, (2,))
   centre = jax.random.randint(centre_key, (2,), 0, jnp.array(size))

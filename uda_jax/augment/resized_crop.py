@@ -64,6 +64,9 @@ def place(offset: jax.Array) -> jax.Array:
   """Returns where a crop with this drawn offset begins: one pixel before.
 
   The released code passes offsets through a fraction, which truncates.
+
+  Args:
+    offset: [...] int32 >= 0, rows or columns.
   """
   return jnp.maximum(offset - 1, 0)
 

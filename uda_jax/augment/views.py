@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.augment import color8
+from uda_jax.augment import photometric
 from uda_jax.augment import resized_crop
 
 # Probabilities of the operators, and of the larger kernel of a blur.
@@ -54,7 +55,7 @@ class Views(NamedTuple):
 
 
 def draw_color(key: jax.Array, *, batch: int) -> ColorDraw:
-  """Draws what `apply_color` needs for `batch` images."""
+  """Draws what `apply_color` needs for images [batch, H, W, 3]."""
   gates = jax.random.uniform(jax.random.fold_in(key, 0), (4, batch))
   shift = jax.random.uniform(jax.random.fold_in(key, 1), (5, batch),
                              minval=-1.0, maxval=1.0)
@@ -79,7 +80,7 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
     jittered = color8.brightness_contrast(x, draw.alpha, draw.beta)
     x = jnp.where(draw.jitter, color8.shift_hsv(jittered, draw.hsv), x)
     x = jnp.where(draw.gray, color8.gray(x), x)
-    blurred = [x, color8.binomial_blur(x, 1), color8.binomial_blur(x, 2)]
+    blurred = [x, *(color8.binomial_blur(x, radius=r) for r in (1, 2))]
     return jnp.select([draw.blur == i for i in range(3)], blurred)
 
   return jax.vmap(one)(pixels.astype(jnp.int32), draw).astype(jnp.uint8)
@@ -118,7 +119,31 @@ def crop_label(label: jax.Array, boxes: jax.Array, size: tuple[int, int]
 
 
 def to_bytes(pixels: jax.Array) -> jax.Array:
-  """Rounds pixels in 0..255 to uint8; uint8 stays as it is."""
+  """Rounds pixels [...] in 0..255 to uint8; uint8 stays as it is."""
   if pixels.dtype == jnp.uint8:
     return pixels
   return jnp.clip(jnp.round(pixels), 0, 255).astype(jnp.uint8)
+
+
+def random_blur(key: jax.Array, pixels: jax.Array, *, share: float
+                ) -> jax.Array:
+  """Blurs some of the images slightly, with sigmas uniform in [0, 1).
+
+  A true Gaussian in place of Pillow's (released code of PixMatch).
+
+  Args:
+    key: a JAX key.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float.
+    share: the probability that an image is blurred; 0 changes nothing.
+
+  Returns:
+    [B, H, W, 3] uint8; with share 0 the pixels as they are.
+  """
+  if not share:
+    return pixels
+  gate, sigma = jax.random.uniform(key, (2, len(pixels)))
+  as_float = pixels.astype(jnp.result_type(float))
+  # A sigma of 0 has no kernel; that of 0.01 changes nothing.
+  blurred = photometric.gaussian_blur(as_float, jnp.maximum(sigma, 0.01))
+  chosen = (gate < share)[:, None, None, None]
+  return jnp.where(chosen, to_bytes(blurred), to_bytes(pixels))

@@ -10,23 +10,27 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from uda_jax import labels
 from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import state as state_lib
-from uda_jax.losses import segmentation
+from uda_jax.augment import cutmix
+from uda_jax.augment import fourier
+from uda_jax.augment import views
+from uda_jax.methods import two_heads
 
 
 class View(NamedTuple):
-  """A perturbed target: normalised image, label of the main and aux head."""
+  """A normalised image, and its labels for the main and the auxiliary head."""
 
   image: jax.Array
   label: jax.Array
   aux_label: jax.Array
 
 
-# `f(key, source_image, source_label, target_image, label, aux_label) -> View`,
-# images normalised.
+# `f(key, network, source, target) -> View`, both of them a `View`.
 Perturbation = Callable[..., View]
 
 
@@ -34,64 +38,135 @@ class Operators(NamedTuple):
   """The random operators.
 
   Attributes:
-    source: `f(key, source_image, target_image) -> source_image`.
+    source: `f(key, source_image, target_image) -> source_image`, normalised,
+      for the supervised pass alone.
     perturbations: by name, the perturbations of the target, in the order of
       the released code (augment, fourier, cutmix).
+    prepare: `f(key, pixels) -> pixels`, of every image of both domains.
   """
 
   source: Callable[..., jax.Array]
   perturbations: dict[str, Perturbation]
+  prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
+
+
+def operators(config) -> Operators:
+  """The operators that training uses.
+
+  Fields: `crop_size`, `crop_area`, `crop_aspect` of the augmented crop;
+  `aux_label_same_crop` (False as released: the auxiliary label is cut by
+  another box than the image); `fourier_share`, `fourier_resize_style` (False
+  as released), see `fourier.amplitude_mix`; `source_fourier`; `blur`, the share
+  of images that are slightly blurred. Perturbations of weight 0 are left out.
+  """
+
+  def mix_amplitudes(content, style):
+    return fourier.amplitude_mix(content, style, share=config.fourier_share,
+                                 resize_style=config.fourier_resize_style)
+
+  def augment(key, network, source, target):
+    del source
+    keys = rng.streams(key, 'box', 'aux_box', 'color')
+    size = tuple(config.crop_size)
+
+    def boxes(key):
+      return views.draw_boxes(
+          key, target.label.shape[1:], batch=len(target.label),
+          area=config.crop_area, aspect=config.crop_aspect)
+
+    box = boxes(keys['box'])
+    aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
+    pixels = views.to_bytes(network.denormalise(target.image))
+    pixels = views.apply_color(
+        views.crop(pixels, box, size),
+        views.draw_color(keys['color'], batch=len(pixels)))
+    return View(network.normalise(pixels),
+                views.crop_label(target.label, box, size),
+                views.crop_label(target.aux_label, aux_box, size))
+
+  def mix_fourier(key, network, source, target):
+    del key, network
+    return target._replace(image=mix_amplitudes(target.image, source.image))
+
+  def mix_boxes(key, network, source, target):
+    del network
+    draw = cutmix.draw(key, source.label.shape[1:])
+    image, label = cutmix.cutmix(target.image, target.label, source.image,
+                                 source.label, draw)
+    return View(image, label, label)
+
+  table = {'augment': augment, 'fourier': mix_fourier, 'cutmix': mix_boxes}
+  return Operators(
+      source=lambda key, source, target: (
+          mix_amplitudes(source, target) if config.source_fourier else source),
+      perturbations={name: f for name, f in table.items()
+                     if config[f'weight_{name}']},
+      prepare=lambda key, pixels: views.random_blur(key, pixels,
+                                                    share=config.blur))
 
 
 def make(config, operators: Operators) -> state_lib.Method:
   """Makes the method.
 
   Fields: `threshold` (0 in the paper's runs), `weight_aux` (of the auxiliary
-  head), `weight_augment`, `weight_fourier`, `weight_cutmix`.
+  head), `weight_augment`, `weight_fourier`, `weight_cutmix`; `adapt_from`, the
+  step before which only the source is learned from (0 in the paper's runs,
+  which start from trained networks).
   """
 
-  def head_terms(name, outputs, label, aux_label, weight):
-    """The cross-entropies of both heads, over the labelled pixels."""
-    value = lambda logits, y: segmentation.resized_cross_entropy(
-        logits, y, average='valid')
-    return {
-        f'{name}_main': state_lib.LossTerm(
-            value(outputs.logits, label), weight),
-        f'{name}_aux': state_lib.LossTerm(
-            value(outputs.aux_logits, aux_label), weight * config.weight_aux)}
-
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen, phase
+    del frozen
     names = tuple(operators.perturbations)
-    keys = rng.streams(key, 'source', *names)
-    forward = lambda stats, image: network.forward(params, stats, image)
-    source_image = network.normalise(batch.source.image)
-    target_image = network.normalise(batch.target.image)
+    keys = rng.streams(key, 'prepare_source', 'prepare_target', 'source_mix',
+                       'source', *names, *(f'{n}_dropout' for n in names))
+    stats = state.student.batch_stats
+    image = network.normalise(
+        operators.prepare(keys['prepare_source'], batch.source.image))
+    source = View(image, batch.source.label, batch.source.label)
+    target_image = network.normalise(
+        operators.prepare(keys['prepare_target'], batch.target.image))
+
+    def learn(name, view, stats, weight, key):
+      """One pass with gradient; returns its terms and the statistics."""
+      outputs, stats = network.forward(params, stats, view.image, key=key)
+      logits = two_heads.enlarge(config, outputs, view.label.shape[1:])
+      return two_heads.cross_entropies(
+          config, name, logits, view.label, view.aux_label, weight), stats
 
     # 1. The source, with its labels.
-    outputs, stats = forward(
-        state.student.batch_stats,
-        operators.source(keys['source'], source_image, target_image))
-    terms = head_terms('source', outputs, batch.source.label,
-                       batch.source.label, 1.0)
+    image = operators.source(keys['source_mix'], source.image, target_image)
+    terms, stats = learn('source', source._replace(image=image), stats, 1.0,
+                         keys['source'])
+    panels, metrics = {'source': image, 'label': source.label}, {}
 
-    # 2. The clean target: labels, no gradient. The network is in training
-    #    mode, so the running statistics see this pass too.
-    outputs, stats = forward(stats, target_image)
-    label, aux_label = jax.lax.stop_gradient(pseudo_labels.from_two_heads(
-        outputs.logits, outputs.aux_logits, threshold=config.threshold))
+    if two_heads.adapts(config, phase):
+      # 2. The clean target: labels, no gradient. The network is in training
+      #    mode, so the running statistics see this pass too.
+      outputs, stats = network.forward(params, stats, target_image)
+      logits = two_heads.enlarge(config, outputs, target_image.shape[1:3])
+      label, aux_label = (
+          jnp.where(batch.target.trusted, y, labels.IGNORE_LABEL)
+          for y in pseudo_labels.from_two_heads(
+              *logits, threshold=config.threshold))
+      target = jax.lax.stop_gradient(View(target_image, label, aux_label))
+      panels |= {'target': target_image, 'pseudo_label': label}
+      metrics['pseudo/labelled_share'] = jnp.mean(label != labels.IGNORE_LABEL)
 
-    # 3. The perturbed target, one pass a perturbation.
-    for name in names:
-      view = jax.lax.stop_gradient(operators.perturbations[name](
-          keys[name], source_image, batch.source.label, target_image, label,
-          aux_label))
-      outputs, stats = forward(stats, view.image)
-      terms |= head_terms(name, outputs, view.label, view.aux_label,
-                          config[f'weight_{name}'])
+      # 3. The perturbed target, one pass a perturbation.
+      for name in names:
+        view = operators.perturbations[name](keys[name], network, source,
+                                             target)
+        own, stats = learn(name, view, stats, config[f'weight_{name}'],
+                           keys[f'{name}_dropout'])
+        terms |= own
+        panels |= {name: view.image, f'{name}_label': view.label}
 
+    # Batch norm's statistics are no function to be differentiated.
     return state_lib.Losses(
         terms, jax.lax.stop_gradient(stats),
-        teacher_stats=state.teacher.batch_stats if state.teacher else ())
+        teacher_stats=state.teacher.batch_stats if state.teacher else (),
+        metrics=metrics,
+        panels={name: network.denormalise(x) if x.ndim == 4 else x
+                for name, x in panels.items()})
 
-  return state_lib.Method(loss)
+  return state_lib.Method(loss, starts=two_heads.starts(config))

@@ -1,0 +1,61 @@
+"""What PixMatch and EHTDI share: a main and an auxiliary head, a late start.
+
+Networks with one head take part with `weight_aux = 0`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+
+from uda_jax import state as state_lib
+from uda_jax.augment import resize
+from uda_jax.losses import segmentation
+
+Terms = dict[str, state_lib.LossTerm]
+
+
+class Logits(NamedTuple):
+  """[B, H, W, C] of both heads, at the image's size."""
+
+  main: jax.Array
+  aux: jax.Array
+
+
+def enlarge(config, outputs: state_lib.Outputs, size: tuple[int, int]
+            ) -> Logits:
+  """Returns a pass's logits at the image's size.
+
+  Without `config.weight_aux`, the main head stands for the auxiliary one.
+  """
+  main = resize.bilinear(outputs.logits, size)
+  if not config.weight_aux:
+    return Logits(main, main)
+  if isinstance(outputs.aux_logits, tuple):
+    raise ValueError(
+        'config.method.weight_aux: expected 0, as the network of config.model '
+        f'has no auxiliary head, got {config.weight_aux}; DeepLab-v2 has one.')
+  return Logits(main, resize.bilinear(outputs.aux_logits, size))
+
+
+def cross_entropies(config, name: str, logits: Logits, label: jax.Array,
+                    aux_label: jax.Array, weight: float) -> Terms:
+  """The cross-entropies of both heads, means over the labelled pixels."""
+  value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
+  terms = {f'{name}_main': state_lib.LossTerm(
+      value(logits.main, label), weight)}
+  if config.weight_aux:
+    terms[f'{name}_aux'] = state_lib.LossTerm(
+        value(logits.aux, aux_label), weight * config.weight_aux)
+  return terms
+
+
+def starts(config) -> tuple[int, ...]:
+  """The step at which the target comes in, where it is not the first."""
+  return (config.adapt_from,) if config.adapt_from else ()
+
+
+def adapts(config, phase: int) -> bool:
+  """Says whether the target takes part in this phase."""
+  return phase == len(starts(config))
