@@ -188,6 +188,8 @@ def test_class_rows_cut_the_classifiers_only():
   chosen, _ = deeplab_v2.choose(tensors, class_rows=(3, 1))
   assert chosen['conv1.weight'].shape == (19, 3, 7, 7)
   np.testing.assert_array_equal(chosen['layer6.conv2d_list.0.bias'], [3, 1])
+  with pytest.raises(ValueError, match=r'class_rows: got \(0, 19\).* 19 cl'):
+    deeplab_v2.choose(tensors, class_rows=(0, 19))
 
 
 def _conv(x, kernel, stride=1, dilation=1):

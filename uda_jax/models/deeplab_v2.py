@@ -16,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uda_jax import state
 from uda_jax.augment import resize
@@ -242,9 +243,21 @@ def choose(
   whole = {n.removeprefix('module.'): x for n, x in whole.items()}
   used = {n: x for n, x in whole.items() if n not in UNUSED}
   if class_rows:
-    rows = list(class_rows)
-    used |= {n: x[rows] for n, x in used.items() if n.startswith(HEADS)}
+    used |= {
+        n: _take(x, class_rows, n)
+        for n, x in used.items()
+        if n.startswith(HEADS)
+    }
   return used, torch_names.dotted
+
+
+def _take(x: np.ndarray, rows: Sequence[int], name: str) -> np.ndarray:
+  if max(rows) >= len(x):
+    raise ValueError(
+        f'config.model.class_rows: got {tuple(rows)}, but {name} of '
+        f'config.model.weights has {len(x)} classes; () takes all.'
+    )
+  return x[list(rows)]
 
 
 def _backbone_name(path: tuple[str, ...]) -> str | None:
