@@ -82,7 +82,7 @@ def draw_cells(key: jax.Array, cells: int, count: int) -> jax.Array:
   """Draws `count` different cells of each crop: [2, count] int32."""
   if count > cells:
     raise ValueError(
-        'config.method.bank_samples: expected at most the number of cells of '
+        'config.method.patch_samples: expected at most the number of cells of '
         f'the crops of a group, {cells}, got {count}')
   draw = lambda key: jax.random.choice(key, cells, (count,), replace=False)
   return jax.vmap(draw)(jax.random.split(key)).astype(jnp.int32)
