@@ -112,14 +112,30 @@ def source_only(*, augment: bool = False, average: str = 'valid'
 
 
 def self_training(*, threshold: float) -> ConfigDict:
-  """Mean-teacher ClassMix self-training, as DAFormer's released code has it."""
+  """Mean-teacher ClassMix self-training, as DAFormer's released code has it.
+
+  Without its feature distance, which needs an ImageNet encoder.
+  """
   return ConfigDict(dict(
       name='self_training', threshold=threshold,
       # The paper takes the confident share per image, the released code over
       # the whole batch; likewise for the classes to paste.
       pseudo_weight='batch', mix_classes_from='batch',
       mix_include_ignore=True,
-      teacher_bn='batch', ce_average='all', weight_mixed=1.0))
+      teacher_bn='batch', ce_average='all', weight_mixed=1.0,
+      weight_distance=0.0, distance_classes=(), distance_min_share=0.0))
+
+
+def daformer() -> ConfigDict:
+  """DAFormer: self-training near the ImageNet features of Cityscapes' things.
+
+  Things are traffic lights and signs, people, riders and vehicles.
+  """
+  config = self_training(threshold=0.968)
+  config.weight_distance = 0.005
+  config.distance_classes = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)
+  config.distance_min_share = 0.75
+  return config
 
 
 def compact() -> ConfigDict:

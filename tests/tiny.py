@@ -57,7 +57,8 @@ def self_training_config() -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(dict(
       name='self_training', threshold=0.4, pseudo_weight='batch',
       mix_classes_from='batch', mix_include_ignore=True, teacher_bn='batch',
-      ce_average='all', weight_mixed=1.0))
+      ce_average='all', weight_mixed=1.0, weight_distance=0.0,
+      distance_classes=(), distance_min_share=0.0))
 
 
 def self_training_method(num_classes: int) -> state_lib.Method:

@@ -182,8 +182,48 @@ def blur_is_on(uniform: jax.Array) -> jax.Array:
   return uniform > 0.5
 
 
-def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:
+class StrongDraw(NamedTuple):
+  """The draws of a group: two gates for all images, the rest image by image.
+
+  Attributes:
+    gates: [2] uniform in [0, 1), for colour jitter and for blur.
+    jitter: `ColorJitter`.
+    sigma: [B], of the blur.
+  """
+
+  gates: jax.Array
+  jitter: ColorJitter
+  sigma: jax.Array
+
+
+def draw_strong(key: jax.Array, *, batch: int) -> StrongDraw:
+  """Draws what `apply_strong` needs for B = `batch` images [B, H, W, 3]."""
+  gate_key, jitter_key, blur_key = jax.random.split(key, 3)
+  return StrongDraw(jax.random.uniform(gate_key, (2,)),
+                    draw_color_jitter(jitter_key, batch=batch),
+                    draw_blur(blur_key, batch=batch))
+
+
+def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
   """Jitters and blurs a group, each or neither for all of its images.
+
+  Args:
+    pixels: [B, H, W, 3] in 0..255, uint8 or float.
+    draw: what `draw_strong` returns.
+
+  Returns:
+    [B, H, W, 3] float in 0..255.
+  """
+  pixels = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32))
+  same = lambda image, _: image
+  image = jax.lax.cond(jitter_is_on(draw.gates[0]), color_jitter, same,
+                       pixels / 255, draw.jitter)
+  return 255 * jax.lax.cond(blur_is_on(draw.gates[1]), gaussian_blur, same,
+                            image, draw.sigma)
+
+
+def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:
+  """Draws and applies jitter and blur; see `apply_strong`.
 
   Args:
     key: a JAX key.
@@ -192,17 +232,4 @@ def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:
   Returns:
     [B, H, W, 3] float in 0..255.
   """
-  gate_key, jitter_key, blur_key = jax.random.split(key, 3)
-  uniform = jax.random.uniform(gate_key, (2,))
-  batch = len(pixels)
-  pixels = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32))
-  same = lambda image: image
-  image = jax.lax.cond(
-      jitter_is_on(uniform[0]),
-      lambda image: color_jitter(
-          image, draw_color_jitter(jitter_key, batch=batch)),
-      same, pixels / 255)
-  return 255 * jax.lax.cond(
-      blur_is_on(uniform[1]),
-      lambda image: gaussian_blur(image, draw_blur(blur_key, batch=batch)),
-      same, image)
+  return apply_strong(pixels, draw_strong(key, batch=len(pixels)))

@@ -1,15 +1,16 @@
 """Self-training with a mean teacher and ClassMix: the base of the field.
 
 The teacher labels the target; half of the source's classes are pasted onto it;
-the student learns from the source and from the mixed, colour-jittered image.
-DACS (arXiv 2007.08702) as DAFormer runs it (arXiv 2111.14887, section 3);
-PiPa and CLUDA add terms to this loss.
+the student learns from the source and from the mixed, colour-jittered image,
+and its features of things stay near those of the ImageNet encoder. DACS (arXiv
+2007.08702) as DAFormer runs it (arXiv 2111.14887, section 3). HRDA runs the
+same on detail crops; PiPa and CLUDA add terms to this loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,10 @@ from uda_jax import state as state_lib
 from uda_jax.augment import mixing
 from uda_jax.augment import photometric
 from uda_jax.augment import resize
+from uda_jax.losses import feature_distance
 from uda_jax.losses import segmentation
+
+Terms = dict[str, state_lib.LossTerm]
 
 
 class Operators(NamedTuple):
@@ -30,18 +34,22 @@ class Operators(NamedTuple):
     choose_classes: `f(key, source_label) -> mask`: [B, H, W] bool, the source
       pixels to paste.
     augment: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
+    detail: `f(key, image_size) -> detail`, what a student's pass asks of the
+      network (HRDA's boxes).
   """
 
   choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
   augment: Callable[[jax.Array, jax.Array], jax.Array]
+  detail: Callable[[jax.Array, tuple[int, int]], Any] = (
+      lambda key, image_size: None)
 
 
-class Mixed(NamedTuple):
-  """The mixed images: pixels, labels, and the weight of each pixel."""
+class Labelled(NamedTuple):
+  """Images to learn from: pixels, labels, weight of each pixel (None: 1)."""
 
   pixels: jax.Array
   label: jax.Array
-  weight: jax.Array
+  weight: jax.Array | None = None
 
 
 def operators(config, num_classes: int) -> Operators:
@@ -79,37 +87,83 @@ def pseudo_label(config, state, batch, network):
   return jax.lax.stop_gradient((label, weight, share, stats))
 
 
-def mix(keys, operators, batch, label, weight) -> Mixed:
+def mix(keys, operators, batch, label, weight) -> Labelled:
   """Pastes source classes onto the target; jitters and blurs the result."""
   mask = operators.choose_classes(keys['mix'], batch.source.label)
   pixels = mixing.mix(mask, batch.source.image, batch.target.image)
-  return Mixed(
+  return Labelled(
       pixels=operators.augment(keys['augment'], pixels),
       label=mixing.mix(mask, batch.source.label, label),
       weight=mixing.mix(mask, jnp.ones_like(weight), weight))
 
 
-def make(config, operators: Operators) -> state_lib.Method:
+def segment(config, name: str, outputs: state_lib.Outputs, data: Labelled,
+            weight: float) -> Terms:
+  """The terms of one pass of the student: the cross-entropy, as `name`."""
+  loss = segmentation.resized_cross_entropy(
+      outputs.logits, data.label, weight=data.weight,
+      average=config.ce_average)
+  return {name: state_lib.LossTerm(loss, weight)}
+
+
+def distance(config, outputs: state_lib.Outputs, batch, network,
+             frozen: state_lib.Net) -> Terms:
+  """How far the student's coarsest features of the source have moved.
+
+  From those of the frozen network, with its running statistics and without
+  dropout, on cells of the classes `config.distance_classes`.
+  """
+  if not config.weight_distance:
+    return {}
+  if not frozen:
+    raise ValueError(
+        'config.method.weight_distance: the distance is to a frozen network, '
+        'which was not given to the step; 0 switches it off.')
+  reference, _ = network.forward(
+      frozen.params, frozen.batch_stats, network.normalise(batch.source.image),
+      use_running_average=True)
+  value = feature_distance.feature_distance(
+      outputs.features[-1], jax.lax.stop_gradient(reference.features[-1]),
+      batch.source.label, num_classes=outputs.logits.shape[-1],
+      classes=config.distance_classes, min_share=config.distance_min_share)
+  return {'distance': state_lib.LossTerm(value, config.weight_distance)}
+
+
+def make(config, operators: Operators,
+         segment: Callable[..., Terms] = segment) -> state_lib.Method:
   """Makes the method.
 
   Fields: `threshold` (confidence limit), `pseudo_weight` ('batch', 'image',
   'pixel': over what the share of confident pixels is taken), `teacher_bn`
   ('batch' as released, 'ema': the running statistics), `ce_average` ('all'
   pixels as released, or 'valid' ones), `weight_mixed`, `mix_classes_from`
-  ('batch' as released, or 'image'), `mix_include_ignore`.
+  ('batch' as released, or 'image'), `mix_include_ignore`; `weight_distance`
+  (0: off), `distance_classes` (none: all cells) and `distance_min_share` of
+  the feature distance.
+
+  Args:
+    config: the fields above.
+    operators: the random operators.
+    segment: from a student's pass to its terms; HRDA adds one for its crops.
   """
 
+  def student_pass(keys, name, params, stats, pixels, network):
+    return network.forward(
+        params, stats, network.normalise(pixels), key=keys[name],
+        detail=operators.detail(keys[f'{name}_detail'], pixels.shape[1:3]))
+
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen, phase
-    keys = rng.streams(key, 'source', 'mix', 'augment', 'mixed')
-    cross_entropy = segmentation.resized_cross_entropy
+    del phase
+    keys = rng.streams(key, 'source', 'source_detail', 'mix', 'augment',
+                       'mixed', 'mixed_detail')
 
     # 1. The student on the source.
-    outputs, stats = network.forward(
-        params, state.student.batch_stats,
-        network.normalise(batch.source.image), key=keys['source'])
-    source = cross_entropy(outputs.logits, batch.source.label,
-                           average=config.ce_average)
+    outputs, stats = student_pass(
+        keys, 'source', params, state.student.batch_stats, batch.source.image,
+        network)
+    source = Labelled(batch.source.image, batch.source.label)
+    terms = segment(config, 'source', outputs, source, 1.0)
+    terms |= distance(config, outputs, batch, network, frozen)
 
     # 2. The teacher labels the target.
     label, weight, share, teacher_stats = pseudo_label(
@@ -117,15 +171,12 @@ def make(config, operators: Operators) -> state_lib.Method:
 
     # 3. The student on the mixture.
     mixed = mix(keys, operators, batch, label, weight)
-    outputs, stats = network.forward(
-        params, stats, network.normalise(mixed.pixels), key=keys['mixed'])
-    mixed_loss = cross_entropy(outputs.logits, mixed.label,
-                               weight=mixed.weight,
-                               average=config.ce_average)
+    outputs, stats = student_pass(keys, 'mixed', params, stats, mixed.pixels,
+                                  network)
+    terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
 
     return state_lib.Losses(
-        terms={'source': state_lib.LossTerm(source),
-               'mixed': state_lib.LossTerm(mixed_loss, config.weight_mixed)},
+        terms=terms,
         student_stats=stats,
         teacher_stats=teacher_stats,
         metrics={'pseudo/confident_share': share},
