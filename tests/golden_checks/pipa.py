@@ -10,14 +10,21 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import tensorflow as tf
 
 from tests.golden_checks import common
+from tests.golden_checks import transformers
 from uda_jax import labels
+from uda_jax import state as state_lib
 from uda_jax.augment import resize
 from uda_jax.data import pair_crops
+from uda_jax.losses import patch_contrast as patch_lib
 from uda_jax.losses import pixel_contrast as pixel_lib
+from uda_jax.methods import pipa
+from uda_jax.models import extra_heads
+from uda_jax.models.weights import torch_names
 
 _contrast = jax.jit(jax.value_and_grad(pixel_lib.contrast))
 _pixel_contrast = jax.jit(jax.value_and_grad(pixel_lib.pixel_contrast))
@@ -113,7 +120,69 @@ def pair_crop(path: pathlib.Path) -> Iterator[common.Difference]:
     yield str(i), ours, d['out'][i], *common.EXACT
 
 
+def _patch_heads(tensors: transformers.Tensors):
+  """Projection and classifier of a state dict: modules and parameters."""
+  modules = {
+      'project': extra_heads.PatchProjection(len(tensors['project.2.weight'])),
+      'classifier': extra_heads.PatchClasses(len(tensors['classifier.weight']))}
+  x = jnp.zeros((1, 1, 1, tensors['classifier.weight'].shape[1]))
+  switches = dict(use_running_average=True, deterministic=True)
+  shapes = jax.eval_shape(lambda key: {
+      name: module.init(key, x, **switches)['params']
+      for name, module in modules.items()}, jax.random.key(0))
+  params = torch_names.load(tensors, state_lib.Net(shapes, {}))[0].params
+
+  def apply(name, params, x):
+    return modules[name].apply({'params': params[name]}, x, **switches)
+
+  return apply, params
+
+
+def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
+  """Consecutive steps from recorded features: losses, counts, gradients."""
+  arrays = common.load(path)
+  head, params = _patch_heads(transformers.prefixed(arrays, 'sd:'))
+  config = ml_collections.ConfigDict(
+      dict(patch_threshold=float(arrays['conf_threshold']),
+           patch_temperature=float(arrays['temperature'])))
+  weight = float(arrays['weight_unsup'])
+
+  @jax.jit
+  def step(params, features, d, bank):
+    def loss(params, features):
+      pooled = [pipa.pool(x) for x in features]
+      cells = tuple(pipa.make_cells(head('project', params, x),
+                                    head('classifier', params, x))
+                    for x in pooled)
+      contrast, after = pipa.contrast_crops(
+          config, cells, d['boxes'][..., jnp.array([0, 2, 1, 3])] // 8,
+          d['flip'], bank, d['index'])
+      return weight * contrast.loss.sum(), (contrast, after)
+
+    return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, features)
+
+  bank = patch_lib.empty_bank(
+      int(arrays['bank_steps']), arrays['t0.index'].size,
+      len(arrays['sd:project.2.weight']))
+  for number in range(sum(name.endswith('.feat1') for name in arrays)):
+    name = f't{number}'
+    d = transformers.prefixed(arrays, f'{name}.')
+    given = {key: d[key] for key in ('boxes', 'flip', 'index')}
+    (loss, (contrast, bank)), (grads, dfeatures) = step(
+        params, (d['feat1'], d['feat2']), given, bank)
+    counts = [*contrast.active, contrast.overlap,
+              bank.filled.sum() * bank.label.shape[1]]
+    yield f'{name}.n_pos', np.array(counts), d['n_pos'], *common.EXACT
+    ours = {'loss': loss, 'loss1': contrast.loss[0], 'loss2': contrast.loss[1],
+            'dfeat1': dfeatures[0], 'dfeat2': dfeatures[1]}
+    ours |= {f'd{key}': x for key, x in torch_names.export(
+        state_lib.Net(grads, {})).items()}
+    for key in set(ours) & set(d):
+      yield f'{name}.{key}', ours[key], d[key], *common.tolerance()
+
+
 CHECKS = {
+    'pipa/patch_contrast_*.npz': patch_contrast,
     'pipa/pair_crop*.npz': pair_crop,
     'pipa/contrast_core*.npz': contrast_core,
     'pipa/hard_easy_counts*.npz': hard_easy_counts,

@@ -1,0 +1,191 @@
+"""PiPa on a pixelwise network: phases, the bank, who learns, bad batches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import pipa as configs
+from tests import tiny
+from uda_jax import labels
+from uda_jax import optim
+from uda_jax import parallel
+from uda_jax import state as state_lib
+from uda_jax import step as step_lib
+from uda_jax.methods import pipa
+
+NUM_CLASSES = 4
+MESH = parallel.make_mesh(1)
+
+
+def _config(**fields):
+  config = configs.method(tiny.self_training_config())
+  config.update(pixel_max_views=6, pixel_max_samples=24, patch_start=1,
+                patch_channels=4, patch_threshold=0.1, patch_samples=5)
+  config.update(fields)
+  return config
+
+
+def _network():
+  """The pixelwise network, with a map, and heads that are one matrix each."""
+  base = tiny.network(NUM_CLASSES)
+
+  def init(key, image_size):
+    net = base.init(key, image_size)
+    heads = {name: jax.random.normal(jax.random.fold_in(key, i), (3, 4))
+             for i, name in enumerate(('proj', 'cls', 'project'))}
+    # A scale of the map, on which the patches' vectors depend.
+    return net._replace(params=net.params | heads | {'scale': jnp.ones(3)})
+
+  def forward(params, stats, image, **switches):
+    outputs, stats = base.forward(params, stats, image, **switches)
+    x = image * params['scale']
+    return outputs._replace(features=(x,), maps={'fused': x}), stats
+
+  def head(name, params, stats, features, **switches):
+    del switches
+    x = features[0] if isinstance(features, tuple) else features
+    x = x @ params[name]
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True), stats
+
+  return base._replace(init=init, forward=forward, head=head)
+
+
+def _method(**fields):
+  config = _config(**fields)
+  operators = pipa.operators(config, NUM_CLASSES)
+  base = operators.base._replace(augment=lambda key, pixels: pixels)
+  return pipa.make(config, operators._replace(
+      base=base, augment_views=lambda key, pixels: pixels))
+
+
+def _views(groups=1):
+  random = np.random.default_rng(1)
+  return {'image': random.integers(0, 256, (groups, 3, 2, 8, 8, 3), np.uint8),
+          'box': np.tile(np.int32([[0, 4, 2, 8], [4, 8, 0, 6]]),
+                         (groups, 3, 1, 1)),
+          'flipped': random.random((groups, 3, 2)) < 0.5}
+
+
+def _batch(views=True, label=None):
+  batch = tiny.batch(0, 1, NUM_CLASSES)
+  if label is not None:
+    batch = batch._replace(source=batch.source._replace(
+        label=np.full_like(batch.source.label, label)))
+  return batch._replace(views=_views() if views else ())
+
+
+def _recipe(method, params):
+  return step_lib.Recipe(
+      method=method, network=_network(),
+      optimizer=optim.make(tiny.adamw(), params),
+      learning_rate=lambda state: jnp.asarray(1e-2),
+      teacher=step_lib.TeacherRule(0.9, ramp=True))
+
+
+def _start(method, batch):
+  """A recipe and the state before its first step."""
+  network = _network()
+  net = network.init(jax.random.key(0), (8, 8))
+  recipe = _recipe(method, net.params)
+  return recipe, step_lib.init_state(recipe, net, jax.random.key(1), batch,
+                                     num_steps=10)
+
+
+def _gradient(method, batch, phase):
+  recipe, state = _start(method, batch)
+  gradient = step_lib.make_gradient(recipe, MESH, 1, phase=phase)
+  return state, *jax.jit(gradient)(state.student.params, state, batch, ())
+
+
+def _assert_finite(tree):
+  for x in jax.tree.leaves(tree):
+    if jnp.issubdtype(x.dtype, jnp.floating):
+      assert np.isfinite(x).all()
+
+
+def test_before_its_start_the_patch_term_is_not_there():
+  method = _method()
+  assert method.starts == (1,)
+
+  def fail(*args):
+    raise AssertionError(args)
+
+  config = _config()
+  operators = pipa.operators(config, NUM_CLASSES)
+  early = pipa.make(config, operators._replace(
+      base=operators.base._replace(augment=lambda key, pixels: pixels),
+      augment_views=fail, draw_cells=fail))
+  for views in (False, True):
+    state, grads, found = _gradient(early, _batch(views), 0)
+    assert set(found.terms) == {'source', 'pixel', 'mixed'}
+    assert not np.any(grads['project']) and np.any(grads['proj'])
+    jax.tree.map(np.testing.assert_array_equal, found.method_state,
+                 state.method_state)
+
+
+def test_the_patch_term_trains_the_student():
+  method = _method(weight_pixel=0.0, weight_mixed=0.0)
+  _, grads, found = _gradient(method, _batch(), 1)
+  assert found.terms['patch'].value > 0
+  assert 0 < found.metrics['patch/active_share'] < 1
+  # Nothing else depends on these two.
+  assert np.any(grads['project']) and np.any(grads['scale'])
+  # No loss reaches the head of classes.
+  assert not np.any(grads['cls'])
+  _assert_finite((grads, found))
+
+
+@pytest.mark.parametrize('fields', [
+    {}, dict(pixel_predict='untrained', pixel_include_ignore=True),
+    dict(patch_threshold=1.0)])
+def test_finite_whatever_the_labels_and_the_confidence(fields):
+  recipe, state = _start(_method(**fields), _batch())
+  gradient = jax.jit(step_lib.make_gradient(recipe, MESH, 1, phase=1))
+  for label in (None, 2, labels.IGNORE_LABEL):
+    grads, found = gradient(state.student.params, state, _batch(label=label),
+                            ())
+    _assert_finite((grads, found))
+    assert (found.terms['pixel'].value == 0) == (label is not None)
+    assert (found.terms['patch'].value == 0) == ('patch_threshold' in fields)
+
+
+def test_the_bank_fills_over_steps_and_is_part_of_the_state():
+  batch = _batch()
+  recipe, state = _start(_method(), batch)
+  assert state.method_state.vector.shape == (1, 3, 10, 4)
+  update = jax.jit(step_lib.make_update(recipe, MESH, 1, phase=1))
+  blocks = []
+  for count in range(1, 3):
+    state, _ = update(state, batch)
+    np.testing.assert_array_equal(state.method_state.filled.sum(), count)
+    blocks.append(state.method_state.vector[0, -1])
+  np.testing.assert_array_equal(state.method_state.vector[0, 1:], blocks)
+  assert all(np.any(block) for block in blocks)
+
+
+def test_the_released_code_has_no_patch_term():
+  config = configs.released(tiny.self_training_config())
+  method = pipa.make(config, pipa.operators(config, NUM_CLASSES))
+  assert not method.starts and not method.init(None, None, None)
+
+
+def test_labels_of_a_detail_crop():
+  label = jnp.arange(2 * 16 * 16).reshape(2, 16, 16)
+  outputs = state_lib.Outputs(
+      jnp.zeros((2, 8, 8, 3)), maps={'detail': jnp.zeros((2, 4, 4, 3))},
+      boxes=jnp.array([2, 10, 4, 12]))
+  aligned = pipa.pixel_label(_config(), outputs, label, (4, 4))
+  np.testing.assert_array_equal(aligned, label[:, 2:10:2, 4:12:2])
+  squeezed = pipa.pixel_label(_config(pixel_align_label=False), outputs, label,
+                              (4, 4))
+  np.testing.assert_array_equal(squeezed, label[:, ::4, ::4])
+
+
+def test_what_does_not_fit_names_its_field():
+  with pytest.raises(ValueError, match='config.data.pair'):
+    _gradient(_method(), _batch(views=False), 1)
+  with pytest.raises(ValueError, match='config.method.patch_channels.* 4,'):
+    _gradient(_method(patch_channels=8), _batch(), 1)
+  with pytest.raises(ValueError, match='config.method.pixel_predict'):
+    _method(pixel_predict='psychic')

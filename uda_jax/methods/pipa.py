@@ -1,0 +1,267 @@
+"""PiPa (arXiv 2211.07609): contrast of pixels and patches on self-training.
+
+Embeddings of source pixels of a class attract each other, from the first step;
+two overlapping crops of a target image shall give the same vectors where they
+show the same place, from a later one. Everything else is the base: DAFormer,
+or HRDA, whose embeddings are those of the detail crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax import pseudo_labels
+from uda_jax import rng
+from uda_jax import state as state_lib
+from uda_jax.augment import crops
+from uda_jax.augment import resize
+from uda_jax.augment import view_jitter
+from uda_jax.losses import patch_contrast
+from uda_jax.losses import pixel_contrast
+from uda_jax.methods import self_training
+
+Terms = self_training.Terms
+
+PREDICTIONS = ('segmentation', 'untrained', 'none')
+
+
+class Operators(NamedTuple):
+  """The random operators.
+
+  Attributes:
+    base: of self-training.
+    sample: `f(key, label, predicted) -> pixel_contrast.Sample` of the maps
+      [B, h, w] int32.
+    augment_views: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
+    draw_cells: `f(key, cells) -> index` [2, n] int32 in [0, cells).
+  """
+
+  base: self_training.Operators
+  sample: Callable[..., pixel_contrast.Sample]
+  augment_views: Callable[[jax.Array, jax.Array], jax.Array]
+  draw_cells: Callable[[jax.Array, int], jax.Array]
+
+
+def operators(config, num_classes: int,
+              base: self_training.Operators | None = None) -> Operators:
+  """The operators that training uses; fields as in `make`."""
+  return Operators(
+      base=base or self_training.operators(config, num_classes),
+      sample=functools.partial(
+          pixel_contrast.draw_pixels, num_classes=num_classes,
+          max_views=config.pixel_max_views,
+          max_samples=config.pixel_max_samples,
+          include_ignore=config.pixel_include_ignore),
+      augment_views=view_jitter.augment_views,
+      draw_cells=functools.partial(patch_contrast.draw_cells,
+                                   count=config.patch_samples))
+
+
+def _detail_box(outputs: state_lib.Outputs, label: jax.Array):
+  """The detail crop's box in the label, and its static (height, width)."""
+  stride = label.shape[1] // outputs.logits.shape[1]
+  height, width = outputs.maps['detail'].shape[1:3]
+  return outputs.boxes, (height * stride, width * stride)
+
+
+def pixel_label(config, outputs: state_lib.Outputs, label: jax.Array,
+                size: tuple[int, int]) -> jax.Array:
+  """The source label of each embedding, [B, *size] int32.
+
+  With a detail crop: of that crop; or of the whole image, squeezed, as the
+  released code has it (`pixel_align_label` off).
+  """
+  if 'detail' in outputs.maps and config.pixel_align_label:
+    label = crops.cut(label, *_detail_box(outputs, label))
+  return resize.nearest(label, size)
+
+
+def _predicted(config, key, params, stats, outputs, features, label, network):
+  """The class map that says which pixels are hard."""
+  if config.pixel_predict == 'none':
+    return label
+  if config.pixel_predict == 'untrained':
+    # Released code: a head that no loss trains.
+    logits, _ = network.head('cls', params, stats, features, key=key)
+  else:
+    logits = resize.bilinear(outputs.maps.get('detail', outputs.logits),
+                             label.shape[1:3])
+  return jnp.argmax(jax.lax.stop_gradient(logits), -1)
+
+
+def pixel_terms(config, operators: Operators, keys, params, stats,
+                outputs: state_lib.Outputs, label: jax.Array,
+                network: state_lib.Network
+                ) -> tuple[Terms, state_lib.PyTree]:
+  """The contrast of the source's pixels, and the statistics after it."""
+  features = outputs.maps.get('detail_features', outputs.features)
+  embedding, stats = network.head('proj', params, stats, features)
+  label = pixel_label(config, outputs, label, embedding.shape[1:3])
+  predicted = _predicted(config, keys['predict'], params, stats, outputs,
+                         features, label, network)
+  sample = operators.sample(keys['sample'], label, predicted)
+  loss = pixel_contrast.pixel_contrast(embedding, sample)
+  return {'pixel': state_lib.LossTerm(loss, config.weight_pixel)}, stats
+
+
+def make_cells(vector: jax.Array, logits: jax.Array) -> patch_contrast.Cells:
+  """Cells of unit vectors [B, h, w, D] and logits [B, h, w, C]."""
+  label, confidence = pseudo_labels.from_logits(jax.lax.stop_gradient(logits))
+  return patch_contrast.Cells(vector, label, confidence)
+
+
+def contrast_crops(config, crops_: tuple[patch_contrast.Cells, ...],
+                   boxes: jax.Array, flipped: jax.Array,
+                   bank: patch_contrast.Bank, index: jax.Array
+                   ) -> tuple[patch_contrast.Contrast, patch_contrast.Bank]:
+  """The contrast of two crops' cells, and the bank with this step's block.
+
+  Args:
+    config: `patch_threshold` and `patch_temperature` count.
+    crops_: of the first and the second crop, as the network saw them.
+    boxes: [B, 2, 4] int32, the overlap in cells, before mirroring.
+    flipped: [B, 2] bool, which crops are mirrored.
+    bank: as the last step left it.
+    index: [2, n] int32, the cells that go into the bank.
+  """
+  bank = patch_contrast.push(bank, *crops_, index)
+  first, second = (patch_contrast.mirror_back(cells, flipped[:, i])
+                   for i, cells in enumerate(crops_))
+  return patch_contrast.patch_contrast(
+      first, second, boxes, bank, threshold=config.patch_threshold,
+      temperature=config.patch_temperature), bank
+
+
+def pool(x: jax.Array) -> jax.Array:
+  """Averages 2 x 2 pixels of [B, h, w, C]."""
+  return resize.bilinear_by_factor(x, 0.5)
+
+
+def patch_terms(config, operators: Operators, keys, params, stats, views, bank,
+                network: state_lib.Network):
+  """The contrast of two crops of the target.
+
+  Both go through the student at once, without dropout; its own logits label
+  the cells.
+
+  Returns:
+    Terms, metrics, the statistics and the bank after it.
+  """
+  if not views:
+    raise ValueError(
+        'config.data.pair: expected pairs of crops from step '
+        'config.method.patch_start on, got none; set crop_size and first_step')
+  image = views['image']
+  pairs, _, height = image.shape[:3]
+  # The first crops, then the second ones.
+  pixels = jnp.concatenate([image[:, 0], image[:, 1]])
+  pixels = operators.augment_views(keys['views'], pixels)
+  outputs, stats = network.forward(params, stats, network.normalise(pixels))
+  logits = pool(outputs.logits)
+  features = (logits if config.patch_features == 'logits'
+              else pool(outputs.maps[config.patch_features]))
+  vector, stats = network.head('project', params, stats, features)
+  if vector.shape[-1] != bank.vector.shape[-1]:
+    raise ValueError(
+        f'config.method.patch_channels: expected {vector.shape[-1]}, the '
+        "channels of the head 'project' in config.model.heads, got "
+        f'{bank.vector.shape[-1]}')
+  cells = make_cells(vector, logits)
+  both = tuple(jax.tree.map(lambda x, part=part: x[part], cells)
+               for part in (slice(pairs), slice(pairs, None)))
+  index = operators.draw_cells(keys['bank'],
+                               pairs * vector.shape[1] * vector.shape[2])
+  boxes = views['box'] // (height // vector.shape[1])
+  contrast, bank = contrast_crops(config, both, boxes, views['flipped'], bank,
+                                  index)
+  terms = {'patch': state_lib.LossTerm(contrast.loss.sum(),
+                                       config.weight_patch)}
+  share = contrast.active / jnp.maximum(contrast.overlap, 1)
+  return terms, {'patch/active_share': share.mean()}, stats, bank
+
+
+def make(config, operators: Operators,
+         segment: Callable[..., Terms] = self_training.segment
+         ) -> state_lib.Method:
+  """Makes the method.
+
+  Fields of `self_training.make`, and: `weight_pixel`; `pixel_max_views` and
+  `pixel_max_samples`, see `pixel_contrast.draw_pixels`; `pixel_include_ignore`
+  (released code: ignored pixels are a class); `pixel_align_label`, see
+  `pixel_label`; `pixel_predict`, who says which pixels are hard:
+  'segmentation', 'untrained' (released code) or 'none'. `weight_patch` (0:
+  off), `patch_start` (its first step), `patch_features` ('logits' or one of
+  the network's maps), `patch_channels` of its vectors, `patch_threshold`,
+  `patch_temperature`, `patch_samples` (of each crops for the bank) and
+  `bank_steps`.
+
+  Args:
+    config: the fields above.
+    operators: the random operators.
+    segment: see `self_training.make`.
+  """
+  if config.pixel_predict not in PREDICTIONS:
+    raise ValueError(f'config.method.pixel_predict: expected one of '
+                     f'{PREDICTIONS}, got {config.pixel_predict!r}')
+  base = operators.base
+
+  def student_pass(keys, name, params, stats, pixels, network):
+    return network.forward(
+        params, stats, network.normalise(pixels), key=keys[name],
+        detail=base.detail(keys[f'{name}_detail'], pixels.shape[1:3]))
+
+  def loss(params, state, batch, key, network, frozen, *, phase=0):
+    keys = rng.streams(key, 'source', 'source_detail', 'predict', 'sample',
+                       'mix', 'augment', 'mixed', 'mixed_detail', 'views',
+                       'bank')
+
+    # 1. The student on the source, its pixels in contrast.
+    outputs, stats = student_pass(
+        keys, 'source', params, state.student.batch_stats, batch.source.image,
+        network)
+    source = self_training.Labelled(batch.source.image, batch.source.label)
+    terms = segment(config, 'source', outputs, source, 1.0)
+    terms |= self_training.distance(config, outputs, batch, network, frozen)
+    pixel, stats = pixel_terms(config, operators, keys, params, stats, outputs,
+                               batch.source.label, network)
+    terms |= pixel
+
+    # 2. The teacher labels the target.
+    label, weight, share, teacher_stats = self_training.pseudo_label(
+        config, state, batch, network)
+    metrics = {'pseudo/confident_share': share}
+
+    # 3. The student on the mixture.
+    mixed = self_training.mix(keys, base, batch, label, weight)
+    outputs, stats = student_pass(keys, 'mixed', params, stats, mixed.pixels,
+                                  network)
+    terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
+
+    # 4. The student on two crops of the target.
+    bank = state.method_state
+    if phase:
+      patch, more, stats, bank = patch_terms(
+          config, operators, keys, params, stats, batch.views, bank, network)
+      terms, metrics = terms | patch, metrics | more
+
+    return state_lib.Losses(
+        terms, stats, teacher_stats, method_state=bank, metrics=metrics,
+        panels={'source': batch.source.image, 'label': batch.source.label,
+                'target': batch.target.image, 'pseudo_label': label,
+                'mixed': mixed.pixels, 'mixed_label': mixed.label,
+                'mixed_weight': mixed.weight})
+
+  if not config.weight_patch:
+    return state_lib.Method(loss)
+
+  def init(key, network, batch):
+    del key, network, batch
+    return patch_contrast.empty_bank(
+        config.bank_steps, 2 * config.patch_samples, config.patch_channels)
+
+  return state_lib.Method(loss, init, starts=(config.patch_start,))
