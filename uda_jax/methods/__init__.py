@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from uda_jax import state as state_lib
+from uda_jax.methods import hrda
+from uda_jax.methods import pipa
 from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
@@ -20,16 +22,30 @@ def _self_training(config, num_classes: int) -> state_lib.Method:
                             self_training.operators(config, num_classes))
 
 
+def _hrda(config, num_classes: int) -> state_lib.Method:
+  return hrda.make(config, hrda.operators(config, num_classes))
+
+
 def _pixmatch(config, num_classes: int) -> state_lib.Method:
   del num_classes
   return pixmatch.make(config, pixmatch.operators(config))
+
+
+def _pipa(config, num_classes: int) -> state_lib.Method:
+  base = hrda if 'detail_crop' in config else self_training
+  return pipa.make(
+      config,
+      pipa.operators(config, num_classes, base.operators(config, num_classes)),
+      base.segment)
 
 
 # name -> make(config.method, num_classes), with the operators of training.
 METHODS: dict[str, Callable[..., state_lib.Method]] = {
     'source_only': _source_only,
     'self_training': _self_training,
+    'hrda': _hrda,
     'pixmatch': _pixmatch,
+    'pipa': _pipa,
 }
 
 

@@ -1,0 +1,50 @@
+"""HRDA (arXiv 2204.13132): self-training that also looks at a detail crop.
+
+The network sees each image coarsely, and one crop of it in detail; the student
+learns from the fused prediction and from that of the crop alone. Everything
+else is the base; the teacher's network slides its crops over the image.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from uda_jax import state as state_lib
+from uda_jax.augment import crops
+from uda_jax.losses import two_scale
+from uda_jax.methods import self_training
+
+
+def operators(config, num_classes: int) -> self_training.Operators:
+  """Those of self-training, and boxes of crops; fields as in `make`."""
+  return self_training.operators(config, num_classes)._replace(
+      detail=functools.partial(
+          crops.draw_box, crop_size=tuple(config.detail_crop),
+          divisible=config.detail_divisible,
+          include_last=config.detail_include_last))
+
+
+def segment(config, name: str, outputs: state_lib.Outputs,
+            data: self_training.Labelled, weight: float
+            ) -> self_training.Terms:
+  """The terms of one pass of the student: `name` is that of the fusion."""
+  terms = two_scale.two_scale_cross_entropy(
+      outputs.logits, outputs.maps['detail'], outputs.maps['context'],
+      data.label, outputs.boxes, weight=data.weight,
+      detail_weight=config.weight_detail, context_weight=config.weight_context,
+      average=config.ce_average)
+  return {
+      name if scale == 'fused' else f'{name}_{scale}':
+          state_lib.LossTerm(value, weight * share)
+      for scale, (value, share) in terms.items()}
+
+
+def make(config, operators: self_training.Operators) -> state_lib.Method:
+  """Makes the method.
+
+  Fields of `self_training.make`, and: `detail_crop`, the (height, width) of
+  the network's crops; `detail_divisible` and `detail_include_last`, see
+  `crops.corner_counts`; `weight_detail` and `weight_context`, the shares of
+  the loss that the two scales take from the fusion.
+  """
+  return self_training.make(config, operators, segment)
