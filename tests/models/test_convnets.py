@@ -259,13 +259,11 @@ def test_resnet_v1c_against_its_definition():
   blocks = (1, 1, 2, 2)
   module = resnet_v1c.ResNetV1c(blocks, 4, (2, 2, 2, 2))
   image = _image()
-  # Even and odd sides, so that the place of each stride shows.
-  apply = lambda variables: module.apply(
-      variables, image, use_running_average=True)
   variables = _noise(jax.eval_shape(
       lambda key: module.init(key, image, use_running_average=True),
       jax.random.key(0)))
-  ours = jax.jit(apply)(variables)
+  ours = jax.jit(lambda variables: module.apply(
+      variables, image, use_running_average=True))(variables)
   expected = _NumpyResNet(variables, blocks)(image.astype(np.float64))
   assert [x.shape[1:3] for x in ours] == [(5, 9), (3, 5), (3, 5), (3, 5)]
   for a, b in zip(ours, expected, strict=True):
