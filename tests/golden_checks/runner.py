@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from tests.golden_checks import cluda
 from tests.golden_checks import convnets
 from tests.golden_checks import data
 from tests.golden_checks import evaluation
@@ -29,7 +30,8 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
-    **maths.CHECKS, **scores.CHECKS, **networks.CHECKS, **evaluation.CHECKS,
+    **cluda.CHECKS, **maths.CHECKS, **scores.CHECKS, **networks.CHECKS,
+    **evaluation.CHECKS,
     **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS, **heads.CHECKS,
     **lse.CHECKS, **data.CHECKS, **pipa.CHECKS, **convnets.CHECKS}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from uda_jax import state as state_lib
+from uda_jax.methods import cluda
 from uda_jax.methods import hrda
 from uda_jax.methods import pipa
 from uda_jax.methods import pixmatch
@@ -39,6 +40,11 @@ def _pipa(config, num_classes: int) -> state_lib.Method:
       base.segment)
 
 
+def _cluda(config, num_classes: int) -> state_lib.Method:
+  base = hrda if 'detail_crop' in config else self_training
+  return cluda.make(config, base.operators(config, num_classes), base.segment)
+
+
 # name -> make(config.method, num_classes), with the operators of training.
 METHODS: dict[str, Callable[..., state_lib.Method]] = {
     'source_only': _source_only,
@@ -46,6 +52,7 @@ METHODS: dict[str, Callable[..., state_lib.Method]] = {
     'hrda': _hrda,
     'pixmatch': _pixmatch,
     'pipa': _pipa,
+    'cluda': _cluda,
 }
 
 
