@@ -19,6 +19,7 @@ from tests.golden_checks import heads
 from tests.golden_checks import hrda
 from tests.golden_checks import lse
 from tests.golden_checks import maths
+from tests.golden_checks import mic
 from tests.golden_checks import networks
 from tests.golden_checks import pipa
 from tests.golden_checks import scores
@@ -30,7 +31,7 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
-    **cluda.CHECKS, **maths.CHECKS, **scores.CHECKS, **networks.CHECKS,
+    **cluda.CHECKS, **mic.CHECKS, **maths.CHECKS, **scores.CHECKS, **networks.CHECKS,
     **evaluation.CHECKS,
     **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS, **heads.CHECKS,
     **lse.CHECKS, **data.CHECKS, **pipa.CHECKS, **convnets.CHECKS}

@@ -1,0 +1,25 @@
+"""MIC: the mask of blocks from recorded numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+
+import jax.numpy as jnp
+
+from tests.golden_checks import common
+from uda_jax.augment import masking
+
+
+def mask(path: pathlib.Path) -> Iterator[common.Difference]:
+  """The grid of blocks and the masked images."""
+  for case, d in common.cases(common.load(path), '.', 'u'):
+    size = d['x'].shape[1:3]
+    yield (f'{case}.grid', masking.block_grid(size, int(d['block'])),
+           d['u'].shape[1:], *common.EXACT)
+    keep = masking.visible(jnp.asarray(d['u']), size, ratio=float(d['ratio']))
+    yield (f'{case}.y', masking.apply_mask(jnp.asarray(d['x']), keep), d['y'],
+           *common.EXACT)
+
+
+CHECKS = {'daformer_hrda/mic_mask*.npz': mask}
