@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from uda_jax import state as state_lib
 from uda_jax.methods import cluda
+from uda_jax.methods import ehtdi
 from uda_jax.methods import hrda
 from uda_jax.methods import pipa
 from uda_jax.methods import pixmatch
@@ -45,12 +46,17 @@ def _cluda(config, num_classes: int) -> state_lib.Method:
   return cluda.make(config, base.operators(config, num_classes), base.segment)
 
 
+def _ehtdi(config, num_classes: int) -> state_lib.Method:
+  return ehtdi.make(config, ehtdi.operators(config, num_classes))
+
+
 # name -> make(config.method, num_classes), with the operators of training.
 METHODS: dict[str, Callable[..., state_lib.Method]] = {
     'source_only': _source_only,
     'self_training': _self_training,
     'hrda': _hrda,
     'pixmatch': _pixmatch,
+    'ehtdi': _ehtdi,
     'pipa': _pipa,
     'cluda': _cluda,
 }

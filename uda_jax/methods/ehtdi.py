@@ -1,0 +1,316 @@
+"""EHTDI (arXiv 2208.06100): more information from the target's own pixels.
+
+The network's own prediction labels the target, as in PixMatch. Source classes
+are pasted into two views of the target; what is confident in the weak one is
+cut out of the strong one and pasted into the source; the views are contrasted
+pixel by pixel and class by class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax import labels
+from uda_jax import pseudo_labels
+from uda_jax import rng
+from uda_jax import state as state_lib
+from uda_jax.augment import mixing
+from uda_jax.augment import pasting
+from uda_jax.augment import resize
+from uda_jax.augment import views
+from uda_jax.losses import segmentation
+from uda_jax.losses import view_contrast
+from uda_jax.methods import two_heads
+
+VARIANTS = ('main', 'edge')
+
+
+class Operators(NamedTuple):
+  """The random operators.
+
+  Attributes:
+    source_views: `f(key, pixels, label) -> views.Views` of the source.
+    target_views: the same of the target, with its pseudo-label.
+    choose_classes: `f(key, label) -> mask`: [B, H, W] bool, the pixels of the
+      source's views to paste.
+    prepare: `f(key, pixels) -> pixels`, of every image of both domains.
+  """
+
+  source_views: Callable[..., views.Views]
+  target_views: Callable[..., views.Views]
+  choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
+  prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
+
+
+class Mixed(NamedTuple):
+  """The target's views with the source's classes in them.
+
+  Attributes:
+    strong: [B, h, w, 3] pixels.
+    weak: [B, h, w, 3] pixels.
+    label: [B, h, w] int32, the source's labels in the pasted pixels.
+    pasted: [B, h, w] bool.
+  """
+
+  strong: jax.Array
+  weak: jax.Array
+  label: jax.Array
+  pasted: jax.Array
+
+
+class Confident(NamedTuple):
+  """What of the target is pasted into the source.
+
+  Attributes:
+    mask: [B, h, w] bool.
+    label: [B, h, w] int32, what is learned there.
+    contrast_label: [B, h, w] int32, the classes of the contrast, or ignored.
+    sure: [B, h, w] bool, the confident pixels alone.
+  """
+
+  mask: jax.Array
+  label: jax.Array
+  contrast_label: jax.Array
+  sure: jax.Array
+
+
+def operators(config, num_classes: int) -> Operators:
+  """The operators that training uses.
+
+  Fields: `crop_size`, `crop_area`, `crop_aspect` of the views; `paste_classes`,
+  the classes of the source that are drawn from, and `paste_offset` (-1 as
+  released, 0 as meant), see `pasting.paste_mask`; `blur`, the share of images
+  that are slightly blurred.
+  """
+  pool = tuple(config.paste_classes)
+  if not set(pool) <= set(range(num_classes)):
+    raise ValueError('config.method.paste_classes: expected classes in 0..'
+                     f'{num_classes - 1}, got {pool}')
+
+  def make_views(key, pixels, label):
+    keys = rng.streams(key, 'box', 'color')
+    size = tuple(config.crop_size)
+    boxes = views.draw_boxes(keys['box'], label.shape[1:], batch=len(label),
+                             area=config.crop_area, aspect=config.crop_aspect)
+    weak = views.crop(views.to_bytes(pixels), boxes, size)
+    strong = views.apply_color(
+        weak, views.draw_color(keys['color'], batch=len(label)))
+    return views.Views(strong, weak, views.crop_label(label, boxes, size))
+
+  def choose_classes(key, label):
+    drawn = pasting.draw_positions(key, label, num_classes=num_classes,
+                                   pool=pool)
+    return pasting.paste_mask(label, drawn, pool=pool,
+                              offset=config.paste_offset)
+
+  return Operators(
+      make_views, make_views, choose_classes,
+      prepare=lambda key, pixels: views.random_blur(key, pixels,
+                                                    share=config.blur))
+
+
+def paste_classes(pasted: jax.Array, source: views.Views,
+                  target: views.Views) -> Mixed:
+  """Pastes the source's WEAK pixels into both views of the target."""
+  return Mixed(mixing.mix(pasted, source.weak, target.strong),
+               mixing.mix(pasted, source.weak, target.weak),
+               mixing.mix(pasted, source.label, target.label), pasted)
+
+
+def confident_area(config, logits: jax.Array, mixed: Mixed) -> Confident:
+  """Finds what is confident in a weak view.
+
+  In the edge variant `logits` are those of the view without pasted classes,
+  and the pasted pixels, whose labels are true, always belong to the area.
+  """
+  label, confidence = pseudo_labels.from_logits(logits)
+  # A pixel of the target without a label is one that is never trusted.
+  trusted = mixed.pasted | (mixed.label != labels.IGNORE_LABEL)
+  sure = (confidence > config.confidence) & trusted
+  known = jnp.where(sure, label, labels.IGNORE_LABEL)
+  known = jnp.where(mixed.pasted, mixed.label, known)
+  if config.variant == 'main':
+    return Confident(sure, label, known, sure)
+  return Confident(sure | mixed.pasted, known, known, sure)
+
+
+def low_logits(outputs: state_lib.Outputs) -> jax.Array:
+  """The main head's logits before any enlargement."""
+  return dict(outputs.maps).get('low_logits', outputs.logits)
+
+
+def contrast(config, strong: state_lib.Outputs, weak: state_lib.Outputs,
+             label: jax.Array) -> two_heads.Terms:
+  """The terms between the two views; no gradient is stopped, both move.
+
+  With `config.contrast_stride`, the logits are first shrunk to that stride, for
+  networks whose own is finer.
+  """
+  strong, weak = low_logits(strong), low_logits(weak)
+  if config.contrast_stride:
+    size = tuple(-(-n // config.contrast_stride) for n in label.shape[1:])
+    strong, weak = resize.bilinear(strong, size), resize.bilinear(weak, size)
+  values = {
+      'class_contrast': view_contrast.class_contrast(
+          strong, weak, label, scale=config.class_scale,
+          all_images=config.class_contrast_all_images),
+      'pixel_contrast': view_contrast.pixel_contrast(
+          strong, weak, scale=config.pixel_scale)}
+  return {name: state_lib.LossTerm(value, config.weight_contrast)
+          for name, value in values.items()}
+
+
+def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
+  """Returns the label on the border, ignored elsewhere.
+
+  As released, nothing is left if one of the first two images has no border.
+  """
+  if config.border_needs_all:
+    border &= border.any((1, 2))[:2].all()
+  return jnp.where(border, label, labels.IGNORE_LABEL)
+
+
+def target_terms(config, logits: two_heads.Logits, mixed: Mixed,
+                 aux_label: jax.Array) -> two_heads.Terms:
+  """The terms of the strong view with source classes in it."""
+  terms = two_heads.cross_entropies(config, 'mixed', logits, mixed.label,
+                                    aux_label, config.weight_mixed)
+  if config.variant == 'edge':
+    border = pasting.border(mixed.pasted)
+    terms |= two_heads.cross_entropies(
+        config, 'mixed_border', logits, on_border(config, mixed.label, border),
+        on_border(config, aux_label, border), config.weight_mixed)
+  return terms
+
+
+def source_terms(config, logits: two_heads.Logits, label: jax.Array,
+                 aux_label: jax.Array, border: jax.Array) -> two_heads.Terms:
+  """The terms of the source with confident target pixels in it.
+
+  The edge variant's are weighted within the term, hence the products.
+  """
+  weight = config.weight_into_source
+  border_label = on_border(config, label, border)
+  if config.into_source_first_only:
+    logits, label, aux_label, border_label = jax.tree.map(
+        lambda x: x[:1], (logits, label, aux_label, border_label))
+  value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
+  term = state_lib.LossTerm
+  terms = {'into_source_main': term(value(logits.main, label), weight)}
+  if config.variant == 'edge':
+    terms['into_source_border'] = term(value(logits.main, border_label),
+                                       weight * weight)
+    if config.weight_aux:
+      terms['into_source_aux'] = term(
+          value(logits.aux, aux_label),
+          weight * config.weight_mixed * config.weight_aux)
+  return terms
+
+
+def make(config, operators: Operators) -> state_lib.Method:
+  """Makes the method.
+
+  Fields: `variant` ('main', or 'edge': more weight on the borders of what is
+  pasted); `confidence`, the limit of what goes into the source; `weight_aux`
+  (of the auxiliary head), `weight_mixed` (target with source classes),
+  `weight_into_source`, `weight_contrast`; `class_scale` and `pixel_scale`, the
+  inverse temperatures; `contrast_stride` (0: the network's own);
+  `into_source_first_only` and `class_contrast_all_images` (True and False as
+  released: only the group's first image has these terms); `border_needs_all`,
+  see `on_border`; `adapt_from`, the step before which only the source is
+  learned from (0 in the paper's runs, which start from trained networks).
+  """
+  if config.variant not in VARIANTS:
+    raise ValueError(f'config.method.variant: expected one of {VARIANTS}, got '
+                     f'{config.variant!r}')
+
+  def adapt(keys, params, stats, batch, pixels, network):
+    """Everything after the supervised pass: terms, statistics, panels."""
+    forward = lambda stats, x, key=None: network.forward(
+        params, stats, network.normalise(x), key=key)
+    enlarge = lambda outputs, x: two_heads.enlarge(config, outputs,
+                                                   x.shape[1:3])
+
+    # 2. The clean target is labelled, without gradient but in training mode.
+    outputs, stats = forward(stats, pixels['target'])
+    label, _ = pseudo_labels.from_logits(
+        enlarge(outputs, pixels['target']).main)
+    label = jnp.where(batch.target.trusted, label, labels.IGNORE_LABEL)
+
+    # 3. Views of both domains; source classes go into those of the target.
+    source = operators.source_views(keys['source_views'], pixels['source'],
+                                    batch.source.label)
+    target = operators.target_views(keys['target_views'], pixels['target'],
+                                    label)
+    pasted = operators.choose_classes(keys['classes'], source.label)
+    mixed = paste_classes(pasted, source, target)
+    strong, stats = forward(stats, mixed.strong, keys['strong'])
+    weak, stats = forward(stats, mixed.weak, keys['weak'])
+
+    # 4. What is confident goes into the source.
+    logits = enlarge(weak, mixed.weak)
+    _, aux_label = pseudo_labels.from_two_heads(*logits, threshold=0.0)
+    if config.variant == 'edge':
+      unmixed, stats = forward(stats, target.weak)
+      logits = enlarge(unmixed, target.weak)
+    area = confident_area(config, logits.main, mixed)
+    into_pixels = mixing.mix(area.mask, mixed.strong, source.strong)
+    into_label = mixing.mix(area.mask, area.label, source.label)
+    into_aux_label = mixing.mix(
+        area.mask, mixing.mix(pasted, mixed.label, aux_label), source.label)
+    into, stats = forward(stats, into_pixels, keys['into_source'])
+
+    # 5. The losses.
+    terms = target_terms(config, enlarge(strong, mixed.strong), mixed,
+                         aux_label)
+    terms |= source_terms(config, enlarge(into, into_pixels), into_label,
+                          into_aux_label,
+                          pasting.border(area.sure) & ~pasted)
+    terms |= contrast(config, strong, weak, area.contrast_label)
+    return terms, stats, {
+        'target': pixels['target'], 'pseudo_label': label,
+        'mixed_strong': mixed.strong, 'mixed_weak': mixed.weak,
+        'mixed_label': mixed.label, 'pasted': pasted,
+        'aux_label': aux_label, 'into_source': into_pixels,
+        'into_source_label': into_label,
+        'into_source_aux_label': into_aux_label, 'confident': area.sure,
+        'contrast_label': area.contrast_label}
+
+  def loss(params, state, batch, key, network, frozen, *, phase=0):
+    del frozen
+    keys = rng.streams(
+        key, 'prepare_source', 'prepare_target', 'source', 'source_views',
+        'target_views', 'classes', 'strong', 'weak', 'into_source')
+    pixels = {
+        name: operators.prepare(keys[f'prepare_{name}'], images)
+        for name, images in (('source', batch.source.image),
+                             ('target', batch.target.image))}
+
+    # 1. The source, with its labels.
+    outputs, stats = network.forward(
+        params, state.student.batch_stats,
+        network.normalise(pixels['source']), key=keys['source'])
+    label = batch.source.label
+    terms = two_heads.cross_entropies(
+        config, 'source', two_heads.enlarge(config, outputs, label.shape[1:]),
+        label, label, 1.0)
+    panels, metrics = {'source': pixels['source'], 'label': label}, {}
+
+    if two_heads.adapts(config, phase):
+      own, stats, maps = adapt(keys, params, stats, batch, pixels, network)
+      terms |= own
+      panels |= maps
+      metrics['pseudo/confident_share'] = jnp.mean(
+          maps['confident'], dtype=terms['source_main'].value.dtype)
+
+    # Batch norm's statistics are no function to be differentiated.
+    return state_lib.Losses(
+        terms, jax.lax.stop_gradient(stats),
+        teacher_stats=state.teacher.batch_stats if state.teacher else (),
+        metrics=metrics, panels=panels)
+
+  return state_lib.Method(loss, starts=two_heads.starts(config))
