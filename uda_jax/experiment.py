@@ -38,6 +38,7 @@ class Run(NamedTuple):
   mesh: Mesh
   data: Data
   recipe: step_lib.Recipe
+  frozen: Any = ()
 
 
 def load_data(config) -> Data:
@@ -88,16 +89,29 @@ def init_state(run: Run, student, batch) -> state_lib.TrainState:
       num_steps=run.config.steps)
 
 
-def start_network(config, network: state_lib.Network,
-                  image_size: tuple[int, int]) -> state_lib.Net:
-  """Fresh variables (pretrained where the model says so), or another run's."""
+def start_networks(config, network: state_lib.Network,
+                   image_size: tuple[int, int]
+                   ) -> tuple[state_lib.Net, state_lib.Net | tuple[()]]:
+  """What the student starts from, and the network that stays as it was.
+
+  The first has fresh variables (pretrained where the model says so), or
+  another run's; the second is the pretrained network, for methods whose
+  feature distance looks at it, else ().
+  """
   key = rng.stream(jax.random.key(config.seed), 'network')
-  net = network.init(key, image_size)
+  pretrained = net = network.init(key, image_size)
   warm = config.warm_start
   if warm.workdir:
     net = checkpoint.load_net(pathlib.Path(warm.workdir), warm.network, net)
     logging.info('warm start: %s of %s', warm.network, warm.workdir)
-  return net
+  if not config.method.get('weight_distance', 0.0):
+    return net, ()
+  if not config.model.weights:
+    raise ValueError(
+        'config.method.weight_distance: the feature distance is to a '
+        'pretrained encoder, expected a file in config.model.weights, got '
+        "''; 0 switches the distance off.")
+  return net, pretrained
 
 
 def _image_size(config, data: Data) -> tuple[int, int]:
@@ -116,9 +130,11 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   data = load_data(config)
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)
-  student = start_network(config, network, _image_size(config, data))
+  student, frozen = start_networks(config, network, _image_size(config, data))
   recipe = recipe_lib.make(config, num_classes, network, student.params)
-  return Run(config, workdir, mesh, data, recipe), student
+  # Each process has loaded the same; host arrays become arrays everywhere.
+  frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
+  return Run(config, workdir, mesh, data, recipe, frozen), student
 
 
 def subsets(config, class_names) -> dict[str, tuple[int, ...]]:

@@ -82,8 +82,8 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
     train_step, panels = compiled[phase]
     if config.log.panels_every and step % config.log.panels_every == 0:
       with writer.paused('pictures'):
-        writer.panels(step, panels(state, batch))
-    state, metrics = train_step(state, batch)
+        writer.panels(step, panels(state, batch, run.frozen))
+    state, metrics = train_step(state, batch, run.frozen)
     step += 1
     # One step late, so that the devices never wait for the host.
     if previous is not None:

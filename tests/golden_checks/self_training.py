@@ -8,7 +8,6 @@ files, the recipe stands in their README.
 from __future__ import annotations
 
 from collections.abc import Iterator
-import dataclasses
 import pathlib
 import re
 
@@ -172,13 +171,19 @@ def step_daformer(path: pathlib.Path) -> Iterator[common.Difference]:
     states.append(state)
     yield from _logged(number, arrays, metrics, panels)
     if number == 0:
-      # The first moment of the first step is a share of the gradient.
-      share = 1 - common_configs.daformer_adamw().b1
-      gradient = jax.tree.map(lambda x: x / share, state.opt_state[0].mu)
-      yield from _tensors('grad0:', state_lib.Net(gradient, {}), after)
+      yield from _tensors('grad0:', _first_gradient(state), after)
   yield from _tensors('sd1:', states[-1].student, after)
-  used = state_lib.Net(states[-2].teacher.params, states[-1].teacher.batch_stats)
-  yield from _tensors('ema1:', used, after)
+  # The teacher as the last iteration used it, after its own forward pass.
+  teacher = state_lib.Net(states[-2].teacher.params,
+                          states[-1].teacher.batch_stats)
+  yield from _tensors('ema1:', teacher, after)
+
+
+def _first_gradient(state: state_lib.TrainState) -> state_lib.Net:
+  """The gradient of the first step: its first moment is a share of it."""
+  share = 1 - common_configs.daformer_adamw().b1
+  return state_lib.Net(
+      jax.tree.map(lambda x: x / share, state.opt_state[0].mu), {})
 
 
 def _logged(number, arrays, metrics, panels

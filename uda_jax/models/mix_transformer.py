@@ -70,30 +70,6 @@ class Reduction(nn.Module):
     return cells @ kernel + bias.astype(self.dtype)
 
 
-def attend(
-    query: jax.Array, key: jax.Array, value: jax.Array, *, implementation: str
-) -> jax.Array:
-  """Returns softmax(query key^T / sqrt(D)) value, head by head.
-
-  Args:
-    query: [B, T, N, D] float, of N heads.
-    key: [B, S, N, D].
-    value: [B, S, N, D].
-    implementation: of `jax.nn.dot_product_attention`.
-
-  Returns:
-    [B, T, N, D].
-  """
-  if query.dtype != jnp.float64:
-    return jax.nn.dot_product_attention(
-        query, key, value, implementation=implementation
-    )
-  # JAX's own takes the softmax in float32 whatever the dtype.
-  logits = jnp.einsum('btnd,bsnd->bnts', query, key)
-  share = jax.nn.softmax(logits * query.shape[-1] ** -0.5)
-  return jnp.einsum('bnts,bsnd->btnd', share, value)
-
-
 class Attention(nn.Module):
   """Attention of all pixels to the cells of a coarser grid.
 
