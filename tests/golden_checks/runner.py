@@ -22,6 +22,7 @@ from tests.golden_checks import maths
 from tests.golden_checks import mic
 from tests.golden_checks import networks
 from tests.golden_checks import pipa
+from tests.golden_checks import pipa_steps
 from tests.golden_checks import scores
 from tests.golden_checks import steps
 from tests.golden_checks import transformers
@@ -31,10 +32,22 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
-    **cluda.CHECKS, **mic.CHECKS, **maths.CHECKS, **scores.CHECKS, **networks.CHECKS,
+    **cluda.CHECKS,
+    **convnets.CHECKS,
+    **data.CHECKS,
     **evaluation.CHECKS,
-    **steps.CHECKS, **transformers.CHECKS, **hrda.CHECKS, **heads.CHECKS,
-    **lse.CHECKS, **data.CHECKS, **pipa.CHECKS, **convnets.CHECKS}
+    **heads.CHECKS,
+    **hrda.CHECKS,
+    **lse.CHECKS,
+    **maths.CHECKS,
+    **mic.CHECKS,
+    **networks.CHECKS,
+    **pipa.CHECKS,
+    **pipa_steps.CHECKS,
+    **scores.CHECKS,
+    **steps.CHECKS,
+    **transformers.CHECKS,
+}
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (

@@ -89,7 +89,7 @@ def _predicted(config, key, params, stats, outputs, features, label, network):
     # Released code: a head that no loss trains.
     logits, _ = network.head('cls', params, stats, features, key=key)
   else:
-    logits = resize.bilinear(outputs.maps.get('detail', outputs.logits),
+    logits = resize.bilinear(dict(outputs.maps).get('detail', outputs.logits),
                              label.shape[1:3])
   return jnp.argmax(jax.lax.stop_gradient(logits), -1)
 
@@ -99,7 +99,7 @@ def pixel_terms(config, operators: Operators, keys, params, stats,
                 network: state_lib.Network
                 ) -> tuple[Terms, state_lib.PyTree]:
   """The contrast of the source's pixels, and the statistics after it."""
-  features = outputs.maps.get('detail_features', outputs.features)
+  features = dict(outputs.maps).get('detail_features', outputs.features)
   embedding, stats = network.head('proj', params, stats, features)
   label = pixel_label(config, outputs, label, embedding.shape[1:3])
   predicted = _predicted(config, keys['predict'], params, stats, outputs,

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from uda_jax import state
 from uda_jax.augment import resize
+from uda_jax.models import extra_heads
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
@@ -130,14 +131,18 @@ class Compact(nn.Module):
 
 
 def build(config, num_classes: int) -> state.Network:
-  """Builds the compact network from `config.model`; no own fields.
+  """Builds the compact network from `config.model`.
 
+  No own fields; `heads` (if given), see `extra_heads.build`.
   `weights` is '' or a file of all its tensors, as `torch_names.export` names
   them.
   """
   module = Compact(num_classes, dtype=network.compute_dtype(config))
   return network.from_module(
-      module, preprocessing.IMAGENET, importer=importer(config)
+      module,
+      preprocessing.IMAGENET,
+      importer=importer(config),
+      heads=extra_heads.build(config),
   )
 
 

@@ -1,0 +1,152 @@
+"""PiPa's source passes, through the method and the gradient that train.
+
+The draws are recorded in the files and enter through the method's operators.
+Widths, depths and sizes are read from the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from configs import common as common_configs
+from configs import pipa as configs
+from tests.golden_checks import common
+from tests.golden_checks import pipa as checks
+from tests.golden_checks import transformers
+from uda_jax import optim
+from uda_jax import parallel
+from uda_jax import state as state_lib
+from uda_jax import step as step_lib
+from uda_jax.methods import hrda
+from uda_jax.methods import pipa
+from uda_jax.methods import self_training
+from uda_jax.models import encoder_decoder
+from uda_jax.models import extra_heads
+from uda_jax.models import network as network_lib
+from uda_jax.models import preprocessing
+from uda_jax.models import two_scale
+from uda_jax.models.weights import torch_names
+
+# The README's; no file has it.
+DETAIL_WEIGHT = 0.1
+
+METHOD = configs.released(common_configs.self_training(threshold=0.968))
+
+Tensors = transformers.Tensors
+
+
+def _module(d: Tensors, tensors: Tensors):
+  """DAFormer's network, or HRDA's where a box is recorded."""
+  encoder = transformers.prefixed(tensors, 'backbone.')
+  widths = [len(encoder[f'norm{s}.weight']) for s in range(1, 5)]
+  mit = transformers.mit(encoder, heads=[w // widths[0] for w in widths])
+  head = lambda prefix: transformers.daformer(
+      transformers.prefixed(tensors, prefix))
+  if 'box' not in d:
+    return encoder_decoder.EncoderDecoder(mit, head('decode_head.'))
+  top, bottom, left, right = map(int, d['box'])
+  size = (bottom - top, right - left)
+  return two_scale.HRDA(
+      mit, two_scale.TwoScaleHead(
+          head('decode_head.head.'),
+          head('decode_head.scale_attention.').clone(fusion='conv1')),
+      detail_crop=size, detail_stride=tuple(n // 2 for n in size))
+
+
+def _network(d: Tensors) -> tuple[state_lib.Network, state_lib.Net]:
+  """The network of a state dict; its class map is the recorded one.
+
+  Images come normalised.
+  """
+  tensors = transformers.prefixed(d, 'sd:')
+  module = _module(d, tensors)
+  channels = len(tensors['proj_head.proj.2.weight'])
+  projection = network_lib.Head(
+      'proj_head', extra_heads.PixelProjection(channels),
+      lambda outputs: outputs.features, extra_heads.kernel_init)
+  made = network_lib.from_module(
+      module, preprocessing.IMAGENET, heads={'proj': projection},
+      takes_detail='box' in d)
+  shapes = jax.eval_shape(lambda key: made.init(key, d['img'].shape[1:3]),
+                          jax.random.key(0))
+
+  def head(name, params, stats, features, **switches):
+    if name == 'cls':
+      return d['seg'], stats
+    return made.head(name, params, stats, features, **switches)
+
+  net, _ = torch_names.load(tensors, shapes)
+  return made._replace(head=head, normalise=lambda image: image), net
+
+
+def _recipe(d: Tensors, network, params, num_classes: int) -> step_lib.Recipe:
+  """The released recipe, without the mixture, with recorded draws."""
+  method = METHOD.copy_and_resolve_references()
+  method.update(weight_mixed=0.0, weight_detail=DETAIL_WEIGHT,
+                weight_context=0.0, pixel_max_views=int(d['max_views']),
+                pixel_max_samples=int(d['max_samples']))
+  base = self_training.operators(method, num_classes)._replace(
+      augment=lambda key, pixels: pixels,
+      detail=lambda key, image_size: d.get('box'))
+  operators = pipa.operators(method, num_classes, base)._replace(
+      sample=lambda key, label, predicted: checks.recorded_sample(
+          d, int(d['max_samples'])))
+  segment = hrda.segment if 'box' in d else self_training.segment
+  return step_lib.Recipe(
+      method=pipa.make(method, operators, segment), network=network,
+      optimizer=optim.make(common_configs.daformer_adamw(), params),
+      learning_rate=lambda state: jnp.zeros(()),
+      teacher=step_lib.TeacherRule(0.999, ramp=True))
+
+
+def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
+  """Embeddings, labels, sampling, losses and gradient of the source pass."""
+  d = common.load(path)
+  network, net = _network(d)
+  recipe = _recipe(d, network, net.params, d['seg'].shape[-1])
+  image, label = jnp.asarray(d['img']), jnp.asarray(d['label'])
+  batch = jax.tree.map(lambda x: x[None], state_lib.Batch(
+      state_lib.Source(image, label),
+      state_lib.Target(image, jnp.ones(label.shape, bool))))
+  state = step_lib.init_state(recipe, net, jax.random.key(0), batch,
+                              num_steps=1)
+  gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1)
+
+  @jax.jit
+  def run(state, batch):
+    outputs, _ = network.forward(
+        *state.student, image, **{'detail': d['box']} if 'box' in d else {})
+    features = outputs.maps.get('detail_features', outputs.features)
+    embedding, _ = network.head('proj', *state.student, features)
+    small = pipa.pixel_label(METHOD, outputs, label, embedding.shape[1:3])
+    return embedding, small, gradient(
+        state.student.params, state, batch, ())
+
+  embedding, small, (grads, found) = run(state, batch)
+  yield 'embed', embedding, d['embed'], *common.tolerance()
+  yield 'label_small', small, d['label_small'], *common.EXACT
+  yield from checks.sampling('sample', d, np.argmax(d['seg'], -1))
+  yield from _losses(found.terms, d)
+  ours = torch_names.export(state_lib.Net(grads, {}))
+  for name, golden in transformers.prefixed(d, 'grad:').items():
+    yield f'grad:{name}', ours[name], golden, *common.tolerance()
+
+
+def _losses(terms: pipa.Terms, d: Tensors) -> Iterator[common.Difference]:
+  """The released code logs the contrast with the head's loss."""
+  yield ('loss_contrast', terms['pixel'].value, d['loss_contrast'],
+         *common.tolerance())
+  weighted = {name: term.weight * term.value for name, term in terms.items()}
+  if 'box' in d:
+    yield ('loss_hr', weighted['source_detail'], d['loss_hr'],
+           *common.tolerance())
+  yield ('loss_seg', weighted['source'] + weighted['pixel'], d['loss_seg'],
+         *common.tolerance())
+
+
+CHECKS = {'pipa/source_pass_*.npz': source_pass}
