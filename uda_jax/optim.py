@@ -51,7 +51,8 @@ class RepeatedSgdState(NamedTuple):
 
 
 def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
-                 repeats: PyTree, fresh_every_repeat: bool
+                 repeats: PyTree, fresh_every_repeat: bool,
+                 decay_in_place: bool = False
                  ) -> optax.GradientTransformationExtraArgs:
   """SGD in which a parameter may take several whole updates a step.
 
@@ -66,6 +67,8 @@ def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
     repeats: tree of the numbers of updates, one a parameter.
     fresh_every_repeat: in the very first step `b = u` at every repeat (PyTorch
       >= 1.9) instead of at the first repeat only (PyTorch 1.7).
+    decay_in_place: every repeat adds its `wd p` to the gradient that the next
+      repeat starts from (PyTorch 1.0, which LSE's authors had).
   """
 
   def init(params):
@@ -77,6 +80,8 @@ def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
       new = p
       for _ in range(k):
         u = g + wd * new
+        if decay_in_place:
+          g = u
         keep = momentum * b
         if fresh_every_repeat:
           keep = jnp.where(state.started, keep, 0)
@@ -118,7 +123,8 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   Fields: `name` ('adamw' or 'sgd'), `weight_decay`, `b1`, `b2`, `eps` or
   `momentum`, `clip_norm` (0 = off), `groups` (rows: path pattern,
   learning-rate factor, weight-decay factor; first match wins), `repeats`
-  (rows: path pattern, number of updates) and `fresh_every_repeat`, SGD only.
+  (rows: path pattern, number of updates), `fresh_every_repeat` and, optional,
+  `decay_in_place`, SGD only.
   """
   rates = match(params, tuple((g[0], g[1]) for g in config.groups), 1.0)
   decays = jax.tree.map(
@@ -132,7 +138,8 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
     rule = repeated_sgd(
         momentum=config.momentum, weight_decay=decays, rates=rates,
         repeats=match(params, config.repeats, 1),
-        fresh_every_repeat=config.fresh_every_repeat)
+        fresh_every_repeat=config.fresh_every_repeat,
+        decay_in_place=config.get('decay_in_place', False))
   else:
     raise ValueError("config.optim.name: expected 'adamw' or 'sgd', got "
                      f'{config.name!r}')
@@ -144,11 +151,13 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
 def learning_rate(config, state: state_lib.TrainState) -> jax.Array:
   """The learning rate of `config.schedule` at this state's step and round.
 
-  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant'), `power`
-  (poly), `warmup_steps`, `warmup_ratio`.
+  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant',
+  'staircase'), `power` (poly), `every` and `factor` (staircase),
+  `warmup_steps`, `warmup_ratio`, and, optional, `length`: the
+  step at which the rate would be 0, where it is not the round's end.
   """
   step = state.step - state.round.first_step
-  length = state.round.length
+  length = config.get('length', 0) or state.round.length
   base = config.learning_rate
   if config.shape == 'poly':
     rate = schedules.poly(step, base=base, num_steps=length,
@@ -157,9 +166,12 @@ def learning_rate(config, state: state_lib.TrainState) -> jax.Array:
     rate = base * 0.5 * (1 + jnp.cos(jnp.pi * step / length))
   elif config.shape == 'constant':
     rate = jnp.asarray(base)
+  elif config.shape == 'staircase':
+    rate = schedules.staircase(step, base=base, every=config.every,
+                               factor=config.factor)
   else:
-    raise ValueError("config.schedule.shape: expected 'poly', 'cosine' or "
-                     f"'constant', got {config.shape!r}")
+    raise ValueError("config.schedule.shape: expected 'poly', 'cosine', "
+                     f"'constant' or 'staircase', got {config.shape!r}")
   if config.warmup_steps:
     rate = rate * schedules.linear_warmup(
         step, num_steps=config.warmup_steps, ratio=config.warmup_ratio)

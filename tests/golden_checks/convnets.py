@@ -32,7 +32,7 @@ Tensors = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
 
 
-def _torch(tensors: Tensors) -> Tensors:
+def to_torch(tensors: Tensors) -> Tensors:
   """LSE's kernels [kh, kw, in, out] in PyTorch's layouts."""
   axes = lambda name: (2, 3, 0, 1) if 'upscore' in name else (3, 2, 0, 1)
   return {name: x.transpose(axes(name)) if x.ndim == 4 else x
@@ -54,7 +54,7 @@ def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, state_lib.PyTree]:
 def lse_fcn8s(path: pathlib.Path) -> Iterator[common.Difference]:
   """FCN-8s: logits, and the maps on the way to them."""
   d = common.load(path)
-  module, params = fcn8s(_torch(transformers.prefixed(d, 'w/')))
+  module, params = fcn8s(to_torch(transformers.prefixed(d, 'w/')))
 
   @jax.jit
   def forward(params, image):

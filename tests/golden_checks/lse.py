@@ -13,6 +13,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import labels
@@ -21,7 +22,9 @@ from uda_jax import ranking
 from uda_jax import schedules
 from uda_jax.augment import scale_examples
 from uda_jax.data import patches
+from uda_jax.data import transforms
 from uda_jax.losses import segmentation
+from uda_jax.models import preprocessing
 
 MAPS = (2e-6, 0.0)
 # SYNTHIA lacks terrain, truck and train.
@@ -183,10 +186,34 @@ def schedule(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'count_select', counts, d['count_select'], *common.EXACT
 
 
+def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
+  """Resized pixels, network inputs and train ids of all three data sets."""
+  d = dict(np.load(path))
+  full = d['crop_size_wh'][::-1]
+  window = transforms.Window(np.zeros(2, np.int32), full, full)
+  pixels = transforms.cut_image(tf.constant(d['image']), window,
+                                'bicubic').numpy()
+  normalise = preprocessing.Preprocessing(
+      tuple(d['mean_bgr'].tolist()), channel_order='bgr').normalise
+  yield 'gta5_rgb', pixels[None], d['gta5_rgb'], *common.EXACT
+  yield 'cityscapes_rgb', pixels[None], d['cityscapes_rgb'], *common.EXACT
+  yield ('mean_bgr', preprocessing.CAFFE.mean, d['mean_bgr'], 1e-5, 0.0)
+  for name in ('gta5', 'synthia', 'cityscapes', 'generated'):
+    ours = normalise(pixels)[None]
+    yield f'{name}_image', ours, d[f'{name}_image'], 1e-5, 0.0
+  for name, raw, table in (('gta5', 'label', labels.GTA5_IDS),
+                           ('synthia', 'synthia_raw_label',
+                            labels.SYNTHIA_IDS)):
+    ids = labels.map_ids(d[raw], table).astype(np.uint8)
+    ours = transforms.cut_label(tf.constant(ids), window, 'bicubic').numpy()
+    yield f'{name}_label', ours[None], d[f'{name}_label'], *common.EXACT
+
+
 CHECKS = {
     'lse/entropy*.npz': entropy,
     'lse/rank_*.npz': rank,
     'lse/scale_examples*.npz': scale_invariant,
     'lse/losses*.npz': losses,
     'lse/schedules*.npz': schedule,
+    'lse/preprocess*.npz': preprocess,
 }

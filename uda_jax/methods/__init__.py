@@ -8,6 +8,7 @@ from uda_jax import state as state_lib
 from uda_jax.methods import cluda
 from uda_jax.methods import ehtdi
 from uda_jax.methods import hrda
+from uda_jax.methods import lse
 from uda_jax.methods import pipa
 from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
@@ -50,6 +51,11 @@ def _ehtdi(config, num_classes: int) -> state_lib.Method:
   return ehtdi.make(config, ehtdi.operators(config, num_classes))
 
 
+def _lse(config, num_classes: int) -> state_lib.Method:
+  del num_classes
+  return lse.make(config)
+
+
 # name -> make(config.method, num_classes), with the operators of training.
 METHODS: dict[str, Callable[..., state_lib.Method]] = {
     'source_only': _source_only,
@@ -59,6 +65,7 @@ METHODS: dict[str, Callable[..., state_lib.Method]] = {
     'ehtdi': _ehtdi,
     'pipa': _pipa,
     'cluda': _cluda,
+    'lse': _lse,
 }
 
 
