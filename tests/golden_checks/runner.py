@@ -14,15 +14,18 @@ import numpy as np
 from tests.golden_checks import cluda
 from tests.golden_checks import convnets
 from tests.golden_checks import data
+from tests.golden_checks import ehtdi
 from tests.golden_checks import evaluation
 from tests.golden_checks import heads
 from tests.golden_checks import hrda
 from tests.golden_checks import lse
+from tests.golden_checks import lse_steps
 from tests.golden_checks import maths
 from tests.golden_checks import mic
 from tests.golden_checks import networks
 from tests.golden_checks import pipa
 from tests.golden_checks import pipa_steps
+from tests.golden_checks import pixmatch
 from tests.golden_checks import scores
 from tests.golden_checks import steps
 from tests.golden_checks import transformers
@@ -35,15 +38,18 @@ CHECKS: dict[str, Check] = {
     **cluda.CHECKS,
     **convnets.CHECKS,
     **data.CHECKS,
+    **ehtdi.CHECKS,
     **evaluation.CHECKS,
     **heads.CHECKS,
     **hrda.CHECKS,
     **lse.CHECKS,
+    **lse_steps.CHECKS,
     **maths.CHECKS,
     **mic.CHECKS,
     **networks.CHECKS,
     **pipa.CHECKS,
     **pipa_steps.CHECKS,
+    **pixmatch.CHECKS,
     **scores.CHECKS,
     **steps.CHECKS,
     **transformers.CHECKS,
@@ -51,9 +57,13 @@ CHECKS: dict[str, Check] = {
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (
+    (r'lse/train_deeplab(\w*)_in(\w*)', r'lse/train_deeplab\1_out\2'),
     (r'pixmatch/train_(\w+)_in', r'pixmatch/train_\1_out'),
     ('pixmatch/deeplab_tiny_weights', 'pixmatch/deeplab_tiny_eval0'),
     ('ehtdi/deeplab_tiny_weights', 'ehtdi/deeplab_tiny_eval'),
+    (r'ehtdi/total_(\w+)_(in|logits)', r'ehtdi/total_\1_main'),
+    (r'ehtdi/train_in_it\d+', 'ehtdi/train_main_out'),
+    (r'ehtdi/train_(\w+)_(model|ema)', r'ehtdi/train_\1_out'),
     (r'daformer_hrda/step_([^_]+)_(weights|after)', r'daformer_hrda/step_\1'),
 )
 
