@@ -181,6 +181,27 @@ def synthia_to_cityscapes(**sizes) -> ConfigDict:
   return _block(_synthia(), _cityscapes('train'), _cityscapes('val'), **sizes)
 
 
+def synthia_16_to_cityscapes(**sizes) -> ConfigDict:
+  """The same with the 16 classes alone, numbered anew in both domains."""
+  data = synthia_to_cityscapes(**sizes)
+  take = lambda rows: tuple(rows[c] for c in labels.SUBSET_16)
+  for name, table in (('source', labels.SYNTHIA_16_IDS),
+                      ('target', labels.CITYSCAPES_16_IDS),
+                      ('evaluation', labels.CITYSCAPES_16_IDS)):
+    data[name].update(
+        class_names=take(labels.CITYSCAPES_CLASSES),
+        palette=take(labels.CITYSCAPES_PALETTE),
+        label_map=tuple(sorted(table.items())),
+        ignore_ids=tuple(i for i in range(256) if i not in table))
+  return data
+
+
+def synthia_16_means() -> ConfigDict:
+  """`eval.subsets` of the 16 classes: those that older papers report."""
+  places = tuple(labels.SUBSET_16.index(c) for c in labels.SUBSET_13)
+  return ConfigDict({'13 classes': places})
+
+
 def synthia_means() -> ConfigDict:
   """`eval.subsets` of SYNTHIA: the classes that it has, and fewer."""
   return ConfigDict({'16 classes': labels.SUBSET_16,

@@ -67,11 +67,11 @@ def sgd(*, weight_decay: float, momentum: float = 0.9, groups=(), repeats=()
 
 
 def poly(*, learning_rate: float, power: float = 1.0, warmup_steps: int = 0,
-         warmup_ratio: float = 1e-6) -> ConfigDict:
-  """Polynomial decay to 0 over the run, with a linear warm-up."""
+         warmup_ratio: float = 1e-6, length: int = 0) -> ConfigDict:
+  """Polynomial decay to 0 over `length` steps (0: the run), with a warm-up."""
   return ConfigDict(dict(
       shape='poly', learning_rate=learning_rate, power=power,
-      warmup_steps=warmup_steps, warmup_ratio=warmup_ratio))
+      warmup_steps=warmup_steps, warmup_ratio=warmup_ratio, length=length))
 
 
 def daformer_adamw() -> ConfigDict:

@@ -1,0 +1,15 @@
+r"""EHTDI on CamVid -> IDD-Lite, with losses on the borders of pastes.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/ehtdi_edge.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs.camvid_to_idd import ehtdi
+
+
+def get_config():
+  """See the module's docstring."""
+  config = ehtdi.get_config()
+  config.method.variant = 'edge'
+  return config

@@ -1,0 +1,16 @@
+r"""EHTDI on CamVid -> IDD-Lite with the choices of the released code.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/ehtdi_released.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import ehtdi as blocks
+from configs.camvid_to_idd import ehtdi
+
+
+def get_config():
+  """See the module's docstring."""
+  config = ehtdi.get_config()
+  blocks.release(config.method)
+  return config

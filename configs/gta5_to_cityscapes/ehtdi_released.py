@@ -1,0 +1,20 @@
+r"""EHTDI from GTA5 to Cityscapes as its released code runs it.
+
+  python -m uda_jax.main \
+      --config=configs/gta5_to_cityscapes/ehtdi_released.py \
+      --workdir=DIR --config.data.root=DIR
+
+Starts from a network trained on GTA5: --config.model.weights=FILE, or the
+directory of another run in --config.warm_start.workdir.
+"""
+
+from configs import ehtdi as blocks
+from configs.gta5_to_cityscapes import ehtdi
+
+
+def get_config():
+  """See the module's docstring."""
+  config = ehtdi.get_config()
+  # The list of the official split's 12403 images, one name a line.
+  config.data.source.files = 'train.txt'
+  return blocks.released(config)

@@ -1,0 +1,16 @@
+r"""EHTDI on rendered streets with the choices of the released code.
+
+  python -m uda_jax.main \
+      --config=configs/streets/ehtdi_released.py \
+      --workdir=DIR
+"""
+
+from configs import ehtdi as blocks
+from configs.streets import ehtdi
+
+
+def get_config():
+  """See the module's docstring."""
+  config = ehtdi.get_config()
+  blocks.release(config.method)
+  return config

@@ -1,0 +1,16 @@
+"""PixMatch on rendered streets: consistency under strong augmentation.
+
+  python -m uda_jax.main --config=configs/streets/pixmatch.py --workdir=DIR
+
+Other perturbations: --config.method.weight_fourier=0.1 and weight_cutmix. With
+one head and images of one size the released code is the same.
+"""
+
+from configs import pixmatch
+from configs.streets import base
+
+
+def get_config():
+  """See the module's docstring."""
+  return pixmatch.small(base.get_config(), crop_size=(80, 80),
+                        adapt_from=300)

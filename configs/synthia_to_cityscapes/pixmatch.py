@@ -1,0 +1,22 @@
+r"""PixMatch from SYNTHIA to Cityscapes, 16 classes.
+
+  python -m uda_jax.main \
+      --config=configs/synthia_to_cityscapes/pixmatch.py \
+      --workdir=DIR --config.data.root=DIR
+
+Starts from ImageNet weights: --config.model.weights=FILE.
+"""
+
+from configs import benchmarks
+from configs import pixmatch
+
+
+def get_config():
+  """See the module's docstring."""
+  config = pixmatch.published(
+      benchmarks.synthia_16_to_cityscapes(**pixmatch.sizes()))
+  config.eval.subsets = benchmarks.synthia_16_means()
+  # Its last 400 images are for validation.
+  config.data.source.files = ('000[0-8]*',)
+  config.method = pixmatch.method()
+  return config
