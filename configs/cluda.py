@@ -1,6 +1,11 @@
-"""CLUDA's fields on top of a method's block; its network: see `hrda`."""
+"""CLUDA's fields on top of a method's block, and whole runs on top of HRDA's.
+
+CLUDA (arXiv 2208.14227) trains as its base does, DAFormer or HRDA.
+"""
 
 import ml_collections
+
+from configs import hrda
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -36,4 +41,22 @@ def released(base: ConfigDict, *, entropy_start: int = 0) -> ConfigDict:
   config = method(base, entropy_start=entropy_start)
   config.update(pixel_order='released', contrast_ignored=True,
                 class_0_is_outside=True)
+  return config
+
+
+def on_hrda(config: ConfigDict) -> ConfigDict:
+  """A run of HRDA with CLUDA's network and method."""
+  config.model = hrda.cluda_network(config.model,
+                                    detail_crop=config.model.detail_crop)
+  # The released code: after iteration 12000, counted from 0.
+  config.method = method(config.method, entropy_start=12001)
+  return config
+
+
+def released_on_hrda(config: ConfigDict) -> ConfigDict:
+  """A run of `on_hrda` as the released code has it; the best step counts."""
+  config.model.entropy_rule = 'released'
+  config.method = released(config.method,
+                           entropy_start=config.method.entropy_start)
+  config.eval.every = 4000
   return config

@@ -155,7 +155,7 @@ def test_gradient_of_the_light_decoder():
               for i, (h, w) in enumerate([(9, 12), (5, 6), (3, 3)])]
 
   def apply(variables):
-    logits, _ = module.apply(
+    (logits, _), _ = module.apply(
         variables, features, use_running_average=False, deterministic=False,
         rngs={'dropout': jax.random.key(0)}, mutable=['batch_stats'])
     return logits

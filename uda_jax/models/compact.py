@@ -89,6 +89,8 @@ class Compact(nn.Module):
   ) -> state.Outputs:
     """Returns logits at half size and the features of the encoder.
 
+    maps: `fused`, what the classifier sees.
+
     Args:
       image: [B, H, W, 3] normalised; any size.
       use_running_average: batch norm's switch.
@@ -119,6 +121,7 @@ class Compact(nn.Module):
     return state.Outputs(
         logits=logits.astype(layers.storage_dtype(self.dtype)),
         features=tuple(features),
+        maps={'fused': x},
     )
 
   def _add_global_branch(self, x: jax.Array) -> jax.Array:

@@ -185,6 +185,8 @@ class LiteSegmenter(nn.Module):
   ) -> state.Outputs:
     """Returns logits at stride 4 and the features of all five stages.
 
+    maps: `fused`, what the decoder's classifier sees.
+
     Args:
       image: [B, H, W, 3] in -1..1, any size.
       use_running_average: batch norm's switch.
@@ -193,7 +195,7 @@ class LiteSegmenter(nn.Module):
     features = EfficientNetLite(
         dtype=self.dtype, form=self.form, name='encoder'
     )(image, use_running_average=use_running_average)
-    logits = light_decoder.LightDecoder(
+    logits, fused = light_decoder.LightDecoder(
         self.num_classes,
         self.width,
         self.dropout,
@@ -205,7 +207,9 @@ class LiteSegmenter(nn.Module):
         use_running_average=use_running_average,
         deterministic=deterministic,
     )
-    return state.Outputs(logits=logits, features=features)
+    return state.Outputs(
+        logits=logits, features=features, maps={'fused': fused}
+    )
 
 
 def build(config, num_classes: int) -> state.Network:

@@ -39,8 +39,10 @@ class LightDecoder(nn.Module):
       *,
       use_running_average: bool,
       deterministic: bool,
-  ) -> jax.Array:
-    """Returns [B, h, w, num_classes] logits at the first stage's size.
+  ) -> tuple[jax.Array, jax.Array]:
+    """Returns logits and the map they are made of, before dropout.
+
+    Both are [B, h, w, ...] at the first stage's size.
 
     Args:
       features: [B, h_s, w_s, D_s] of each stage, finest first.
@@ -68,6 +70,7 @@ class LightDecoder(nn.Module):
       )(nn.relu(x))
       x = layers.Conv(self.width, 1, dtype=self.dtype, name=f'fuse{i}')(x)
       x = nn.relu(norm(x, f'fuse_norm{i}'))
+    fused = x
     # Whole channels: single pixels would be filled in by their neighbours.
     x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(
         x, deterministic=deterministic
@@ -75,4 +78,4 @@ class LightDecoder(nn.Module):
     logits = layers.Conv(
         self.num_classes, 1, use_bias=True, dtype=self.dtype, name='classifier'
     )(x)
-    return logits.astype(layers.storage_dtype(self.dtype))
+    return logits.astype(layers.storage_dtype(self.dtype)), fused
