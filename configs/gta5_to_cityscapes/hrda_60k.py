@@ -1,0 +1,16 @@
+r"""HRDA on GTA5 -> Cityscapes, 60,000 steps.
+
+  python -m uda_jax.main \
+      --config=configs/gta5_to_cityscapes/hrda_60k.py \
+      --workdir=DIR --config.data.root=DIR
+
+What PiPa on HRDA is to be compared with.
+"""
+
+from configs import pipa
+from configs.gta5_to_cityscapes import hrda
+
+
+def get_config():
+  """See the module's docstring."""
+  return pipa.longer_hrda(hrda.get_config())

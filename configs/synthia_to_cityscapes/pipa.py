@@ -1,0 +1,16 @@
+r"""PiPa on HRDA, SYNTHIA -> Cityscapes: both contrasts train the student.
+
+  python -m uda_jax.main \
+      --config=configs/synthia_to_cityscapes/pipa.py \
+      --workdir=DIR --config.data.root=DIR
+
+The paper's number is that of the released code, see pipa_released.
+"""
+
+from configs import pipa
+from configs.synthia_to_cityscapes import hrda_60k
+
+
+def get_config():
+  """See the module's docstring."""
+  return pipa.on_hrda(hrda_60k.get_config())
