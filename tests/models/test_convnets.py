@@ -12,6 +12,7 @@ from uda_jax import state as state_lib
 from uda_jax.models import deeplab_v2
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import resnet_v1c
+from uda_jax.models.weights import spellings
 from uda_jax.models.weights import torch_names
 
 NUM_CLASSES = 5
@@ -137,7 +138,8 @@ def _torchvision(shapes):
   """A file of VGG-16 in torchvision's layout."""
   random = np.random.default_rng(3)
   tensors = {}
-  for ours, theirs in fcn8s_vgg.TORCHVISION.items():
+  for theirs, ours in spellings.VGG16:
+    theirs, ours = (n.removesuffix('.{*}') for n in (theirs, ours))
     height, width, inputs, outputs = shapes[ours]['kernel'].shape
     shape = (outputs, inputs, height, width)
     if theirs.startswith('classifier'):
@@ -151,7 +153,7 @@ def _torchvision(shapes):
 def test_torchvision_weights():
   like = _noise(_shapes(models.build(_fcn8s(), NUM_CLASSES)))
   tensors = _torchvision(like.params)
-  chosen, name_of = fcn8s_vgg.choose(tensors, trained_on='IMAGENET')
+  chosen, name_of = fcn8s_vgg.choose(tensors)
   net, count = torch_names.load(chosen, like, name_of)
   assert count == 30
   # A dense layer's inputs are its map in the order channel, row, column.
@@ -162,8 +164,6 @@ def test_torchvision_weights():
   # The rest of the network keeps its own values.
   np.testing.assert_array_equal(net.params['score_fr']['kernel'],
                                 like.params['score_fr']['kernel'])
-  with pytest.raises(ValueError, match=r'config\.model\.preprocessing.*CAFFE'):
-    fcn8s_vgg.choose(tensors, trained_on='CAFFE')
 
 
 def test_released_fcn8s_round_trip():
@@ -171,7 +171,7 @@ def test_released_fcn8s_round_trip():
   tensors = torch_names.export(net)
   assert len(tensors) == 39
   assert tensors['upscore8.weight'].shape == (NUM_CLASSES, NUM_CLASSES, 16, 16)
-  chosen, name_of = fcn8s_vgg.choose(tensors, trained_on='CAFFE')
+  chosen, name_of = fcn8s_vgg.choose(tensors)
   loaded, _ = torch_names.load(
       chosen, jax.tree.map(jnp.zeros_like, net), name_of)
   jax.tree.map(np.testing.assert_array_equal, loaded, net)

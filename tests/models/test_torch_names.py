@@ -10,7 +10,6 @@ import pytest
 
 from uda_jax import models
 from uda_jax import state as state_lib
-from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import weights
 from uda_jax.models.weights import safetensors
@@ -124,11 +123,13 @@ def test_whole_deeplab_files(tmp_path):
   net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
   tensors = torch_names.export(net)
   path = tmp_path / 'deeplab.safetensors'
-  extra = {name: np.zeros(1, np.float32) for name in deeplab_v2.UNUSED}
-  for prefix, more in (('', extra), ('module.', {}),
-                       ('state_dict/module.', {'shadow/x': np.ones(2)})):
+  unused = ('proto_classifier.weight', 'para', 'fuse_weight_1')
+  extra = {name: np.zeros(1, np.float32) for name in unused}
+  for prefix, more, part in (
+      ('', extra, ''), ('module.', {}, ''),
+      ('state_dict/module.', {'shadow/x': np.ones(2)}, '#state_dict')):
     _write(path, {prefix + n: x for n, x in tensors.items()} | more)
-    config = _config('deeplab_v2', path, **DEEPLAB)
+    config = _config('deeplab_v2', f'{path}{part}', **DEEPLAB)
     loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
     _assert_equal(loaded, net)
 

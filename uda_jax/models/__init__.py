@@ -41,6 +41,9 @@ def build(config, num_classes: int) -> state.Network:
   'bfloat16' or 'float64') and `weights` ('' = from scratch, else a file); its
   own fields are listed at its `build`.
 
+  `allow_target_labels` (False) lets weights in that are known or declared to
+  have seen labels of the target.
+
   Args:
     config: the run's config; only `config.model` is read.
     num_classes: classes of the logits.
@@ -49,6 +52,12 @@ def build(config, num_classes: int) -> state.Network:
   if name not in MODELS:
     raise ValueError(
         f'config.model.name: got {name!r}, expected one of {sorted(MODELS)}.'
+    )
+  importer = IMPORTERS[name](config.model)
+  if importer is not None:
+    weights.check(
+        importer,
+        allow_target_labels=config.model.get('allow_target_labels', False),
     )
   return MODELS[name](config.model, num_classes)
 

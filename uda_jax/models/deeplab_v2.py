@@ -1,9 +1,10 @@
 """DeepLab-v2 on a Caffe-style ResNet, as PixMatch, EHTDI and LSE use it.
 
-The pooling rounds up, stages 3 and 4 are dilated (output stride 8). Modules
-carry the names of the released PyTorch checkpoints. Which parameters train
-(PixMatch keeps the affine part of the stem's `bn1` fixed, LSE that of all
-batch norms) is the optimiser's matter.
+The pooling rounds up, stages 3 and 4 are dilated (output stride 8).
+torchvision's ResNets, whose pooling rounds down and whose strides are on other
+convolutions, are known too. Modules carry the names of the released PyTorch
+checkpoints. Which parameters train (PixMatch keeps the affine part of the
+stem's `bn1` fixed, LSE that of all batch norms) is the optimiser's matter.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import resnet
 from uda_jax.models import weights
+from uda_jax.models.weights import spellings
 from uda_jax.models.weights import torch_names
 
 STRIDES = (1, 2, 1, 1)
@@ -33,9 +35,8 @@ ASPP_DILATIONS = (6, 12, 18, 24)
 
 HEADS = ('layer5.', 'layer6.')
 
-# Parameters of EHTDI's checkpoints that no loss of it uses.
-UNUSED = frozenset({'proto_classifier.weight', 'para', 'fuse_weight_1'})
-
+# config.model.resnet -> name of the preprocessing of its weights
+PREPROCESSING = {'caffe': 'CAFFE', 'torchvision': 'IMAGENET'}
 # Every kernel starts from N(0, 0.01^2); the ImageNet file then replaces the
 # backbone's.
 KERNEL_STD = 0.01
@@ -99,6 +100,7 @@ class DeepLabV2(nn.Module):
     aux_head: puts head `layer5` on stage 3 (auxiliary) and `layer6` on stage
       4 (PixMatch, EHTDI); without, `layer5` is the only head, on stage 4
       (LSE).
+    caffe: whether the ResNet is Caffe's, or torchvision's.
     dtype: compute dtype.
     remat: recomputes each block in the backward pass instead of keeping its
       activations.
@@ -110,6 +112,7 @@ class DeepLabV2(nn.Module):
   blocks: Sequence[int] = (3, 4, 23, 3)
   aspp_branches: int = 2
   aux_head: bool = True
+  caffe: bool = True
   dtype: Any = jnp.float32
   remat: bool = False
 
@@ -138,7 +141,9 @@ class DeepLabV2(nn.Module):
     x = layers.BatchNorm(dtype=self.dtype, name='bn1')(
         x, use_running_average=use_running_average
     )
-    x = layers.max_pool(nn.relu(x), size=3, stride=2, padding=1, ceil=True)
+    x = layers.max_pool(
+        nn.relu(x), size=3, stride=2, padding=1, ceil=self.caffe
+    )
     features = []
     for i in range(4):
       x = resnet.Stage(
@@ -148,6 +153,7 @@ class DeepLabV2(nn.Module):
           DILATIONS[i],
           self.dtype,
           self.remat,
+          stride_on_3x3=not self.caffe,
           name=f'layer{i + 1}',
       )(x, use_running_average=use_running_average)
       features.append(x)
@@ -173,8 +179,9 @@ def build(config, num_classes: int) -> state.Network:
   """Builds DeepLab-v2 from `config.model`.
 
   Own fields: `stem`, `planes`, `blocks`, `aspp_branches`, `aux_head`,
-  `remat`, see `DeepLabV2`. `weights` is '' or a file, `class_rows` the rows of
-  its classifiers to take, see `choose`.
+  `remat`, see `DeepLabV2`; `resnet`, 'caffe' (BGR less the mean) or
+  'torchvision' (standardised RGB). `weights` is '' or a file, `class_rows` the
+  rows of its classifiers to take, see `choose`.
   """
   if config.aspp_branches not in (2, 4):
     raise ValueError(
@@ -188,15 +195,26 @@ def build(config, num_classes: int) -> state.Network:
       blocks=tuple(config.blocks),
       aspp_branches=config.aspp_branches,
       aux_head=config.aux_head,
+      caffe=_resnet(config) == 'caffe',
       dtype=network.compute_dtype(config),
       remat=config.remat,
   )
   return network.from_module(
       module,
-      preprocessing.CAFFE,
+      getattr(preprocessing, PREPROCESSING[_resnet(config)]),
       kernel_init=lambda path, noise: KERNEL_STD * noise,
       importer=importer(config),
   )
+
+
+def _resnet(config) -> str:
+  name = config.get('resnet', 'caffe')
+  if name not in PREPROCESSING:
+    raise ValueError(
+        f'config.model.resnet: got {name!r}, expected one of '
+        f'{sorted(PREPROCESSING)}.'
+    )
+  return name
 
 
 def importer(config) -> weights.Importer | None:
@@ -205,7 +223,7 @@ def importer(config) -> weights.Importer | None:
     return None
   return weights.Importer(
       pathlib.Path(config.weights),
-      'CAFFE',
+      PREPROCESSING[_resnet(config)],
       functools.partial(choose, class_rows=tuple(config.class_rows)),
   )
 
@@ -215,33 +233,18 @@ def choose(
 ) -> tuple[weights.Tensors, torch_names.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
-  Two kinds of files are known. The Caffe-converted ImageNet file has keys
-  `Scale.<name>` and gives the backbone; its `layer5` is another task's
-  classifier and is left out, as the released codes do. Any other file is a
-  whole DeepLab: a state dict, or a checkpoint whose `state_dict` entry is
-  one, with or without the prefix `module.` of parallel training.
+  Two kinds of files are known: a ResNet's ImageNet file, which gives the
+  backbone, and a whole DeepLab, see `weights.spellings`.
 
   Args:
-    tensors: all tensors of the file.
+    tensors: all tensors of one network of the file.
     class_rows: the classes of the file that are the network's, in the order
       of the network's; () for all. EHTDI starts its 16 classes from a file of
       19 in this way.
   """
-  if any(name.startswith('Scale.') for name in tensors):
-    names = {n: n.removeprefix('Scale.') for n in tensors}
-    backbone = {
-        new: tensors[old]
-        for old, new in names.items()
-        if not new.startswith('layer5.')
-    }
-    return backbone, _backbone_name
-  whole = {
-      n.removeprefix('state_dict/'): x
-      for n, x in tensors.items()
-      if n.startswith('state_dict/')
-  } or tensors
-  whole = {n.removeprefix('module.'): x for n, x in whole.items()}
-  used = {n: x for n, x in whole.items() if n not in UNUSED}
+  used = spellings.canonical(tensors).tensors
+  if not any(name.startswith(HEADS) for name in used):
+    return used, _backbone_name
   if class_rows:
     used |= {
         n: _take(x, class_rows, n)

@@ -10,7 +10,8 @@ begins below the part.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
+import functools
 import pathlib
 
 import flax.linen as nn
@@ -27,13 +28,13 @@ from uda_jax.models import preprocessing
 from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
 from uda_jax.models import weights
+from uda_jax.models.weights import spellings
 from uda_jax.models.weights import torch_names
 
 # config.model.attention -> implementation of `jax.nn.dot_product_attention`.
 ATTENTION = {'': 'xla', 'cudnn': 'cudnn'}
 
-# Classifiers of MiT and ResNet, DINOv2's stand-in for masked patches.
-PRETRAINING_ONLY = ('head.', 'fc.', 'mask_token')
+EXTRA_HEADS = frozenset(key for key, _ in extra_heads.HEADS.values())
 
 
 class EncoderDecoder(nn.Module):
@@ -210,28 +211,37 @@ def importer(config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None
-  return weights.Importer(pathlib.Path(config.weights), 'IMAGENET', choose)
+  heads = {extra_heads.HEADS[row[0]][0] for row in config.get('heads', ())}
+  return weights.Importer(
+      pathlib.Path(config.weights),
+      'IMAGENET',
+      functools.partial(choose, heads=frozenset(heads)),
+  )
 
 
 def choose(
-    tensors: weights.Tensors,
+    tensors: weights.Tensors, *, heads: Set[str] = frozenset()
 ) -> tuple[weights.Tensors, torch_names.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
-  Two kinds of files are known: an encoder's pre-training file, of which what
-  pre-training alone needed is left out, and a checkpoint of the whole network,
-  of which a self-training run holds several: `model` is the student.
+  Two kinds of files are known: an encoder's pre-training file, and a
+  checkpoint of the whole network, see `weights.spellings`. Extra heads are
+  taken where file and network have them.
+
+  Args:
+    tensors: all tensors of one network of the file.
+    heads: names of the variables of the network's extra heads.
   """
-  for prefix in ('state_dict/', 'model/', 'module.', 'model.'):
-    under = {n.removeprefix(prefix): x for n, x in tensors.items()
-             if n.startswith(prefix)}
-    tensors = under or tensors
-  if any(name.startswith('backbone.') for name in tensors):
-    return tensors, torch_names.dotted
-  encoder_only = {
-      n: x for n, x in tensors.items() if not n.startswith(PRETRAINING_ONLY)
-  }
-  return encoder_only, _encoder_name
+  found = spellings.canonical(tensors).tensors
+  if not any(name.startswith('backbone.') for name in found):
+    return found, _encoder_name
+  modules = {name.split('.')[0] for name in found}
+  missing = heads - modules
+  unused = EXTRA_HEADS & modules - heads
+  used = {n: x for n, x in found.items() if n.split('.')[0] not in unused}
+  return used, lambda path: (
+      None if path[0] in missing else torch_names.dotted(path)
+  )
 
 
 def _encoder_name(path: tuple[str, ...]) -> str | None:

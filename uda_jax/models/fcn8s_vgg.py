@@ -10,7 +10,6 @@ LSE never trains them is the optimiser's matter (`config.optim.frozen`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-import functools
 import pathlib
 from typing import Any
 
@@ -24,6 +23,7 @@ from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
+from uda_jax.models.weights import spellings
 from uda_jax.models.weights import torch_names
 
 # 3x3 convolutions before each of the five poolings.
@@ -35,19 +35,11 @@ OFFSET_POOL4, SCALE_POOL4 = 5, 0.01
 OFFSET_POOL3, SCALE_POOL3 = 9, 0.0001
 OFFSET_LOGITS = 31
 
+# Beginnings of the modules that are none of VGG-16's.
+OWN = ('score', 'upscore')
+
 PREPROCESSING = {
     'CAFFE': preprocessing.CAFFE, 'IMAGENET': preprocessing.IMAGENET
-}
-
-# torchvision's names of what the network takes from its VGG-16.
-TORCHVISION = {
-    'conv1_1': 'features.0', 'conv1_2': 'features.2',
-    'conv2_1': 'features.5', 'conv2_2': 'features.7',
-    'conv3_1': 'features.10', 'conv3_2': 'features.12',
-    'conv3_3': 'features.14', 'conv4_1': 'features.17',
-    'conv4_2': 'features.19', 'conv4_3': 'features.21',
-    'conv5_1': 'features.24', 'conv5_2': 'features.26',
-    'conv5_3': 'features.28', 'fc6': 'classifier.0', 'fc7': 'classifier.3',
 }
 
 
@@ -251,43 +243,24 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   return weights.Importer(
-      pathlib.Path(config.weights),
-      config.preprocessing,
-      functools.partial(choose, trained_on=config.preprocessing),
+      pathlib.Path(config.weights), config.preprocessing, choose
   )
 
 
 def choose(
-    tensors: weights.Tensors, *, trained_on: str
+    tensors: weights.Tensors,
 ) -> tuple[weights.Tensors, torch_names.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: a whole FCN-8s as LSE released it, and
   torchvision's VGG-16, whose last layer is left out and whose first two dense
-  layers become `fc6` and `fc7`.
-
-  Args:
-    tensors: all tensors of the file.
-    trained_on: `config.model.preprocessing`, which must be the file's.
+  layers become `fc6` and `fc7`, see `weights.spellings`.
   """
-  if 'features.0.weight' not in tensors:
-    return tensors, torch_names.dotted
-  if trained_on != 'IMAGENET':
-    raise ValueError(
-        f'config.model.preprocessing: got {trained_on!r}, but '
-        "config.model.weights is torchvision's VGG-16, which needs 'IMAGENET'."
-    )
-  chosen = {
-      name: _as_kernel(name, x)
-      for name, x in tensors.items()
-      if not name.startswith('classifier.6.')
-  }
-  return chosen, lambda path: TORCHVISION.get(path[0])
+  used = spellings.canonical(tensors).tensors
+  if not any(name.startswith(OWN) for name in used):
+    return used, _vgg_name
+  return used, torch_names.dotted
 
 
-def _as_kernel(name: str, x: np.ndarray) -> np.ndarray:
-  """Gives the dense layers' matrices the shape of convolutions' kernels."""
-  if x.ndim != 2:
-    return x
-  side = 7 if name == 'classifier.0.weight' else 1
-  return x.reshape(len(x), -1, side, side)
+def _vgg_name(path: tuple[str, ...]) -> str | None:
+  return None if path[0].startswith(OWN) else torch_names.dotted(path)

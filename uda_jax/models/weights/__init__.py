@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import hashlib
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from uda_jax import state as state_lib
+from uda_jax.models.weights import declared
+from uda_jax.models.weights import parts
 from uda_jax.models.weights import pth
 from uda_jax.models.weights import safetensors
+from uda_jax.models.weights import spellings
 from uda_jax.models.weights import torch_names
 
 Tensors = dict[str, np.ndarray]
@@ -22,10 +25,11 @@ class Importer:
   """A weight file and how it goes into a network.
 
   Attributes:
-    path: the file.
-    preprocessing: name of the pixel preprocessing that belongs to it.
-    choose: from all tensors of the file to those that belong to the network
-      and the naming function for them.
+    path: the file, or 'FILE#PART', see `parts.locate`.
+    preprocessing: name of the network's pixel preprocessing, which must be
+      that of the weights.
+    choose: from all tensors of one network of the file to those that belong to
+      ours, and the naming function for them.
   """
 
   path: pathlib.Path
@@ -43,17 +47,25 @@ class Provenance:
     loaded: number of tensors that the network takes from it. All of those
       that the importer chooses are taken, or loading fails.
     preprocessing: name of the pixel preprocessing that belongs to them.
+    part: which network of the file, '' for the only one.
+    spelling: how the file names its tensors, see `spellings.SPELLINGS`.
+    declared: what is declared or known of the file, see `declared`.
   """
 
   path: str
   sha256: str
   loaded: int
   preprocessing: str
+  part: str = ''
+  spelling: str = ''
+  declared: dict[str, Any] = dataclasses.field(default_factory=dict)
 
   def __str__(self) -> str:
+    part = f'#{self.part}' if self.part else ''
+    trained_on = self.declared.get('trained_on', 'not declared')
     return (
-        f'loaded {self.loaded} of {self.loaded} tensors of {self.path} '
-        f'(sha256 {self.sha256})'
+        f'loaded {self.loaded} of {self.loaded} tensors of {self.path}{part} '
+        f'(sha256 {self.sha256}; trained on: {trained_on})'
     )
 
 
@@ -87,16 +99,58 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
 
 def load(importer: Importer, net: state_lib.Net) -> state_lib.Net:
   """Returns a network's variables, those of the file in place of its own."""
-  tensors, name_of = importer.choose(read(importer.path))
-  return torch_names.load(tensors, net, name_of, source=str(importer.path))[0]
+  location, tensors = _network(importer)
+  try:
+    chosen, name_of = importer.choose(tensors)
+  except ValueError as error:
+    raise ValueError(f'{location}: {error}') from error
+  return torch_names.load(chosen, net, name_of, source=str(location))[0]
 
 
 def provenance(importer: Importer) -> Provenance:
   """Returns where the weights of an importer come from."""
-  tensors, _ = importer.choose(read(importer.path))
-  with importer.path.open('rb') as file:
-    digest = hashlib.file_digest(file, 'sha256').hexdigest()
-  counted = [n for n in tensors if not n.endswith(torch_names.COUNTER)]
+  location, tensors = _network(importer)
+  chosen, _ = importer.choose(tensors)
+  counted = [n for n in chosen if not n.endswith(torch_names.COUNTER)]
+  spelling = spellings.recognise(tensors)
+  digest = declared.sha256(location.path)
   return Provenance(
-      str(importer.path), digest, len(counted), importer.preprocessing
+      str(location.path),
+      digest,
+      len(counted),
+      importer.preprocessing,
+      location.part,
+      spelling.name if spelling else '',
+      declared.read(location.path, digest),
   )
+
+
+def check(importer: Importer, *, allow_target_labels: bool) -> None:
+  """Raises where what is told of the weights speaks against their use.
+
+  Args:
+    importer: of the weights.
+    allow_target_labels: whether they may have seen labels of the target.
+  """
+  path = parts.locate(importer.path).path
+  if not path.is_file():
+    raise ValueError(f'{path}: no such weight file.')
+  found = declared.read(path, declared.sha256(path))
+  declared.check_target_labels(path, found, allowed=allow_target_labels)
+  declared.check_preprocessing(
+      str(path), importer.preprocessing,
+      {declared.beside(path).name: found.get('preprocessing', '')},
+  )
+
+
+def _network(importer: Importer) -> tuple[parts.Location, Tensors]:
+  """The wanted network's tensors, as the file names them."""
+  location = parts.locate(importer.path)
+  tensors = parts.take(read(location.path), location)
+  spelling = spellings.recognise(tensors)
+  if spelling is not None:
+    declared.check_preprocessing(
+        str(location), importer.preprocessing,
+        {f'spelling {spelling.name}': spelling.preprocessing},
+    )
+  return location, tensors

@@ -14,7 +14,8 @@ Any other leaf has its own name and layout there (tokens, factors).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,9 @@ LEAVES = {
     'var': 'running_var',
 }
 COUNTER = 'num_batches_tracked'
+
+# The blocks of a stage, as ResNets, MiT and other transformers name them.
+_BLOCK = re.compile(r'(?:^|[._])((?:block|layer)\d|blocks)\.(\d+)\.')
 
 
 def dotted(path: tuple[str, ...]) -> str:
@@ -99,9 +103,34 @@ def load(
   if problems:
     raise ValueError(
         f'{source} does not fit the network ({len(problems)} problems, '
-        f'{len(used)} tensors expected):\n  ' + '\n  '.join(problems)
+        f'{len(used)} tensors expected):\n  '
+        + '\n  '.join([*_depth_mix_up(used, tensors), *problems])
     )
   return net, len(used)
+
+
+def _depth_mix_up(
+    expected: Iterable[str], found: Iterable[str]
+) -> Iterator[str]:
+  """Yields a line where a file is that of a deeper or shallower network."""
+  ours, theirs = _num_blocks(expected), _num_blocks(found)
+  if ours and theirs and ours != theirs:
+    yield (
+        f'another depth: expected stages of {_joined(ours)} blocks, got '
+        f'{_joined(theirs)}'
+    )
+
+
+def _num_blocks(names: Iterable[str]) -> dict[str, int]:
+  blocks: dict[str, set[str]] = {}
+  for name in names:
+    if match := _BLOCK.search(name):
+      blocks.setdefault(match[1], set()).add(match[2])
+  return {stage: len(numbers) for stage, numbers in sorted(blocks.items())}
+
+
+def _joined(depths: dict[str, int]) -> str:
+  return ', '.join(map(str, depths.values()))
 
 
 def _tensor_name(path, name_of: NameOf) -> str | None:

@@ -1,0 +1,135 @@
+"""What is known and what is declared of a weight file.
+
+`FILE.json` beside FILE says where its weights come from. The converter writes
+it; for any other file it may be written by hand. All fields are optional:
+
+  trained_on           text: the data that the weights were trained on
+  saw_target_labels    true where labels of a target were among them
+  preprocessing        name of the pixel preprocessing that belongs to them
+  licence              text
+  sha256               of FILE, so that the two stay together
+
+and more that only tells: `source`, `source_sha256`, `part`, `spelling`,
+`model`, `tensors`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+# Fields with a type.
+TYPES = {
+    'trained_on': str, 'saw_target_labels': bool, 'preprocessing': str,
+    'licence': str, 'sha256': str,
+}
+
+
+class Known(NamedTuple):
+  """A published file.
+
+  Attributes:
+    trained_on: the data.
+    preprocessing: name of the pixel preprocessing.
+    saw_target_labels: whether labels of a usual target are among the data.
+  """
+
+  trained_on: str
+  preprocessing: str
+  saw_target_labels: bool = False
+
+
+# By the first digits of the SHA-256, which publishers put into file names.
+KNOWN = {
+    # DeepLab_resnet_pretrained_init-f81d91e8.pth
+    'f81d91e8': Known('ImageNet, further as published by AdaptSegNet', 'CAFFE'),
+    # resnet101-5d3b4d8f.pth and its later form resnet101-63fe2227.pth
+    '5d3b4d8f': Known('ImageNet-1k', 'IMAGENET'),
+    '63fe2227': Known('ImageNet-1k', 'IMAGENET'),
+}
+
+
+def sha256(path: pathlib.Path) -> str:
+  """Returns the SHA-256 of a file's bytes in hexadecimal."""
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def beside(path: pathlib.Path) -> pathlib.Path:
+  """Returns where the declaration of a weight file lies."""
+  return path.with_name(path.name + '.json')
+
+
+def read(path: pathlib.Path, digest: str) -> dict[str, Any]:
+  """Returns what is declared of a weight file, or else known; {} for neither.
+
+  Args:
+    path: of the weight file.
+    digest: its SHA-256.
+
+  Raises:
+    ValueError: the declaration is malformed or another file's.
+  """
+  where = beside(path)
+  if not where.is_file():
+    known = KNOWN.get(digest[:8])
+    return known._asdict() if known else {}
+  try:
+    found = json.loads(where.read_text())
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f'{where}: expected JSON, got {error}') from error
+  if not isinstance(found, dict):
+    raise ValueError(f'{where}: expected a JSON object, got {found!r:.80}')
+  for field, kind in TYPES.items():
+    if field in found and type(found[field]) is not kind:
+      raise ValueError(
+          f'{where}: {field}: expected a {kind.__name__}, got '
+          f'{found[field]!r:.80}'
+      )
+  if found.get('sha256', digest) != digest:
+    raise ValueError(
+        f'{where}: belongs to a file of SHA-256 {found["sha256"]}, but '
+        f'{path} has {digest}; remove the one that is not meant.'
+    )
+  return found
+
+
+def check_target_labels(
+    path: pathlib.Path, found: dict[str, Any], *, allowed: bool
+) -> None:
+  """Raises unless a file's weights may be used.
+
+  Args:
+    path: of the weight file.
+    found: what is declared or known of it.
+    allowed: `config.model.allow_target_labels`.
+  """
+  if found.get('saw_target_labels') and not allowed:
+    raise ValueError(
+        f'{path}: these weights saw labels of the target (trained on '
+        f'{found.get("trained_on", "data that is not told")}): a run from them '
+        'does not adapt without labels. config.model.allow_target_labels=True '
+        'uses them all the same.'
+    )
+
+
+def check_preprocessing(
+    source: str, expected: str, found: dict[str, str]
+) -> None:
+  """Raises where a file's preprocessing is not the network's.
+
+  Args:
+    source: of the weights, for the error.
+    expected: name of the network's preprocessing.
+    found: names of the file's, by what tells them; '' for nothing told.
+  """
+  for teller, name in found.items():
+    if name not in ('', expected):
+      raise ValueError(
+          f'{source}: expected weights for {expected} pixels, as the network '
+          f'has them, got some for {name} pixels ({teller}). '
+          'config.model.resnet (deeplab_v2) and config.model.preprocessing '
+          '(fcn8s_vgg) choose; other networks take one kind.'
+      )

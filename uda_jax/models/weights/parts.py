@@ -1,0 +1,113 @@
+"""The networks that one file holds, and which of them is taken.
+
+A training checkpoint holds several: student, teacher, the frozen encoder. The
+name of one may follow the file's in `config.model.weights`, after a '#', and
+must where there are several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from uda_jax.models.weights import renaming
+from uda_jax.models.weights import spellings
+
+Tensors = renaming.Tensors
+
+# Entries of a checkpoint that are networks. `shadow` is the moving average of
+# PixMatch and EHTDI, which they evaluate. Other entries (`optimizer`, `meta`)
+# hold none.
+ENTRIES = ('state_dict', 'shadow', 'model')
+# Beginnings of names by which DAFormer and its successors tell student,
+# teacher and ImageNet encoder apart in one state dict; {copy: what of it was
+# never trained}.
+COPIES = {
+    'model': (),
+    'ema_model': (),
+    'imnet_model': ('decode_head.', 'cls_head.', 'proj_head.'),
+}
+# Beside the copies: PiPa's patch heads, which no prediction needs.
+BESIDE_COPIES = ('project.', 'classifier.')
+
+
+class Location(NamedTuple):
+  """A weight file, and the network of it that is wanted ('': the only one)."""
+
+  path: pathlib.Path
+  part: str = ''
+
+  def __str__(self) -> str:
+    return f'{self.path}#{self.part}' if self.part else str(self.path)
+
+
+def locate(text: str | pathlib.Path) -> Location:
+  """Returns the location that 'FILE' or 'FILE#PART' tells."""
+  path, mark, part = str(text).rpartition('#')
+  # A file's own name may have the mark.
+  if not mark or pathlib.Path(text).is_file():
+    return Location(pathlib.Path(text))
+  return Location(pathlib.Path(path), part)
+
+
+def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
+  """Returns the networks of a file by name, '' for one without a name."""
+  entries = {e: _under(tensors, f'{e}/') for e in ENTRIES}
+  entries = {e: x for e, x in entries.items() if x} or {'': dict(tensors)}
+  found = {}
+  for entry, content in entries.items():
+    content = renaming.rename(content, spellings.PARALLEL)
+    copies = {c: _under(content, f'{c}.') for c in COPIES}
+    copies = {c: x for c, x in copies.items() if x}
+    found |= _copies(content, copies) if copies else {entry: content}
+  return found
+
+
+def take(
+    tensors: Mapping[str, np.ndarray], location: Location
+) -> Tensors:
+  """Returns the tensors of the wanted network.
+
+  Args:
+    tensors: all tensors of the file.
+    location: of the network.
+
+  Raises:
+    ValueError: the file has no such network, or several and none is named.
+  """
+  found = networks(tensors)
+  if location.part in found:
+    return found[location.part]
+  if not location.part and len(found) == 1:
+    return next(iter(found.values()))
+  held = ', '.join(
+      f'{part or "one without a name"} ({len(content)} tensors)'
+      for part, content in found.items()
+  )
+  if location.part:
+    raise ValueError(
+        f'{location}: the file has no network {location.part!r}; it holds '
+        f'{held}.'
+    )
+  raise ValueError(
+      f'{location}: the file holds {len(found)} networks: {held}. Say which, '
+      f"such as '{location}#{next(iter(found))}'."
+  )
+
+
+def _under(tensors: Mapping[str, np.ndarray], prefix: str) -> Tensors:
+  return {n.removeprefix(prefix): x
+          for n, x in tensors.items() if n.startswith(prefix)}
+
+
+def _copies(content: Tensors, copies: dict[str, Tensors]) -> dict[str, Tensors]:
+  # What belongs to no copy goes with each, to be refused as unexpected.
+  known = tuple(f'{c}.' for c in COPIES) + BESIDE_COPIES
+  rest = {n: x for n, x in content.items() if not n.startswith(known)}
+  return {
+      c: {n: x for n, x in copy.items() if not n.startswith(COPIES[c])} | rest
+      for c, copy in copies.items()
+  }
