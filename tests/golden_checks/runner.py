@@ -27,6 +27,7 @@ from tests.golden_checks import pipa
 from tests.golden_checks import pipa_steps
 from tests.golden_checks import pixmatch
 from tests.golden_checks import scores
+from tests.golden_checks import self_training
 from tests.golden_checks import steps
 from tests.golden_checks import transformers
 
@@ -51,6 +52,7 @@ CHECKS: dict[str, Check] = {
     **pipa_steps.CHECKS,
     **pixmatch.CHECKS,
     **scores.CHECKS,
+    **self_training.CHECKS,
     **steps.CHECKS,
     **transformers.CHECKS,
 }

@@ -126,33 +126,52 @@ def iteration(arrays: transformers.Tensors, number: int, num_classes: int
   return batch, draws | {'chosen': chosen}
 
 
-def recipe(net_work: state_lib.Network, params, draws) -> step_lib.Recipe:
+def recipe(made: state_lib.Network, params, method) -> step_lib.Recipe:
   """DAFormer's, as the README has it."""
   return step_lib.Recipe(
-      method=self_training.make(common_configs.daformer(), operators(draws)),
-      network=net_work,
+      method=method,
+      network=made,
       optimizer=optim.make(common_configs.daformer_adamw(), params),
       learning_rate=lambda state: optim.learning_rate(SCHEDULE, state),
       teacher=step_lib.TeacherRule(0.999, ramp=True))
 
 
 def step_daformer(path: pathlib.Path) -> Iterator[common.Difference]:
-  """Consecutive iterations: losses, gradient, student and teacher."""
+  """DAFormer's iterations."""
+
+  def make_method(draws):
+    return self_training.make(common_configs.daformer(), operators(draws))
+
+  yield from iterations(path, network, make_method, LOSSES)
+
+
+def iterations(path: pathlib.Path, make_network, make_method,
+               names: dict[str, str]) -> Iterator[common.Difference]:
+  """Consecutive iterations: losses, gradient, student and teacher.
+
+  Args:
+    path: the step file; its weights and results lie beside it.
+    make_network: from a state dict to the network and its variables.
+    make_method: from an iteration's draws to the method.
+    names: from the names of logged losses to those of the method's terms.
+  """
   weights = common.load(path.with_name(f'{path.stem}_weights.npz'))
   after = common.load(path.with_name(f'{path.stem}_after.npz'))
   arrays = common.load(path)
-  made, student = network(transformers.prefixed(weights, 'sd0:'))
+  made, student = make_network(transformers.prefixed(weights, 'sd0:'))
   teacher_stats, _ = torch_names.load(
       transformers.prefixed(weights, 'ema0:'),
       state_lib.Net({}, student.batch_stats))
   frozen, _ = torch_names.load(
       transformers.prefixed(weights, 'imnet:'), student,
       lambda name: None if name[0] == 'decode_head' else '.'.join(name))
+  num_classes = next(len(x) for name, x in weights.items()
+                     if name.endswith('conv_seg.bias'))
   mesh = parallel.make_mesh(1)
 
   @jax.jit
   def train_step(state, batch, draws):
-    this = recipe(made, student.params, draws)
+    this = recipe(made, student.params, make_method(draws))
     moved, metrics = step_lib.make_update(this, mesh, 1)(state, batch, frozen)
     return moved, metrics, step_lib.make_panels(this, mesh)(
         state, batch, frozen)
@@ -160,16 +179,16 @@ def step_daformer(path: pathlib.Path) -> Iterator[common.Difference]:
   count = sum(bool(re.fullmatch(r't\d+\.label', name)) for name in arrays)
   states = []
   for number in range(count):
-    batch, draws = iteration(arrays, number, 19)
+    batch, draws = iteration(arrays, number, num_classes)
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None], batch)
     if not states:
       states.append(step_lib.init_state(
-          recipe(made, student.params, draws), student, jax.random.key(0),
-          batch, num_steps=NUM_STEPS,
+          recipe(made, student.params, make_method(draws)), student,
+          jax.random.key(0), batch, num_steps=NUM_STEPS,
           teacher=student._replace(batch_stats=teacher_stats.batch_stats)))
     state, metrics, panels = train_step(states[-1], batch, draws)
     states.append(state)
-    yield from _logged(number, arrays, metrics, panels)
+    yield from _logged(number, arrays, metrics, panels, names)
     if number == 0:
       yield from _tensors('grad0:', _first_gradient(state), after)
   yield from _tensors('sd1:', states[-1].student, after)
@@ -186,7 +205,7 @@ def _first_gradient(state: state_lib.TrainState) -> state_lib.Net:
       jax.tree.map(lambda x: x / share, state.opt_state[0].mu), {})
 
 
-def _logged(number, arrays, metrics, panels
+def _logged(number, arrays, metrics, panels, names
             ) -> Iterator[common.Difference]:
   """What an iteration logs."""
   d = transformers.prefixed(arrays, f't{number}.')
@@ -196,7 +215,7 @@ def _logged(number, arrays, metrics, panels
       'mixed_weight_sum': panels['mixed_weight'].sum((1, 2)),
       'mixed_img_mean': panels['mixed'].mean((1, 2)),
       'confident_fraction': metrics['pseudo/confident_share'],
-      **{name: metrics[f'loss/{term}'] for name, term in LOSSES.items()},
+      **{name: metrics[f'loss/{term}'] for name, term in names.items()},
   }
   yield (f't{number}.mixed_label', panels['mixed_label'], d['mixed_label'],
          *common.EXACT)
@@ -216,8 +235,10 @@ def _tensors(prefix: str, net: state_lib.Net, arrays
     if name.endswith('attn.kv.bias') and not jax.config.jax_enable_x64:
       # The keys' half has no gradient; Adam amplifies its rounding.
       value, golden = (np.split(x, 2)[1] for x in (value, golden))
-    # A second implementation in float64 is 2.6e-6 from the reference.
-    atol = 5e-6 if jax.config.jax_enable_x64 else 1e-5
+    # A second implementation in float64 is 2.6e-6 from the reference. The
+    # encoder's first gradients magnify rounding some 30 times, and Adam makes
+    # of any gradient a step of up to 8e-3.
+    atol = 5e-6 if jax.config.jax_enable_x64 else 2e-4
     yield prefix + name, value, golden, atol, 1e-4
 
 
