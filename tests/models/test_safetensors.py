@@ -34,7 +34,8 @@ def test_safetensors_round_trip(tmp_path):
 
 @pytest.mark.parametrize(('entry', 'message'), [
     ({'dtype': 'F32', 'shape': [2], 'data_offsets': [0, 4]}, 'needs 8 bytes'),
-    ({'dtype': 'F32', 'shape': [2], 'data_offsets': [4, 12]}, 'needs 8 bytes'),
+    ({'dtype': 'F32', 'shape': [2], 'data_offsets': [4, 12]},
+     'expected to begin at byte 0, got 4'),
     ({'dtype': 'F32', 'shape': [-2], 'data_offsets': [0, 8]}, 'malformed'),
     ({'dtype': 'F9', 'shape': [2], 'data_offsets': [0, 8]}, 'malformed'),
     ({'dtype': 'F32', 'shape': 2, 'data_offsets': [0, 8]}, 'malformed'),
@@ -46,6 +47,24 @@ def test_damaged_safetensors(tmp_path, entry, message):
   header = json.dumps({'w': entry}).encode()
   path.write_bytes(struct.pack('<Q', len(header)) + header + bytes(8))
   with pytest.raises(ValueError, match=f'a.safetensors: w.*{message}'):
+    weights.read(path)
+
+
+@pytest.mark.parametrize(('offsets', 'message'), [
+    # Many names of the same bytes would fill the memory.
+    (([0, 8], [0, 8]), 'b: expected to begin at byte 8, got 0'),
+    (([0, 8], [4, 12]), 'b: expected to begin at byte 8, got 4'),
+    (([0, 8], [12, 20]), 'b: expected to begin at byte 8, got 12'),
+    (([0, 8], [8, 16]), 'tensors of 16 bytes in a file with 24'),
+    (([8, 16], [16, 24]), 'a: expected to begin at byte 0, got 8'),
+])
+def test_tensors_fill_the_file_side_by_side(tmp_path, offsets, message):
+  path = tmp_path / 'a.safetensors'
+  header = json.dumps({
+      name: {'dtype': 'F32', 'shape': [2], 'data_offsets': where}
+      for name, where in zip('ab', offsets)}).encode()
+  path.write_bytes(struct.pack('<Q', len(header)) + header + bytes(24))
+  with pytest.raises(ValueError, match=message):
     weights.read(path)
 
 

@@ -1,5 +1,6 @@
 """Weight files: what is read, and that nothing is ever executed."""
 
+import functools
 import pathlib
 import struct
 import sys
@@ -12,6 +13,7 @@ import pytest
 from tests.models import pth_files as make
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import weights
+from uda_jax.models.weights import restricted_pickle
 
 A = np.arange(24, dtype=np.float32)
 B = np.arange(5, dtype=np.int64)
@@ -80,6 +82,21 @@ def test_checkpoint_with_more_than_tensors(writer):
   found = weights.read(path)
   assert sorted(found) == ['bias', 'state_dict/w']
   np.testing.assert_array_equal(found['bias'], A[:3])
+
+
+def test_scores_of_numpy_are_passed_over(writer):
+  """Training scripts store them beside the weights (`best_MIou`)."""
+  write, stored = writer
+  dtype = make.call(make.name('numpy', 'dtype'), make.text('f8'), b'\x89',
+                    b'\x88')
+  state = make.sequence([make.integer(3), make.text('<'), b'N', b'N', b'N'])
+  data = make.call(make.name('_codecs', 'encode'), make.text('01234567'),
+                   make.text('latin1'))
+  score = make.call(make.name('numpy.core.multiarray', 'scalar'),
+                    dtype + state + b'b', data)
+  path = write(make.mapping({
+      'best': score, 'w': make.tensor(stored(A), (24,))}))
+  assert list(weights.read(path)) == ['w']
 
 
 def test_dictionary_of_python_2(writer):
@@ -167,6 +184,12 @@ DAMAGE = {
     'cycle': ('occurs twice', lambda s: b'}q\x01' + make.text('a') + b'h\x01s'),
     'bomb': ('occurs twice', lambda s: b'}(' + make.text('a') + b'}q\x01'
              + make.text('b') + b'h\x01u'),
+    'deep': ('nested more than 8 deep', lambda s: functools.reduce(
+        lambda inner, _: b'}' + make.text('a') + inner + b's',
+        range(9), b'}')),
+    # Keys of one hash would take for ever.
+    'huge key': ('key beyond', lambda s: b'}' + make.integer(2**61 - 1)
+                 + b'Ns'),
     'persistent id': ('persistent id', lambda s: make.text('0') + b'Q'),
 }
 
@@ -179,6 +202,40 @@ def test_damaged_content(writer, damage):
   with pytest.raises(ValueError, match=message) as error:
     weights.read(path)
   assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(('limit', 'content', 'message'), [
+    ('MAX_INSTRUCTIONS', b'N' * 200, 'more than 100 instructions'),
+    # One list of pairs, copied into a dictionary by every call.
+    ('MAX_COPIED_PAIRS', b'](](U\x01wNeeq\x01'
+     + make.call(make.name('collections', 'OrderedDict'), b'h\x01') * 101,
+     'copied again and again')])
+def test_limits_of_time_and_memory(limit, content, message, writer,
+                                   monkeypatch):
+  monkeypatch.setattr(restricted_pickle, limit, 100)
+  with pytest.raises(ValueError, match=message):
+    weights.read(writer[0](content))
+
+
+def test_zip_with_a_huge_or_moved_list_of_members(tmp_path):
+  content = make.mapping({'w': make.tensor(make.storage(A, '0'), (24,))})
+  whole = _zip(tmp_path / 'a.pth', content).read_bytes()
+  huge = whole[:-10] + (2**31).to_bytes(4, 'little') + whole[-6:]
+  for damaged in (huge, whole + b'comment', whole[:-1], whole[:60]):
+    (tmp_path / 'a.pth').write_bytes(damaged)
+    with pytest.raises(ValueError, match='does not end as those of PyTorch'):
+      weights.read(tmp_path / 'a.pth')
+
+
+def test_every_bit_of_a_zip_pickle_is_checked(tmp_path):
+  """A letter of a name, say, which no pickle's grammar would tell."""
+  content = make.mapping({'name': make.tensor(make.storage(A, '0'), (24,))})
+  path = _zip(tmp_path / 'a.pth', content)
+  whole = path.read_bytes()
+  assert whole.count(b'name') == 1
+  path.write_bytes(whole.replace(b'name', b'nama'))
+  with pytest.raises(ValueError, match='Bad CRC-32'):
+    weights.read(path)
 
 
 def test_damaged_zip(tmp_path):

@@ -8,6 +8,7 @@ storages. See `restricted_pickle` for what a pickle may contain.
 from __future__ import annotations
 
 from collections.abc import Callable
+import io
 import os
 import pathlib
 import struct
@@ -21,6 +22,8 @@ from uda_jax.models.weights import torch_pickle
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+# Bytes of a zip archive's list of members, some 60 a tensor.
+MAX_DIRECTORY = 1 << 23
 # What zipfile and NumPy raise on damaged or hostile files.
 _FILE_ERRORS = (
     ValueError,
@@ -69,6 +72,7 @@ def _named_errors(path: pathlib.Path, reader: Callable) -> dict:
 
 
 def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
+  _check_directory(path)
   with zipfile.ZipFile(path) as archive:
     members = {info.filename: info for info in archive.infolist()}
     pickles = [name for name in members if name.endswith('/data.pkl')]
@@ -92,9 +96,10 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
         order = file.read(16)
       if order != b'little':
         raise ValueError(f'byte order {order!r}: only little is read')
-    with archive.open(member('data.pkl')) as file:
-      window = restricted_pickle.Window(file, member('data.pkl').file_size)
-      content, storages = torch_pickle.load(window)
+    # The archive's checksum is looked at where a member's end is read.
+    pickled = _whole(archive, member('data.pkl'))
+    window = restricted_pickle.Window(io.BytesIO(pickled), len(pickled))
+    content, storages = torch_pickle.load(window)
     _check_total(storages, path)
     tensors = torch_pickle.flatten(content)
     arrays = {}
@@ -106,6 +111,28 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
         )
       arrays[key] = np.frombuffer(archive.read(info), storages[key].dtype)
   return _views(tensors, arrays)
+
+
+def _whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+  if info.file_size > restricted_pickle.MAX_BYTES:
+    raise ValueError(f'{info.filename} has {info.file_size} bytes; refused')
+  return archive.read(info)
+
+
+def _check_directory(path: pathlib.Path) -> None:
+  """Raises for a list of members that would fill the memory.
+
+  `zipfile` reads all of it; it stands before the last 22 bytes, and before 76
+  more in files that may be large.
+  """
+  with path.open('rb') as file:
+    file.seek(max(0, os.path.getsize(path) - 98))
+    tail = file.read(98)
+  size = int.from_bytes(tail[-10:-6], 'little')
+  if len(tail) == 98 and tail.startswith(b'PK\x06\x06'):
+    size = int.from_bytes(tail[40:48], 'little')
+  if not tail[-22:].startswith(b'PK\x05\x06') or size > MAX_DIRECTORY:
+    raise ValueError('the zip archive does not end as those of PyTorch')
 
 
 def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:

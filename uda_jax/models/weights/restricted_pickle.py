@@ -12,8 +12,14 @@ import dataclasses
 import pickletools
 from typing import Any, BinaryIO
 
-# Pickles of weight files hold names and shapes: some 200 KB for ResNet-101.
+# Pickles of weight files hold names and shapes: some 200 KB and 50,000
+# instructions for ResNet-101, ten times that for a checkpoint of three
+# transformers and their optimiser. The limits bound memory and time.
 MAX_BYTES = 1 << 24
+MAX_INSTRUCTIONS = 1 << 21
+MAX_COPIED_PAIRS = 1 << 20
+# Integers of one hash would make a dictionary slow.
+MAX_KEY = 1 << 31
 
 _MARK = object()
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
@@ -36,6 +42,10 @@ class Name:
 
   def __str__(self) -> str:
     return f'{self.module}.{self.name}'
+
+
+class Opaque:
+  """In place of a value that weights do not need, such as NumPy's scalars."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +103,13 @@ def load(window: Window, rules: Rules) -> Any:
   """
   machine = _Machine(rules)
   try:
-    for opcode, arg, position in pickletools.genops(window):
+    for count, (opcode, arg, position) in enumerate(
+        pickletools.genops(window)
+    ):
       if opcode.name == 'STOP':
         return machine.pop()
+      if count == MAX_INSTRUCTIONS:
+        raise ValueError(f'a pickle of more than {count} instructions; refused')
       machine.run(opcode.name, arg, position)
   except (IndexError, KeyError, TypeError) as error:
     raise ValueError(f'malformed pickle ({error!r})') from error
@@ -109,7 +123,7 @@ class _Machine:
     self._rules = rules
     self._stack: list[Any] = []
     self._memo: dict[int, Any] = {}
-    self._pairs_left = MAX_BYTES
+    self._pairs_left = MAX_COPIED_PAIRS
 
   def pop(self) -> Any:
     """Takes the top of the stack, which must not be a mark."""
@@ -154,7 +168,7 @@ class _Machine:
     elif opcode == 'BUILD':
       # Attributes of a dictionary (a state dict's `_metadata`): not kept.
       self.pop()
-      self._top(dict)
+      self._top(dict, Opaque)
     elif opcode == 'BINPERSID':
       push(self._rules.persistent(self.pop()))
     else:
@@ -163,9 +177,9 @@ class _Machine:
           'not need it; refused'
       )
 
-  def _top(self, kind: type) -> Any:
-    if not isinstance(self._stack[-1], kind):
-      raise ValueError(f'malformed pickle (expected a {kind.__name__})')
+  def _top(self, *kinds: type) -> Any:
+    if not isinstance(self._stack[-1], kinds):
+      raise ValueError(f'malformed pickle (expected a {kinds[0].__name__})')
     return self._stack[-1]
 
   def _pop_to_mark(self) -> list[Any]:
@@ -184,6 +198,8 @@ class _Machine:
     for key, value in zip(items[::2], items[1::2]):
       if not isinstance(key, (str, int)):
         raise ValueError(f'a dictionary key of type {type(key).__name__}')
+      if isinstance(key, int) and abs(key) >= MAX_KEY:
+        raise ValueError(f'a dictionary key beyond {MAX_KEY}')
       target[key] = value
 
   def _name(self, arg: str | None) -> Name:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import json
 import math
 import pathlib
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -22,8 +23,13 @@ DTYPES = {
     'U8': np.dtype('u1'),
     'BOOL': np.dtype('?'),
 }
-# The format's own limit.
-MAX_HEADER = 100_000_000
+# Some 150 a tensor; bounds the memory of the parsed header.
+MAX_HEADER = 1 << 24
+MAX_RANK = 8
+
+
+# dtype, shape, first byte, byte behind the last
+Entry = tuple[np.dtype, tuple[int, ...], int, int]
 
 
 def matches(head: bytes) -> bool:
@@ -47,15 +53,17 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
   header = json.loads(content[8 : 8 + length])
   if not isinstance(header, dict):
     raise ValueError('the header is not a JSON object')
-  data = content[8 + length :]
+  data = memoryview(content)[8 + length :]
+  header.pop('__metadata__', None)
+  entries = {name: _entry(name, entry) for name, entry in header.items()}
+  _check_tiling(entries, len(data))
   return {
-      name: _tensor(name, entry, data)
-      for name, entry in header.items()
-      if name != '__metadata__'
+      name: np.frombuffer(data[begin:end], dtype).reshape(shape)
+      for name, (dtype, shape, begin, end) in entries.items()
   }
 
 
-def _tensor(name: str, entry, data: bytes) -> np.ndarray:
+def _entry(name: str, entry: Any) -> Entry:
   try:
     dtype = DTYPES[entry['dtype']]
     shape = tuple(entry['shape'])
@@ -65,12 +73,25 @@ def _tensor(name: str, entry, data: bytes) -> np.ndarray:
   if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
     raise ValueError(f'{name}: malformed shape {shape} or offsets')
   expected = math.prod(shape) * dtype.itemsize
-  if end - begin != expected or end > len(data):
+  if end - begin != expected or len(shape) > MAX_RANK:
     raise ValueError(
-        f'{name}: shape {shape} needs {expected} bytes, got offsets '
-        f'{begin} to {end} of {len(data)}'
+        f'{name}: {dtype} of shape {shape} needs {expected} bytes, got offsets '
+        f'{begin} to {end}'
     )
-  return np.frombuffer(data[begin:end], dtype).reshape(shape)
+  return dtype, shape, begin, end
+
+
+def _check_tiling(entries: Mapping[str, Entry], size: int) -> None:
+  """Raises unless the tensors lie side by side and fill the file's data."""
+  at = 0
+  for name, (_, _, begin, end) in sorted(
+      entries.items(), key=lambda item: item[1][2:]
+  ):
+    if begin != at:
+      raise ValueError(f'{name}: expected to begin at byte {at}, got {begin}')
+    at = end
+  if at != size:
+    raise ValueError(f'tensors of {at} bytes in a file with {size} of them')
 
 
 def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:

@@ -26,6 +26,14 @@ STORAGES = {
 # The first takes what the second does less the last arguments (PyTorch 0.3
 # and before); a parameter is a tensor with a flag.
 REBUILD = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_parameter')
+# NumPy's scalars, which training scripts put beside the weights as scores;
+# `_codecs` wraps their bytes. None of it is looked up.
+IGNORED = frozenset({
+    'numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar',
+    'numpy.dtype', '_codecs.encode',
+})
+# Dictionaries in dictionaries.
+MAX_DEPTH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +82,11 @@ def flatten(content: Any) -> dict[str, Tensor]:
     raise ValueError(
         f'expected a dictionary of tensors, got {type(content).__name__}'
     )
-  tensors, seen, todo = {}, {id(content)}, [('', content)]
+  tensors, seen, todo = {}, {id(content)}, [('', content, 1)]
   while todo:
-    prefix, mapping = todo.pop()
+    prefix, mapping, depth = todo.pop()
+    if depth > MAX_DEPTH:
+      raise ValueError(f'dictionaries nested more than {MAX_DEPTH} deep')
     for key, value in mapping.items():
       name = f'{prefix}{key}'
       if isinstance(value, Tensor):
@@ -86,7 +96,7 @@ def flatten(content: Any) -> dict[str, Tensor]:
         if id(value) in seen:
           raise ValueError(f'{name}: a dictionary occurs twice')
         seen.add(id(value))
-        todo.append((name + '/', value))
+        todo.append((name + '/', value, depth + 1))
   return tensors
 
 
@@ -113,12 +123,18 @@ def view(name: str, tensor: Tensor, array: np.ndarray) -> np.ndarray:
 
 
 def _allows(name: restricted_pickle.Name) -> bool:
-  return (name.module == 'torch' and name.name in STORAGES) or (
-      name.module == 'torch._utils' and name.name in REBUILD
+  return (
+      (name.module == 'torch' and name.name in STORAGES)
+      or (name.module == 'torch._utils' and name.name in REBUILD)
+      or str(name) in IGNORED
   )
 
 
-def _rebuild(name: restricted_pickle.Name, args: tuple) -> Tensor:
+def _rebuild(
+    name: restricted_pickle.Name, args: tuple
+) -> Tensor | restricted_pickle.Opaque:
+  if str(name) in IGNORED:
+    return restricted_pickle.Opaque()
   if name.name == '_rebuild_parameter':
     if not (args and isinstance(args[0], Tensor)):
       raise ValueError('malformed parameter')
