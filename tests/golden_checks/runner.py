@@ -26,6 +26,7 @@ from tests.golden_checks import networks
 from tests.golden_checks import pipa
 from tests.golden_checks import pipa_steps
 from tests.golden_checks import pixmatch
+from tests.golden_checks import pixmatch_data
 from tests.golden_checks import scores
 from tests.golden_checks import self_training
 from tests.golden_checks import steps
@@ -38,7 +39,7 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 CHECKS: dict[str, Check] = {
     **cluda.CHECKS,
     **convnets.CHECKS,
-    **data.CHECKS,
+    **data.CHECKS, **pixmatch_data.CHECKS,
     **ehtdi.CHECKS,
     **evaluation.CHECKS,
     **heads.CHECKS,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from uda_jax.augment import box_blur
 from uda_jax.augment import color8
-from uda_jax.augment import photometric
 from uda_jax.augment import resized_crop
 
 # Probabilities of the operators, and of the larger kernel of a blur.
@@ -86,15 +86,6 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
   return jax.vmap(one)(pixels.astype(jnp.int32), draw).astype(jnp.uint8)
 
 
-def draw_boxes(key: jax.Array, image_size: tuple[int, int], *, batch: int,
-               area: tuple[float, float], aspect: tuple[float, float]
-               ) -> jax.Array:
-  """Draws one crop an image, [B, 4] int32; see `resized_crop.draw`."""
-  one = lambda key: resized_crop.draw(key, image_size, area=area,
-                                      aspect=aspect)
-  return jax.vmap(one)(jax.random.split(key, batch))
-
-
 def crop(pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
          ) -> jax.Array:
   """Cuts and resizes images.
@@ -129,7 +120,7 @@ def random_blur(key: jax.Array, pixels: jax.Array, *, share: float
                 ) -> jax.Array:
   """Blurs some of the images slightly, with sigmas uniform in [0, 1).
 
-  A true Gaussian in place of Pillow's (released code of PixMatch).
+  As Pillow does (released code of PixMatch).
 
   Args:
     key: a JAX key.
@@ -142,8 +133,7 @@ def random_blur(key: jax.Array, pixels: jax.Array, *, share: float
   if not share:
     return pixels
   gate, sigma = jax.random.uniform(key, (2, len(pixels)))
-  as_float = pixels.astype(jnp.result_type(float))
-  # A sigma of 0 has no kernel; that of 0.01 changes nothing.
-  blurred = photometric.gaussian_blur(as_float, jnp.maximum(sigma, 0.01))
+  pixels = to_bytes(pixels)
+  blurred = box_blur.gaussian(pixels, sigma)
   chosen = (gate < share)[:, None, None, None]
-  return jnp.where(chosen, to_bytes(blurred), to_bytes(pixels))
+  return jnp.where(chosen, blurred, pixels)

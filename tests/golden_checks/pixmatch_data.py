@@ -1,0 +1,54 @@
+"""PixMatch's images and labels from files to network inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import tensorflow as tf
+
+from tests.golden_checks import common
+from uda_jax import labels
+from uda_jax.augment import box_blur
+from uda_jax.data import transforms
+from uda_jax.models import preprocessing
+
+
+def _resized(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
+  """The pixels and the train ids at the size of training."""
+  window = transforms.Window(np.zeros(2, np.int32), full, full)
+  label = labels.map_ids(ids, labels.CITYSCAPES_IDS).astype(np.uint8)
+  return (transforms.cut_image(tf.constant(image), window, 'bicubic').numpy(),
+          transforms.cut_label(tf.constant(label), window, 'bicubic').numpy())
+
+
+def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
+  """Resized as Pillow does, blurred as Pillow does, in Caffe's colours.
+
+  Pillow resizes with weights of 22 bits, here they are floats: within one grey
+  level, which the README allows.
+  """
+  d = dict(np.load(path))
+  full = d['crop_wh'][::-1].astype(np.int32)
+  normalise = preprocessing.CAFFE.normalise
+  pixels, label = _resized(d['rgb'], d['ids'], full)
+  yield 'val_resized_rgb_u8', pixels, d['val_resized_rgb_u8'], 1, 0
+  yield 'val_x', normalise(pixels), d['val_x'], 1 + 1e-5, 0.0
+  yield 'val_y', common.to_255(d['val_y']), label, *common.EXACT
+  for name in sorted(k for k in d if re.fullmatch(r'train\d+_x', k)):
+    case = name.removesuffix('_x')
+    side = -1 if d[f'{case}_flip'] else 1
+    pixels, label = _resized(d['rgb'][:, ::side].copy(),
+                             d['ids'][:, ::side].copy(), full)
+    if d[f'{case}_blur']:
+      pixels = box_blur.gaussian(jnp.asarray(pixels)[None], jnp.asarray(
+          d[f'{case}_radius'])[None])[0]
+    yield name, normalise(pixels), d[name], 1 + 1e-5, 0.0
+    truth = common.to_255(d[f'{case}_y'])
+    yield f'{case}_y', label, truth, *common.EXACT
+
+
+CHECKS = {'pixmatch/preprocess*.npz': preprocess}
