@@ -15,9 +15,10 @@ $(VENV)/installed: requirements.txt
 demo: $(VENV)/installed
 	$(RUN) -m benchmarks.demo $(ARGS)
 
-# The whole suite; needs only what is in the repository.
+# The whole suite; needs only what is in the repository. Workers share files of
+# tests, see tests/conftest.py.
 test: $(VENV)/installed
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadgroup $(ARGS)
 
 # The golden vectors, one line a file.
 golden: $(VENV)/installed
