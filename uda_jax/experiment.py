@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
 from absl import logging
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from uda_jax import checkpoint
@@ -20,6 +22,8 @@ from uda_jax import state as state_lib
 from uda_jax import step as step_lib
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
+
+_ENDLESS = 2 ** 31
 
 
 class Data(NamedTuple):
@@ -64,11 +68,14 @@ def _load_data(config) -> Data:
 
 
 def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
-  """This process's share of the batches from `first_step` to the end."""
+  """This process's share of the batches from `first_step` to the end.
+
+  Without an end, where rounds decide how many steps there will be.
+  """
   config = run.config
   return pipeline.train_batches(
       config.data, seed=config.seed, first_step=first_step,
-      num_steps=config.steps, groups=config.batch.groups,
+      num_steps=config.steps or _ENDLESS, groups=config.batch.groups,
       group_size=config.batch.group_size,
       process_index=jax.process_index(), process_count=jax.process_count(),
       source=run.data.source, target=run.data.target)
@@ -84,9 +91,15 @@ def abstract_state(run: Run, student, batch) -> state_lib.TrainState:
 
 
 def init_state(run: Run, student, batch) -> state_lib.TrainState:
-  return step_lib.init_state(
-      run.recipe, student, jax.random.key(run.config.seed), batch,
-      num_steps=run.config.steps)
+  config = run.config
+  state = step_lib.init_state(run.recipe, student, jax.random.key(config.seed),
+                              batch, num_steps=config.steps)
+  if not config.get('rounds'):
+    return state
+  # Steps on the source alone, if any, stand before the first round.
+  before = state_lib.Round(-1, 0, config.method.adapt_from)
+  return dataclasses.replace(state, round=jax.tree.map(
+      lambda x, old: jnp.asarray(x, old.dtype), before, state.round))
 
 
 def start_networks(config, network: state_lib.Network,
@@ -175,5 +188,13 @@ def check(config) -> None:
                              ' (config.teacher.use is off)')
     raise ValueError(f'config.eval.network: expected {allowed}, got '
                      f'{network!r}')
-  if config.steps < 1:
-    raise ValueError(f'config.steps: expected at least 1, got {config.steps}')
+  in_rounds = bool(config.get('rounds'))
+  if in_rounds != (config.method.name == 'lse'):
+    raise ValueError("config.rounds: expected fields with method 'lse' and "
+                     f'with no other, got {config.method.name!r} with '
+                     f'{"fields" if in_rounds else "none"}; see configs/lse.py')
+  least = config.method.adapt_from + 1 if in_rounds else 1
+  if config.steps < least and not (in_rounds and config.steps == 0):
+    allowed = f'at least {least}' + (
+        ', or 0 for epochs over the patches' if in_rounds else '')
+    raise ValueError(f'config.steps: expected {allowed}, got {config.steps}')

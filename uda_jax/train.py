@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import dataclasses
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
@@ -15,9 +16,11 @@ import numpy as np
 from uda_jax import checkpoint
 from uda_jax import evaluate
 from uda_jax import experiment
+from uda_jax import mining
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import provenance
+from uda_jax import rounds
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
 from uda_jax import writers
@@ -60,26 +63,29 @@ def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
       'checkpoint is good. Try a lower config.schedule.learning_rate.')
 
 
-def _loop(run: Run, state, saved: checkpoint.Checkpoints,
-          writer: writers.Writer, score: Score) -> state_lib.TrainState:
-  """Steps from the state's step to the end; returns the last state.
+def _make_steps(run: Run) -> Callable[[int], tuple[Callable, Callable]]:
+  """Returns f(phase) -> the train step and the panels, compiled once each."""
+  return functools.cache(lambda phase: (
+      step_lib.make_train_step(run.recipe, run.mesh, run.config.batch.groups,
+                               phase=phase),
+      step_lib.make_panels(run.recipe, run.mesh, phase=phase)))
+
+
+def _loop(run: Run, steps: Callable[[int], tuple[Callable, Callable]],
+          batches: Iterable[state_lib.Batch], state,
+          saved: checkpoint.Checkpoints, writer: writers.Writer,
+          score: Score) -> state_lib.TrainState:
+  """One step a batch, from the state's step on; returns the last state.
 
   The order matters: a checkpoint is asked for after every step, so that a
   preemption notice that all processes share is acted on by all at once.
   """
   config, starts = run.config, run.recipe.method.starts
-  compiled = {}
   previous = None
   step = int(state.step)
-  for batch in experiment.batches(run, step):
+  for batch in batches:
     batch = parallel.to_global(batch, run.mesh)
-    phase = bisect.bisect_right(starts, step)
-    if phase not in compiled:
-      compiled[phase] = (
-          step_lib.make_train_step(run.recipe, run.mesh, config.batch.groups,
-                                   phase=phase),
-          step_lib.make_panels(run.recipe, run.mesh, phase=phase))
-    train_step, panels = compiled[phase]
+    train_step, panels = steps(bisect.bisect_right(starts, step))
     if config.log.panels_every and step % config.log.panels_every == 0:
       with writer.paused('pictures'):
         writer.panels(step, panels(state, batch, run.frozen))
@@ -100,6 +106,23 @@ def _loop(run: Run, state, saved: checkpoint.Checkpoints,
                       'same command resumes')
   if previous is not None:
     _check_finite(previous, config.log.max_nonfinite, step)
+  return state
+
+
+def _rounds(run: Run, state, saved: checkpoint.Checkpoints,
+            writer: writers.Writer, loop: Callable) -> state_lib.TrainState:
+  """One round after the other, each on labels that the network has made."""
+  functions = mining.make_functions(run)
+  while not rounds.finished(run.config, state):
+    if rounds.over(state):
+      # What a round learns from is a function of this checkpoint.
+      saved.save(int(state.step), state, force=True)
+      saved.wait()
+      with writer.paused('ranking the target images'):
+        state = rounds.begin(run, functions, state)
+    writer.until(run.config.steps
+                 or int(state.round.first_step + state.round.length))
+    state = loop(rounds.batches(run, state), state)
   return state
 
 
@@ -203,7 +226,13 @@ def run(config, workdir: str) -> Result:
   with saving as saved, writer:
     state = _first_state(this, student, saved)
     score = experiment.make_score(this)
-    state = _loop(this, state, saved, writer, score)
+    steps = _make_steps(this)
+    loop = lambda batches, state: _loop(this, steps, batches, state, saved,
+                                        writer, score)
+    if config.get('rounds'):
+      state = _rounds(this, state, saved, writer, loop)
+    else:
+      state = loop(experiment.batches(this, int(state.step)), state)
     return _finish(this, state, saved, writer, score)
 
 

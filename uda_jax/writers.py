@@ -64,6 +64,10 @@ class Progress:
     self._mark: tuple[int, float] | None = None
     self._seconds_per_step: float | None = None
 
+  def until(self, num_steps: int) -> None:
+    """Sets the step with which the run, or its round, ends."""
+    self._num_steps = num_steps
+
   def line(self, step: int, metrics: Mapping[str, float]) -> str:
     """Returns the line of a finished step.
 
@@ -145,6 +149,11 @@ class Writer:
     if self._curves is not None:
       self._curves.close()
       self._curves = None
+
+  def until(self, num_steps: int) -> None:
+    """Sets the step with which the run, or its round, ends."""
+    self._num_steps = num_steps
+    self._progress.until(num_steps)
 
   def step(self, step: int, metrics: Mapping[str, Any]) -> None:
     """Takes the metrics of a finished step; reads them only when it is time.

@@ -39,7 +39,7 @@ def _tensors(arrays: Tensors, prefix: str) -> Tensors:
 def _method(arrays: Tensors, focal_of: str) -> state_lib.Method:
   return lse.make(ml_collections.ConfigDict(dict(
       weight_focal=float(arrays['beta']), gamma=float(arrays['gamma']),
-      focal_of=focal_of, freeze_statistics=False)))
+      focal_of=focal_of, freeze_statistics=False, adapt_from=0)))
 
 
 def _recipe(method, network, params, optimiser, schedule) -> step_lib.Recipe:

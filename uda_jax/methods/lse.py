@@ -23,15 +23,14 @@ def make(config) -> state_lib.Method:
 
   Fields: `weight_focal` (beta; 0: no focal term), `gamma`, `focal_of` ('pixel',
   or 'mean' as released for DeepLab-v2), `freeze_statistics` (batch norm keeps
-  its running statistics; as released it sees the single images).
+  its running statistics; as released it sees the single images), `adapt_from`
+  (the step before which only the source is learned from, and with which the
+  first round begins; 0 in the paper's runs, which start from trained networks).
   """
+  starts = (config.adapt_from,) if config.adapt_from else ()
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen, phase
-    if isinstance(batch.target.label, tuple):
-      raise ValueError("config.rounds: method 'lse' learns from labels that "
-                       'rounds make; expected the fields of configs/lse.py, '
-                       'got none')
+    del frozen
     keys = rng.streams(key, 'source', 'target')
 
     def logits(domain, stats, data):
@@ -44,24 +43,28 @@ def make(config) -> state_lib.Method:
     source, stats = logits('source', state.student.batch_stats, batch.source)
     terms = {'source': state_lib.LossTerm(segmentation.cross_entropy(
         source, batch.source.label, average='valid'))}
+    panels = {'source': batch.source.image, 'label': batch.source.label}
+    metrics = {}
 
-    # 2. The enlarged window, with the labels of the normal scale.
-    target, stats = logits('target', stats, batch.target)
-    terms['target'] = state_lib.LossTerm(segmentation.cross_entropy(
-        target, batch.target.label, average='valid'))
-    if config.weight_focal:
-      terms['focal'] = state_lib.LossTerm(segmentation.focal_term(
-          target, batch.target.label, gamma=config.gamma,
-          of=config.focal_of), config.weight_focal)
+    # 2. The enlarged window, with the labels of the normal scale. Steps on the
+    #    source alone come before it.
+    if phase == len(starts):
+      target, stats = logits('target', stats, batch.target)
+      label = batch.target.label
+      terms['target'] = state_lib.LossTerm(segmentation.cross_entropy(
+          target, label, average='valid'))
+      if config.weight_focal:
+        terms['focal'] = state_lib.LossTerm(segmentation.focal_term(
+            target, label, gamma=config.gamma, of=config.focal_of),
+                                            config.weight_focal)
+      labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
+      metrics = {'pseudo/labelled_share': labelled.mean()}
+      panels |= {'target': batch.target.image, 'pseudo_label': label,
+                 'prediction': jnp.argmax(target, -1)}
 
-    valid = batch.target.label != labels.IGNORE_LABEL
     # A teacher, if any, is for evaluation; it never looks at an image itself.
     return state_lib.Losses(
         terms, stats, state.teacher.batch_stats if state.teacher else (),
-        metrics={'pseudo/labelled_share': jnp.mean(valid.astype(target.dtype))},
-        panels={'source': batch.source.image, 'label': batch.source.label,
-                'target': batch.target.image,
-                'pseudo_label': batch.target.label,
-                'prediction': jnp.argmax(target, -1)})
+        metrics=metrics, panels=panels)
 
-  return state_lib.Method(loss)
+  return state_lib.Method(loss, starts=starts)

@@ -1,0 +1,21 @@
+"""A run in rounds of seconds, as `tests/leaf.py`.
+
+  python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
+"""
+
+from configs import common
+from configs import lse
+from tests import leaf
+
+
+def get_config():
+  """6 steps on the source, then two rounds of 4 steps."""
+  config = leaf.get_config()
+  config.steps = 14
+  config.teacher = common.no_teacher()
+  config.eval.network = 'student'
+  config = lse.small(config, adapt_from=6, window=(16, 32), divisor=2,
+                     p_start=0.3)
+  config.rounds.p_step = 0.1
+  config.checkpoint.every = 4
+  return config

@@ -1,0 +1,163 @@
+"""Rounds: killed anywhere they resume to the same; shares are as the whole."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from tests import lse_leaf
+from uda_jax import experiment
+from uda_jax import mining
+from uda_jax import parallel
+from uda_jax import train
+from uda_jax.data import image_files
+from uda_jax.data import pipeline
+
+
+class Killed(BaseException):
+  """Stands for a signal."""
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+  """Rendered scenes and compiled programs, shared by the runs."""
+  folder = tmp_path_factory.mktemp('cache')
+  settings = {'jax_compilation_cache_dir': str(folder / 'xla'),
+              'jax_persistent_cache_min_compile_time_secs': 0.0}
+  before = {name: getattr(jax.config, name) for name in settings}
+  for name, value in settings.items():
+    jax.config.update(name, value)
+  yield folder
+  for name, value in before.items():
+    jax.config.update(name, value)
+
+
+def _config(cache):
+  config = lse_leaf.get_config()
+  config.devices = 1
+  config.data.cache_dir = str(cache / 'data')
+  # The shares of two processes differ in size.
+  config.data.target.num_images = 7
+  config.log.panels_every = 0
+  return config
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(cache):
+  """A run from start to end."""
+  workdir = cache / 'uninterrupted'
+  return workdir, train.run(_config(cache), str(workdir))
+
+
+def _plans(workdir):
+  return [json.loads(path.read_text())
+          for path in sorted((workdir / 'rounds').glob('*.json'))]
+
+
+def _patches(workdir):
+  return {path.relative_to(workdir): path.read_bytes()
+          for path in (workdir / 'rounds').rglob('*.png')
+          if 'incomplete' not in str(path)}
+
+
+def test_every_round_has_its_plan_and_patches(uninterrupted):
+  workdir, result = uninterrupted
+  plans = _plans(workdir)
+  assert [plan['portion'] for plan in plans] == [0.3, 0.4]
+  assert [plan['steps'] for plan in plans] == [4, 4]
+  assert plans[0]['network'] != plans[1]['network']
+  for plan in plans:
+    assert 0 < len(plan['images']) <= 7
+  count = sum(len(plan['images']) for plan in plans)
+  # An image and a label for each of four windows.
+  assert len(_patches(workdir)) == 8 * count
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.net))
+
+
+def _kill_at(monkeypatch, place, attribute, call):
+  """Raises when something is called for the `call`-th time from now on."""
+  function, calls = getattr(place, attribute), []
+
+  def wrapped(*args, **kwargs):
+    calls.append(1)
+    if len(calls) == call:
+      raise Killed
+    return function(*args, **kwargs)
+
+  monkeypatch.setattr(place, attribute, wrapped)
+
+
+def test_killed_within_and_between_rounds(cache, uninterrupted, monkeypatch):
+  workdir = cache / 'killed'
+  for place, attribute, call in (
+      (mining, 'collect', 1),  # while the first round is planned
+      (image_files, 'write_label', 3),  # half way through its patches
+      (train.writers.Writer, 'step', 1),  # before it has a checkpoint
+      (train.writers.Writer, 'step', 3),  # after a checkpoint within it
+      (mining, 'collect', 1),  # at the boundary to the second round
+      (train.writers.Writer, 'step', 3),  # within the second
+  ):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+      _kill_at(patch, place, attribute, call)
+      train.run(_config(cache), str(workdir))
+  result = train.run(_config(cache), str(workdir))
+  reference, expected = uninterrupted
+  jax.tree.map(np.testing.assert_array_equal, result.net, expected.net)
+  assert _plans(workdir) == _plans(reference)
+  assert _patches(workdir) == _patches(reference)
+
+
+def test_two_shares_rank_as_one(cache):
+  config = _config(cache)
+  run, student = experiment.build(config, cache / 'shares')
+  functions = mining.make_functions(run)
+  whole = mining.collect(mining.rank(run, functions, student), 7)
+  rows = []
+  for process in range(2):
+    for batch in pipeline.eval_batches(
+        run.data.target, batch_size=1, process_index=process,
+        process_count=2):
+      rows.append(tuple(map(np.asarray, functions.measure(
+          student, parallel.to_global(
+              (batch.image, batch.index, batch.valid), run.mesh)))))
+  assert len(rows) == 8
+  for ours, expected in zip(mining.collect(rows, 7), whole):
+    np.testing.assert_array_equal(ours, expected)
+  with pytest.raises(ValueError, match='each of the 7 images once'):
+    mining.collect(rows[:-2], 7)
+
+
+def test_nothing_chosen_leaves_the_source_steps(cache):
+  config = _config(cache)
+  config.rounds.divisor = 1000
+  result = train.run(config, str(cache / 'nothing'))
+  assert [plan['steps'] for plan in _plans(cache / 'nothing')] == [0, 0]
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.net))
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(window=(64, 128)), 'config.rounds.window'),
+    (dict(p_start=0.0), 'config.rounds.p_start'),
+    (dict(divisor=0), 'config.rounds.divisor')])
+def test_bad_fields_are_named(cache, tmp_path, change, message):
+  config = _config(cache)
+  config.method.adapt_from = 0
+  config.rounds.update(change)
+  with pytest.raises(ValueError, match=message):
+    train.run(config, str(tmp_path))
+
+
+def test_rounds_belong_to_lse(cache, tmp_path):
+  config = _config(cache)
+  config.method.name = 'source_only'
+  with pytest.raises(ValueError, match='config.rounds'):
+    experiment.check(config)
+  config = _config(cache)
+  del config.rounds
+  with pytest.raises(ValueError, match='config.rounds'):
+    experiment.check(config)
+  config = _config(cache)
+  config.steps = 6
+  with pytest.raises(ValueError, match='config.steps: expected at least 7'):
+    experiment.check(config)
