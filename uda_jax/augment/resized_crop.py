@@ -28,36 +28,37 @@ def fallback_size(image_size: tuple[int, int], aspect: tuple[float, float]
   return height, width
 
 
-def draw(key: jax.Array, image_size: tuple[int, int], *,
+def draw(key: jax.Array, image_size: tuple[int, int], *, batch: int,
          area: tuple[float, float], aspect: tuple[float, float]) -> jax.Array:
-  """Draws one box: the first of ten attempts that fits, or a central one.
+  """Draws one box an image: the first of ten that fits, or a central one.
 
   Args:
     key: a JAX key.
     image_size: (height, width).
+    batch: B.
     area: the share of the image's area is uniform between these.
     aspect: width / height is log-uniform between these.
 
   Returns:
-    [4] int32 (top, left, height, width).
+    [B, 4] int32 (top, left, height, width).
   """
-  area_key, aspect_key, place_key = jax.random.split(key, 3)
-  height, width = image_size
-  surface = height * width * jax.random.uniform(
-      area_key, (ATTEMPTS,), minval=area[0], maxval=area[1])
-  ratio = jnp.exp(jax.random.uniform(
-      aspect_key, (ATTEMPTS,), minval=np.log(aspect[0]),
-      maxval=np.log(aspect[1])))
+  uniform = jax.random.uniform(key, (batch, 2 * ATTEMPTS + 2))
+  share, ratio, where = jnp.split(uniform, (ATTEMPTS, 2 * ATTEMPTS), -1)
+  between = lambda u, low, high: low + (high - low) * u
+  surface = image_size[0] * image_size[1] * between(share, *area)
+  ratio = jnp.exp(between(ratio, *np.log(aspect)))
   size = jnp.round(jnp.sqrt(jnp.stack(
       [surface / ratio, surface * ratio], -1))).astype(jnp.int32)
   limit = jnp.array(image_size)
   fits = ((size > 0) & (size <= limit)).all(-1)
-  size = size[jnp.argmax(fits)]
-  corner = place(jax.random.randint(place_key, (2,), 0, limit - size + 1))
+  first = jnp.argmax(fits, -1)[:, None, None]
+  size = jnp.take_along_axis(size, first, 1)[:, 0]
+  room = jnp.maximum(limit - size, 0)
+  offset = jnp.floor(where * (room + 1)).astype(jnp.int32)
+  box = jnp.concatenate([place(jnp.minimum(offset, room)), size], -1)
   central = np.array(fallback_size(image_size, aspect))
-  return jnp.where(
-      fits.any(), jnp.concatenate([corner, size]),
-      np.concatenate([(np.array(image_size) - central) // 2, central]))
+  central = np.append((np.array(image_size) - central) // 2, central)
+  return jnp.where(fits.any(-1, keepdims=True), box, central)
 
 
 def place(offset: jax.Array) -> jax.Array:

@@ -21,6 +21,7 @@ from uda_jax import state as state_lib
 from uda_jax.augment import mixing
 from uda_jax.augment import pasting
 from uda_jax.augment import resize
+from uda_jax.augment import resized_crop
 from uda_jax.augment import views
 from uda_jax.losses import segmentation
 from uda_jax.losses import view_contrast
@@ -94,7 +95,7 @@ def operators(config, num_classes: int) -> Operators:
   def make_views(key, pixels, label):
     keys = rng.streams(key, 'box', 'color')
     size = tuple(config.crop_size)
-    boxes = views.draw_boxes(keys['box'], label.shape[1:], batch=len(label),
+    boxes = resized_crop.draw(keys['box'], label.shape[1:], batch=len(label),
                              area=config.crop_area, aspect=config.crop_aspect)
     weak = views.crop(views.to_bytes(pixels), boxes, size)
     strong = views.apply_color(

@@ -18,6 +18,7 @@ from uda_jax import rng
 from uda_jax import state as state_lib
 from uda_jax.augment import cutmix
 from uda_jax.augment import fourier
+from uda_jax.augment import resized_crop
 from uda_jax.augment import views
 from uda_jax.methods import two_heads
 
@@ -70,7 +71,7 @@ def operators(config) -> Operators:
     size = tuple(config.crop_size)
 
     def boxes(key):
-      return views.draw_boxes(
+      return resized_crop.draw(
           key, target.label.shape[1:], batch=len(target.label),
           area=config.crop_area, aspect=config.crop_aspect)
 
