@@ -14,8 +14,7 @@ def get_config():
   config.steps = 14
   config.teacher = common.no_teacher()
   config.eval.network = 'student'
-  config = lse.small(config, adapt_from=6, window=(16, 32), divisor=2,
-                     p_start=0.3)
-  config.rounds.p_step = 0.1
+  config = lse.small(config, adapt_from=6, window=(16, 32), divisor=2)
+  config.rounds.update(p_start=0.3, p_step=0.1)
   config.checkpoint.every = 4
   return config

@@ -1,0 +1,14 @@
+r"""LSE on CamVid -> IDD-Lite with the choices of the released code.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/lse_released.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import lse as blocks
+from configs.camvid_to_idd import lse
+
+
+def get_config():
+  """See the module's docstring."""
+  return blocks.release(lse.get_config())

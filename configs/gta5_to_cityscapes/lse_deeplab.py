@@ -1,0 +1,21 @@
+r"""LSE from GTA5 to Cityscapes: DeepLab-v2 on ResNet-101.
+
+  python -m uda_jax.main \
+      --config=configs/gta5_to_cityscapes/lse_deeplab.py \
+      --workdir=DIR --config.data.root=DIR
+
+Starts from a network trained on GTA5: --config.model.weights=FILE, or the
+directory of a run of lse_deeplab_start in --config.warm_start.workdir.
+
+With weights of BDL or ADVENT: --config.model.aspp_branches=4.
+"""
+
+from configs import benchmarks
+from configs import lse
+
+
+def get_config():
+  """See the module's docstring."""
+  return lse.published(
+      benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)),
+      network='deeplab')

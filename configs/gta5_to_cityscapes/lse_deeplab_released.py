@@ -1,0 +1,16 @@
+r"""LSE from GTA5 to Cityscapes as its released code runs it: DeepLab-v2.
+
+  python -m uda_jax.main \
+      --config=configs/gta5_to_cityscapes/lse_deeplab_released.py \
+      --workdir=DIR --config.data.root=DIR
+
+Starts as lse_deeplab.
+"""
+
+from configs import lse as blocks
+from configs.gta5_to_cityscapes import lse_deeplab
+
+
+def get_config():
+  """See the module's docstring."""
+  return blocks.release(lse_deeplab.get_config())

@@ -1,0 +1,19 @@
+r"""GTA5 alone, for LSE to start from: FCN-8s on VGG-16.
+
+  python -m uda_jax.main \
+      --config=configs/gta5_to_cityscapes/lse_start.py \
+      --workdir=DIR --config.data.root=DIR
+
+Starts from ImageNet weights: --config.model.weights=FILE, and with
+torchvision's VGG-16 --config.model.preprocessing=IMAGENET (in LSE's run too).
+"""
+
+from configs import benchmarks
+from configs import lse
+
+
+def get_config():
+  """See the module's docstring."""
+  return lse.start(
+      benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)),
+      network='vgg')

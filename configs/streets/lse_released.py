@@ -1,0 +1,14 @@
+r"""LSE on rendered streets with the choices of the released code.
+
+  python -m uda_jax.main \
+      --config=configs/streets/lse_released.py \
+      --workdir=DIR
+"""
+
+from configs import lse as blocks
+from configs.streets import lse
+
+
+def get_config():
+  """See the module's docstring."""
+  return blocks.release(lse.get_config())
