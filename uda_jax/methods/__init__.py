@@ -9,10 +9,16 @@ from uda_jax.methods import cluda
 from uda_jax.methods import ehtdi
 from uda_jax.methods import hrda
 from uda_jax.methods import lse
+from uda_jax.methods import mic
 from uda_jax.methods import pipa
 from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
+
+
+def _base(config):
+  """The module of the self-training that a method stands on."""
+  return hrda if 'detail_crop' in config else self_training
 
 
 def _source_only(config, num_classes: int) -> state_lib.Method:
@@ -35,15 +41,18 @@ def _pixmatch(config, num_classes: int) -> state_lib.Method:
 
 
 def _pipa(config, num_classes: int) -> state_lib.Method:
-  base = hrda if 'detail_crop' in config else self_training
+  base = _base(config)
+  segment = base.segment
+  if 'weight_contrast' in config:
+    segment = cluda.with_contrast(segment)
   return pipa.make(
       config,
       pipa.operators(config, num_classes, base.operators(config, num_classes)),
-      base.segment)
+      segment)
 
 
 def _cluda(config, num_classes: int) -> state_lib.Method:
-  base = hrda if 'detail_crop' in config else self_training
+  base = _base(config)
   return cluda.make(config, base.operators(config, num_classes), base.segment)
 
 
@@ -70,8 +79,19 @@ METHODS: dict[str, Callable[..., state_lib.Method]] = {
 
 
 def make(config, num_classes: int) -> state_lib.Method:
-  """Makes the method that `config.method.name` names."""
+  """Makes the method that `config.method.name` names.
+
+  With CLUDA's fields PiPa takes its contrast too; with MIC's any method of the
+  family has one more pass.
+  """
   if config.name not in METHODS:
     raise ValueError(f'config.method.name: expected one of {sorted(METHODS)}, '
                      f'got {config.name!r}')
-  return METHODS[config.name](config, num_classes)
+  method = METHODS[config.name](config, num_classes)
+  if 'weight_masked' in config:
+    base = _base(config)
+    method = mic.with_masking(
+        config, method,
+        mic.operators(config, base.operators(config, num_classes)),
+        base.segment)
+  return method

@@ -1,0 +1,24 @@
+r"""PiPa, CLUDA and MIC at once on HRDA, GTA5 -> Cityscapes.
+
+  python -m uda_jax.main \
+      --config=configs/gta5_to_cityscapes/pipa_cluda_mic.py \
+      --workdir=DIR --config.data.root=DIR
+
+Ours, no paper has run it. CLUDA without its crops of highest entropy.
+"""
+
+from configs import cluda
+from configs import hrda
+from configs import mic
+from configs.gta5_to_cityscapes import pipa
+
+
+def get_config():
+  """See the module's docstring."""
+  config = pipa.get_config()
+  config.model = hrda.cluda_network(config.model,
+                                    detail_crop=config.model.detail_crop)
+  config.method = mic.masked(cluda.method(config.method), block=64)
+  # The passes are PiPa's.
+  config.method.name = 'pipa'
+  return config

@@ -1,0 +1,101 @@
+"""MIC on a tiny network: one more pass, on any method of the family."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import mic as mic_configs
+from tests import tiny
+from uda_jax import methods
+from uda_jax import state as state_lib
+from uda_jax.augment import photometric
+from uda_jax.losses import segmentation
+from uda_jax.methods import mic
+from uda_jax.methods import self_training
+
+NUM_CLASSES = 4
+
+
+def _state() -> state_lib.TrainState:
+  network = tiny.network(NUM_CLASSES)
+  zero = jnp.zeros((), jnp.int32)
+  return state_lib.TrainState(
+      step=zero, student=network.init(jax.random.key(0), (8, 8)),
+      teacher=network.init(jax.random.key(1), (8, 8)), opt_state=(),
+      method_state=(), round=state_lib.Round(zero, zero, zero + 10),
+      nonfinite=zero, rng=jax.random.key(2))
+
+
+def _batch() -> state_lib.Batch:
+  return jax.tree.map(lambda x: jnp.asarray(x[0]),
+                      tiny.batch(0, 1, NUM_CLASSES))
+
+
+def _losses(batch, visible) -> state_lib.Losses:
+  """With the left columns hidden from column `visible` on."""
+  config = mic_configs.masked(tiny.self_training_config(), block=4)
+  base = tiny.self_training_method(NUM_CLASSES)
+  operators = mic.Operators(
+      augment=lambda key, pixels: pixels,
+      mask=lambda key, pixels: jnp.broadcast_to(
+          jnp.arange(pixels.shape[2]) < visible, pixels.shape[:3]),
+      detail=lambda key, size: None)
+  method = mic.with_masking(config, base, operators, self_training.segment)
+  return jax.jit(lambda batch: method.loss(
+      _state().student.params, _state(), batch, jax.random.key(3),
+      tiny.network(NUM_CLASSES), ()))(batch)
+
+
+def test_the_teacher_sees_the_image_and_the_student_a_part():
+  batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
+  losses = _losses(batch, visible=3)
+  image = network.normalise(batch.target.image)
+  label, weight, _, _ = self_training.pseudo_label(
+      tiny.self_training_config(), state, batch, network)
+  hidden = image.at[:, :, 3:].set(0)
+  outputs, _ = network.forward(*state.student, hidden)
+  expected = segmentation.cross_entropy(outputs.logits, label, weight=weight)
+  np.testing.assert_allclose(losses.terms['masked'].value, expected, rtol=1e-5)
+  np.testing.assert_allclose(losses.panels['masked'],
+                             network.denormalise(hidden), rtol=1e-5)
+  assert set(losses.terms) == {'source', 'mixed', 'masked'}
+
+
+def test_nothing_trusted_is_nothing_to_learn():
+  batch = _batch()
+  target = batch.target._replace(
+      trusted=jnp.zeros_like(batch.target.trusted))
+  losses = _losses(batch._replace(target=target), visible=3)
+  assert losses.terms['masked'].value == 0
+
+
+def test_statistics_pass_through_the_masked_pass():
+  """Hidden everything, the last pass moves the mean towards 0."""
+  open_, blind = (_losses(_batch(), visible).student_stats['mean']
+                  for visible in (8, 0))
+  assert np.all(np.abs(open_ - blind) > 1e-6)
+
+
+@pytest.mark.parametrize('masked', [False, True])
+def test_the_table_adds_the_pass_where_the_config_says(masked):
+  config = tiny.self_training_config()
+  if masked:
+    config = mic_configs.masked(config, block=4)
+  method = methods.make(config, NUM_CLASSES)
+  losses = jax.eval_shape(lambda batch: method.loss(
+      _state().student.params, _state(), batch, jax.random.key(3),
+      tiny.network(NUM_CLASSES), ()), _batch())
+  assert ('masked' in losses.terms) == masked
+
+
+def test_a_group_is_jittered_in_one_order_and_blurred_with_one_sigma(
+    monkeypatch):
+  seen = []
+  monkeypatch.setattr(photometric, 'apply_strong',
+                      lambda pixels, draw: seen.append(draw))
+  mic.augment_together(jax.random.key(0), jnp.zeros((8, 4, 4, 3)))
+  draw, = seen
+  assert (draw.jitter.order == draw.jitter.order[:1]).all()
+  assert len(set(draw.sigma.tolist())) == 1
+  assert len(set(draw.jitter.hue.tolist())) == 8
