@@ -77,3 +77,42 @@ def test_order_of_images_is_irrelevant():
   np.testing.assert_array_equal(
       weight[::-1], pseudo_labels.quality_weight(
           confidence[::-1], threshold=.5, share_over='image'))
+
+
+def test_entropy_is_that_of_the_definition():
+  prob = jnp.array([[.5, .5, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+  np.testing.assert_allclose(pseudo_labels.entropy(prob),
+                             [np.log(2), 0, np.log(3)], atol=1e-6)
+
+
+def test_values_are_stretched_within_class_and_image():
+  value = jnp.array([[[1., 3., 2.], [5., 7., 5.]],
+                     [[9., 9., 9.], [1., 2., 0.]]])
+  label = jnp.array([[[0, 0, 0], [1, 1, 2]], [[0, 0, 0], [1, 1, 1]]])
+  stretched = pseudo_labels.stretch_by_class(value, label, num_classes=4)
+  nan = np.nan
+  np.testing.assert_allclose(stretched, [
+      [[0, 1, .5], [0, 1, nan]], [[nan, nan, nan], [.5, 1, 0]]])
+  means = pseudo_labels.class_means(stretched, label, num_classes=4)
+  np.testing.assert_allclose(means, [[.5, .5, nan, nan], [nan, .5, nan, nan]])
+
+
+def test_limits_keep_what_is_below_and_what_is_not_defined():
+  value = jnp.array([[.2, .5, .8, np.nan]])
+  keep = lambda label, limits: pseudo_labels.below_class_limits(
+      value, jnp.array([label]), jnp.array(limits))[0].tolist()
+  assert keep([0, 0, 0, 0], [.5, 0.]) == [True, False, False, True]
+  assert keep([0, 1, 1, 1], [0., np.inf]) == [False, True, True, True]
+  assert keep([0, 1, 1, 1], [.3, np.nan]) == [True, True, True, True]
+
+
+def test_class_statistics_of_the_predicted_classes():
+  prob = jnp.array([[[.6, .4, 0], [.8, .2, 0], [.7, .3, 0], [.1, .9, 0]]])
+  confidence, entropy = pseudo_labels.class_statistics(prob)
+  np.testing.assert_allclose(confidence, [.7, .9, np.nan], rtol=1e-6)
+  # The middle one of three lies where its entropy does; one pixel has none.
+  low, mid, high = map(float, pseudo_labels.entropy(prob)[0, jnp.array(
+      [1, 2, 0])])
+  np.testing.assert_allclose(
+      entropy, [(1 + (mid - low) / (high - low)) / 3, np.nan, np.nan],
+      rtol=1e-5)

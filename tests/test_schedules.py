@@ -23,3 +23,9 @@ def test_the_step_may_be_traced():
   rate = jax.jit(lambda step: schedules.poly(
       step, base=1., num_steps=jnp.asarray(4), power=1.))(3)
   assert rate == 0.25
+
+
+def test_staircase_drops_at_whole_periods():
+  rate = schedules.staircase(np.array([0, 9, 10, 25]), base=2., every=10,
+                             factor=.1)
+  np.testing.assert_allclose(rate, [2, 2, .2, .02], rtol=1e-6)

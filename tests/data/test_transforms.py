@@ -57,11 +57,14 @@ def test_bilinear_is_half_pixel_without_antialiasing(full):
 
 
 def test_bicubic_and_nearest_of_pillow():
-  image = np.asarray(Image.fromarray(pixels(9, 12)).resize((60, 44)))
+  # Noise, which a bicubic kernel overshoots: what Pillow rounds and clips
+  # between its two passes makes several grey levels.
+  image = pixels(44, 60)
   expected = np.asarray(Image.fromarray(image).resize((32, 24), Image.BICUBIC))
   result = transforms.cut_image(image, whole((24, 32)), 'bicubic').numpy()
-  # Pillow rounds to whole levels between its two passes.
-  assert abs(result.astype(int) - expected).max() <= 1
+  difference = abs(result.astype(int) - expected)
+  # Pillow's weights are fixed-point numbers.
+  assert difference.max() <= 1 and (difference > 0).mean() < 2e-3
   label = image[..., 0]
   # No sample of these sizes falls between two pixels (there Pillow's sums of
   # steps decide).

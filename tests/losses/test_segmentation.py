@@ -7,6 +7,7 @@ import pytest
 
 from uda_jax import labels
 from uda_jax import losses
+from uda_jax.losses import segmentation
 
 IGNORE = labels.IGNORE_LABEL
 
@@ -104,3 +105,35 @@ def test_wrong_calls_say_what_is_wrong():
     losses.cross_entropy(logits, label, average='mean')
   with pytest.raises(ValueError, match='does not fit'):
     losses.cross_entropy(logits, label[:, :1])
+
+
+def test_focal_term_of_pixels_and_of_the_mean():
+  logits, label = _example()
+  label[0, :2] = IGNORE
+  each = np.asarray(segmentation.pixel_cross_entropy(logits, label))
+  np.testing.assert_array_equal(each[label == IGNORE], 0)
+  valid = each[label != IGNORE]
+  for of, loss in (('pixel', valid), ('mean', valid.mean())):
+    focal = losses.focal_term(logits, label, gamma=3.0, of=of)
+    expected = np.mean(loss * (1 - np.exp(-loss)) ** 3)
+    np.testing.assert_allclose(focal, expected, rtol=1e-5)
+  np.testing.assert_allclose(losses.focal_term(logits, label, gamma=0.0),
+                             valid.mean(), rtol=1e-6)
+  with pytest.raises(ValueError, match="of: expected 'pixel' or 'mean'"):
+    losses.focal_term(logits, label, gamma=3.0, of='image')
+
+
+@pytest.mark.parametrize('gamma', [0.0, 1.0, 3.0])
+@pytest.mark.parametrize('of', ['pixel', 'mean'])
+def test_focal_term_is_finite_at_both_ends(of, gamma):
+  logits, label = _example()
+  gradient = jax.jit(jax.value_and_grad(lambda x, y: losses.focal_term(
+      x, y, gamma=gamma, of=of)))
+  loss, slope = gradient(logits, np.full_like(label, IGNORE))
+  assert loss == 0
+  np.testing.assert_array_equal(slope, 0)
+  # Certain of the right class: the loss is exactly 0.
+  sure = 1e4 * np.eye(3, dtype=np.float32)
+  for logits in (sure[label], -sure[label]):
+    loss, slope = gradient(logits, label)
+    assert np.isfinite(loss) and np.isfinite(slope).all()

@@ -87,7 +87,8 @@ def focal_term(logits: jax.Array, label: jax.Array, *, gamma: float,
   """
   if of not in ('pixel', 'mean'):
     raise ValueError(f"focal_term: of: expected 'pixel' or 'mean', got {of!r}")
-  factor = lambda loss: (-jnp.expm1(-loss)) ** gamma
+  # 0 ** 0 would have no gradient.
+  factor = lambda loss: (-jnp.expm1(-loss)) ** gamma if gamma else 1.0
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
   count = jnp.maximum((label != ignore_label).sum(), 1)
   if of == 'mean':
