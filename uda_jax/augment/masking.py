@@ -18,14 +18,14 @@ def block_grid(image_size: tuple[int, int], block_size: int
   return grid
 
 
-def draw_mask(key: jax.Array, num_images: int, image_size: tuple[int, int], *,
+def draw_mask(key: jax.Array, image_size: tuple[int, int], *, batch: int,
               ratio: float, block_size: int) -> jax.Array:
   """Draws which pixels stay visible, every block on its own.
 
   Args:
     key: a JAX key.
-    num_images: B.
     image_size: (height, width).
+    batch: B.
     ratio: expected share of hidden blocks; published: 0.7.
     block_size: side of the blocks in pixels; published: 64, and 32 for crops of
       512.
@@ -34,7 +34,7 @@ def draw_mask(key: jax.Array, num_images: int, image_size: tuple[int, int], *,
     [B, height, width] bool, True where visible.
   """
   uniform = jax.random.uniform(
-      key, (num_images, *block_grid(image_size, block_size)))
+      key, (batch, *block_grid(image_size, block_size)))
   return visible(uniform, image_size, ratio=ratio)
 
 

@@ -59,7 +59,7 @@ def operators(config, base: self_training.Operators) -> Operators:
 
   def mask(key, pixels):
     return masking.draw_mask(
-        key, len(pixels), pixels.shape[1:3], ratio=config.mask_ratio,
+        key, pixels.shape[1:3], batch=len(pixels), ratio=config.mask_ratio,
         block_size=config.mask_block)
 
   return Operators(augment_together, mask, base.detail)
