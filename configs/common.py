@@ -140,13 +140,15 @@ def daformer() -> ConfigDict:
 
 def compact() -> ConfigDict:
   """The small network that trains from scratch on a CPU in minutes."""
-  return ConfigDict(dict(name='compact', weights='', dtype='float32'))
+  return ConfigDict(dict(name='compact', weights='', allow_target_labels=False,
+                         dtype='float32'))
 
 
 def efficientnet_lite0() -> ConfigDict:
   """EfficientNet-Lite0 with ImageNet weights (an installed package's file)."""
   return ConfigDict(dict(name='efficientnet_lite0', weights='package',
-                         dtype='float32', width=64, dropout=0.1))
+                         allow_target_labels=False, dtype='float32', width=64,
+                         dropout=0.1))
 
 
 def daformer_network(*, encoder: str = 'mit_b5', weights: str = ''
@@ -154,5 +156,6 @@ def daformer_network(*, encoder: str = 'mit_b5', weights: str = ''
   """DAFormer's network: a MiT encoder under the context-aware head."""
   return ConfigDict(dict(
       name='encoder_decoder', encoder=encoder, head='daformer',
-      weights=weights, dtype='float32', head_width=256, head_dropout=0.1,
-      fusion='sepaspp', drop_path=0.1, attention='', remat=False))
+      weights=weights, allow_target_labels=False, dtype='float32',
+      head_width=256, head_dropout=0.1, fusion='sepaspp',
+      drop_path=0.1, attention='', remat=False))

@@ -15,7 +15,8 @@ DEEPLAB_REPEATS = (
 def deeplab_v2(*, weights: str = '', aux_head: bool = True) -> ConfigDict:
   """DeepLab-v2 on ResNet-101, two of four branches used as released."""
   return ConfigDict(dict(
-      name='deeplab_v2', weights=weights, dtype='float32', stem=64,
+      name='deeplab_v2', weights=weights, allow_target_labels=False,
+      dtype='float32', resnet='caffe', stem=64,
       planes=(64, 128, 256, 512), blocks=(3, 4, 23, 3), aspp_branches=2,
       aux_head=aux_head, remat=False,
       # Rows to take of a file's classifiers, () = all: 16 of the 19 classes.
@@ -26,7 +27,8 @@ def fcn8s_vgg(*, weights: str = '', preprocessing: str = 'CAFFE'
               ) -> ConfigDict:
   """LSE's FCN-8s on VGG-16."""
   return ConfigDict(dict(
-      name='fcn8s_vgg', weights=weights, dtype='float32',
+      name='fcn8s_vgg', weights=weights, allow_target_labels=False,
+      dtype='float32',
       widths=(64, 128, 256, 512, 512), fc_width=4096, dropout=0.5,
       preprocessing=preprocessing))
 

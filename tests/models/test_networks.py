@@ -235,6 +235,26 @@ def test_one_headed_deeplab():
   assert head.shape[2] == 4 * DEEPLAB['planes'][-1]
 
 
+def test_torchvisions_resnet_under_deeplab():
+  """Its pooling rounds down; its strides are on other convolutions."""
+  image = jax.ShapeDtypeStruct((1, 40, 40, 3), jnp.float32)
+
+  def run(name):
+    network = _build('deeplab_v2', resnet=name)
+    net = _noise(_shapes(network))
+    program, outputs = jax.make_jaxpr(lambda x: network.forward(
+        *net, x, use_running_average=True)[0], return_shape=True)(image)
+    # Strided 1x1 convolutions are products of every other pixel.
+    strided = str(program).count('window_strides=(2, 2)')
+    return net, outputs.features[0].shape[1:3], strided
+
+  (caffe, *at_caffe), (other, *at_other) = map(run, ('caffe', 'torchvision'))
+  assert at_caffe == [(11, 11), 1] and at_other == [(10, 10), 2]
+  assert jax.tree.structure(caffe) == jax.tree.structure(other)
+  with pytest.raises(ValueError, match=r'config\.model\.resnet: got .mmlab'):
+    _build('deeplab_v2', resnet='mmlab')
+
+
 def test_rematerialisation_changes_no_value_and_no_name():
   x = _image()[:, :8, :8]
 

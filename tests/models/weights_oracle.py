@@ -106,7 +106,7 @@ def read_safetensors(data):
            'I64': 'i8', 'I32': 'i4', 'I16': 'i2', 'I8': 'i1', 'U8': 'u1',
            'BOOL': '?'}
   found = {}
-  for name, entry in json.loads(data[8:8 + length]).items():
+  for name, entry in json.loads(data[8:8 + length].decode()).items():
     if name != '__metadata__':
       begin, end = (8 + length + n for n in entry['data_offsets'])
       found[name] = np.frombuffer(

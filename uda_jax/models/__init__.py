@@ -12,6 +12,7 @@ from uda_jax.models import encoder_decoder
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import hrda
 from uda_jax.models import weights
+from uda_jax.models.weights import torch_names
 
 # name -> build(config.model, num_classes) -> Network
 MODELS: dict[str, Callable[..., state.Network]] = {
@@ -31,6 +32,12 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
     'encoder_decoder': encoder_decoder.importer,
     'fcn8s_vgg': fcn8s_vgg.importer,
     'hrda': hrda.importer,
+}
+
+# name -> how the network's modules are called in files of all its tensors;
+# others carry the authors' names themselves.
+NAMES: dict[str, torch_names.NameOf] = {
+    'efficientnet_lite0': efficientnet_lite.whole_name,
 }
 
 
@@ -66,3 +73,17 @@ def provenance(config) -> weights.Provenance | None:
   """Returns where the weights of `config.model` come from; None: nowhere."""
   importer = IMPORTERS[config.model.name](config.model)
   return None if importer is None else weights.provenance(importer)
+
+
+def export(config, net: state.Net) -> weights.Tensors:
+  """Returns all tensors of a network, named as its authors' files name them."""
+  name_of = NAMES.get(config.model.name, torch_names.dotted)
+  return torch_names.export(net, name_of)
+
+
+def preprocessing_name(config) -> str:
+  """Returns the name of the pixel preprocessing of `config.model`."""
+  model = config.model.copy_and_resolve_references()
+  # The importer of any file tells it; none is opened.
+  model.weights = 'any'
+  return IMPORTERS[model.name](model).preprocessing

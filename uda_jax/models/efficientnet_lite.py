@@ -259,11 +259,24 @@ def package_file() -> pathlib.Path:
 def choose(
     tensors: weights.Tensors,
 ) -> tuple[weights.Tensors, torch_names.NameOf]:
-  """Returns the encoder's tensors; ImageNet's classifier is left out."""
+  """Returns the tensors of a file that belong to the network.
+
+  Two kinds of files are known: the package's, whose ImageNet classifier is left
+  out, and a whole network as `whole_name` names it.
+  """
+  if any(name.startswith('decoder.') for name in tensors):
+    return tensors, whole_name
   encoder = {n: x for n, x in tensors.items() if not n.startswith(CLASSIFIER)}
   return encoder, lambda path: (
       None if path[0] == 'decoder' else torch_name(path[1:])
   )
+
+
+def whole_name(path: tuple[str, ...]) -> str:
+  """Returns the name of a module of `LiteSegmenter` in an exported file."""
+  if path[0] == 'decoder':
+    return torch_names.dotted(path)
+  return f'encoder.{torch_name(path[1:])}'
 
 
 def torch_name(path: tuple[str, ...]) -> str:

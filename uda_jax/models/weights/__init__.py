@@ -97,14 +97,19 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
 )
 
 
-def load(importer: Importer, net: state_lib.Net) -> state_lib.Net:
-  """Returns a network's variables, those of the file in place of its own."""
+def choose(importer: Importer) -> tuple[Tensors, torch_names.NameOf]:
+  """Reads a file; returns what of it a network takes, and how it is named."""
   location, tensors = _network(importer)
   try:
-    chosen, name_of = importer.choose(tensors)
+    return importer.choose(tensors)
   except ValueError as error:
     raise ValueError(f'{location}: {error}') from error
-  return torch_names.load(chosen, net, name_of, source=str(location))[0]
+
+
+def load(importer: Importer, net: state_lib.Net) -> state_lib.Net:
+  """Returns a network's variables, those of the file in place of its own."""
+  tensors, name_of = choose(importer)
+  return torch_names.load(tensors, net, name_of, source=str(importer.path))[0]
 
 
 def provenance(importer: Importer) -> Provenance:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -94,6 +95,15 @@ def read(path: pathlib.Path, digest: str) -> dict[str, Any]:
         f'{path} has {digest}; remove the one that is not meant.'
     )
   return found
+
+
+def write(path: pathlib.Path, found: dict[str, Any]) -> None:
+  """Writes the declaration beside a weight file, with the file's SHA-256."""
+  text = json.dumps(found | {'sha256': sha256(path)}, indent=2) + '\n'
+  where = beside(path)
+  unfinished = where.with_name(f'.{where.name}.{os.getpid()}')
+  unfinished.write_text(text)
+  unfinished.replace(where)
 
 
 def check_target_labels(

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 # instructions for ResNet-101, ten times that for a checkpoint of three
 # transformers and their optimiser. The limits bound memory and time.
 MAX_BYTES = 1 << 24
+MAX_PROTOCOL = 5
 MAX_INSTRUCTIONS = 1 << 21
 MAX_COPIED_PAIRS = 1 << 20
 # Integers of one hash would make a dictionary slow.
@@ -136,6 +137,8 @@ class _Machine:
     """Executes one instruction."""
     push = self._stack.append
     if opcode in ('PROTO', 'FRAME'):
+      if opcode == 'PROTO' and arg > MAX_PROTOCOL:
+        raise ValueError(f'pickle protocol {arg} is not known')
       return
     if opcode in _LITERALS:
       push(arg)

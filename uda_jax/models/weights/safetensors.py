@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import json
 import math
+import os
 import pathlib
 from typing import Any
 
@@ -50,7 +51,8 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
   length = int.from_bytes(content[:8], 'little')
   if length > min(MAX_HEADER, len(content) - 8):
     raise ValueError(f'header of {length} bytes in {len(content)} bytes')
-  header = json.loads(content[8 : 8 + length])
+  # UTF-8 alone; of bytes, `json` would guess.
+  header = json.loads(content[8 : 8 + length].decode())
   if not isinstance(header, dict):
     raise ValueError('the header is not a JSON object')
   data = memoryview(content)[8 + length :]
@@ -95,7 +97,7 @@ def _check_tiling(entries: Mapping[str, Entry], size: int) -> None:
 
 
 def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
-  """Writes tensors by name; names go into the file in sorted order."""
+  """Writes tensors by name, in sorted order; all of the file or nothing."""
   names = {dtype: name for name, dtype in DTYPES.items()}
   header, parts, offset = {}, [], 0
   for key in sorted(tensors):
@@ -114,6 +116,10 @@ def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
     offset += len(data)
   text = json.dumps(header, separators=(',', ':')).encode()
   text += b' ' * (-len(text) % 8)
-  with open(path, 'wb') as file:
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
+  with unfinished.open('wb') as file:
     file.write(len(text).to_bytes(8, 'little') + text)
     file.writelines(parts)
+  unfinished.replace(path)
