@@ -1,47 +1,23 @@
-"""EHTDI's parts and whole iterations against golden files.
-
-`total_*` runs the method on a network that answers with recorded logits,
-`train_*` on the narrowed DeepLab-v2. Views and class draws are recorded.
-"""
+"""Parts of EHTDI against golden files: borders, choice of classes, contrast."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-import dataclasses
 import functools
 import pathlib
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
-import optax
 
-from configs import convnets as blocks
 from tests.golden_checks import common
-from tests.golden_checks import networks
-from uda_jax import optim
-from uda_jax import parallel
-from uda_jax import schedules
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
 from uda_jax.augment import pasting
-from uda_jax.augment import views
 from uda_jax.losses import view_contrast
-from uda_jax.methods import ehtdi
-from uda_jax.models.weights import torch_names
 
 Difference = common.Difference
 
 # The first class that the authors' draw counts.
 FIRST_OF_POOL = 5
-# The README's constants of `train_*`.
-TRAIN = {'base': 1e-3, 'num_steps': 50, 'power': 0.9}
-FIRST_STEP, EMA_DECAY = 20, 0.99
-# A pass's name in `total_*`, by variant, in the order of the passes.
-PASSES = {
-    'main': ('source', 'target', 'strong', 'weak', 't2s'),
-    'edge': ('source', 'target', 'strong', 'weak', 'weak_unmixed', 't2s')}
 
 
 def borders(path: pathlib.Path) -> Iterator[Difference]:
@@ -60,7 +36,7 @@ def _num_drawn(label: jax.Array, *, num_classes: int) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _paste_mask(label: jax.Array, draws: jax.Array, num_classes: int
+def paste_mask(label: jax.Array, draws: jax.Array, num_classes: int
                 ) -> jax.Array:
   """The pixels that recorded draws (-1: none) choose."""
   drawn = (draws[..., None] == np.arange(num_classes + 1)).any(1)
@@ -76,7 +52,7 @@ def class_select(path: pathlib.Path) -> Iterator[Difference]:
     label = jnp.asarray(common.to_255(arrays['y']))
     drawn = _num_drawn(label, num_classes=num_classes)
     yield f'{case}_num_select', drawn, arrays['num_select'], *common.EXACT
-    mask = _paste_mask(label, arrays['draws'], num_classes)
+    mask = paste_mask(label, arrays['draws'], num_classes)
     yield f'{case}_mask', mask, arrays['mask'], *common.EXACT
     yield (f'{case}_label', np.where(mask, arrays['y'], 0), arrays['label'],
            *common.EXACT)
@@ -119,221 +95,8 @@ def contrastive(path: pathlib.Path) -> Iterator[Difference]:
           arrays[name])
 
 
-def _method(variant: str, constants, draws, given, num_classes: int
-            ) -> state_lib.Method:
-  """The method with recorded views and draws.
-
-  `draws` and `given` may be traced; the latter are the recorded views.
-  """
-  config = ml_collections.ConfigDict(dict(
-      variant=variant, confidence=float(constants['Tmax']),
-      weight_aux=float(constants['lam_aux']),
-      weight_mixed=float(constants['lam_aug']),
-      weight_into_source=float(constants['mix_weight']),
-      weight_contrast=float(constants['NCE_weight']),
-      class_scale=7.0, pixel_scale=20.0, contrast_stride=0,
-      class_contrast_all_images=False, into_source_first_only=True,
-      border_needs_all=True, adapt_from=0))
-  take = lambda domain, label: lambda *_: views.Views(
-      given[f'{domain}_strong'], given[f'{domain}_weak'], given[label])
-  return ehtdi.make(config, ehtdi.Operators(
-      source_views=take('src', 'src_label'),
-      target_views=take('tgt', 'tgt_pseudo'),
-      choose_classes=lambda key, label: _paste_mask(label, draws,
-                                                    num_classes)))
-
-
-def _labelled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Labels in our convention, the draws as they are."""
-  return {k: common.to_255(v).astype(np.int32)
-          if v.dtype.kind == 'i' and k != 'draws' else v
-          for k, v in arrays.items()}
-
-
-def _group(source_image, source_label, target_image) -> state_lib.Batch:
-  return jax.tree.map(lambda x: jnp.asarray(x)[None], state_lib.Batch(
-      state_lib.Source(source_image, source_label),
-      state_lib.Target(target_image, np.ones(target_image.shape[:3], bool))))
-
-
-def _sums(terms: dict[str, float], weight_into_source: float
-          ) -> dict[str, float]:
-  """The weighted terms in the sums that the reference knows."""
-  add = lambda *names: sum(terms.get(name, 0.0) for name in names)
-  source = add('source_main', 'source_aux')
-  into = add('into_source_main', 'into_source_border', 'into_source_aux')
-  main = add('mixed_main', 'mixed_border_main') + into
-  aux = add('mixed_aux', 'mixed_border_aux')
-  return {
-      'loss_source_total': source, 'loss_t2s': into / weight_into_source,
-      'loss_target_total': sum(terms.values()) - source,
-      'loss_main': main, 'loss_aux': aux,
-      'logged_source_main': terms['source_main'],
-      'logged_source_aux': terms['source_aux'],
-      'logged_aug_main': main, 'logged_aug_aux': aux}
-
-
-def _maps(panels, variant: str) -> dict[str, jax.Array]:
-  """The label maps and images of an iteration, by the reference's names."""
-  pasted, sure = panels['pasted'], panels['confident']
-  aux = panels['into_source_aux_label']
-  borders_ = {'border_paste': pasting.border(pasted),
-              'border_conf': pasting.border(sure) & ~pasted}
-  used = {f'use_{k}': v.any((1, 2))[:2].all() for k, v in borders_.items()}
-  edge = {'t2s_mask': sure | pasted, 't2s_label_aux': common.from_255(aux)}
-  return {
-      'paste_mask': pasted,
-      'paste_label': np.where(
-          pasted, common.from_255(panels['mixed_label']), 0),
-      'mixed_strong': panels['mixed_strong'],
-      'mixed_weak': panels['mixed_weak'], 't2s_image': panels['into_source'],
-      'mixed_label': common.from_255(panels['mixed_label']),
-      't2s_label': common.from_255(panels['into_source_label']),
-      'label_aux_weak': panels['aux_label'], 'conf_mask': sure,
-      'conf_label_with_paste': common.from_255(panels['contrast_label']),
-      'label_main_clean': panels['pseudo_label'],
-      **(borders_ | used | edge if variant == 'edge' else {})}
-
-
-def _compare_maps(prefix: str, panels, golden, variant: str
-                  ) -> Iterator[Difference]:
-  for name, ours in _maps(panels, variant).items():
-    if prefix + name in golden:
-      yield (prefix + name, ours, golden[prefix + name],
-             *(common.EXACT if ours.dtype.kind != 'f' else (1e-6, 0.0)))
-
-
-def _answering(variant: str) -> state_lib.Network:
-  """A network whose parameters are the logits of its passes.
-
-  The number of entries of its statistics counts the passes, in the trace.
-  """
-  def forward(params, batch_stats, image, *, key=None,
-              use_running_average=False, detail=None):
-    del key, use_running_average, detail
-    logits = params[PASSES[variant][len(batch_stats)]]
-    stats = (*batch_stats, jnp.zeros((), image.dtype))
-    return state_lib.Outputs(
-        logits['main'], logits.get('aux', logits['main']),
-        maps={'low_logits': logits['low']} if 'low' in logits else {}), stats
-
-  same = lambda x: x
-  return state_lib.Network(None, forward, same, same)
-
-
-def total(path: pathlib.Path) -> Iterator[Difference]:
-  """Losses, label maps and gradients for recorded logits of all passes."""
-  stem, variant = path.stem.rsplit('_', 1)
-  golden = common.load(path)
-  given = _labelled(common.load(path.with_name(f'{stem}_in.npz')))
-  recorded = common.load(path.with_name(f'{stem}_logits.npz'))
-  logits = {
-      name: {k: jnp.asarray(recorded[f'logits_{name}_{k}'])
-             for k in ('main', 'aux', 'low')
-             if f'logits_{name}_{k}' in recorded} for name in PASSES[variant]}
-  num_classes = recorded['logits_source_main'].shape[-1]
-  recipe = step_lib.Recipe(
-      _method(variant, given, golden['draws'], given, num_classes),
-      _answering(variant), optax.identity(),
-      lambda state: jnp.zeros(()))
-  images = lambda name: np.zeros((*recorded[f'logits_{name}_main'].shape[:3],
-                                  3), recorded['logits_source_main'].dtype)
-  batch = _group(images('source'), given['y_s'], images('target'))
-  mesh = parallel.make_mesh(1)
-  state = step_lib.init_state(recipe, state_lib.Net(logits, ()),
-                              jax.random.key(0), batch, num_steps=1)
-  gradient, losses = jax.jit(step_lib.make_gradient(recipe, mesh, 1))(
-      state.student.params, state, batch, ())
-  terms = {name: float(term.weight) * float(term.value)
-           for name, term in losses.terms.items()}
-  for name, ours in _sums(terms, float(given['mix_weight'])).items():
-    yield name, ours, golden[name], 1e-5, 0.0
-  panels = step_lib.make_panels(recipe, mesh)(state, batch)
-  yield from _compare_maps('', panels, golden, variant)
-  yield 'num_select', (golden['draws'] >= 0).sum(1), golden['num_select'], 0, 0
-  for name, value in golden.items():
-    if name.startswith('grad_'):
-      _, *middle, kind = name.split('_')
-      ours = gradient['_'.join(middle)][kind]
-      # An empty array stands for no gradient at all.
-      expected = value if value.size else np.zeros(ours.shape)
-      yield name, ours, expected, *common.tolerance(expected)
-
-
-def _train_recipe(variant, constants, network, net, arrays, num_classes
-                  ) -> step_lib.Recipe:
-  """The authors' optimiser and moving average around the method."""
-  return step_lib.Recipe(
-      method=_method(variant, constants, arrays['draws'], arrays, num_classes),
-      network=network,
-      optimizer=optim.make(
-          blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS), net.params),
-      learning_rate=lambda state: schedules.poly(state.step, **TRAIN),
-      teacher=step_lib.TeacherRule(EMA_DECAY, ramp=False),
-      frozen=lambda params: optim.match(params, (('^bn1/', True),), False))
-
-
-def train(path: pathlib.Path) -> Iterator[Difference]:
-  """Consecutive iterations: losses, label maps, weights, statistics, EMA."""
-  variant = path.stem.split('_')[1]
-  golden = dict(np.load(path))
-  constants = dict(Tmax=golden['Tmax'], lam_aux=0.1, lam_aug=0.1,
-                   mix_weight=0.1, NCE_weight=0.01)
-  network, net = networks.deeplab(networks._architecture(
-      path.with_name('deeplab_tiny_weights.npz')))
-  num_classes = net.params['layer6']['conv2d_list']['0']['bias'].size
-  mesh = parallel.make_mesh(1)
-  recipe = lambda arrays: _train_recipe(variant, constants, network, net,
-                                        arrays, num_classes)
-
-  # The recorded arrays are arguments, so that one program does all iterations.
-  @jax.jit
-  def train_step(state, batch, arrays):
-    panels = step_lib.make_panels(recipe(arrays), mesh)(state, batch)
-    update = step_lib.make_update(recipe(arrays), mesh, 1)
-    return *update(state, batch, ()), panels
-
-  state = None
-  for number in range(sum(k.endswith('_lr') for k in golden)):
-    prefix = f'it{number}_'
-    arrays = common.load(path.with_name(f'train_in_it{number}.npz'))
-    arrays = {k.removeprefix(prefix): v for k, v in _labelled(
-        {k.replace(f'{prefix}draws', 'draws'): v
-         for k, v in arrays.items()}).items()}
-    batch = _group(arrays['x_s'], arrays['y_s'], arrays['x_t'])
-    if state is None:
-      state = step_lib.init_state(recipe(arrays), net, jax.random.key(0),
-                                  batch, num_steps=TRAIN['num_steps'])
-      state = dataclasses.replace(state, step=jnp.asarray(FIRST_STEP))
-    state, metrics, panels = train_step(state, batch, arrays)
-    yield (f'{prefix}lr', metrics['learning_rate'], golden[f'{prefix}lr'],
-           1e-9, 1e-5)
-    yield from _compare_maps(prefix, panels, golden, variant)
-    terms = {k.removeprefix('loss/'): v for k, v in metrics.items()
-             if k.startswith('loss/') and k != 'loss/total'}
-    for name, ours in _sums(terms, constants['mix_weight']).items():
-      if prefix + name in golden:
-        yield prefix + name, ours, golden[prefix + name], 1e-5, 0.0
-  yield from _weights(path, variant, state)
-
-
-def _weights(path: pathlib.Path, variant: str, state) -> Iterator[Difference]:
-  """Weights and statistics of the student and of its average."""
-  for kind, net in (('model', state.student), ('ema', state.teacher)):
-    ours = torch_names.export(net)
-    golden = dict(np.load(path.with_name(f'train_{variant}_{kind}.npz')))
-    for key, value in golden.items():
-      name = key.removeprefix(f'{kind}/')
-      # Parameters that no loss uses are left out here.
-      if name in ours:
-        yield key, ours[name], value, 2e-5, 0.0
-
-
 CHECKS = {
     'ehtdi/border*.npz': borders,
     'ehtdi/class_select*.npz': class_select,
     'ehtdi/contrastive*.npz': contrastive,
-    'ehtdi/total_*_main.npz': total,
-    'ehtdi/total_*_edge.npz': total,
-    'ehtdi/train_*_out.npz': train,
 }

@@ -15,6 +15,7 @@ from tests.golden_checks import cluda
 from tests.golden_checks import convnets
 from tests.golden_checks import data
 from tests.golden_checks import ehtdi
+from tests.golden_checks import ehtdi_steps
 from tests.golden_checks import evaluation
 from tests.golden_checks import heads
 from tests.golden_checks import hrda
@@ -40,7 +41,7 @@ CHECKS: dict[str, Check] = {
     **cluda.CHECKS,
     **convnets.CHECKS,
     **data.CHECKS, **pixmatch_data.CHECKS,
-    **ehtdi.CHECKS,
+    **ehtdi.CHECKS, **ehtdi_steps.CHECKS,
     **evaluation.CHECKS,
     **heads.CHECKS,
     **hrda.CHECKS,

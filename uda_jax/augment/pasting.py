@@ -6,12 +6,31 @@ arXiv 2208.06100, released code.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
+from uda_jax.augment import mixing
+from uda_jax.augment import views
+
+
+class Mixed(NamedTuple):
+  """The target's views with the source's classes in them.
+
+  Attributes:
+    strong: [B, h, w, 3] pixels.
+    weak: [B, h, w, 3] pixels.
+    label: [B, h, w] int32, the source's labels in the pasted pixels.
+    pasted: [B, h, w] bool.
+  """
+
+  strong: jax.Array
+  weak: jax.Array
+  label: jax.Array
+  pasted: jax.Array
 
 
 def _order(num_classes: int, pool: Sequence[int]) -> np.ndarray:
@@ -110,3 +129,20 @@ def border(mask: jax.Array) -> jax.Array:
             for i in range(2) for j in range(2)]
   inside = jnp.stack(window)
   return inside.any(0) & ~inside.all(0)
+
+
+def paste_classes(pasted: jax.Array, source: views.Views,
+                  target: views.Views) -> Mixed:
+  """Pastes the source's WEAK pixels into both views of the target.
+
+  Args:
+    pasted: [B, h, w] bool.
+    source: views of the source with its labels.
+    target: views of the target with its pseudo-labels.
+
+  Returns:
+    `Mixed`; ignored pixels are pasted as ignored.
+  """
+  return Mixed(mixing.mix(pasted, source.weak, target.strong),
+               mixing.mix(pasted, source.weak, target.weak),
+               mixing.mix(pasted, source.label, target.label), pasted)

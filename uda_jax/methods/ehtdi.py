@@ -9,7 +9,7 @@ pixel by pixel and class by class.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,22 +45,6 @@ class Operators(NamedTuple):
   target_views: Callable[..., views.Views]
   choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
   prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
-
-
-class Mixed(NamedTuple):
-  """The target's views with the source's classes in them.
-
-  Attributes:
-    strong: [B, h, w, 3] pixels.
-    weak: [B, h, w, 3] pixels.
-    label: [B, h, w] int32, the source's labels in the pasted pixels.
-    pasted: [B, h, w] bool.
-  """
-
-  strong: jax.Array
-  weak: jax.Array
-  label: jax.Array
-  pasted: jax.Array
 
 
 class Confident(NamedTuple):
@@ -114,15 +98,8 @@ def operators(config, num_classes: int) -> Operators:
                                                     share=config.blur))
 
 
-def paste_classes(pasted: jax.Array, source: views.Views,
-                  target: views.Views) -> Mixed:
-  """Pastes the source's WEAK pixels into both views of the target."""
-  return Mixed(mixing.mix(pasted, source.weak, target.strong),
-               mixing.mix(pasted, source.weak, target.weak),
-               mixing.mix(pasted, source.label, target.label), pasted)
-
-
-def confident_area(config, logits: jax.Array, mixed: Mixed) -> Confident:
+def confident_area(config, logits: jax.Array, mixed: pasting.Mixed
+                   ) -> Confident:
   """Finds what is confident in a weak view.
 
   In the edge variant `logits` are those of the view without pasted classes,
@@ -139,11 +116,6 @@ def confident_area(config, logits: jax.Array, mixed: Mixed) -> Confident:
   return Confident(sure | mixed.pasted, known, known, sure)
 
 
-def low_logits(outputs: state_lib.Outputs) -> jax.Array:
-  """The main head's logits before any enlargement."""
-  return dict(outputs.maps).get('low_logits', outputs.logits)
-
-
 def contrast(config, strong: state_lib.Outputs, weak: state_lib.Outputs,
              label: jax.Array) -> two_heads.Terms:
   """The terms between the two views; no gradient is stopped, both move.
@@ -151,7 +123,7 @@ def contrast(config, strong: state_lib.Outputs, weak: state_lib.Outputs,
   With `config.contrast_stride`, the logits are first shrunk to that stride, for
   networks whose own is finer.
   """
-  strong, weak = low_logits(strong), low_logits(weak)
+  strong, weak = map(two_heads.low_logits, (strong, weak))
   if config.contrast_stride:
     size = tuple(-(-n // config.contrast_stride) for n in label.shape[1:])
     strong, weak = resize.bilinear(strong, size), resize.bilinear(weak, size)
@@ -175,7 +147,7 @@ def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
   return jnp.where(border, label, labels.IGNORE_LABEL)
 
 
-def target_terms(config, logits: two_heads.Logits, mixed: Mixed,
+def target_terms(config, logits: two_heads.Logits, mixed: pasting.Mixed,
                  aux_label: jax.Array) -> two_heads.Terms:
   """The terms of the strong view with source classes in it."""
   terms = two_heads.cross_entropies(config, 'mixed', logits, mixed.label,
@@ -212,6 +184,64 @@ def source_terms(config, logits: two_heads.Logits, label: jax.Array,
   return terms
 
 
+def into_source(area: Confident, mixed: pasting.Mixed, source: views.Views,
+                aux_label: jax.Array) -> tuple[jax.Array, ...]:
+  """Pastes the area into the source: pixels, and both heads' labels."""
+  aux_label = mixing.mix(mixed.pasted, mixed.label, aux_label)
+  return (mixing.mix(area.mask, mixed.strong, source.strong),
+          mixing.mix(area.mask, area.label, source.label),
+          mixing.mix(area.mask, aux_label, source.label))
+
+
+def adapt(config, operators: Operators, keys, batch: state_lib.Batch, pixels,
+          stats: state_lib.PyTree, forward: Callable[..., Any]
+          ) -> tuple[two_heads.Terms, state_lib.PyTree, dict[str, jax.Array]]:
+  """Everything after the supervised pass: terms, statistics, panels.
+
+  `forward(stats, pixels, key) -> (outputs, stats)` is the network in training
+  mode; statistics go from pass to pass in the paper's order.
+  """
+  enlarge = lambda outputs, x: two_heads.enlarge(config, outputs, x.shape[1:3])
+
+  # 2. The clean target is labelled, without gradient but in training mode.
+  outputs, stats = forward(stats, pixels['target'])
+  label, _ = pseudo_labels.from_logits(enlarge(outputs, pixels['target']).main)
+  label = jnp.where(batch.target.trusted, label, labels.IGNORE_LABEL)
+
+  # 3. Views of both domains; source classes go into those of the target.
+  source = operators.source_views(keys['source_views'], pixels['source'],
+                                  batch.source.label)
+  target = operators.target_views(keys['target_views'], pixels['target'],
+                                  label)
+  pasted = operators.choose_classes(keys['classes'], source.label)
+  mixed = pasting.paste_classes(pasted, source, target)
+  strong, stats = forward(stats, mixed.strong, keys['strong'])
+  weak, stats = forward(stats, mixed.weak, keys['weak'])
+
+  # 4. What is confident goes into the source.
+  logits = enlarge(weak, mixed.weak)
+  _, aux_label = pseudo_labels.from_two_heads(*logits, threshold=0.0)
+  if config.variant == 'edge':
+    unmixed, stats = forward(stats, target.weak)
+    logits = enlarge(unmixed, target.weak)
+  area = confident_area(config, logits.main, mixed)
+  image, *image_labels = into_source(area, mixed, source, aux_label)
+  into, stats = forward(stats, image, keys['into_source'])
+
+  # 5. The losses.
+  terms = target_terms(config, enlarge(strong, mixed.strong), mixed, aux_label)
+  terms |= source_terms(config, enlarge(into, image), *image_labels,
+                        pasting.border(area.sure) & ~pasted)
+  terms |= contrast(config, strong, weak, area.contrast_label)
+  return terms, stats, {
+      'target': pixels['target'], 'pseudo_label': label,
+      'mixed_strong': mixed.strong, 'mixed_weak': mixed.weak,
+      'mixed_label': mixed.label, 'pasted': pasted, 'aux_label': aux_label,
+      'into_source': image, 'into_source_label': image_labels[0],
+      'into_source_aux_label': image_labels[1], 'confident': area.sure,
+      'contrast_label': area.contrast_label}
+
+
 def make(config, operators: Operators) -> state_lib.Method:
   """Makes the method.
 
@@ -228,58 +258,6 @@ def make(config, operators: Operators) -> state_lib.Method:
   if config.variant not in VARIANTS:
     raise ValueError(f'config.method.variant: expected one of {VARIANTS}, got '
                      f'{config.variant!r}')
-
-  def adapt(keys, params, stats, batch, pixels, network):
-    """Everything after the supervised pass: terms, statistics, panels."""
-    forward = lambda stats, x, key=None: network.forward(
-        params, stats, network.normalise(x), key=key)
-    enlarge = lambda outputs, x: two_heads.enlarge(config, outputs,
-                                                   x.shape[1:3])
-
-    # 2. The clean target is labelled, without gradient but in training mode.
-    outputs, stats = forward(stats, pixels['target'])
-    label, _ = pseudo_labels.from_logits(
-        enlarge(outputs, pixels['target']).main)
-    label = jnp.where(batch.target.trusted, label, labels.IGNORE_LABEL)
-
-    # 3. Views of both domains; source classes go into those of the target.
-    source = operators.source_views(keys['source_views'], pixels['source'],
-                                    batch.source.label)
-    target = operators.target_views(keys['target_views'], pixels['target'],
-                                    label)
-    pasted = operators.choose_classes(keys['classes'], source.label)
-    mixed = paste_classes(pasted, source, target)
-    strong, stats = forward(stats, mixed.strong, keys['strong'])
-    weak, stats = forward(stats, mixed.weak, keys['weak'])
-
-    # 4. What is confident goes into the source.
-    logits = enlarge(weak, mixed.weak)
-    _, aux_label = pseudo_labels.from_two_heads(*logits, threshold=0.0)
-    if config.variant == 'edge':
-      unmixed, stats = forward(stats, target.weak)
-      logits = enlarge(unmixed, target.weak)
-    area = confident_area(config, logits.main, mixed)
-    into_pixels = mixing.mix(area.mask, mixed.strong, source.strong)
-    into_label = mixing.mix(area.mask, area.label, source.label)
-    into_aux_label = mixing.mix(
-        area.mask, mixing.mix(pasted, mixed.label, aux_label), source.label)
-    into, stats = forward(stats, into_pixels, keys['into_source'])
-
-    # 5. The losses.
-    terms = target_terms(config, enlarge(strong, mixed.strong), mixed,
-                         aux_label)
-    terms |= source_terms(config, enlarge(into, into_pixels), into_label,
-                          into_aux_label,
-                          pasting.border(area.sure) & ~pasted)
-    terms |= contrast(config, strong, weak, area.contrast_label)
-    return terms, stats, {
-        'target': pixels['target'], 'pseudo_label': label,
-        'mixed_strong': mixed.strong, 'mixed_weak': mixed.weak,
-        'mixed_label': mixed.label, 'pasted': pasted,
-        'aux_label': aux_label, 'into_source': into_pixels,
-        'into_source_label': into_label,
-        'into_source_aux_label': into_aux_label, 'confident': area.sure,
-        'contrast_label': area.contrast_label}
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen
@@ -302,7 +280,10 @@ def make(config, operators: Operators) -> state_lib.Method:
     panels, metrics = {'source': pixels['source'], 'label': label}, {}
 
     if two_heads.adapts(config, phase):
-      own, stats, maps = adapt(keys, params, stats, batch, pixels, network)
+      own, stats, maps = adapt(
+          config, operators, keys, batch, pixels, stats,
+          lambda stats, x, key=None: network.forward(
+              params, stats, network.normalise(x), key=key))
       terms |= own
       panels |= maps
       metrics['pseudo/confident_share'] = jnp.mean(

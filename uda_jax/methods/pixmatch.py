@@ -51,6 +51,28 @@ class Operators(NamedTuple):
   prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
 
 
+def strong_view(config, key: jax.Array, network: state_lib.Network,
+                target: View) -> View:
+  """Cuts and recolours the target's bytes; the labels are cut with it."""
+  keys = rng.streams(key, 'box', 'aux_box', 'color')
+  size = tuple(config.crop_size)
+
+  def boxes(key):
+    return resized_crop.draw(
+        key, target.label.shape[1:], batch=len(target.label),
+        area=config.crop_area, aspect=config.crop_aspect)
+
+  box = boxes(keys['box'])
+  aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
+  pixels = views.to_bytes(network.denormalise(target.image))
+  pixels = views.apply_color(
+      views.crop(pixels, box, size),
+      views.draw_color(keys['color'], batch=len(pixels)))
+  return View(network.normalise(pixels),
+              views.crop_label(target.label, box, size),
+              views.crop_label(target.aux_label, aux_box, size))
+
+
 def operators(config) -> Operators:
   """The operators that training uses.
 
@@ -67,23 +89,7 @@ def operators(config) -> Operators:
 
   def augment(key, network, source, target):
     del source
-    keys = rng.streams(key, 'box', 'aux_box', 'color')
-    size = tuple(config.crop_size)
-
-    def boxes(key):
-      return resized_crop.draw(
-          key, target.label.shape[1:], batch=len(target.label),
-          area=config.crop_area, aspect=config.crop_aspect)
-
-    box = boxes(keys['box'])
-    aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
-    pixels = views.to_bytes(network.denormalise(target.image))
-    pixels = views.apply_color(
-        views.crop(pixels, box, size),
-        views.draw_color(keys['color'], batch=len(pixels)))
-    return View(network.normalise(pixels),
-                views.crop_label(target.label, box, size),
-                views.crop_label(target.aux_label, aux_box, size))
+    return strong_view(config, key, network, target)
 
   def mix_fourier(key, network, source, target):
     del key, network
@@ -104,6 +110,15 @@ def operators(config) -> Operators:
                      if config[f'weight_{name}']},
       prepare=lambda key, pixels: views.random_blur(key, pixels,
                                                     share=config.blur))
+
+
+def label_target(config, outputs: state_lib.Outputs, image: jax.Array,
+                 trusted: jax.Array) -> View:
+  """Labels the clean target with both heads; no gradient goes back."""
+  logits = two_heads.enlarge(config, outputs, image.shape[1:3])
+  both = pseudo_labels.from_two_heads(*logits, threshold=config.threshold)
+  return jax.lax.stop_gradient(View(image, *(
+      jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)))
 
 
 def make(config, operators: Operators) -> state_lib.Method:
@@ -144,14 +159,11 @@ def make(config, operators: Operators) -> state_lib.Method:
       # 2. The clean target: labels, no gradient. The network is in training
       #    mode, so the running statistics see this pass too.
       outputs, stats = network.forward(params, stats, target_image)
-      logits = two_heads.enlarge(config, outputs, target_image.shape[1:3])
-      label, aux_label = (
-          jnp.where(batch.target.trusted, y, labels.IGNORE_LABEL)
-          for y in pseudo_labels.from_two_heads(
-              *logits, threshold=config.threshold))
-      target = jax.lax.stop_gradient(View(target_image, label, aux_label))
-      panels |= {'target': target_image, 'pseudo_label': label}
-      metrics['pseudo/labelled_share'] = jnp.mean(label != labels.IGNORE_LABEL)
+      target = label_target(config, outputs, target_image,
+                            batch.target.trusted)
+      panels |= {'target': target_image, 'pseudo_label': target.label}
+      metrics['pseudo/labelled_share'] = jnp.mean(
+          target.label != labels.IGNORE_LABEL, dtype=target_image.dtype)
 
       # 3. The perturbed target, one pass a perturbation.
       for name in names:

@@ -39,6 +39,11 @@ def enlarge(config, outputs: state_lib.Outputs, size: tuple[int, int]
   return Logits(main, resize.bilinear(outputs.aux_logits, size))
 
 
+def low_logits(outputs: state_lib.Outputs) -> jax.Array:
+  """The main head's logits before any enlargement."""
+  return dict(outputs.maps).get('low_logits', outputs.logits)
+
+
 def cross_entropies(config, name: str, logits: Logits, label: jax.Array,
                     aux_label: jax.Array, weight: float) -> Terms:
   """The cross-entropies of both heads, means over the labelled pixels."""
