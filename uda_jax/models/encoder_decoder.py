@@ -211,7 +211,9 @@ def importer(config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None
-  heads = {extra_heads.HEADS[row[0]][0] for row in config.get('heads', ())}
+  # Of unknown ones `extra_heads.build` tells.
+  names = {row[0] for row in config.get('heads', ())}
+  heads = {key for name, (key, _) in extra_heads.HEADS.items() if name in names}
   return weights.Importer(
       pathlib.Path(config.weights),
       'IMAGENET',

@@ -45,7 +45,7 @@ class Known(NamedTuple):
 # By the first digits of the SHA-256, which publishers put into file names.
 KNOWN = {
     # DeepLab_resnet_pretrained_init-f81d91e8.pth
-    'f81d91e8': Known('ImageNet, further as published by AdaptSegNet', 'CAFFE'),
+    'f81d91e8': Known('ImageNet/COCO, converted from Caffe', 'CAFFE'),
     # resnet101-5d3b4d8f.pth and its later form resnet101-63fe2227.pth
     '5d3b4d8f': Known('ImageNet-1k', 'IMAGENET'),
     '63fe2227': Known('ImageNet-1k', 'IMAGENET'),
