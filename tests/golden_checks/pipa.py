@@ -162,8 +162,8 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
     return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, features)
 
   bank = patch_lib.empty_bank(
-      int(arrays['bank_steps']), arrays['t0.index'].size,
-      len(arrays['sd:project.2.weight']))
+      steps=int(arrays['bank_steps']), size=arrays['t0.index'].size,
+      channels=len(arrays['sd:project.2.weight']))
   for number in range(sum(name.endswith('.feat1') for name in arrays)):
     name = f't{number}'
     d = transformers.prefixed(arrays, f'{name}.')

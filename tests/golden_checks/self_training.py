@@ -237,8 +237,9 @@ def _tensors(prefix: str, net: state_lib.Net, arrays
       value, golden = (np.split(x, 2)[1] for x in (value, golden))
     # A second implementation in float64 is 2.6e-6 from the reference. The
     # encoder's first gradients magnify rounding some 30 times, and Adam makes
-    # of any gradient a step of up to 8e-3.
-    atol = 5e-6 if jax.config.jax_enable_x64 else 2e-4
+    # of any gradient, however small, a step of up to 8e-3: in float32 single
+    # elements of small gradient are an eighth of a step off on some machines.
+    atol = 5e-6 if jax.config.jax_enable_x64 else 1e-3
     yield prefix + name, value, golden, atol, 1e-4
 
 

@@ -20,7 +20,8 @@ def _cells(key, confidence, label=0):
 
 
 def _bank(vector, label):
-  bank = patch_contrast.empty_bank(2, len(vector), 4)
+  bank = patch_contrast.empty_bank(
+      steps=2, size=len(vector), channels=4)
   return bank._replace(vector=bank.vector.at[1].set(vector),
                        label=bank.label.at[1].set(jnp.array(label)),
                        filled=jnp.array([False, True]))
@@ -61,7 +62,7 @@ def test_gradients_reach_anchors_alone_and_are_finite(filled):
 def test_nobody_is_confident():
   keys = jax.random.split(jax.random.key(0))
   first, second = _cells(keys[0], 0.5), _cells(keys[1], 0.6)
-  bank = patch_contrast.empty_bank(1, 2, 4)
+  bank = patch_contrast.empty_bank(steps=1, size=2, channels=4)
   found = _contrast(first, second, WHOLE, bank)
   assert not np.any(found.loss) and not np.any(found.active)
 
@@ -87,7 +88,7 @@ def test_cells_meet_at_their_places_whoever_is_mirrored():
 
 
 def test_the_bank_forgets_the_oldest_block():
-  bank = patch_contrast.empty_bank(2, 4, 4)
+  bank = patch_contrast.empty_bank(steps=2, size=4, channels=4)
   index = jnp.array([[0, 5], [3, 1]])
   blocks = []
   for step in range(3):
@@ -102,7 +103,7 @@ def test_the_bank_forgets_the_oldest_block():
 
 
 def test_cells_are_drawn_once_and_not_more_than_there_are():
-  index = patch_contrast.draw_cells(jax.random.key(0), 5, 5)
+  index = patch_contrast.draw_cells(jax.random.key(0), cells=5, count=5)
   np.testing.assert_array_equal(np.sort(index), [np.arange(5)] * 2)
   with pytest.raises(ValueError, match='config.method.patch_samples.*5.*got 6'):
-    patch_contrast.draw_cells(jax.random.key(0), 5, 6)
+    patch_contrast.draw_cells(jax.random.key(0), cells=5, count=6)

@@ -33,7 +33,7 @@ def test_filling_does_not_count():
   label = jnp.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
   valid = jnp.arange(9) < 6
   loss, gradient = jax.jit(jax.value_and_grad(pixel_contrast.contrast))(
-      vectors, label, valid)
+      vectors, label, valid=valid)
   np.testing.assert_allclose(loss, _contrast(vectors[:6], label[:6]),
                              rtol=1e-6)
   assert not np.any(gradient[6:]) and np.all(np.any(gradient[:6], 1))

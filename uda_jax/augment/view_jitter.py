@@ -36,7 +36,7 @@ class ViewDraw(NamedTuple):
 
 
 def draw_views(key: jax.Array, *, batch: int) -> ViewDraw:
-  """Draws what `apply_views` needs for B = `batch` images."""
+  """Draws what `apply_views` needs for [B, H, W, 3] images, B = `batch`."""
   factor_key, gate_key = jax.random.split(key)
   strength = jnp.array(STRENGTH)
   offset = strength * jax.random.uniform(factor_key, (batch, 4), minval=-1)
@@ -94,5 +94,5 @@ def apply_views(pixels: jax.Array, draw: ViewDraw) -> jax.Array:
 
 
 def augment_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
-  """Draws and applies; see `apply_views`."""
+  """Changes the colours of [B, H, W, 3] images; see `apply_views`."""
   return apply_views(pixels, draw_views(key, batch=len(pixels)))

@@ -8,7 +8,7 @@ confident of the two.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,13 +72,14 @@ def mirror_back(cells: Cells, flipped: jax.Array) -> Cells:
   return Cells(*map(one, cells))
 
 
-def empty_bank(steps: int, size: int, channels: int, dtype=float) -> Bank:
-  """Returns a bank for `steps` blocks of `size` vectors."""
+def empty_bank(*, steps: int, size: int, channels: int,
+               dtype: Any = float) -> Bank:
+  """Returns a bank [steps, size, channels] for that many blocks of vectors."""
   return Bank(jnp.zeros((steps, size, channels), dtype),
               jnp.zeros((steps, size), jnp.int32), jnp.zeros(steps, bool))
 
 
-def draw_cells(key: jax.Array, cells: int, count: int) -> jax.Array:
+def draw_cells(key: jax.Array, *, cells: int, count: int) -> jax.Array:
   """Draws `count` different cells of each crop: [2, count] int32."""
   if count > cells:
     raise ValueError(

@@ -136,8 +136,8 @@ def gather(embedding: jax.Array, sample: Sample) -> jax.Array:
                                    unique_indices=True)
 
 
-def contrast(vectors: jax.Array, label: jax.Array,
-             valid: jax.Array | None = None, *, temperature: float = 0.1,
+def contrast(vectors: jax.Array, label: jax.Array, *,
+             valid: jax.Array | None = None, temperature: float = 0.1,
              base_temperature: float = 0.07) -> jax.Array:
   """Computes the supervised contrast of vectors (PiPa, equation 3).
 
@@ -189,4 +189,5 @@ def pixel_contrast(embedding: jax.Array, sample: Sample) -> jax.Array:
   Returns:
     Scalar, see `contrast`; 0 for a sample that is all filling.
   """
-  return contrast(gather(embedding, sample), sample.label, sample.valid)
+  return contrast(gather(embedding, sample), sample.label,
+                  valid=sample.valid)

@@ -38,13 +38,13 @@ class Operators(NamedTuple):
     sample: `f(key, label, predicted) -> pixel_contrast.Sample` of the maps
       [B, h, w] int32.
     augment_views: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
-    draw_cells: `f(key, cells) -> index` [2, n] int32 in [0, cells).
+    draw_cells: `f(key, *, cells) -> index` [2, n] int32 in [0, cells).
   """
 
   base: self_training.Operators
   sample: Callable[..., pixel_contrast.Sample]
   augment_views: Callable[[jax.Array, jax.Array], jax.Array]
-  draw_cells: Callable[[jax.Array, int], jax.Array]
+  draw_cells: Callable[..., jax.Array]
 
 
 def operators(config, num_classes: int,
@@ -174,8 +174,8 @@ def patch_terms(config, operators: Operators, keys, params, stats, views, bank,
   cells = make_cells(vector, logits)
   both = tuple(jax.tree.map(lambda x, part=part: x[part], cells)
                for part in (slice(pairs), slice(pairs, None)))
-  index = operators.draw_cells(keys['bank'],
-                               pairs * vector.shape[1] * vector.shape[2])
+  index = operators.draw_cells(
+      keys['bank'], cells=pairs * vector.shape[1] * vector.shape[2])
   boxes = views['box'] // (height // vector.shape[1])
   contrast, bank = contrast_crops(config, both, boxes, views['flipped'], bank,
                                   index)
@@ -262,6 +262,7 @@ def make(config, operators: Operators,
   def init(key, network, batch):
     del key, network, batch
     return patch_contrast.empty_bank(
-        config.bank_steps, 2 * config.patch_samples, config.patch_channels)
+        steps=config.bank_steps, size=2 * config.patch_samples,
+        channels=config.patch_channels)
 
   return state_lib.Method(loss, init, starts=(config.patch_start,))
