@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import importlib
 import pathlib
 from typing import Any
 
 
 def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
-            workdir: pathlib.Path) -> Any:
-  """Trains (or resumes) one leaf with one seed; returns `train.Result`."""
+            workdir: pathlib.Path, changes: Mapping[str, Any] = {}) -> Any:
+  """Trains (or resumes) one leaf with one seed; returns `train.Result`.
+
+  Args:
+    benchmark: folder in configs/.
+    leaf: its leaf.
+    seed: `config.seed`.
+    root: `config.data.root`.
+    workdir: where the runs' directories go.
+    changes: config field -> value, beyond those two.
+  """
   # TensorFlow and jax load only when a run starts, not for --help.
   from uda_jax import train
   config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
   config.seed = seed
   config.data.root = root
+  config.update_from_flattened_dict(changes)
   return train.run(config, str(workdir / benchmark / f'{leaf}_seed{seed}'))
