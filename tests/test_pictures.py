@@ -80,3 +80,26 @@ def test_gallery_without_legend_ends_with_its_rows(tmp_path):
   with pytest.raises(ValueError, match=r'1 pictures a row \(image\), got 2'):
     pictures.gallery(tmp_path / 'h.png', [(image, image)], titles=('image',),
                      palette=PALETTE)
+
+
+def test_heat_is_white_at_zero_and_red_above():
+  value = np.array([-2.0, 0.0, 1.0])
+  np.testing.assert_array_equal(
+      pictures.heat(value), [(33, 102, 172), (255,) * 3, (216, 140, 149)])
+  np.testing.assert_array_equal(pictures.heat(value, limit=0.5)[2],
+                                (178, 24, 43))
+  assert (pictures.heat(np.zeros((2, 3))) == 255).all()
+
+
+def test_page_sets_rows_of_columns():
+  image = np.full((10, 20, 3), 200, np.uint8)
+  label = np.full((5, 20), 1, np.int32)
+  page = pictures.page({'image': image, 'label': label, 'third': image},
+                       PALETTE, columns=2, width=40)
+  assert page.size == (88, 24 + 20 + 24 + 20)
+  pixels = np.asarray(page.convert('RGB'))
+  assert (pixels[24:44, :40] == 200).all()
+  assert (pixels[24:34, 48:] == (0, 255, 0)).all()
+  assert (pixels[34:44, 48:] == 255).all()
+  # Only one of a notebook's formats: a palette has no JPEG.
+  assert page._repr_png_() and not page._repr_jpeg_()

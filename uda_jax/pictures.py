@@ -1,6 +1,6 @@
 """Arrays to pictures: coloured label maps, strips for curves, galleries.
 
-NumPy, and Pillow where a file is written.
+NumPy, and Pillow where a file is written or a page is set.
 """
 
 from __future__ import annotations
@@ -9,14 +9,20 @@ from collections.abc import Mapping, Sequence
 import io
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+  from PIL import Image
 
 Palette = Sequence[tuple[int, int, int]]
 
 _GAP = 8
 _FONT_SIZE = 16
 _LINE = _FONT_SIZE + 8
+# Colours of a page: few, so that a notebook stays small.
+_PAGE_COLORS = 96
 _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 
 
@@ -57,6 +63,23 @@ def picture(array: np.ndarray, palette: Palette) -> np.ndarray:
   if array.shape[-1] != 3:
     pixels = np.repeat(255 * pixels[..., None], 3, axis=-1)
   return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def heat(value: np.ndarray, *, limit: float = 0.0) -> np.ndarray:
+  """Paints signed values: red above zero, blue below, white at zero.
+
+  Args:
+    value: [...] float, finite.
+    limit: the size that gets the full colour; 0: the largest one.
+
+  Returns:
+    [..., 3] uint8.
+  """
+  value = np.asarray(value, np.float32)
+  share = np.clip(value / (limit or max(np.abs(value).max(), 1e-30)), -1, 1)
+  full = np.where(share[..., None] > 0, (178, 24, 43), (33, 102, 172))
+  strength = np.abs(share)[..., None]
+  return np.rint(255 + strength * (full - 255)).astype(np.uint8)
 
 
 def strips(panels: Mapping[str, np.ndarray], palette: Palette) -> np.ndarray:
@@ -141,6 +164,42 @@ def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
     draw.rectangle((x, y, x + _FONT_SIZE, y + _FONT_SIZE), color, _INK)
     draw.text((x + _FONT_SIZE + 6, y - 2), name, _INK, font)
   write_png(path, np.asarray(page))
+
+
+def page(panels: Mapping[str, np.ndarray], palette: Palette, *,
+         columns: int = 4, width: int = 200) -> Image.Image:
+  """Sets pictures with their names on a page, which a notebook displays.
+
+  Args:
+    panels: by name, pictures as `picture` takes them without batch axis; sizes
+      may differ.
+    palette: one RGB triple a class.
+    columns: pictures side by side.
+    width: of a picture, pixels; all are scaled to it.
+
+  Returns:
+    A Pillow image of few colours.
+  """
+  from PIL import Image
+  from PIL import ImageDraw
+  from PIL import ImageFont
+
+  cells = [(name, _fit(array, palette, width))
+           for name, array in panels.items()]
+  rows = [cells[i:i + columns] for i in range(0, len(cells), columns)]
+  heights = [max(cell.height for _, cell in row) for row in rows]
+  sheet = Image.new('RGB', (min(columns, len(cells)) * (width + _GAP) - _GAP,
+                            sum(heights) + len(rows) * _LINE), _PAPER)
+  draw = ImageDraw.Draw(sheet)
+  font = ImageFont.load_default(_FONT_SIZE - 3)
+  top = 0
+  for row, height in zip(rows, heights):
+    for column, (name, cell) in enumerate(row):
+      left = column * (width + _GAP)
+      draw.text((left, top + 4), name, _INK, font)
+      sheet.paste(cell, (left, top + _LINE))
+    top += _LINE + height
+  return sheet.quantize(_PAGE_COLORS, dither=Image.Dither.NONE)
 
 
 def _fit(array, palette, width):

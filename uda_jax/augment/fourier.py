@@ -18,7 +18,7 @@ def border(size: tuple[int, int], share: float) -> int:
 
 
 def amplitude_mix(content: jax.Array, style: jax.Array, *, share: float,
-                  resize_style: bool) -> jax.Array:
+                  resize_style: bool = True) -> jax.Array:
   """Gives images the lowest spatial amplitudes of others.
 
   Blocks of b x b amplitudes, b = floor(share * shorter side), in the corners

@@ -84,7 +84,7 @@ def draw_positions(key: jax.Array, label: jax.Array, *, num_classes: int,
 
 
 def paste_mask(label: jax.Array, drawn: jax.Array, *, pool: Sequence[int],
-               offset: int) -> jax.Array:
+               offset: int = 0) -> jax.Array:
   """Returns where the label is one of the classes drawn.
 
   Args:

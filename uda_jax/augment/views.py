@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from uda_jax import rng
 from uda_jax.augment import box_blur
 from uda_jax.augment import color8
 from uda_jax.augment import resized_crop
@@ -107,6 +108,31 @@ def crop_label(label: jax.Array, boxes: jax.Array, size: tuple[int, int]
   """Cuts and resizes label maps [B, H, W]; see `crop`."""
   cut = lambda x, box: resized_crop.cut_label(x, box, size)
   return jax.vmap(cut)(label, boxes)
+
+
+def random_views(key: jax.Array, pixels: jax.Array, label: jax.Array, *,
+                 size: tuple[int, int],
+                 area: tuple[float, float] = (0.2, 1.0),
+                 aspect: tuple[float, float] = (3 / 4, 4 / 3)) -> Views:
+  """Draws a crop of each image, and other colours for its strong view.
+
+  Args:
+    key: a JAX key.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float (rounded).
+    label: [B, H, W] int; ignored pixels are cut like others.
+    size: (height, width) of the views.
+    area: the crop's share of the image's area lies between these.
+    aspect: its width / height lies between these.
+
+  Returns:
+    `Views`, whose label is that of both.
+  """
+  keys = rng.streams(key, 'box', 'color')
+  boxes = resized_crop.draw(keys['box'], label.shape[1:], batch=len(label),
+                            area=area, aspect=aspect)
+  weak = crop(to_bytes(pixels), boxes, size)
+  strong = apply_color(weak, draw_color(keys['color'], batch=len(label)))
+  return Views(strong, weak, crop_label(label, boxes, size))
 
 
 def to_bytes(pixels: jax.Array) -> jax.Array:

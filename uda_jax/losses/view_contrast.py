@@ -70,7 +70,8 @@ def pair_contrast(first: jax.Array, second: jax.Array, *, scale: float,
 
 
 def pixel_contrast(logits: jax.Array, other_logits: jax.Array, *,
-                   scale: float, block_size: int = BLOCK_SIZE) -> jax.Array:
+                   scale: float = 20.0,
+                   block_size: int = BLOCK_SIZE) -> jax.Array:
   """Computes the contrast of all pixels of two views, image by image.
 
   Args:
@@ -91,7 +92,7 @@ def pixel_contrast(logits: jax.Array, other_logits: jax.Array, *,
 
 
 def class_contrast(logits: jax.Array, other_logits: jax.Array,
-                   label: jax.Array, *, scale: float,
+                   label: jax.Array, *, scale: float = 7.0,
                    all_images: bool = True) -> jax.Array:
   """Computes the contrast of the classes' mean logits in two views.
 

@@ -9,6 +9,7 @@ pixel by pixel and class by class.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,6 @@ from uda_jax import state as state_lib
 from uda_jax.augment import mixing
 from uda_jax.augment import pasting
 from uda_jax.augment import resize
-from uda_jax.augment import resized_crop
 from uda_jax.augment import views
 from uda_jax.losses import segmentation
 from uda_jax.losses import view_contrast
@@ -76,15 +76,9 @@ def operators(config, num_classes: int) -> Operators:
     raise ValueError('config.method.paste_classes: expected classes in 0..'
                      f'{num_classes - 1}, got {pool}')
 
-  def make_views(key, pixels, label):
-    keys = rng.streams(key, 'box', 'color')
-    size = tuple(config.crop_size)
-    boxes = resized_crop.draw(keys['box'], label.shape[1:], batch=len(label),
-                             area=config.crop_area, aspect=config.crop_aspect)
-    weak = views.crop(views.to_bytes(pixels), boxes, size)
-    strong = views.apply_color(
-        weak, views.draw_color(keys['color'], batch=len(label)))
-    return views.Views(strong, weak, views.crop_label(label, boxes, size))
+  make_views = functools.partial(
+      views.random_views, size=tuple(config.crop_size), area=config.crop_area,
+      aspect=config.crop_aspect)
 
   def choose_classes(key, label):
     drawn = pasting.draw_positions(key, label, num_classes=num_classes,
@@ -98,20 +92,27 @@ def operators(config, num_classes: int) -> Operators:
                                                     share=config.blur))
 
 
-def confident_area(config, logits: jax.Array, mixed: pasting.Mixed
+def confident_area(logits: jax.Array, mixed: pasting.Mixed, *,
+                   confidence: float = 0.95, variant: str = 'main'
                    ) -> Confident:
   """Finds what is confident in a weak view.
 
   In the edge variant `logits` are those of the view without pasted classes,
   and the pasted pixels, whose labels are true, always belong to the area.
+
+  Args:
+    logits: [B, h, w, C] float, at the view's size.
+    mixed: the view; its images are not looked at.
+    confidence: the probability that a pixel must exceed.
+    variant: 'main' or 'edge'.
   """
-  label, confidence = pseudo_labels.from_logits(logits)
+  label, prob = pseudo_labels.from_logits(logits)
   # A pixel of the target without a label is one that is never trusted.
   trusted = mixed.pasted | (mixed.label != labels.IGNORE_LABEL)
-  sure = (confidence > config.confidence) & trusted
+  sure = (prob > confidence) & trusted
   known = jnp.where(sure, label, labels.IGNORE_LABEL)
   known = jnp.where(mixed.pasted, mixed.label, known)
-  if config.variant == 'main':
+  if variant == 'main':
     return Confident(sure, label, known, sure)
   return Confident(sure | mixed.pasted, known, known, sure)
 
@@ -224,7 +225,8 @@ def adapt(config, operators: Operators, keys, batch: state_lib.Batch, pixels,
   if config.variant == 'edge':
     unmixed, stats = forward(stats, target.weak)
     logits = enlarge(unmixed, target.weak)
-  area = confident_area(config, logits.main, mixed)
+  area = confident_area(logits.main, mixed, confidence=config.confidence,
+                        variant=config.variant)
   image, *image_labels = into_source(area, mixed, source, aux_label)
   into, stats = forward(stats, image, keys['into_source'])
 
