@@ -20,9 +20,11 @@ _IDD_PALETTE = ((128, 64, 128), (244, 35, 232), (220, 20, 60), (0, 0, 142),
 # and a two-wheeler, which IDD keeps apart: ignored.
 _CAMVID_TO_IDD = ((0, 6), (1, 5), (2, 4), (3, 0), (4, 1), (5, 5), (6, 4),
                   (7, 4), (8, 3), (9, 2), (10, 255))
+# Of the lists in docs/datasets.md.
+_CAMVID_IMAGES = {'day_train': 406, 'dusk_train': 62, 'dusk_test': 62}
 
 
-def _block(source, target, evaluation, **fields) -> ConfigDict:
+def block(source, target, evaluation, **fields) -> ConfigDict:
   """The fields of every data block; `fields` override the defaults."""
   config = ConfigDict(dict(
       # Folder that holds the data sets; their own paths are relative to it.
@@ -34,14 +36,18 @@ def _block(source, target, evaluation, **fields) -> ConfigDict:
       source_image_size=(0, 0), target_image_size=(0, 0),
       eval_image_size=(0, 0),
       keep_ratio=False, resize='bilinear',
+      # Train on copies of source and target that were resized once: the same
+      # pixels, faster where images are large.
+      resized_copies=False,
       crop_size=(0, 0), scale_range=(1.0, 1.0), pad=False, flip=True,
       # A source crop whose commonest class has this share is drawn again.
       max_class_share=1.0,
       # Rows and columns of the target that are never trusted: top, bottom,
       # left, right.
       margins=(0, 0, 0, 0),
-      # Rare-class sampling of the source; temperature 0 = off.
-      rare_class=dict(temperature=0.0, min_pixels=0, min_crop_ratio=0.0),
+      # Rare-class sampling of the source; temperature 0 = off. `min_pixels`
+      # below 1 is a share of the image's labelled pixels, and of the crop's.
+      rare_class=dict(temperature=0.0, min_pixels=0.0, min_crop_ratio=0.0),
       # Two overlapping crops of further target images, (0, 0) = none: see
       # `data.pair_crops`.
       pair=dict(crop_size=(0, 0), long_side=(0, 0), overlap=(0.1, 1.0),
@@ -58,7 +64,7 @@ def streets() -> ConfigDict:
         image_size=(96, 192), seed=0, name=f'streets {name}'))
 
   game, camera = (0.0, 0.0), (0.2, 0.8)
-  return _block(split('source_train', 400, game),
+  return block(split('source_train', 400, game),
                 split('target_train', 400, camera),
                 split('target_test', 100, camera),
                 crop_size=(96, 192))
@@ -69,7 +75,9 @@ def _camvid(split: str, label_map, class_names, palette, skip_last=0):
       kind='folder', name=f'CamVid {split}', root='camvid',
       images='images/*.jpg', labels='labels/*.png', files=f'{split}.txt',
       skip_last=skip_last, class_names=class_names, palette=palette,
-      label_map=label_map, ignore_ids=(255,)))
+      label_map=label_map, ignore_ids=(255,),
+      published_images=_CAMVID_IMAGES[split] - skip_last,
+      published_size=(360, 480)))
 
 
 def _idd(split: str):
@@ -77,12 +85,13 @@ def _idd(split: str):
       kind='folder', name=f'IDD-Lite {split}', root='idd_lite',
       images='images/*.jpg', labels='labels/*.png', files=f'{split}.txt',
       skip_last=0, class_names=_IDD, palette=_IDD_PALETTE, label_map=(),
-      ignore_ids=(255,)))
+      ignore_ids=(255,), published_images={'train': 1403, 'val': 204}[split],
+      published_size=(227, 320)))
 
 
 def camvid_to_idd() -> ConfigDict:
   """Cambridge by day to Indian roads, 7 classes."""
-  return _block(
+  return block(
       _camvid('day_train', _CAMVID_TO_IDD, _IDD, _IDD_PALETTE),
       _idd('train'), _idd('val'),
       source_image_size=(160, 214), target_image_size=(152, 214),
@@ -95,7 +104,7 @@ def camvid_day_to_dusk() -> ConfigDict:
 
   The last 5 frames of dusk_train show the scene in which dusk_test begins.
   """
-  return _block(
+  return block(
       _camvid('day_train', (), _CAMVID, _CAMVID_PALETTE),
       _camvid('dusk_train', (), _CAMVID, _CAMVID_PALETTE, skip_last=5),
       _camvid('dusk_test', (), _CAMVID, _CAMVID_PALETTE),
@@ -133,6 +142,7 @@ def _gta5():
   return ConfigDict(dict(
       kind='folder', name='GTA5', root='gta5', images='images/*.png',
       labels='labels/*.png', resize_labels=True,
+      published_images=24966, published_size=(1052, 1914),
       **_street_classes(labels.GTA5_IDS, range(256))))
 
 
@@ -140,6 +150,7 @@ def _synthia():
   return ConfigDict(dict(
       kind='folder', name='SYNTHIA-RAND-CITYSCAPES', root='synthia',
       images='RGB/*.png', labels='GT/LABELS/*.png', label_channel=0,
+      published_images=9400, published_size=(760, 1280),
       **_street_classes(labels.SYNTHIA_IDS, range(256))))
 
 
@@ -148,12 +159,15 @@ def _cityscapes(split: str):
       kind='folder', name=f'Cityscapes {split}', root='cityscapes',
       images=f'leftImg8bit/{split}/*/*_leftImg8bit.png',
       labels=f'gtFine/{split}/*/*_gtFine_labelIds.png',
+      published_images={'train': 2975, 'val': 500}[split],
+      published_size=(1024, 2048),
       **_street_classes(labels.CITYSCAPES_IDS, range(256))))
 
 
-def _train_ids(name: str, root: str, images: str, truth: str):
+def _train_ids(name: str, root: str, images: str, truth: str, published: int):
   return ConfigDict(dict(
       kind='folder', name=name, root=root, images=images, labels=truth,
+      published_images=published, published_size=(1080, 1920),
       class_names=labels.CITYSCAPES_CLASSES, palette=labels.CITYSCAPES_PALETTE,
       label_map=(), ignore_ids=(255,)))
 
@@ -161,24 +175,26 @@ def _train_ids(name: str, root: str, images: str, truth: str):
 def _acdc(split: str):
   return _train_ids(
       f'ACDC {split}', 'acdc', f'rgb_anon/*/{split}/*/*_rgb_anon.png',
-      f'gt/*/{split}/*/*_gt_labelTrainIds.png')
+      f'gt/*/{split}/*/*_gt_labelTrainIds.png',
+      {'train': 1600, 'val': 406}[split])
 
 
 def _dark_zurich(split: str):
   return _train_ids(
       f'Dark Zurich {split} night', 'dark_zurich',
       f'rgb_anon/{split}/night/*/*_rgb_anon.png',
-      f'gt/{split}/night/*/*_gt_labelTrainIds.png')
+      f'gt/{split}/night/*/*_gt_labelTrainIds.png',
+      {'train': 2416, 'val': 50}[split])
 
 
 def gta5_to_cityscapes(**sizes) -> ConfigDict:
   """A game to German streets, 19 classes."""
-  return _block(_gta5(), _cityscapes('train'), _cityscapes('val'), **sizes)
+  return block(_gta5(), _cityscapes('train'), _cityscapes('val'), **sizes)
 
 
 def synthia_to_cityscapes(**sizes) -> ConfigDict:
   """A simulator, which has 16 of the 19 classes, to German streets."""
-  return _block(_synthia(), _cityscapes('train'), _cityscapes('val'), **sizes)
+  return block(_synthia(), _cityscapes('train'), _cityscapes('val'), **sizes)
 
 
 def synthia_16_to_cityscapes(**sizes) -> ConfigDict:
@@ -210,10 +226,10 @@ def synthia_means() -> ConfigDict:
 
 def cityscapes_to_acdc(**sizes) -> ConfigDict:
   """Clear days to fog, night, rain and snow."""
-  return _block(_cityscapes('train'), _acdc('train'), _acdc('val'), **sizes)
+  return block(_cityscapes('train'), _acdc('train'), _acdc('val'), **sizes)
 
 
 def cityscapes_to_dark_zurich(**sizes) -> ConfigDict:
   """Days to nights."""
-  return _block(_cityscapes('train'), _dark_zurich('train'),
+  return block(_cityscapes('train'), _dark_zurich('train'),
                 _dark_zurich('val'), **sizes)

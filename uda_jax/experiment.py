@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import dataclasses
 import pathlib
 from typing import Any, NamedTuple
@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from uda_jax import checkpoint
-from uda_jax import evaluate
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import recipe as recipe_lib
 from uda_jax import rng
+from uda_jax import selection
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import tta
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
 
@@ -54,11 +55,8 @@ def load_data(config) -> Data:
 
 
 def _load_data(config) -> Data:
-  load = lambda name, labels: datasets.load(
-      config.data[name], root=config.data.root, cache_dir=config.data.cache_dir,
-      field=f'config.data.{name}', labels=labels)
-  data = Data(load('source', True), load('target', False),
-              load('evaluation', True))
+  data = Data(**{name: datasets.load_part(config.data, name)
+                 for name in datasets.PARTS})
   expected = data.source.class_names
   if data.evaluation.class_names != expected:
     raise ValueError(
@@ -150,36 +148,6 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   return Run(config, workdir, mesh, data, recipe, frozen), student
 
 
-def subsets(config, class_names) -> dict[str, tuple[int, ...]]:
-  """The means that are reported: over all classes, and named subsets."""
-  named = {name: tuple(ids) for name, ids in config.eval.subsets.items()}
-  return {'all classes': tuple(range(len(class_names))), **named}
-
-
-def make_score(run: Run) -> Callable[[state_lib.Net], dict[str, Any]]:
-  """Returns f(net) -> report of a network on the evaluation split."""
-  config, data = run.config, run.data.evaluation
-  window = None
-  if any(config.eval.window):
-    window = evaluate.Window(tuple(config.eval.window),
-                             tuple(config.eval.stride))
-  predict = evaluate.make_predict(run.recipe.network, window=window,
-                                  mesh=run.mesh)
-
-  def score(net: state_lib.Net) -> dict[str, Any]:
-    confusion = evaluate.evaluate(
-        predict, net, pipeline.eval_batches(
-            data, batch_size=config.eval.batch_size,
-            image_size=tuple(config.data.eval_image_size),
-            process_index=jax.process_index(),
-            process_count=jax.process_count()),
-        num_classes=len(data.class_names))
-    return evaluate.report(confusion, data.class_names,
-                           subsets(config, data.class_names))
-
-  return score
-
-
 def check(config) -> None:
   """Raises for values that no room of its own checks."""
   network, use = config.eval.network, config.teacher.use
@@ -188,6 +156,8 @@ def check(config) -> None:
                              ' (config.teacher.use is off)')
     raise ValueError(f'config.eval.network: expected {allowed}, got '
                      f'{network!r}')
+  selection.check(config)
+  tta.check(config.eval.scales)
   in_rounds = bool(config.get('rounds'))
   if in_rounds != (config.method.name == 'lse'):
     raise ValueError("config.rounds: expected fields with method 'lse' and "

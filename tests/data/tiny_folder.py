@@ -36,7 +36,8 @@ def data(**fields):
   """The data block of a config, all options off."""
   return ml_collections.ConfigDict(dict(
       source_image_size=(0, 0), target_image_size=(0, 0), keep_ratio=False,
-      resize='bilinear', crop_size=(0, 0), scale_range=(1.0, 1.0),
-      max_class_share=1.0, flip=False, margins=(0, 0, 0, 0), pad=False,
+      resize='bilinear', resized_copies=False, crop_size=(0, 0),
+      scale_range=(1.0, 1.0), max_class_share=1.0, flip=False,
+      margins=(0, 0, 0, 0), pad=False,
       rare_class=dict(temperature=0.0, min_pixels=3000, min_crop_ratio=0.5),
       pair=dict(crop_size=(0, 0))) | fields)

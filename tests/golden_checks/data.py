@@ -13,6 +13,7 @@ import tensorflow as tf
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import score_files
+from uda_jax.data import folder_rows
 from uda_jax.data import folders
 from uda_jax.data import image_files
 from uda_jax.data import sampling
@@ -70,7 +71,7 @@ def _train_ids(path: pathlib.Path, table, channel: int) -> np.ndarray:
       label_map=tuple(table.items()),
       ignore_ids=tuple(set(range(256)) - set(table)))
   raw = image_files.read_label(epath.Path(path), channel=channel)
-  return folders.train_ids(raw, record, path=path, field='golden')
+  return folder_rows.train_ids(raw, record, path=path, field='golden')
 
 
 def dataset_tools(folder: pathlib.Path) -> Iterator[common.Difference]:

@@ -8,7 +8,10 @@ from typing import Any
 from uda_jax.data import folders
 from uda_jax.data import manifest
 from uda_jax.data import street_scenes
+from uda_jax.data import transforms
 
+# The data sets of a run; the target's labels are never wanted.
+PARTS = ('source', 'target', 'evaluation')
 # kind -> (record type, recipe of a record).
 KINDS = {
     'folder': (folders.FolderRecord, folders.recipe),
@@ -16,8 +19,40 @@ KINDS = {
 }
 
 
+def load_part(config: Any, name: str) -> manifest.Manifest:
+  """Prepares and reads one of the data sets of a run.
+
+  Args:
+    config: the `data` block of a config.
+    name: one of `PARTS`.
+
+  Returns:
+    The manifest.
+  """
+  return load(config[name], root=config.root, cache_dir=config.cache_dir,
+              field=f'config.data.{name}', labels=name != 'target',
+              resize=_resize(config, name))
+
+
+def _resize(config: Any, name: str) -> transforms.Spec | None:
+  """The size of the copies that training reads instead of the images."""
+  # Labels are scored at their own size, pairs are cut at a scale of their own.
+  if not config.resized_copies or name == 'evaluation' or (
+      name == 'target' and any(config.pair.crop_size)):
+    return None
+  size = tuple(config[f'{name}_image_size'])
+  if not any(size) or tuple(config.scale_range) != (1.0, 1.0):
+    raise ValueError(
+        'config.data.resized_copies: expected False, as there is no one size '
+        f'for copies: config.data.{name}_image_size is {size} and '
+        f'config.data.scale_range {tuple(config.scale_range)}')
+  return transforms.Spec(image_size=size, keep_ratio=config.keep_ratio,
+                         resize=config.resize)
+
+
 def load(record: Mapping[str, Any], *, root: str, cache_dir: str, field: str,
-         labels: bool) -> manifest.Manifest:
+         labels: bool, resize: transforms.Spec | None = None
+         ) -> manifest.Manifest:
   """Prepares the data set of a record (once) and reads its manifest.
 
   Args:
@@ -27,6 +62,7 @@ def load(record: Mapping[str, Any], *, root: str, cache_dir: str, field: str,
     field: the config field of the record, for messages.
     labels: whether labels are wanted. If not, no label file is looked for,
       opened or written.
+    resize: the size of copies that are made of a folder's images.
 
   Returns:
     The manifest; unlabelled exactly if `labels` is False.
@@ -47,6 +83,10 @@ def load(record: Mapping[str, Any], *, root: str, cache_dir: str, field: str,
   if not cache_dir:
     raise ValueError('config.data.cache_dir: expected a folder for prepared '
                      "data, got ''")
+  if resize is not None and kind != 'folder':
+    raise ValueError('config.data.resized_copies: expected False, as there are '
+                     f"copies of kind 'folder' alone, got kind {kind!r}")
+  copies = {} if resize is None else {'resize': resize}
   return manifest.prepare(
-      recipe(record_type(**values), root=root, field=field, labels=labels),
-      cache_dir)
+      recipe(record_type(**values), root=root, field=field, labels=labels,
+             **copies), cache_dir)

@@ -62,13 +62,23 @@ def domains(config: Any, source: manifest_lib.Manifest,
   source_domain = Domain(
       source, spec._replace(image_size=tuple(config.source_image_size),
                             max_class_share=config.max_class_share),
-      sampling.SOURCE, 'source_image_size', rare,
-      config.rare_class.min_pixels * config.rare_class.min_crop_ratio)
+      sampling.SOURCE, 'source_image_size', rare, _rare_pixels(config, source))
   target_domain = Domain(
       target, spec._replace(image_size=tuple(config.target_image_size),
                             margins=tuple(config.margins)),
       sampling.TARGET, 'target_image_size')
   return _checked(source_domain), _checked(target_domain)
+
+
+def _rare_pixels(config: Any, source: manifest_lib.Manifest) -> float:
+  """The pixels of a rare class that a crop must exceed."""
+  rare = config.rare_class
+  pixels = rare.min_pixels * rare.min_crop_ratio
+  if rare.min_pixels >= 1:
+    return pixels
+  size = (config.crop_size if any(config.crop_size)
+          else (source.heights[0], source.widths[0]))
+  return pixels * float(np.prod(size))
 
 
 def _checked(domain: Domain) -> Domain:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import concurrent.futures
 import fnmatch
 import functools
-import os
 import re
 from typing import NamedTuple
 
 from absl import logging
 from etils import epath
-import numpy as np
 
 from uda_jax import labels as labels_lib
-from uda_jax.data import image_files
+from uda_jax.data import folder_rows
 from uda_jax.data import manifest
+from uda_jax.data import transforms
 
 _IGNORE = labels_lib.IGNORE_LABEL
 
@@ -46,8 +43,13 @@ class FolderRecord(NamedTuple):
     ignore_ids: further raw ids to ignore.
     label_channel: which channel of colour-like label files holds the raw ids
       (SYNTHIA: 0), -1 if label files have one channel.
+    label_colors: rows ((red, green, blue), train id), 255 = ignore, if label
+      files show classes in colours; the three fields above do not count then.
     resize_labels: bring labels of another size to the size of their image by
       nearest neighbour, instead of refusing them.
+    published_images: how many images the published data set has, 0 = unknown.
+      `uda_jax.prepare` tells if there are others, and likewise
+    published_size: (height, width) of them.
   """
 
   images: str
@@ -61,11 +63,14 @@ class FolderRecord(NamedTuple):
   label_map: tuple[tuple[int, int], ...] = ()
   ignore_ids: tuple[int, ...] = (_IGNORE,)
   label_channel: int = -1
+  label_colors: tuple[tuple[tuple[int, int, int], int], ...] = ()
   resize_labels: bool = False
+  published_images: int = 0
+  published_size: tuple[int, int] = (0, 0)
 
 
-def recipe(record: FolderRecord, *, root: str, field: str,
-           labels: bool) -> manifest.Recipe:
+def recipe(record: FolderRecord, *, root: str, field: str, labels: bool,
+           resize: transforms.Spec | None = None) -> manifest.Recipe:
   """Lists the files of a folder, and says how to prepare it.
 
   Args:
@@ -73,13 +78,15 @@ def recipe(record: FolderRecord, *, root: str, field: str,
     root: `config.data.root`.
     field: the config field that holds the record, for messages.
     labels: whether labels are wanted; if not, no label file is looked for.
+    resize: the size of copies that are made of all images, None for none.
 
   Returns:
     The recipe; nothing is decoded before its rows are asked for.
   """
   _check_record(record, field)
   if not labels:
-    record = record._replace(labels='', label_map=(), ignore_ids=())
+    record = record._replace(labels='', label_map=(), ignore_ids=(),
+                             label_colors=())
   elif not record.labels:
     raise ValueError(f'{field}.labels: expected the pattern of the label files '
                      "(labels are needed here), got ''")
@@ -90,18 +97,21 @@ def recipe(record: FolderRecord, *, root: str, field: str,
         f'config.data.root and {field}.root')
   images = _find(folder, record.images, f'{field}.images')
   names = _choose(folder, record, images, field)
-  pairs = [(images[name], None) for name in names]
-  if record.labels:
-    found = _find(folder, record.labels, f'{field}.labels')
-    pairs = [(images[name], _label_of(name, found, images, record, field))
+  found = (_find(folder, record.labels, f'{field}.labels') if record.labels
+           else {})
+  logging.info('%s: %d images in %s', field, len(names), folder)
+  sources = [folder_rows.Source(name, images[name], found.get(name),
+                                _stamps(folder, images[name], found.get(name)))
              for name in names]
-  logging.info('%s: %d images in %s', field, len(pairs), folder)
-  contents = [str(folder), record._asdict(), [
-      [_stamp(path, folder) for path in pair if path] for pair in pairs]]
+  # No matter of the files that are there.
+  record = record._replace(published_images=0)
+  size = resize and [resize.image_size, resize.keep_ratio, resize.resize]
+  contents = [str(folder), record._asdict(), size,
+              [source.stamps for source in sources]]
   return manifest.Recipe(
       record.name, record.class_names,
       record.palette or _palette(len(record.class_names)), contents,
-      functools.partial(_rows, record, pairs, field))
+      functools.partial(folder_rows.rows, record, sources, field, resize))
 
 
 def _check_record(record: FolderRecord, field: str) -> None:
@@ -113,12 +123,15 @@ def _check_record(record: FolderRecord, field: str) -> None:
   if record.palette and len(record.palette) != classes:
     raise ValueError(f'{field}.palette: expected one colour for each of the '
                      f'{classes} classes, or (), got {len(record.palette)}')
-  wrong = [row for row in record.label_map
-           if len(row) != 2 or row[1] not in (*range(classes), _IGNORE)]
-  if wrong:
-    raise ValueError(
-        f'{field}.label_map: expected rows (raw id, train id) with train ids '
-        f'0..{classes - 1} ({field}.class_names) or {_IGNORE}, got {wrong[0]}')
+  for name, row in (('label_map', 'raw id'),
+                    ('label_colors', '(red, green, blue)')):
+    wrong = [row for row in getattr(record, name)
+             if len(row) != 2 or row[1] not in (*range(classes), _IGNORE)]
+    if wrong:
+      raise ValueError(
+          f'{field}.{name}: expected rows ({row}, train id) with train ids '
+          f'0..{classes - 1} ({field}.class_names) or {_IGNORE}, got '
+          f'{wrong[0]}')
 
 
 def _palette(classes: int) -> tuple[tuple[int, int, int], ...]:
@@ -179,99 +192,9 @@ def _choose(folder: epath.Path, record: FolderRecord,
   return names
 
 
-def _label_of(name: str, labels: dict[str, epath.Path],
-              images: dict[str, epath.Path], record: FolderRecord,
-              field: str) -> epath.Path:
-  """Returns the label of an image; an error says what was looked for."""
-  if name not in labels:
-    raise FileNotFoundError(
-        f'{field}.labels: found no label named {name!r} for {images[name]} '
-        f'among the {len(labels)} files {record.labels!r} (they are named '
-        f'like {next(iter(labels))!r}); the * of images and labels must stand '
-        'for the same text')
-  return labels[name]
-
-
-def _stamp(path: epath.Path, folder: epath.Path) -> tuple[str, int, float]:
-  """What changes when a file does."""
-  stat = path.stat()
-  return str(path.relative_to(folder)), stat.length, stat.mtime
-
-
-def _rows(record: FolderRecord, pairs, field: str,
-          prepared: epath.Path) -> Iterator[manifest.Row]:
-  """Checks the files, writes labels of train ids, and yields the rows."""
-  if record.labels:
-    (prepared / 'labels').mkdir()
-  one = functools.partial(_row, record, field, prepared)
-  every = max(100, len(pairs) // 10)
-  # Pillow decodes outside the interpreter's lock.
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    futures = [pool.submit(one, number, *pair)
-               for number, pair in enumerate(pairs)]
-    try:
-      for number, future in enumerate(futures):
-        yield future.result()
-        if (number + 1) % every == 0:
-          logging.info('%s: %d of %d files checked', field, number + 1,
-                       len(pairs))
-    finally:
-      pool.shutdown(cancel_futures=True)
-
-
-def _row(record: FolderRecord, field: str, prepared: epath.Path, number: int,
-         image: epath.Path, label: epath.Path | None) -> manifest.Row:
-  """Checks one image and its label, and writes the label of train ids."""
-  size = image_files.image_size(image)
-  counts = np.zeros(len(record.class_names), np.int64)
-  if label is None:
-    return manifest.Row(str(image), '', *size, counts)
-  raw = image_files.read_label(label, channel=record.label_channel)
-  if raw.shape != size:
-    if not record.resize_labels:
-      raise ValueError(
-          f'{label}: expected the size of its image {image}, '
-          f'{size[0]} x {size[1]} (height x width), got {raw.shape[0]} x '
-          f'{raw.shape[1]}; set {field}.resize_labels=True to bring labels to '
-          'the size of their images')
-    rows, columns = (np.arange(n) * m // n for n, m in zip(size, raw.shape))
-    raw = raw[rows[:, None], columns]
-  trained = train_ids(raw, record, path=label, field=field)
-  counts += np.bincount(trained.ravel(), minlength=256)[:counts.size]
-  path = f'labels/{number:06d}.png'
-  image_files.write_label(prepared / path, trained)
-  return manifest.Row(str(image), path, *size, counts)
-
-
-def train_ids(raw: np.ndarray, record: FolderRecord, *, path: os.PathLike,
-              field: str) -> np.ndarray:
-  """Maps raw class ids to train ids.
-
-  Args:
-    raw: [H, W] integers, 0 or more.
-    record: whose `label_map` and `ignore_ids` count.
-    path: the file, for messages.
-    field: the config field that holds the record, for messages.
-
-  Returns:
-    [H, W] uint8, 255 = ignore. An id that the record does not know is an error.
-  """
-  classes = len(record.class_names)
-  known = dict.fromkeys(record.ignore_ids, _IGNORE)
-  known.update(record.label_map or ((i, i) for i in range(classes)))
-  counts = np.bincount(raw.ravel())
-  unknown = [int(i) for i in np.flatnonzero(counts) if i not in known]
-  if unknown:
-    first = unknown[0]
-    raise ValueError(
-        f'{path}: expected the ids of {field} '
-        f'({"label_map" if record.label_map else "class_names"}: '
-        f'{sorted(known)}), got {first} in {counts[first]} pixels'
-        + (f' (and also {unknown[1:]})' if unknown[1:] else '')
-        + f'; add ({first}, train id) to {field}.label_map, or {first} to '
-        f'{field}.ignore_ids')
-  table = np.full(counts.size, _IGNORE, np.uint8)
-  for value, train_id in known.items():
-    if 0 <= value < counts.size:
-      table[value] = train_id
-  return table[raw]
+def _stamps(folder: epath.Path, *paths: epath.Path | None
+            ) -> list[tuple[str, int, float]]:
+  """What changes when one of the files does."""
+  stats = [(path, path.stat()) for path in paths if path]
+  return [(str(path.relative_to(folder)), stat.length, stat.mtime)
+          for path, stat in stats]

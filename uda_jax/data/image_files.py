@@ -6,6 +6,9 @@ so labels are read here, once, and written as plain 8-bit grey PNG files.
 
 from __future__ import annotations
 
+import io
+import uuid
+
 from etils import epath
 import numpy as np
 from PIL import Image
@@ -97,14 +100,31 @@ def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
   return pixels
 
 
+def read_rgb(path: epath.Path) -> np.ndarray:
+  """Reads the colours of a PNG file, [H, W, 3] uint8, to tell classes by."""
+  image = _open(path)
+  if image.format != 'PNG' or image.mode not in ('P', 'RGB', 'RGBA'):
+    raise ValueError(
+        f'{path}: expected a PNG with colours, got {image.format} with pixels '
+        f'of type {image.mode!r}; use label_map for class ids, and convert '
+        'JPEG labels, whose colours are not exact')
+  return np.asarray(image.convert('RGB'))
+
+
 def write_label(path: epath.Path, label: np.ndarray) -> None:
   """Writes train ids [H, W] (0..255) as the one label format of training."""
-  with path.open('wb') as file:
-    Image.fromarray(label.astype(np.uint8)).save(
-        file, format='PNG', compress_level=1)
+  write_image(path, label.astype(np.uint8))
 
 
 def write_image(path: epath.Path, image: np.ndarray) -> None:
-  """Writes pixels [H, W, 3] uint8 as a PNG file."""
-  with path.open('wb') as file:
-    Image.fromarray(image).save(file, format='PNG', compress_level=1)
+  """Writes pixels [H, W, 3] or [H, W] uint8 as a PNG file."""
+  encoded = io.BytesIO()
+  Image.fromarray(image).save(encoded, format='PNG', compress_level=1)
+  write_whole(path, encoded.getvalue())
+
+
+def write_whole(path: epath.Path, content: bytes) -> None:
+  """Writes a file whole or not at all; two processes may write the same."""
+  unfinished = path.with_name(f'.{uuid.uuid4().hex}_{path.name}')
+  unfinished.write_bytes(content)
+  unfinished.replace(path)

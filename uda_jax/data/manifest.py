@@ -2,11 +2,13 @@
 
 A data set is prepared once into a folder by a TensorFlow Datasets builder. The
 builder writes paths, sizes and class counts; the pixels stay in image files.
+Files that are made (labels of train ids) lie in `CACHE_DIR/files`, each written
+whole or not at all, so that a start after a kill goes on with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
 import hashlib
 import io
@@ -26,8 +28,9 @@ import tensorflow_datasets as tfds
 tf.config.set_visible_devices([], 'GPU')
 
 # Part of every fingerprint: raised when the prepared format changes.
-VERSION = '1.0.0'
+VERSION = '2.0.0'
 _SPLIT = 'images'
+_FILES = 'files'
 
 
 class Manifest(NamedTuple):
@@ -43,6 +46,7 @@ class Manifest(NamedTuple):
     class_pixels: [N, C] int64, label pixels of each class; 0 if unlabelled.
     class_names: C names.
     palette: C colours (red, green, blue), 0..255.
+    notes: what is unusual about single files, for people.
   """
 
   name: str
@@ -53,6 +57,7 @@ class Manifest(NamedTuple):
   class_pixels: np.ndarray
   class_names: tuple[str, ...]
   palette: tuple[tuple[int, int, int], ...]
+  notes: tuple[str, ...] = ()
 
   @property
   def labelled(self) -> bool:
@@ -64,11 +69,12 @@ class Row(NamedTuple):
   """One image of a data set in the making.
 
   Attributes:
-    image: path, absolute or relative to the prepared folder.
+    image: path, absolute or relative to the folder of made files.
     label: path likewise, '' if there is none.
     height: of the image (and of the label).
     width: of the image.
     class_pixels: [C] int64.
+    note: what is unusual about it, '' if nothing is.
   """
 
   image: str
@@ -76,6 +82,22 @@ class Row(NamedTuple):
   height: int
   width: int
   class_pixels: np.ndarray
+  note: str = ''
+
+
+class Broken(ValueError):
+  """Files of a data set cannot be used.
+
+  Attributes:
+    problems: one message for each.
+  """
+
+  def __init__(self, problems: Sequence[str]):
+    """The message is that of the first problem, and how many there are."""
+    self.problems = tuple(problems)
+    more = (f' (and {len(problems) - 1} more: python -m uda_jax.prepare lists '
+            'them)' if len(problems) > 1 else '')
+    super().__init__(problems[0] + more)
 
 
 class Recipe(NamedTuple):
@@ -87,8 +109,8 @@ class Recipe(NamedTuple):
     palette: as in `Manifest`.
     contents: JSON-able description of everything that decides what the
       prepared folder holds; its hash is part of the folder's name.
-    rows: `rows(folder) -> rows`: writes files into `folder` (a temporary one,
-      renamed when all is done) and returns the rows in order.
+    rows: `rows(folder) -> rows`: writes files below `folder`, which all data
+      sets share, and returns the rows in order.
   """
 
   name: str
@@ -110,9 +132,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def __init__(self, recipe: Recipe, *, data_dir: epath.PathLike):
     """Makes a builder below `data_dir`; nothing is read or written yet."""
     self._recipe = recipe
-    title = re.sub('[^a-zA-Z0-9]+', '_', recipe.name)
-    config = tfds.core.BuilderConfig(name=f'{title}-{fingerprint(recipe)}',
-                                     version=VERSION)
+    self._files = epath.Path(data_dir) / _FILES
+    config = tfds.core.BuilderConfig(
+        name=folder_name(recipe.name, recipe[:-1]), version=VERSION)
     super().__init__(data_dir=data_dir, config=config)
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -124,6 +146,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         'width': tfds.features.Scalar(np.int32),
         'class_pixels': tfds.features.Tensor(
             shape=(len(recipe.class_names),), dtype=np.int64),
+        'note': tfds.features.Text(),
     })
     return tfds.core.DatasetInfo(
         builder=self, features=features, disable_shuffling=True,
@@ -132,19 +155,22 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             palette=[list(colour) for colour in recipe.palette]))
 
   def _split_generators(self, dl_manager):
-    # While it prepares, TensorFlow Datasets has pointed `data_path` at a
-    # temporary sibling that it renames at the end and removes after an error.
-    return {_SPLIT: self._generate_examples(epath.Path(self.data_path))}
+    return {_SPLIT: self._generate_examples()}
 
-  def _generate_examples(self, folder: epath.Path):
-    for number, row in enumerate(self._recipe.rows(folder)):
+  def _generate_examples(self):
+    for number, row in enumerate(self._recipe.rows(self._files)):
       yield number, row._asdict()
 
 
-def fingerprint(recipe: Recipe) -> str:
-  """Returns a short hash of what the prepared folder would hold."""
-  text = json.dumps([VERSION, recipe[:-1]], sort_keys=True)
+def fingerprint(contents: Any) -> str:
+  """Returns a short hash of JSON-able contents and the format's version."""
+  text = json.dumps([VERSION, contents], sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def folder_name(name: str, contents: Any) -> str:
+  """Returns a name for a folder of these contents that people can read."""
+  return f'{re.sub("[^a-zA-Z0-9]+", "_", name)}-{fingerprint(contents)}'
 
 
 def prepare(recipe: Recipe, cache_dir: epath.PathLike) -> Manifest:
@@ -156,7 +182,8 @@ def prepare(recipe: Recipe, cache_dir: epath.PathLike) -> Manifest:
       fingerprints, so that changed data are prepared afresh.
 
   Returns:
-    The manifest. An error while preparing leaves nothing behind.
+    The manifest. After an error or a kill there is no prepared folder, only
+    made files that the next start goes on with.
   """
   with _quiet():
     builder = Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
@@ -195,9 +222,10 @@ def read(folder: epath.PathLike) -> Manifest:
     rows = tfds.as_numpy(builder.as_dataset(
         split=_SPLIT, shuffle_files=False, batch_size=-1,
         read_config=tfds.ReadConfig(interleave_cycle_length=1)))
+  files = folder.parents[2] / _FILES
   # An absolute path stays as it is when joined.
   paths = lambda name: tuple(
-      str(folder / path.decode()) if path else None for path in rows[name])
+      str(files / path.decode()) if path else None for path in rows[name])
   metadata = builder.info.metadata
   return Manifest(
       name=metadata['name'],
@@ -205,4 +233,5 @@ def read(folder: epath.PathLike) -> Manifest:
       heights=rows['height'], widths=rows['width'],
       class_pixels=rows['class_pixels'],
       class_names=tuple(metadata['class_names']),
-      palette=tuple(tuple(colour) for colour in metadata['palette']))
+      palette=tuple(tuple(colour) for colour in metadata['palette']),
+      notes=tuple(note.decode() for note in rows['note'] if note))

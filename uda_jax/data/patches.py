@@ -46,18 +46,19 @@ def recipe(like: manifest.Manifest, name: str, contents: Any,
     make: makes them; called only if they are not there already.
   """
   num_classes = len(like.class_names)
+  own = manifest.folder_name(name, contents)
   return manifest.Recipe(
       name, like.class_names, like.palette, contents,
-      lambda folder: _rows(folder, make(), num_classes))
+      lambda folder: _rows(folder, own, make(), num_classes))
 
 
-def _rows(folder: epath.Path, patches: Iterable[Patch],
+def _rows(folder: epath.Path, own: str, patches: Iterable[Patch],
           num_classes: int) -> Iterator[manifest.Row]:
-  """Writes the files of every patch, and yields its row."""
+  """Writes the files of every patch below folder/own, and yields its row."""
   for kind in ('images', 'labels'):
-    (folder / kind).mkdir()
+    (folder / own / kind).mkdir(parents=True, exist_ok=True)
   for patch in patches:
-    image, label = (f'{kind}/{patch.number:06d}.png'
+    image, label = (f'{own}/{kind}/{patch.number:06d}.png'
                     for kind in ('images', 'labels'))
     image_files.write_image(folder / image, patch.image)
     image_files.write_label(folder / label, patch.label)

@@ -6,6 +6,7 @@ Imports no TensorFlow, so that a worker starts in a fraction of a second.
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 
@@ -44,7 +45,10 @@ def run(first: int, count: int, worker: int, workers: int, labels: bool,
 
 
 def _save(pixels: np.ndarray, path: pathlib.Path) -> None:
-  Image.fromarray(pixels).save(path, compress_level=1)
+  # Another run may read the very same file in the meantime.
+  unfinished = path.with_name(f'.{os.getpid()}_{path.name}')
+  Image.fromarray(pixels).save(unfinished, compress_level=1)
+  unfinished.replace(path)
 
 
 if __name__ == '__main__':

@@ -81,7 +81,7 @@ class RareClasses(NamedTuple):
 
 
 def rare_classes(class_pixels: np.ndarray, *, temperature: float,
-                 min_pixels: int) -> RareClasses:
+                 min_pixels: float) -> RareClasses:
   """Computes how often each class is asked for, and in which images it is.
 
   DAFormer's rare class sampling: f_c = share of class c among all labelled
@@ -90,7 +90,8 @@ def rare_classes(class_pixels: np.ndarray, *, temperature: float,
   Args:
     class_pixels: [N, C] integers, pixels of each class in each image.
     temperature: T > 0; small values ask for the rarest classes only.
-    min_pixels: images with more pixels of a class than this serve for it.
+    min_pixels: images with more pixels of a class than this serve for it; if
+      below 1, with a larger share of their labelled pixels than this.
 
   Returns:
     The tables; classes that never occur are left out.
@@ -101,15 +102,18 @@ def rare_classes(class_pixels: np.ndarray, *, temperature: float,
   share = total[classes] / total.sum()
   logits = (1 - share) / temperature
   weight = np.exp(logits - logits.max())
-  files = [np.flatnonzero(class_pixels[:, c] > min_pixels) for c in classes]
+  amount = class_pixels
+  if min_pixels < 1:
+    amount = class_pixels / np.maximum(class_pixels.sum(1, keepdims=True), 1)
+  files = [np.flatnonzero(amount[:, c] > min_pixels) for c in classes]
   count = np.array([len(f) for f in files])
   if not count.size or not count.all():
-    largest = int(class_pixels[:, classes].max(0).min()) if count.size else 0
+    largest = amount[:, classes].max(0).min() if count.size else 0
     raise ValueError(
         'config.data.rare_class.min_pixels: expected images with more than '
         f'{min_pixels} pixels of each class, got none for the classes '
-        f'{classes[count == 0].tolist()}; with min_pixels < {largest} every '
-        'class has one')
+        f'{classes[count == 0].tolist()}; with min_pixels < {largest:.9g} '
+        'every class has one')
   padded = np.zeros((len(classes), count.max()), np.int32)
   for row, f in zip(padded, files):
     row[:len(f)] = f

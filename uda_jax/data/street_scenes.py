@@ -64,19 +64,20 @@ def recipe(record: StreetsRecord, *, root: str, field: str,
     raise ValueError(f'{field}: {error}') from error
   # A renderer that has changed makes other scenes, so other data.
   first_scene = hashlib.sha256(image.tobytes() + label.tobytes())
-  rows = lambda folder: _rows(record, field, labels, folder)
+  contents = [record._asdict(), labels, first_scene.hexdigest()]
+  own = manifest.folder_name(record.name, contents)
+  rows = lambda folder: _rows(record, field, labels, folder / own)
   return manifest.Recipe(
       record.name, tuple(streets.CLASSES),
       tuple(tuple(map(int, colour)) for colour in streets.PALETTE),
-      [record._asdict(), labels, first_scene.hexdigest()], rows)
+      contents, rows)
 
 
 def _rows(record: StreetsRecord, field: str, labels: bool,
           folder: epath.Path) -> Iterator[manifest.Row]:
   """Renders with one process a core, and yields the rows."""
-  (folder / 'images').mkdir()
-  if labels:
-    (folder / 'labels').mkdir()
+  for kind in ('images', 'labels')[:1 + labels]:
+    (folder / kind).mkdir(parents=True, exist_ok=True)
   first = _FIRST[record.split]
   cores = min(os.cpu_count(), record.num_images)
   # Processes of their own, as Python threads share one core, forks of a
@@ -101,9 +102,10 @@ def _rows(record: StreetsRecord, field: str, labels: bool,
       if (number + 1) % 100 == 0:
         logging.info('%s: %d of %d scenes rendered', field, number + 1,
                      record.num_images)
+      place = f'{folder.name}/{{}}/{number:06d}.png'.format
       yield manifest.Row(
-          f'images/{number:06d}.png', f'labels/{number:06d}.png' if labels
-          else '', *record.image_size, np.array(json.loads(line), np.int64))
+          place('images'), place('labels') if labels else '',
+          *record.image_size, np.array(json.loads(line), np.int64))
   finally:
     for worker in workers:
       worker.kill()

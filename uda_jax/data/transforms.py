@@ -126,10 +126,17 @@ def _scale(image: tf.Tensor, window: Window, kernel: _Kernel) -> tf.Tensor:
   """Returns the uint8 window of the image resized to `window.full`."""
   scale = tf.cast(tf.cast(window.full, tf.float64)
                   / tf.cast(tf.shape(image)[:2], tf.float64), tf.float32)
+  # A translation changes how positions round, so that grey levels differ by 1
+  # here and there from those of the whole image. Where images shrink, windows
+  # are computed from the corner on instead, to equal `resized_copies`;
+  # where they grow this would cost much, and nobody wants copies.
+  shrinks = tf.reduce_all(window.full <= tf.shape(image)[:2])
+  before = tf.where(shrinks, window.start, 0)
   pixels = tf.raw_ops.ScaleAndTranslate(
-      images=image[None], size=window.size, scale=scale,
-      translation=-tf.cast(window.start, tf.float32),
+      images=image[None], size=window.size + before, scale=scale,
+      translation=tf.cast(before - window.start, tf.float32),
       kernel_type=kernel.name, antialias=kernel.antialias)[0]
+  pixels = pixels[before[0]:, before[1]:]
   return tf.cast(tf.clip_by_value(tf.floor(pixels + 0.5), 0, 255), tf.uint8)
 
 

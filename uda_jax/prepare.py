@@ -1,0 +1,123 @@
+r"""Checks the data sets of a leaf, and prepares them for training.
+
+  python -m uda_jax.prepare --config=configs/gta5_to_cityscapes/daformer.py \
+      --config.data.root=DIR
+
+Every file is decoded to its end; labels of train ids and class statistics are
+written to `config.data.cache_dir`, where training finds them. All that is wrong
+is listed at once. A start after a kill goes on where it was.
+
+Exit codes: 0 all can be trained on (notes may tell of what is unusual); 1 not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import sys
+from typing import Any
+
+from absl import app
+from absl import flags
+from ml_collections import config_flags
+import numpy as np
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'Any leaf of the benchmark; fields are overridden by '
+    '--config.FIELD=VALUE.')
+_PARTS = flags.DEFINE_list(
+    'parts', ['source', 'target', 'evaluation'],
+    'Which of its data sets; --parts=source while the others are on their way.')
+# Notes on files that are printed.
+_SHOWN = 20
+
+
+def summary(record: Any, data: Any) -> Iterator[str]:
+  """Yields lines on a prepared data set.
+
+  Args:
+    record: of the data set in the config.
+    data: its manifest.
+  """
+  sizes, counts = np.unique(np.stack([data.heights, data.widths], 1), axis=0,
+                            return_counts=True)
+  order = np.argsort(-counts, kind='stable')
+  shown = ', '.join(f'{counts[i]} of {sizes[i][0]} x {sizes[i][1]}'
+                    for i in order[:5])
+  more = f', {len(order) - 5} further sizes' if len(order) > 5 else ''
+  yield f'{len(data.image_paths)} images (height x width): {shown}{more}'
+  if data.labelled:
+    yield from _class_table(data)
+  else:
+    yield 'without labels'
+  yield from (f'note: {line}' for line in _notes(record, data))
+
+
+def _class_table(data: Any) -> Iterator[str]:
+  """How often each class is there."""
+  total = data.class_pixels.sum(0)
+  images = (data.class_pixels > 0).sum(0)
+  yield f'{"class":<16}{"pixels":>9}{"images":>8}'
+  for name, pixels, number in zip(data.class_names, total, images):
+    yield f'{name:<16}{pixels / max(total.sum(), 1):9.3%}{number:8d}'
+
+
+def _notes(record: Any, data: Any) -> Iterator[str]:
+  """What differs from the published data set, or from what is usual."""
+  published = record.get('published_images', 0)
+  if published and published != len(data.image_paths):
+    yield (f'{len(data.image_paths)} images, {published} are published; is the '
+           'download complete?')
+  absent = [data.class_names[c]
+            for c in np.flatnonzero(data.class_pixels.sum(0) == 0)]
+  if data.labelled and absent:
+    yield f'classes without a pixel: {", ".join(absent)}'
+  yield from data.notes[:_SHOWN]
+  if len(data.notes) > _SHOWN:
+    yield f'and {len(data.notes) - _SHOWN} more such files'
+
+
+def run(config: Any, parts: list[str]) -> bool:
+  """Prepares the parts and prints what they hold; whether all is well."""
+  from uda_jax.data import datasets
+  from uda_jax.data import manifest
+
+  wrong = sorted(set(parts) - set(datasets.PARTS))
+  if wrong:
+    raise ValueError(f'--parts: expected some of {datasets.PARTS}, got '
+                     f'{wrong[0]!r}')
+  well = True
+  for part in parts:
+    record = config.data[part]
+    print(f'\n{part}: {record.get("name", record.get("kind", ""))}')
+    try:
+      lines = list(summary(record, datasets.load_part(config.data, part)))
+    except manifest.Broken as broken:
+      lines = [f'error: {problem}' for problem in broken.problems]
+      lines.append(f'{len(broken.problems)} errors; the other files are done '
+                   'and are not looked at again')
+      well = False
+    except (ValueError, OSError) as error:
+      lines, well = [f'error: {error}'], False
+    print('\n'.join(f'  {line}' for line in lines), flush=True)
+  return well
+
+
+def main(argv):
+  """Prepares what the flags describe."""
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+  # Imported here, so that --help and a typo in a flag answer at once.
+  from uda_jax import writers
+
+  writers.plain_log()
+  try:
+    well = run(_CONFIG.value, _PARTS.value)
+  except ValueError as error:
+    print(f'error: {error}', file=sys.stderr)
+    well = False
+  sys.exit(not well)
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['config'])
+  app.run(main)
