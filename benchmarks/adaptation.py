@@ -42,7 +42,7 @@ def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
   """Lays out the table: a row a run, mIoU by seed, then each class's mean.
 
   Args:
-    reports: run -> one report a seed, see `evaluate.report`.
+    reports: run -> one report a seed, see `reports.report`.
   """
   first = next(iter(reports.values()))[0]
   subset = next(iter(first['miou']))
@@ -62,6 +62,7 @@ def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
 def main(argv):
   """Runs everything that is missing and prints the table."""
   del argv
+  from uda_jax import reports as reports_lib
   from uda_jax import writers
   writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
@@ -71,6 +72,7 @@ def main(argv):
       result = runs.one_run(_BENCHMARK.value, leaf, int(seed),
                             root=_ROOT.value, workdir=workdir)
       for name, report in result.reports.items():
+        name = reports_lib.row_name(name, report)
         reports.setdefault(f'{leaf} ({name})', []).append(report)
     table = markdown(reports)
     (workdir / f'{_BENCHMARK.value}.md').write_text(table)

@@ -65,10 +65,10 @@ def main(argv):
       for title, leaf in leaves.items()}
   path = (workdir / f'gallery_seed{_SEED.value}.png').absolute()
   gallery(path, results)
-  from uda_jax import evaluate
+  from uda_jax import reports
   print()
   print('Scores on camera-like scenes (target test), in percent:')
-  print(evaluate.format_table({
+  print(reports.format_table({
       title: result.reports[result.run.config.eval.network]
       for title, result in results.items()}))
   print(f'Pictures: {path}')

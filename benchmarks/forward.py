@@ -1,13 +1,13 @@
 """The networks: parameters, FLOPs, memory, time; one JSON line each.
 
   python -m benchmarks.forward --networks=mit_b5+daformer --crop=512
-  python -m benchmarks.forward --crop=512 --topology=v5e:2x2   # all of them
+  python -m benchmarks.forward --crop=512 --topology=rtx_3090   # all of them
 
 FLOPs (two a multiply-add) are those of a forward pass of one image. Memory is
 what a forward and backward pass of --batch images needs beside parameters and
-gradients. With --topology the programs are compiled for a TPU that need not be
-there (see benchmarks/train_step.py), without time; on a CPU there is time, but
-no memory.
+gradients. With --topology the programs are compiled for a device that need not
+be there (see benchmarks/train_step.py), without time; on a CPU there is time,
+but no memory.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax.augment import resize
 
+
+def _network(encoder: str, head: str):
+  model = common.daformer_network(encoder=encoder)
+  model.head = head
+  return model
+
+
 # Name -> config.model.
 NETWORKS: dict[str, Callable] = {
     'compact': common.compact,
@@ -39,6 +46,8 @@ NETWORKS: dict[str, Callable] = {
     'deeplab_v2_r101': convnets.deeplab_v2,
     **{f'mit_b{i}+daformer': lambda i=i: common.daformer_network(
         encoder=f'mit_b{i}') for i in range(6)},
+    'resnet101_v1c+dlv2': lambda: _network('resnet101_v1c', 'dlv2'),
+    'dinov2_b+daformer': lambda: _network('dinov2_b', 'daformer'),
 }
 
 _NETWORKS = flags.DEFINE_list('networks', list(NETWORKS), 'Which of them.')
@@ -50,7 +59,8 @@ _DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'],
 _REMAT = flags.DEFINE_bool('remat', False, 'Recompute blocks.')
 _REPEATS = flags.DEFINE_integer('repeats', 10, 'Passes that are timed.')
 _TOPOLOGY = flags.DEFINE_string(
-    'topology', '', 'Compile for this TPU topology instead of running.')
+    'topology', '', 'Compile for this device, which need not be there, instead '
+    'of running: rtx_3090, or TPUs such as v5e:2x2.')
 
 
 def make_passes(network, size: tuple[int, int]):
@@ -132,7 +142,7 @@ def main(argv):
   with contextlib.ExitStack() as stack:
     mesh = parallel.make_mesh(1)
     if _TOPOLOGY.value:
-      mesh = targets.tpu_mesh(_TOPOLOGY.value)
+      mesh = targets.absent_mesh(_TOPOLOGY.value)
       stack.enter_context(targets.traced_for_accelerators())
     for name in _NETWORKS.value:
       print(json.dumps(measure(name, mesh)), flush=True)

@@ -12,15 +12,49 @@ import numpy as np
 from uda_jax import parallel
 from uda_jax.models import depthwise
 
+# Cards that programs are compiled for without having one, in the words of XLA's
+# stream_executor/device_description.proto.
+_GPUS = {'rtx_3090': """
+platform_name: "CUDA"
+device_description_str: "NVIDIA GeForce RTX 3090"
+dnn_version_info { major: 9 minor: 10 }
+runtime_version { major: 12 minor: 8 patch: 0 }
+gpu_device_info {
+  cuda_compute_capability { major: 8 minor: 6 }
+  device_memory_size: 25429606400
+  memory_bandwidth: 936000000000
+  l2_cache_size: 6291456
+  clock_rate_ghz: 1.695
+  core_count: 82
+  fpus_per_core: 128
+  threads_per_warp: 32
+  threads_per_block_limit: 1024
+  threads_per_core_limit: 1536
+  registers_per_block_limit: 65536
+  registers_per_core_limit: 65536
+  shared_memory_per_block: 49152
+  shared_memory_per_block_optin: 101376
+  shared_memory_per_core: 102400
+  block_dim_limit_x: 2147483647
+  block_dim_limit_y: 65535
+  block_dim_limit_z: 65535
+}
+"""}
 
-def tpu_mesh(topology: str, num_devices: int = 1) -> Mesh:
-  """A mesh of TPUs that need not be there, for compilation only.
+
+def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
+  """A mesh of devices that need not be there, for compilation only.
 
   Args:
-    topology: such as 'v5e:2x2'; needs the package libtpu.
+    topology: a GPU, 'rtx_3090' (needs `jax[cuda12]`), or TPUs such as
+      'v5e:2x2' (needs `libtpu`).
     num_devices: how many of its chips.
   """
-  described = topologies.get_topology_desc(topology, platform='tpu')
+  if topology in _GPUS:
+    described = topologies.get_topology_desc(
+        platform='cuda', target_config=_GPUS[topology], topology='1x1x1')
+  else:
+    described = topologies.get_topology_desc(topology, platform='tpu')
   return Mesh(np.array(described.devices[:num_devices]), (parallel.DATA,),
               axis_types=(AxisType.Auto,))
 

@@ -2,13 +2,14 @@
 
   python -m benchmarks.train_step --config=configs/streets/self_training.py
   python -m benchmarks.train_step --config=... --config.model.dtype=bfloat16
-  python -m benchmarks.train_step --config=... --topology=v5e:2x2
+  python -m benchmarks.train_step --config=... --topology=rtx_3090
 
 The batch is random arrays of the config's crop; neither images nor TensorFlow
-are needed. With --topology the program is compiled for a TPU that need not be
-there (`pip install libtpu` of the version that `pip show jax` names under its
-extra `tpu`): memory and FLOPs, no time. Memory and FLOPs of a program compiled
-for a CPU say nothing about accelerators, so they are not printed there.
+are needed. With --topology the program is compiled for a device that need not
+be there: memory and FLOPs, no time. An NVIDIA card needs `jax[cuda12]` and no
+driver, TPUs the `libtpu` that `pip show jax` names under its extra `tpu`.
+Memory of a program compiled for a CPU says nothing about accelerators, so it is
+not printed there.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _CROP = flags.DEFINE_integer(
 _PHASE = flags.DEFINE_integer(
     'phase', 0, "Which of the method's phases (terms that start late).")
 _TOPOLOGY = flags.DEFINE_string(
-    'topology', '', 'Compile for this TPU topology instead of running.')
+    'topology', '', 'Compile for this device, which need not be there, instead '
+    'of running: rtx_3090, or TPUs such as v5e:2x2.')
 
 
 def random_batch(config, size: tuple[int, int], num_classes: int
@@ -61,7 +63,7 @@ def random_batch(config, size: tuple[int, int], num_classes: int
 
 
 def build(config, mesh, size: tuple[int, int], num_classes: int):
-  """Returns (update, abstract state and frozen variables, concrete maker).
+  """Returns (update, maker of its state and its frozen network, batch).
 
   Args:
     config: a leaf.
@@ -78,8 +80,10 @@ def build(config, mesh, size: tuple[int, int], num_classes: int):
 
   def init():
     net = network.init(key, size)
-    return step_lib.init_state(recipe, net, key, batch,
-                               num_steps=config.steps)
+    state = step_lib.init_state(recipe, net, key, batch,
+                                num_steps=config.steps)
+    # What the feature distance looks at.
+    return state, net if config.method.get('weight_distance', 0.0) else ()
 
   update = step_lib.make_update(recipe, mesh, config.batch.groups,
                                 phase=_PHASE.value)
@@ -94,26 +98,27 @@ def _on_mesh(tree, mesh, sharding):
 
 def compile_step(update, init, batch, mesh):
   """Returns the compiled step and the seconds that this took."""
-  state = jax.eval_shape(init)
+  state, frozen = jax.eval_shape(init)
   state = jax.tree.map(
       lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
       state, parallel.state_sharding(state, mesh))
   begin = time.perf_counter()
   compiled = jax.jit(update, donate_argnums=0).lower(
-      state, _on_mesh(batch, mesh, parallel.by_group)).compile()
+      state, _on_mesh(batch, mesh, parallel.by_group),
+      _on_mesh(frozen, mesh, parallel.replicated)).compile()
   return compiled, time.perf_counter() - begin
 
 
 def timed(compiled, init, batch, mesh) -> dict[str, float]:
   """Runs the step; returns seconds and images a second."""
-  state_shape = jax.eval_shape(init)
-  state = jax.jit(init, out_shardings=parallel.state_sharding(
-      state_shape, mesh))()
+  state, frozen = jax.eval_shape(init)
+  state, frozen = jax.jit(init, out_shardings=(
+      parallel.state_sharding(state, mesh), parallel.replicated(mesh)))()
   batch = parallel.to_global(batch, mesh)
   seconds = []
   for i in range(_WARMUP.value + _STEPS.value):
     begin = time.perf_counter()
-    state, metrics = compiled(state, batch)
+    state, metrics = compiled(state, batch, frozen)
     jax.block_until_ready((state, metrics))
     if i >= _WARMUP.value:
       seconds.append(time.perf_counter() - begin)
@@ -135,12 +140,13 @@ def main(argv):
     raise app.UsageError('config.data.crop_size is not set: give --crop=N')
   with contextlib.ExitStack() as stack:
     if _TOPOLOGY.value:
-      mesh = targets.tpu_mesh(_TOPOLOGY.value)
+      mesh = targets.absent_mesh(_TOPOLOGY.value)
       stack.enter_context(targets.traced_for_accelerators())
     else:
       mesh = parallel.make_mesh(config.devices or None)
     update, init, batch = build(config, mesh, size, _CLASSES.value)
     compiled, compile_seconds = compile_step(update, init, batch, mesh)
+  state, frozen = jax.eval_shape(init)
   result = dict(
       framework=f'jax {jax.__version__}', device=targets.name(mesh),
       devices=mesh.size, method=config.method.name,
@@ -148,7 +154,7 @@ def main(argv):
       batch=[config.batch.groups, config.batch.group_size],
       dtype=config.model.dtype, remat=bool(config.model.get('remat', False)),
       phase=_PHASE.value, compile_seconds=round(compile_seconds, 1),
-      tflops=round(flops.count(update, jax.eval_shape(init), batch) / 1e12, 4))
+      tflops=round(flops.count(update, state, batch, frozen) / 1e12, 4))
   result |= targets.memory(compiled, mesh)
   if not _TOPOLOGY.value:
     result |= timed(compiled, init, batch, mesh)
