@@ -35,7 +35,12 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       seconds=5.0,
       # Stop after so many steps in a row with a non-finite loss or gradient.
       max_nonfinite=10))
-  config.checkpoint = ConfigDict(dict(every=500))
+  config.checkpoint = ConfigDict(dict(
+      every=500,
+      # What the network in best/ is best at: 'miou' (needs target labels; over
+      # 'all classes' or another name of eval.subsets), or without labels
+      # 'entropy', 'confident' or 'agreement': see `selection`.
+      best='miou', best_subset='all classes'))
   config.eval = ConfigDict(dict(
       every=0,  # steps; 0 = only at the end
       network='student', batch_size=4,
@@ -45,7 +50,13 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # taken from for one more row of the results (AdaBN); 0 = no such row.
       target_statistics=0,
       # Sliding window (height, width) and stride; (0, 0) = the whole image.
-      window=(0, 0), stride=(0, 0)))
+      window=(0, 0), stride=(0, 0),
+      # Probabilities are averaged over these factors of the image size and,
+      # with `flip`, over mirrored images.
+      scales=(1.0,), flip=False,
+      # Entropy, confident share and agreement of student and teacher, on so
+      # many unlabelled target images; 0 = not measured.
+      label_free=dict(num_images=100, threshold=0.968)))
   return config
 
 

@@ -14,7 +14,6 @@ import pytest
 from tests import tiny
 from tests.golden_checks import evaluation
 from uda_jax import evaluate
-from uda_jax import metrics
 from uda_jax import parallel
 from uda_jax import state as state_lib
 
@@ -165,34 +164,3 @@ def test_two_processes_count_everything_once():
     # Other lines are the communication library's.
     assert out.splitlines()[-1] == (
         f'{_expected(batches).tolist()} (3, 6, 8) {own.sum()}'), error
-
-
-def test_report_of_a_matrix_done_by_hand():
-  # Class 2 occurs nowhere; class 3 is predicted but never true.
-  matrix = np.array([[3, 1, 0, 0], [0, 4, 0, 2], [0, 0, 0, 0], [0, 0, 0, 0]])
-  result = evaluate.report(matrix, ('road', 'traffic light', 'bus', 'train'),
-                           {'all': range(4), '2 classes': (0, 1), 'bus': (2,)})
-  assert result['iou']['bus'] is None and result['iou']['train'] == 0
-  np.testing.assert_allclose(result['iou']['road'], 3 / 4)
-  np.testing.assert_allclose(result['iou']['traffic light'], 4 / 7)
-  np.testing.assert_allclose(result['miou']['2 classes'], (3 / 4 + 4 / 7) / 2)
-  np.testing.assert_allclose(result['miou']['all'], (3 / 4 + 4 / 7) / 3)
-  assert result['miou']['bus'] is None
-  np.testing.assert_allclose(result['pixel_accuracy'], 0.7)
-  assert result['pixels'] == 10
-  with pytest.raises(ValueError, match='4 class names, got 1'):
-    evaluate.report(matrix, ('road',), {})
-
-
-def test_table_lines_up():
-  matrix = np.array([[3, 1, 0], [0, 6, 0], [0, 0, 0]])
-  names = ('road', 'traffic light', 'bus')
-  one = evaluate.report(matrix, names, {'19': range(3)})
-  assert one['miou']['19'] == metrics.mean_iou(matrix)
-  table = evaluate.format_table({'source_only': one, 'pixmatch': one})
-  assert table == (
-      '             mIoU        traffic       pixel\n'
-      'run            19  road    light  bus   acc.\n'
-      '--------------------------------------------\n'
-      'source_only  80.4  75.0     85.7    -   90.0\n'
-      'pixmatch     80.4  75.0     85.7    -   90.0\n')

@@ -9,8 +9,8 @@ import ml_collections
 import numpy as np
 import pytest
 
-from uda_jax import evaluate
 from uda_jax import provenance
+from uda_jax import reports
 
 
 def _config(**changes):
@@ -78,11 +78,11 @@ def test_a_broken_manifest_is_named(tmp_path, content):
 
 
 def test_results_as_json_and_table(tmp_path):
-  report = evaluate.report(np.diag([3, 0]), ('road', 'sky'), {'2': (0, 1)})
+  report = reports.report(np.diag([3, 0]), ('road', 'sky'), {'2': (0, 1)})
   provenance.write_results(tmp_path / 'run', {'pixmatch': report}, ['a note'])
   results = json.loads((tmp_path / 'run/results.json').read_text())
   assert results['pixmatch'] == report and results['pixmatch']['iou'] == {
       'road': 1.0, 'sky': None}
   text = (tmp_path / 'run/results.txt').read_text()
-  assert text == evaluate.format_table({'pixmatch': report}) + '\na note\n'
-  assert len(list((tmp_path / 'run').iterdir())) == 2
+  assert text == reports.format_table({'pixmatch': report}) + '\na note\n'
+  assert len(list((tmp_path / 'run').iterdir())) == 3

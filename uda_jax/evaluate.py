@@ -1,4 +1,9 @@
-"""Predictions of a whole split, their confusion matrix and a report.
+"""Predictions of a whole split and their confusion matrix.
+
+As a command it scores a run, or files:
+
+  python -m uda_jax.evaluate --workdir=RUN --out=FOLDER
+  python -m uda_jax.evaluate --predictions=FOLDER --labels=FOLDER
 
 Plain jit on arrays that are sharded by row: every process feeds its own rows,
 the counts are summed over all devices and processes.
@@ -6,10 +11,10 @@ the counts are summed over all devices and processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import functools
-import math
+import sys
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +26,7 @@ from uda_jax import labels
 from uda_jax import metrics
 from uda_jax import parallel
 from uda_jax import state as state_lib
+from uda_jax import tta
 from uda_jax.augment import crops
 from uda_jax.augment import resize
 
@@ -30,6 +36,13 @@ class Window(NamedTuple):
 
   size: tuple[int, int]
   stride: tuple[int, int]
+
+
+def configured_window(config: Any) -> Window | None:
+  """Returns the window of an `eval` block; None: whole images."""
+  if not any(config.window):
+    return None
+  return Window(tuple(config.window), tuple(config.stride))
 
 
 def sliding_logits(logits: Callable[[jax.Array], jax.Array], image: jax.Array,
@@ -138,16 +151,8 @@ class Predict:
                  size: tuple[int, int]) -> jax.Array:
     """Like a call; stays on the devices, with rows that fill them up."""
     self._check_window(images.shape[1:3])
-    return self.function(net, self.place(images, 0), tuple(map(int, size)))
-
-  def place(self, rows: np.ndarray, filling: int) -> jax.Array:
-    """Spreads this process's rows over its devices, filled up to fit."""
-    if self.mesh is None:
-      return jnp.asarray(rows)
-    missing = -len(rows) % self.mesh.local_mesh.size
-    widths = [(0, missing)] + [(0, 0)] * (rows.ndim - 1)
-    return parallel.to_global(
-        np.pad(rows, widths, constant_values=filling), self.mesh)
+    return self.function(net, parallel.place_rows(images, self.mesh),
+                         tuple(map(int, size)))
 
   def _check_window(self, image_size: Sequence[int]) -> None:
     if self.window and (np.array(self.window.size) > image_size).any():
@@ -158,7 +163,8 @@ class Predict:
 
 
 def make_predict(network: state_lib.Network, *, window: Window | None = None,
-                 mesh: Mesh | None = None, align_corners: bool = False
+                 mesh: Mesh | None = None, align_corners: bool = False,
+                 scales: Sequence[float] = (1.0,), flip: bool = False
                  ) -> Predict:
   """Makes the function that predicts label maps; see `make_logits`.
 
@@ -167,17 +173,21 @@ def make_predict(network: state_lib.Network, *, window: Window | None = None,
     window: sliding window; larger than the images is an error.
     mesh: the devices that share the rows; needed with several processes.
     align_corners: how logits are resized.
+    scales: of the images; probabilities are averaged, see `tta.make_prob`.
+    flip: average over the mirrored images, too.
   """
   if window and min(*window.size, *window.stride) < 1:
     raise ValueError('config.eval: expected a window and a stride of at least '
                      f'1, got {window.size} and {window.stride}')
   if mesh is None and jax.process_count() > 1:
     raise ValueError('make_predict: several processes need a mesh')
-  logits = make_logits(network, window=window, align_corners=align_corners)
+  scores = make_logits(network, window=window, align_corners=align_corners)
+  if flip or tuple(scales) != (1.0,):
+    scores = tta.make_prob(scores, scales=scales, flip=flip)
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(net, images, size):
-    return jnp.argmax(logits(net, images, size), -1).astype(jnp.int32)
+    return jnp.argmax(scores(net, images, size), -1).astype(jnp.int32)
 
   return Predict(function, window, mesh)
 
@@ -214,8 +224,10 @@ def evaluate(predict: Predict, net: state_lib.Net, batches: Iterable[Any], *,
     label = np.where(np.asarray(batch.valid)[:, None, None], batch.label,
                      labels.IGNORE_LABEL)
     prediction = predict.on_devices(net, batch.image, label.shape[1:])
-    matrix = _count(predict.place(label, labels.IGNORE_LABEL), prediction,
-                    num_classes=num_classes, mesh=predict.mesh)
+    label = parallel.place_rows(label, predict.mesh,
+                                filling=labels.IGNORE_LABEL)
+    matrix = _count(label, prediction, num_classes=num_classes,
+                    mesh=predict.mesh)
     # Read one batch late: the next images are fetched while this one computes.
     if waiting is not None:
       total += np.asarray(waiting)
@@ -225,64 +237,8 @@ def evaluate(predict: Predict, net: state_lib.Net, batches: Iterable[Any], *,
   return total + np.asarray(waiting)
 
 
-def _or_none(score: float) -> float | None:
-  """NaN is no JSON."""
-  return None if math.isnan(score) else float(score)
-
-
-def report(confusion: np.ndarray, class_names: Sequence[str],
-           subsets: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-  """Makes the scores of a confusion matrix, ready for JSON.
-
-  Args:
-    confusion: [C, C] counts, rows truth.
-    class_names: C names.
-    subsets: name -> the classes that a mean is taken over.
-
-  Returns:
-    `iou` by class and `miou` by subset in 0..1, `pixel_accuracy`, `pixels`. A
-    class that is neither in the labels nor predicted has no score (None) and
-    is left out of means.
-  """
-  if len(class_names) != len(confusion):
-    raise ValueError(f'report: expected {len(confusion)} class names, got '
-                     f'{len(class_names)}')
-  return {
-      'miou': {name: _or_none(metrics.mean_iou(confusion, classes))
-               for name, classes in subsets.items()},
-      'iou': dict(zip(class_names, map(_or_none, metrics.iou(confusion)))),
-      'pixel_accuracy': _or_none(metrics.pixel_accuracy(confusion)),
-      'pixels': int(confusion.sum()),
-  }
-
-
-def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
-  """Lays reports out as plain text: a row a run, a column a class, percent.
-
-  Args:
-    reports: row name -> report, all of the same classes and subsets.
-  """
-  percent = lambda score: '-' if score is None else f'{100 * score:.1f}'
-  first = next(iter(reports.values()))
-  words = [['run']] + [['mIoU', *name.split()] for name in first['miou']]
-  words += [name.split() for name in first['iou']] + [['pixel', 'acc.']]
-  height = max(map(len, words))
-  # Names stand one word a line, so that columns stay narrow.
-  lines = [[''] * (height - len(w)) + w for w in words]
-  columns = [list(column) for column in lines]
-  for name, scores in reports.items():
-    values = [*scores['miou'].values(), *scores['iou'].values(),
-              scores['pixel_accuracy']]
-    for column, text in zip(columns, [name, *map(percent, values)]):
-      column.append(text)
-  widths = [max(map(len, column)) for column in columns]
-  rows = ['  '.join([row[0].ljust(widths[0]),
-                     *map(str.rjust, row[1:], widths[1:])]).rstrip()
-          for row in zip(*columns)]
-  rule = '-' * max(map(len, rows))
-  return '\n'.join([*rows[:height], rule, *rows[height:]]) + '\n'
-
-
 if __name__ == '__main__':
   from uda_jax import score_files
-  score_files.main()
+  from uda_jax import score_run
+  of_a_run = any(arg.split('=')[0] == '--workdir' for arg in sys.argv[1:])
+  (score_run if of_a_run else score_files).main()

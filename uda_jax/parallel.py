@@ -7,6 +7,7 @@ import socket
 
 import jax
 from jax.experimental import multihost_utils
+import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 import numpy as np
@@ -61,6 +62,22 @@ def to_global(batch: state_lib.PyTree, mesh: Mesh) -> state_lib.PyTree:
   sharding = by_group(mesh)
   return jax.tree.map(
       lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+
+
+def place_rows(rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
+               ) -> jax.Array:
+  """Spreads this process's rows over its devices, filled up to fit.
+
+  Args:
+    rows: [B, ...], B the same in all processes.
+    mesh: None = the one device of one process; nothing is filled up.
+    filling: the value of further rows.
+  """
+  if mesh is None:
+    return jnp.asarray(rows)
+  missing = -len(rows) % mesh.local_mesh.size
+  widths = [(0, missing)] + [(0, 0)] * (rows.ndim - 1)
+  return to_global(np.pad(rows, widths, constant_values=filling), mesh)
 
 
 def state_sharding(state: state_lib.TrainState,

@@ -83,11 +83,9 @@ def make_predict(trained: trained_lib.Trained, size: tuple[int, int]
     A function from [B, H, W, 3] uint8 to the classes [B, H, W] int32 and their
     probability [B, H, W] float32 in 0..1, at the size of the images.
   """
-  window = None
-  if any(trained.config.eval.window):
-    window = evaluate.Window(tuple(trained.config.eval.window),
-                             tuple(trained.config.eval.stride))
-  logits = evaluate.make_logits(trained.network, window=window)
+  logits = evaluate.make_logits(
+      trained.network,
+      window=evaluate.configured_window(trained.config.eval))
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(net, images, full):

@@ -19,12 +19,12 @@ from typing import Any
 
 import jax
 
-from uda_jax import evaluate
 from uda_jax import parallel
 from uda_jax import pictures
+from uda_jax import reports as reports_lib
 
 # Fields that a resumed run may change: what is shown and kept, and where.
-FREE_FIELDS = ('log', 'checkpoint', 'devices', 'data.root', 'data.cache_dir')
+FREE_FIELDS = ('log', 'checkpoint.every', 'devices', 'data.root', 'data.cache_dir')
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy',
              'ml-collections', 'clu', 'tensorflow', 'tensorflow-cpu',
@@ -160,15 +160,17 @@ def _git() -> dict[str, Any] | None:
 def write_results(workdir: os.PathLike | str,
                   reports: Mapping[str, dict[str, Any]],
                   notes: Sequence[str] = ()) -> None:
-  """Writes results.json and, as a table, results.txt; each whole or not at all.
+  """Writes results.json, .csv and, as a table, .txt; each whole or not at all.
 
   Args:
     workdir: the run's directory.
-    reports: row name -> `evaluate.report`.
+    reports: row name -> `reports.report`.
     notes: lines below the table.
   """
   workdir = pathlib.Path(workdir)
-  text = evaluate.format_table(reports)
+  text = reports_lib.format_table(reports)
   text += ''.join(f'{note}\n' for note in ['', *notes] if notes)
   pictures.write_atomically(workdir / 'results.json', _json(dict(reports)))
+  pictures.write_atomically(workdir / 'results.csv',
+                            reports_lib.to_csv(reports).encode())
   pictures.write_atomically(workdir / 'results.txt', text.encode())

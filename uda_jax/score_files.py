@@ -16,8 +16,8 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 
 from uda_jax import cityscapes_score
-from uda_jax import evaluate
 from uda_jax import labels as labels_lib
+from uda_jax import reports
 
 _TRUTH = '_gtFine_labelIds.png'
 _INSTANCES = '_gtFine_instanceIds.png'
@@ -169,7 +169,8 @@ def main() -> None:
   """Scores folders of PNGs, and prints (and writes) the result."""
   parser = argparse.ArgumentParser(
       prog='python -m uda_jax.evaluate',
-      description='Scores predicted label files against true ones.')
+      description='Scores predicted label files against true ones.',
+      epilog='To score a run: see --workdir= --help.')
   parser.add_argument('--predictions', type=pathlib.Path, required=True,
                       help='folder of PNGs, searched recursively')
   parser.add_argument('--labels', type=pathlib.Path, required=True,
@@ -192,9 +193,8 @@ def main() -> None:
     else:
       names = args.classes.split(',')
       matrix = train_ids(args.predictions, args.labels, len(names))
-      scores = evaluate.report(matrix, names,
-                               {'all classes': range(len(names))})
-      table = evaluate.format_table({'predictions': scores})
+      scores = reports.report(matrix, names, {reports.ALL: range(len(names))})
+      table = reports.format_table({'predictions': scores})
     print(table)
     if args.out:
       args.out.write_text(json.dumps(_without_nan(scores), indent=1) + '\n')

@@ -14,19 +14,20 @@ import jax
 import numpy as np
 
 from uda_jax import checkpoint
-from uda_jax import evaluate
 from uda_jax import experiment
 from uda_jax import mining
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import provenance
+from uda_jax import reports as reports_lib
 from uda_jax import rounds
+from uda_jax import scoring
+from uda_jax import selection
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
 from uda_jax import writers
 
 Run = experiment.Run
-Score = Callable[[state_lib.Net], dict[str, Any]]
 
 
 class Preempted(Exception):
@@ -43,7 +44,7 @@ class Result(NamedTuple):
   Attributes:
     run: what it was built of.
     net: the evaluated network, at the last step.
-    reports: by network, the scores; see `evaluate.report`.
+    reports: by network, the scores; see `reports.report`.
   """
 
   run: Run
@@ -74,7 +75,7 @@ def _make_steps(run: Run) -> Callable[[int], tuple[Callable, Callable]]:
 def _loop(run: Run, steps: Callable[[int], tuple[Callable, Callable]],
           batches: Iterable[state_lib.Batch], state,
           saved: checkpoint.Checkpoints, writer: writers.Writer,
-          score: Score) -> state_lib.TrainState:
+          score: scoring.Score) -> state_lib.TrainState:
   """One step a batch, from the state's step on; returns the last state.
 
   The order matters: a checkpoint is asked for after every step, so that a
@@ -127,14 +128,27 @@ def _rounds(run: Run, state, saved: checkpoint.Checkpoints,
 
 
 def _evaluate(run: Run, state, step: int, saved, writer,
-              score: Score) -> None:
+              score: scoring.Score) -> None:
   """Scores the evaluated network and keeps it if it is the best so far."""
-  net = getattr(state, run.config.eval.network)
+  net, other = _evaluated(run, state)
   with writer.paused('evaluation'):
-    report = score(net)
-    writer.report(step, report)
-    saved.save_best(step, net, {'metric': 'eval/miou/all classes',
-                                'value': report['miou']['all classes']})
+    report = score(net, other)
+    _keep_best(run, step, net, report, saved, writer)
+
+
+def _evaluated(run: Run, state) -> tuple[state_lib.Net, Any]:
+  """The evaluated network, and the other of student and teacher, if any."""
+  pair = state.student, state.teacher
+  return pair if run.config.eval.network == 'student' else pair[::-1]
+
+
+def _keep_best(run: Run, step: int, net, report, saved, writer) -> None:
+  """Logs an evaluation and keeps the network if it is the best so far."""
+  writer.report(step, report)
+  score = selection.score(run.config, report)
+  if saved.save_best(step, net, score) and jax.process_index() == 0:
+    logging.info('step %d is the best so far, %s (%s %.4f)', step,
+                 selection.words(run.config), score['metric'], score['value'])
 
 
 def _adapted_statistics(run: Run, net: state_lib.Net) -> state_lib.Net:
@@ -157,33 +171,35 @@ def _adapted_statistics(run: Run, net: state_lib.Net) -> state_lib.Net:
   return net._replace(batch_stats=stats)
 
 
-def _finish(run: Run, state, saved, writer, score: Score) -> Result:
+def _finish(run: Run, state, saved, writer, score: scoring.Score) -> Result:
   """Evaluates what the run made, and writes the results."""
-  nets = {'student': state.student}
-  if state.teacher:
-    nets['teacher'] = state.teacher
-  if run.config.eval.target_statistics:
-    nets['student, target statistics'] = _adapted_statistics(
-        run, state.student)
-  reports = {name: score(net) for name, net in nets.items()}
   evaluated = run.config.eval.network
+  nets = {'student': (state.student, state.teacher)}
+  if state.teacher:
+    nets['teacher'] = state.teacher, state.student
+  if run.config.eval.target_statistics:
+    nets['student, target statistics'] = (
+        _adapted_statistics(run, state.student), ())
+  reports = {name: score(*pair) for name, pair in nets.items()}
   step = int(state.step)
-  writer.report(step, reports[evaluated])
-  saved.save_best(step, nets[evaluated], {
-      'metric': 'eval/miou/all classes',
-      'value': reports[evaluated]['miou']['all classes']})
+  net = nets[evaluated][0]
+  _keep_best(run, step, net, reports[evaluated], saved, writer)
   saved.save(step, state, force=True)
   saved.wait()
   notes = [f'Evaluated on {run.data.evaluation.name}, '
            f'{len(run.data.evaluation.image_paths)} images, at the last step. '
            f'This run reports the {evaluated}.']
-  if run.config.eval.every:
-    notes.append("The checkpoint in best/ was selected on the target's labels.")
+  best = saved.best() if run.config.eval.every else None
+  if best:
+    words = selection.words(run.config)
+    reports['best'] = best['report'] | {'step': best['step'], 'selected': words}
+    notes.append(f'The best is the {evaluated} at step {best["step"]}, {words} '
+                 f'({best["metric"]}).')
   if jax.process_index() == 0:
     provenance.write_results(run.workdir, reports, notes)
     logging.info('results in %s\n%s', run.workdir / 'results.txt',
-                 evaluate.format_table(reports))
-  return Result(run, nets[evaluated], reports)
+                 reports_lib.format_table(reports))
+  return Result(run, net, reports)
 
 
 def run(config, workdir: str) -> Result:
@@ -194,7 +210,7 @@ def run(config, workdir: str) -> Result:
     workdir: the run's directory; what an earlier start left there is resumed.
 
   Returns:
-    The evaluated network and the reports, see `evaluate.report`.
+    The evaluated network and the reports, see `reports.report`.
 
   Raises:
     Preempted: SIGTERM came; everything is saved.
@@ -225,7 +241,7 @@ def run(config, workdir: str) -> Result:
   saving = checkpoint.Checkpoints(workdir, every_steps=config.checkpoint.every)
   with saving as saved, writer:
     state = _first_state(this, student, saved)
-    score = experiment.make_score(this)
+    score = scoring.make_score(this)
     steps = _make_steps(this)
     loop = lambda batches, state: _loop(this, steps, batches, state, saved,
                                         writer, score)

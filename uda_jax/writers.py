@@ -194,7 +194,7 @@ class Writer:
 
     Args:
       step: steps done.
-      report: of `evaluate.report`; classes without a score have no point.
+      report: of `reports.report`; classes without a score have no point.
       prefix: which evaluation this is.
     """
     if self._curves is None:
@@ -204,13 +204,19 @@ class Writer:
     classes = {f'{prefix}/iou/{name}': score
                for name, score in report['iou'].items()}
     accuracy = {f'{prefix}/pixel_accuracy': report['pixel_accuracy']}
+    label_free = {f'{prefix}/label_free/{name}': value
+                  for name, value in report.get('label_free', {}).items()}
     self._curves.write_scalars(step, {
-        name: score for name, score in (scores | classes | accuracy).items()
+        name: score
+        for name, score in (scores | classes | accuracy | label_free).items()
         if score is not None})
     self._curves.flush()
     logging.info('step %d: %s', step, ', '.join(
         f'{name} {100 * score:.2f}' for name, score in (
             scores | accuracy).items() if score is not None))
+    if label_free:
+      logging.info('step %d, without labels: %s', step, ', '.join(
+          f'{name} {value:.3f}' for name, value in label_free.items()))
 
   @contextlib.contextmanager
   def paused(self, what: str) -> Iterator[None]:
