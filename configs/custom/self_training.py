@@ -1,0 +1,18 @@
+r"""Adapts from folder A to folder B by mean-teacher ClassMix self-training.
+
+  python -m uda_jax.main --config=configs/custom/self_training.py \
+      --config.data.root=DIR --workdir=DIR
+"""
+
+from configs import common
+from configs.custom import base
+
+
+def get_config():
+  """See the module's docstring."""
+  config = base.get_config()
+  # Pseudo-labels count by the share of pixels that are surer than this.
+  config.method = common.self_training(threshold=0.9)
+  config.teacher = common.teacher(decay=0.99)
+  config.eval.network = 'teacher'
+  return config

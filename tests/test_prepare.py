@@ -1,0 +1,156 @@
+"""From published files, or one's own folders, to predictions."""
+
+import json
+import types
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from configs import benchmarks
+from configs import common
+from configs.custom import self_training as custom
+from configs.streets import source_only
+from tests import tiny
+from tests.data import raw_layouts
+from uda_jax import models
+from uda_jax import predict
+from uda_jax import prepare
+from uda_jax import train
+from uda_jax.data import datasets
+
+
+@pytest.fixture(autouse=True)
+def _tiny_network(monkeypatch):
+  """Instead of the compact one: nothing here is about networks."""
+  monkeypatch.setitem(models.MODELS, 'compact',
+                      lambda config, num_classes: tiny.network(num_classes))
+
+
+@pytest.fixture(name='root', scope='module')
+def _root(tmp_path_factory):
+  return raw_layouts.write(tmp_path_factory.mktemp('data'))
+
+
+def _prepare(config, monkeypatch, capsys, parts=datasets.PARTS):
+  """What the command prints, and its exit code."""
+  monkeypatch.setattr(prepare, '_CONFIG', types.SimpleNamespace(value=config))
+  monkeypatch.setattr(prepare, '_PARTS',
+                      types.SimpleNamespace(value=list(parts)))
+  with pytest.raises(SystemExit) as exit_code:
+    prepare.main(['prepare'])
+  return capsys.readouterr().out, int(exit_code.value.code)
+
+
+def _train(config, workdir):
+  """Two steps and the evaluation."""
+  config.steps, config.devices = 2, 1
+  config.model = common.compact()
+  config.log.panels_every = 0
+  train.run(config, workdir)
+  return json.loads((workdir / 'results.json').read_text())
+
+
+def _predict(workdir, images, out):
+  predict.run(types.SimpleNamespace(
+      workdir=workdir, images=str(images), out=out, network='', ids='train',
+      size=None, batch_size=1, confidence=False))
+  return sorted((out / 'ids').rglob('*.png'))
+
+
+def _frozen(folder):
+  """All files, and when each was written."""
+  return {path: path.stat().st_mtime_ns for path in folder.rglob('*')
+          if path.is_file()}
+
+
+@pytest.mark.parametrize('name, folder, means', [
+    ('gta5_to_cityscapes', 'cityscapes/leftImg8bit/val', {}),
+    ('synthia_to_cityscapes', 'cityscapes/leftImg8bit/val',
+     benchmarks.synthia_means()),
+    ('synthia_16_to_cityscapes', 'cityscapes/leftImg8bit/val',
+     benchmarks.synthia_16_means()),
+    ('cityscapes_to_acdc', 'acdc/rgb_anon', {}),
+    ('cityscapes_to_dark_zurich', 'dark_zurich/rgb_anon/val', {}),
+    ('camvid_to_idd', 'idd_lite/images', {}),
+    ('camvid_day_to_dusk', 'camvid/images', {}),
+    ('streets', 'camvid/images', {}),
+])
+def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
+  config = source_only.get_config()
+  config.data = getattr(benchmarks, name)()
+  if name == 'streets':
+    for part in datasets.PARTS:
+      config.data[part].update(num_images=2, image_size=(32, 64))
+  config.data.update(
+      root=str(root), cache_dir=str(tmp_path / 'cache'), crop_size=(8, 8),
+      source_image_size=(10, 16), target_image_size=(10, 16),
+      eval_image_size=(8, 12))
+  config.eval.subsets = means
+  printed, code = _prepare(config, monkeypatch, capsys)
+  assert code == 0, printed
+  assert ('2975 are published' in printed) == ('cityscapes' in name)
+  assert ('00002.png: 7 x 12, brought' in printed) == ('gta5' in name)
+  before = _frozen(tmp_path / 'cache')
+  results = _train(config, tmp_path / 'run')
+  assert _frozen(tmp_path / 'cache') == before
+  assert set(results['student']['miou']) == {'all classes', *means}
+  images = [p for p in (root / folder).rglob('*')
+            if p.suffix in ('.png', '.jpg')]
+  assert len(_predict(tmp_path / 'run', root / folder,
+                      tmp_path / 'out')) == len(images) > 0
+
+
+def _own_folders(root):
+  """JPEGs of odd sizes; labels hold 0, 1, 255, or a mistake."""
+  random = np.random.default_rng(0)
+  for folder in ('A', 'B'):
+    for kind in ('images', 'labels'):
+      (root / folder / kind).mkdir(parents=True)
+    for number, size in enumerate(((37, 53), (61, 29), (40, 71))):
+      label = np.zeros(size, np.uint8)
+      label[size[0] // 2:], label[0] = 1, 255
+      image = 90 * label[..., None] + random.integers(0, 60, (*size, 3))
+      Image.fromarray(image.astype(np.uint8)).save(
+          root / folder / f'images/{number}.jpg')
+      Image.fromarray(label).save(root / folder / f'labels/{number}.png')
+  for path in (root / 'B/labels').iterdir():
+    path.unlink()
+
+
+def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
+  _own_folders(tmp_path)
+  config = custom.get_config()
+  config.method = common.source_only()
+  config.teacher = common.no_teacher()
+  config.eval.network = 'student'
+  config.data.update(root=str(tmp_path), cache_dir=str(tmp_path / 'cache'),
+                     source_image_size=(32, 48), target_image_size=(32, 48),
+                     crop_size=(24, 40))
+  bad = tmp_path / 'A/labels/3.png'
+  Image.open(tmp_path / 'A/images/0.jpg').save(tmp_path / 'A/images/3.jpg')
+  Image.fromarray(np.full((37, 53), 7, np.uint8)).save(bad)
+  printed, code = _prepare(config, monkeypatch, capsys)
+  assert code == 1 and 'A/labels/3.png' in printed and 'got 7 in' in printed
+  assert 'config.data.source.label_map' in printed
+  assert '3 images' in printed.partition('target: B')[2]
+  Image.fromarray(np.ones((37, 53), np.uint8)).save(bad)
+  printed, code = _prepare(config, monkeypatch, capsys)
+  assert code == 0 and '2 of 37 x 53' in printed and 'car ' in printed
+  results = _train(config, tmp_path / 'run')
+  assert 0 <= results['student']['miou']['all classes'] <= 1
+  ids, *_ = _predict(tmp_path / 'run', tmp_path / 'B/images', tmp_path / 'out')
+  label = np.asarray(Image.open(ids))
+  assert label.shape == (37, 53) and set(np.unique(label)) <= {0, 1}
+
+
+def test_parts_and_what_is_missing(root, tmp_path, monkeypatch, capsys):
+  config = source_only.get_config()
+  config.data = benchmarks.gta5_to_cityscapes()
+  config.data.update(root=str(root), cache_dir=str(tmp_path))
+  config.data.target.root = 'nowhere'
+  printed, code = _prepare(config, monkeypatch, capsys, ['source', 'target'])
+  assert code == 1 and '2 images' in printed and 'evaluation' not in printed
+  assert 'config.data.target.root: expected a folder' in printed
+  _, code = _prepare(config, monkeypatch, capsys, ['sorce'])
+  assert code == 1
