@@ -24,7 +24,8 @@ from uda_jax import pictures
 from uda_jax import reports as reports_lib
 
 # Fields that a resumed run may change: what is shown and kept, and where.
-FREE_FIELDS = ('log', 'checkpoint.every', 'devices', 'data.root', 'data.cache_dir')
+FREE_FIELDS = ('log', 'checkpoint.every', 'devices', 'data.root',
+               'data.cache_dir')
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy',
              'ml-collections', 'clu', 'tensorflow', 'tensorflow-cpu',
