@@ -34,7 +34,7 @@ from uda_jax.augment import resize
 
 def _network(encoder: str, head: str):
   model = common.daformer_network(encoder=encoder)
-  model.head = head
+  model.update(head=head, dilations=(6, 12))
   return model
 
 
