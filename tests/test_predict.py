@@ -78,6 +78,30 @@ def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
     assert np.abs(read('confidence') / 255 - confidence).max() < 0.004
 
 
+def test_overlays_as_a_video(run, images, tmp_path, monkeypatch):
+  for number in (1, 2, 10):
+    pictures.write_png(images[0] / f'frames/f{number}.png',
+                       np.full((32, 48, 3), 20 * number, np.uint8))
+  out = tmp_path / 'out' / 'drive.webp'
+  args = (f'--workdir={run[0]}', '--network=best', f'--out={out}', '--fps=4')
+  _main(monkeypatch, *args, f'--images={images[0] / "frames"}')
+  assert list(out.parent.iterdir()) == [out]
+  with Image.open(out) as file:
+    assert file.n_frames == 3 and file.size == (48, 32)
+    means = []
+    for i in range(3):
+      file.seek(i)
+      means.append(np.asarray(file.convert('RGB')).mean())
+      assert file.info['duration'] == 250
+  # Half of an overlay is the frame: 10 and 80 more than in the first.
+  assert means[0] < means[1] < means[2] and means[2] - means[1] > 40
+  with pytest.raises(SystemExit, match='frames of one size'):
+    _main(monkeypatch, *args, f'--images={images[0]}')
+  with pytest.raises(SystemExit, match='--confidence and --ids'):
+    _main(monkeypatch, *args, f'--images={images[0]}', '--confidence')
+  assert list(out.parent.iterdir()) == [out]
+
+
 def test_resized_for_the_network_and_back(run, images):
   trained = trained_lib.load(run[0], 'best')
   image = images[1]['a'][None]
@@ -110,6 +134,9 @@ def test_names_of_patterns(images):
   folder, _ = images
   assert list(predict.find_images(str(folder))) == ['a', 'b.1', 'night/c']
   assert list(predict.find_images(f'{folder}/*/c.png')) == ['c']
+  for number in (10, 9):
+    pictures.write_png(folder / f'n{number}.png', np.zeros((2, 2), np.uint8))
+  assert list(predict.find_images(f'{folder}/n*.png')) == ['n9', 'n10']
   with pytest.raises(ValueError, match='Cityscapes classes'):
     predict.file_ids(('road', 'moon'), 'cityscapes')
 

@@ -52,7 +52,8 @@ def declaration(
   }
 
 
-def _started_from(workdir: pathlib.Path) -> dict[str, Any]:
+def started_from(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns what was declared of the weights that a run started from."""
   manifest = json.loads((workdir / 'manifest.json').read_text())
   origin = manifest['starts'][0].get('weights') or {}
   return origin.get('declared', {})
@@ -67,7 +68,7 @@ def run(args: Any) -> int:
   safetensors.write(args.out, tensors)
   declared.write(args.out, declaration(
       trained.config, args.network or trained.config.eval.network,
-      args.spelling, _started_from(args.workdir)))
+      args.spelling, started_from(args.workdir)))
   return len(tensors)
 
 

@@ -5,17 +5,23 @@
 writes for every image, at its own size, `ids/NAME.png` (class ids),
 `color/NAME.png` (the classes' colours) and `overlay/NAME.png` (the colours over
 the image), and with --confidence `confidence/NAME.png` (grey, white = certain).
+
+  python -m uda_jax.predict --workdir=RUN --images=drive.mp4 --out=drive.webp
+
+writes the overlays as a video. Either may also be the other kind: --images a
+folder of numbered pictures, --out a folder.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+import contextlib
 import functools
 import glob
 import itertools
 import pathlib
-from typing import Any
+import re
 
 from absl import logging
 import jax
@@ -29,6 +35,7 @@ from uda_jax import evaluate
 from uda_jax import labels
 from uda_jax import pictures
 from uda_jax import trained as trained_lib
+from uda_jax import video
 from uda_jax import writers
 from uda_jax.augment import resize
 
@@ -36,7 +43,7 @@ _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff')
 
 
 def find_images(pattern: str) -> dict[str, pathlib.Path]:
-  """Returns NAME -> image file, sorted.
+  """Returns NAME -> image file, sorted, frame 2 before frame 10.
 
   Args:
     pattern: a folder (searched recursively), a file, or a pattern with * and
@@ -57,7 +64,10 @@ def find_images(pattern: str) -> dict[str, pathlib.Path]:
     raise ValueError(f'--images: expected images of different names, got '
                      f'{len(files)} files with {len(named)} names at '
                      f'{pattern!r}; give the folder that holds all of them')
-  return {name.as_posix(): path for name, path in sorted(named.items())}
+  numbered = lambda name: [int(part) if part.isdigit() else part
+                           for part in re.split('([0-9]+)', name)]
+  names = {name.as_posix(): path for name, path in named.items()}
+  return {name: names[name] for name in sorted(names, key=numbered)}
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
@@ -102,15 +112,14 @@ def make_predict(trained: trained_lib.Trained, size: tuple[int, int]
   return predict
 
 
-def batches(images: dict[str, pathlib.Path], batch_size: int
+def batches(images: Iterable[tuple[str, np.ndarray]], batch_size: int
             ) -> Iterator[tuple[list[str], np.ndarray]]:
   """Yields names and pixels [B, H, W, 3] of images of one size, in order.
 
   A batch ends where the size changes. Reads no further than it must.
   """
   def chunks():
-    loaded = ((name, read_image(path)) for name, path in images.items())
-    for _, same in itertools.groupby(loaded, lambda item: item[1].shape):
+    for _, same in itertools.groupby(images, lambda item: item[1].shape):
       while chunk := list(itertools.islice(same, batch_size)):
         yield chunk
 
@@ -137,13 +146,19 @@ def file_ids(names: tuple[str, ...], ids: str) -> np.ndarray:
   return np.array([known[name] for name in names], np.uint8)
 
 
+def overlay(image: np.ndarray, label: np.ndarray, palette: pictures.Palette
+            ) -> np.ndarray:
+  """Lays the classes' colours over an image [H, W, 3] uint8."""
+  color = pictures.colorize(label, palette)
+  return ((image.astype(np.uint16) + color) // 2).astype(np.uint8)
+
+
 def write(out: pathlib.Path, name: str, image: np.ndarray, label: np.ndarray,
           confidence: np.ndarray | None, ids: np.ndarray,
           palette: pictures.Palette) -> None:
   """Writes the pictures of one image, each whole or not at all."""
-  color = pictures.colorize(label, palette)
-  mixed = (image.astype(np.uint16) + color) // 2
-  shown = {'ids': ids[label], 'color': color, 'overlay': mixed.astype(np.uint8)}
+  shown = {'ids': ids[label], 'color': pictures.colorize(label, palette),
+           'overlay': overlay(image, label, palette)}
   if confidence is not None:
     shown['confidence'] = np.rint(255 * confidence).astype(np.uint8)
   for kind, pixels in shown.items():
@@ -151,24 +166,53 @@ def write(out: pathlib.Path, name: str, image: np.ndarray, label: np.ndarray,
     pictures.write_png(out / kind / f'{name}.png', pixels)
 
 
-def run(args: Any) -> None:
+def _read(args: argparse.Namespace
+          ) -> tuple[float, Iterable[tuple[str, np.ndarray]]]:
+  """Frames a second, and names and pixels of all images."""
+  if video.is_input(args.images):
+    fps, images = video.read(args.images)
+    return args.fps or fps, images
+  files = find_images(args.images)
+  return args.fps or 10.0, ((n, read_image(p)) for n, p in files.items())
+
+
+@contextlib.contextmanager
+def _writer(args: argparse.Namespace, fps: float,
+            trained: trained_lib.Trained) -> Iterator[Callable[..., None]]:
+  """Yields f(name, image, label, confidence), which writes one image."""
+  ids, palette = file_ids(trained.class_names, args.ids), trained.palette
+  if not video.is_output(args.out):
+    yield lambda name, image, label, confidence: write(
+        args.out, name, image, label, confidence if args.confidence else None,
+        ids, palette)
+    return
+  if args.confidence or args.ids != 'train':
+    raise ValueError(f'--out={args.out}: a video holds overlays alone; for '
+                     '--confidence and --ids give a folder')
+  with video.writer(args.out, fps) as add:
+    yield lambda name, image, label, confidence: add(
+        overlay(image, label, palette))
+
+
+def run(args: argparse.Namespace) -> None:
   """Predicts all images of the arguments."""
-  images = find_images(args.images)
+  fps, images = _read(args)
   trained = trained_lib.load(args.workdir, args.network)
-  ids = file_ids(trained.class_names, args.ids)
   size = tuple(args.size or trained.config.data.eval_image_size)
   predict = make_predict(trained, size)
   done = 0
-  for names, pixels in batches(images, args.batch_size):
-    # Full batches only, so that few programs are compiled.
-    missing = args.batch_size - len(names)
-    label, confidence = predict(np.pad(
-        pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge'))
-    for i, name in enumerate(names):
-      write(args.out, name, pixels[i], label[i],
-            confidence[i] if args.confidence else None, ids, trained.palette)
-    done += len(names)
-    logging.info('%d of %d images', done, len(images))
+  with _writer(args, fps, trained) as write_one:
+    for names, pixels in batches(images, args.batch_size):
+      # Full batches only, so that few programs are compiled.
+      missing = args.batch_size - len(names)
+      label, confidence = predict(np.pad(
+          pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge'))
+      for i, name in enumerate(names):
+        write_one(name, pixels[i], label[i], confidence[i])
+      done += len(names)
+      logging.info('%d images', done)
+    if not done:
+      raise ValueError(f'{args.images}: expected a video with frames, got none')
   logging.info('pictures in %s', args.out)
 
 
@@ -180,9 +224,14 @@ def main() -> None:
   parser.add_argument('--workdir', type=pathlib.Path, required=True,
                       help='the directory of the run')
   parser.add_argument('--images', required=True,
-                      help="a folder, a file or a pattern such as 'a/*.jpg'")
+                      help="a folder, a file, a pattern such as 'a/*.jpg' or "
+                      'a video')
   parser.add_argument('--out', type=pathlib.Path, required=True,
-                      help='the folder for the pictures')
+                      help='the folder for the pictures, or a video to write '
+                      f'({", ".join(video.ENDINGS)})')
+  parser.add_argument('--fps', type=float, default=0.0,
+                      help="frames a second of a video; default: the input's, "
+                      '10 for pictures')
   parser.add_argument('--network', default='',
                       choices=('student', 'teacher', 'best'),
                       help='default: the one that the run reports')

@@ -1,0 +1,118 @@
+"""Videos: frames of a file, and frames to a file.
+
+Animated GIF and WebP need Pillow alone; other formats need imageio with its
+ffmpeg, an extra that is loaded on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+import pathlib
+import tempfile
+from types import ModuleType
+
+import numpy as np
+from PIL import Image
+
+_INSTALL = "pip install 'imageio[ffmpeg]>=2.37'"
+_ANIMATED = ('.gif', '.webp')
+_VIDEOS = ('.mp4', '.mov', '.mkv', '.avi', '.webm')
+ENDINGS = (*_ANIMATED, *_VIDEOS)
+
+
+def is_input(path: str) -> bool:
+  """Whether a path names a video, not pictures."""
+  return pathlib.Path(path).suffix.lower() in _VIDEOS
+
+
+def is_output(path: pathlib.Path) -> bool:
+  """Whether a path names a video to write, not a folder."""
+  return path.suffix.lower() in ENDINGS
+
+
+def _imageio(path: pathlib.Path | str) -> ModuleType:
+  try:
+    import imageio.v2
+    import imageio_ffmpeg  # noqa: F401, what imageio works with
+  except ImportError as error:
+    raise ValueError(f'{path}: videos other than {" and ".join(_ANIMATED)} '
+                     f'need imageio with ffmpeg: {_INSTALL}') from error
+  return imageio.v2
+
+
+def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
+  """Opens a video.
+
+  Args:
+    path: the file.
+
+  Returns:
+    Frames a second, and an iterator of names (frame_000000, ...) and pixels
+    [H, W, 3] uint8.
+  """
+  if not pathlib.Path(path).is_file():
+    raise FileNotFoundError(f'--images: found no video at {path!r}')
+  imageio = _imageio(path)
+  try:
+    reader = imageio.get_reader(path, format='FFMPEG')
+  except (OSError, RuntimeError, ValueError, IndexError) as error:
+    raise ValueError(f'{path}: expected a video, got a file that cannot be '
+                     f'read ({error!s:.200})') from error
+  frames = ((f'frame_{i:06d}', np.asarray(pixels))
+            for i, pixels in enumerate(reader))
+  return float(reader.get_meta_data()['fps']), frames
+
+
+@contextlib.contextmanager
+def writer(path: pathlib.Path, fps: float
+           ) -> Iterator[Callable[[np.ndarray], None]]:
+  """Writes a video; whole or, if anything is raised inside, not at all.
+
+  Args:
+    path: the file; its ending is the format. A GIF or WebP holds all frames in
+      memory until it is written.
+    fps: frames a second.
+
+  Yields:
+    `add(pixels)` of a frame [H, W, 3] uint8; all must be of one size.
+  """
+  animated = path.suffix.lower() in _ANIMATED
+  imageio = None if animated else _imageio(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(prefix='.unfinished_',
+                                   dir=path.parent) as folder:
+    unfinished = pathlib.Path(folder) / path.name
+    if animated:
+      with _animation(unfinished, fps) as add:
+        yield _of_one_size(path, add)
+    else:
+      # Odd sizes are scaled to even ones, which most codecs need.
+      with imageio.get_writer(unfinished, format='FFMPEG', fps=fps,
+                              macro_block_size=2) as file:
+        yield _of_one_size(path, file.append_data)
+    unfinished.replace(path)
+
+
+@contextlib.contextmanager
+def _animation(path: pathlib.Path, fps: float
+               ) -> Iterator[Callable[[np.ndarray], None]]:
+  frames: list[Image.Image] = []
+  yield lambda pixels: frames.append(Image.fromarray(pixels))
+  frames[0].save(path, save_all=True, append_images=frames[1:],
+                 duration=round(1000 / fps), loop=0)
+
+
+def _of_one_size(path: pathlib.Path, add: Callable[[np.ndarray], None]
+                 ) -> Callable[[np.ndarray], None]:
+  """Adds frames, and raises at the first of another size."""
+  shapes = []
+
+  def checked(pixels: np.ndarray) -> None:
+    shapes.append(pixels.shape)
+    if shapes[-1] != shapes[0]:
+      raise ValueError(f'{path}: expected frames of one size, got '
+                       f'{shapes[0][:2]} and {shapes[-1][:2]}')
+    add(pixels)
+
+  return checked
