@@ -73,6 +73,8 @@ def run(data, tmp_path_factory):
       jax.random.key(1), (32, 64))
   config = config.copy_and_resolve_references()
   config.eval.every = 5
+  # As a run of an earlier version.
+  del config.eval.scales, config.eval.flip, config.checkpoint.best
   provenance.run_manifest(workdir, config, {'classes': {
       'names': split.class_names, 'palette': split.palette}})
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:

@@ -28,6 +28,7 @@ from uda_jax import evaluate
 from uda_jax import export_onnx
 from uda_jax import export_weights
 from uda_jax import pictures
+from uda_jax import selection
 from uda_jax import trained as trained_lib
 from uda_jax.models.weights import declared
 
@@ -169,7 +170,8 @@ def _about(trained: trained_lib.Trained, args: argparse.Namespace,
       'classes': trained.class_names,
       'palette': trained.palette,
       'trained': export_weights.declaration(
-          trained.config, which, '', export_weights.started_from(args.workdir)),
+          trained.config, which, '', export_weights.started_from(args.workdir)
+      ) | selection.told(trained.config, which),
       'jax': jax.__version__,
   }
 

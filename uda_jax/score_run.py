@@ -76,9 +76,7 @@ def run(args: argparse.Namespace, config_args: Sequence[str]
   net = jax.device_put(trained.net, parallel.replicated(mesh))
   score = scoring.make_labelled(config, trained.network, data, mesh)
   name = args.network or trained.config.eval.network
-  report = score(net)
-  if name == 'best' and trained.config.eval.every:
-    report['selected'] = selection.words(trained.config)
+  report = score(net) | selection.told(trained.config, name)
   views = f'scales {", ".join(f"{s:g}" for s in config.eval.scales)}' + (
       ', each also mirrored' if config.eval.flip else '')
   provenance.write_results(args.out, {name: report}, [

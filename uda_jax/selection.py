@@ -71,6 +71,13 @@ def words(config: Any) -> str:
   return f'selected by {config.checkpoint.best}, without target labels'
 
 
+def told(config: Any, which: str) -> dict[str, str]:
+  """Returns what a report must say of a run's student, teacher or best."""
+  # Without evaluations on the way, the best is the last.
+  chosen = which == 'best' and config.eval.every
+  return {'selected': words(config)} if chosen else {}
+
+
 def check(config: Any) -> None:
   """Raises for a criterion that this run cannot compute."""
   best, subset = config.checkpoint.best, config.checkpoint.best_subset

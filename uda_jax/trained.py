@@ -13,6 +13,10 @@ from uda_jax import checkpoint
 from uda_jax import models
 from uda_jax import state as state_lib
 
+# Fields that runs of earlier versions do not have, and what they did.
+_LATER = {'eval': {'scales': (1.0,), 'flip': False},
+          'checkpoint': {'best': 'miou', 'best_subset': 'all classes'}}
+
 
 class Trained(NamedTuple):
   """What a run made, and what it says about itself.
@@ -70,6 +74,8 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   manifest = read_manifest(workdir)
   config = ml_collections.ConfigDict(_tuples(manifest['config']))
   config.model.weights = ''
+  for block, fields in _LATER.items():
+    config[block] = fields | config[block].to_dict()
   names, palette = (_tuples(manifest['classes'][key])
                     for key in ('names', 'palette'))
   network = models.build(config, len(names))

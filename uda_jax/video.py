@@ -57,8 +57,8 @@ def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
   try:
     reader = imageio.get_reader(path, format='FFMPEG')
   except (OSError, RuntimeError, ValueError, IndexError) as error:
-    raise ValueError(f'{path}: expected a video, got a file that cannot be '
-                     f'read ({error!s:.200})') from error
+    raise ValueError(f'{path}: expected a video, got a file that ffmpeg cannot '
+                     'read') from error
   frames = ((f'frame_{i:06d}', np.asarray(pixels))
             for i, pixels in enumerate(reader))
   return float(reader.get_meta_data()['fps']), frames
