@@ -13,6 +13,7 @@ import tensorflow as tf
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import score_files
+from uda_jax.data import crops
 from uda_jax.data import folder_rows
 from uda_jax.data import folders
 from uda_jax.data import image_files
@@ -174,10 +175,10 @@ def _crop(case: str, d) -> Iterator[common.Difference]:
         tf.constant([top, left]), tf.constant([bottom - top, right - left]),
         tf.shape(label))
     crop = transforms.cut_label(label, window, 'bilinear')
-    accepted = transforms.accept_crop(transforms.class_counts(
+    accepted = crops.accept_crop(crops.class_counts(
         crop, num_classes), 0.75)
     last = number == len(boxes) - 1
-    if not last or number < transforms.DRAWS - 1:
+    if not last or number < crops.DRAWS - 1:
       yield f'{case}.accepted[{number}]', accepted.numpy(), np.array(last), 0, 0
   yield f'{case}.out', crop.numpy(), d[f'{case}.out'], 0, 0
 

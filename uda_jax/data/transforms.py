@@ -1,4 +1,4 @@
-"""From image files to training examples: decode, resize, crop, flip.
+"""From image files to training examples: decode, resize, cut, flip.
 
 All sizes are (height, width). An example is read once: the crop window is cut
 out of the (virtual) resized image in the same operation that resizes it.
@@ -12,11 +12,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from uda_jax import labels as labels_lib
-from uda_jax.data import sampling
 
 IGNORE = labels_lib.IGNORE_LABEL
-# DAFormer's released code: a crop and 10 further ones, the last unchecked.
-DRAWS = 11
 
 
 class Spec(NamedTuple):
@@ -51,35 +48,12 @@ class Spec(NamedTuple):
   pad: bool = False
 
 
-class _Kernel(NamedTuple):
-  name: str
-  antialias: bool
-  # Where in its cell a nearest-neighbour sample of the label lies.
-  label_offset: float
-  # Resizes the columns, rounds to 8 bit, then the rows: grey levels differ by
-  # several if the rounding in between is left out.
-  round_between: bool
-
-
-RESIZE = {
-    'bilinear': _Kernel('triangle', False, 0.0, False),
-    'bicubic': _Kernel('keyscubic', True, 0.5, True),
-}
-
-
 class Window(NamedTuple):
   """A box of a resized image: `size` pixels from `start` on, of `full`."""
 
   start: tf.Tensor
   size: tf.Tensor
   full: tf.Tensor
-
-
-class Wanted(NamedTuple):
-  """A crop must hold more than `pixels` pixels of class `class_id`."""
-
-  class_id: tf.Tensor
-  pixels: float
 
 
 def read_image(path: tf.Tensor) -> tf.Tensor:
@@ -122,8 +96,28 @@ def resized_size(size: tf.Tensor, spec: Spec,
   return tf.cast(tf.floor(exact * tf.cast(factor, tf.float64) + 0.5), tf.int32)
 
 
-def _scale(image: tf.Tensor, window: Window, kernel: _Kernel) -> tf.Tensor:
-  """Returns the uint8 window of the image resized to `window.full`."""
+def _uint8(pixels: tf.Tensor) -> tf.Tensor:
+  return tf.cast(tf.clip_by_value(tf.floor(pixels + 0.5), 0, 255), tf.uint8)
+
+
+def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:
+  """Returns the window of an image that has its size already."""
+  image = tf.convert_to_tensor(image)
+  rest = image.shape.rank - 2
+  return tf.slice(image, tf.pad(window.start, [[0, rest]]), tf.concat(
+      [window.size, tf.fill([rest], -1)], 0))
+
+
+def _bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
+  # Faster than the operation that resizes only the window, unless windows are
+  # small, and to the same bits wherever a window lies.
+  whole = tf.raw_ops.ResizeBilinear(
+      images=image[None], size=window.full, half_pixel_centers=True)[0]
+  return _uint8(_slice(whole, window))
+
+
+def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
+  """Returns the uint8 window of the image resized by an antialiased cubic."""
   scale = tf.cast(tf.cast(window.full, tf.float64)
                   / tf.cast(tf.shape(image)[:2], tf.float64), tf.float32)
   # A translation changes how positions round, so that grey levels differ by 1
@@ -135,31 +129,38 @@ def _scale(image: tf.Tensor, window: Window, kernel: _Kernel) -> tf.Tensor:
   pixels = tf.raw_ops.ScaleAndTranslate(
       images=image[None], size=window.size + before, scale=scale,
       translation=tf.cast(before - window.start, tf.float32),
-      kernel_type=kernel.name, antialias=kernel.antialias)[0]
-  pixels = pixels[before[0]:, before[1]:]
-  return tf.cast(tf.clip_by_value(tf.floor(pixels + 0.5), 0, 255), tf.uint8)
+      kernel_type='keyscubic', antialias=True)[0]
+  return _uint8(pixels[before[0]:, before[1]:])
+
+
+def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
+  # First the columns, rounded to 8 bit, then the rows: grey levels differ by
+  # several if the rounding in between is left out.
+  size = tf.shape(image)[:2]
+  mixed = lambda rows, columns: tf.stack([rows[0], columns[1]])
+  columns = Window(mixed([0], window.start), mixed(size, window.size),
+                   mixed(size, window.full))
+  rows = Window(mixed(window.start, [0, 0]), window.size,
+                mixed(window.full, window.size))
+  return _scale(_scale(image, columns), rows)
+
+
+class _Resize(NamedTuple):
+  # (image, window) -> uint8 window of the resized image.
+  cut: Callable[[tf.Tensor, Window], tf.Tensor]
+  # Where in its cell a nearest-neighbour sample of the label lies.
+  label_offset: float
+
+
+RESIZE = {'bilinear': _Resize(_bilinear, 0.0),
+          'bicubic': _Resize(_bicubic, 0.5)}
 
 
 def cut_image(image: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
   """Returns the uint8 window [h, w, 3] of the resized image."""
-  size = tf.shape(image)[:2]
-
-  def exact():
-    return tf.slice(image, tf.concat([window.start, [0]], 0),
-                    tf.concat([window.size, [3]], 0))
-
-  def interpolate():
-    kernel = RESIZE[resize]
-    if not kernel.round_between:
-      return _scale(image, window, kernel)
-    mixed = lambda rows, columns: tf.stack([rows[0], columns[1]])
-    columns = Window(mixed([0], window.start), mixed(size, window.size),
-                     mixed(size, window.full))
-    rows = Window(mixed(window.start, [0, 0]), window.size,
-                  mixed(window.full, window.size))
-    return _scale(_scale(image, columns, kernel), rows, kernel)
-
-  return tf.cond(tf.reduce_all(size == window.full), exact, interpolate)
+  return tf.cond(tf.reduce_all(tf.shape(image)[:2] == window.full),
+                 lambda: _slice(image, window),
+                 lambda: RESIZE[resize].cut(image, window))
 
 
 def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
@@ -173,7 +174,9 @@ def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
     place = (2 * place + offset) * size[axis] // (2 * window.full[axis])
     return tf.minimum(place, size[axis] - 1)
 
-  return tf.gather(tf.gather(label, samples(0)), samples(1), axis=1)
+  return tf.cond(
+      tf.reduce_all(size == window.full), lambda: _slice(label, window),
+      lambda: tf.gather(tf.gather(label, samples(0)), samples(1), axis=1))
 
 
 def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
@@ -183,88 +186,6 @@ def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
     place = window.start[axis] + tf.range(window.size[axis])
     inside.append((place >= low) & (place < window.full[axis] - high))
   return inside[0][:, None] & inside[1][None]
-
-
-def crop_window(share: tf.Tensor, full: tf.Tensor, spec: Spec) -> Window:
-  """Returns the crop window that a draw stands for.
-
-  Args:
-    share: [2] uniform in [0, 1); all places are equally likely, the last one
-      included.
-    full: [2] int32, the size of the resized image.
-    spec: `crop_size` counts; a smaller image is taken whole.
-
-  Returns:
-    The window.
-  """
-  if not any(spec.crop_size):
-    return Window(tf.zeros(2, tf.int32), full, full)
-  size = tf.minimum(full, tf.constant(spec.crop_size))
-  return Window(sampling.uniform_int(share, full - size + 1), size, full)
-
-
-def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
-  """Counts the pixels of each class: int32 [num_classes]; 255 is left out."""
-  ids = tf.minimum(tf.cast(tf.reshape(label, [-1]), tf.int32), num_classes)
-  return tf.math.bincount(ids, minlength=num_classes + 1)[:num_classes]
-
-
-def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
-  """Whether a crop has several classes, none of them too frequent."""
-  labelled = tf.cast(tf.reduce_sum(counts), tf.float32)
-  share = tf.cast(tf.reduce_max(counts), tf.float32) / tf.maximum(labelled, 1)
-  return (tf.math.count_nonzero(counts) > 1) & (share < max_class_share)
-
-
-def _first_accepted(make: Callable[[tf.Tensor], Window],
-                    accept: Callable[[Window], tf.Tensor]) -> Window:
-  """Returns the first of `make(0)` to `make(10)` accepted, else the last."""
-
-  def again(count, window):
-    return (count < DRAWS - 1) & ~accept(window)
-
-  def body(count, window):
-    del window
-    return count + 1, make(count + 1)
-
-  return tf.while_loop(again, body, (tf.constant(0), make(tf.constant(0))))[1]
-
-
-def choose_window(shares: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
-                  spec: Spec, num_classes: int,
-                  wanted: Wanted | None = None) -> Window:
-  """Chooses the crop of a labelled image.
-
-  DAFormer's rules (specification: data and rare class sampling): a crop that
-  one class fills is drawn again; if a rare class was asked for, all that is
-  repeated until the crop holds enough of it.
-
-  Args:
-    shares: [DRAWS, DRAWS, 2] uniform in [0, 1): crops by attempt at the rare
-      class and attempt at the class share.
-    label: [H, W] uint8 label at its own size.
-    full: [2] int32, the size it will be resized to.
-    spec: how to crop.
-    num_classes: C.
-    wanted: the rare class that was asked for, or None.
-
-  Returns:
-    The window.
-  """
-  def counts(window):
-    return class_counts(cut_label(label, window, spec.resize), num_classes)
-
-  def mixed(attempt):
-    one = lambda count: crop_window(shares[attempt, count], full, spec)
-    if spec.max_class_share >= 1:
-      return one(0)
-    return _first_accepted(one, lambda window: accept_crop(
-        counts(window), spec.max_class_share))
-
-  if wanted is None:
-    return mixed(0)
-  return _first_accepted(mixed, lambda window: tf.cast(
-      counts(window)[wanted.class_id], tf.float32) > wanted.pixels)
 
 
 def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
