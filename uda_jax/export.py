@@ -30,6 +30,7 @@ from uda_jax import export_weights
 from uda_jax import pictures
 from uda_jax import selection
 from uda_jax import trained as trained_lib
+from uda_jax.models import depthwise
 from uda_jax.models.weights import declared
 
 Function = Callable[[jax.Array], dict[str, jax.Array]]
@@ -61,8 +62,11 @@ def to_stablehlo(function: Function, shape: tuple[int | str, ...]) -> bytes:
     shape: of the array; a size may be a name, which stands for any number.
   """
   symbolic = jax_export.symbolic_shape(', '.join(map(str, shape)))
-  exported = jax_export.export(jax.jit(function), platforms=_PLATFORMS)(
-      jax.ShapeDtypeStruct(symbolic, jnp.uint8))
+  # A new function, so that nothing that was traced before is reused.
+  fresh = jax.jit(lambda images: function(images))
+  with depthwise.traced_as('by_platform'):
+    exported = jax_export.export(fresh, platforms=_PLATFORMS)(
+        jax.ShapeDtypeStruct(symbolic, jnp.uint8))
   return bytes(exported.serialize())
 
 

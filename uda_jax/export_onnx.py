@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.models import depthwise
+
 INSTALL = "needs: pip install 'jax2onnx>=0.17,<0.18' 'onnxruntime>=1.20'"
 _PACKAGES = ('jax2onnx', 'onnxruntime')
 
@@ -35,10 +37,11 @@ def write(function: Callable[[jax.Array], dict[str, jax.Array]],
   both = lambda images: tuple(function(images)[k] for k in ('ids', 'logits'))
   try:
     # The mode 'web' keeps the weights in the file.
-    jax2onnx.to_onnx(
-        both, [jax.ShapeDtypeStruct(shape, jnp.uint8)], return_mode='file',
-        output_path=str(path), export_mode='web', input_names=['images'],
-        output_names=['ids', 'logits'])
+    with depthwise.traced_as('conv'):
+      jax2onnx.to_onnx(
+          both, [jax.ShapeDtypeStruct(shape, jnp.uint8)], return_mode='file',
+          output_path=str(path), export_mode='web', input_names=['images'],
+          output_names=['ids', 'logits'])
   except Exception as error:  # It has no errors of its own.
     raise ValueError('--onnx: jax2onnx cannot convert this network '
                      f'({type(error).__name__}: {error!s:.300})') from error

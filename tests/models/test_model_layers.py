@@ -84,8 +84,24 @@ def test_depthwise_gradient_under_vmap():
   np.testing.assert_allclose(mapped, golden, rtol=1e-10)
 
 
+def test_a_program_for_all_platforms_chooses_the_form_by_platform():
+  assert depthwise.default_form() == 'shifted'  # on a CPU
+  f = lambda x, weight: depthwise.convolve(
+      x, weight, stride=1, dilation=1, padding=((1, 1), (1, 1)),
+      form=depthwise.default_form())
+  x, weight = _random(0, 2, 5, 6, 3), _random(1, 3, 3, 1, 3)
+  text = {}
+  for platforms in (('cpu',), ('cuda',)):
+    with depthwise.traced_as('by_platform'):
+      lowered = jax.jit(lambda *args: f(*args)).trace(x, weight).lower(
+          lowering_platforms=platforms)
+    text[platforms[0]] = lowered.as_text()
+  assert 'convolution' in text['cuda'] and 'convolution' not in text['cpu']
+  assert depthwise.default_form() == 'shifted'
+
+
 def test_depthwise_names_an_unknown_form():
-  with pytest.raises(ValueError, match="'conv' or 'shifted', got 'fast'"):
+  with pytest.raises(ValueError, match="'shifted' or 'by_platform', got 'fast'"):
     depthwise.convolve(jnp.zeros((1, 3, 3, 1)), jnp.zeros((3, 3, 1, 1)),
                        stride=1, dilation=1, padding=((1, 1), (1, 1)),
                        form='fast')
