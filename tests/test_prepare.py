@@ -87,6 +87,7 @@ def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
       source_image_size=(10, 16), target_image_size=(10, 16),
       eval_image_size=(8, 12))
   config.eval.subsets = means
+  config.eval.target_statistics = 0
   printed, code = _prepare(config, monkeypatch, capsys)
   assert code == 0, printed
   assert ('2975 are published' in printed) == ('cityscapes' in name)
@@ -133,6 +134,8 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   printed, code = _prepare(config, monkeypatch, capsys)
   assert code == 1 and 'A/labels/3.png' in printed and 'got 7 in' in printed
   assert 'config.data.source.label_map' in printed
+  report = (tmp_path / 'cache/errors_source.txt').read_text()
+  assert 'A/labels/3.png' in report and len(report.splitlines()) == 1
   assert '3 images' in printed.partition('target: B')[2]
   Image.fromarray(np.ones((37, 53), np.uint8)).save(bad)
   printed, code = _prepare(config, monkeypatch, capsys)

@@ -5,19 +5,21 @@ r"""Checks the data sets of a leaf, and prepares them for training.
 
 Every file is decoded to its end; labels of train ids and class statistics are
 written to `config.data.cache_dir`, where training finds them. All that is wrong
-is listed at once. A start after a kill goes on where it was.
+is listed at once, and a file there has every line. A start after a kill goes on
+where it was.
 
 Exit codes: 0 all can be trained on (notes may tell of what is unusual); 1 not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import sys
 from typing import Any
 
 from absl import app
 from absl import flags
+from etils import epath
 from ml_collections import config_flags
 import numpy as np
 
@@ -27,7 +29,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 _PARTS = flags.DEFINE_list(
     'parts', ['source', 'target', 'evaluation'],
     'Which of its data sets; --parts=source while the others are on their way.')
-# Notes on files that are printed.
+# Notes and errors that are printed.
 _SHOWN = 20
 
 
@@ -76,6 +78,15 @@ def _notes(record: Any, data: Any) -> Iterator[str]:
     yield f'and {len(data.notes) - _SHOWN} more such files'
 
 
+def _report(config: Any, part: str, problems: Sequence[str]) -> Iterator[str]:
+  """Some of the problems to read, all of them in a file."""
+  path = epath.Path(config.data.cache_dir).expanduser() / f'errors_{part}.txt'
+  path.write_text('\n'.join(problems) + '\n')
+  yield from (f'error: {problem}' for problem in problems[:_SHOWN])
+  yield (f'{len(problems)} files cannot be used, all of them are listed in '
+         f'{path}; the others are done and are not looked at again')
+
+
 def run(config: Any, parts: list[str]) -> bool:
   """Prepares the parts and prints what they hold; whether all is well."""
   from uda_jax.data import datasets
@@ -92,10 +103,7 @@ def run(config: Any, parts: list[str]) -> bool:
     try:
       lines = list(summary(record, datasets.load_part(config.data, part)))
     except manifest.Broken as broken:
-      lines = [f'error: {problem}' for problem in broken.problems]
-      lines.append(f'{len(broken.problems)} errors; the other files are done '
-                   'and are not looked at again')
-      well = False
+      lines, well = list(_report(config, part, broken.problems)), False
     except (ValueError, OSError) as error:
       lines, well = [f'error: {error}'], False
     print('\n'.join(f'  {line}' for line in lines), flush=True)

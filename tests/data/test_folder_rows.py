@@ -105,6 +105,14 @@ def test_a_done_file_that_is_damaged_is_made_again(folder):
   assert (load(folder).class_pixels == first.class_pixels).all()
 
 
+def test_a_relative_root_is_found_from_anywhere(folder, monkeypatch):
+  monkeypatch.chdir(folder.parent)
+  data = datasets.load(
+      tiny_folder.record(), root='data', cache_dir='cache',
+      field='config.data.source', labels=False)
+  assert data.image_paths[0] == str(folder / 'images/00.png')
+
+
 def test_sizes_that_differ_are_noted(folder):
   label = np.asarray(Image.open(folder / 'labels/04.png'))
   Image.fromarray(label[:, :-2]).save(folder / 'labels/04.png')

@@ -91,6 +91,9 @@ def recipe(record: FolderRecord, *, root: str, field: str, labels: bool,
     raise ValueError(f'{field}.labels: expected the pattern of the label files '
                      "(labels are needed here), got ''")
   folder = epath.Path(root).expanduser() / record.root
+  if '://' not in str(folder):
+    # The manifest outlives the directory that this was started in.
+    folder = folder.absolute()
   if not (root or record.root) or not folder.is_dir():
     raise FileNotFoundError(
         f'{field}.root: expected a folder, found none at {folder}; set '
