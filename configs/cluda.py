@@ -9,6 +9,9 @@ from configs import hrda
 
 ConfigDict = ml_collections.ConfigDict
 
+# The released code: after iteration 12000, counted from 0.
+ENTROPY_START = 12001
+
 
 def method(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
            entropy_start: int = 0) -> ConfigDict:
@@ -31,14 +34,15 @@ def method(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
   return config
 
 
-def released(base: ConfigDict, *, entropy_start: int = 0) -> ConfigDict:
+def released(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
+             entropy_start: int = 0) -> ConfigDict:
   """The released code, by which the published number came about.
 
   With two images nearly every feature meets the label, the weight and the
   confidence of another pixel; ignored pixels attract each other; road counts
   as outside of the crop.
   """
-  config = method(base, entropy_start=entropy_start)
+  config = method(base, grid=grid, entropy_start=entropy_start)
   config.update(pixel_order='released', contrast_ignored=True,
                 class_0_is_outside=True)
   return config
@@ -48,8 +52,7 @@ def on_hrda(config: ConfigDict) -> ConfigDict:
   """A run of HRDA with CLUDA's network and method."""
   config.model = hrda.cluda_network(config.model,
                                     detail_crop=config.model.detail_crop)
-  # The released code: after iteration 12000, counted from 0.
-  config.method = method(config.method, entropy_start=12001)
+  config.method = method(config.method, entropy_start=ENTROPY_START)
   return config
 
 

@@ -4,7 +4,7 @@ r"""PiPa, CLUDA and MIC at once on HRDA, GTA5 -> Cityscapes.
       --config=configs/gta5_to_cityscapes/pipa_cluda_mic.py \
       --workdir=DIR --config.data.root=DIR
 
-Ours, no paper has run it. CLUDA without its crops of highest entropy.
+Ours, no paper has run it.
 """
 
 from configs import cluda
@@ -18,7 +18,8 @@ def get_config():
   config = pipa.get_config()
   config.model = hrda.cluda_network(config.model,
                                     detail_crop=config.model.detail_crop)
-  config.method = mic.masked(cluda.method(config.method), block=64)
+  config.method = mic.masked(
+      cluda.method(config.method, entropy_start=cluda.ENTROPY_START), block=64)
   # The passes are PiPa's.
   config.method.name = 'pipa'
   return config

@@ -173,7 +173,7 @@ def step_gradient(config, d, learned):
   operators = self_training.Operators(
       choose_classes=lambda key, label: jnp.zeros(label.shape, bool),
       augment=lambda key, pixels: pixels,
-      detail=lambda key, size: jnp.asarray(d['boxes']))
+      detail=lambda key, size, name, phase: jnp.asarray(d['boxes']))
   network = _network(d)
   recipe = step_lib.Recipe(
       cluda.make(config, operators), network, optax.identity(),

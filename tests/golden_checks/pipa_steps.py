@@ -42,9 +42,7 @@ Tensors = transformers.Tensors
 
 def _module(d: Tensors, tensors: Tensors):
   """DAFormer's network, or HRDA's where a box is recorded."""
-  encoder = transformers.prefixed(tensors, 'backbone.')
-  widths = [len(encoder[f'norm{s}.weight']) for s in range(1, 5)]
-  mit = transformers.mit(encoder, heads=[w // widths[0] for w in widths])
+  mit = transformers.mit(transformers.prefixed(tensors, 'backbone.'))
   head = lambda prefix: transformers.daformer(
       transformers.prefixed(tensors, prefix))
   if 'box' not in d:
@@ -92,7 +90,7 @@ def _recipe(d: Tensors, network, params, num_classes: int) -> step_lib.Recipe:
                 pixel_max_samples=int(d['max_samples']))
   base = self_training.operators(method, num_classes)._replace(
       augment=lambda key, pixels: pixels,
-      detail=lambda key, image_size: d.get('box'))
+      detail=lambda key, image_size, name, phase: d.get('box'))
   operators = pipa.operators(method, num_classes, base)._replace(
       sample=lambda key, label, predicted: checks.recorded_sample(
           d, int(d['max_samples'])))

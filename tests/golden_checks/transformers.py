@@ -34,17 +34,23 @@ def prefixed(arrays: Tensors, prefix: str) -> Tensors:
           if k.startswith(prefix)}
 
 
-def mit(tensors: Tensors, *, heads, drop_path: float = 0.0
+def mit(tensors: Tensors, *, heads=None, drop_path: float = 0.0
         ) -> mix_transformer.MixTransformer:
-  """A MiT of the widths and depths of a state dict."""
+  """A MiT of the widths and depths of a state dict.
+
+  Without `heads` each has the first stage's width, as in all MiT.
+  """
   stages = range(1, 5)
   reductions = [tensors.get(f'block{s}.0.attn.sr.weight', np.ones(1)).shape[-1]
                 for s in stages]
   shapes = [tensors[f'block{s}.0.mlp.fc1.weight'].shape for s in stages]
+  widths = [width for _, width in shapes]
+  if heads is None:
+    heads = [width // widths[0] for width in widths]
   depths = [sum(bool(re.fullmatch(rf'block{s}\.\d+\.norm1\.weight', name))
                 for name in tensors) for s in stages]
   return mix_transformer.MixTransformer(
-      widths=tuple(width for _, width in shapes), depths=tuple(depths),
+      widths=tuple(widths), depths=tuple(depths),
       heads=tuple(map(int, heads)), reductions=tuple(reductions),
       ratios=tuple(hidden // width for hidden, width in shapes),
       drop_path=drop_path, dtype=jnp.result_type(float))

@@ -40,7 +40,7 @@ def _losses(batch, visible) -> state_lib.Losses:
       augment=lambda key, pixels: pixels,
       mask=lambda key, pixels: jnp.broadcast_to(
           jnp.arange(pixels.shape[2]) < visible, pixels.shape[:3]),
-      detail=lambda key, size: None)
+      detail=lambda key, size, name, phase: None)
   method = mic.with_masking(config, base, operators, self_training.segment)
   return jax.jit(lambda batch: method.loss(
       _state().student.params, _state(), batch, jax.random.key(3),

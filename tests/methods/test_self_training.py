@@ -25,7 +25,7 @@ def _network(requests):
   return plain._replace(forward=forward)
 
 
-def _losses(frozen_key, *, weight=0.5, detail=lambda key, image_size: None):
+def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
   """The losses of one group, and what each pass asked for."""
   requests = []
   network = _network(requests)
@@ -75,8 +75,10 @@ def test_a_missing_frozen_network_is_named():
 
 
 def test_only_the_student_is_asked_for_detail_anew_in_each_pass():
-  draw = lambda key, image_size: (jax.random.uniform(key), image_size)
+  draw = lambda key, image_size, name, phase: (jax.random.uniform(key),
+                                               image_size, name, phase)
   _, requests = _losses(frozen_key=1, detail=draw)
   asked = [request for request in requests if request is not None]
   assert len(requests) == 4 and len(asked) == 2
-  assert asked[0][1] == (8, 8) and asked[0][0] != asked[1][0]
+  assert asked[0][1:] == ((8, 8), 'source', 0)
+  assert asked[1][1:] == ((8, 8), 'mixed', 0) and asked[0][0] != asked[1][0]

@@ -42,13 +42,12 @@ def _pixmatch(config, num_classes: int) -> state_lib.Method:
 
 def _pipa(config, num_classes: int) -> state_lib.Method:
   base = _base(config)
-  segment = base.segment
+  operators, segment = base.operators(config, num_classes), base.segment
   if 'weight_contrast' in config:
+    operators = cluda.with_entropy(config, operators)
     segment = cluda.with_contrast(segment)
-  return pipa.make(
-      config,
-      pipa.operators(config, num_classes, base.operators(config, num_classes)),
-      segment)
+  return pipa.make(config, pipa.operators(config, num_classes, operators),
+                   segment)
 
 
 def _cluda(config, num_classes: int) -> state_lib.Method:
@@ -81,8 +80,8 @@ METHODS: dict[str, Callable[..., state_lib.Method]] = {
 def make(config, num_classes: int) -> state_lib.Method:
   """Makes the method that `config.method.name` names.
 
-  With CLUDA's fields PiPa takes its contrast too; with MIC's any method of the
-  family has one more pass.
+  With CLUDA's fields PiPa takes its contrast and its crops too; with MIC's any
+  method of the family has one more pass.
   """
   if config.name not in METHODS:
     raise ValueError(f'config.method.name: expected one of {sorted(METHODS)}, '

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import jax
 
 from uda_jax import labels
-from uda_jax import rng
 from uda_jax import state as state_lib
 from uda_jax.augment import crops
 from uda_jax.augment import resize
@@ -87,16 +86,28 @@ def contrast(config, outputs: state_lib.Outputs, data: Labelled) -> jax.Array:
 
 
 def with_contrast(segment: Callable[..., Terms]) -> Callable[..., Terms]:
-  """Adds the contrast to the terms of a pass, see `self_training.make`.
+  """Adds the contrast to the terms of a pass, see `self_training.make`."""
 
-  It is what other methods take to be combined with CLUDA.
-  """
   def both(config, name, outputs, data, weight):
     terms = segment(config, name, outputs, data, weight)
     return terms | {f'{name}_contrast': state_lib.LossTerm(
         contrast(config, outputs, data), config.weight_contrast)}
 
   return both
+
+
+def with_entropy(config, operators: self_training.Operators
+                 ) -> self_training.Operators:
+  """Lets mixed images have the crops of highest entropy, late in training."""
+  if not config.entropy_start:
+    return operators
+
+  def detail(key, image_size, name, phase):
+    if name == 'mixed' and phase:
+      return crops.MAX_ENTROPY
+    return operators.detail(key, image_size, name, phase)
+
+  return operators._replace(detail=detail, starts=(config.entropy_start,))
 
 
 def make(config, operators: self_training.Operators,
@@ -115,42 +126,5 @@ def make(config, operators: self_training.Operators,
     operators: the random operators.
     segment: see `self_training.make`.
   """
-  segment = with_contrast(segment)
-
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    keys = rng.streams(key, 'source', 'source_detail', 'mix', 'augment',
-                       'mixed', 'mixed_detail')
-    detail = lambda name: operators.detail(keys[f'{name}_detail'],
-                                           batch.source.image.shape[1:3])
-    student = lambda name, stats, pixels, detail: network.forward(
-        params, stats, network.normalise(pixels), key=keys[name],
-        detail=detail)
-
-    # 1. The student on the source, its pixels in contrast.
-    outputs, stats = student('source', state.student.batch_stats,
-                             batch.source.image, detail('source'))
-    source = Labelled(batch.source.image, batch.source.label)
-    terms = segment(config, 'source', outputs, source, 1.0)
-    terms |= self_training.distance(config, outputs, batch, network, frozen)
-
-    # 2. The teacher labels the target.
-    label, weight, share, teacher_stats = self_training.pseudo_label(
-        config, state, batch, network)
-
-    # 3. The student on the mixture, late in training on the detail crops that
-    #    it finds hardest; its pixels in contrast.
-    mixed = self_training.mix(keys, operators, batch, label, weight)
-    outputs, stats = student('mixed', stats, mixed.pixels,
-                             crops.MAX_ENTROPY if phase else detail('mixed'))
-    terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
-
-    return state_lib.Losses(
-        terms, stats, teacher_stats,
-        metrics={'pseudo/confident_share': share},
-        panels={'source': batch.source.image, 'label': batch.source.label,
-                'target': batch.target.image, 'pseudo_label': label,
-                'mixed': mixed.pixels, 'mixed_label': mixed.label,
-                'mixed_weight': mixed.weight})
-
-  starts = (config.entropy_start,) if config.entropy_start else ()
-  return state_lib.Method(loss, starts=starts)
+  return self_training.make(config, with_entropy(config, operators),
+                            with_contrast(segment))

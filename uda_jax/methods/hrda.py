@@ -7,8 +7,6 @@ else is the base; the teacher's network slides its crops over the image.
 
 from __future__ import annotations
 
-import functools
-
 from uda_jax import state as state_lib
 from uda_jax.augment import crops
 from uda_jax.losses import two_scale
@@ -17,11 +15,15 @@ from uda_jax.methods import self_training
 
 def operators(config, num_classes: int) -> self_training.Operators:
   """Those of self-training, and boxes of crops; fields as in `make`."""
-  return self_training.operators(config, num_classes)._replace(
-      detail=functools.partial(
-          crops.draw_box, crop_size=tuple(config.detail_crop),
-          divisible=config.detail_divisible,
-          include_last=config.detail_include_last))
+
+  def detail(key, image_size, name, phase):
+    del name, phase
+    return crops.draw_box(
+        key, image_size, tuple(config.detail_crop),
+        divisible=config.detail_divisible,
+        include_last=config.detail_include_last)
+
+  return self_training.operators(config, num_classes)._replace(detail=detail)
 
 
 def segment(config, name: str, outputs: state_lib.Outputs,

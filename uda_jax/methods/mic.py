@@ -8,7 +8,7 @@ of any method of the family.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ class Operators(NamedTuple):
 
   augment: Callable[[jax.Array, jax.Array], jax.Array]
   mask: Callable[[jax.Array, jax.Array], jax.Array]
-  detail: Callable[..., jax.Array | None]
+  detail: Callable[..., Any]
 
 
 def augment_together(key: jax.Array, pixels: jax.Array) -> jax.Array:
@@ -93,7 +93,8 @@ def with_masking(config, method: state_lib.Method, operators: Operators,
                                operators.mask(keys['mask'], pixels))
     outputs, stats = network.forward(
         params, losses.student_stats, image, key=keys['masked'],
-        detail=operators.detail(keys['masked_detail'], pixels.shape[1:3]))
+        detail=operators.detail(keys['masked_detail'], pixels.shape[1:3],
+                                'masked', phase))
     terms = segment(config, 'masked', outputs,
                     self_training.Labelled(pixels, label, weight),
                     config.weight_masked)

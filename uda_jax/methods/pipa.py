@@ -94,11 +94,12 @@ def _predicted(config, key, params, stats, outputs, features, label, network):
   return jnp.argmax(jax.lax.stop_gradient(logits), -1)
 
 
-def pixel_terms(config, operators: Operators, keys, params, stats,
+def pixel_terms(config, operators: Operators, key, params, stats,
                 outputs: state_lib.Outputs, label: jax.Array,
                 network: state_lib.Network
                 ) -> tuple[Terms, state_lib.PyTree]:
   """The contrast of the source's pixels, and the statistics after it."""
+  keys = rng.streams(key, 'predict', 'sample')
   features = dict(outputs.maps).get('detail_features', outputs.features)
   embedding, stats = network.head('proj', params, stats, features)
   label = pixel_label(config, outputs, label, embedding.shape[1:3])
@@ -142,7 +143,7 @@ def pool(x: jax.Array) -> jax.Array:
   return resize.bilinear_by_factor(x, 0.5)
 
 
-def patch_terms(config, operators: Operators, keys, params, stats, views, bank,
+def patch_terms(config, operators: Operators, key, params, stats, views, bank,
                 network: state_lib.Network):
   """The contrast of two crops of the target.
 
@@ -156,6 +157,7 @@ def patch_terms(config, operators: Operators, keys, params, stats, views, bank,
     raise ValueError(
         'config.data.pair: expected pairs of crops from step '
         'config.method.patch_start on, got none; set crop_size and first_step')
+  keys = rng.streams(key, 'views', 'bank')
   image = views['image']
   pairs, _, height = image.shape[:3]
   # The first crops, then the second ones.
@@ -185,6 +187,34 @@ def patch_terms(config, operators: Operators, keys, params, stats, views, bank,
   return terms, {'patch/active_share': share.mean()}, stats, bank
 
 
+def with_patches(config, method: state_lib.Method, operators: Operators
+                 ) -> state_lib.Method:
+  """Adds the contrast of patches, and its bank, from `config.patch_start` on.
+  """
+  starts = tuple(sorted({*method.starts, config.patch_start}))
+
+  def loss(params, state, batch, key, network, frozen, *, phase=0):
+    begun = starts[:phase]
+    losses = method.loss(params, state, batch, key, network, frozen,
+                         phase=sum(start in begun for start in method.starts))
+    if config.patch_start not in begun:
+      return losses._replace(method_state=state.method_state)
+    terms, metrics, stats, bank = patch_terms(
+        config, operators, key, params, losses.student_stats, batch.views,
+        state.method_state, network)
+    return losses._replace(
+        terms=losses.terms | terms, student_stats=stats, method_state=bank,
+        metrics=losses.metrics | metrics)
+
+  def init(key, network, batch):
+    del key, network, batch
+    return patch_contrast.empty_bank(
+        steps=config.bank_steps, size=2 * config.patch_samples,
+        channels=config.patch_channels)
+
+  return method._replace(loss=loss, init=init, starts=starts)
+
+
 def make(config, operators: Operators,
          segment: Callable[..., Terms] = self_training.segment
          ) -> state_lib.Method:
@@ -208,61 +238,9 @@ def make(config, operators: Operators,
   if config.pixel_predict not in PREDICTIONS:
     raise ValueError(f'config.method.pixel_predict: expected one of '
                      f'{PREDICTIONS}, got {config.pixel_predict!r}')
-  base = operators.base
-
-  def student_pass(keys, name, params, stats, pixels, network):
-    return network.forward(
-        params, stats, network.normalise(pixels), key=keys[name],
-        detail=base.detail(keys[f'{name}_detail'], pixels.shape[1:3]))
-
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    keys = rng.streams(key, 'source', 'source_detail', 'predict', 'sample',
-                       'mix', 'augment', 'mixed', 'mixed_detail', 'views',
-                       'bank')
-
-    # 1. The student on the source, its pixels in contrast.
-    outputs, stats = student_pass(
-        keys, 'source', params, state.student.batch_stats, batch.source.image,
-        network)
-    source = self_training.Labelled(batch.source.image, batch.source.label)
-    terms = segment(config, 'source', outputs, source, 1.0)
-    terms |= self_training.distance(config, outputs, batch, network, frozen)
-    pixel, stats = pixel_terms(config, operators, keys, params, stats, outputs,
-                               batch.source.label, network)
-    terms |= pixel
-
-    # 2. The teacher labels the target.
-    label, weight, share, teacher_stats = self_training.pseudo_label(
-        config, state, batch, network)
-    metrics = {'pseudo/confident_share': share}
-
-    # 3. The student on the mixture.
-    mixed = self_training.mix(keys, base, batch, label, weight)
-    outputs, stats = student_pass(keys, 'mixed', params, stats, mixed.pixels,
-                                  network)
-    terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
-
-    # 4. The student on two crops of the target.
-    bank = state.method_state
-    if phase:
-      patch, more, stats, bank = patch_terms(
-          config, operators, keys, params, stats, batch.views, bank, network)
-      terms, metrics = terms | patch, metrics | more
-
-    return state_lib.Losses(
-        terms, stats, teacher_stats, method_state=bank, metrics=metrics,
-        panels={'source': batch.source.image, 'label': batch.source.label,
-                'target': batch.target.image, 'pseudo_label': label,
-                'mixed': mixed.pixels, 'mixed_label': mixed.label,
-                'mixed_weight': mixed.weight})
-
+  method = self_training.make(
+      config, operators.base, segment,
+      functools.partial(pixel_terms, config, operators))
   if not config.weight_patch:
-    return state_lib.Method(loss)
-
-  def init(key, network, batch):
-    del key, network, batch
-    return patch_contrast.empty_bank(
-        steps=config.bank_steps, size=2 * config.patch_samples,
-        channels=config.patch_channels)
-
-  return state_lib.Method(loss, init, starts=(config.patch_start,))
+    return method
+  return with_patches(config, method, operators)

@@ -4,7 +4,7 @@ The teacher labels the target; half of the source's classes are pasted onto it;
 the student learns from the source and from the mixed, colour-jittered image,
 and its features of things stay near those of the ImageNet encoder. DACS (arXiv
 2007.08702) as DAFormer runs it (arXiv 2111.14887, section 3). HRDA runs the
-same on detail crops; PiPa and CLUDA add terms to this loss.
+same on detail crops; PiPa, CLUDA and MIC add terms to this loss.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ class Operators(NamedTuple):
     choose_classes: `f(key, source_label) -> mask`: [B, H, W] bool, the source
       pixels to paste.
     augment: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
-    detail: `f(key, image_size) -> detail`, what a student's pass asks of the
-      network (HRDA's boxes).
+    detail: `f(key, image_size, name, phase) -> detail`, what the student's
+      pass `name` asks of the network (HRDA's boxes).
+    starts: the steps at which the phases of `detail` begin.
   """
 
   choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
   augment: Callable[[jax.Array, jax.Array], jax.Array]
-  detail: Callable[[jax.Array, tuple[int, int]], Any] = (
-      lambda key, image_size: None)
+  detail: Callable[[jax.Array, tuple[int, int], str, int], Any] = (
+      lambda key, image_size, name, phase: None)
+  starts: tuple[int, ...] = ()
 
 
 class Labelled(NamedTuple):
@@ -129,8 +131,17 @@ def distance(config, outputs: state_lib.Outputs, batch, network,
   return {'distance': state_lib.LossTerm(value, config.weight_distance)}
 
 
+def no_terms(key, params, stats, outputs, label, network
+             ) -> tuple[Terms, state_lib.PyTree]:
+  """What the base adds to the source pass: nothing."""
+  del key, params, outputs, label, network
+  return {}, stats
+
+
 def make(config, operators: Operators,
-         segment: Callable[..., Terms] = segment) -> state_lib.Method:
+         segment: Callable[..., Terms] = segment,
+         source_terms: Callable[..., tuple[Terms, state_lib.PyTree]] = no_terms
+         ) -> state_lib.Method:
   """Makes the method.
 
   Fields: `threshold` (confidence limit), `pseudo_weight` ('batch', 'image',
@@ -144,26 +155,31 @@ def make(config, operators: Operators,
   Args:
     config: the fields above.
     operators: the random operators.
-    segment: from a student's pass to its terms; HRDA adds one for its crops.
+    segment: from a student's pass to its terms; HRDA adds one for its crops,
+      CLUDA one for its contrast.
+    source_terms: more terms of the source pass, and the statistics after
+      them, see `no_terms`; PiPa's contrast of pixels.
   """
 
-  def student_pass(keys, name, params, stats, pixels, network):
-    return network.forward(
-        params, stats, network.normalise(pixels), key=keys[name],
-        detail=operators.detail(keys[f'{name}_detail'], pixels.shape[1:3]))
-
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del phase
     keys = rng.streams(key, 'source', 'source_detail', 'mix', 'augment',
                        'mixed', 'mixed_detail')
 
+    def student(name, stats, pixels):
+      detail = operators.detail(keys[f'{name}_detail'], pixels.shape[1:3],
+                                name, phase)
+      return network.forward(params, stats, network.normalise(pixels),
+                             key=keys[name], detail=detail)
+
     # 1. The student on the source.
-    outputs, stats = student_pass(
-        keys, 'source', params, state.student.batch_stats, batch.source.image,
-        network)
+    outputs, stats = student('source', state.student.batch_stats,
+                             batch.source.image)
     source = Labelled(batch.source.image, batch.source.label)
     terms = segment(config, 'source', outputs, source, 1.0)
     terms |= distance(config, outputs, batch, network, frozen)
+    more, stats = source_terms(key, params, stats, outputs, source.label,
+                               network)
+    terms |= more
 
     # 2. The teacher labels the target.
     label, weight, share, teacher_stats = pseudo_label(
@@ -171,8 +187,7 @@ def make(config, operators: Operators,
 
     # 3. The student on the mixture.
     mixed = mix(keys, operators, batch, label, weight)
-    outputs, stats = student_pass(keys, 'mixed', params, stats, mixed.pixels,
-                                  network)
+    outputs, stats = student('mixed', stats, mixed.pixels)
     terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
 
     return state_lib.Losses(
@@ -185,4 +200,4 @@ def make(config, operators: Operators,
                 'mixed': mixed.pixels, 'mixed_label': mixed.label,
                 'mixed_weight': mixed.weight})
 
-  return state_lib.Method(loss)
+  return state_lib.Method(loss, starts=operators.starts)
