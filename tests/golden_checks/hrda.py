@@ -144,13 +144,14 @@ def _built(encoder: nn.Module, head: two_scale.TwoScaleHead,
            crop_size: tuple[int, int]) -> state_lib.Network:
   """HRDA with windows that overlap by half."""
   module = two_scale.HRDA(encoder, head, detail_crop=crop_size,
-                     detail_stride=tuple(n // 2 for n in crop_size))
+                     detail_stride=tuple(n // 2 for n in crop_size),
+                     remat=False)
   return network_lib.from_module(
       module, preprocessing.IMAGENET, kernel_init=module.kernel_init,
       takes_detail=True)
 
 
-def network(tensors: Tensors, *, heads, crop_size: tuple[int, int]
+def network(tensors: Tensors, *, crop_size: tuple[int, int], heads=None
             ) -> tuple[state_lib.Network, state_lib.Net]:
   """HRDA in the widths of a state dict, without dropout, with its weights."""
   encoder = transformers.mit(transformers.prefixed(tensors, 'backbone.'),

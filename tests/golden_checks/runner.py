@@ -19,6 +19,7 @@ from tests.golden_checks import ehtdi_steps
 from tests.golden_checks import evaluation
 from tests.golden_checks import heads
 from tests.golden_checks import hrda
+from tests.golden_checks import hrda_steps
 from tests.golden_checks import lse
 from tests.golden_checks import lse_steps
 from tests.golden_checks import maths
@@ -44,7 +45,7 @@ CHECKS: dict[str, Check] = {
     **ehtdi.CHECKS, **ehtdi_steps.CHECKS,
     **evaluation.CHECKS,
     **heads.CHECKS,
-    **hrda.CHECKS,
+    **hrda.CHECKS, **hrda_steps.CHECKS,
     **lse.CHECKS,
     **lse_steps.CHECKS,
     **maths.CHECKS,

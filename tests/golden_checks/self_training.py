@@ -73,10 +73,8 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
 def network(tensors: transformers.Tensors
             ) -> tuple[state_lib.Network, state_lib.Net]:
   """The network of a state dict, which takes normalised images."""
-  encoder = transformers.prefixed(tensors, 'backbone.')
-  widths = [len(encoder[f'norm{s}.weight']) for s in range(1, 5)]
   module = encoder_decoder.EncoderDecoder(
-      transformers.mit(encoder, heads=[w // widths[0] for w in widths]),
+      transformers.mit(transformers.prefixed(tensors, 'backbone.')),
       transformers.daformer(transformers.prefixed(tensors, 'decode_head.')))
   identity = preprocessing.Preprocessing((0.0,) * 3)
   made = network_lib.from_module(module, identity)
@@ -117,13 +115,15 @@ def iteration(arrays: transformers.Tensors, number: int, num_classes: int
   chosen = np.zeros((len(label), num_classes + 1), bool)
   for row, ids in zip(chosen, np.unique(label)[d['choice']]):
     row[np.minimum(ids, num_classes)] = True
+  # Of the recorded types, so that one program does all iterations.
+  order = np.tile(np.arange(4, dtype=np.int32), (len(label), 1))
   unused = {'jitter': np.ones((len(label), 4)), 'sigma': np.ones(len(label)),
-            'jitter_order': np.tile(np.arange(4), (len(label), 1))}
-  names = ('u', 'jitter', 'jitter_order', 'sigma')
-  draws = {name: d.get(name, unused.get(name)) for name in names}
+            'jitter_order': order}
+  names = ('u', 'jitter', 'jitter_order', 'sigma', 'offsets')
+  draws = {name: d[name] for name in names if name in d}
   batch = state_lib.Batch(state_lib.Source(images[0], label),
                           state_lib.Target(images[1], trusted))
-  return batch, draws | {'chosen': chosen}
+  return batch, unused | draws | {'chosen': chosen}
 
 
 def recipe(made: state_lib.Network, params, method) -> step_lib.Recipe:

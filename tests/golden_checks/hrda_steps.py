@@ -1,0 +1,56 @@
+"""HRDA's training iterations: those of DAFormer, with detail crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import functools
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+
+from configs import common as common_configs
+from configs import hrda as configs
+from tests.golden_checks import common
+from tests.golden_checks import hrda as checks
+from tests.golden_checks import self_training
+from tests.golden_checks import transformers
+from uda_jax import state as state_lib
+from uda_jax.methods import hrda
+
+LOSSES = self_training.LOSSES | {
+    'decode.hr.loss_seg': 'source_detail',
+    'mix.decode.hr.loss_seg': 'mixed_detail',
+}
+
+
+def network(tensors: transformers.Tensors, *, crop_size: tuple[int, int]
+            ) -> tuple[state_lib.Network, state_lib.Net]:
+  """The network of a state dict, which takes normalised images."""
+  made, net = checks.network(tensors, crop_size=crop_size)
+  return made._replace(normalise=lambda image: image), net
+
+
+def step_hrda(path: pathlib.Path) -> Iterator[common.Difference]:
+  """HRDA's iterations; a crop has half the image's sides, as published."""
+  height, width = np.load(path)['t0.label'].shape[1:]
+  crop_size = (height // 2, width // 2)
+  config = configs.method(common_configs.daformer(), detail_crop=crop_size)
+
+  def make_method(draws):
+    corners = dict(zip(('source', 'mixed'), jnp.split(draws['offsets'], 2)))
+
+    def detail(key, image_size, name, phase):
+      del key, image_size, phase
+      top, left = corners[name]
+      return jnp.stack([top, top + crop_size[0], left, left + crop_size[1]])
+
+    operators = self_training.operators(draws)
+    return hrda.make(config, operators._replace(detail=detail))
+
+  yield from self_training.iterations(
+      path, functools.partial(network, crop_size=crop_size), make_method,
+      LOSSES)
+
+
+CHECKS = {'daformer_hrda/step_hrda*.npz': step_hrda}
