@@ -1,0 +1,16 @@
+r"""CLUDA on CamVid day -> dusk: contrast of pixels at one resolution.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_day_to_dusk/cluda.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import cluda
+from configs.camvid_day_to_dusk import self_training
+
+
+def get_config():
+  """See the module's docstring."""
+  config = self_training.get_config()
+  config.method = cluda.method(config.method, grid=(33, 33))
+  return config

@@ -1,0 +1,16 @@
+r"""MIC on CamVid day -> dusk: self-training, images behind blocks.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_day_to_dusk/mic.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import mic
+from configs.camvid_day_to_dusk import self_training
+
+
+def get_config():
+  """See the module's docstring."""
+  config = self_training.get_config()
+  config.method = mic.masked(config.method, block=16)
+  return config

@@ -1,0 +1,22 @@
+r"""PiPa on CamVid day -> dusk: contrast of pixels, later of patches.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_day_to_dusk/pipa.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import pipa
+from configs.camvid_day_to_dusk import self_training
+
+
+def get_config():
+  """See the module's docstring."""
+  config = self_training.get_config()
+  config.model.heads = (('proj', 'features', 128), ('project', 'fused', 64))
+  config.method = pipa.method(config.method)
+  config.method.update(patch_channels=64, patch_samples=100,
+                       patch_start=config.steps // 6)
+  config.data.pair.update(
+      crop_size=(80, 80), long_side=(171, 428), group_size=2,
+      first_step=config.method.patch_start)
+  return config

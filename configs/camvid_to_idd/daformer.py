@@ -1,0 +1,22 @@
+r"""DAFormer on CamVid -> IDD-Lite: self-training, rare classes first.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/daformer.py \
+      --workdir=DIR --config.data.root=DIR
+
+Without its feature distance. The encoder has batch norm: on crops the student's
+features, by statistics of the batch, begin 1.3 times their norm away from the
+frozen ones, by running statistics; and at stride 32 less than one cell of a
+batch lies in a thing.
+"""
+
+from configs.camvid_to_idd import self_training
+
+
+def get_config():
+  """See the module's docstring."""
+  config = self_training.get_config()
+  # A third of a percent of an image, as published.
+  config.data.rare_class.update(
+      temperature=0.01, min_pixels=110, min_crop_ratio=0.5)
+  return config

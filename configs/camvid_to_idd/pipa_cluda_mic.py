@@ -1,0 +1,20 @@
+r"""PiPa, CLUDA and MIC at once on CamVid -> IDD-Lite.
+
+  python -m uda_jax.main \
+      --config=configs/camvid_to_idd/pipa_cluda_mic.py \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from configs import cluda
+from configs import mic
+from configs.camvid_to_idd import pipa
+
+
+def get_config():
+  """See the module's docstring."""
+  config = pipa.get_config()
+  config.method = cluda.method(config.method, grid=(33, 33))
+  config.method = mic.masked(config.method, block=16)
+  # The passes are PiPa's.
+  config.method.name = 'pipa'
+  return config
