@@ -172,7 +172,7 @@ def test_training_on_copies_is_training_on_images(folder, part, resize,
       root=str(folder), cache_dir=str(folder.parent / 'cache'),
       source_image_size=wanted, target_image_size=wanted, resize=resize,
       keep_ratio=keep_ratio, crop_size=(31, 43), flip=True,
-      max_class_share=0.75, rare_class=dict(
+      rare_class=dict(
           temperature=0.1, min_pixels=1, min_crop_ratio=2.0))
   batches = []
   for copies in (False, True):
