@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test real reliability golden lint clean
+.PHONY: demo test real reliability golden notebook lint clean
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=")'
@@ -32,6 +32,11 @@ reliability: $(VENV)/installed
 real: $(VENV)/installed
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
+
+# Runs the notebook and keeps its outputs in it.
+notebook: $(VENV)/installed
+	$(RUN) -m pip install --quiet jupyterlab
+	PYTHONPATH=$(CURDIR) $(RUN) -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/losses.ipynb
 
 lint: $(VENV)/installed
 	$(RUN) -m pip install --quiet ruff

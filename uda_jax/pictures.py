@@ -21,7 +21,7 @@ Palette = Sequence[tuple[int, int, int]]
 _GAP = 8
 _FONT_SIZE = 16
 _LINE = _FONT_SIZE + 8
-# Colours of a page: few, so that a notebook stays small.
+# Colours of a page, besides those of the classes.
 _PAGE_COLORS = 96
 _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 
@@ -199,7 +199,16 @@ def page(panels: Mapping[str, np.ndarray], palette: Palette, *,
       draw.text((left, top + 4), name, _INK, font)
       sheet.paste(cell, (left, top + _LINE))
     top += _LINE + height
-  return sheet.quantize(_PAGE_COLORS, dither=Image.Dither.NONE)
+  # Few colours make small files; those of the classes must stay.
+  exact = [*palette, _PAPER, _INK]
+  few = sheet.quantize(_PAGE_COLORS, kmeans=2)
+  index = np.asarray(few) + np.uint8(len(exact))
+  for number, color in enumerate(exact):
+    index[(np.asarray(sheet) == color).all(-1)] = number
+  small = Image.fromarray(index)
+  small.putpalette([*np.ravel(exact).tolist(),
+                    *few.getpalette()[:3 * _PAGE_COLORS]])
+  return small
 
 
 def _fit(array, palette, width):

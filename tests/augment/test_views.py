@@ -1,6 +1,7 @@
 """Crops, colours in bytes, CutMix and Fourier mixing: what they must keep."""
 
 import colorsys
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -169,3 +170,16 @@ def test_fourier_of_black_images_is_finite():
   mixed = fourier.amplitude_mix(black, _images(12, 12, 0)[:1], share=0.2,
                                 resize_style=True)
   assert np.isfinite(mixed).all()
+
+
+def test_views_share_a_crop_and_its_label():
+  label = np.zeros((2, 32, 64), np.int32)
+  label[:, :, 32:] = 1
+  pixels = np.repeat(np.where(label, 220, 40)[..., None], 3, -1)
+  cut = jax.jit(functools.partial(views.random_views, size=(16, 16)))(
+      jax.random.key(1), pixels.astype(np.uint8), label)
+  assert cut.weak.shape == cut.strong.shape == (2, 16, 16, 3)
+  # The edge is blurred by the crop's resizing, and by the strong colours.
+  agrees = (cut.weak[..., 0] > 130) == (cut.label == 1)
+  assert 0 < cut.label.mean() < 1 and agrees.mean() > 0.95
+  assert (cut.strong != cut.weak).any()

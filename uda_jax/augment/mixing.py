@@ -38,7 +38,7 @@ def draw_classes(key: jax.Array, source_label: jax.Array, *, num_classes: int,
   if choose_from not in axes:
     raise ValueError("draw_classes: choose_from: expected 'batch' or 'image', "
                      f'got {choose_from!r}')
-  occurs = source_label[..., None] == _ids(num_classes)
+  occurs = jnp.asarray(source_label)[..., None] == _ids(num_classes)
   present = occurs.any(axes[choose_from], keepdims=True)[:, 0, 0]
   present = present.at[:, -1].set(present[:, -1] & include_ignore)
   count = present.sum(-1, keepdims=True)

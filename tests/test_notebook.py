@@ -1,0 +1,98 @@
+"""The notebook of the losses: its cells run, and say what is committed."""
+
+import ast
+import base64
+import contextlib
+import io
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+
+PATH = pathlib.Path(__file__).parent.parent / 'notebooks/losses.ipynb'
+NUMBER = re.compile(r'\d+(?:\.\d+)?')
+
+
+def _cells():
+  cells = json.loads(PATH.read_text())['cells']
+  return [cell for cell in cells if cell['cell_type'] == 'code']
+
+
+def _printed(cell):
+  return ''.join(line for output in cell['outputs']
+                 if output['output_type'] == 'stream'
+                 for line in output['text'])
+
+
+def _shown(cell):
+  """The committed pictures of a cell."""
+  return [output['data'] for output in cell['outputs']
+          if output['output_type'] != 'stream']
+
+
+@pytest.fixture(scope='module')
+def runs():
+  """What each cell printed, and the value of its last line, as in Jupyter."""
+  names, results = {}, []
+  for number, cell in enumerate(_cells()):
+    tree = ast.parse(''.join(cell['source']))
+    last = ast.Expression(tree.body.pop().value)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+      exec(compile(tree, f'cell {number}', 'exec'), names)
+      value = eval(compile(last, f'cell {number}', 'eval'), names)
+    results.append((printed.getvalue(), value))
+  return results
+
+
+def test_the_printed_numbers_are_the_committed_ones(runs):
+  losses = 0
+  for cell, (printed, _) in zip(_cells(), runs, strict=True):
+    committed = _printed(cell)
+    assert NUMBER.sub('#', printed) == NUMBER.sub('#', committed)
+    for new, old in zip(NUMBER.findall(printed), NUMBER.findall(committed)):
+      # Another processor may round the last digit otherwise.
+      digit = 10.0 ** -len(old.partition('.')[2])
+      assert abs(float(new) - float(old)) < 2.5 * digit, (printed, committed)
+    losses += len(re.findall(r'\d\.\d\d\d', committed))
+    assert 'nan' not in printed and 'inf' not in printed
+  assert losses > 15
+
+
+def test_every_cell_draws_the_committed_picture(runs):
+  for cell, (_, page) in zip(_cells(), runs, strict=True):
+    (shown,) = _shown(cell)
+    png = shown['image/png']
+    with Image.open(io.BytesIO(base64.b64decode(''.join(png)))) as committed:
+      old = np.asarray(committed.convert('RGB'), int)
+    new = np.asarray(page.convert('RGB'), int)
+    assert new.shape == old.shape
+    assert new.std() > 20 and np.abs(new - old).mean() < 4
+
+
+def test_the_file_is_small_and_holds_pictures_and_print_alone():
+  assert PATH.stat().st_size < 600_000
+  for cell in _cells():
+    assert {output.get('name', 'stdout') for output in cell['outputs']} == {
+        'stdout'}
+    for shown in _shown(cell):
+      assert set(shown) == {'image/png', 'text/plain'}
+
+
+def test_the_cells_import_neither_tensorflow_nor_flax():
+  imports = [ast.unparse(node) for cell in _cells()
+             for node in ast.walk(ast.parse(''.join(cell['source'])))
+             if isinstance(node, ast.Import | ast.ImportFrom)]
+  assert imports
+  program = '\n'.join([*imports, 'import sys', (
+      "print({'tensorflow', 'flax', 'ml_collections', 'IPython'}"
+      ' & set(sys.modules))')])
+  printed = subprocess.run(
+      [sys.executable, '-c', program], cwd=PATH.parent.parent, text=True,
+      capture_output=True, check=True).stdout
+  assert printed.strip() == 'set()'
