@@ -83,7 +83,7 @@ def _report(config: Any, part: str, problems: Sequence[str]) -> Iterator[str]:
   path = epath.Path(config.data.cache_dir).expanduser() / f'errors_{part}.txt'
   path.write_text('\n'.join(problems) + '\n')
   yield from (f'error: {problem}' for problem in problems[:_SHOWN])
-  yield (f'{len(problems)} files cannot be used, all of them are listed in '
+  yield (f'{len(problems)} file(s) cannot be used, all are listed in '
          f'{path}; the others are done and are not looked at again')
 
 

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.data import tiny_folder
+from uda_jax.data import examples
+from uda_jax.data import manifest
 from uda_jax.data import sampling
 
 _TOOLS = pathlib.Path(__file__).parents[1] / 'golden/dataset_tools'
@@ -87,3 +90,20 @@ def test_rare_classes_without_an_image_are_an_error():
   counts = np.array([[90, 10], [90, 8]])
   with pytest.raises(ValueError, match=r'min_pixels < 10 every'):
     sampling.rare_classes(counts, temperature=0.1, min_pixels=3000)
+
+
+def test_a_share_in_the_place_of_a_number_of_pixels():
+  counts = np.array([[10, 90], [300, 700], [0, 0]])
+  tables = sampling.rare_classes(counts, temperature=0.5, min_pixels=0.2)
+  assert tables.classes.tolist() == [0, 1]
+  assert tables.files[0, :tables.count[0]].tolist() == [1]
+  assert tables.files[1, :tables.count[1]].tolist() == [0, 1]
+  with pytest.raises(ValueError, match='min_pixels < 0.3 every'):
+    sampling.rare_classes(counts, temperature=0.5, min_pixels=0.4)
+  data = manifest.Manifest('', ('a',), ('b',), np.array([20]), np.array([30]),
+                           np.array([[150, 450]]), ('x', 'y'), ())
+  config = tiny_folder.data(crop_size=(10, 20), rare_class=dict(
+      temperature=0.5, min_pixels=0.2, min_crop_ratio=0.5))
+  assert examples.domains(config, data, data)[0].rare_pixels == 20
+  config.crop_size = (0, 0)
+  assert examples.domains(config, data, data)[0].rare_pixels == 60
