@@ -201,7 +201,7 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
   golden = dict(np.load(path))
   constants = dict(Tmax=golden['Tmax'], lam_aux=0.1, lam_aug=0.1,
                    mix_weight=0.1, NCE_weight=0.01)
-  network, net = networks.deeplab(networks._architecture(
+  network, net = networks.deeplab(networks.architecture(
       path.with_name('deeplab_tiny_weights.npz')))
   num_classes = net.params['layer6']['conv2d_list']['0']['bias'].size
   mesh = parallel.make_mesh(1)

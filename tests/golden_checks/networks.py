@@ -70,7 +70,7 @@ def _has(tensors: dict[str, np.ndarray], module: str) -> bool:
   return any(name.startswith(module + '.') for name in tensors)
 
 
-def _architecture(path: pathlib.Path) -> dict[str, np.ndarray]:
+def architecture(path: pathlib.Path) -> dict[str, np.ndarray]:
   """The tensors of a weight file, without its record of the widths."""
   arrays = dict(np.load(path))
   return {
@@ -84,7 +84,7 @@ def deeplab_eval(path: pathlib.Path) -> Iterator[common.Difference]:
   """DeepLab with running statistics."""
   arrays = dict(np.load(path))
   network, net = deeplab(
-      _architecture(path.parent / 'deeplab_tiny_weights.npz')
+      architecture(path.parent / 'deeplab_tiny_weights.npz')
   )
   outputs, _ = jax.jit(network.forward, static_argnames='use_running_average')(
       *net, jnp.asarray(arrays['x'], dtype()), use_running_average=True
@@ -111,7 +111,7 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
   """DeepLab with batch statistics: maps, losses, gradients, statistics."""
   arrays = dict(np.load(path))
   network, net = deeplab(
-      _architecture(path.parent / 'deeplab_tiny_weights.npz')
+      architecture(path.parent / 'deeplab_tiny_weights.npz')
   )
   label = common.to_255(arrays['y'])
 

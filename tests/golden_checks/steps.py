@@ -15,28 +15,16 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from configs import convnets as blocks
+from tests.golden_checks import common
+from tests.golden_checks import networks
 from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import schedules
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
 from uda_jax.methods import pixmatch
-from uda_jax.models import deeplab_v2
-from uda_jax.models import network as network_lib
-from uda_jax.models import preprocessing
 from uda_jax.models.weights import torch_names
-
-Difference = tuple[str, np.ndarray, np.ndarray, float, float]
-
-# What PixMatch's optimiser does to its parameters (specification: PixMatch
-# lists its backbone by walking all nested modules): row = path, updates.
-DEEPLAB_REPEATS = (
-    ('layer[56]', 1), ('^conv1/', 1), ('^bn1/', 1), ('downsample', 4),
-    ('', 3))
-
-
-def _dtype():
-  return jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
 
 
 def _parse(text: str) -> dict[str, float]:
@@ -44,27 +32,6 @@ def _parse(text: str) -> dict[str, float]:
   pairs = dict(item.split('=') for item in text.split())
   return {k: float(v) if v not in ('True', 'False') else v == 'True'
           for k, v in pairs.items()}
-
-
-def _images(folder: pathlib.Path, name: str) -> tuple:
-  return np.load(folder / name)
-
-
-def _deeplab(folder: pathlib.Path):
-  """The narrowed network of the reference class, with its start weights."""
-  weights = dict(_images(folder, 'deeplab_tiny_weights.npz'))
-  planes = weights.pop('planes')
-  module = deeplab_v2.DeepLabV2(
-      num_classes=int(weights.pop('num_classes')), stem=int(planes[0]),
-      planes=tuple(map(int, planes[1:])),
-      blocks=tuple(map(int, weights.pop('layers'))), dtype=_dtype())
-  # The recorded images are network inputs already.
-  identity = preprocessing.Preprocessing((0.0,) * 3, (1.0,) * 3)
-  network = network_lib.from_module(module, identity)
-  fresh = network.init(jax.random.key(0), (33, 33))
-  fresh = jax.tree.map(lambda x: x.astype(_dtype()), fresh)
-  net, _ = torch_names.load(weights, fresh, source='deeplab_tiny_weights.npz')
-  return network, net
 
 
 def _recorded_operators(arrays) -> pixmatch.Operators:
@@ -96,10 +63,8 @@ def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
       threshold=cfg['T'], weight_aux=cfg['lam_aux'],
       weight_augment=cfg['lam_aug'], weight_fourier=cfg['lam_fourier'],
       weight_cutmix=cfg['lam_cutmix'], adapt_from=0))
-  optimiser = ml_collections.ConfigDict(dict(
-      name='sgd', momentum=cfg['momentum'], weight_decay=cfg['weight_decay'],
-      clip_norm=0.0, groups=(('layer[56]', 10.0, 1.0),),
-      repeats=DEEPLAB_REPEATS, fresh_every_repeat=True))
+  optimiser = blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS)
+  optimiser.update(momentum=cfg['momentum'], weight_decay=cfg['weight_decay'])
   return step_lib.Recipe(
       method=pixmatch.make(method, _recorded_operators(arrays)),
       network=network, optimizer=optim.make(optimiser, net.params),
@@ -110,27 +75,23 @@ def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
       frozen=lambda params: optim.match(params, (('^bn1/', True),), False))
 
 
-def _ignore(label: np.ndarray) -> np.ndarray:
-  """The reference's ignore value -1 is 255 here."""
-  return np.where(label < 0, 255, label).astype(np.int32)
-
-
 def _iteration(arrays: dict, number: int) -> dict[str, np.ndarray]:
   """The arrays of one iteration, labels in our convention."""
   prefix = f'it{number}_'
   mine = {k.removeprefix(prefix): np.asarray(v) for k, v in arrays.items()
           if k.startswith(prefix)}
-  return {k: _ignore(v) if v.dtype.kind == 'i' else v.astype(_dtype())
-          for k, v in mine.items()}
+  return {k: (common.to_255(v).astype(np.int32) if v.dtype.kind == 'i'
+              else v.astype(networks.dtype())) for k, v in mine.items()}
 
 
-def pixmatch_train(path: pathlib.Path) -> Iterator[Difference]:
+def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
   """Consecutive iterations: losses, weights, statistics and EMA."""
   stem = path.name.rsplit('_', 1)[0]
   inputs = dict(np.load(path.parent / f'{stem}_in.npz'))
   expected = dict(np.load(path.parent / f'{stem}_out.npz'))
   cfg = _parse(str(inputs.pop('cfg')))
-  network, net = _deeplab(path.parent)
+  network, net = networks.deeplab(networks.architecture(
+      path.with_name('deeplab_tiny_weights.npz')))
   mesh = parallel.make_mesh(1)
 
   # The recorded arrays are arguments, so that one program does all iterations.
@@ -167,7 +128,7 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[Difference]:
         yield key, ours[key.removeprefix(kind + '/')], value, 2e-5, 0.0
 
 
-def sgd_duplicates(path: pathlib.Path) -> Iterator[Difference]:
+def sgd_duplicates(path: pathlib.Path) -> Iterator[common.Difference]:
   """The optimiser with parameters that are listed several times."""
   arrays = dict(np.load(path))
   for key in arrays:
@@ -178,12 +139,12 @@ def sgd_duplicates(path: pathlib.Path) -> Iterator[Difference]:
         momentum=float(arrays['momentum']), rates=1.0,
         weight_decay=float(arrays['weight_decay']), repeats=repeats,
         fresh_every_repeat=not key.endswith('torch17'))
-    params = jnp.asarray(arrays['p0'], _dtype())
+    params = jnp.asarray(arrays['p0'], networks.dtype())
     state = rule.init(params)
     for i, (grad, rate) in enumerate(zip(arrays['grads'], arrays['lrs'])):
       updates, state = rule.update(
-          jnp.asarray(grad, _dtype()), state, params,
-          learning_rate=jnp.asarray(rate, _dtype()))
+          jnp.asarray(grad, networks.dtype()), state, params,
+          learning_rate=jnp.asarray(rate, networks.dtype()))
       params = params + updates
       yield f'{key}[{i}]', params, arrays[key][i], 1e-6, 1e-6
     if key.endswith('_params'):
