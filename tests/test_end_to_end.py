@@ -157,7 +157,7 @@ def test_two_processes_give_the_one_process_result(shared):
 def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
                                                   tmp_path):
   flags = ('--config.steps=1', '--config.schedule.learning_rate=0.0',
-           '--config.teacher.decay=0.5')
+           '--config.teacher.decay=0.5', '--config.eval.every=1')
   code, output = _run(
       shared, tmp_path / 'run', *flags, '--config.warm_start.network=teacher',
       f'--config.warm_start.workdir={uninterrupted[0]}')
@@ -168,6 +168,11 @@ def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
     if name.startswith("['teacher']['params']"):
       np.testing.assert_array_equal(
           after[name.replace('teacher', 'student')], value, err_msg=name)
+  # Evaluated on the way: the best is told to be selected, and how.
+  assert 'best, selected on target labels' in output
+  best = json.loads((tmp_path / 'run' / 'results.json').read_text())['best']
+  assert best['step'] == 1 and best['selected'] == 'selected on target labels'
+  assert set(best['label_free']) == {'entropy', 'confident', 'agreement'}
 
 
 @pytest.mark.parametrize('flag, message', [
