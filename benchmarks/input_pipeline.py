@@ -3,9 +3,10 @@
 `python -m benchmarks.input_pipeline --cache_dir=DIR` writes files like those of
 GTA5 and Cityscapes (once, in about two minutes) and prints JSON lines: CPU
 milliseconds of an image, and the images a second that one core makes, with the
-settings of configs/gta5_to_cityscapes/daformer.py, from the published files
-('raw') and from `config.data.resized_copies` ('prepared'). Each line has the
-median of rounds in which the loaders took turns.
+settings of configs/gta5_to_cityscapes/daformer.py, from files as published
+('raw'), from `config.data.resized_copies` of them ('prepared') and from JPEG
+files of the published sizes ('jpeg'). Each line has the median of rounds in
+which the loaders took turns.
 
 PyTorch and OpenCV are used where they are installed and need not be; each line
 says what was there.
@@ -16,9 +17,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 import importlib.metadata
+import itertools
 import json
+import multiprocessing
+import os
 import pathlib
-import resource
 import statistics
 import time
 from typing import Any
@@ -33,15 +36,21 @@ from uda_jax.data import pipeline
 from uda_jax.data import transforms
 
 GROUP = pytorch_loader.GROUP
+FORMS = ('raw', 'prepared', 'jpeg')
+# More than any loader makes ahead.
+AHEAD = 20
 # A loader's batches, by how many there shall be.
 Loader = Callable[[int], Iterator[Any]]
 
 
-def data_block(root: pathlib.Path, *, prepared: bool) -> Any:
+def data_block(root: pathlib.Path, form: str) -> Any:
   """The data block of the leaf, for the files of `street_files`."""
   config = daformer.get_config().data
   config.update(root=str(root), cache_dir=str(root / 'cache'),
-                resized_copies=prepared)
+                resized_copies=form == 'prepared')
+  if form == 'jpeg':
+    for record in (config.source, config.target):
+      record.images = record.images.replace('.png', '.jpg')
   return config
 
 
@@ -80,43 +89,63 @@ def _size(domain: examples.Domain) -> tuple[int, int]:
 
 
 def _cpu() -> float:
-  """Seconds of all threads, and of worker processes that have ended."""
-  worker = resource.getrusage(resource.RUSAGE_CHILDREN)
-  return time.process_time() + worker.ru_utime + worker.ru_stime
+  """Seconds of all threads of this process and of its workers (Linux)."""
+  ticks = 0
+  for worker in multiprocessing.active_children():
+    stat = pathlib.Path(f'/proc/{worker.pid}/stat').read_text()
+    # The 14th and 15th field; the 2nd, in brackets, may hold blanks.
+    ticks += sum(map(int, stat.rpartition(')')[2].split()[11:13]))
+  return time.process_time() + ticks / os.sysconf('SC_CLK_TCK')
 
 
-def _seconds(loader: Loader, steps: int) -> float:
-  start = _cpu()
-  count = sum(1 for _ in loader(steps))
-  assert count == steps
-  return _cpu() - start
+def _cpu_at_rest() -> float:
+  """The same once all that is made ahead has been made."""
+  quiet, last = 0, _cpu()
+  while quiet < 3:
+    time.sleep(0.2)
+    now = _cpu()
+    quiet = quiet + 1 if now - last < 0.01 else 0
+    last = now
+  return last
 
 
-def image_ms(loader: Loader, steps: int) -> float:
-  """CPU milliseconds of an image; what a start costs is left out."""
-  warm = 2
-  # Batches are made ahead, so only whole runs can be compared.
-  seconds = _seconds(loader, warm + steps) - _seconds(loader, warm)
-  return 1000 * seconds / (steps * 2 * GROUP)
+def _image_ms(batches: Iterator[Any], steps: int) -> float:
+  """CPU milliseconds of an image in the next `steps` batches."""
+  start = _cpu_at_rest()
+  for _ in itertools.islice(batches, steps):
+    pass
+  return 1000 * (_cpu_at_rest() - start) / (steps * 2 * GROUP)
 
 
 def compare(found: dict[str, Loader], *, steps: int,
             rounds: int) -> dict[str, Any]:
-  """Returns the times of the loaders and their ratios to ours."""
-  times = [{name: image_ms(loader, steps) for name, loader in found.items()}
-           for _ in range(rounds)]
-  median = lambda values: statistics.median(values)
-  ms = {name: median(t[name] for t in times) for name in found}
+  """Measures the loaders in turns.
+
+  Args:
+    found: from `loaders`.
+    steps: batches a measurement.
+    rounds: measurements of each loader.
+
+  Returns:
+    Medians of the rounds, and ratios to ours with their range: rounds are
+    compared one by one, as the machine may be busy in some.
+  """
+  running = {name: loader(AHEAD + (1 + rounds) * steps)
+             for name, loader in found.items()}
+  for batches in running.values():
+    _image_ms(batches, steps)
+  times = [{name: _image_ms(batches, steps)
+            for name, batches in running.items()} for _ in range(rounds)]
+  ms = {name: statistics.median(t[name] for t in times) for name in found}
+  ratios = {name: sorted(t[name] / t['uda_jax'] for t in times)
+            for name in found if name != 'uda_jax'}
   return {
       'cpu_ms_an_image': {name: round(x, 1) for name, x in ms.items()},
       'images_a_second_a_core': {
           name: round(1000 / x, 1) for name, x in ms.items()},
-      # Of each round, as the machine may have been busy in some.
       'times_as_long_as_uda_jax': {
-          name: [round(median(t[name] / t['uda_jax'] for t in times), 2),
-                 *(round(f(t[name] / t['uda_jax'] for t in times), 2)
-                   for f in (min, max))]
-          for name in found if name != 'uda_jax'}}
+          name: [round(f(x), 2) for f in (min, statistics.median, max)]
+          for name, x in ratios.items()}}
 
 
 def versions() -> dict[str, str]:
@@ -137,13 +166,13 @@ def main() -> None:
   parser.add_argument('--cache_dir', type=pathlib.Path, required=True)
   parser.add_argument('--images', type=int, default=6,
                       help='files of each data set')
-  parser.add_argument('--steps', type=int, default=20,
+  parser.add_argument('--steps', type=int, default=15,
                       help='batches of 2 + 2 images a measurement')
   parser.add_argument('--rounds', type=int, default=5)
   args = parser.parse_args()
   street_files.write(args.cache_dir, args.images)
-  for form in ('raw', 'prepared'):
-    config = data_block(args.cache_dir, prepared=form == 'prepared')
+  for form in FORMS:
+    config = data_block(args.cache_dir, form)
     print(json.dumps({
         'benchmark': 'input_pipeline', 'images': form,
         'loader': pytorch_loader.LOADER, 'versions': versions(),

@@ -96,10 +96,6 @@ def resized_size(size: tf.Tensor, spec: Spec,
   return tf.cast(tf.floor(exact * tf.cast(factor, tf.float64) + 0.5), tf.int32)
 
 
-def _uint8(pixels: tf.Tensor) -> tf.Tensor:
-  return tf.cast(tf.clip_by_value(tf.floor(pixels + 0.5), 0, 255), tf.uint8)
-
-
 def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:
   """Returns the window of an image that has its size already."""
   image = tf.convert_to_tensor(image)
@@ -113,7 +109,8 @@ def _bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
   # small, and to the same bits wherever a window lies.
   whole = tf.raw_ops.ResizeBilinear(
       images=image[None], size=window.full, half_pixel_centers=True)[0]
-  return _uint8(_slice(whole, window))
+  # Within 0..255 already, where a cast rounds down.
+  return tf.cast(_slice(whole, window) + 0.5, tf.uint8)
 
 
 def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
@@ -130,7 +127,8 @@ def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
       images=image[None], size=window.size + before, scale=scale,
       translation=tf.cast(before - window.start, tf.float32),
       kernel_type='keyscubic', antialias=True)[0]
-  return _uint8(pixels[before[0]:, before[1]:])
+  pixels = tf.floor(pixels[before[0]:, before[1]:] + 0.5)
+  return tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
 
 
 def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:

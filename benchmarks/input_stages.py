@@ -1,0 +1,116 @@
+"""Where the input pipeline's time goes: each stage alone, on one thread.
+
+`python -m benchmarks.input_stages --cache_dir=DIR` prints a JSON line for each
+domain of `benchmarks.input_pipeline`, with the mean over its examples of the
+fastest of some runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+import json
+import pathlib
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from benchmarks import input_pipeline
+from benchmarks import street_files
+from uda_jax.data import crops
+from uda_jax.data import datasets
+from uda_jax.data import examples
+from uda_jax.data import sampling
+from uda_jax.data import transforms
+
+SEED = 0
+
+
+def _ms(function: Callable[..., Any], rows: Sequence[tuple], repeats: int
+        ) -> tuple[float, list[Any]]:
+  """Mean over rows of the least CPU milliseconds, and the results."""
+  function = tf.function(function, reduce_retracing=True)
+  results = [function(*row) for row in rows]
+  total = 0.0
+  for row in rows:
+    times = []
+    for _ in range(repeats):
+      start = time.process_time()
+      function(*row)
+      times.append(time.process_time() - start)
+    total += min(times)
+  return 1000 * total / len(rows), results
+
+
+def stages(domain: examples.Domain, *, count: int,
+           repeats: int) -> dict[str, float]:
+  """CPU milliseconds of the stages of the first `count` examples.
+
+  Args:
+    domain: whose files have one size and, if labelled, a rare class asked for.
+    count: examples.
+    repeats: runs of each, of which the fastest counts.
+
+  Returns:
+    Stage -> milliseconds; 'all' is measured, not summed.
+  """
+  spec, data = domain.spec, domain.data
+  chosen = [examples.choose(domain, SEED, tf.constant(k, tf.int64))
+            for k in range(count)]
+  times = {}
+
+  def run(stage, function, *columns):
+    times[stage], results = _ms(function, list(zip(*columns)), repeats)
+    return results
+
+  images = run('decode image', transforms.read_image,
+               [tf.constant(data.image_paths[int(i)]) for i, _ in chosen])
+  full = transforms.resized_size(tf.shape(images[0])[:2], spec)
+  shares = [sampling.Stream(SEED, domain.name, sampling.CROP).uniform(
+      tf.constant(k, tf.int64), (crops.DRAWS, crops.DRAWS, 2))
+            for k in range(count)]
+  if not data.labelled:
+    windows = [crops.crop_window(s[0, 0], full, spec) for s in shares]
+  else:
+    labels = run('decode label', transforms.read_label,
+                 [tf.constant(data.label_paths[int(i)]) for i, _ in chosen])
+    whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
+    labels = run('resize label', lambda label: transforms.cut_label(
+        label, whole, spec.resize), labels)
+    windows = run(
+        'choose crop', lambda shares, label, class_id: crops.choose_window(
+            shares, label, full, spec, len(data.class_names),
+            crops.Wanted(class_id, domain.rare_pixels)),
+        shares, labels, [wanted.class_id for _, wanted in chosen])
+  run('resize and cut image', lambda image, window: transforms.cut_image(
+      image, window, spec.resize), images, windows)
+  run('all', examples.reader(domain, SEED),
+      [tf.constant(k, tf.int64) for k in range(count)])
+  return times
+
+
+def main() -> None:
+  """Prints the JSON lines."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  parser.add_argument('--cache_dir', type=pathlib.Path, required=True)
+  parser.add_argument('--images', type=int, default=6,
+                      help='files of each data set')
+  parser.add_argument('--examples', type=int, default=24)
+  args = parser.parse_args()
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(1)
+  street_files.write(args.cache_dir, args.images)
+  for form in input_pipeline.FORMS:
+    config = input_pipeline.data_block(args.cache_dir, form)
+    found = [datasets.load_part(config, name) for name in ('source', 'target')]
+    for domain in examples.domains(config, *found):
+      times = stages(domain, count=args.examples, repeats=5)
+      print(json.dumps({
+          'benchmark': 'input_stages', 'images': form, 'domain': domain.name,
+          'cpu_ms': {k: round(x, 1) for k, x in times.items()}}), flush=True)
+
+
+if __name__ == '__main__':
+  main()
