@@ -26,7 +26,7 @@ def drop_path(
   """
   keep = 1 - rate
   factor = jnp.floor(keep + uniform) / keep
-  shape = (len(x),) + (1,) * (x.ndim - 1)
+  shape = (x.shape[0],) + (1,) * (x.ndim - 1)
   return x * factor.reshape(shape).astype(x.dtype)
 
 
@@ -71,7 +71,7 @@ class Blocks(nn.Module):
     uniform = None
     if not deterministic and any(rates):
       uniform = jax.random.uniform(
-          self.make_rng('dropout'), (depth, 2, len(x)), rates.dtype
+          self.make_rng('dropout'), (depth, 2, x.shape[0]), rates.dtype
       )
 
     block = self.make_block(parent=None)

@@ -61,11 +61,11 @@ class Reduction(nn.Module):
     bias = self.param('bias', zeros, (width,), store)
     height, breadth = (n // size for n in x.shape[1:3])
     cells = x[:, : height * size, : breadth * size].reshape(
-        len(x), height, size, breadth, size, width
+        x.shape[0], height, size, breadth, size, width
     )
     # One matrix product; a strided convolution is slow on CPUs.
     cells = cells.transpose(0, 1, 3, 2, 4, 5)
-    cells = cells.reshape(len(x), height, breadth, -1).astype(self.dtype)
+    cells = cells.reshape(x.shape[0], height, breadth, -1).astype(self.dtype)
     kernel = kernel.astype(self.dtype).reshape(-1, width)
     return cells @ kernel + bias.astype(self.dtype)
 
@@ -95,7 +95,7 @@ class Attention(nn.Module):
     key, value = jnp.split(layers.dense(2 * width, self.dtype, 'kv')(x), 2, -1)
 
     def split_heads(y: jax.Array) -> jax.Array:
-      return y.reshape(len(y), -1, self.heads, width // self.heads)
+      return y.reshape(y.shape[0], -1, self.heads, width // self.heads)
 
     mixed = attention.attend(
         *map(split_heads, (query, key, value)),
