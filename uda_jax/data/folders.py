@@ -48,7 +48,7 @@ class FolderRecord(NamedTuple):
     resize_labels: bring labels of another size to the size of their image by
       nearest neighbour, instead of refusing them.
     published_images: how many images the published data set has, 0 = unknown.
-      `uda_jax.prepare` tells if there are others, and likewise
+      `uda_jax.data.prepare` tells if there are others, and likewise
     published_size: (height, width) of them.
   """
 

@@ -95,8 +95,8 @@ class Broken(ValueError):
   def __init__(self, problems: Sequence[str]):
     """The message is that of the first problem, and how many there are."""
     self.problems = tuple(problems)
-    more = (f' (and {len(problems) - 1} more: python -m uda_jax.prepare lists '
-            'them)' if len(problems) > 1 else '')
+    more = (f' (and {len(problems) - 1} more: python -m uda_jax.data.prepare '
+            'lists them)' if len(problems) > 1 else '')
     super().__init__(problems[0] + more)
 
 

@@ -1,7 +1,7 @@
 r"""Checks the data sets of a leaf, and prepares them for training.
 
-  python -m uda_jax.prepare --config=configs/gta5_to_cityscapes/daformer.py \
-      --config.data.root=DIR
+  python -m uda_jax.data.prepare \
+      --config=configs/gta5_to_cityscapes/daformer.py --config.data.root=DIR
 
 Every file is decoded to its end; labels of train ids and class statistics are
 written to `config.data.cache_dir`, where training finds them. All that is wrong

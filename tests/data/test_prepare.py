@@ -1,6 +1,7 @@
 """From published files, or one's own folders, to predictions."""
 
 import json
+import sys
 import types
 
 import numpy as np
@@ -15,9 +16,9 @@ from tests import tiny
 from tests.data import raw_layouts
 from uda_jax import models
 from uda_jax import predict
-from uda_jax import prepare
 from uda_jax import train
 from uda_jax.data import datasets
+from uda_jax.data import prepare
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +52,10 @@ def _train(config, workdir):
   return json.loads((workdir / 'results.json').read_text())
 
 
-def _predict(workdir, images, out):
-  predict.run(types.SimpleNamespace(
-      workdir=workdir, images=str(images), out=out, network='', ids='train',
-      size=None, batch_size=1, confidence=False))
+def _predict(workdir, images, out, monkeypatch):
+  monkeypatch.setattr(sys, 'argv', [
+      'predict', f'--workdir={workdir}', f'--images={images}', f'--out={out}'])
+  predict.main()
   return sorted((out / 'ids').rglob('*.png'))
 
 
@@ -98,8 +99,8 @@ def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
   assert set(results['student']['miou']) == {'all classes', *means}
   images = [p for p in (root / folder).rglob('*')
             if p.suffix in ('.png', '.jpg')]
-  assert len(_predict(tmp_path / 'run', root / folder,
-                      tmp_path / 'out')) == len(images) > 0
+  assert len(_predict(tmp_path / 'run', root / folder, tmp_path / 'out',
+                      monkeypatch)) == len(images) > 0
 
 
 def _own_folders(root):
@@ -142,7 +143,8 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   assert code == 0 and '2 of 37 x 53' in printed and 'car ' in printed
   results = _train(config, tmp_path / 'run')
   assert 0 <= results['student']['miou']['all classes'] <= 1
-  ids, *_ = _predict(tmp_path / 'run', tmp_path / 'B/images', tmp_path / 'out')
+  ids, *_ = _predict(tmp_path / 'run', tmp_path / 'B/images',
+                     tmp_path / 'out', monkeypatch)
   label = np.asarray(Image.open(ids))
   assert label.shape == (37, 53) and set(np.unique(label)) <= {0, 1}
 
