@@ -34,6 +34,31 @@ def network(num_classes: int) -> state_lib.Network:
       lambda image: (image + 2) * 64)
 
 
+def network_with_heads(num_classes: int) -> state_lib.Network:
+  """That network with a map, and PiPa's heads, each of them one matrix."""
+  base = network(num_classes)
+
+  def init(key, image_size):
+    net = base.init(key, image_size)
+    heads = {name: jax.random.normal(jax.random.fold_in(key, i), (3, 4))
+             for i, name in enumerate(('proj', 'cls', 'project'))}
+    # A scale of the map, on which the patches' vectors depend.
+    return net._replace(params=net.params | heads | {'scale': jnp.ones(3)})
+
+  def forward(params, stats, image, **switches):
+    outputs, stats = base.forward(params, stats, image, **switches)
+    x = image * params['scale']
+    return outputs._replace(features=(x,), maps={'fused': x}), stats
+
+  def head(name, params, stats, features, **switches):
+    del switches
+    x = features[0] if isinstance(features, tuple) else features
+    x = x @ params[name]
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True), stats
+
+  return base._replace(init=init, forward=forward, head=head)
+
+
 def batch(number: int, groups: int, num_classes: int) -> state_lib.Batch:
   """Random groups of 2 + 2 images of 8 x 8 pixels."""
   random = np.random.default_rng(number)

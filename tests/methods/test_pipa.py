@@ -7,6 +7,7 @@ import pytest
 
 from configs import pipa as configs
 from tests import tiny
+from uda_jax import checkpoint
 from uda_jax import labels
 from uda_jax import optim
 from uda_jax import parallel
@@ -24,31 +25,6 @@ def _config(**fields):
                 patch_channels=4, patch_threshold=0.1, patch_samples=5)
   config.update(fields)
   return config
-
-
-def _network():
-  """The pixelwise network, with a map, and heads that are one matrix each."""
-  base = tiny.network(NUM_CLASSES)
-
-  def init(key, image_size):
-    net = base.init(key, image_size)
-    heads = {name: jax.random.normal(jax.random.fold_in(key, i), (3, 4))
-             for i, name in enumerate(('proj', 'cls', 'project'))}
-    # A scale of the map, on which the patches' vectors depend.
-    return net._replace(params=net.params | heads | {'scale': jnp.ones(3)})
-
-  def forward(params, stats, image, **switches):
-    outputs, stats = base.forward(params, stats, image, **switches)
-    x = image * params['scale']
-    return outputs._replace(features=(x,), maps={'fused': x}), stats
-
-  def head(name, params, stats, features, **switches):
-    del switches
-    x = features[0] if isinstance(features, tuple) else features
-    x = x @ params[name]
-    return x / jnp.linalg.norm(x, axis=-1, keepdims=True), stats
-
-  return base._replace(init=init, forward=forward, head=head)
 
 
 def _method(**fields):
@@ -77,7 +53,7 @@ def _batch(views=True, label=None):
 
 def _recipe(method, params):
   return step_lib.Recipe(
-      method=method, network=_network(),
+      method=method, network=tiny.network_with_heads(NUM_CLASSES),
       optimizer=optim.make(tiny.adamw(), params),
       learning_rate=lambda state: jnp.asarray(1e-2),
       teacher=step_lib.TeacherRule(0.9, ramp=True))
@@ -85,7 +61,7 @@ def _recipe(method, params):
 
 def _start(method, batch):
   """A recipe and the state before its first step."""
-  network = _network()
+  network = tiny.network_with_heads(NUM_CLASSES)
   net = network.init(jax.random.key(0), (8, 8))
   recipe = _recipe(method, net.params)
   return recipe, step_lib.init_state(recipe, net, jax.random.key(1), batch,
@@ -150,18 +126,28 @@ def test_finite_whatever_the_labels_and_the_confidence(fields):
     assert (found.terms['patch'].value == 0) == ('patch_threshold' in fields)
 
 
-def test_the_bank_fills_over_steps_and_is_part_of_the_state():
+def test_the_bank_fills_over_steps_and_survives_a_restart(tmp_path):
   batch = _batch()
-  recipe, state = _start(_method(), batch)
-  assert state.method_state.vector.shape == (1, 3, 10, 4)
+  recipe, first = _start(_method(), batch)
+  assert first.method_state.vector.shape == (1, 3, 10, 4)
   update = jax.jit(step_lib.make_update(recipe, MESH, 1, phase=1))
-  blocks = []
-  for count in range(1, 3):
-    state, _ = update(state, batch)
-    np.testing.assert_array_equal(state.method_state.filled.sum(), count)
-    blocks.append(state.method_state.vector[0, -1])
-  np.testing.assert_array_equal(state.method_state.vector[0, 1:], blocks)
+  states = [first]
+  for count in range(1, 4):
+    states.append(update(states[-1], batch)[0])
+    np.testing.assert_array_equal(states[-1].method_state.filled.sum(), count)
+  blocks = [state.method_state.vector[0, -1] for state in states[1:]]
+  np.testing.assert_array_equal(states[-1].method_state.vector[0], blocks)
   assert all(np.any(block) for block in blocks)
+  # What a second start finds goes on to the same bits.
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save(2, states[2], force=True)
+    saved.wait()
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    resumed = saved.restore(jax.eval_shape(lambda: first))
+  resumed, _ = update(resumed, batch)
+  for part in ('student', 'teacher', 'opt_state', 'method_state'):
+    jax.tree.map(np.testing.assert_array_equal, getattr(resumed, part),
+                 getattr(states[3], part))
 
 
 def test_the_released_code_has_no_patch_term():

@@ -1,0 +1,70 @@
+"""DAFormer from a weight file: near its features, rare classes first."""
+
+import jax
+import numpy as np
+
+from configs import common
+from tests import leaf
+from uda_jax import experiment
+from uda_jax import models
+from uda_jax import parallel
+from uda_jax import step as step_lib
+from uda_jax.augment import photometric
+from uda_jax.models import mix_transformer
+from uda_jax.models.weights import safetensors
+from uda_jax.models.weights import torch_names
+
+
+def _config(folder):
+  config = leaf.get_config()
+  config.update(steps=2, devices=1)
+  config.data.cache_dir = str(folder / 'data')
+  config.data.rare_class.update(temperature=0.01, min_pixels=8,
+                                min_crop_ratio=0.5)
+  config.model = common.daformer_network(encoder='mit_b0')
+  config.model.update(head_width=8, fusion='conv1')
+  # No gradient, and less to compile, below the encoder's last stage.
+  config.optim.frozen = ('backbone/(patch_embed|block|norm)[123]',)
+  config.method = common.daformer()
+  config.method.update(threshold=0.2, distance_classes=())
+  return config
+
+
+def _encoder(config):
+  """Another seed's encoder, as a pre-training file has it."""
+  net = models.build(config, 11).init(jax.random.key(7), (32, 64))
+  return {name.removeprefix('backbone.'): x
+          for name, x in torch_names.export(net).items()
+          if name.startswith('backbone.')}
+
+
+def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
+  monkeypatch.setitem(
+      mix_transformer.VARIANTS, 'mit_b0',
+      mix_transformer.Variant((4, 8, 20, 32), (1, 1, 1, 1)))
+  # Colour jitter takes long to compile.
+  monkeypatch.setattr(photometric, 'strong_augment',
+                      lambda key, pixels: pixels)
+  config = _config(tmp_path)
+  encoder = _encoder(config)
+  config.model.weights = str(tmp_path / 'encoder.safetensors')
+  safetensors.write(tmp_path / 'encoder.safetensors', encoder)
+  run, student = experiment.build(config, tmp_path / 'run')
+  batches = [parallel.to_global(batch, run.mesh)
+             for batch in experiment.batches(run, 0)]
+  assert len(batches) == 2
+  # Placed as steps return it, so that they compile once.
+  state = jax.device_put(experiment.init_state(run, student, batches[0]),
+                         parallel.replicated(run.mesh))
+  train_step = step_lib.make_train_step(run.recipe, run.mesh, 1)
+  for batch in batches:
+    state, metrics = train_step(state, batch, run.frozen)
+    assert all(np.isfinite(x) for x in metrics.values())
+    assert not metrics['skipped']
+  assert metrics['loss/distance'] > 0
+  frozen = torch_names.export(run.frozen)
+  moved = torch_names.export(state.student)
+  for name, value in encoder.items():
+    np.testing.assert_array_equal(frozen[f'backbone.{name}'], value)
+    if name.endswith('proj.weight'):
+      assert (moved[f'backbone.{name}'] != value).any() == ('4' in name)
