@@ -4,6 +4,7 @@ import functools
 import pathlib
 import struct
 import sys
+import tracemalloc
 import zipfile
 
 import ml_dtypes
@@ -225,6 +226,23 @@ def test_zip_with_a_huge_or_moved_list_of_members(tmp_path):
     (tmp_path / 'a.pth').write_bytes(damaged)
     with pytest.raises(ValueError, match='does not end as those of PyTorch'):
       weights.read(tmp_path / 'a.pth')
+
+
+def test_zip_member_with_two_sizes(tmp_path):
+  """`zipfile` would make room for the larger one before it reads."""
+  content = make.mapping({'w': make.tensor(make.storage(A, '0'), (24,))})
+  path = _zip(tmp_path / 'a.pth', content)
+  whole = path.read_bytes()
+  for name in (b'archive/data.pkl', b'archive/data/0'):
+    # In the list of members: 46 bytes before the name, of which 20 to 23.
+    size = whole.rindex(name) - 46 + 20
+    path.write_bytes(
+        whole[:size] + (2**31).to_bytes(4, 'little') + whole[size + 4:])
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f'{name.decode()} has two sizes'):
+      weights.read(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_every_bit_of_a_zip_pickle_is_checked(tmp_path):

@@ -89,6 +89,9 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
       info = members[root + name]
       if info.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f'{root}{name} is compressed; PyTorch stores it')
+      # `zipfile` makes room for what is said to be compressed, however much.
+      if info.compress_size != info.file_size:
+        raise ValueError(f'{root}{name} has two sizes in the archive')
       return info
 
     if root + 'byteorder' in members:
