@@ -197,7 +197,8 @@ def test_mutated_files(tmp_path, watch, monkeypatch):
         _same(found, ORACLES[form](wholes[form]))
     except Exception as error:  # Whatever the second reader says.
       wrong.append(f'file {i} ({form}): {error!r}'[:200])
-  print(tally, '%.2f s and %d bytes at most' % watch.most)
+  seconds, size = watch.most
+  print(tally, f'{seconds:.2f} s and {size} bytes at most')
   assert not wrong, '\n'.join(wrong[:20])
   assert not pathlib.Path('CANARY').exists()
   # Both ends are reached in every format.
