@@ -1,6 +1,5 @@
 """CLUDA on HRDA and on one resolution: terms, phases, degenerate batches."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,59 +8,19 @@ import pytest
 from configs import cluda as cluda_configs
 from configs import hrda as hrda_configs
 from tests import tiny
+from tests import tiny_hrda
 from uda_jax import methods
 from uda_jax import state as state_lib
 from uda_jax.augment import crops
 from uda_jax.methods import cluda
 from uda_jax.methods import hrda
 from uda_jax.methods import self_training
-from uda_jax.models import daformer_head
-from uda_jax.models import layers
-from uda_jax.models import network as network_lib
-from uda_jax.models import preprocessing
-from uda_jax.models import two_scale
 
-NUM_CLASSES = 3
-SIZE = (32, 32)
-CROP = (16, 16)
-
-
-class Encoder(nn.Module):
-  """One map of stride 4."""
-
-  @nn.compact
-  def __call__(self, image, *, use_running_average, deterministic):
-    del use_running_average, deterministic
-    return (nn.relu(layers.Conv(4, dtype=image.dtype, use_bias=True)(
-        image[:, 2::4, 2::4])),)
-
-  @staticmethod
-  def kernel_init(path, noise):
-    return network_lib.he(path, noise)
-
-
-def _network(seen=None) -> state_lib.Network:
-  """HRDA in small; requests for detail are added to `seen`."""
-  light = lambda channels: daformer_head.DAFormerHead(channels, 4, 'conv1')
-  module = two_scale.HRDA(
-      Encoder(), two_scale.TwoScaleHead(light(NUM_CLASSES), light(NUM_CLASSES),
-                                        light(1)),
-      detail_crop=CROP, detail_stride=(8, 8), order='up_then_product',
-      remat=False)
-  network = network_lib.from_module(
-      module, preprocessing.IMAGENET, kernel_init=module.kernel_init,
-      takes_detail=True)
-
-  def forward(*args, detail=None, **options):
-    if seen is not None:
-      seen.append(detail)
-    return network.forward(*args, detail=detail, **options)
-
-  return network._replace(forward=forward)
+NUM_CLASSES = tiny_hrda.NUM_CLASSES
 
 
 def _config(**fields):
-  base = hrda_configs.method(tiny.self_training_config(), detail_crop=CROP)
+  base = hrda_configs.method(tiny.self_training_config(), detail_crop=tiny_hrda.CROP)
   config = cluda_configs.method(base, grid=(9, 9), entropy_start=5)
   config.update(fields)
   return config
@@ -74,29 +33,16 @@ def _method(config) -> state_lib.Method:
       augment=lambda key, pixels: pixels), hrda.segment)
 
 
-def _batch() -> state_lib.Batch:
-  random = np.random.default_rng(0)
-  image = lambda: random.integers(0, 256, (2, *SIZE, 3)).astype(np.float32)
-  label = random.integers(0, NUM_CLASSES, (2, *SIZE), dtype=np.int32)
-  return state_lib.Batch(state_lib.Source(image(), label),
-                         state_lib.Target(image(), np.ones((2, *SIZE), bool)))
-
-
 @pytest.fixture(scope='module')
 def state() -> state_lib.TrainState:
-  """Student and teacher of `_network`."""
-  student = _network().init(jax.random.key(0), SIZE)
-  zero = jnp.zeros((), jnp.int32)
-  return state_lib.TrainState(
-      step=zero, student=student, teacher=student, opt_state=(),
-      method_state=(), round=state_lib.Round(zero, zero, zero + 10),
-      nonfinite=zero, rng=jax.random.key(2))
+  """Student and teacher of the network."""
+  return tiny_hrda.state(tiny_hrda.network())
 
 
 @pytest.fixture(scope='module')
 def run(state):
   """f(batch, scale by name) -> terms and gradient of the late phase."""
-  method, network = _method(_config()), _network()
+  method, network = _method(_config()), tiny_hrda.network()
 
   @jax.jit
   def gradient(params, batch, scales):
@@ -120,7 +66,7 @@ def run(state):
 
 
 def test_terms_and_whom_they_train(run):
-  values, grads = run(_batch(), source_contrast=1.0, mixed_contrast=1.0)
+  values, grads = run(tiny_hrda.batch(), source_contrast=1.0, mixed_contrast=1.0)
   assert set(values) == {'source', 'source_detail', 'source_contrast', 'mixed',
                          'mixed_detail', 'mixed_contrast'}
   assert all(value > 0 for value in values.values())
@@ -138,8 +84,8 @@ def test_only_the_later_phase_asks_for_the_highest_entropy(state, phase):
   method = _method(_config())
   assert method.starts == (5,)
   jax.eval_shape(lambda batch: method.loss(
-      state.student.params, state, batch, jax.random.key(3), _network(seen),
-      (), phase=phase).terms, _batch())
+      state.student.params, state, batch, jax.random.key(3), tiny_hrda.network(seen),
+      (), phase=phase).terms, tiny_hrda.batch())
   source, teacher, mixed = seen
   assert teacher is None
   assert source.shape == (4,)
@@ -153,7 +99,7 @@ def test_without_a_start_there_is_one_phase():
 @pytest.mark.parametrize('case', ['all ignored', 'one class',
                                   'nothing trusted'])
 def test_degenerate_batches_are_finite(run, case):
-  batch = _batch()
+  batch = tiny_hrda.batch()
   source, target, _ = batch
   if case == 'all ignored':
     source = source._replace(label=np.full_like(source.label, 255))
@@ -197,7 +143,7 @@ def test_one_resolution_through_the_table():
   """DAFormer and other networks have one fused map."""
   config = cluda_configs.method(tiny.self_training_config(), grid=(5, 5))
   assert methods.make(config, NUM_CLASSES).starts == ()
-  label = jnp.asarray(_batch().source.label)
+  label = jnp.asarray(tiny_hrda.batch().source.label)
   maps = {'fused': jax.random.normal(jax.random.key(0), (2, 8, 8, 4))}
   outputs = state_lib.Outputs((), maps=maps)
   data = self_training.Labelled((), label)
