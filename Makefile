@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 # The whole suite; needs only what is in the repository. Workers share files of
 # tests, see tests/conftest.py.
 test: $(VENV)/installed
-	$(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadgroup $(ARGS)
+	$(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 # The golden vectors, one line a file.
 golden: $(VENV)/installed

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
@@ -27,6 +28,14 @@ def _cases():
       yield pytest.param(check, path, dtype, id=f'{name}-{dtype}')
 
 
+@pytest.fixture
+def dropped_programs():
+  """No file shares a program with another."""
+  yield
+  jax.clear_caches()
+
+
+@pytest.mark.usefixtures('dropped_programs')
 @pytest.mark.parametrize(('check', 'path', 'dtype'), list(_cases()))
 def test_golden_file(check, path, dtype):
   assert not runner.run(check, path, dtype).problem
