@@ -1,16 +1,33 @@
 """Several CPU devices for every test, and flags that count as parsed.
 
 Tests are bound by compilation, not by running: most of XLA's optimisations are
-off. The command-line tests run programs of their own, with all of them.
+off, and compiled programs are shared by all workers and by the commands that
+they start.
 """
 
+import os
+import shutil
+import tempfile
+
+_SETTINGS = {
+    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+    'JAX_NUM_CPU_DEVICES': '4',
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
+}
+_PROGRAMS = 'JAX_COMPILATION_CACHE_DIR'
+# The first process makes the folder, workers find it in their environment.
+_own_programs = _PROGRAMS not in os.environ
+if _own_programs:
+  os.environ[_PROGRAMS] = tempfile.mkdtemp(prefix='uda_jax_programs_')
+os.environ.update(_SETTINGS)
+
+# JAX reads them when it is imported.
+# ruff: noqa: E402
 from absl import flags
 import jax
 import pytest
 from xdist import scheduler
 
-jax.config.update('jax_num_cpu_devices', 4)
-jax.config.update('jax_disable_most_optimizations', True)
 flags.FLAGS.mark_as_parsed()
 
 
@@ -27,6 +44,12 @@ class _Files(scheduler.LoadFileScheduling):
 def pytest_xdist_make_scheduler(config, log):
   """Takes the place of --dist."""
   return _Files(config, log)
+
+
+def pytest_unconfigure():
+  """Leaves nothing behind."""
+  if _own_programs:
+    shutil.rmtree(os.environ[_PROGRAMS], ignore_errors=True)
 
 
 @pytest.fixture(scope='module', autouse=True)

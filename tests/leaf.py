@@ -12,7 +12,7 @@ from configs.streets import base
 def get_config():
   """Self-training on a handful of tiny scenes."""
   config = base.get_config()
-  config.steps = 60
+  config.steps = 24
   for name, count in (('source', 8), ('target', 8), ('evaluation', 4)):
     config.data[name].num_images = count
     config.data[name].image_size = (32, 64)
@@ -24,5 +24,5 @@ def get_config():
   config.checkpoint.every = 4
   config.log.every = 1
   config.log.seconds = 0.0
-  config.log.panels_every = 30
+  config.log.panels_every = 12
   return config

@@ -53,9 +53,8 @@ def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
   batches = [parallel.to_global(batch, run.mesh)
              for batch in experiment.batches(run, 0)]
   assert len(batches) == 2
-  # Placed as steps return it, so that they compile once.
-  state = jax.device_put(experiment.init_state(run, student, batches[0]),
-                         parallel.replicated(run.mesh))
+  state = parallel.place_state(
+      experiment.init_state(run, student, batches[0]), run.mesh)
   train_step = step_lib.make_train_step(run.recipe, run.mesh, 1)
   for batch in batches:
     state, metrics = train_step(state, batch, run.frozen)

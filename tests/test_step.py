@@ -39,7 +39,7 @@ def _init(recipe, groups=4):
 def _run(recipe, devices, groups=4, steps=5):
   mesh = parallel.make_mesh(devices)
   step = step_lib.make_train_step(recipe, mesh, groups)
-  state = _init(recipe, groups)
+  state = parallel.place_state(_init(recipe, groups), mesh)
   losses = []
   for number in range(steps):
     batch = parallel.to_global(tiny.batch(number, groups, NUM_CLASSES), mesh)

@@ -88,6 +88,16 @@ def state_sharding(state: state_lib.TrainState,
   return dataclasses.replace(shardings, method_state=groups)
 
 
+def place_state(state: state_lib.TrainState, mesh: Mesh
+                ) -> state_lib.TrainState:
+  """Puts a train state on the mesh, as the train step returns it.
+
+  A step whose first state lies elsewhere is compiled twice: for that one, and
+  for all others.
+  """
+  return jax.device_put(state, state_sharding(state, mesh))
+
+
 def barrier(name: str) -> None:
   """Waits until all processes are here."""
   if jax.process_count() > 1:

@@ -68,7 +68,7 @@ class Recipe(NamedTuple):
 def init_state(recipe: Recipe, student: Net, key: jax.Array,
                batch: state_lib.Batch, *, num_steps: int,
                teacher: Net | None = None) -> TrainState:
-  """Returns the state before the first step.
+  """Returns the state before the first step; see `parallel.place_state`.
 
   Args:
     recipe: what the run is made of.

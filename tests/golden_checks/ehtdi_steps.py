@@ -226,7 +226,8 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
     if state is None:
       state = step_lib.init_state(recipe(arrays), net, jax.random.key(0),
                                   batch, num_steps=TRAIN['num_steps'])
-      state = dataclasses.replace(state, step=jnp.asarray(FIRST_STEP))
+      state = parallel.place_state(dataclasses.replace(
+          state, step=jnp.asarray(FIRST_STEP, jnp.int32)), mesh)
     state, metrics, panels = train_step(state, batch, arrays)
     yield (f'{prefix}lr', metrics['learning_rate'], golden[f'{prefix}lr'],
            1e-9, 1e-5)

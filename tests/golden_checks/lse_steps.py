@@ -54,7 +54,8 @@ def _run(recipe: step_lib.Recipe, net: state_lib.Net, arrays: Tensors
          ) -> tuple[list[dict[str, jax.Array]], Tensors]:
   """All recorded steps: metrics of each, and how the tensors have changed."""
   dtype = jnp.result_type(float)
-  train_step = step_lib.make_train_step(recipe, parallel.make_mesh(1), 1)
+  mesh = parallel.make_mesh(1)
+  train_step = step_lib.make_train_step(recipe, mesh, 1)
   state, metrics = None, []
   num_steps = len(arrays['src_image'])
   for i in range(num_steps):
@@ -65,9 +66,9 @@ def _run(recipe: step_lib.Recipe, net: state_lib.Net, arrays: Tensors
                          arrays['trg_label'][i]))
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None, None], batch)
     if state is None:
-      state = step_lib.init_state(recipe, net, jax.random.key(0), batch,
-                                  num_steps=int(arrays.get('num_steps',
-                                                           num_steps)))
+      state = parallel.place_state(step_lib.init_state(
+          recipe, net, jax.random.key(0), batch,
+          num_steps=int(arrays.get('num_steps', num_steps))), mesh)
     state, values = train_step(state, batch)
     metrics.append(values)
   before, after = (torch_names.export(jax.device_get(n))

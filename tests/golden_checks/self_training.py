@@ -182,10 +182,11 @@ def iterations(path: pathlib.Path, make_network, make_method,
     batch, draws = iteration(arrays, number, num_classes)
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None], batch)
     if not states:
-      states.append(step_lib.init_state(
+      states.append(parallel.place_state(step_lib.init_state(
           recipe(made, student.params, make_method(draws)), student,
           jax.random.key(0), batch, num_steps=NUM_STEPS,
-          teacher=student._replace(batch_stats=teacher_stats.batch_stats)))
+          teacher=student._replace(batch_stats=teacher_stats.batch_stats)),
+                                         mesh))
     state, metrics, panels = train_step(states[-1], batch, draws)
     states.append(state)
     yield from _logged(number, arrays, metrics, panels, names)

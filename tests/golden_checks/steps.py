@@ -111,8 +111,8 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
       state = step_lib.init_state(
           _pixmatch_recipe(cfg, network, net, arrays), net, jax.random.key(0),
           group, num_steps=int(cfg['iterations']))
-      state = dataclasses.replace(state, step=jnp.asarray(
-          int(cfg['first_iter']), jnp.int32))
+      state = parallel.place_state(dataclasses.replace(
+          state, step=jnp.asarray(int(cfg['first_iter']), jnp.int32)), mesh)
     state, metrics = train_step(state, group, arrays)
     yield (f'it{number}_lr', metrics['learning_rate'],
            expected[f'it{number}_lr'], 1e-9, 1e-5)

@@ -20,7 +20,8 @@ NUM_CLASSES = tiny_hrda.NUM_CLASSES
 
 
 def _config(**fields):
-  base = hrda_configs.method(tiny.self_training_config(), detail_crop=tiny_hrda.CROP)
+  base = hrda_configs.method(tiny.self_training_config(),
+                             detail_crop=tiny_hrda.CROP)
   config = cluda_configs.method(base, grid=(9, 9), entropy_start=5)
   config.update(fields)
   return config
@@ -66,7 +67,8 @@ def run(state):
 
 
 def test_terms_and_whom_they_train(run):
-  values, grads = run(tiny_hrda.batch(), source_contrast=1.0, mixed_contrast=1.0)
+  values, grads = run(tiny_hrda.batch(), source_contrast=1.0,
+                      mixed_contrast=1.0)
   assert set(values) == {'source', 'source_detail', 'source_contrast', 'mixed',
                          'mixed_detail', 'mixed_contrast'}
   assert all(value > 0 for value in values.values())
@@ -84,8 +86,8 @@ def test_only_the_later_phase_asks_for_the_highest_entropy(state, phase):
   method = _method(_config())
   assert method.starts == (5,)
   jax.eval_shape(lambda batch: method.loss(
-      state.student.params, state, batch, jax.random.key(3), tiny_hrda.network(seen),
-      (), phase=phase).terms, tiny_hrda.batch())
+      state.student.params, state, batch, jax.random.key(3),
+      tiny_hrda.network(seen), (), phase=phase).terms, tiny_hrda.batch())
   source, teacher, mixed = seen
   assert teacher is None
   assert source.shape == (4,)

@@ -121,8 +121,10 @@ def _views(config: Any, target: manifest_lib.Manifest, seed: int, steps: range,
 def _parallel(dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any],
               batch_size: int) -> tf.data.Dataset:
   """Reads elements on all cores, in order, and batches them."""
-  dataset = dataset.map(read, num_parallel_calls=os.cpu_count(),
-                        deterministic=True)
+  # No reader branches on tensors in Python; looking for such branches takes
+  # most of the time until the first batch.
+  dataset = dataset.map(tf.autograph.experimental.do_not_convert(read),
+                        num_parallel_calls=os.cpu_count(), deterministic=True)
   return dataset.batch(batch_size).prefetch(_PREFETCH)
 
 
