@@ -233,3 +233,18 @@ def cityscapes_to_dark_zurich(**sizes) -> ConfigDict:
   """Days to nights."""
   return block(_cityscapes('train'), _dark_zurich('train'),
                 _dark_zurich('val'), **sizes)
+
+
+# Published data sets by themselves, as `uda_jax.data.prepare --dataset` takes
+# them: in the part of a run that they usually are.
+DATASETS = {
+    'gta5': lambda: block(_gta5(), None, None),
+    'synthia': lambda: block(_synthia(), None, None),
+    'cityscapes': lambda: block(None, _cityscapes('train'),
+                                _cityscapes('val')),
+    'acdc': lambda: block(None, _acdc('train'), _acdc('val')),
+    'dark_zurich': lambda: block(None, _dark_zurich('train'),
+                                 _dark_zurich('val')),
+    'camvid': camvid_day_to_dusk,
+    'idd_lite': lambda: block(None, _idd('train'), _idd('val')),
+}

@@ -35,9 +35,14 @@ def _root(tmp_path_factory):
 
 def _prepare(config, monkeypatch, capsys, parts=datasets.PARTS):
   """What the command prints, and its exit code."""
-  monkeypatch.setattr(prepare, '_CONFIG', types.SimpleNamespace(value=config))
-  monkeypatch.setattr(prepare, '_PARTS',
-                      types.SimpleNamespace(value=list(parts)))
+  return _command(monkeypatch, capsys, _CONFIG=config, _PARTS=list(parts))
+
+
+def _command(monkeypatch, capsys, **values):
+  """The same, with any flags."""
+  for name in ('_CONFIG', '_PARTS', '_DATASET', '_SOURCE', '_OUT'):
+    monkeypatch.setattr(prepare, name,
+                        types.SimpleNamespace(value=values.get(name, '')))
   with pytest.raises(SystemExit) as exit_code:
     prepare.main(['prepare'])
   return capsys.readouterr().out, int(exit_code.value.code)
@@ -144,6 +149,36 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
                      tmp_path / 'out', monkeypatch)
   label = np.asarray(Image.open(ids))
   assert label.shape == (37, 53) and set(np.unique(label)) <= {0, 1}
+
+
+@pytest.mark.parametrize('name', benchmarks.DATASETS)
+def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
+  printed, code = _command(monkeypatch, capsys, _DATASET=name,
+                           _SOURCE=str(root / name), _OUT=str(tmp_path))
+  assert code == 0 and ' images (height x width)' in printed, printed
+  # Training, whose roots are written otherwise, finds what was made.
+  before = _frozen(tmp_path)
+  data = benchmarks.DATASETS[name]()
+  data.update(root=str(root), cache_dir=str(tmp_path))
+  for part in datasets.PARTS:
+    if data[part]:
+      assert f'--config.data.{part}.root={root / name}' in printed
+      datasets.load_part(data, part)
+  assert _frozen(tmp_path) == before
+
+
+@pytest.mark.parametrize('values, message', [
+    (dict(_DATASET='gta', _SOURCE='x'), "--dataset: expected one of ['gta5'"),
+    (dict(_DATASET='gta5'), '--source: expected the folder of gta5'),
+    (dict(), 'expected one of --config and --dataset'),
+])
+def test_flags_that_do_not_fit(monkeypatch, capsys, values, message):
+  for name in ('_CONFIG', '_DATASET', '_SOURCE', '_OUT'):
+    monkeypatch.setattr(prepare, name,
+                        types.SimpleNamespace(value=values.get(name, '')))
+  with pytest.raises(SystemExit):
+    prepare.main(['prepare'])
+  assert message in capsys.readouterr().err
 
 
 def test_parts_and_what_is_missing(root, tmp_path, monkeypatch, capsys):

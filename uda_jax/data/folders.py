@@ -106,8 +106,8 @@ def recipe(record: FolderRecord, *, root: str, field: str, labels: bool,
   sources = [folder_rows.Source(name, images[name], found.get(name),
                                 _stamps(folder, images[name], found.get(name)))
              for name in names]
-  # No matter of the files that are there.
-  record = record._replace(published_images=0)
+  # No matter of the files that are there, or told by `folder`.
+  record = record._replace(published_images=0, root='')
   size = resize and [resize.image_size, resize.keep_ratio, resize.resize]
   contents = [str(folder), record._asdict(), size,
               [source.stamps for source in sources]]

@@ -3,6 +3,10 @@ r"""Checks the data sets of a leaf, and prepares them for training.
   python -m uda_jax.data.prepare \
       --config=configs/gta5_to_cityscapes/daformer.py --config.data.root=DIR
 
+or a published data set by itself, from its folder:
+
+  python -m uda_jax.data.prepare --dataset=gta5 --source=DIR --out=CACHE
+
 Every file is decoded to its end; labels of train ids and class statistics are
 written to `config.data.cache_dir`, where training finds them. All that is wrong
 is listed at once, and a file there has every line. A start after a kill goes on
@@ -20,6 +24,7 @@ from typing import Any
 from absl import app
 from absl import flags
 from etils import epath
+import ml_collections
 from ml_collections import config_flags
 import numpy as np
 
@@ -29,6 +34,14 @@ _CONFIG = config_flags.DEFINE_config_file(
 _PARTS = flags.DEFINE_list(
     'parts', ['source', 'target', 'evaluation'],
     'Which of its data sets; --parts=source while the others are on their way.')
+_DATASET = flags.DEFINE_string(
+    'dataset', '', 'Instead of --config: gta5, synthia, cityscapes, acdc, '
+    'dark_zurich, camvid or idd_lite.')
+_SOURCE = flags.DEFINE_string(
+    'source', '', 'With --dataset: its folder, as it was published.')
+_OUT = flags.DEFINE_string(
+    'out', '', 'With --dataset: where prepared data are kept, instead of '
+    "config.data.cache_dir's default.")
 # Notes and errors that are printed.
 _SHOWN = 20
 
@@ -110,6 +123,33 @@ def run(config: Any, parts: list[str]) -> bool:
   return well
 
 
+def _alone(name: str, source: str, out: str) -> tuple[Any, list[str]]:
+  """The config of a data set by itself, and its parts."""
+  from configs import benchmarks
+
+  if name not in benchmarks.DATASETS:
+    raise ValueError(f'--dataset: expected one of {list(benchmarks.DATASETS)}, '
+                     f'got {name!r}')
+  if not source:
+    raise ValueError(f'--source: expected the folder of {name}, got none')
+  data = benchmarks.DATASETS[name]()
+  if out:
+    data.cache_dir = out
+  parts = [part for part in ('source', 'target', 'evaluation') if data[part]]
+  for part in parts:
+    # Absolute, or in a bucket: then a root above it changes nothing.
+    data[part].root = (source if '://' in source
+                       else str(epath.Path(source).expanduser().absolute()))
+  return ml_collections.ConfigDict({'data': data}), parts
+
+
+def _flags_to_train(config: Any, parts: Sequence[str]) -> str:
+  """What to train with, so that training finds what was prepared."""
+  roots = (f'--config.data.{part}.root={config.data[part].root}'
+           for part in parts)
+  return ' '.join((f'--config.data.cache_dir={config.data.cache_dir}', *roots))
+
+
 def main(argv):
   """Prepares what the flags describe."""
   if len(argv) > 1:
@@ -119,7 +159,14 @@ def main(argv):
 
   writers.plain_log()
   try:
-    well = run(_CONFIG.value, _PARTS.value)
+    if bool(_DATASET.value) == bool(_CONFIG.value):
+      raise ValueError('expected one of --config and --dataset')
+    if _DATASET.value:
+      config, parts = _alone(_DATASET.value, _SOURCE.value, _OUT.value)
+      well = run(config, parts)
+      print(f'\nin a leaf: {_flags_to_train(config, parts)}')
+    else:
+      well = run(_CONFIG.value, _PARTS.value)
   except ValueError as error:
     print(f'error: {error}', file=sys.stderr)
     well = False
@@ -127,5 +174,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['config'])
   app.run(main)
