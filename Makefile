@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test real reliability golden notebook lint clean
+.PHONY: demo test real reliability golden official notebook lint clean
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=")'
@@ -33,6 +33,11 @@ real: $(VENV)/installed
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
 
+# Scores of random trees beside the official Cityscapes evaluator's.
+official: $(VENV)/installed
+	$(RUN) -m pip install --quiet --no-deps --upgrade --target build/official cityscapesScripts pyquaternion typing_extensions coloredlogs humanfriendly appdirs tqdm
+	PYTHONPATH=.:build/official $(RUN) -m tests.official_scores
+
 # Runs the notebook and keeps its outputs in it.
 notebook: $(VENV)/installed
 	$(RUN) -m pip install --quiet jupyterlab
@@ -43,4 +48,4 @@ lint: $(VENV)/installed
 	$(RUN) -m ruff check uda_jax configs tests benchmarks
 
 clean:
-	rm -rf $(VENV) .pytest_cache
+	rm -rf $(VENV) .pytest_cache build
