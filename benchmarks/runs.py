@@ -9,7 +9,8 @@ from typing import Any
 
 
 def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
-            workdir: pathlib.Path, changes: Mapping[str, Any] = {}) -> Any:
+            workdir: pathlib.Path, changes: Mapping[str, Any] = {},
+            name: str = '') -> Any:
   """Trains (or resumes) one leaf with one seed; returns `train.Result`.
 
   Args:
@@ -19,6 +20,7 @@ def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
     root: `config.data.root`.
     workdir: where the runs' directories go.
     changes: config field -> value, beyond those two.
+    name: of the run's directory, if not the leaf's.
   """
   # TensorFlow and jax load only when a run starts, not for --help.
   from uda_jax import train
@@ -26,4 +28,5 @@ def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
   config.seed = seed
   config.data.root = root
   config.update_from_flattened_dict(changes)
-  return train.run(config, str(workdir / benchmark / f'{leaf}_seed{seed}'))
+  folder = workdir / benchmark / f'{name or leaf}_seed{seed}'
+  return train.run(config, str(folder))

@@ -76,6 +76,7 @@ def small(config: ConfigDict, *, adapt_from: int, window: tuple[int, int],
   config.method = method()
   config.method.adapt_from = adapt_from
   config.rounds = rounds(window=window, divisor=divisor)
+  config.schedule.round_factor = 1.0
   return config
 
 

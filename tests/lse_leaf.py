@@ -1,16 +1,16 @@
-"""A run in rounds of seconds, as `tests/leaf.py`.
+"""A run in rounds of seconds, as `tests/tiny_leaf.py`.
 
   python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
 """
 
 from configs import common
 from configs import lse
-from tests import leaf
+from tests import tiny_leaf
 
 
 def get_config():
   """6 steps on the source, then two rounds of 4 steps."""
-  config = leaf.get_config()
+  config = tiny_leaf.get_config()
   config.steps = 14
   config.teacher = common.no_teacher()
   config.eval.network = 'student'

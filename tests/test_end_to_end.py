@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from tests import leaf
+from tests import tiny_leaf
 from uda_jax import train
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -28,7 +28,7 @@ def shared(tmp_path_factory):
   return tmp_path_factory.mktemp('shared')
 
 
-def _start(shared, workdir, *flags, config='tests/leaf.py', launch=()):
+def _start(shared, workdir, *flags, config='tests/tiny_leaf.py', launch=()):
   environment = os.environ | {
       'JAX_NUM_CPU_DEVICES': '1', 'PYTHONUNBUFFERED': '1'}
   command = [*(launch or (sys.executable, '-m', 'uda_jax.main')),
@@ -146,7 +146,7 @@ def test_two_processes_give_the_one_process_result(shared):
     environment = {'PYTHON': sys.executable}
     os.environ.update(environment)
     code, output = _run(shared, workdir, '--config.batch.groups=2',
-                        '--config.steps=2', launch=launch)
+                        '--config.steps=4', launch=launch)
     assert code == 0, output
     runs[count] = _final(workdir)[1]
   for name, value in runs[1].items():
@@ -197,7 +197,8 @@ def test_bad_input_is_one_line(shared, tmp_path, flag, message):
     ({'batch.groups': 3, 'batch.accumulate': 2}, 'config.batch.groups'),
 ])
 def test_errors_name_the_field(shared, tmp_path, changes, message):
-  config = leaf.get_config()
+  config = tiny_leaf.get_config()
+  config.devices = 1
   config.data.cache_dir = str(shared / 'data')
   config.update_from_flattened_dict(changes)
   with pytest.raises((ValueError, OSError), match=message):
@@ -217,5 +218,5 @@ def test_diverging_run_stops_with_the_terms_names(shared, tmp_path):
   code, output = _run(shared, tmp_path / 'run',
                       '--config.schedule.learning_rate=1e30',
                       '--config.optim.clip_norm=0.0',
-                      '--config.log.max_nonfinite=3')
+                      '--config.log.max_nonfinite=3', config='tests/leaf.py')
   assert code == 1 and 'not finite' in output and 'loss/source' in output

@@ -11,8 +11,10 @@ from tests.golden_checks import maths
 from tests.golden_checks import runner
 from tests.golden_checks import scores
 
-# Compiling its two scales takes minutes: `make golden` alone runs it.
-SLOW = 'daformer_hrda/step_hrda'
+# Whole steps that take up to minutes to compile, where another file of the same
+# method is in the suite: `make golden` alone runs these.
+SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'pipa/source_pass_hrda',
+        'pixmatch/train_aug_only', 'pixmatch/train_srcfourier')
 FOLDER = pathlib.Path(__file__).parent / 'golden'
 
 

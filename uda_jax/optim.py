@@ -154,7 +154,9 @@ def learning_rate(config, state: state_lib.TrainState) -> jax.Array:
   Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant',
   'staircase'), `power` (poly), `every` and `factor` (staircase),
   `warmup_steps`, `warmup_ratio`, and, optional, `length`: the
-  step at which the rate would be 0, where it is not the round's end.
+  step at which the rate would be 0, where it is not the round's end, and
+  `round_factor`: rounds on pseudo-labels learn so many times as fast as the
+  steps before them.
   """
   step = state.step - state.round.first_step
   length = config.get('length', 0) or state.round.length
@@ -175,6 +177,8 @@ def learning_rate(config, state: state_lib.TrainState) -> jax.Array:
   if config.warmup_steps:
     rate = rate * schedules.linear_warmup(
         step, num_steps=config.warmup_steps, ratio=config.warmup_ratio)
+  if config.get('round_factor'):
+    rate = jnp.where(state.round.index < 0, rate, config.round_factor * rate)
   return rate
 
 

@@ -1,0 +1,19 @@
+"""`tests/leaf.py` with the smallest network there is; nothing to compile.
+
+As any leaf it works with
+
+  python -m uda_jax.main --config=tests/tiny_leaf.py --workdir=DIR
+"""
+
+from tests import leaf
+from tests import tiny
+from uda_jax import models
+
+
+def get_config():
+  """Makes the network known, and asks for it."""
+  models.MODELS['tiny'] = lambda config, num_classes: tiny.network(num_classes)
+  models.IMPORTERS['tiny'] = models.IMPORTERS['compact']
+  config = leaf.get_config()
+  config.model.name = 'tiny'
+  return config
