@@ -2,7 +2,7 @@
 
   python -m benchmarks.ablations --methods=pixmatch,ehtdi,lse,pipa,cluda
 
-All rows have the same steps, seed and data. Runs resume, and one that is done is
+All rows have the same steps, seed and data. Runs resume; one that is done is
 not repeated; `<workdir>/<benchmark>_<method>.md` holds a method's table.
 """
 
