@@ -205,6 +205,11 @@ def test_errors_name_the_field(shared, tmp_path, changes, message):
     train.run(config, str(tmp_path / 'run'))
 
 
+def test_a_bucket_is_no_workdir():
+  with pytest.raises(ValueError, match='--workdir: .* gs://bucket/run; mount'):
+    train.run(tiny_leaf.get_config(), 'gs://bucket/run')
+
+
 def test_an_unwritable_workdir_and_another_network(shared, uninterrupted,
                                                    tmp_path):
   (tmp_path / 'file').write_text('')

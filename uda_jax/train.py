@@ -218,6 +218,10 @@ def run(config, workdir: str) -> Result:
     ValueError, OSError: a bad config, bad data or a bad directory; the message
       says what was expected and what was found.
   """
+  if '://' in str(workdir):
+    raise ValueError(
+        f'--workdir: expected a folder that all processes see, got {workdir}; '
+        'mount the bucket (gcsfuse for gs://) and give the path there')
   workdir = pathlib.Path(workdir).absolute()
   checkpoint.check_writable(workdir)
   this, student = experiment.build(config, workdir)
