@@ -79,6 +79,30 @@ def batches(run: Run, first_step: int) -> Iterator[state_lib.Batch]:
       source=run.data.source, target=run.data.target)
 
 
+def adapted_statistics(run: Run, net: state_lib.Net, count: int
+                       ) -> state_lib.Net:
+  """The network with running statistics of the target's training images.
+
+  What is known as AdaBN (arXiv 1603.04779).
+
+  Args:
+    run: any.
+    net: the network, as its train state has it.
+    count: batches of training whose target images are looked at.
+  """
+  network = run.recipe.network
+
+  @jax.jit
+  def update(stats, images):
+    return network.forward(net.params, stats, network.normalise(images))[1]
+
+  stats = net.batch_stats
+  for _, batch in zip(range(count), batches(run, 0)):
+    images = parallel.to_global(batch, run.mesh).target.image
+    stats = update(stats, images.reshape(-1, *images.shape[2:]))
+  return net._replace(batch_stats=stats)
+
+
 def abstract_state(run: Run, student, batch) -> state_lib.TrainState:
   """Shapes and shardings of the train state, as a restore wants them."""
   shapes = jax.eval_shape(

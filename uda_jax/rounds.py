@@ -82,7 +82,11 @@ def begin(run: experiment.Run, functions: mining.Functions,
   """
   index = int(state.round.index) + 1
   path = _path(run, index)
-  student = jax.device_get(state.student)
+  student = state.student
+  if run.config.rounds.target_statistics:
+    student = experiment.adapted_statistics(
+        run, student, run.config.rounds.target_statistics)
+  student = jax.device_get(student)
   network = _digest(student)
   if not path.exists() or _read(path).network != network:
     plan = _plan(run, functions, student, network, index)

@@ -151,26 +151,6 @@ def _keep_best(run: Run, step: int, net, report, saved, writer) -> None:
                  selection.words(run.config), score['metric'], score['value'])
 
 
-def _adapted_statistics(run: Run, net: state_lib.Net) -> state_lib.Net:
-  """The network with running statistics of the target's training images.
-
-  What is known as AdaBN (arXiv 1603.04779): how much of a gain statistics
-  alone would give.
-  """
-  network = run.recipe.network
-
-  @jax.jit
-  def update(stats, images):
-    return network.forward(net.params, stats, network.normalise(images))[1]
-
-  stats = net.batch_stats
-  for _, batch in zip(range(run.config.eval.target_statistics),
-                      experiment.batches(run, 0)):
-    images = parallel.to_global(batch, run.mesh).target.image
-    stats = update(stats, images.reshape(-1, *images.shape[2:]))
-  return net._replace(batch_stats=stats)
-
-
 def _finish(run: Run, state, saved, writer, score: scoring.Score) -> Result:
   """Evaluates what the run made, and writes the results."""
   evaluated = run.config.eval.network
@@ -179,7 +159,8 @@ def _finish(run: Run, state, saved, writer, score: scoring.Score) -> Result:
     nets['teacher'] = state.teacher, state.student
   if run.config.eval.target_statistics:
     nets['student, target statistics'] = (
-        _adapted_statistics(run, state.student), ())
+        experiment.adapted_statistics(
+            run, state.student, run.config.eval.target_statistics), ())
   reports = {name: score(*pair) for name, pair in nets.items()}
   step = int(state.step)
   net = nets[evaluated][0]
