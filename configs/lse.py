@@ -80,8 +80,7 @@ def small(config: ConfigDict, *, adapt_from: int, window: tuple[int, int],
   config.method.adapt_from = adapt_from
   config.rounds = rounds(window=window, divisor=divisor)
   # A network trained from scratch for minutes is little use on the target with
-  # the source's statistics, and loses what it has learned at the rate at which
-  # it learned: see docs/reproduce.md.
+  # the source's statistics: docs/reproduce.md has what was tried.
   config.rounds.target_statistics = 30
   config.schedule.round_factor = 0.1
   return config
