@@ -149,7 +149,7 @@ class _Machine:
     elif opcode == 'MARK':
       push(_MARK)
     elif opcode in _PUT:
-      self._memo[len(self._memo) if arg is None else arg] = self._stack[-1]
+      self._memo[len(self._memo) if arg is None else arg] = self._top(object)
     elif opcode in _GET:
       push(self._memo[arg])
     elif opcode in _SMALL_TUPLES:
@@ -181,6 +181,8 @@ class _Machine:
       )
 
   def _top(self, *kinds: type) -> Any:
+    if self._stack[-1] is _MARK:
+      raise ValueError('malformed pickle (a mark in place of a value)')
     if not isinstance(self._stack[-1], kinds):
       raise ValueError(f'malformed pickle (expected a {kinds[0].__name__})')
     return self._stack[-1]
@@ -227,6 +229,8 @@ class _Machine:
     if not _is_ordered_dict(function):
       return self._rules.call(function, args)
     # Python 3 fills it afterwards, Python 2 wrote its pairs as the argument.
+    if len(args) > 1 or args and not isinstance(args[0], (list, tuple)):
+      raise ValueError('malformed pickle (a dictionary of no list of pairs)')
     pairs = args[0] if args else []
     self._pairs_left -= len(pairs)
     if self._pairs_left < 0:
