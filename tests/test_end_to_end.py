@@ -230,5 +230,5 @@ def test_diverging_run_stops_with_the_terms_names(shared, tmp_path):
   code, output = _run(shared, tmp_path / 'run',
                       '--config.schedule.learning_rate=1e30',
                       '--config.optim.clip_norm=0.0',
-                      '--config.log.max_nonfinite=3', config='tests/leaf.py')
+                      '--config.log.max_nonfinite=3')
   assert code == 1 and 'not finite' in output and 'loss/source' in output

@@ -13,8 +13,9 @@ from tests.golden_checks import scores
 
 # Whole steps that take up to minutes to compile, where another file of the same
 # method is in the suite: `make golden` alone runs these.
-SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'pipa/source_pass_hrda',
-        'pixmatch/train_aug_only', 'pixmatch/train_srcfourier')
+SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'lse/train_deeplab',
+        'pipa/source_pass_hrda', 'pixmatch/train_aug_only',
+        'pixmatch/train_srcfourier')
 FOLDER = pathlib.Path(__file__).parent / 'golden'
 
 
