@@ -129,7 +129,7 @@ def watch(tmp_path):
   def expire(*_):
     raise Hung
 
-  def run(path):
+  def run(path, again=True):
     _watching[:] = [str(path)]
     start = time.process_time()
     signal.setitimer(signal.ITIMER_VIRTUAL, 10 * SECONDS)
@@ -144,6 +144,10 @@ def watch(tmp_path):
       seen, _watching[:] = _watching[1:], []
     spent = (time.process_time() - start,
              tracemalloc.get_traced_memory()[1] - base)
+    if again and spent[1] >= BYTES and not seen:
+      # Tables of Python's own grow now and then, by megabytes; a file that
+      # takes much takes it every time.
+      return run(path, again=False)
     run.most = tuple(map(max, run.most, spent))
     assert spent[0] < SECONDS and spent[1] < BYTES
     assert not seen
