@@ -3,19 +3,22 @@
   python -m benchmarks.ablations --methods=pixmatch,ehtdi,lse,pipa,cluda
 
 All rows have the same steps, seed and data. Runs resume; one that is done is
-not repeated; `<workdir>/<benchmark>_<method>.md` holds a method's table.
+not repeated; `<workdir>/<benchmark>_<method>.md` holds a method's table. Leaves
+that a benchmark lacks (the released forms, on real images) have no row.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
+import sys
 from typing import Any
 
 from absl import app
 from absl import flags
 
-from benchmarks import adaptation
 from benchmarks import runs
+from benchmarks import tables
 
 # method -> rows: name, leaf, changed fields of `config.method`.
 ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
@@ -60,23 +63,49 @@ _ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
 _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
 
 
+def rows(benchmark: str, method: str
+         ) -> list[tuple[str, str, dict[str, Any]]]:
+  """The rows whose leaf the benchmark has: name, leaf, changed fields."""
+  if method not in ROWS:
+    raise ValueError(f'--methods: expected some of {list(ROWS)}, got '
+                     f'{method!r}')
+  package = f'configs.{benchmark}'
+  if not importlib.util.find_spec(package):
+    raise ValueError(f'--benchmark: expected a folder in configs/, got '
+                     f'{benchmark!r}')
+  return [(name, leaf,
+           {f'method.{field}': value for field, value in changes.items()})
+          for name, leaf, changes in ROWS[method]
+          if importlib.util.find_spec(f'{package}.{leaf}')]
+
+
+def _table(method: str, workdir: pathlib.Path) -> str:
+  """Runs what is missing; one method's table."""
+  reports = {}
+  for name, leaf, changes in rows(_BENCHMARK.value, method):
+    folder = '_'.join((leaf, *(f'{field.removeprefix("method.")}={value}'
+                               for field, value in changes.items())))
+    result = runs.one_run(
+        _BENCHMARK.value, leaf, _SEED.value, root=_ROOT.value, workdir=workdir,
+        name=folder, changes=changes)
+    network = result.run.config.eval.network
+    reports[f'{method}: {name} ({network})'] = [result.reports[network]]
+  return tables.markdown(reports)
+
+
 def main(argv):
-  """Runs what is missing and prints the tables."""
+  """Prints the tables."""
   del argv
   from uda_jax import writers
   writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
+  try:
+    for method in _METHODS.value:  # before hours of runs
+      rows(_BENCHMARK.value, method)
+  except ValueError as error:
+    sys.exit(f'error: {error}')
   for method in _METHODS.value:
-    reports = {}
-    for name, leaf, changes in ROWS[method]:
-      fields = [f'{field}={value}' for field, value in changes.items()]
-      result = runs.one_run(
-          _BENCHMARK.value, leaf, _SEED.value, root=_ROOT.value,
-          workdir=workdir, name='_'.join((leaf, *fields)), changes={
-              f'method.{field}': value for field, value in changes.items()})
-      network = result.run.config.eval.network
-      reports[f'{method}: {name} ({network})'] = [result.reports[network]]
-    table = adaptation.markdown(reports)
+    table = _table(method, workdir)
     (workdir / f'{_BENCHMARK.value}_{method}.md').write_text(table)
     print(table)
 

@@ -11,13 +11,12 @@ that is done is not repeated. `<workdir>/<benchmark>.md` holds the table.
 from __future__ import annotations
 
 import pathlib
-from typing import Any
 
 from absl import app
 from absl import flags
-import numpy as np
 
 from benchmarks import runs
+from benchmarks import tables
 
 _BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
 _RUNS = flags.DEFINE_list(
@@ -27,36 +26,6 @@ _SEEDS = flags.DEFINE_list('seeds', '0,1,2', 'Seeds; the table has their mean '
                            'and standard deviation.')
 _ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
 _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
-
-
-def _cell(scores: list[float | None]) -> str:
-  """Mean and spread of one class over the seeds, in percent."""
-  known = [100 * s for s in scores if s is not None]
-  if not known:
-    return '-'
-  spread = f' ± {np.std(known, ddof=1):.1f}' if len(known) > 1 else ''
-  return f'{np.mean(known):.1f}{spread}'
-
-
-def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
-  """Lays out the table: a row a run, mIoU by seed, then each class's mean.
-
-  Args:
-    reports: run -> one report a seed, see `reports.report`.
-  """
-  first = next(iter(reports.values()))[0]
-  subset = next(iter(first['miou']))
-  classes = list(first['iou'])
-  lines = [['run', 'mIoU', 'by seed', *classes]]
-  for name, seeds in reports.items():
-    lines.append([
-        name, _cell([r['miou'][subset] for r in seeds]),
-        ' / '.join(_cell([r['miou'][subset]]) for r in seeds),
-        *(_cell([r['iou'][c] for r in seeds]).split(' ')[0]
-          for c in classes)])
-  rows = ['| ' + ' | '.join(line) + ' |' for line in lines]
-  rule = '|' + '---|' * len(lines[0])
-  return '\n'.join([rows[0], rule, *rows[1:]]) + '\n'
 
 
 def main(argv):
@@ -74,7 +43,7 @@ def main(argv):
       for name, report in result.reports.items():
         name = reports_lib.row_name(name, report)
         reports.setdefault(f'{leaf} ({name})', []).append(report)
-    table = markdown(reports)
+    table = tables.markdown(reports)
     (workdir / f'{_BENCHMARK.value}.md').write_text(table)
   print(table)
 

@@ -27,6 +27,7 @@ def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
   config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
   config.seed = seed
   config.data.root = root
+  config.lock()  # a change of a field that there is not is an error
   config.update_from_flattened_dict(changes)
   folder = workdir / benchmark / f'{name or leaf}_seed{seed}'
   return train.run(config, str(folder))

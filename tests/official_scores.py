@@ -63,16 +63,22 @@ def _official(folder: pathlib.Path) -> dict:
                                peer.args)
 
 
-def differences(ours: dict, golden: dict) -> list[str]:
+def _flat(scores: dict) -> dict:
+  """(score, class) -> value; the names that hold 'Score' are shared by both."""
+  return {(name, key): number
+          for name, value in scores.items() if 'Score' in name
+          for key, number in (value if isinstance(value, dict)
+                              else {'': value}).items()}
+
+
+def differences(ours: dict, official: dict) -> list[str]:
   """The scores that differ by more than rounding of float64."""
-  names = [name for name in golden if 'core' in name]
-  flat = lambda tree, name: tree[name].items() if isinstance(
-      tree[name], dict) else [('', tree[name])]
-  return [
-      f'{name} {key}: {dict(flat(ours, name))[key]} and {value}'
-      for name in names for key, value in flat(golden, name)
-      if not np.isclose(dict(flat(ours, name))[key], value, rtol=0, atol=1e-9,
-                        equal_nan=True)]
+  ours, official = _flat(ours), _flat(official)
+  if not official or ours.keys() != official.keys():
+    return [f'names: {sorted(ours)} and {sorted(official)}']
+  return [f'{key}: {ours[key]} and {value}' for key, value in official.items()
+          if not np.isclose(ours[key], value, rtol=0, atol=1e-9,
+                            equal_nan=True)]
 
 
 def main() -> None:

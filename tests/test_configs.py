@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from benchmarks import ablations
 from uda_jax import methods
 from uda_jax import models
 
@@ -43,3 +44,23 @@ def test_only_the_oracle_reads_target_labels():
     config = _config(path)
     same = config.data.source.to_dict() == config.data.target.to_dict()
     assert same == (path.stem == 'oracle'), path
+
+
+@pytest.mark.parametrize('method', ablations.ROWS)
+def test_the_rows_of_ablations(method):
+  rows = ablations.rows('streets', method)
+  assert len(rows) == len(ablations.ROWS[method])
+  assert 0 < len(ablations.rows('camvid_to_idd', method)) <= len(rows)
+  for _, leaf, changes in rows:
+    config = _config(CONFIGS / 'streets' / f'{leaf}.py')
+    before = config.to_json()
+    config.update_from_flattened_dict(changes)
+    assert (config.to_json() != before) == bool(changes)
+    assert methods.make(config.method, 11).loss
+
+
+def test_ablations_of_what_there_is_not():
+  with pytest.raises(ValueError, match="--methods: expected some of .*'pipe'"):
+    ablations.rows('streets', 'pipe')
+  with pytest.raises(ValueError, match="--benchmark: expected .*'street'"):
+    ablations.rows('street', 'pipa')

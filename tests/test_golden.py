@@ -11,8 +11,8 @@ from tests.golden_checks import maths
 from tests.golden_checks import runner
 from tests.golden_checks import scores
 
-# Whole steps that take up to minutes to compile, where another file of the same
-# method is in the suite: `make golden` alone runs these.
+# Whole steps that take up to minutes to compile: `make golden` alone runs these.
+# But for HRDA's, another file of the same method is in the suite.
 SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'lse/train_deeplab',
         'pipa/source_pass_hrda', 'pixmatch/train_aug_only',
         'pixmatch/train_srcfourier')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
@@ -89,17 +90,21 @@ def adapted_statistics(run: Run, net: state_lib.Net, count: int
     run: any.
     net: the network, as its train state has it.
     count: batches of training whose target images are looked at.
+
+  Returns:
+    The same parameters with other statistics, which every device holds whole.
   """
   network = run.recipe.network
 
-  @jax.jit
+  # Replicated, or other processes' parts could not be read here.
+  @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
   def update(stats, images):
-    return network.forward(net.params, stats, network.normalise(images))[1]
+    images = network.normalise(images.reshape(-1, *images.shape[2:]))
+    return network.forward(net.params, stats, images)[1]
 
   stats = net.batch_stats
   for _, batch in zip(range(count), batches(run, 0)):
-    images = parallel.to_global(batch, run.mesh).target.image
-    stats = update(stats, images.reshape(-1, *images.shape[2:]))
+    stats = update(stats, parallel.to_global(batch, run.mesh).target.image)
   return net._replace(batch_stats=stats)
 
 

@@ -153,8 +153,9 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize('name', benchmarks.DATASETS)
 def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
-  printed, code = _command(monkeypatch, capsys, _DATASET=name,
-                           _SOURCE=str(root / name), _OUT=str(tmp_path))
+  printed, code = _command(
+      monkeypatch, capsys, _DATASET=name, _SOURCE=str(root / name),
+      _OUT=str(tmp_path), _PARTS=list(datasets.PARTS))
   assert code == 0 and ' images (height x width)' in printed, printed
   # Training, whose roots are written otherwise, finds what was made.
   before = _frozen(tmp_path)
@@ -170,10 +171,13 @@ def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
 @pytest.mark.parametrize('values, message', [
     (dict(_DATASET='gta', _SOURCE='x'), "--dataset: expected one of ['gta5'"),
     (dict(_DATASET='gta5'), '--source: expected the folder of gta5'),
-    (dict(), 'expected one of --config and --dataset'),
+    (dict(), '--config, --dataset: expected one of them, got neither'),
+    (dict(_CONFIG=True, _OUT='x'), '--source, --out: expected them with'),
+    (dict(_DATASET='gta5', _SOURCE='x', _PARTS=['target']),
+     '--parts: expected a part that the data set has'),
 ])
 def test_flags_that_do_not_fit(monkeypatch, capsys, values, message):
-  for name in ('_CONFIG', '_DATASET', '_SOURCE', '_OUT'):
+  for name in ('_CONFIG', '_DATASET', '_SOURCE', '_OUT', '_PARTS'):
     monkeypatch.setattr(prepare, name,
                         types.SimpleNamespace(value=values.get(name, '')))
   with pytest.raises(SystemExit):

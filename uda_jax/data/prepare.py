@@ -110,6 +110,10 @@ def run(config: Any, parts: list[str]) -> bool:
     raise ValueError(f'--parts: expected some of {datasets.PARTS}, got '
                      f'{wrong[0]!r}')
   well = True
+  # A data set by itself is not all parts of a run.
+  parts = [part for part in parts if config.data[part]]
+  if not parts:
+    raise ValueError('--parts: expected a part that the data set has, got none')
   for part in parts:
     record = config.data[part]
     print(f'\n{part}: {record.get("name", record.get("kind", ""))}')
@@ -123,9 +127,10 @@ def run(config: Any, parts: list[str]) -> bool:
   return well
 
 
-def _alone(name: str, source: str, out: str) -> tuple[Any, list[str]]:
-  """The config of a data set by itself, and its parts."""
+def _alone(name: str, source: str, out: str) -> Any:
+  """The config of a data set by itself; a part that it has not is None."""
   from configs import benchmarks
+  from uda_jax.data import datasets
 
   if name not in benchmarks.DATASETS:
     raise ValueError(f'--dataset: expected one of {list(benchmarks.DATASETS)}, '
@@ -135,18 +140,19 @@ def _alone(name: str, source: str, out: str) -> tuple[Any, list[str]]:
   data = benchmarks.DATASETS[name]()
   if out:
     data.cache_dir = out
-  parts = [part for part in ('source', 'target', 'evaluation') if data[part]]
-  for part in parts:
-    # Absolute, or in a bucket: then a root above it changes nothing.
-    data[part].root = (source if '://' in source
-                       else str(epath.Path(source).expanduser().absolute()))
-  return ml_collections.ConfigDict({'data': data}), parts
+  # Absolute, or in a bucket: then a root above it changes nothing.
+  root = source if '://' in source else str(
+      epath.Path(source).expanduser().absolute())
+  for part in datasets.PARTS:
+    if data[part]:
+      data[part].root = root
+  return ml_collections.ConfigDict({'data': data})
 
 
 def _flags_to_train(config: Any, parts: Sequence[str]) -> str:
   """What to train with, so that training finds what was prepared."""
   roots = (f'--config.data.{part}.root={config.data[part].root}'
-           for part in parts)
+           for part in parts if config.data[part])
   return ' '.join((f'--config.data.cache_dir={config.data.cache_dir}', *roots))
 
 
@@ -160,13 +166,17 @@ def main(argv):
   writers.plain_log()
   try:
     if bool(_DATASET.value) == bool(_CONFIG.value):
-      raise ValueError('expected one of --config and --dataset')
-    if _DATASET.value:
-      config, parts = _alone(_DATASET.value, _SOURCE.value, _OUT.value)
-      well = run(config, parts)
-      print(f'\nin a leaf: {_flags_to_train(config, parts)}')
-    else:
-      well = run(_CONFIG.value, _PARTS.value)
+      raise ValueError('--config, --dataset: expected one of them, got '
+                       + ('both' if _DATASET.value else 'neither'))
+    if _CONFIG.value and (_SOURCE.value or _OUT.value):
+      raise ValueError('--source, --out: expected them with --dataset, got '
+                       '--config; set config.data.root and '
+                       'config.data.cache_dir instead')
+    config = _CONFIG.value or _alone(
+        _DATASET.value, _SOURCE.value, _OUT.value)
+    well = run(config, _PARTS.value)
+    if _DATASET.value and well:
+      print(f'\nin a leaf: {_flags_to_train(config, _PARTS.value)}')
   except ValueError as error:
     print(f'error: {error}', file=sys.stderr)
     well = False
