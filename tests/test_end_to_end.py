@@ -48,6 +48,17 @@ def _run(shared, workdir, *flags, **kwargs):
   return process.returncode, output
 
 
+def _here(shared, workdir, **changes):
+  """A run in this process, as `_run` makes it in another."""
+  config = tiny_leaf.get_config()
+  config.devices = 1
+  config.steps = STEPS
+  config.data.cache_dir = str(shared / 'data')
+  config.update_from_flattened_dict(
+      {name.replace('__', '.'): value for name, value in changes.items()})
+  return train.run(config, str(workdir))
+
+
 def _final(workdir):
   """The arrays of the last checkpoint, by path."""
   folder = max((workdir / 'checkpoints').iterdir(), key=lambda p: int(p.name))
@@ -145,31 +156,28 @@ def test_kill_at_random_moments(shared, uninterrupted):
   _assert_same(workdir, uninterrupted[0])
 
 
-def test_two_processes_give_the_one_process_result(shared):
-  runs = {}
-  for count in (1, 2):
-    workdir = shared / f'processes{count}'
-    launch = ('launch/local_processes.sh', str(count))
-    environment = {'PYTHON': sys.executable}
-    os.environ.update(environment)
-    code, output = _run(shared, workdir, '--config.batch.groups=2',
-                        '--config.steps=4', launch=launch)
-    assert code == 0, output
-    runs[count] = _final(workdir)[1]
-  for name, value in runs[1].items():
+def test_two_processes_give_the_one_process_result(shared, monkeypatch):
+  monkeypatch.setenv('PYTHON', sys.executable)
+  workdirs = [shared / f'processes{count}' for count in (1, 2)]
+  _here(shared, workdirs[0], batch__groups=2, steps=4)
+  code, output = _run(
+      shared, workdirs[1], '--config.batch.groups=2', '--config.steps=4',
+      launch=('launch/local_processes.sh', '2'))
+  assert code == 0, output
+  one, two = (_final(workdir)[1] for workdir in workdirs)
+  for name, value in one.items():
     if name.startswith("['student']"):
-      np.testing.assert_allclose(runs[2][name], value, rtol=1e-3, atol=5e-5,
+      np.testing.assert_allclose(two[name], value, rtol=1e-3, atol=5e-5,
                                  err_msg=name)
 
 
 def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
-                                                  tmp_path):
-  flags = ('--config.steps=1', '--config.schedule.learning_rate=0.0',
-           '--config.teacher.decay=0.5', '--config.eval.every=1')
-  code, output = _run(
-      shared, tmp_path / 'run', *flags, '--config.warm_start.network=teacher',
-      f'--config.warm_start.workdir={uninterrupted[0]}')
-  assert code == 0 and 'warm start: teacher of' in output, output
+                                                  tmp_path, caplog):
+  with caplog.at_level('INFO', logger='absl'):
+    _here(shared, tmp_path / 'run', steps=1, schedule__learning_rate=0.0,
+          teacher__decay=0.5, eval__every=1, warm_start__network='teacher',
+          warm_start__workdir=str(uninterrupted[0]))
+  assert 'warm start: teacher of' in caplog.text
   _, before = _final(uninterrupted[0])
   _, after = _final(tmp_path / 'run')
   for name, value in before.items():
@@ -177,7 +185,7 @@ def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
       np.testing.assert_array_equal(
           after[name.replace('teacher', 'student')], value, err_msg=name)
   # Evaluated on the way: the best is told to be selected, and how.
-  assert 'best, selected on target labels' in output
+  assert 'best so far, selected on target labels' in caplog.text
   best = json.loads((tmp_path / 'run' / 'results.json').read_text())['best']
   assert best['step'] == 1 and best['selected'] == 'selected on target labels'
   assert set(best['label_free']) == {'entropy', 'confident', 'agreement'}
@@ -195,21 +203,17 @@ def test_bad_input_is_one_line(shared, tmp_path, flag, message):
 
 
 @pytest.mark.parametrize('changes, message', [
-    ({'model.name': 'nope'}, 'config.model.name'),
-    ({'eval.network': 'nope'}, 'config.eval.network'),
-    ({'data.crop_size': (64, 64)}, 'config.data.crop_size'),
-    ({'data.root': '/nowhere', 'data.source.kind': 'folder'},
+    (dict(model__name='nope'), 'config.model.name'),
+    (dict(eval__network='nope'), 'config.eval.network'),
+    (dict(data__crop_size=(64, 64)), 'config.data.crop_size'),
+    (dict(data__root='/nowhere', data__source__kind='folder'),
      'config.data.source'),
-    ({'warm_start.workdir': '/nowhere'}, 'config.warm_start.workdir'),
-    ({'batch.groups': 3, 'batch.accumulate': 2}, 'config.batch.groups'),
+    (dict(warm_start__workdir='/nowhere'), 'config.warm_start.workdir'),
+    (dict(batch__groups=3, batch__accumulate=2), 'config.batch.groups'),
 ])
 def test_errors_name_the_field(shared, tmp_path, changes, message):
-  config = tiny_leaf.get_config()
-  config.devices = 1
-  config.data.cache_dir = str(shared / 'data')
-  config.update_from_flattened_dict(changes)
   with pytest.raises((ValueError, OSError), match=message):
-    train.run(config, str(tmp_path / 'run'))
+    _here(shared, tmp_path / 'run', **changes)
 
 
 def test_a_bucket_is_no_workdir():
@@ -217,18 +221,18 @@ def test_a_bucket_is_no_workdir():
     train.run(tiny_leaf.get_config(), 'gs://bucket/run')
 
 
-def test_an_unwritable_workdir_and_another_network(shared, uninterrupted,
-                                                   tmp_path):
+def test_an_unwritable_workdir(shared, tmp_path):
   (tmp_path / 'file').write_text('')
   code, output = _run(shared, tmp_path / 'file' / 'run')
   assert code == 1 and '--workdir' in output, output
-  code, output = _run(shared, uninterrupted[0], '--config.method.threshold=0.9')
-  assert code == 1 and 'config.method.threshold' in output, output
+
+
+def test_a_workdir_of_another_config(shared, uninterrupted):
+  with pytest.raises(ValueError, match='config.method.threshold'):
+    _here(shared, uninterrupted[0], method__threshold=0.9)
 
 
 def test_diverging_run_stops_with_the_terms_names(shared, tmp_path):
-  code, output = _run(shared, tmp_path / 'run',
-                      '--config.schedule.learning_rate=1e30',
-                      '--config.optim.clip_norm=0.0',
-                      '--config.log.max_nonfinite=3')
-  assert code == 1 and 'not finite' in output and 'loss/source' in output
+  with pytest.raises(train.TrainingFailed, match='not finite: .*loss/source'):
+    _here(shared, tmp_path / 'run', schedule__learning_rate=1e30,
+          optim__clip_norm=0.0, log__max_nonfinite=3)

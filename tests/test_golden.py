@@ -11,8 +11,8 @@ from tests.golden_checks import maths
 from tests.golden_checks import runner
 from tests.golden_checks import scores
 
-# Whole steps that take up to minutes to compile: `make golden` alone runs these.
-# But for HRDA's, another file of the same method is in the suite.
+# Whole steps that take up to minutes to compile, for `make golden` alone. But
+# for HRDA's, another file of the same method is in the suite.
 SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'lse/train_deeplab',
         'pipa/source_pass_hrda', 'pixmatch/train_aug_only',
         'pixmatch/train_srcfourier')
@@ -33,8 +33,12 @@ def _cases():
 
 @pytest.fixture
 def dropped_programs():
-  """No file shares a program with another."""
+  """No file shares a program with another: none is kept."""
+  name = 'jax_persistent_cache_min_compile_time_secs'
+  before = jax.config.read(name)
+  jax.config.update(name, float('inf'))
   yield
+  jax.config.update(name, before)
   jax.clear_caches()
 
 
