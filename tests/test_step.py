@@ -13,6 +13,7 @@ from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.methods import self_training
 
 NUM_CLASSES = 4
@@ -26,7 +27,7 @@ def _recipe(method=None, **kwargs):
       method=method or tiny.self_training_method(NUM_CLASSES),
       network=network, optimizer=optim.make(config, params),
       learning_rate=lambda state: jnp.asarray(1e-2),
-      teacher=step_lib.TeacherRule(decay=0.9, ramp=True), **kwargs)
+      teacher=teacher_lib.Rule(decay=0.9, ramp=True), **kwargs)
 
 
 def _init(recipe, groups=4):
@@ -115,7 +116,7 @@ def test_teacher_is_the_ramped_average_of_the_student():
 
 
 def test_copied_statistics():
-  recipe = _recipe()._replace(teacher=step_lib.TeacherRule(
+  recipe = _recipe()._replace(teacher=teacher_lib.Rule(
       decay=0.9, ramp=False, copy_stats_every=2))
   start = _init(recipe)
   one, _ = _run(recipe, 1, steps=1)

@@ -12,6 +12,7 @@ from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 
 NUM_CLASSES = 4
 
@@ -75,7 +76,7 @@ def recipe(method: state_lib.Method, aux_head: bool = True
       method=method, network=made,
       optimizer=optim.make(tiny.adamw(), params),
       learning_rate=lambda state: jnp.asarray(1e-2),
-      teacher=step_lib.TeacherRule(0.9, ramp=False, copy_stats_every=2))
+      teacher=teacher_lib.Rule(0.9, ramp=False, copy_stats_every=2))
 
 
 def init(made: step_lib.Recipe, groups: int = 1) -> step_lib.TrainState:

@@ -6,6 +6,7 @@ from uda_jax import methods
 from uda_jax import optim
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 
 
 def make(config, num_classes: int, network: state_lib.Network,
@@ -25,7 +26,7 @@ def make(config, num_classes: int, network: state_lib.Network,
       optimizer=optim.make(config.optim, params),
       learning_rate=lambda state: factor * optim.learning_rate(
           config.schedule, state),
-      teacher=step_lib.TeacherRule(rule.decay, rule.ramp,
+      teacher=teacher_lib.Rule(rule.decay, rule.ramp,
                                    rule.copy_stats_every) if rule.use else None,
       frozen=lambda params: optim.match(
           params, tuple((p, True) for p in config.optim.frozen), False),

@@ -28,21 +28,6 @@ PyTree = state_lib.PyTree
 TrainState = state_lib.TrainState
 
 
-class TeacherRule(NamedTuple):
-  """How the teacher follows the student.
-
-  Attributes:
-    decay: the (maximal) share of the old teacher that is kept.
-    ramp: start with 1 - 1/(t+1) below that maximum (mean teacher).
-    copy_stats_every: 0: the teacher keeps the batch statistics that the method
-      hands back (its own); n: it copies the student's every n steps.
-  """
-
-  decay: float
-  ramp: bool
-  copy_stats_every: int = 0
-
-
 class Recipe(NamedTuple):
   """What a train step is made of.
 
@@ -60,7 +45,7 @@ class Recipe(NamedTuple):
   network: state_lib.Network
   optimizer: optax.GradientTransformationExtraArgs
   learning_rate: Callable[[TrainState], jax.Array]
-  teacher: TeacherRule | None = None
+  teacher: teacher_lib.Rule | None = None
   frozen: Callable[[PyTree], PyTree] | None = None
   accumulate: int = 1
 
@@ -220,22 +205,6 @@ def _trained(recipe: Recipe, phase: int, params, state, batch, frozen):
       jax.ShapeDtypeStruct((), jnp.int32), shape(frozen))
 
 
-def _next_teacher(rule: TeacherRule | None, state: TrainState, student: Net,
-                  teacher_stats: PyTree):
-  """Moves the teacher to the student as this step left it."""
-  if rule is None:
-    return ()
-  decay = teacher_lib.ema_decay(state.step + 1, maximum=rule.decay,
-                                ramp=rule.ramp)
-  params = teacher_lib.update(state.teacher.params, student.params, decay)
-  if not rule.copy_stats_every:
-    return Net(params, teacher_stats)
-  copy_now = (state.step + 1) % rule.copy_stats_every == 0
-  return Net(params, jax.tree.map(
-      lambda new, old: jnp.where(copy_now, new, old),
-      student.batch_stats, state.teacher.batch_stats))
-
-
 def _metrics(losses, grad_norm, rate, finite) -> dict[str, jax.Array]:
   metrics = {f'loss/{name}': term.weight * term.value
              for name, term in losses.terms.items()}
@@ -265,7 +234,7 @@ def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
     student = Net(params, losses.student_stats)
     moved = dict(
         student=student, opt_state=opt_state,
-        teacher=_next_teacher(recipe.teacher, state, student,
+        teacher=teacher_lib.follow(recipe.teacher, state, student,
                               losses.teacher_stats),
         method_state=losses.method_state)
     old = {name: getattr(state, name) for name in moved}

@@ -1,17 +1,33 @@
 """The mean teacher: an exponential moving average of the student's parameters.
 
-Parameters only: what becomes of batch statistics differs between papers and is
-the step's business.
+Of parameters only; what becomes of batch statistics differs between papers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from uda_jax import state as state_lib
+
 PyTree = Any
+
+
+class Rule(NamedTuple):
+  """How the teacher follows the student.
+
+  Attributes:
+    decay: the (maximal) share of the old teacher that is kept.
+    ramp: start with 1 - 1/(t+1) below that maximum (mean teacher).
+    copy_stats_every: 0: the teacher keeps the batch statistics that the method
+      hands back (its own); n: it copies the student's every n steps.
+  """
+
+  decay: float
+  ramp: bool
+  copy_stats_every: int = 0
 
 
 def ema_decay(step: jax.Array | int, *, maximum: float,
@@ -48,3 +64,25 @@ def update(teacher: PyTree, student: PyTree, decay: jax.Array) -> PyTree:
     return keep * old + (1 - keep) * new
 
   return jax.tree.map(move, teacher, student)
+
+
+def follow(rule: Rule | None, state: state_lib.TrainState,
+           student: state_lib.Net, stats: PyTree) -> state_lib.Net | tuple:
+  """Returns the teacher that has moved to the student, () if there is none.
+
+  Args:
+    rule: how; None without a teacher.
+    state: before the step, with the old teacher.
+    student: as the step left it.
+    stats: the teacher's batch statistics by the method.
+  """
+  if rule is None:
+    return ()
+  decay = ema_decay(state.step + 1, maximum=rule.decay, ramp=rule.ramp)
+  params = update(state.teacher.params, student.params, decay)
+  if not rule.copy_stats_every:
+    return state_lib.Net(params, stats)
+  copy_now = (state.step + 1) % rule.copy_stats_every == 0
+  return state_lib.Net(params, jax.tree.map(
+      lambda new, old: jnp.where(copy_now, new, old),
+      student.batch_stats, state.teacher.batch_stats))

@@ -22,6 +22,7 @@ from uda_jax import labels
 from uda_jax import parallel
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.augment import crops
 from uda_jax.losses import multi_resolution_contrast as contrast_lib
 from uda_jax.methods import cluda
@@ -177,7 +178,7 @@ def step_gradient(config, d, learned):
   network = _network(d)
   recipe = step_lib.Recipe(
       cluda.make(config, operators), network, optax.identity(),
-      lambda state: 0.0, step_lib.TeacherRule(0.9, ramp=False))
+      lambda state: 0.0, teacher_lib.Rule(0.9, ramp=False))
   label = jnp.asarray(d['label'])
   image = jnp.zeros((*label.shape, 3))
   group = jax.tree.map(lambda x: x[None], state_lib.Batch(

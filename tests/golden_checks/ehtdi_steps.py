@@ -25,6 +25,7 @@ from uda_jax import parallel
 from uda_jax import schedules
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.augment import pasting
 from uda_jax.augment import views
 from uda_jax.methods import ehtdi
@@ -191,7 +192,7 @@ def _train_recipe(variant, constants, network, net, arrays, num_classes
       optimizer=optim.make(
           blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS), net.params),
       learning_rate=lambda state: schedules.poly(state.step, **TRAIN),
-      teacher=step_lib.TeacherRule(EMA_DECAY, ramp=False),
+      teacher=teacher_lib.Rule(EMA_DECAY, ramp=False),
       frozen=lambda params: optim.match(params, (('^bn1/', True),), False))
 
 

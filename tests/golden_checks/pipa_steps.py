@@ -22,6 +22,7 @@ from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.methods import hrda
 from uda_jax.methods import pipa
 from uda_jax.methods import self_training
@@ -99,7 +100,7 @@ def _recipe(d: Tensors, network, params, num_classes: int) -> step_lib.Recipe:
       method=pipa.make(method, operators, segment), network=network,
       optimizer=optim.make(common_configs.daformer_adamw(), params),
       learning_rate=lambda state: jnp.zeros(()),
-      teacher=step_lib.TeacherRule(0.999, ramp=True))
+      teacher=teacher_lib.Rule(0.999, ramp=True))
 
 
 def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:

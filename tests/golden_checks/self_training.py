@@ -23,6 +23,7 @@ from uda_jax import parallel
 from uda_jax import pseudo_labels
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.augment import mixing
 from uda_jax.augment import photometric
 from uda_jax.losses import feature_distance
@@ -133,7 +134,7 @@ def recipe(made: state_lib.Network, params, method) -> step_lib.Recipe:
       network=made,
       optimizer=optim.make(common_configs.daformer_adamw(), params),
       learning_rate=lambda state: optim.learning_rate(SCHEDULE, state),
-      teacher=step_lib.TeacherRule(0.999, ramp=True))
+      teacher=teacher_lib.Rule(0.999, ramp=True))
 
 
 def step_daformer(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -23,6 +23,7 @@ from uda_jax import parallel
 from uda_jax import schedules
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.methods import pixmatch
 from uda_jax.models.weights import torch_names
 
@@ -71,7 +72,7 @@ def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
       learning_rate=lambda state: schedules.poly(
           state.step, base=cfg['lr'], num_steps=cfg['iterations'],
           power=cfg['power']),
-      teacher=step_lib.TeacherRule(cfg['ema_decay'], ramp=False),
+      teacher=teacher_lib.Rule(cfg['ema_decay'], ramp=False),
       frozen=lambda params: optim.match(params, (('^bn1/', True),), False))
 
 

@@ -13,6 +13,7 @@ from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
+from uda_jax import teacher as teacher_lib
 from uda_jax.methods import pipa
 
 NUM_CLASSES = 4
@@ -56,7 +57,7 @@ def _recipe(method, params):
       method=method, network=tiny.network_with_heads(NUM_CLASSES),
       optimizer=optim.make(tiny.adamw(), params),
       learning_rate=lambda state: jnp.asarray(1e-2),
-      teacher=step_lib.TeacherRule(0.9, ramp=True))
+      teacher=teacher_lib.Rule(0.9, ramp=True))
 
 
 def _start(method, batch):
