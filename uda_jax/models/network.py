@@ -78,6 +78,34 @@ def from_module(
     heads: extra modules, by the name that `Network.head` knows them by.
     takes_detail: whether the module takes `detail=` too.
   """
+  fresh = _fresh(module, kernel_init, heads)
+
+  def init(key: jax.Array, image_size: tuple[int, int]) -> state.Net:
+    net = fresh(key, jnp.zeros((1, *image_size, 3)))
+    return net if importer is None else weights.load(importer, net)
+
+  def forward(params, batch_stats, image, *, key=None,
+              use_running_average=False, detail=None):
+    if detail is not None and not takes_detail:
+      raise ValueError(
+          f'{type(module).__name__} has no detail crops: detail must be None.'
+      )
+    extra = {'detail': detail} if takes_detail else {}
+    return _apply(module, params, batch_stats, image, key=key,
+                  use_running_average=use_running_average, **extra)
+
+  return state.Network(
+      init=init,
+      forward=forward,
+      normalise=preprocessing.normalise,
+      denormalise=preprocessing.denormalise,
+      head=_apply_head(heads) if heads else None,
+  )
+
+
+def _fresh(module: nn.Module, kernel_init: KernelInit,
+           heads: Mapping[str, Head]):
+  """Returns f(key, image) -> Net of a network from scratch."""
   inits = {head.key: head.kernel_init for head in heads.values()}
 
   def init_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
@@ -101,42 +129,14 @@ def from_module(
         stats = stats | {head.key: own['batch_stats']}
     return state.Net(_draw_kernels(kernel_key, params, init_kernel), stats)
 
-  def init(key: jax.Array, image_size: tuple[int, int]) -> state.Net:
-    net = fresh(key, jnp.zeros((1, *image_size, 3)))
-    return net if importer is None else weights.load(importer, net)
+  return fresh
 
-  def forward(
-      params,
-      batch_stats,
-      image,
-      *,
-      key=None,
-      use_running_average=False,
-      detail=None,
-  ):
-    if detail is not None and not takes_detail:
-      raise ValueError(
-          f'{type(module).__name__} has no detail crops: detail must be None.'
-      )
-    return _apply(
-        module,
-        params,
-        batch_stats,
-        image,
-        key=key,
-        use_running_average=use_running_average,
-        **({'detail': detail} if takes_detail else {}),
-    )
 
-  def apply_head(
-      name,
-      params,
-      batch_stats,
-      features,
-      *,
-      key=None,
-      use_running_average=False,
-  ):
+def _apply_head(heads: Mapping[str, Head]):
+  """Returns `Network.head`, see there."""
+
+  def apply(name, params, batch_stats, features, *, key=None,
+            use_running_average=False):
     if name not in heads:
       raise ValueError(
           f'head {name!r}: the network has {sorted(heads)}; see '
@@ -144,24 +144,13 @@ def from_module(
       )
     own = heads[name]
     result, updated = _apply(
-        own.module,
-        params[own.key],
-        batch_stats.get(own.key, {}),
-        features,
-        key=key,
-        use_running_average=use_running_average,
-    )
+        own.module, params[own.key], batch_stats.get(own.key, {}), features,
+        key=key, use_running_average=use_running_average)
     if own.key in batch_stats:
       batch_stats = {**batch_stats, own.key: updated}
     return result, batch_stats
 
-  return state.Network(
-      init=init,
-      forward=forward,
-      normalise=preprocessing.normalise,
-      denormalise=preprocessing.denormalise,
-      head=apply_head if heads else None,
-  )
+  return apply
 
 
 def _apply(
