@@ -35,7 +35,7 @@ def _cases():
 def dropped_programs():
   """No file shares a program with another: none is kept."""
   name = 'jax_persistent_cache_min_compile_time_secs'
-  before = jax.config.read(name)
+  before = jax.config.jax_persistent_cache_min_compile_time_secs
   jax.config.update(name, float('inf'))
   yield
   jax.config.update(name, before)

@@ -16,6 +16,7 @@ from uda_jax import state as state_lib
 
 # The one axis: groups (the papers' batches) are spread over it.
 DATA = 'data'
+_WEEK = 7 * 24 * 3600
 
 
 def make_mesh(num_devices: int | None = None) -> Mesh:
@@ -128,4 +129,7 @@ def start_processes(coordinator: str = '', num_processes: int = 1,
     with socket.socket() as free:
       free.bind(('localhost', 0))
       port = free.getsockname()[1]
-    jax.distributed.initialize(f'localhost:{port}', 1, 0)
+    # Nobody waits for this process: one that was stopped (Ctrl-Z, a laptop that
+    # sleeps) goes on instead of being told that it is dead.
+    jax.distributed.initialize(f'localhost:{port}', 1, 0,
+                               heartbeat_timeout_seconds=_WEEK)

@@ -232,10 +232,11 @@ def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
     params = jax.tree.map(lambda p, u, t: p + u if t else p, params, updates,
                           trained)
     student = Net(params, losses.student_stats)
+    teacher = teacher_lib.follow(
+        recipe.teacher, state.step + 1, state.teacher, student,
+        losses.teacher_stats) if recipe.teacher else ()
     moved = dict(
-        student=student, opt_state=opt_state,
-        teacher=teacher_lib.follow(recipe.teacher, state, student,
-                              losses.teacher_stats),
+        student=student, opt_state=opt_state, teacher=teacher,
         method_state=losses.method_state)
     old = {name: getattr(state, name) for name in moved}
     kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved,

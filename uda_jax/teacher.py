@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from uda_jax import state as state_lib
-
 PyTree = Any
 
 
@@ -66,23 +64,21 @@ def update(teacher: PyTree, student: PyTree, decay: jax.Array) -> PyTree:
   return jax.tree.map(move, teacher, student)
 
 
-def follow(rule: Rule | None, state: state_lib.TrainState,
-           student: state_lib.Net, stats: PyTree) -> state_lib.Net | tuple:
-  """Returns the teacher that has moved to the student, () if there is none.
+def follow(rule: Rule, step: jax.Array, teacher: Any, student: Any,
+           stats: PyTree) -> Any:
+  """Returns the teacher that has moved to the student.
 
   Args:
-    rule: how; None without a teacher.
-    state: before the step, with the old teacher.
-    student: as the step left it.
+    rule: how.
+    step: [] int, the optimiser steps done, with the one that made `student`.
+    teacher: `state.Net`, as it was before that step.
+    student: `state.Net`, as the step left it.
     stats: the teacher's batch statistics by the method.
   """
-  if rule is None:
-    return ()
-  decay = ema_decay(state.step + 1, maximum=rule.decay, ramp=rule.ramp)
-  params = update(state.teacher.params, student.params, decay)
-  if not rule.copy_stats_every:
-    return state_lib.Net(params, stats)
-  copy_now = (state.step + 1) % rule.copy_stats_every == 0
-  return state_lib.Net(params, jax.tree.map(
-      lambda new, old: jnp.where(copy_now, new, old),
-      student.batch_stats, state.teacher.batch_stats))
+  decay = ema_decay(step, maximum=rule.decay, ramp=rule.ramp)
+  if rule.copy_stats_every:
+    copy_now = step % rule.copy_stats_every == 0
+    stats = jax.tree.map(lambda new, old: jnp.where(copy_now, new, old),
+                         student.batch_stats, teacher.batch_stats)
+  return teacher._replace(
+      params=update(teacher.params, student.params, decay), batch_stats=stats)
