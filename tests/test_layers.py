@@ -116,10 +116,13 @@ def test_what_is_allowed_is_no_breach(module, name):
   assert not list(_breaches(module, [name]))
 
 
-def test_losses_load_neither_tensorflow_nor_flax():
-  program = ('import sys, uda_jax.losses\n'
-             "print({'tensorflow', 'flax', 'ml_collections', 'orbax'}"
-             ' & set(sys.modules))')
+@pytest.mark.parametrize(('module', 'libraries'), [
+    ('losses', {'tensorflow', 'flax', 'ml_collections', 'orbax'}),
+    # Seconds of every call, and on a small device not even there.
+    ('predict', {'tensorflow'}), ('score_files', {'tensorflow', 'flax'})])
+def test_what_loads_quickly(module, libraries):
+  program = (f'import sys, uda_jax.{module}\n'
+             f'print({libraries} & set(sys.modules))')
   printed = subprocess.run([sys.executable, '-c', program], cwd=ROOT,
                            text=True, capture_output=True, check=True).stdout
   assert printed.strip() == 'set()'

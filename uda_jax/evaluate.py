@@ -238,7 +238,9 @@ def evaluate(predict: Predict, net: state_lib.Net, batches: Iterable[Any], *,
 
 
 if __name__ == '__main__':
-  from uda_jax import score_files
-  from uda_jax import score_run
-  of_a_run = any(arg.split('=')[0] == '--workdir' for arg in sys.argv[1:])
-  (score_run if of_a_run else score_files).main()
+  # TensorFlow, which reads the images of a run, takes seconds to load.
+  if any(arg.split('=')[0] == '--workdir' for arg in sys.argv[1:]):
+    from uda_jax import score_run as command
+  else:
+    from uda_jax import score_files as command
+  command.main()

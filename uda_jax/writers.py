@@ -11,7 +11,6 @@ import time
 from typing import Any
 
 from absl import logging
-from clu import metric_writers
 from clu import parameter_overview
 import jax
 from jax.sharding import Mesh
@@ -135,6 +134,8 @@ class Writer:
     self._last_line = -float('inf')
     self._curves = None
     if jax.process_index() == 0:
+      # TensorFlow comes with it, which prediction has no use for.
+      from clu import metric_writers
       self._curves = metric_writers.AsyncWriter(
           metric_writers.SummaryWriter(str(self._workdir / 'curves')))
 
