@@ -14,7 +14,8 @@ _SETTINGS = {
     'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
     'JAX_NUM_CPU_DEVICES': '4',
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
-    # Kernels are emitted twice as fast the old way; a worker has one core.
+    # The old way of emitting kernels takes a quarter off a test; a worker has
+    # one core.
     'XLA_FLAGS': ' '.join((os.environ.get('XLA_FLAGS', ''),
                            '--xla_cpu_use_fusion_emitters=false',
                            '--xla_cpu_parallel_codegen_split_count=1')),
