@@ -134,6 +134,7 @@ def watch(tmp_path):
     _watching[:] = [str(path)]
     start = time.process_time()
     signal.setitimer(signal.ITIMER_VIRTUAL, 10 * SECONDS)
+    before = tracemalloc.get_traced_memory()[0]
     tracemalloc.reset_peak()
     try:
       found = {n: np.array(x) for n, x in weights.read(path).items()}
@@ -144,14 +145,14 @@ def watch(tmp_path):
       signal.setitimer(signal.ITIMER_VIRTUAL, 0)
       seen, _watching[:] = _watching[1:], []
     spent = (time.process_time() - start,
-             tracemalloc.get_traced_memory()[1] - base)
+             tracemalloc.get_traced_memory()[1] - before)
     run.most = tuple(map(max, run.most, spent))
     assert spent[0] < SECONDS and spent[1] < BYTES
     assert not seen
     return found
 
   run.most = (0.0, 0)
-  before = signal.signal(signal.SIGVTALRM, expire)
+  old = signal.signal(signal.SIGVTALRM, expire)
   # What Python imports late, it has by now.
   for name in ('raw_unicode_escape', 'latin-1', 'ascii', 'cp437'):
     codecs.lookup(name)
@@ -159,10 +160,9 @@ def watch(tmp_path):
     write(tmp_path / 'warm')
     weights.read(tmp_path / 'warm')
   tracemalloc.start()
-  base = tracemalloc.get_traced_memory()[0]
   yield run
   tracemalloc.stop()
-  signal.signal(signal.SIGVTALRM, before)
+  signal.signal(signal.SIGVTALRM, old)
 
 
 def _same(found, expected):
@@ -182,7 +182,6 @@ def test_mutated_files(tmp_path, watch, monkeypatch):
     wholes[form] = path.read_bytes()
     _same(watch(path), ORACLES[form](wholes[form]))
   tally, wrong = {}, []
-  # A list of so many numbers would count as memory of the reader.
   for i in itertools.chain(range(COUNT), FOUND):
     random = np.random.default_rng(i)
     form = sorted(WRITERS)[i % 3]
