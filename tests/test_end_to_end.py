@@ -21,8 +21,8 @@ from uda_jax import train
 
 ROOT = pathlib.Path(__file__).parents[1]
 # `make reliability` asks for more kills, and gets a longer run for them.
-KILLS = int(os.environ.get('KILLS', '1'))
-STEPS = 12 * max(KILLS, 2)
+KILLS = int(os.environ.get('KILLS', '2'))
+STEPS = 12 * KILLS
 
 
 @pytest.fixture(scope='module')
@@ -117,14 +117,16 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   workdir = shared / 'sigterm'
   process = _start(shared, workdir, '--config.checkpoint.every=1000')
   for line in process.stdout:
-    if line_is_progress(line, 3):
+    # Before the first step: JAX looks for the signal once a second, and in that
+    # time a fast machine has done all steps.
+    if 'all parameters' in line:
       process.send_signal(signal.SIGTERM)
       break
   output = process.stdout.read()
   assert process.wait(timeout=120) == 75, output
   assert 'the same command resumes' in output
   step, _ = _final(workdir)
-  assert 3 <= int(step) < STEPS
+  assert 1 <= int(step) < STEPS
   code, output = _run(shared, workdir, '--config.checkpoint.every=1000')
   assert code == 0 and f'resumed at step {step}' in output, output
   _assert_same(workdir, uninterrupted[0])
@@ -234,6 +236,8 @@ def test_a_workdir_of_another_config(shared, uninterrupted):
 
 
 def test_diverging_run_stops_with_the_terms_names(shared, tmp_path):
-  with pytest.raises(train.TrainingFailed, match='not finite: .*loss/source'):
-    _here(shared, tmp_path / 'run', schedule__learning_rate=1e30,
-          optim__clip_norm=0.0, log__max_nonfinite=3)
+  code, output = _run(shared, tmp_path / 'run',
+                      '--config.schedule.learning_rate=1e30',
+                      '--config.optim.clip_norm=0.0',
+                      '--config.log.max_nonfinite=3')
+  assert code == 1 and 'not finite' in output and 'loss/source' in output

@@ -193,6 +193,7 @@ def test_repeated_sgd_against_the_loop(repeats):
 
 
 def test_depends_on_input():
+  @jax.jit
   def function(x, y):
     return {'no': jnp.zeros(3), 'yes': jnp.sin(x), 'both': x * y,
             'constant': jnp.arange(3) + 1}

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from uda_jax import checkpoint
+from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import recipe as recipe_lib
@@ -178,7 +179,9 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
 
 
 def check(config) -> None:
-  """Raises for values that no room of its own checks."""
+  """Raises for values that can be seen to be wrong before any data is read."""
+  models.check(config)
+  methods.check(config.method)
   network, use = config.eval.network, config.teacher.use
   if network not in (('student', 'teacher') if use else ('student',)):
     allowed = "'student'" + (" or 'teacher'" if use else

@@ -183,19 +183,22 @@ def learning_rate(config, state: state_lib.TrainState) -> jax.Array:
 
 
 def depends_on_input(function, *args) -> PyTree:
-  """Says which outputs of a function depend on any of its arguments.
+  """Says which outputs of a compiled function depend on any of its arguments.
+
+  A call of the function with the same shapes does not trace it again.
 
   Args:
-    function: a traceable function of array trees.
+    function: what `jax.jit` gives for a function of array trees.
     *args: its arguments, arrays or shapes.
 
   Returns:
     A tree of bools, in the structure of the function's result.
   """
-  closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-  varying = set(map(id, closed.jaxpr.invars))
-  for equation in closed.jaxpr.eqns:
+  traced = function.trace(*args)
+  jaxpr = traced.jaxpr.jaxpr
+  varying = set(map(id, jaxpr.invars))
+  for equation in jaxpr.eqns:
     if any(id(v) in varying for v in equation.invars):
       varying.update(map(id, equation.outvars))
-  flags = [id(v) in varying for v in closed.jaxpr.outvars]
-  return jax.tree.unflatten(jax.tree.structure(shapes), flags)
+  flags = [id(v) in varying for v in jaxpr.outvars]
+  return jax.tree.unflatten(jax.tree.structure(traced.out_info), flags)

@@ -27,7 +27,7 @@ def make(config, num_classes: int, network: state_lib.Network,
       learning_rate=lambda state: factor * optim.learning_rate(
           config.schedule, state),
       teacher=teacher_lib.Rule(rule.decay, rule.ramp,
-                                   rule.copy_stats_every) if rule.use else None,
+                               rule.copy_stats_every) if rule.use else None,
       frozen=lambda params: optim.match(
           params, tuple((p, True) for p in config.optim.frozen), False),
       accumulate=batch.accumulate)

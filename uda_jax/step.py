@@ -106,7 +106,13 @@ def _group_loss(recipe: Recipe, phase: int):
 
 
 def _gradient(recipe: Recipe, phase: int, local_groups: int):
-  """Returns the function that does one device's groups: gradient and losses."""
+  """Returns the function that does one device's groups: gradient and losses.
+
+  The gradient is None, not zero, where the loss does not reach a parameter:
+  PyTorch leaves such a parameter alone, optax would still decay it. Whether a
+  path exists is read from the traced gradient: without one (the parameter is
+  frozen, or no term of this phase uses it) it depends on no input.
+  """
   loss = _group_loss(recipe, phase)
   together = local_groups // recipe.accumulate
 
@@ -121,23 +127,28 @@ def _gradient(recipe: Recipe, phase: int, local_groups: int):
         params, state, batch, method_state, group, frozen)
     return totals.mean(), losses
 
-  gradient = jax.grad(chunk_loss, has_aux=True)
+  everywhere = jax.jit(jax.grad(chunk_loss, has_aux=True))
+
+  def gradient(*args):
+    grads, losses = everywhere(*args)
+    reached = optim.depends_on_input(everywhere, *args)[0]
+    return jax.tree.map(lambda g, r: g if r else None, grads, reached), losses
 
   def device_gradient(params, state, batch, method_state, group, frozen):
-    split = lambda tree: jax.tree.map(
-        lambda x: x.reshape(recipe.accumulate, together, *x.shape[1:]), tree)
-    chunks = split((batch, method_state, group))
+    if recipe.accumulate == 1:
+      return gradient(params, state, batch, method_state, group, frozen)
+    chunks = jax.tree.map(
+        lambda x: x.reshape(recipe.accumulate, together, *x.shape[1:]),
+        (batch, method_state, group))
 
     def add(sum_, chunk):
       grads, losses = gradient(params, state, *chunk, frozen)
       return jax.tree.map(jnp.add, sum_, grads), losses
 
-    if recipe.accumulate == 1:
-      grads, losses = gradient(params, state, batch, method_state, group,
-                               frozen)
-      return grads, losses
-    grads, losses = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params),
-                                 chunks)
+    first = jax.tree.map(lambda x: x[0], chunks)
+    shape = jax.eval_shape(gradient, params, state, *first, frozen)[0]
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)
+    grads, losses = jax.lax.scan(add, zeros, chunks)
     grads = jax.tree.map(lambda g: g / recipe.accumulate, grads)
     return grads, jax.tree.map(
         lambda x: x.reshape(local_groups, *x.shape[2:]), losses)
@@ -149,7 +160,8 @@ def make_gradient(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
   """Returns f(params, state, batch, frozen) -> (gradient, Losses).
 
   The gradient, the terms, metrics and running statistics are means over all
-  groups; `method_state` keeps one entry a group.
+  groups; `method_state` keeps one entry a group. The gradient of a parameter
+  that the loss does not reach is None.
 
   Args:
     recipe: what the run is made of.
@@ -186,25 +198,6 @@ def make_gradient(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
   return gradient
 
 
-def _trained(recipe: Recipe, phase: int, params, state, batch, frozen):
-  """Says which parameters have a gradient path; frozen ones have none.
-
-  PyTorch skips a parameter without gradient altogether; optax would still
-  decay it. Whether a path exists is read from the traced gradient: without
-  one, it is a constant that depends on no input.
-  """
-  loss = _group_loss(recipe, phase)
-  one = lambda tree: jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)
-  shape = lambda tree: jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
-  bare = dataclasses.replace(state, method_state=())
-  return optim.depends_on_input(
-      lambda *args: jax.grad(loss, has_aux=True)(*args)[0],
-      shape(params), shape(bare), one(batch), one(state.method_state),
-      jax.ShapeDtypeStruct((), jnp.int32), shape(frozen))
-
-
 def _metrics(losses, grad_norm, rate, finite) -> dict[str, jax.Array]:
   metrics = {f'loss/{name}': term.weight * term.value
              for name, term in losses.terms.items()}
@@ -227,10 +220,11 @@ def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
     finite = jnp.isfinite(grad_norm) & jnp.isfinite(_total(losses.terms))
     rate = recipe.learning_rate(state)
     updates, opt_state = recipe.optimizer.update(
-        grads, state.opt_state, params, learning_rate=rate)
-    trained = _trained(recipe, phase, params, state, batch, frozen)
-    params = jax.tree.map(lambda p, u, t: p + u if t else p, params, updates,
-                          trained)
+        jax.tree.map(lambda p, g: jnp.zeros_like(p) if g is None else g,
+                     params, grads),
+        state.opt_state, params, learning_rate=rate)
+    params = jax.tree.map(lambda p, u, g: p if g is None else p + u,
+                          params, updates, grads)
     student = Net(params, losses.student_stats)
     teacher = teacher_lib.follow(
         recipe.teacher, state.step + 1, state.teacher, student,

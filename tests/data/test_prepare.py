@@ -174,7 +174,7 @@ def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
     (dict(), '--config, --dataset: expected one of them, got neither'),
     (dict(_CONFIG=True, _OUT='x'), '--source, --out: expected them with'),
     (dict(_DATASET='gta5', _SOURCE='x', _PARTS=['target']),
-     '--parts: expected a part that the data set has'),
+     "--parts: expected some of what there is, ['source']"),
 ])
 def test_flags_that_do_not_fit(monkeypatch, capsys, values, message):
   for name in ('_CONFIG', '_DATASET', '_SOURCE', '_OUT', '_PARTS'):

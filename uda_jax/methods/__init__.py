@@ -77,15 +77,20 @@ METHODS: dict[str, Callable[..., state_lib.Method]] = {
 }
 
 
+def check(config) -> None:
+  """Raises if there is no method of the name `config.name`."""
+  if config.name not in METHODS:
+    raise ValueError(f'config.method.name: expected one of {sorted(METHODS)}, '
+                     f'got {config.name!r}')
+
+
 def make(config, num_classes: int) -> state_lib.Method:
   """Makes the method that `config.method.name` names.
 
   With CLUDA's fields PiPa takes its contrast and its crops too; with MIC's any
   method of the family has one more pass.
   """
-  if config.name not in METHODS:
-    raise ValueError(f'config.method.name: expected one of {sorted(METHODS)}, '
-                     f'got {config.name!r}')
+  check(config)
   method = METHODS[config.name](config, num_classes)
   if 'weight_masked' in config:
     base = _base(config)

@@ -121,6 +121,13 @@ def label_target(config, outputs: state_lib.Outputs, image: jax.Array,
       jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)))
 
 
+def _shown(network: state_lib.Network, panels: dict[str, jax.Array]
+           ) -> dict[str, jax.Array]:
+  """Images [B, H, W, 3] as pixels again; label maps [B, H, W] as they are."""
+  return {name: network.denormalise(x) if x.ndim == 4 else x
+          for name, x in panels.items()}
+
+
 def make(config, operators: Operators) -> state_lib.Method:
   """Makes the method.
 
@@ -178,8 +185,6 @@ def make(config, operators: Operators) -> state_lib.Method:
     return state_lib.Losses(
         terms, jax.lax.stop_gradient(stats),
         teacher_stats=state.teacher.batch_stats if state.teacher else (),
-        metrics=metrics,
-        panels={name: network.denormalise(x) if x.ndim == 4 else x
-                for name, x in panels.items()})
+        metrics=metrics, panels=_shown(network, panels))
 
   return state_lib.Method(loss, starts=two_heads.starts(config))

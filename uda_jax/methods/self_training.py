@@ -138,6 +138,14 @@ def no_terms(key, params, stats, outputs, label, network
   return {}, stats
 
 
+def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
+  """What the log shows: images [B, H, W, 3], labels and weights [B, H, W]."""
+  return {'source': batch.source.image, 'label': batch.source.label,
+          'target': batch.target.image, 'pseudo_label': pseudo_label,
+          'mixed': mixed.pixels, 'mixed_label': mixed.label,
+          'mixed_weight': mixed.weight}
+
+
 def make(config, operators: Operators,
          segment: Callable[..., Terms] = segment,
          source_terms: Callable[..., tuple[Terms, state_lib.PyTree]] = no_terms
@@ -195,9 +203,6 @@ def make(config, operators: Operators,
         student_stats=stats,
         teacher_stats=teacher_stats,
         metrics={'pseudo/confident_share': share},
-        panels={'source': batch.source.image, 'label': batch.source.label,
-                'target': batch.target.image, 'pseudo_label': label,
-                'mixed': mixed.pixels, 'mixed_label': mixed.label,
-                'mixed_weight': mixed.weight})
+        panels=_panels(batch, label, mixed))
 
   return state_lib.Method(loss, starts=operators.starts)

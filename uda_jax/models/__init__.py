@@ -41,6 +41,13 @@ NAMES: dict[str, torch_names.NameOf] = {
 }
 
 
+def check(config) -> None:
+  """Raises if there is no network of the name `config.model.name`."""
+  if config.model.name not in MODELS:
+    raise ValueError(f'config.model.name: expected one of {sorted(MODELS)}, '
+                     f'got {config.model.name!r}')
+
+
 def build(config, num_classes: int) -> state.Network:
   """Builds the network that `config.model.name` names.
 
@@ -55,11 +62,8 @@ def build(config, num_classes: int) -> state.Network:
     config: the run's config; only `config.model` is read.
     num_classes: classes of the logits.
   """
+  check(config)
   name = config.model.name
-  if name not in MODELS:
-    raise ValueError(
-        f'config.model.name: got {name!r}, expected one of {sorted(MODELS)}.'
-    )
   importer = IMPORTERS[name](config.model)
   if importer is not None:
     weights.check(
