@@ -37,7 +37,7 @@ def cases(arrays: dict[str, np.ndarray], separator: str,
 def tolerance(golden: np.ndarray | float = 1.0) -> tuple[float, float]:
   """The rule of the READMEs, relative to the largest value if below 1."""
   atol = 1e-6 if jax.config.jax_enable_x64 else 1e-5
-  return atol * min(1.0, float(np.max(np.abs(golden)))), 1e-4
+  return atol * min(1.0, float(np.max(np.abs(golden), initial=0.0))), 1e-4
 
 
 def from_255(label: np.ndarray) -> np.ndarray:
