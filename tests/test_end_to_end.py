@@ -21,8 +21,8 @@ from uda_jax import train
 
 ROOT = pathlib.Path(__file__).parents[1]
 # `make reliability` asks for more kills, and gets a longer run for them.
-KILLS = int(os.environ.get('KILLS', '2'))
-STEPS = 12 * KILLS
+KILLS = int(os.environ.get('KILLS', '1'))
+STEPS = 12 * (KILLS + 1)
 
 
 @pytest.fixture(scope='module')
@@ -194,18 +194,13 @@ def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
   assert set(best['label_free']) == {'entropy', 'confident', 'agreement'}
 
 
-@pytest.mark.parametrize('flag, message', [
-    ('--config.method.name=nope', 'config.method.name: expected one of'),
-    ('--config.no_such_field=1', 'no_such_field'),
-])
-def test_bad_input_is_one_line(shared, tmp_path, flag, message):
-  code, output = _run(shared, tmp_path / 'run', flag)
-  assert code != 0
-  assert message in output
-  assert 'Traceback' not in output or 'absl' in output
+def test_an_unknown_field_is_named(shared, tmp_path):
+  code, output = _run(shared, tmp_path / 'run', '--config.no_such_field=1')
+  assert code != 0 and 'no_such_field' in output
 
 
 @pytest.mark.parametrize('changes, message', [
+    (dict(method__name='nope'), 'config.method.name: expected one of'),
     (dict(model__name='nope'), 'config.model.name'),
     (dict(eval__network='nope'), 'config.eval.network'),
     (dict(data__crop_size=(64, 64)), 'config.data.crop_size'),
@@ -235,9 +230,11 @@ def test_a_workdir_of_another_config(shared, uninterrupted):
     _here(shared, uninterrupted[0], method__threshold=0.9)
 
 
-def test_diverging_run_stops_with_the_terms_names(shared, tmp_path):
+def test_a_diverging_run_ends_with_one_line_that_names_the_terms(
+    shared, tmp_path):
   code, output = _run(shared, tmp_path / 'run',
                       '--config.schedule.learning_rate=1e30',
                       '--config.optim.clip_norm=0.0',
                       '--config.log.max_nonfinite=3')
-  assert code == 1 and 'not finite' in output and 'loss/source' in output
+  assert code == 1 and 'Traceback' not in output
+  assert re.search('^error: step .* not finite: .*loss/source', output, re.M)
