@@ -19,6 +19,7 @@ GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
                aspp_branches=2, aux_head=True, remat=False,
                class_rows=())
+HEADS = (('proj', 'features', 4), ('project', 'fused', 4))
 
 
 def _config(name, path='', **fields):
@@ -43,8 +44,8 @@ def _assert_equal(a, b):
 @pytest.mark.parametrize(('config', 'name_of'), [
     (_config('compact'), torch_names.dotted),
     (_config('deeplab_v2', **DEEPLAB), torch_names.dotted),
-    (_config('efficientnet_lite0', width=8, dropout=0.0),
-     efficientnet_lite.torch_name),
+    (_config('efficientnet_lite0', width=8, dropout=0.0, heads=HEADS),
+     efficientnet_lite.whole_name),
 ], ids=['compact', 'deeplab_v2', 'efficientnet_lite0'])
 def test_round_trip_is_bit_equal(config, name_of):
   net, other = _variables(config, 0), _variables(config, 1)
@@ -165,7 +166,8 @@ def test_compact_comes_back_from_a_file(tmp_path):
 
 
 def test_packaged_encoder_and_its_provenance():
-  config = _config('efficientnet_lite0', 'package', width=8, dropout=0.0)
+  config = _config('efficientnet_lite0', 'package', width=8, dropout=0.0,
+                   heads=HEADS)
   net = models.build(config, 5).init(jax.random.key(0), (32, 32))
   tensors = weights.read(efficientnet_lite.package_file())
   np.testing.assert_array_equal(

@@ -268,15 +268,15 @@ def choose(
     return tensors, whole_name
   encoder = {n: x for n, x in tensors.items() if not n.startswith(CLASSIFIER)}
   return encoder, lambda path: (
-      None if path[0] == 'decoder' else torch_name(path[1:])
+      torch_name(path[1:]) if path[0] == 'encoder' else None
   )
 
 
 def whole_name(path: tuple[str, ...]) -> str:
   """Returns the name of a module of `LiteSegmenter` in an exported file."""
-  if path[0] == 'decoder':
-    return torch_names.dotted(path)
-  return f'encoder.{torch_name(path[1:])}'
+  if path[0] == 'encoder':
+    return f'encoder.{torch_name(path[1:])}'
+  return torch_names.dotted(path)
 
 
 def torch_name(path: tuple[str, ...]) -> str:
