@@ -6,11 +6,14 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks import round_labels
+from configs import benchmarks
 from tests import lse_leaf
 from uda_jax import experiment
 from uda_jax import mining
 from uda_jax import parallel
 from uda_jax import train
+from uda_jax.data import datasets
 from uda_jax.data import image_files
 from uda_jax.data import pipeline
 
@@ -78,6 +81,19 @@ def _kill_at(monkeypatch, place, attribute, call):
     return function(*args, **kwargs)
 
   monkeypatch.setattr(place, attribute, wrapped)
+
+
+def test_the_labels_of_its_patches_meet_the_true_ones(cache, uninterrupted):
+  workdir, result = uninterrupted
+  config = _config(cache)
+  truth = datasets.load_part(benchmarks.as_oracle(config.data), 'source')
+  assert truth.labelled and len(truth.image_paths) == 7
+  for index, plan in enumerate(_plans(workdir)):
+    pairs = list(round_labels.pairs(
+        config.to_dict(), workdir, plan, index, truth))
+    assert len(pairs) == (
+        len(plan['images']) * config.rounds.patches_per_image)
+    assert all(patch.shape == true.shape for patch, true in pairs)
 
 
 def test_killed_within_and_between_rounds(cache, uninterrupted, monkeypatch):

@@ -1,0 +1,144 @@
+"""How right the labels are that LSE gave its patches, round by round.
+
+  python -m benchmarks.round_labels --run=RUN \
+      --truth=configs/streets/oracle.py
+
+RUN is a run's directory; the source of the leaf `--truth` has the labels of
+that run's target images, as an oracle's has. Prints a table a round: of which
+class the labelled pixels are said to be, how many are, and what most of the
+others are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import json
+import pathlib
+import sys
+
+from absl import app
+from absl import flags
+import jax
+from ml_collections import config_flags
+import numpy as np
+
+_TRUTH = config_flags.DEFINE_config_file('truth', None, 'Whose source it is.')
+_RUN = flags.DEFINE_string('run', None, 'The directory of a run of LSE.')
+_ROOT = flags.DEFINE_string('data_root', '', 'config.data.root of the leaf.')
+
+
+def confusion(patch: np.ndarray, truth: np.ndarray, num_classes: int
+              ) -> np.ndarray:
+  """Counts what the labelled pixels of a patch are.
+
+  Args:
+    patch: [H, W] int, 255 = not labelled.
+    truth: [H, W] int, 255 = unknown; such pixels are not counted.
+    num_classes: C.
+
+  Returns:
+    [C, C] int64: [i, j] pixels said to be class i that are class j.
+  """
+  known = (patch < num_classes) & (truth < num_classes)
+  return np.bincount(num_classes * patch[known].astype(int) + truth[known],
+                     minlength=num_classes ** 2).reshape((num_classes,) * 2)
+
+
+def enlarged(truth: np.ndarray, start: np.ndarray, window: tuple[int, int],
+             size: tuple[int, int]) -> np.ndarray:
+  """The true labels of an enlarged window, those of the nearest pixels.
+
+  Args:
+    truth: [h, w] int, of a whole image.
+    start: (y, x) of the window in an image of `size`.
+    window: its (height, width).
+    size: (H, W) of the images in training, and of a patch.
+  """
+  rows, columns = (
+      np.rint((first + np.linspace(0, n - 1, out)) * (have - 1) / (out - 1))
+      for first, n, out, have in zip(start, window, size, truth.shape))
+  return truth[rows.astype(int)[:, None], columns.astype(int)]
+
+
+def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
+           ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """The labels and the true labels of a round's patches, both [H, W].
+
+  Args:
+    config: the run's, as its manifest has it.
+    workdir: the run's.
+    plan: of the round, as its file has it.
+    index: of the round.
+    truth: manifest of the target images with their labels.
+  """
+  from etils import epath
+
+  from uda_jax import rng
+  from uda_jax.augment import scale_examples
+  from uda_jax.data import image_files
+  from uda_jax.data import patches
+  fields = config['rounds']
+  per_image, window = fields['patches_per_image'], tuple(fields['window'])
+  folder, = (workdir / 'rounds' / 'files').glob(f'patches_of_round_{index}-*')
+  key = jax.random.fold_in(
+      rng.stream(jax.random.key(config['seed']), 'windows'), index)
+  for j, image in enumerate(plan['images']):
+    whole = image_files.read_label(epath.Path(truth.label_paths[image]))
+    for q in range(per_image):
+      number = patches.file_number(j, q, per_image)
+      patch = image_files.read_label(
+          epath.Path(folder / 'labels' / f'{number:06d}.png'))
+      start = scale_examples.draw_windows(
+          jax.random.fold_in(key, j), patch.shape, window, count=per_image)[q]
+      yield patch, enlarged(whole, np.asarray(start), window, patch.shape)
+
+
+def table(counts: np.ndarray, names: list[str]) -> str:
+  """Lays out a round.
+
+  Args:
+    counts: [C, C], see `confusion`.
+    names: C names.
+  """
+  total = max(counts.sum(), 1)
+  lines = ['| said to be | share | right | the others are mostly |',
+           '|---|---|---|---|',
+           f'| all | | {100 * np.trace(counts) / total:.0f} % | |']
+  for c, row in enumerate(counts):
+    if not row.sum():
+      continue
+    others = np.where(np.arange(len(row)) == c, 0, row)
+    other = names[others.argmax()] if others.any() else ''
+    lines.append(f'| {names[c]} | {100 * row.sum() / total:.1f} % '
+                 f'| {100 * row[c] / row.sum():.0f} % | {other} |')
+  return '\n'.join(lines) + '\n'
+
+
+def main(argv):
+  """Prints the tables."""
+  del argv
+  from uda_jax.data import datasets
+  workdir = pathlib.Path(_RUN.value)
+  plans = sorted((workdir / 'rounds').glob('round_*.json'))
+  if not plans:
+    sys.exit(f'error: --run: expected a run with rounds/, got {workdir}')
+  config = json.loads((workdir / 'manifest.json').read_text())['config']
+  leaf = _TRUTH.value
+  leaf.data.root = _ROOT.value
+  truth = datasets.load_part(leaf.data, 'source')
+  for index, path in enumerate(plans):
+    plan = json.loads(path.read_text())
+    names = [pathlib.PurePath(truth.image_paths[i]).name
+             for i in plan['images']]
+    if names != plan['names']:
+      sys.exit("error: --truth: expected the run's target images as source, "
+               f'got {truth.name}')
+    counts = sum(confusion(*pair, len(truth.class_names))
+                 for pair in pairs(config, workdir, plan, index, truth))
+    print(f'Round {index + 1}, {len(names)} images\n\n'
+          f'{table(counts, truth.class_names)}')
+
+
+if __name__ == '__main__':
+  flags.mark_flags_as_required(['truth', 'run'])
+  app.run(main)
