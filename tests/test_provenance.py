@@ -1,6 +1,7 @@
 """manifest.json and results.json."""
 
 import json
+import os
 import pathlib
 import subprocess
 
@@ -33,7 +34,8 @@ def test_manifest_says_what_ran(tmp_path):
   assert start['seed'] == 3 and start['images'] == {'day': 400}
   assert start['weights'] == {'encoder': 'sha256:12'}
   assert start['devices'] == {'platform': 'cpu', 'kind': 'cpu', 'count': 4,
-                              'processes': 1}
+                              'processes': 1,
+                              'cpu_cores': len(os.sched_getaffinity(0))}
   assert start['command'] and start['python'] and start['date'][:2] == '20'
 
 
@@ -55,6 +57,15 @@ def test_resume_keeps_the_first_config_and_adds_a_start(tmp_path):
   assert manifest['config']['log']['every'] == 5
   assert [s['changed_fields'] for s in manifest['starts']] == [
       {}, {'data.root': '/b', 'log.every': 7}]
+
+
+def test_a_machine_with_other_cores_is_told(tmp_path, monkeypatch, caplog):
+  provenance.run_manifest(tmp_path, _config(), {})
+  provenance.run_manifest(tmp_path, _config(), {})
+  assert 'bits' not in caplog.text
+  monkeypatch.setattr(os, 'sched_getaffinity', lambda process: range(99))
+  provenance.run_manifest(tmp_path, _config(), {})
+  assert "'cpu_cores': 99" in caplog.text and 'bits' in caplog.text
 
 
 def test_another_config_is_an_error_that_names_the_fields(tmp_path):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
+from absl import logging
 import jax
 
 from uda_jax import parallel
@@ -59,10 +60,21 @@ def run_manifest(workdir: os.PathLike | str, config: Any,
     _check_same_run(path, manifest['config'], config)
   # Nobody writes before all have read.
   parallel.barrier('manifest')
-  manifest['starts'].append(_start(manifest['config'], config, extra))
+  start = _start(manifest['config'], config, extra)
+  _warn_of_other_machine([*manifest['starts'], start])
+  manifest['starts'].append(start)
   if jax.process_index() == 0:
     pictures.write_atomically(path, _json(manifest))
   return manifest
+
+
+def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
+  """Sums are rounded in an order that devices and cores decide."""
+  first, last = starts[0]['devices'], starts[-1]['devices']
+  if first != last:
+    logging.warning(
+        'this start has %s, the first had %s: the run goes on, but not to the '
+        'bits that it would have had there', last, first)
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
@@ -125,9 +137,16 @@ def _start(first_config: Any, config: Any,
       'packages': _versions(),
       'devices': {'platform': devices[0].platform,
                   'kind': devices[0].device_kind, 'count': len(devices),
-                  'processes': jax.process_count()},
+                  'processes': jax.process_count(), 'cpu_cores': _cores()},
       **extra,
   }
+
+
+def _cores() -> int:
+  """The CPU cores that this process may use, by which XLA cuts its work."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _versions() -> dict[str, str]:
