@@ -131,10 +131,15 @@ def scale_invariant(path: pathlib.Path) -> Iterator[common.Difference]:
 
 @functools.partial(jax.jit, static_argnames=('gamma', 'beta', 'of'))
 def _target_loss(logits, label, *, gamma, beta, of):
-  loss = segmentation.cross_entropy(logits, label, average='valid')
-  if beta:
-    loss += beta * segmentation.focal_term(logits, label, gamma=gamma, of=of)
-  return loss
+  """Value and gradient."""
+  def loss(logits):
+    value = segmentation.cross_entropy(logits, label, average='valid')
+    if not beta:
+      return value
+    return value + beta * segmentation.focal_term(
+        logits, label, gamma=gamma, of=of)
+
+  return jax.value_and_grad(loss)(logits)
 
 
 def losses(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -146,7 +151,7 @@ def losses(path: pathlib.Path) -> Iterator[common.Difference]:
         # Any negative label is ignored by the reference.
         label = np.where(d[f'{domain}_label'] < 0, labels.IGNORE_LABEL,
                          d[f'{domain}_label'])
-        loss, gradient = jax.value_and_grad(_target_loss)(
+        loss, gradient = _target_loss(
             d[f'{domain}_logits'], label, gamma=float(d['gamma']), beta=weight,
             of=of)
         # Without a valid pixel the reference has a loss of NaN.

@@ -54,5 +54,5 @@ def test_nothing_to_learn_from_gives_zero_and_no_gradient():
     terms = _terms(ignored, detail=detail, detail_weight=0.1)
     return sum(value * weight for value, weight in terms.values())
 
-  value, gradient = jax.value_and_grad(total)(jnp.asarray(DETAIL))
+  value, gradient = jax.jit(jax.value_and_grad(total))(jnp.asarray(DETAIL))
   assert value == 0 and not np.asarray(gradient).any()

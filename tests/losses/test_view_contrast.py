@@ -1,5 +1,7 @@
 """Contrast of two views: the dense form, degenerate input, first image only."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,7 @@ def _rows(n=23, d=5):
 @pytest.mark.parametrize('block_size', [7, 16, 64])
 def test_blocks_change_neither_value_nor_gradient(block_size):
   first, second = _rows()
-  expected, gradient = jax.value_and_grad(_dense, (0, 1))(
+  expected, gradient = jax.jit(jax.value_and_grad(_dense, (0, 1)))(
       first, second, scale=20.0)
   ours, own = jax.jit(jax.value_and_grad(
       lambda a, b: view_contrast.pair_contrast(
@@ -65,9 +67,9 @@ def test_no_class_or_one_gives_nothing(classes):
   label = np.full((2, 8, 8), IGNORE)
   for c in classes:
     label[:, :4] = c
-  value, gradient = jax.value_and_grad(
+  value, gradient = jax.jit(jax.value_and_grad(
       lambda x: view_contrast.class_contrast(
-          x[0], x[1], jnp.asarray(label), scale=7.0))(logits)
+          x[0], x[1], jnp.asarray(label), scale=7.0)))(logits)
   np.testing.assert_allclose(value, 0, atol=1e-6)
   assert np.all(np.isfinite(gradient))
 
@@ -76,11 +78,12 @@ def test_only_the_first_image_as_released():
   random = np.random.default_rng(2)
   weak, strong = jnp.asarray(random.normal(size=(2, 3, 4, 4, 5)), jnp.float32)
   label = jnp.asarray(random.integers(0, 5, (3, 8, 8)))
-  one = lambda i: view_contrast.class_contrast(
-      strong[i:i + 1], weak[i:i + 1], label[i:i + 1], scale=7.0)
-  values = [float(one(i)) for i in range(3)]
-  contrast = lambda all_images: view_contrast.class_contrast(
-      strong, weak, label, scale=7.0, all_images=all_images)
+  contrast_of = jax.jit(functools.partial(
+      view_contrast.class_contrast, scale=7.0), static_argnames='all_images')
+  values = [float(contrast_of(strong[i:i + 1], weak[i:i + 1], label[i:i + 1]))
+            for i in range(3)]
+  contrast = lambda all_images: contrast_of(
+      strong, weak, label, all_images=all_images)
   np.testing.assert_allclose(contrast(True), np.mean(values), rtol=1e-5)
   np.testing.assert_allclose(contrast(False), values[0] / 3, rtol=1e-5)
 
