@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # `make reliability` asks for more kills, and gets a longer run for them.
 KILLS = int(os.environ.get('KILLS', '1'))
 STEPS = 12 * (KILLS + 1)
+# Another program to compile, in runs that are not about pictures.
+NO_PICTURES = '--config.log.panels_every=0'
 
 
 @pytest.fixture(scope='module')
@@ -115,7 +117,8 @@ def test_a_finished_run_is_not_repeated(shared, uninterrupted, caplog):
 
 def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   workdir = shared / 'sigterm'
-  process = _start(shared, workdir, '--config.checkpoint.every=1000')
+  process = _start(shared, workdir, '--config.checkpoint.every=1000',
+                   NO_PICTURES)
   for line in process.stdout:
     # Before the first step: JAX looks for the signal once a second, and in that
     # time a fast machine has done all steps.
@@ -127,7 +130,8 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   assert 'the same command resumes' in output
   step, _ = _final(workdir)
   assert 1 <= int(step) < STEPS
-  code, output = _run(shared, workdir, '--config.checkpoint.every=1000')
+  code, output = _run(shared, workdir, '--config.checkpoint.every=1000',
+                      NO_PICTURES)
   assert code == 0 and f'resumed at step {step}' in output, output
   _assert_same(workdir, uninterrupted[0])
 
@@ -143,7 +147,7 @@ def test_kill_at_random_moments(shared, uninterrupted):
   workdir = shared / 'killed'
   draw, trained = random.Random(0), 0
   for _ in range(KILLS):
-    process = _start(shared, workdir)
+    process = _start(shared, workdir, NO_PICTURES)
     for line in process.stdout:
       if line_is_progress(line, 1):
         trained += 1
@@ -154,7 +158,7 @@ def test_kill_at_random_moments(shared, uninterrupted):
     process.stdout.close()
   # The others came when all steps were done.
   assert 2 * trained >= KILLS
-  code, output = _run(shared, workdir)
+  code, output = _run(shared, workdir, NO_PICTURES)
   assert code == 0, output
   _assert_same(workdir, uninterrupted[0])
 
@@ -162,9 +166,10 @@ def test_kill_at_random_moments(shared, uninterrupted):
 def test_two_processes_give_the_one_process_result(shared, monkeypatch):
   monkeypatch.setenv('PYTHON', sys.executable)
   workdirs = [shared / f'processes{count}' for count in (1, 2)]
-  _here(shared, workdirs[0], batch__groups=2, steps=4)
+  _here(shared, workdirs[0], batch__groups=2, steps=4, log__panels_every=0)
   code, output = _run(
       shared, workdirs[1], '--config.batch.groups=2', '--config.steps=4',
+      NO_PICTURES,
       launch=('launch/local_processes.sh', '2'))
   assert code == 0, output
   one, two = (_final(workdir)[1] for workdir in workdirs)
@@ -232,7 +237,7 @@ def test_a_workdir_of_another_config(shared, uninterrupted):
 
 def test_a_diverging_run_ends_with_one_line_that_names_the_terms(
     shared, tmp_path):
-  code, output = _run(shared, tmp_path / 'run',
+  code, output = _run(shared, tmp_path / 'run', NO_PICTURES,
                       '--config.schedule.learning_rate=1e30',
                       '--config.optim.clip_norm=0.0',
                       '--config.log.max_nonfinite=3')
