@@ -61,7 +61,7 @@ def enlarged(truth: np.ndarray, start: np.ndarray, window: tuple[int, int],
 
 
 def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
-           ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+          ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """The labels and the true labels of a round's patches, both [H, W].
 
   Args:
@@ -73,21 +73,24 @@ def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
   """
   from etils import epath
 
-  from uda_jax import rng
+  from uda_jax import rounds
   from uda_jax.augment import scale_examples
   from uda_jax.data import image_files
   from uda_jax.data import patches
   fields = config['rounds']
   per_image, window = fields['patches_per_image'], tuple(fields['window'])
-  folder, = (workdir / 'rounds' / 'files').glob(f'patches_of_round_{index}-*')
-  key = jax.random.fold_in(
-      rng.stream(jax.random.key(config['seed']), 'windows'), index)
+  pattern = f'rounds/files/patches_of_round_{index}-*'
+  folders = list(workdir.glob(pattern))
+  if len(folders) != 1:
+    sys.exit(f'error: --run: expected one folder {workdir / pattern}, got '
+             f'{len(folders)}')
+  key = rounds.window_key(config['seed'], index)
   for j, image in enumerate(plan['images']):
     whole = image_files.read_label(epath.Path(truth.label_paths[image]))
     for q in range(per_image):
       number = patches.file_number(j, q, per_image)
       patch = image_files.read_label(
-          epath.Path(folder / 'labels' / f'{number:06d}.png'))
+          epath.Path(folders[0] / 'labels' / f'{number:06d}.png'))
       start = scale_examples.draw_windows(
           jax.random.fold_in(key, j), patch.shape, window, count=per_image)[q]
       yield patch, enlarged(whole, np.asarray(start), window, patch.shape)
@@ -128,8 +131,8 @@ def main(argv):
   truth = datasets.load_part(leaf.data, 'source')
   for index, path in enumerate(plans):
     plan = json.loads(path.read_text())
-    names = [pathlib.PurePath(truth.image_paths[i]).name
-             for i in plan['images']]
+    names = [pathlib.PurePath(path).name for i in plan['images']
+             for path in truth.image_paths[i:i + 1]]
     if names != plan['names']:
       sys.exit("error: --truth: expected the run's target images as source, "
                f'got {truth.name}')

@@ -69,8 +69,11 @@ def run_manifest(workdir: os.PathLike | str, config: Any,
 
 
 def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
-  """Sums are rounded in an order that devices and cores decide."""
-  first, last = starts[0]['devices'], starts[-1]['devices']
+  """Sums are rounded in an order that devices, or a CPU's cores, decide."""
+  first, last = (dict(start['devices']) for start in (starts[0], starts[-1]))
+  if last['platform'] != 'cpu':
+    for devices in (first, last):
+      devices.pop('cpu_cores', None)
   if first != last:
     logging.warning(
         'this start has %s, the first had %s: the run goes on, but not to the '

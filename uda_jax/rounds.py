@@ -100,12 +100,17 @@ def begin(run: experiment.Run, functions: mining.Functions,
       len(_portions(run.config)), len(plan.images),
       len(run.data.target.image_paths), plan.steps)
   if plan.steps:
-    key = jax.random.fold_in(_key(run, 'windows'), index)
+    key = window_key(run.config.seed, index)
     _patches(run, index, lambda: mining.cut(
         run, functions, student, plan.images, _limits(plan), key))
   put = lambda value, old: jax.device_put(np.int32(value), old.sharding)
   return dataclasses.replace(state, round=jax.tree.map(put, state_lib.Round(
       index, int(state.step), plan.steps), state.round))
+
+
+def window_key(seed: int, index: int) -> jax.Array:
+  """What a round's windows are drawn from; `mining.cut` folds the image in."""
+  return jax.random.fold_in(rng.stream(jax.random.key(seed), 'windows'), index)
 
 
 def batches(run: experiment.Run, state: state_lib.TrainState
