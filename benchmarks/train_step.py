@@ -59,7 +59,27 @@ def random_batch(config, size: tuple[int, int], num_classes: int
   label = label.repeat(16, 2).repeat(16, 3)[:, :, :size[0], :size[1]]
   return state_lib.Batch(
       state_lib.Source(image(), label),
-      state_lib.Target(image(), np.ones((*lead, *size), bool)))
+      state_lib.Target(image(), np.ones((*lead, *size), bool)),
+      _random_views(config.data.pair, config.batch.groups))
+
+
+def _random_views(pair, groups: int) -> dict[str, np.ndarray] | tuple[()]:
+  """Pairs of crops of noise, which show the same, as PiPa's patches want them.
+
+  Args:
+    pair: `config.data.pair`.
+    groups: of the batch.
+  """
+  # They are cut from the step on from which the loss looks at them.
+  if not any(pair.crop_size) or not _PHASE.value:
+    return ()
+  lead = (groups, pair.group_size, 2)
+  height, width = pair.crop_size
+  random = np.random.default_rng(1)
+  return {
+      'image': random.integers(0, 256, (*lead, height, width, 3), np.uint8),
+      'box': np.broadcast_to(np.int32([0, height, 0, width]), (*lead, 4)),
+      'flipped': np.zeros(lead, bool)}
 
 
 def build(config, mesh, size: tuple[int, int], num_classes: int):
