@@ -48,10 +48,13 @@ def rounds(*, window: tuple[int, int], divisor: int = 19,
 def release(config: ConfigDict) -> ConfigDict:
   """Turns a run into the released code's.
 
-  One image more than were chosen, and from the second round on a random draw
-  of them. DeepLab-v2 has the focal term of the mean loss instead of the pixels,
-  and three or four updates a step as PyTorch 1.0 does them.
+  A group of 1 + 1 images, one image more than were chosen, and from the second
+  round on a random draw of them. DeepLab-v2 has the focal term of the mean loss
+  instead of the pixels, and three or four updates a step as PyTorch 1.0 does
+  them.
   """
+  config.batch.update(groups=config.batch.groups * config.batch.group_size,
+                      group_size=1)
   config.rounds.update(one_image_more=True, shuffle_later_rounds=True)
   if config.model.name == 'deeplab_v2':
     config.method.focal_of = 'mean'
@@ -72,15 +75,15 @@ def small(config: ConfigDict, *, adapt_from: int, window: tuple[int, int],
   """A benchmark of this library: rounds share what the source leaves of steps.
 
   Trained from scratch or from ImageNet, the network first learns from the
-  source: for `adapt_from` steps, which count as steps of the run. A group is
-  the paper's 1 + 1 images, and a step takes as many images as the other runs'.
+  source: for `adapt_from` steps, which count as steps of the run. Its batch
+  norm sees the pairs of images of the other runs; single ones, as released,
+  cost points before any round does: docs/reproduce.md has what was tried.
   """
-  config.batch.update(groups=config.batch.group_size, group_size=1)
   config.method = method()
   config.method.adapt_from = adapt_from
   config.rounds = rounds(window=window, divisor=divisor)
   # A network trained from scratch for minutes is little use on the target with
-  # the source's statistics: docs/reproduce.md has what was tried.
+  # the source's statistics.
   config.rounds.target_statistics = 30
   config.schedule.round_factor = 0.1
   return config

@@ -50,6 +50,13 @@ class _Files(scheduler.LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+  """One more than cores: tests of the command wait, for it or for a signal."""
+  del config
+  return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
   """Takes the place of --dist."""
   return _Files(config, log)

@@ -12,4 +12,4 @@ from configs.camvid_to_idd import base
 def get_config():
   """See the module's docstring."""
   return lse.small(
-      base.get_config(), adapt_from=240, window=(76, 107), divisor=7)
+      base.get_config(), adapt_from=600, window=(114, 160), divisor=7)
