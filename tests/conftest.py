@@ -13,6 +13,8 @@ import tempfile
 _SETTINGS = {
     'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
     'JAX_NUM_CPU_DEVICES': '4',
+    # Where in Python an operation stands; nobody looks it up here.
+    'JAX_TRACEBACK_IN_LOCATIONS_LIMIT': '0',
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
     # The old way of emitting kernels takes a quarter off a test; a worker has
     # one core.
@@ -47,13 +49,6 @@ class _Files(scheduler.LoadFileScheduling):
     if nodeid.startswith('tests/test_golden.py'):
       return nodeid
     return super()._split_scope(nodeid)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-  """One more than cores: tests of the command wait, for it or for a signal."""
-  del config
-  return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 import dataclasses
 import functools
+import itertools
 import pathlib
 from typing import Any, NamedTuple
 
@@ -225,7 +226,9 @@ def run(config, workdir: str) -> Result:
       palette=data.source.palette, class_names=data.source.class_names)
   saving = checkpoint.Checkpoints(workdir, every_steps=config.checkpoint.every)
   with saving as saved, writer:
-    state = _first_state(this, student, saved)
+    first, batches = _peeked(
+        this, 0 if config.get('rounds') else saved.latest_step() or 0)
+    state = _first_state(this, student, first, saved)
     score = scoring.make_score(this)
     steps = _make_steps(this)
     loop = lambda batches, state: _loop(this, steps, batches, state, saved,
@@ -233,14 +236,24 @@ def run(config, workdir: str) -> Result:
     if config.get('rounds'):
       state = _rounds(this, state, saved, writer, loop)
     else:
-      state = loop(experiment.batches(this, int(state.step)), state)
+      state = loop(batches, state)
     return _finish(this, state, saved, writer, score)
 
 
-def _first_state(run: Run, student, saved) -> state_lib.TrainState:
+def _peeked(run: Run, step: int
+            ) -> tuple[state_lib.Batch, Iterator[state_lib.Batch]]:
+  """A batch of this run, for its shapes, and all batches from `step` on."""
+  batches = experiment.batches(run, step)
+  first = next(batches, None)
+  if first is None:  # all steps are done
+    return next(experiment.batches(run, 0)), batches
+  return first, itertools.chain([first], batches)
+
+
+def _first_state(run: Run, student, batch, saved) -> state_lib.TrainState:
   """The newest checkpoint's state, or the one before the first step."""
-  first = parallel.to_global(next(experiment.batches(run, 0)), run.mesh)
-  shape = jax.eval_shape(lambda batch: batch, first)
+  batch = parallel.to_global(batch, run.mesh)
+  shape = jax.eval_shape(lambda batch: batch, batch)
   like = experiment.abstract_state(run, student, shape)
   if saved.latest_step() is not None:
     state = saved.restore(like)
