@@ -19,9 +19,18 @@ SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'lse/train_deeplab',
 FOLDER = pathlib.Path(__file__).parent / 'golden'
 
 
+def _bytes(item):
+  """Of a file, and of those that belong to it."""
+  _, path = item
+  return sum(p.stat().st_size for p in path.parent.glob(f'{path.stem}*'))
+
+
 def _cases():
-  """Maths in both precisions; whole networks in the one that trains."""
-  for name, path in runner.items(FOLDER):
+  """Maths in both precisions; whole networks in the one that trains.
+
+  The largest come first, so that no worker is left alone with one at the end.
+  """
+  for name, path in sorted(runner.items(FOLDER), key=_bytes, reverse=True):
     check = runner.find(name)
     other = runner.subject(name) != name
     if check is None or other or name.startswith(SLOW):
