@@ -1,8 +1,10 @@
 """Rounds: killed anywhere they resume to the same; shares are as the whole."""
 
 import json
+import types
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 
@@ -152,6 +154,17 @@ def test_bad_fields_are_named(cache, tmp_path, change, message):
   config.rounds.update(change)
   with pytest.raises(ValueError, match=message):
     train.run(config, str(tmp_path))
+
+
+@pytest.mark.parametrize('window', ['(4, 4)', (4,), (4, 10)])
+def test_a_window_is_a_pair_that_fits(window):
+  target = types.SimpleNamespace(heights=np.array([9]), widths=np.array([9]))
+  run = types.SimpleNamespace(
+      data=types.SimpleNamespace(target=target),
+      config=ml_collections.ConfigDict(dict(
+          data=dict(target_image_size=(0, 0)), rounds=dict(window=window))))
+  with pytest.raises(ValueError, match=r'window: expected \(height, width\)'):
+    mining.check_window(run)
 
 
 def test_rounds_belong_to_lse(cache, tmp_path):

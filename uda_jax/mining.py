@@ -46,15 +46,17 @@ def make_functions(run: experiment.Run) -> Functions:
 
 
 def check_window(run: experiment.Run) -> None:
-  """Raises if a window is larger than the target images."""
+  """Raises if the window is no pair, or larger than the target images."""
   target = run.data.target
   size = tuple(run.config.data.target_image_size)
   if not any(size):
     size = int(target.heights.min()), int(target.widths.min())
-  if any(a > b for a, b in zip(run.config.rounds.window, size)):
+  window = run.config.rounds.window
+  pair = isinstance(window, tuple) and len(window) == 2
+  if not pair or any(a > b for a, b in zip(window, size)):
     raise ValueError(
-        'config.rounds.window: expected at most the size of the target images '
-        f'{size}, got {tuple(run.config.rounds.window)}')
+        'config.rounds.window: expected (height, width) of at most the size of '
+        f'the target images {size}, got {window!r}')
 
 
 def rank(run: experiment.Run, functions: Functions, student: state_lib.Net
