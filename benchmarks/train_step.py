@@ -69,6 +69,11 @@ def _random_views(pair, groups: int) -> dict[str, np.ndarray] | tuple[()]:
   Args:
     pair: `config.data.pair`.
     groups: of the batch.
+
+  Returns:
+    'image' [groups, pairs, 2, H, W, 3] uint8, 'box' [groups, pairs, 2, 4] int32
+    (top, bottom, left, right), 'flipped' [groups, pairs, 2] bool; () for a
+    method without pairs, and in phase 0.
   """
   # They are cut from the step on from which the loss looks at them.
   if not any(pair.crop_size) or not _PHASE.value:

@@ -226,6 +226,7 @@ def run(config, workdir: str) -> Result:
       palette=data.source.palette, class_names=data.source.class_names)
   saving = checkpoint.Checkpoints(workdir, every_steps=config.checkpoint.every)
   with saving as saved, writer:
+    # Rounds have batches of their own.
     first, batches = _peeked(
         this, 0 if config.get('rounds') else saved.latest_step() or 0)
     state = _first_state(this, student, first, saved)
