@@ -64,22 +64,30 @@ def init_state(recipe: Recipe, student: Net, key: jax.Array,
     teacher: start of the teacher; a copy of the student if not given.
   """
   groups = jax.tree.leaves(batch)[0].shape[0]
-  one_group = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), batch)
-  method_state = recipe.method.init(rng.stream(key, 'method_state'),
-                                    recipe.network, one_group)
+  one_group = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
   copy = lambda tree: jax.tree.map(jnp.array, tree)
-  return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      student=copy(student),
-      teacher=copy(teacher or student) if recipe.teacher else (),
-      opt_state=recipe.optimizer.init(student.params),
-      method_state=jax.tree.map(
-          lambda x: jnp.broadcast_to(x, (groups, *x.shape)), method_state),
-      round=state_lib.Round(jnp.zeros((), jnp.int32),
-                            jnp.zeros((), jnp.int32),
-                            jnp.asarray(num_steps, jnp.int32)),
-      nonfinite=jnp.zeros((), jnp.int32),
-      rng=key)
+
+  # One program, not one for the shape of each variable.
+  @jax.jit
+  def make(student, teacher, key):
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), one_group)
+    method_state = recipe.method.init(rng.stream(key, 'method_state'),
+                                      recipe.network, zeros)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        student=copy(student),
+        teacher=copy(teacher) if recipe.teacher else (),
+        opt_state=recipe.optimizer.init(student.params),
+        method_state=jax.tree.map(
+            lambda x: jnp.broadcast_to(x, (groups, *x.shape)), method_state),
+        round=state_lib.Round(jnp.zeros((), jnp.int32),
+                              jnp.zeros((), jnp.int32),
+                              jnp.asarray(num_steps, jnp.int32)),
+        nonfinite=jnp.zeros((), jnp.int32),
+        rng=copy(key))
+
+  return make(student, teacher or student, key)
 
 
 def _total(terms: dict[str, state_lib.LossTerm]) -> jax.Array:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
+from uda_jax import state as state_lib
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 
@@ -48,3 +49,18 @@ def from_255(label: np.ndarray) -> np.ndarray:
 def to_255(label: np.ndarray) -> np.ndarray:
   """PixMatch's -1 as our ignored label."""
   return np.where(label == -1, labels.IGNORE_LABEL, label)
+
+
+def keeping_panels(method: state_lib.Method, panels: dict[str, np.ndarray]
+                   ) -> state_lib.Method:
+  """The method, which writes its panels to `panels` at every step.
+
+  `step.make_panels` would trace and compile its passes once more.
+  """
+
+  def loss(*args, **kwargs):
+    losses = method.loss(*args, **kwargs)
+    jax.debug.callback(panels.update, losses.panels)
+    return losses
+
+  return method._replace(loss=loss)

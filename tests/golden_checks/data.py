@@ -145,7 +145,8 @@ def _resized(case: str, d) -> Iterator[common.Difference]:
   image, label = d[f'{case}.bgr'][..., ::-1], d[f'{case}.label']
   long, short = d[f'{case}.scale'].tolist()
   padded = d[f'{case}.label_padded'].shape
-  spec = transforms.Spec((short, long), keep_ratio=True, crop_size=padded)
+  spec = transforms.Spec((short, long), keep_ratio=True, crop_size=padded,
+                         pad=True)
   full = transforms.resized_size(tf.constant(label.shape), spec)
   window = transforms.Window(tf.zeros(2, tf.int32), full, full)
   pixels = transforms.cut_image(tf.constant(image.copy()), window, spec.resize)

@@ -155,8 +155,10 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
              for k in ('main', 'aux', 'low')
              if f'logits_{name}_{k}' in recorded} for name in PASSES[variant]}
   num_classes = recorded['logits_source_main'].shape[-1]
+  panels = {}
   recipe = step_lib.Recipe(
-      _method(variant, given, golden['draws'], given, num_classes),
+      common.keeping_panels(_method(variant, given, golden['draws'], given,
+                                    num_classes), panels),
       _answering(variant), optax.identity(),
       lambda state: jnp.zeros(()))
   images = lambda name: np.zeros((*recorded[f'logits_{name}_main'].shape[:3],
@@ -171,7 +173,7 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
            for name, term in losses.terms.items()}
   for name, ours in _sums(terms, float(given['mix_weight'])).items():
     yield name, ours, golden[name], 1e-5, 0.0
-  panels = step_lib.make_panels(recipe, mesh)(state, batch)
+  jax.effects_barrier()
   yield from _compare_maps('', panels, golden, variant)
   yield 'num_select', (golden['draws'] >= 0).sum(1), golden['num_select'], 0, 0
   for name, value in golden.items():
@@ -182,11 +184,13 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
       yield name, () if ours is None else ours, value, *common.tolerance(value)
 
 
-def _train_recipe(variant, constants, network, net, arrays, num_classes
-                  ) -> step_lib.Recipe:
+def _train_recipe(variant, constants, network, net, arrays, num_classes,
+                  panels) -> step_lib.Recipe:
   """The authors' optimiser and moving average around the method."""
   return step_lib.Recipe(
-      method=_method(variant, constants, arrays['draws'], arrays, num_classes),
+      method=common.keeping_panels(
+          _method(variant, constants, arrays['draws'], arrays, num_classes),
+          panels),
       network=network,
       optimizer=optim.make(
           blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS), net.params),
@@ -205,15 +209,14 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
       path.with_name('deeplab_tiny_weights.npz')))
   num_classes = net.params['layer6']['conv2d_list']['0']['bias'].size
   mesh = parallel.make_mesh(1)
+  panels = {}
   recipe = lambda arrays: _train_recipe(variant, constants, network, net,
-                                        arrays, num_classes)
+                                        arrays, num_classes, panels)
 
   # The recorded arrays are arguments, so that one program does all iterations.
   @jax.jit
   def train_step(state, batch, arrays):
-    panels = step_lib.make_panels(recipe(arrays), mesh)(state, batch)
-    update = step_lib.make_update(recipe(arrays), mesh, 1)
-    return *update(state, batch, ()), panels
+    return step_lib.make_update(recipe(arrays), mesh, 1)(state, batch, ())
 
   state = None
   for number in range(sum(k.endswith('_lr') for k in golden)):
@@ -228,7 +231,8 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
                                   batch, num_steps=TRAIN['num_steps'])
       state = parallel.place_state(dataclasses.replace(
           state, step=jnp.asarray(FIRST_STEP, jnp.int32)), mesh)
-    state, metrics, panels = train_step(state, batch, arrays)
+    state, metrics = train_step(state, batch, arrays)
+    jax.effects_barrier()
     yield (f'{prefix}lr', metrics['learning_rate'], golden[f'{prefix}lr'],
            1e-9, 1e-5)
     yield from _compare_maps(prefix, panels, golden, variant)

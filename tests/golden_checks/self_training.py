@@ -170,12 +170,13 @@ def iterations(path: pathlib.Path, make_network, make_method,
                      if name.endswith('conv_seg.bias'))
   mesh = parallel.make_mesh(1)
 
+  panels = {}
+
   @jax.jit
   def train_step(state, batch, draws):
-    this = recipe(made, student.params, make_method(draws))
-    moved, metrics = step_lib.make_update(this, mesh, 1)(state, batch, frozen)
-    return moved, metrics, step_lib.make_panels(this, mesh)(
-        state, batch, frozen)
+    method = common.keeping_panels(make_method(draws), panels)
+    this = recipe(made, student.params, method)
+    return step_lib.make_update(this, mesh, 1)(state, batch, frozen)
 
   count = sum(bool(re.fullmatch(r't\d+\.label', name)) for name in arrays)
   states = []
@@ -188,7 +189,8 @@ def iterations(path: pathlib.Path, make_network, make_method,
           jax.random.key(0), batch, num_steps=NUM_STEPS,
           teacher=student._replace(batch_stats=teacher_stats.batch_stats)),
                                          mesh))
-    state, metrics, panels = train_step(states[-1], batch, draws)
+    state, metrics = train_step(states[-1], batch, draws)
+    jax.effects_barrier()
     states.append(state)
     yield from _logged(number, arrays, metrics, panels, names)
     if number == 0:
@@ -204,7 +206,7 @@ def _first_gradient(state: state_lib.TrainState) -> state_lib.Net:
   """The gradient of the first step: its first moment is a share of it."""
   share = 1 - common_configs.daformer_adamw().b1
   return state_lib.Net(
-      jax.tree.map(lambda x: x / share, state.opt_state[0].mu), {})
+      jax.tree.map(lambda x: np.asarray(x) / share, state.opt_state[0].mu), {})
 
 
 def _logged(number, arrays, metrics, panels, names

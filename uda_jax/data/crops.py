@@ -98,6 +98,9 @@ def choose_window(shares: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
   Returns:
     The window.
   """
+  if wanted is None and spec.max_class_share >= 1:
+    return crop_window(shares[0, 0], full, spec)
+
   def draw(attempt, count):
     window = crop_window(shares[attempt, count], full, spec)
     return _Drawn(window, class_counts(

@@ -166,19 +166,24 @@ def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
   size = tf.shape(label)
   offset = int(2 * RESIZE[resize].label_offset)
 
-  def samples(axis):
-    place = window.start[axis] + tf.range(window.size[axis])
-    # In integers: floor((place + offset) * size / full).
-    place = (2 * place + offset) * size[axis] // (2 * window.full[axis])
-    return tf.minimum(place, size[axis] - 1)
+  def samples(start, count, full, old):
+    place = start + tf.range(count)
+    # In integers: floor((place + offset) * old / full).
+    return tf.minimum((2 * place + offset) * old // (2 * full), old - 1)
+
+  def resized():
+    rows, columns = map(samples, *map(tf.unstack, (*window, size)))
+    return tf.gather(tf.gather(label, rows), columns, axis=1)
 
   return tf.cond(
       tf.reduce_all(size == window.full), lambda: _slice(label, window),
-      lambda: tf.gather(tf.gather(label, samples(0)), samples(1), axis=1))
+      resized)
 
 
 def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
   """Returns bool [h, w]: which pixels of a window lie inside the margins."""
+  if not any(margins):
+    return tf.fill(window.size, True)
   inside = []
   for axis, (low, high) in enumerate((margins[:2], margins[2:])):
     place = window.start[axis] + tf.range(window.size[axis])
@@ -193,22 +198,27 @@ def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
   Args:
     values: 'image' [h, w, 3], 'label' [h, w] and 'trusted' [h, w], or some.
     flip: bool scalar.
-    spec: `crop_size` counts; padding goes to the bottom and the right.
+    spec: with `pad`, the bottom and the right are filled up to `crop_size`.
 
   Returns:
-    The same at [crop height, crop width].
+    The same, at `crop_size` if there is one.
   """
-  fill = {'image': 0, 'label': IGNORE, 'trusted': False}
-  result = {}
-  for name, value in values.items():
-    value = tf.cond(flip, lambda v=value: tf.reverse(v, [1]),
-                    lambda v=value: v)
-    if any(spec.crop_size):
-      missing = tf.constant(spec.crop_size) - tf.shape(value)[:2]
-      pads = tf.stack([tf.zeros(2, tf.int32), missing], 1)
-      pads = tf.concat([pads, tf.zeros([value.shape.rank - 2, 2], tf.int32)], 0)
-      value = tf.pad(value, pads, constant_values=tf.cast(
-          fill[name], value.dtype))
-      value.set_shape([*spec.crop_size, *value.shape[2:]])
-    result[name] = value
-  return result
+  values = tf.cond(
+      flip, lambda: {k: tf.reverse(v, [1]) for k, v in values.items()},
+      lambda: {k: tf.identity(v) for k, v in values.items()})
+  if not any(spec.crop_size):
+    return values
+  if spec.pad:
+    values = {name: _pad(name, value, spec) for name, value in values.items()}
+  for value in values.values():
+    value.set_shape([*spec.crop_size, *value.shape[2:]])
+  return values
+
+
+def _pad(name: str, value: tf.Tensor, spec: Spec) -> tf.Tensor:
+  """Fills the bottom and the right of an image, a label or a mask."""
+  fill = {'image': 0, 'label': IGNORE, 'trusted': False}[name]
+  missing = tf.constant(spec.crop_size) - tf.shape(value)[:2]
+  pads = tf.stack([tf.zeros(2, tf.int32), missing], 1)
+  pads = tf.concat([pads, tf.zeros([value.shape.rank - 2, 2], tf.int32)], 0)
+  return tf.pad(value, pads, constant_values=tf.cast(fill, value.dtype))
