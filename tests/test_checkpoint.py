@@ -270,12 +270,6 @@ def test_another_network_is_one_clear_error(tmp_path):
     _assert_same(saved.restore(_like(_state())), _state())
 
 
-def test_a_workdir_that_cannot_be_written_is_named_at_once(tmp_path):
-  (tmp_path / 'file').write_text('')
-  with pytest.raises(OSError, match='--workdir: expected a .*file/run'):
-    checkpoint.Checkpoints(tmp_path / 'file/run', every_steps=1)
-
-
 def test_an_interval_of_nothing_names_its_field(tmp_path):
   with pytest.raises(ValueError, match=r'config\.checkpoint\.every.*got 0'):
     checkpoint.Checkpoints(tmp_path, every_steps=0)

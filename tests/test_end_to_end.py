@@ -225,11 +225,6 @@ def test_errors_name_the_field(shared, tmp_path, changes, message):
     _here(shared, tmp_path / 'run', **changes)
 
 
-def test_a_bucket_is_no_workdir():
-  with pytest.raises(ValueError, match='--workdir: .* gs://bucket/run; mount'):
-    train.run(tiny_leaf.get_config(), 'gs://bucket/run')
-
-
 def test_an_unwritable_workdir(shared, tmp_path):
   (tmp_path / 'file').write_text('')
   code, output = _run(shared, tmp_path / 'file' / 'run')

@@ -119,7 +119,8 @@ def test_what_is_allowed_is_no_breach(module, name):
 @pytest.mark.parametrize(('module', 'libraries'), [
     ('losses', {'tensorflow', 'flax', 'ml_collections', 'orbax'}),
     # Seconds of every call, and on a small device not even there.
-    ('predict', {'tensorflow'}), ('score_files', {'tensorflow', 'flax'})])
+    ('predict', {'tensorflow'}), ('checks', {'tensorflow', 'orbax'}),
+    ('score_files', {'tensorflow', 'flax'})])
 def test_what_loads_quickly(module, libraries):
   program = (f'import sys, uda_jax.{module}\n'
              f'print({libraries} & set(sys.modules))')

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import round_labels
 from configs import benchmarks
 from tests import lse_leaf
+from uda_jax import checks
 from uda_jax import experiment
 from uda_jax import mining
 from uda_jax import parallel
@@ -171,12 +172,12 @@ def test_rounds_belong_to_lse(cache, tmp_path):
   config = _config(cache)
   config.method.name = 'source_only'
   with pytest.raises(ValueError, match='config.rounds'):
-    experiment.check(config)
+    checks.check_config(config)
   config = _config(cache)
   del config.rounds
   with pytest.raises(ValueError, match='config.rounds'):
-    experiment.check(config)
+    checks.check_config(config)
   config = _config(cache)
   config.steps = 6
   with pytest.raises(ValueError, match='config.steps: expected at least 7'):
-    experiment.check(config)
+    checks.check_config(config)

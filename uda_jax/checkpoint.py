@@ -17,7 +17,6 @@ import logging
 import math
 import pathlib
 import shutil
-import tempfile
 from typing import Any
 
 import jax
@@ -45,7 +44,6 @@ class Checkpoints:
       raise ValueError('config.checkpoint.every: expected a number of steps, '
                        f'1 or more, got {every_steps}')
     _quiet_orbax()
-    check_writable(workdir)
 
     def open_folder(name, policy):
       _remove_half_written(workdir / name)
@@ -196,16 +194,6 @@ def _read(folder: pathlib.Path, like: Any) -> Any:
   return ocp.PyTreeCheckpointer().restore(folder, args=ocp.args.PyTreeRestore(
       item, partial_restore=True,
       restore_args=ocp.checkpoint_utils.construct_restore_args(item)))
-
-
-def check_writable(workdir: pathlib.Path) -> None:
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workdir):
-      pass
-  except OSError as error:
-    raise OSError(f'--workdir: expected a directory that can be written, got '
-                  f'{workdir} ({error})') from error
 
 
 def _remove_half_written(folder: pathlib.Path) -> None:

@@ -14,15 +14,13 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from uda_jax import checkpoint
-from uda_jax import methods
+from uda_jax import checks
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import recipe as recipe_lib
 from uda_jax import rng
-from uda_jax import selection
 from uda_jax import state as state_lib
 from uda_jax import step as step_lib
-from uda_jax import tta
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
 
@@ -165,7 +163,7 @@ def _image_size(config, data: Data) -> tuple[int, int]:
 
 def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   """Builds everything the loop needs, and the network it starts from."""
-  check(config)
+  checks.check_config(config)
   mesh = parallel.make_mesh(config.devices or None)
   parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
   data = load_data(config)
@@ -176,27 +174,3 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, state_lib.Net]:
   # Each process has loaded the same; host arrays become arrays everywhere.
   frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
   return Run(config, workdir, mesh, data, recipe, frozen), student
-
-
-def check(config) -> None:
-  """Raises for values that can be seen to be wrong before any data is read."""
-  models.check(config)
-  methods.check(config.method)
-  network, use = config.eval.network, config.teacher.use
-  if network not in (('student', 'teacher') if use else ('student',)):
-    allowed = "'student'" + (" or 'teacher'" if use else
-                             ' (config.teacher.use is off)')
-    raise ValueError(f'config.eval.network: expected {allowed}, got '
-                     f'{network!r}')
-  selection.check(config)
-  tta.check(config.eval.scales)
-  in_rounds = bool(config.get('rounds'))
-  if in_rounds != (config.method.name == 'lse'):
-    raise ValueError("config.rounds: expected fields with method 'lse' and "
-                     f'with no other, got {config.method.name!r} with '
-                     f'{"fields" if in_rounds else "none"}; see configs/lse.py')
-  least = config.method.adapt_from + 1 if in_rounds else 1
-  if config.steps < least and not (in_rounds and config.steps == 0):
-    allowed = f'at least {least}' + (
-        ', or 0 for epochs over the patches' if in_rounds else '')
-    raise ValueError(f'config.steps: expected {allowed}, got {config.steps}')

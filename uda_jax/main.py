@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from typing import NoReturn
 
 from absl import app
 from absl import flags
@@ -40,7 +41,14 @@ def main(argv):
   # What imports and tracing make lives on; to look for garbage among it again
   # and again takes a tenth of every start.
   gc.set_threshold(100_000)
-  # Imported here, so that --help and a typo in a flag answer at once.
+  # Imported here, so that --help and a typo in a flag answer at once, and a bad
+  # config before TensorFlow is there.
+  from uda_jax import checks
+  try:
+    checks.check_config(_CONFIG.value)
+    checks.check_workdir(_WORKDIR.value)
+  except (ValueError, OSError) as error:
+    _fail(error)
   from uda_jax import parallel
   from uda_jax import train
   from uda_jax import writers
@@ -54,10 +62,15 @@ def main(argv):
     logging.info('%s', stopped)
     sys.exit(EXIT_PREEMPTED)
   except (ValueError, OSError, train.TrainingFailed) as error:
-    if _DEBUG.value:
-      raise
-    print(f'error: {error}', file=sys.stderr)
-    sys.exit(1)
+    _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+  """Ends the program with one line, or all lines with --debug."""
+  if _DEBUG.value:
+    raise error
+  print(f'error: {error}', file=sys.stderr)
+  sys.exit(1)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 import dataclasses
 import functools
 import itertools
-import pathlib
 from typing import Any, NamedTuple
 
 from absl import logging
@@ -15,6 +14,7 @@ import jax
 import numpy as np
 
 from uda_jax import checkpoint
+from uda_jax import checks
 from uda_jax import experiment
 from uda_jax import mining
 from uda_jax import models
@@ -200,12 +200,7 @@ def run(config, workdir: str) -> Result:
     ValueError, OSError: a bad config, bad data or a bad directory; the message
       says what was expected and what was found.
   """
-  if '://' in str(workdir):
-    raise ValueError(
-        f'--workdir: expected a folder that all processes see, got {workdir}; '
-        'mount the bucket (gcsfuse for gs://) and give the path there')
-  workdir = pathlib.Path(workdir).absolute()
-  checkpoint.check_writable(workdir)
+  workdir = checks.check_workdir(workdir)
   this, student = experiment.build(config, workdir)
   data = this.data
   counts = {f'{name}: {d.name}': len(d.image_paths)

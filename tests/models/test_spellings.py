@@ -1,8 +1,8 @@
 """Spellings of published files: there and back in every format."""
 
+import functools
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,19 +44,17 @@ NETWORKS = {
 }
 
 
-def _shapes(module: nn.Module) -> state_lib.Net:
-  made = network.from_module(module, preprocessing.IMAGENET)
+@functools.cache
+def _shapes(name: str) -> state_lib.Net:
+  made = network.from_module(NETWORKS[name], preprocessing.IMAGENET)
   return jax.eval_shape(lambda: made.init(jax.random.key(0), (42, 42)))
-
-
-SHAPES = {name: _shapes(module) for name, module in NETWORKS.items()}
 
 
 def _net(name, seed):
   random = np.random.default_rng(seed)
   return jax.tree.map(
       lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype),
-      SHAPES[name])
+      _shapes(name))
 
 
 class Case(NamedTuple):
@@ -229,7 +227,7 @@ def test_depths_that_are_mixed_up_are_told():
              if n.startswith('backbone.') and '.block2.1.' not in n}
   chosen, name_of = encoder_decoder.choose(shallow)
   with pytest.raises(ValueError) as error:
-    torch_names.load(chosen, SHAPES['daformer'], name_of, source='mit_b2.pth')
+    torch_names.load(chosen, _shapes('daformer'), name_of, source='mit_b2.pth')
   lines = [line.strip() for line in str(error.value).splitlines()]
   assert lines[1] == ('another depth: expected stages of 1, 2, 2, 1 blocks, '
                       'got 1, 1, 2, 1')
