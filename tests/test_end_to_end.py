@@ -25,6 +25,8 @@ KILLS = int(os.environ.get('KILLS', '1'))
 STEPS = 12 * (KILLS + 1)
 # Another program to compile, in runs that are not about pictures.
 NO_PICTURES = '--config.log.panels_every=0'
+# Only the run that the others are compared with, and what starts from it.
+LABEL_FREE = dict(eval__label_free__num_images=4)
 
 
 @pytest.fixture(scope='module')
@@ -88,7 +90,8 @@ def _assert_same(workdir, reference):
 def uninterrupted(shared):
   """A run from start to end."""
   workdir = shared / 'uninterrupted'
-  code, output = _run(shared, workdir)
+  code, output = _run(shared, workdir,
+                      '--config.eval.label_free.num_images=4')
   assert code == 0, output
   return workdir, output
 
@@ -98,6 +101,8 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
   results = json.loads((workdir / 'results.json').read_text())
   assert set(results) == {'student', 'teacher'}
   assert 0 <= results['teacher']['miou']['all classes'] <= 1
+  assert results['student']['label_free'].keys() == {
+      'entropy', 'confident', 'agreement'}
   assert 'road' in (workdir / 'results.txt').read_text()
   manifest = json.loads((workdir / 'manifest.json').read_text())
   assert manifest['config']['method']['name'] == 'self_training'
@@ -110,7 +115,7 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
 def test_a_finished_run_is_not_repeated(shared, uninterrupted, caplog):
   workdir, _ = uninterrupted
   with caplog.at_level('INFO', logger='absl'):
-    _here(shared, workdir)
+    _here(shared, workdir, **LABEL_FREE)
   assert f'resumed at step {STEPS}' in caplog.text
   assert len(json.loads((workdir / 'manifest.json').read_text())['starts']) == 2
 
@@ -185,7 +190,7 @@ def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
   with caplog.at_level('INFO', logger='absl'):
     _here(shared, tmp_path / 'run', steps=1, schedule__learning_rate=0.0,
           teacher__decay=0.5, eval__every=1, warm_start__network='teacher',
-          warm_start__workdir=str(uninterrupted[0]))
+          warm_start__workdir=str(uninterrupted[0]), **LABEL_FREE)
   assert 'warm start: teacher of' in caplog.text
   _, before = _final(uninterrupted[0])
   _, after = _final(tmp_path / 'run')
@@ -233,7 +238,7 @@ def test_an_unwritable_workdir(shared, tmp_path):
 
 def test_a_workdir_of_another_config(shared, uninterrupted):
   with pytest.raises(ValueError, match='config.method.threshold'):
-    _here(shared, uninterrupted[0], method__threshold=0.9)
+    _here(shared, uninterrupted[0], method__threshold=0.9, **LABEL_FREE)
 
 
 def test_a_diverging_run_ends_with_one_line_that_names_the_terms(

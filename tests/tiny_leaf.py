@@ -16,4 +16,6 @@ def get_config():
   models.IMPORTERS['tiny'] = models.IMPORTERS['compact']
   config = leaf.get_config()
   config.model.name = 'tiny'
+  # Programs and a pipeline of their own, for runs that look at them.
+  config.eval.label_free.num_images = 0
   return config

@@ -53,6 +53,7 @@ def _train(config, workdir):
   config.steps, config.devices = 2, 1
   config.model = common.compact()
   config.log.panels_every = 0
+  config.eval.label_free.num_images = 0
   train.run(config, workdir)
   return json.loads((workdir / 'results.json').read_text())
 
