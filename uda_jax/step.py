@@ -64,16 +64,14 @@ def init_state(recipe: Recipe, student: Net, key: jax.Array,
     teacher: start of the teacher; a copy of the student if not given.
   """
   groups = jax.tree.leaves(batch)[0].shape[0]
-  one_group = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
   copy = lambda tree: jax.tree.map(jnp.array, tree)
 
   # One program, not one for the shape of each variable.
   @jax.jit
   def make(student, teacher, key):
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), one_group)
+    one_group = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), batch)
     method_state = recipe.method.init(rng.stream(key, 'method_state'),
-                                      recipe.network, zeros)
+                                      recipe.network, one_group)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         student=copy(student),

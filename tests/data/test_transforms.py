@@ -110,6 +110,14 @@ def test_mirrored_and_padded_alike():
       assert (done[name][:, 4:] == fill).all()
 
 
+def test_a_pixel_that_a_random_scale_lacks_is_filled():
+  spec = transforms.Spec(crop_size=(4, 4), scale_range=(0.7, 1.0))
+  done = transforms.finish({'image': tf.constant(pixels(3, 4))},
+                           tf.constant(False), spec)['image'].numpy()
+  np.testing.assert_array_equal(done[:3], pixels(3, 4))
+  assert done.shape == (4, 4, 3) and not done[3].any()
+
+
 def test_margins_follow_the_window():
   part = window((1, 2), (4, 5), (8, 10))
   full = np.zeros((8, 10), bool)

@@ -99,6 +99,7 @@ def choose_window(shares: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
     The window.
   """
   if wanted is None and spec.max_class_share >= 1:
+    # No crop is refused, so no pixel needs to be counted.
     return crop_window(shares[0, 0], full, spec)
 
   def draw(attempt, count):

@@ -198,7 +198,8 @@ def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
   Args:
     values: 'image' [h, w, 3], 'label' [h, w] and 'trusted' [h, w], or some.
     flip: bool scalar.
-    spec: with `pad`, the bottom and the right are filled up to `crop_size`.
+    spec: with `pad` or a random scale, the bottom and the right are filled up
+      to `crop_size`.
 
   Returns:
     The same, at `crop_size` if there is one.
@@ -208,7 +209,9 @@ def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
       lambda: {k: tf.identity(v) for k, v in values.items()})
   if not any(spec.crop_size):
     return values
-  if spec.pad:
+  # A random scale, in float32, can be a hair below the lowest one that images
+  # were checked for: a pixel is missing then.
+  if spec.pad or spec.scale_range != (1.0, 1.0):
     values = {name: _pad(name, value, spec) for name, value in values.items()}
   for value in values.values():
     value.set_shape([*spec.crop_size, *value.shape[2:]])
