@@ -96,7 +96,7 @@ def _table(method: str, workdir: pathlib.Path) -> str:
 def main(argv):
   """Prints the tables."""
   del argv
-  from uda_jax import writers
+  from uda_jax.runs import writers
   writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   try:

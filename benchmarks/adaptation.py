@@ -31,8 +31,8 @@ _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
 def main(argv):
   """Runs everything that is missing and prints the table."""
   del argv
-  from uda_jax import reports as reports_lib
-  from uda_jax import writers
+  from uda_jax.evaluate import reports as reports_lib
+  from uda_jax.runs import writers
   writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   reports = {}

@@ -38,16 +38,16 @@ def gallery(path: pathlib.Path, results: dict) -> None:
     path: the PNG.
     results: column title -> `train.Result`.
   """
-  from uda_jax import evaluate
   from uda_jax import pictures
   from uda_jax.data import pipeline
+  from uda_jax.evaluate import inference
   run = next(iter(results.values())).run
   data = run.data.evaluation
   batch = next(pipeline.eval_batches(data, batch_size=_NUM_ROWS))
   columns = [batch.image, batch.label]
   size = batch.label.shape[1:]
   for result in results.values():
-    predict = evaluate.make_predict(result.run.recipe.network)
+    predict = inference.make_predict(result.run.recipe.network)
     columns.append(predict(result.net, batch.image, size))
   pictures.gallery(path, list(zip(*columns)),
                    titles=('image', 'truth', *results), palette=data.palette,
@@ -57,7 +57,7 @@ def gallery(path: pathlib.Path, results: dict) -> None:
 def main(argv):
   """Runs the demo."""
   del argv
-  from uda_jax import writers
+  from uda_jax.runs import writers
   writers.plain_log()
   leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if _ORACLE.value else {})
   workdir = pathlib.Path(_WORKDIR.value)
@@ -67,7 +67,7 @@ def main(argv):
       for title, leaf in leaves.items()}
   path = (workdir / f'gallery_seed{_SEED.value}.png').absolute()
   gallery(path, results)
-  from uda_jax import reports
+  from uda_jax.evaluate import reports
   print()
   print('Scores on camera-like scenes (target test), in percent:')
   print(reports.format_table({

@@ -29,7 +29,7 @@ from configs import common
 from configs import convnets
 from uda_jax import models
 from uda_jax import parallel
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 
 def _network(encoder: str, head: str):

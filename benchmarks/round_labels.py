@@ -73,10 +73,10 @@ def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
   """
   from etils import epath
 
-  from uda_jax import rounds
   from uda_jax.augment import scale_examples
   from uda_jax.data import image_files
   from uda_jax.data import patches
+  from uda_jax.train import rounds
   fields = config['rounds']
   per_image, window = fields['patches_per_image'], tuple(fields['window'])
   pattern = f'rounds/files/patches_of_round_{index}-*'

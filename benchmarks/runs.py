@@ -23,11 +23,11 @@ def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
     name: of the run's directory, if not the leaf's.
   """
   # TensorFlow and jax load only when a run starts, not for --help.
-  from uda_jax import train
+  from uda_jax.train import loop
   config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
   config.seed = seed
   config.data.root = root
   config.lock()  # a change of a field that there is not is an error
   config.update_from_flattened_dict(changes)
   folder = workdir / benchmark / f'{name or leaf}_seed{seed}'
-  return train.run(config, str(folder))
+  return loop.run(config, str(folder))

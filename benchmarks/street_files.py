@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from uda_jax import labels
-from uda_jax.data import streets
+from uda_jax.data.streets.render import render
 
 GTA5_SIZE, CITYSCAPES_SIZE = (1052, 1914), (1024, 2048)
 
@@ -22,7 +22,7 @@ GTA5_SIZE, CITYSCAPES_SIZE = (1052, 1914), (1024, 2048)
 def _raw_ids() -> np.ndarray:
   """Returns the label id of each class of the rendered streets."""
   names = ['traffic sign' if name == 'sign' else name
-           for name in streets.CLASSES]
+           for name in render.CLASSES]
   raw = {train_id: i for i, train_id in labels.GTA5_IDS.items()}
   return np.array([raw[labels.CITYSCAPES_CLASSES.index(n)] for n in names],
                   np.uint8)
@@ -30,9 +30,9 @@ def _raw_ids() -> np.ndarray:
 
 def _scenes(first: int, count: int, size: tuple[int, int]
             ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  style = streets.style(gap=(0.0, 0.0))
+  style = render.style(gap=(0.0, 0.0))
   for index in range(first, first + count):
-    yield streets.render(0, index, size=size, style=style)
+    yield render.render(0, index, size=size, style=style)
 
 
 def _save(image: np.ndarray, path: pathlib.Path) -> None:
@@ -61,7 +61,7 @@ def write(root: pathlib.Path, count: int, *,
   for folder in (images, truth, town):
     folder.mkdir(parents=True, exist_ok=True)
   palette = np.zeros((256, 3), np.uint8)
-  palette[_raw_ids()] = streets.PALETTE
+  palette[_raw_ids()] = render.PALETTE
   for i, (image, label) in enumerate(_scenes(0, count, gta5_size)):
     _save(image, images / f'{i:05}')
     colours = Image.fromarray(_raw_ids()[label])

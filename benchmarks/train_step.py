@@ -30,9 +30,9 @@ from benchmarks import flops
 from benchmarks import targets
 from uda_jax import models
 from uda_jax import parallel
-from uda_jax import recipe as recipe_lib
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
+from uda_jax import types
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import step as step_lib
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'The leaf; fields are overridden by --config.FIELD=VALUE.')
@@ -49,7 +49,7 @@ _TOPOLOGY = flags.DEFINE_string(
 
 
 def random_batch(config, size: tuple[int, int], num_classes: int
-                 ) -> state_lib.Batch:
+                 ) -> types.Batch:
   """All groups of one step: noise, and labels in blocks of 16 pixels."""
   random = np.random.default_rng(0)
   lead = (config.batch.groups, config.batch.group_size)
@@ -57,9 +57,9 @@ def random_batch(config, size: tuple[int, int], num_classes: int
   cells = [-(-side // 16) for side in size]
   label = random.integers(0, num_classes, (*lead, *cells), dtype=np.int32)
   label = label.repeat(16, 2).repeat(16, 3)[:, :, :size[0], :size[1]]
-  return state_lib.Batch(
-      state_lib.Source(image(), label),
-      state_lib.Target(image(), np.ones((*lead, *size), bool)),
+  return types.Batch(
+      types.Source(image(), label),
+      types.Target(image(), np.ones((*lead, *size), bool)),
       _random_views(config.data.pair, config.batch.groups))
 
 

@@ -110,7 +110,7 @@ def no_teacher() -> ConfigDict:
 
 def teacher(*, decay: float, ramp: bool = True, copy_stats_every: int = 0
             ) -> ConfigDict:
-  """A moving average of the student; see `uda_jax.teacher.Rule`."""
+  """A moving average of the student; see `uda_jax.train.teacher.Rule`."""
   return ConfigDict(dict(use=True, decay=decay, ramp=ramp,
                          copy_stats_every=copy_stats_every))
 

@@ -17,7 +17,7 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as peer
 import numpy as np
 from PIL import Image
 
-from uda_jax import score_files
+from uda_jax.evaluate import files
 
 TREES = 5
 # The package calls it by a name that NumPy 2.4 no longer has.
@@ -88,7 +88,7 @@ def main() -> None:
       folder = pathlib.Path(name)
       _write(folder, np.random.default_rng(seed))
       found = differences(
-          score_files.cityscapes(folder / 'results', folder / 'gtFine'),
+          files.cityscapes(folder / 'results', folder / 'gtFine'),
           _official(folder))
     print(f'tree {seed}:', '\n'.join(found) or 'the same scores')
     if found:

@@ -17,7 +17,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from tests import tiny_leaf
-from uda_jax import train
+from uda_jax.train import loop
 
 ROOT = pathlib.Path(__file__).parents[1]
 # `make reliability` asks for more kills, and gets a longer run for them.
@@ -60,7 +60,7 @@ def _here(shared, workdir, **changes):
   config.data.cache_dir = str(shared / 'data')
   config.update_from_flattened_dict(
       {name.replace('__', '.'): value for name, value in changes.items()})
-  return train.run(config, str(workdir))
+  return loop.run(config, str(workdir))
 
 
 def _final(workdir):

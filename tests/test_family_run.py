@@ -5,14 +5,14 @@ import numpy as np
 
 from configs import common
 from tests import leaf
-from uda_jax import experiment
 from uda_jax import models
 from uda_jax import parallel
-from uda_jax import step as step_lib
 from uda_jax.augment import photometric
 from uda_jax.models import mix_transformer
 from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import torch_names
+from uda_jax.train import setup
+from uda_jax.train import step as step_lib
 
 
 def _config(folder):
@@ -49,12 +49,12 @@ def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
   encoder = _encoder(config)
   config.model.weights = str(tmp_path / 'encoder.safetensors')
   safetensors.write(tmp_path / 'encoder.safetensors', encoder)
-  run, student = experiment.build(config, tmp_path / 'run')
+  run, student = setup.build(config, tmp_path / 'run')
   batches = [parallel.to_global(batch, run.mesh)
-             for batch in experiment.batches(run, 0)]
+             for batch in setup.batches(run, 0)]
   assert len(batches) == 2
   state = parallel.place_state(
-      experiment.init_state(run, student, batches[0]), run.mesh)
+      setup.init_state(run, student, batches[0]), run.mesh)
   train_step = step_lib.make_train_step(run.recipe, run.mesh, 1)
   for batch in batches:
     state, metrics = train_step(state, batch, run.frozen)

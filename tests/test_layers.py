@@ -102,7 +102,7 @@ def test_the_feed_from_memory_needs_no_tensorflow():
     ('methods.pipa', 'uda_jax.models'),
     ('train', 'tensorflow'), ('train', 'clu.metric_writers'),
     ('step', 'orbax.checkpoint'), ('data.pipeline', 'jax'),
-    ('configs.common', 'uda_jax.metrics')])
+    ('configs.common', 'uda_jax.evaluate.metrics')])
 def test_a_breach_is_seen(module, name):
   assert list(_breaches(module, [name]))
 
@@ -110,8 +110,8 @@ def test_a_breach_is_seen(module, name):
 @pytest.mark.parametrize(('module', 'name'), [
     ('methods.pipa', 'uda_jax.methods.self_training'),
     ('methods', 'uda_jax.methods.pixmatch'),
-    ('models.layers', 'uda_jax.augment.resize'),
-    ('train', 'uda_jax.step'), ('losses.segmentation', 'functools')])
+    ('models.layers', 'uda_jax.ops.resize'),
+    ('train', 'uda_jax.train.step'), ('losses.segmentation', 'functools')])
 def test_what_is_allowed_is_no_breach(module, name):
   assert not list(_breaches(module, [name]))
 

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.methods import self_training
 
 
-def network(num_classes: int) -> state_lib.Network:
+def network(num_classes: int) -> types.Network:
   """A pixelwise linear network with a normalisation and a dead parameter."""
 
   def init(key, image_size):
     del image_size
     kernel = 0.1 * jax.random.normal(key, (3, num_classes))
-    return state_lib.Net(
+    return types.Net(
         {'kernel': kernel, 'norm': jnp.ones(3), 'unused': jnp.ones(2)},
         {'mean': jnp.zeros(3)})
 
@@ -27,14 +27,14 @@ def network(num_classes: int) -> state_lib.Network:
       mean = batch_stats['mean']
     running = {'mean': 0.9 * batch_stats['mean'] + 0.1 * mean}
     logits = ((image - mean) * params['norm']) @ params['kernel']
-    return state_lib.Outputs(logits), running
+    return types.Outputs(logits), running
 
-  return state_lib.Network(
+  return types.Network(
       init, forward, lambda pixels: pixels.astype(jnp.float32) / 64 - 2,
       lambda image: (image + 2) * 64)
 
 
-def network_with_heads(num_classes: int) -> state_lib.Network:
+def network_with_heads(num_classes: int) -> types.Network:
   """That network with a map, and PiPa's heads, each of them one matrix."""
   base = network(num_classes)
 
@@ -59,15 +59,15 @@ def network_with_heads(num_classes: int) -> state_lib.Network:
   return base._replace(init=init, forward=forward, head=head)
 
 
-def batch(number: int, groups: int, num_classes: int) -> state_lib.Batch:
+def batch(number: int, groups: int, num_classes: int) -> types.Batch:
   """Random groups of 2 + 2 images of 8 x 8 pixels."""
   random = np.random.default_rng(number)
   shape = (groups, 2, 8, 8)
   image = lambda: random.integers(0, 256, (*shape, 3)).astype(np.float32)
-  return state_lib.Batch(
-      state_lib.Source(image(), random.integers(
+  return types.Batch(
+      types.Source(image(), random.integers(
           0, num_classes, shape, dtype=np.int32)),
-      state_lib.Target(image(), np.ones(shape, bool)))
+      types.Target(image(), np.ones(shape, bool)))
 
 
 def adamw() -> ml_collections.ConfigDict:
@@ -86,7 +86,7 @@ def self_training_config() -> ml_collections.ConfigDict:
       distance_classes=(), distance_min_share=0.0))
 
 
-def self_training_method(num_classes: int) -> state_lib.Method:
+def self_training_method(num_classes: int) -> types.Method:
   """Self-training without colour jitter, which takes long to compile."""
   config = self_training_config()
   operators = self_training.operators(config, num_classes)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import layers
 from uda_jax.models import network as network_lib
@@ -31,7 +31,7 @@ class Encoder(nn.Module):
     return network_lib.he(path, noise)
 
 
-def network(seen=None, heads=None) -> state_lib.Network:
+def network(seen=None, heads=None) -> types.Network:
   """The network; requests for detail are added to `seen`."""
   light = lambda channels: daformer_head.DAFormerHead(channels, 4, 'conv1')
   module = two_scale.HRDA(
@@ -51,20 +51,20 @@ def network(seen=None, heads=None) -> state_lib.Network:
   return made._replace(forward=forward)
 
 
-def batch() -> state_lib.Batch:
+def batch() -> types.Batch:
   """A group of 2 + 2 images."""
   random = np.random.default_rng(0)
   image = lambda: random.integers(0, 256, (2, *SIZE, 3)).astype(np.float32)
   label = random.integers(0, NUM_CLASSES, (2, *SIZE), dtype=np.int32)
-  return state_lib.Batch(state_lib.Source(image(), label),
-                         state_lib.Target(image(), np.ones((2, *SIZE), bool)))
+  return types.Batch(types.Source(image(), label),
+                         types.Target(image(), np.ones((2, *SIZE), bool)))
 
 
-def state(made: state_lib.Network) -> state_lib.TrainState:
+def state(made: types.Network) -> types.TrainState:
   """A student, and the same as its teacher."""
   student = made.init(jax.random.key(0), SIZE)
   zero = jnp.zeros((), jnp.int32)
-  return state_lib.TrainState(
+  return types.TrainState(
       step=zero, student=student, teacher=student, opt_state=(),
-      method_state=(), round=state_lib.Round(zero, zero, zero + 10),
+      method_state=(), round=types.Round(zero, zero, zero + 10),
       nonfinite=zero, rng=jax.random.key(2))

@@ -8,16 +8,16 @@ import numpy as np
 
 from tests import tiny
 from uda_jax import labels
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
+from uda_jax import types
+from uda_jax.train import optim
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 NUM_CLASSES = 4
 
 
-def network(aux_head: bool = True) -> state_lib.Network:
+def network(aux_head: bool = True) -> types.Network:
   """The tiny network, with a second head of its own and a coarser map."""
   base = tiny.network(NUM_CLASSES)
 
@@ -37,13 +37,13 @@ def network(aux_head: bool = True) -> state_lib.Network:
   return base._replace(init=init, forward=forward)
 
 
-def group() -> state_lib.Batch:
+def group() -> types.Batch:
   """One group of 2 + 2 images."""
   return jax.tree.map(lambda x: jnp.asarray(x[0]),
                       tiny.batch(0, 1, NUM_CLASSES))
 
 
-def degenerate(name: str, batch: state_lib.Batch) -> state_lib.Batch:
+def degenerate(name: str, batch: types.Batch) -> types.Batch:
   """A group with nothing, or with one thing only, to learn from."""
   source, target = batch.source, batch.target
   if name == 'all ignored':
@@ -67,7 +67,7 @@ DEGENERATE = ('all ignored', 'one class', 'nothing trusted', 'half trusted',
               'flat images')
 
 
-def recipe(method: state_lib.Method, aux_head: bool = True
+def recipe(method: types.Method, aux_head: bool = True
            ) -> step_lib.Recipe:
   """A step with AdamW and a moving average for evaluation."""
   made = network(aux_head)
@@ -86,7 +86,7 @@ def init(made: step_lib.Recipe, groups: int = 1) -> step_lib.TrainState:
                              tiny.batch(0, groups, NUM_CLASSES), num_steps=10)
 
 
-def weights(method: state_lib.Method, aux_head: bool = True, phase: int = 0
+def weights(method: types.Method, aux_head: bool = True, phase: int = 0
             ) -> dict[str, float]:
   """The terms' names and weights; nothing is computed."""
   made = recipe(method, aux_head)
@@ -102,7 +102,7 @@ def weights(method: state_lib.Method, aux_head: bool = True, phase: int = 0
   return found
 
 
-def gradient(method: state_lib.Method, aux_head: bool = True):
+def gradient(method: types.Method, aux_head: bool = True):
   """Returns the compiled f(batch) -> (Losses, gradient of their sum)."""
   made = recipe(method, aux_head)
   state = init(made)
@@ -116,14 +116,14 @@ def gradient(method: state_lib.Method, aux_head: bool = True):
   return lambda batch: both(state.student.params, batch)[::-1]
 
 
-def assert_finite(losses: state_lib.Losses, grads) -> None:
+def assert_finite(losses: types.Losses, grads) -> None:
   """No NaN and no infinity in terms and gradient."""
   for name, term in losses.terms.items():
     assert np.isfinite(term.value), name
   assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(grads))
 
 
-def run_on(method: state_lib.Method, devices: int, steps: int = 1):
+def run_on(method: types.Method, devices: int, steps: int = 1):
   """Steps of four groups; returns the last state and the losses."""
   made = recipe(method)
   mesh = parallel.make_mesh(devices)
@@ -136,7 +136,7 @@ def run_on(method: state_lib.Method, devices: int, steps: int = 1):
   return dataclasses.replace(jax.device_get(state), rng=()), losses
 
 
-def assert_same_on_devices(method: state_lib.Method) -> None:
+def assert_same_on_devices(method: types.Method) -> None:
   """One device and four do the same."""
   (state, losses), (other, others) = (run_on(method, n) for n in (1, 4))
   np.testing.assert_allclose(others, losses, rtol=1e-5)

@@ -43,25 +43,25 @@ def main(argv):
   gc.set_threshold(100_000)
   # Imported here, so that --help and a typo in a flag answer at once, and a bad
   # config before TensorFlow is there.
-  from uda_jax import checks
+  from uda_jax.train import checks
   try:
     checks.check_config(_CONFIG.value)
     checks.check_workdir(_WORKDIR.value)
   except (ValueError, OSError) as error:
     _fail(error)
   from uda_jax import parallel
-  from uda_jax import train
-  from uda_jax import writers
+  from uda_jax.runs import writers
+  from uda_jax.train import loop
 
   writers.plain_log()
   parallel.start_processes(_COORDINATOR.value, _NUM_PROCESSES.value,
                            _PROCESS_ID.value)
   try:
-    train.run(_CONFIG.value, _WORKDIR.value)
-  except train.Preempted as stopped:
+    loop.run(_CONFIG.value, _WORKDIR.value)
+  except loop.Preempted as stopped:
     logging.info('%s', stopped)
     sys.exit(EXIT_PREEMPTED)
-  except (ValueError, OSError, train.TrainingFailed) as error:
+  except (ValueError, OSError, loop.TrainingFailed) as error:
     _fail(error)
 
 

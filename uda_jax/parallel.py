@@ -12,7 +12,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 import numpy as np
 
-from uda_jax import state as state_lib
+from uda_jax import types
 
 # The one axis: groups (the papers' batches) are spread over it.
 DATA = 'data'
@@ -50,7 +50,7 @@ def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
         'with devices=N')
 
 
-def to_global(batch: state_lib.PyTree, mesh: Mesh) -> state_lib.PyTree:
+def to_global(batch: types.PyTree, mesh: Mesh) -> types.PyTree:
   """Makes global arrays, sharded by group, of this process's groups.
 
   Args:
@@ -81,16 +81,16 @@ def place_rows(rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
   return to_global(np.pad(rows, widths, constant_values=filling), mesh)
 
 
-def state_sharding(state: state_lib.TrainState,
-                   mesh: Mesh) -> state_lib.TrainState:
+def state_sharding(state: types.TrainState,
+                   mesh: Mesh) -> types.TrainState:
   """Returns the shardings of a train state: all replicated but the groups'."""
   shardings = jax.tree.map(lambda _: replicated(mesh), state)
   groups = jax.tree.map(lambda _: by_group(mesh), state.method_state)
   return dataclasses.replace(shardings, method_state=groups)
 
 
-def place_state(state: state_lib.TrainState, mesh: Mesh
-                ) -> state_lib.TrainState:
+def place_state(state: types.TrainState, mesh: Mesh
+                ) -> types.TrainState:
   """Puts a train state on the mesh, as the train step returns it.
 
   A step whose first state lies elsewhere is compiled twice: for that one, and

@@ -15,10 +15,10 @@ from configs.streets import source_only
 from tests import tiny
 from tests.data import raw_layouts
 from uda_jax import models
-from uda_jax import predict
-from uda_jax import train
 from uda_jax.data import datasets
 from uda_jax.data import prepare
+from uda_jax.predict import command
+from uda_jax.train import loop
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +54,14 @@ def _train(config, workdir):
   config.model = common.compact()
   config.log.panels_every = 0
   config.eval.label_free.num_images = 0
-  train.run(config, workdir)
+  loop.run(config, workdir)
   return json.loads((workdir / 'results.json').read_text())
 
 
 def _predict(workdir, images, out, monkeypatch):
   monkeypatch.setattr(sys, 'argv', [
       'predict', f'--workdir={workdir}', f'--images={images}', f'--out={out}'])
-  predict.main()
+  command.main()
   return sorted((out / 'ids').rglob('*.png'))
 
 

@@ -20,13 +20,13 @@ from configs import common as common_configs
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import parallel
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
-from uda_jax.augment import crops
+from uda_jax import types
 from uda_jax.losses import multi_resolution_contrast as contrast_lib
 from uda_jax.methods import cluda
 from uda_jax.methods import self_training
+from uda_jax.ops import boxes
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 
 def _tolerance(golden: np.ndarray) -> tuple[float, float]:
@@ -139,12 +139,12 @@ def _maps(d, learned) -> dict[str, jax.Array]:
   stride = int(d['image_size'][0]) // size[0]
   return {
       'fused_lr': learned['feat_lr'], 'crop_mask': jnp.asarray(d['crop_mask']),
-      'fused_hr': crops.paste(learned['hr_crop_feat'],
+      'fused_hr': boxes.paste(learned['hr_crop_feat'],
                               jnp.asarray(d['boxes']) // stride, size),
       'feature_weight': learned['feat_weight']}
 
 
-def _network(d) -> state_lib.Network:
+def _network(d) -> types.Network:
   """Shows recorded maps, its parameters, of the source, and zeros of others.
 
   Teachers ask for no detail, mixed images for the crops of highest entropy.
@@ -156,12 +156,12 @@ def _network(d) -> state_lib.Network:
     del key, use_running_average
     logits = jnp.zeros((*image.shape[:3], int(known.max(initial=0)) + 1))
     if detail is None:
-      return state_lib.Outputs(logits), stats
+      return types.Outputs(logits), stats
     blind = isinstance(detail, str)
     learned = jax.tree.map(jnp.zeros_like, params) if blind else params
-    return state_lib.Outputs(logits, maps=_maps(d, learned)), stats
+    return types.Outputs(logits, maps=_maps(d, learned)), stats
 
-  return state_lib.Network(lambda key, size: None, forward, lambda x: x,
+  return types.Network(lambda key, size: None, forward, lambda x: x,
                            lambda x: x)
 
 
@@ -181,11 +181,11 @@ def step_gradient(config, d, learned):
       lambda state: 0.0, teacher_lib.Rule(0.9, ramp=False))
   label = jnp.asarray(d['label'])
   image = jnp.zeros((*label.shape, 3))
-  group = jax.tree.map(lambda x: x[None], state_lib.Batch(
-      state_lib.Source(image, label),
-      state_lib.Target(image, jnp.ones(label.shape, bool))))
+  group = jax.tree.map(lambda x: x[None], types.Batch(
+      types.Source(image, label),
+      types.Target(image, jnp.ones(label.shape, bool))))
   state = step_lib.init_state(
-      recipe, state_lib.Net(learned, {}), jax.random.key(0), group, num_steps=1)
+      recipe, types.Net(learned, {}), jax.random.key(0), group, num_steps=1)
   gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=1)
   grads, losses = gradient(learned, state, group, ())
   return losses.terms['source_contrast'].value, grads
@@ -196,7 +196,7 @@ def term_gradient(config, d, learned):
   data = self_training.Labelled((), jnp.asarray(d['label']),
                                 jnp.asarray(d['pseudo_weight']))
   loss = lambda learned: cluda.contrast(
-      config, state_lib.Outputs((), maps=_maps(d, learned)), data)
+      config, types.Outputs((), maps=_maps(d, learned)), data)
   return jax.value_and_grad(loss)(learned)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
-from uda_jax import state as state_lib
+from uda_jax import types
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 
@@ -51,8 +51,8 @@ def to_255(label: np.ndarray) -> np.ndarray:
   return np.where(label == -1, labels.IGNORE_LABEL, label)
 
 
-def keeping_panels(method: state_lib.Method, panels: dict[str, np.ndarray]
-                   ) -> state_lib.Method:
+def keeping_panels(method: types.Method, panels: dict[str, np.ndarray]
+                   ) -> types.Method:
   """The method, which writes its panels to `panels` at every step.
 
   `step.make_panels` would trace and compile its passes once more.

@@ -21,12 +21,12 @@ from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import labels
 from uda_jax import models
-from uda_jax import optim
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import deeplab_v2
 from uda_jax.models import dlv2_head as dlv2_head_lib
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
 
 Tensors = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
@@ -39,7 +39,7 @@ def to_torch(tensors: Tensors) -> Tensors:
           for name, x in tensors.items()}
 
 
-def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, state_lib.PyTree]:
+def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, types.PyTree]:
   """An FCN-8s of the widths of a state dict, with its weights."""
   width = lambda name: len(tensors[f'{name}.bias'])
   module = fcn8s_vgg.FCN8sVGG(
@@ -107,9 +107,9 @@ def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
       optim.match(net.params, optimiser.get('repeats', ()), 1))
   fill = lambda x, value: np.broadcast_to(np.int16(value), x.shape)
   return (
-      torch_names.export(state_lib.Net(jax.tree.map(fill, net.params, code),
+      torch_names.export(types.Net(jax.tree.map(fill, net.params, code),
                                        {})),
-      torch_names.export(state_lib.Net(
+      torch_names.export(types.Net(
           {}, jax.tree.map(lambda x: fill(x, 0), net.batch_stats))))
 
 

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import labels
-from uda_jax import score_files
 from uda_jax.data import crops
 from uda_jax.data import folder_rows
 from uda_jax.data import folders
 from uda_jax.data import image_files
 from uda_jax.data import sampling
 from uda_jax.data import transforms
+from uda_jax.evaluate import files
 from uda_jax.models import preprocessing
 
 
@@ -26,7 +26,7 @@ def cityscapes_eval(folder: pathlib.Path) -> Iterator[common.Difference]:
   """Every score of the official evaluation, and what it prints."""
   expected = json.loads((folder / 'expected.json').read_text())
   for case, golden in expected['cases'].items():
-    ours = score_files.cityscapes(folder / case, folder / 'gtFine')
+    ours = files.cityscapes(folder / case, folder / 'gtFine')
     for key, value in golden.items():
       if key.startswith('printed'):
         continue

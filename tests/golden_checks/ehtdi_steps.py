@@ -20,16 +20,16 @@ from configs import convnets as blocks
 from tests.golden_checks import common
 from tests.golden_checks import ehtdi as parts
 from tests.golden_checks import networks
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import schedules
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
+from uda_jax import types
 from uda_jax.augment import pasting
 from uda_jax.augment import views
 from uda_jax.methods import ehtdi
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
+from uda_jax.train import schedules
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 Difference = common.Difference
 
@@ -43,7 +43,7 @@ PASSES = {
 
 
 def _method(variant: str, constants, draws, given, num_classes: int
-            ) -> state_lib.Method:
+            ) -> types.Method:
   """The method with recorded views and draws.
 
   `draws` and `given` may be traced; the latter are the recorded views.
@@ -73,10 +73,10 @@ def _labelled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
           for k, v in arrays.items()}
 
 
-def _group(source_image, source_label, target_image) -> state_lib.Batch:
-  return jax.tree.map(lambda x: jnp.asarray(x)[None], state_lib.Batch(
-      state_lib.Source(source_image, source_label),
-      state_lib.Target(target_image, np.ones(target_image.shape[:3], bool))))
+def _group(source_image, source_label, target_image) -> types.Batch:
+  return jax.tree.map(lambda x: jnp.asarray(x)[None], types.Batch(
+      types.Source(source_image, source_label),
+      types.Target(target_image, np.ones(target_image.shape[:3], bool))))
 
 
 def _sums(terms: dict[str, float], weight_into_source: float
@@ -126,7 +126,7 @@ def _compare_maps(prefix: str, panels, golden, variant: str
              *(common.EXACT if ours.dtype.kind != 'f' else (1e-6, 0.0)))
 
 
-def _answering(variant: str) -> state_lib.Network:
+def _answering(variant: str) -> types.Network:
   """A network whose parameters are the logits of its passes.
 
   The number of entries of its statistics counts the passes, in the trace.
@@ -136,12 +136,12 @@ def _answering(variant: str) -> state_lib.Network:
     del key, use_running_average, detail
     logits = params[PASSES[variant][len(batch_stats)]]
     stats = (*batch_stats, jnp.zeros((), image.dtype))
-    return state_lib.Outputs(
+    return types.Outputs(
         logits['main'], logits.get('aux', logits['main']),
         maps={'low_logits': logits['low']} if 'low' in logits else {}), stats
 
   same = lambda x: x
-  return state_lib.Network(None, forward, same, same)
+  return types.Network(None, forward, same, same)
 
 
 def total(path: pathlib.Path) -> Iterator[Difference]:
@@ -165,7 +165,7 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
                                   3), recorded['logits_source_main'].dtype)
   batch = _group(images('source'), given['y_s'], images('target'))
   mesh = parallel.make_mesh(1)
-  state = step_lib.init_state(recipe, state_lib.Net(logits, ()),
+  state = step_lib.init_state(recipe, types.Net(logits, ()),
                               jax.random.key(0), batch, num_steps=1)
   gradient, losses = jax.jit(step_lib.make_gradient(recipe, mesh, 1))(
       state.student.params, state, batch, ())

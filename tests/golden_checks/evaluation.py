@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import evaluate
-from uda_jax import state as state_lib
-from uda_jax.augment import crops
+from uda_jax import types
+from uda_jax.evaluate import inference
+from uda_jax.ops import boxes
 
 
-def _network(kernel: np.ndarray, bias: np.ndarray) -> state_lib.Network:
+def _network(kernel: np.ndarray, bias: np.ndarray) -> types.Network:
   """The recorded stand-in: one convolution with zero padding 1 (OIHW)."""
 
   def forward(params, batch_stats, image, *, key=None,
@@ -23,12 +23,12 @@ def _network(kernel: np.ndarray, bias: np.ndarray) -> state_lib.Network:
     logits = jax.lax.conv_general_dilated(
         image, params['kernel'], (1, 1), 'SAME',
         dimension_numbers=('NHWC', 'OIHW', 'NHWC'))
-    return state_lib.Outputs(logits + params['bias']), batch_stats
+    return types.Outputs(logits + params['bias']), batch_stats
 
-  net = state_lib.Net({'kernel': jnp.asarray(kernel, float),
+  net = types.Net({'kernel': jnp.asarray(kernel, float),
                        'bias': jnp.asarray(bias, float)}, {})
   same = lambda image: image
-  return state_lib.Network(lambda key, size: net, forward, same, same)
+  return types.Network(lambda key, size: net, forward, same, same)
 
 
 def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
@@ -46,11 +46,11 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
     image = jnp.asarray(d[f'{name}.img'], float)
     window = None
     if f'{name}.crop' in d:
-      window = evaluate.Window(ints(d[f'{name}.crop']),
+      window = inference.Window(ints(d[f'{name}.crop']),
                                ints(d[f'{name}.stride']))
-      count = len(crops.sliding_boxes(image.shape[1:3], *window))
+      count = len(boxes.sliding_boxes(image.shape[1:3], *window))
       yield f'{name}.n_windows', count, d[f'{name}.n_windows'], 0.0, 0.0
-    logits = jax.jit(evaluate.make_logits(network, window=window),
+    logits = jax.jit(inference.make_logits(network, window=window),
                      static_argnums=2)
     size = ints(d[f'{name}.ori'])
     prob = jax.nn.softmax(logits(net, image, size))

@@ -18,9 +18,7 @@ import numpy as np
 from configs import common as configs
 from tests.golden_checks import common
 from tests.golden_checks import transformers
-from uda_jax import state as state_lib
-from uda_jax.augment import crops
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.losses import two_scale as two_scale_losses
 from uda_jax.models import hrda_entropy
 from uda_jax.models import mix_transformer
@@ -28,6 +26,8 @@ from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import two_scale
 from uda_jax.models.weights import torch_names
+from uda_jax.ops import boxes as boxes_lib
+from uda_jax.ops import resize
 
 # The README's; no file has it.
 DETAIL_WEIGHT = 0.1
@@ -44,9 +44,9 @@ def crop(path: pathlib.Path) -> Iterator[common.Difference]:
   d = dict(np.load(path))
   for i, (height, width, side, divisible) in enumerate(map(_ints, d['in'])):
     draw = functools.partial(
-        crops.draw_box, image_size=(height, width), crop_size=(side, side),
+        boxes_lib.draw_box, image_size=(height, width), crop_size=(side, side),
         divisible=divisible)
-    counts = crops.corner_counts((height, width), (side, side),
+    counts = boxes_lib.corner_counts((height, width), (side, side),
                                  divisible=divisible)
     yield f'{i}.n_choices', counts, d['n_choices'][i], *common.EXACT
     # Many draws for each corner; their number is the same for all cases, so
@@ -68,11 +68,11 @@ def stitch(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, given in common.cases(d, '.', 'boxes'):
     size = _ints(given['crop'])
     stride = tuple(n // 2 for n in size) if given['overlapping'] else size
-    boxes = crops.sliding_boxes(_ints(given['image_hw']), size, stride)
+    boxes = boxes_lib.sliding_boxes(_ints(given['image_hw']), size, stride)
     yield f'{case}.boxes', boxes, given['boxes'], *common.EXACT
     scale = size[0] // given['logits'].shape[1]
     golden = given['out']
-    ours = crops.average(jnp.asarray(given['logits']), boxes // scale,
+    ours = boxes_lib.average(jnp.asarray(given['logits']), boxes // scale,
                          golden.shape[1:3])
     yield f'{case}.out', ours, golden, *common.tolerance()
 
@@ -107,9 +107,9 @@ def fusion(path: pathlib.Path) -> Iterator[common.Difference]:
       detail, mask = inputs['hr'], 1
       if box is not None:
         size = given['fused'].shape[1:3]
-        detail = crops.paste(detail, box // (label.shape[1] // size[0]), size)
+        detail = boxes_lib.paste(detail, box // (label.shape[1] // size[0]), size)
         size = inputs['lr'].shape[1:3]
-        mask = crops.inside(box // (label.shape[1] // size[0]), size)
+        mask = boxes_lib.inside(box // (label.shape[1] // size[0]), size)
       attention = (jax.nn.sigmoid(inputs['att']) if fixed is None
                    else jnp.full_like(inputs['lr'], fixed))
       fused, context = two_scale.fuse(inputs['lr'], detail, attention * mask,
@@ -141,7 +141,7 @@ def _head(tensors: Tensors) -> two_scale.TwoScaleHead:
 
 
 def _built(encoder: nn.Module, head: two_scale.TwoScaleHead,
-           crop_size: tuple[int, int]) -> state_lib.Network:
+           crop_size: tuple[int, int]) -> types.Network:
   """HRDA with windows that overlap by half."""
   module = two_scale.HRDA(encoder, head, detail_crop=crop_size,
                      detail_stride=tuple(n // 2 for n in crop_size),
@@ -152,7 +152,7 @@ def _built(encoder: nn.Module, head: two_scale.TwoScaleHead,
 
 
 def network(tensors: Tensors, *, crop_size: tuple[int, int], heads=None
-            ) -> tuple[state_lib.Network, state_lib.Net]:
+            ) -> tuple[types.Network, types.Net]:
   """HRDA in the widths of a state dict, without dropout, with its weights."""
   encoder = transformers.mit(transformers.prefixed(tensors, 'backbone.'),
                              heads=heads)
@@ -205,7 +205,7 @@ def network_train(path: pathlib.Path) -> Iterator[common.Difference]:
           'feat4_lr': outputs.features[-1]}
   for name, x in ours.items():
     yield f'train.{name}', x, given[name], *common.tolerance(given[name])
-  after = torch_names.export(state_lib.Net({}, stats))
+  after = torch_names.export(types.Net({}, stats))
   for name, golden in transformers.prefixed(d, 'after:').items():
     if not name.endswith(torch_names.COUNTER):
       yield f'after:{name}', after[name], golden, *common.tolerance()

@@ -15,7 +15,7 @@ from tests.golden_checks import common
 from tests.golden_checks import hrda as checks
 from tests.golden_checks import self_training
 from tests.golden_checks import transformers
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.methods import hrda
 
 LOSSES = self_training.LOSSES | {
@@ -25,7 +25,7 @@ LOSSES = self_training.LOSSES | {
 
 
 def network(tensors: transformers.Tensors, *, crop_size: tuple[int, int]
-            ) -> tuple[state_lib.Network, state_lib.Net]:
+            ) -> tuple[types.Network, types.Net]:
   """The network of a state dict, which takes normalised images."""
   made, net = checks.network(tensors, crop_size=crop_size)
   return made._replace(normalise=lambda image: image), net

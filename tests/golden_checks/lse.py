@@ -18,13 +18,13 @@ import tensorflow as tf
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import pseudo_labels
-from uda_jax import ranking
-from uda_jax import schedules
 from uda_jax.augment import scale_examples
 from uda_jax.data import patches
 from uda_jax.data import transforms
 from uda_jax.losses import segmentation
 from uda_jax.models import preprocessing
+from uda_jax.train import round_ranking
+from uda_jax.train import schedules
 
 MAPS = (2e-6, 0.0)
 # SYNTHIA lacks terrain, truck and train.
@@ -73,7 +73,7 @@ def rank(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'conf', confidence, d['conf'], *MAPS
   # Lists are made of the recorded float32, whose ties decide.
   recorded = np.load(path)['conf']
-  lists = [ranking.order(column, names) for column in recorded.T]
+  lists = [round_ranking.order(column, names) for column in recorded.T]
   table = np.full(d['order'].shape, -1)
   for row, ranked in zip(table, lists):
     row[:len(ranked)] = ranked
@@ -81,7 +81,7 @@ def rank(path: pathlib.Path) -> Iterator[common.Difference]:
   yield ('images_with_class', [len(x) for x in lists], d['images_with_class'],
          *common.EXACT)
   for i, portion in enumerate(d['p_values'].tolist()):
-    chosen = ranking.choose(
+    chosen = round_ranking.choose(
         recorded, spread, names, np.ones(recorded.shape[1]), portion=portion,
         divisor=DIVISOR, skip_classes=SKIPPED[str(d['source'])])
     for name, ours in {
@@ -179,13 +179,13 @@ def schedule(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'deeplab_lr', np.stack([rate, 10 * rate], 1), d['deeplab_lr'], 0., 1e-5
   for name in (k for k in d if k.startswith('p_rounds_')):
     start = float(d[name.replace('rounds', 'start')])
-    yield (name, ranking.portions(start, 0.05, 0.4), d[name], *common.EXACT)
+    yield (name, round_ranking.portions(start, 0.05, 0.4), d[name], *common.EXACT)
     # Small steps never pass the maximum: the number of rounds ends them.
-    endless = ranking.portions(start, 0.0, 0.4)
+    endless = round_ranking.portions(start, 0.0, 0.4)
     number = name.removeprefix('p_rounds_')
     yield (f'max_rounds_{number}', len(endless), d[f'max_rounds_{number}'],
            *common.EXACT)
-  counts = [[ranking.count(n, portion, DIVISOR)
+  counts = [[round_ranking.count(n, portion, DIVISOR)
              for n in d['count_n'].tolist()]
             for portion in d['p_rounds_0'].tolist()]
   yield 'count_select', counts, d['count_select'], *common.EXACT

@@ -18,13 +18,13 @@ from configs import convnets as blocks
 from tests.golden_checks import common
 from tests.golden_checks import convnets
 from tests.golden_checks import networks
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
+from uda_jax import types
 from uda_jax.methods import lse
 from uda_jax.models import network as network_lib
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
+from uda_jax.train import step as step_lib
 
 Tensors = dict[str, np.ndarray]
 
@@ -36,7 +36,7 @@ def _tensors(arrays: Tensors, prefix: str) -> Tensors:
                             if k.startswith(prefix)})
 
 
-def _method(arrays: Tensors, focal_of: str) -> state_lib.Method:
+def _method(arrays: Tensors, focal_of: str) -> types.Method:
   return lse.make(ml_collections.ConfigDict(dict(
       weight_focal=float(arrays['beta']), gamma=float(arrays['gamma']),
       focal_of=focal_of, freeze_statistics=False, adapt_from=0)))
@@ -50,7 +50,7 @@ def _recipe(method, network, params, optimiser, schedule) -> step_lib.Recipe:
           params, tuple((p, True) for p in optimiser.frozen), False))
 
 
-def _run(recipe: step_lib.Recipe, net: state_lib.Net, arrays: Tensors
+def _run(recipe: step_lib.Recipe, net: types.Net, arrays: Tensors
          ) -> tuple[list[dict[str, jax.Array]], Tensors]:
   """All recorded steps: metrics of each, and how the tensors have changed."""
   dtype = jnp.result_type(float)
@@ -59,10 +59,10 @@ def _run(recipe: step_lib.Recipe, net: state_lib.Net, arrays: Tensors
   state, metrics = None, []
   num_steps = len(arrays['src_image'])
   for i in range(num_steps):
-    batch = state_lib.Batch(
-        state_lib.Source(arrays['src_image'][i].astype(dtype),
+    batch = types.Batch(
+        types.Source(arrays['src_image'][i].astype(dtype),
                          arrays['src_label'][i]),
-        state_lib.Target(arrays['trg_image'][i].astype(dtype), (),
+        types.Target(arrays['trg_image'][i].astype(dtype), (),
                          arrays['trg_label'][i]))
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None, None], batch)
     if state is None:
@@ -102,7 +102,7 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
   """Steps of FCN-8s with Adam, without dropout."""
   arrays = dict(np.load(path))
   module, params = convnets.fcn8s(_tensors(common.load(path), 'w/'))
-  net = state_lib.Net(params, {})
+  net = types.Net(params, {})
   schedule = ml_collections.ConfigDict(dict(
       shape='staircase', learning_rate=float(arrays['learning_rate']),
       every=50000, factor=0.1, warmup_steps=0))

@@ -16,13 +16,13 @@ import numpy as np
 
 from tests.golden_checks import common
 from uda_jax import labels
-from uda_jax import metrics
 from uda_jax import pseudo_labels
 from uda_jax.augment import color
 from uda_jax.augment import mixing
 from uda_jax.augment import photometric
-from uda_jax.augment import resize
+from uda_jax.evaluate import metrics
 from uda_jax.losses import segmentation
+from uda_jax.ops import resize
 
 # Compiled once a shape: operation by operation, the cases would take minutes.
 _ce_gradient = jax.jit(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.golden_checks import common
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.losses import segmentation
 from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
@@ -40,7 +40,7 @@ def dtype():
 
 def deeplab(
     tensors: dict[str, np.ndarray],
-) -> tuple[state_lib.Network, state_lib.Net]:
+) -> tuple[types.Network, types.Net]:
   """A DeepLab of the widths of a state dict, with its weights."""
   tensors, _ = deeplab_v2.choose(tensors)
   heads = [name for name in ('layer5', 'layer6') if _has(tensors, name)]
@@ -93,7 +93,7 @@ def deeplab_eval(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _deeplab_maps(
-    outputs: state_lib.Outputs, arrays: dict[str, np.ndarray]
+    outputs: types.Outputs, arrays: dict[str, np.ndarray]
 ) -> Iterator[common.Difference]:
   ours = {f'tap_layer{i + 1}': x for i, x in enumerate(outputs.features)}
   ours |= {
@@ -133,9 +133,9 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'train_loss', total, arrays['train_loss'], ATOL, ATOL
   yield 'ce_main', main, arrays['ce_main'], ATOL, ATOL
   yield 'ce_aux', aux, arrays['ce_aux'], ATOL, ATOL
-  yield from _prefixed('after_train', state_lib.Net({}, stats), arrays)
-  yield from _prefixed('grad', state_lib.Net(grads, {}), arrays)
-  ours = torch_names.export(state_lib.Net(grads, {}))
+  yield from _prefixed('after_train', types.Net({}, stats), arrays)
+  yield from _prefixed('grad', types.Net(grads, {}), arrays)
+  ours = torch_names.export(types.Net(grads, {}))
   for name in arrays['no_grad']:
     # The stem's batch norm is kept fixed by the optimiser, not the network.
     if not name.startswith('bn1.'):
@@ -143,7 +143,7 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _prefixed(
-    prefix: str, net: state_lib.Net, arrays: dict[str, np.ndarray]
+    prefix: str, net: types.Net, arrays: dict[str, np.ndarray]
 ) -> Iterator[common.Difference]:
   ours = torch_names.export(net)
   for key, value in arrays.items():
@@ -173,7 +173,7 @@ def lse_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
       outputs, stats = forward(*net, image)
       key = f'train_logits_low{i}'
       yield key, outputs.maps['low_logits'], arrays[key], ATOL, ATOL
-      yield from _prefixed('after', state_lib.Net({}, stats), arrays)
+      yield from _prefixed('after', types.Net({}, stats), arrays)
 
 
 class ImageNetLite(nn.Module):
@@ -207,7 +207,7 @@ def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
 
   net, _ = torch_names.load(
       weights.read(efficientnet_lite.package_file()),
-      state_lib.Net(shapes['params'], shapes['batch_stats']),
+      types.Net(shapes['params'], shapes['batch_stats']),
       name_of,
   )
   variables = {'params': net.params, 'batch_stats': net.batch_stats}

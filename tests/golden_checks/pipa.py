@@ -17,14 +17,14 @@ import tensorflow as tf
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import labels
-from uda_jax import state as state_lib
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.data import pair_crops
 from uda_jax.losses import patch_contrast as patch_lib
 from uda_jax.losses import pixel_contrast as pixel_lib
 from uda_jax.methods import pipa
 from uda_jax.models import extra_heads
 from uda_jax.models.weights import torch_names
+from uda_jax.ops import resize
 
 _contrast = jax.jit(jax.value_and_grad(pixel_lib.contrast))
 _pixel_contrast = jax.jit(jax.value_and_grad(pixel_lib.pixel_contrast))
@@ -130,7 +130,7 @@ def _patch_heads(tensors: transformers.Tensors):
   shapes = jax.eval_shape(lambda key: {
       name: module.init(key, x, **switches)['params']
       for name, module in modules.items()}, jax.random.key(0))
-  params = torch_names.load(tensors, state_lib.Net(shapes, {}))[0].params
+  params = torch_names.load(tensors, types.Net(shapes, {}))[0].params
 
   def apply(name, params, x):
     return modules[name].apply({'params': params[name]}, x, **switches)
@@ -176,7 +176,7 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
     ours = {'loss': loss, 'loss1': contrast.loss[0], 'loss2': contrast.loss[1],
             'dfeat1': dfeatures[0], 'dfeat2': dfeatures[1]}
     ours |= {f'd{key}': x for key, x in torch_names.export(
-        state_lib.Net(grads, {})).items()}
+        types.Net(grads, {})).items()}
     for key in set(ours) & set(d):
       yield f'{name}.{key}', ours[key], d[key], *common.tolerance()
 

@@ -19,11 +19,8 @@ from configs import pipa as configs
 from tests.golden_checks import common
 from tests.golden_checks import pipa as checks
 from tests.golden_checks import transformers
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
+from uda_jax import types
 from uda_jax.methods import hrda
 from uda_jax.methods import pipa
 from uda_jax.methods import self_training
@@ -33,6 +30,9 @@ from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import two_scale
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 # The README's; no file has it.
 DETAIL_WEIGHT = 0.1
@@ -62,7 +62,7 @@ def _module(d: Tensors, tensors: Tensors):
 Keep = Callable[[str, jax.Array], None]
 
 
-def _network(d: Tensors, keep: Keep) -> tuple[state_lib.Network, state_lib.Net]:
+def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
   """The network of a state dict; its class map is the recorded one.
 
   Images come normalised. Of a loss's three passes only the first is made, that
@@ -133,9 +133,9 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
   network, net = _network(d, keep)
   recipe = _recipe(d, network, net.params, d['seg'].shape[-1], keep)
   image, label = jnp.asarray(d['img']), jnp.asarray(d['label'])
-  batch = jax.tree.map(lambda x: x[None], state_lib.Batch(
-      state_lib.Source(image, label),
-      state_lib.Target(image, jnp.ones(label.shape, bool))))
+  batch = jax.tree.map(lambda x: x[None], types.Batch(
+      types.Source(image, label),
+      types.Target(image, jnp.ones(label.shape, bool))))
   state = step_lib.init_state(recipe, net, jax.random.key(0), batch,
                               num_steps=1)
   gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1)
@@ -145,7 +145,7 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'label_small', kept['label_small'], d['label_small'], *common.EXACT
   yield from checks.sampling('sample', d, np.argmax(d['seg'], -1))
   yield from _losses(found.terms, d)
-  ours = torch_names.export(state_lib.Net(grads, {}))
+  ours = torch_names.export(types.Net(grads, {}))
   for name, golden in transformers.prefixed(d, 'grad:').items():
     yield f'grad:{name}', ours[name], golden, *common.tolerance()
 

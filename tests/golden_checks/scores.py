@@ -15,10 +15,10 @@ import numpy as np
 
 from tests.golden_checks import common
 from uda_jax import labels
-from uda_jax import metrics
-from uda_jax import schedules
-from uda_jax import teacher
-from uda_jax.augment import resize
+from uda_jax.evaluate import metrics
+from uda_jax.ops import resize
+from uda_jax.train import schedules
+from uda_jax.train import teacher
 
 
 def daformer_schedule(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -18,12 +18,9 @@ import numpy as np
 from configs import common as common_configs
 from tests.golden_checks import common
 from tests.golden_checks import transformers
-from uda_jax import optim
 from uda_jax import parallel
 from uda_jax import pseudo_labels
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
+from uda_jax import types
 from uda_jax.augment import mixing
 from uda_jax.augment import photometric
 from uda_jax.losses import feature_distance
@@ -32,6 +29,9 @@ from uda_jax.models import encoder_decoder
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 SCHEDULE = common_configs.poly(learning_rate=1e-3, warmup_steps=2)
 NUM_STEPS = 10
@@ -72,7 +72,7 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def network(tensors: transformers.Tensors
-            ) -> tuple[state_lib.Network, state_lib.Net]:
+            ) -> tuple[types.Network, types.Net]:
   """The network of a state dict, which takes normalised images."""
   module = encoder_decoder.EncoderDecoder(
       transformers.mit(transformers.prefixed(tensors, 'backbone.')),
@@ -103,7 +103,7 @@ def operators(draws: transformers.Tensors) -> self_training.Operators:
 
 
 def iteration(arrays: transformers.Tensors, number: int, num_classes: int
-              ) -> tuple[state_lib.Batch, transformers.Tensors]:
+              ) -> tuple[types.Batch, transformers.Tensors]:
   """The batch of an iteration, and its draws; gates say which are used."""
   d = transformers.prefixed(arrays, f't{number}.')
   images = [((d[name].astype(np.float32) - MEAN) / STD).astype(
@@ -122,12 +122,12 @@ def iteration(arrays: transformers.Tensors, number: int, num_classes: int
             'jitter_order': order}
   names = ('u', 'jitter', 'jitter_order', 'sigma', 'offsets')
   draws = {name: d[name] for name in names if name in d}
-  batch = state_lib.Batch(state_lib.Source(images[0], label),
-                          state_lib.Target(images[1], trusted))
+  batch = types.Batch(types.Source(images[0], label),
+                          types.Target(images[1], trusted))
   return batch, unused | draws | {'chosen': chosen}
 
 
-def recipe(made: state_lib.Network, params, method) -> step_lib.Recipe:
+def recipe(made: types.Network, params, method) -> step_lib.Recipe:
   """DAFormer's, as the README has it."""
   return step_lib.Recipe(
       method=method,
@@ -162,7 +162,7 @@ def iterations(path: pathlib.Path, make_network, make_method,
   made, student = make_network(transformers.prefixed(weights, 'sd0:'))
   teacher_stats, _ = torch_names.load(
       transformers.prefixed(weights, 'ema0:'),
-      state_lib.Net({}, student.batch_stats))
+      types.Net({}, student.batch_stats))
   frozen, _ = torch_names.load(
       transformers.prefixed(weights, 'imnet:'), student,
       lambda name: None if name[0] == 'decode_head' else '.'.join(name))
@@ -197,15 +197,15 @@ def iterations(path: pathlib.Path, make_network, make_method,
       yield from _tensors('grad0:', _first_gradient(state), after)
   yield from _tensors('sd1:', states[-1].student, after)
   # The teacher as the last iteration used it, after its own forward pass.
-  teacher = state_lib.Net(states[-2].teacher.params,
+  teacher = types.Net(states[-2].teacher.params,
                           states[-1].teacher.batch_stats)
   yield from _tensors('ema1:', teacher, after)
 
 
-def _first_gradient(state: state_lib.TrainState) -> state_lib.Net:
+def _first_gradient(state: types.TrainState) -> types.Net:
   """The gradient of the first step: its first moment is a share of it."""
   share = 1 - common_configs.daformer_adamw().b1
-  return state_lib.Net(
+  return types.Net(
       jax.tree.map(lambda x: np.asarray(x) / share, state.opt_state[0].mu), {})
 
 
@@ -228,7 +228,7 @@ def _logged(number, arrays, metrics, panels, names
     yield f't{number}.{name}', value, golden, *common.tolerance()
 
 
-def _tensors(prefix: str, net: state_lib.Net, arrays
+def _tensors(prefix: str, net: types.Net, arrays
              ) -> Iterator[common.Difference]:
   """Compares a state dict, as far as it is recorded."""
   ours = torch_names.export(net)

@@ -18,14 +18,14 @@ import numpy as np
 from configs import convnets as blocks
 from tests.golden_checks import common
 from tests.golden_checks import networks
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import schedules
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
+from uda_jax import types
 from uda_jax.methods import pixmatch
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
+from uda_jax.train import schedules
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 
 def _parse(text: str) -> dict[str, float]:
@@ -104,9 +104,9 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
   state = None
   for number in range(sum(k.endswith('_x_s') for k in inputs)):
     arrays = _iteration(inputs, number)
-    group = jax.tree.map(lambda x: jnp.asarray(x)[None], state_lib.Batch(
-        state_lib.Source(arrays['x_s'], arrays['y_s']),
-        state_lib.Target(arrays['x_t'],
+    group = jax.tree.map(lambda x: jnp.asarray(x)[None], types.Batch(
+        types.Source(arrays['x_s'], arrays['y_s']),
+        types.Target(arrays['x_t'],
                          np.ones(arrays['x_t'].shape[:3], bool))))
     if state is None:
       state = step_lib.init_state(

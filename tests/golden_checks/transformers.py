@@ -17,13 +17,13 @@ import numpy as np
 
 from configs import common as common_configs
 from tests.golden_checks import common
-from uda_jax import optim
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import mix_transformer
 from uda_jax.models.weights import torch_names
+from uda_jax.train import optim
 
 Tensors = dict[str, np.ndarray]
 
@@ -67,7 +67,7 @@ def variables(module: nn.Module, tensors: Tensors, *args, **kwargs):
   """A module's variables from a state dict."""
   shapes = jax.eval_shape(
       lambda key: module.init(key, *args, **kwargs), jax.random.key(0))
-  net, _ = torch_names.load(tensors, state_lib.Net(
+  net, _ = torch_names.load(tensors, types.Net(
       shapes['params'], shapes.get('batch_stats', {})))
   return {'params': net.params, 'batch_stats': net.batch_stats}
 
@@ -138,7 +138,7 @@ def head(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'fused_eval', fused, d['fused_eval'], *common.tolerance()
   logits, updated = train(loaded, features)
   yield 'logits_train', logits, d['logits_train'], *common.tolerance()
-  ours = torch_names.export(state_lib.Net({}, updated['batch_stats']))
+  ours = torch_names.export(types.Net({}, updated['batch_stats']))
   for name, golden in prefixed(d, 'after:').items():
     if not name.endswith(torch_names.COUNTER):
       yield f'after:{name}', ours[name], golden, *common.tolerance()
@@ -172,7 +172,7 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
          *common.EXACT)
 
 
-def _shapes(tensors: Tensors) -> state_lib.Net:
+def _shapes(tensors: Tensors) -> types.Net:
   """The shapes of the network that a state dict belongs to."""
   module = encoder_decoder.EncoderDecoder(
       mit(prefixed(tensors, 'backbone.'), heads=(1,) * 4),
@@ -180,7 +180,7 @@ def _shapes(tensors: Tensors) -> state_lib.Net:
   shapes = jax.eval_shape(
       lambda key: module.init(key, jnp.zeros((1, 64, 64, 3)),
                               use_running_average=True), jax.random.key(0))
-  return state_lib.Net(shapes['params'], shapes['batch_stats'])
+  return types.Net(shapes['params'], shapes['batch_stats'])
 
 
 def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
@@ -188,7 +188,7 @@ def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
   values = jax.tree.map(
       lambda x, factor: np.broadcast_to(base * factor, x.shape), tree,
       optim.match(tree, tuple(rows), 1.0))
-  return torch_names.export(state_lib.Net(**{
+  return torch_names.export(types.Net(**{
       'params': {}, 'batch_stats': {}, kind: values}))
 
 

@@ -10,11 +10,11 @@ from configs import hrda as hrda_configs
 from tests import tiny
 from tests import tiny_hrda
 from uda_jax import methods
-from uda_jax import state as state_lib
-from uda_jax.augment import crops
+from uda_jax import types
 from uda_jax.methods import cluda
 from uda_jax.methods import hrda
 from uda_jax.methods import self_training
+from uda_jax.ops import boxes
 
 NUM_CLASSES = tiny_hrda.NUM_CLASSES
 
@@ -27,7 +27,7 @@ def _config(**fields):
   return config
 
 
-def _method(config) -> state_lib.Method:
+def _method(config) -> types.Method:
   """Without colour jitter, which takes long to compile."""
   operators = hrda.operators(config, NUM_CLASSES)
   return cluda.make(config, operators._replace(
@@ -35,7 +35,7 @@ def _method(config) -> state_lib.Method:
 
 
 @pytest.fixture(scope='module')
-def state() -> state_lib.TrainState:
+def state() -> types.TrainState:
   """Student and teacher of the network."""
   return tiny_hrda.state(tiny_hrda.network())
 
@@ -91,7 +91,7 @@ def test_only_the_later_phase_asks_for_the_highest_entropy(state, phase):
   source, teacher, mixed = seen
   assert teacher is None
   assert source.shape == (4,)
-  assert (isinstance(mixed, str) and mixed == crops.MAX_ENTROPY) == bool(phase)
+  assert (isinstance(mixed, str) and mixed == boxes.MAX_ENTROPY) == bool(phase)
 
 
 def test_without_a_start_there_is_one_phase():
@@ -147,7 +147,7 @@ def test_one_resolution_through_the_table():
   assert methods.make(config, NUM_CLASSES).starts == ()
   label = jnp.asarray(tiny_hrda.batch().source.label)
   maps = {'fused': jax.random.normal(jax.random.key(0), (2, 8, 8, 4))}
-  outputs = state_lib.Outputs((), maps=maps)
+  outputs = types.Outputs((), maps=maps)
   data = self_training.Labelled((), label)
   value = cluda.contrast(config, outputs, data)
   assert value > 0

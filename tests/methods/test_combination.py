@@ -16,15 +16,15 @@ from tests import tiny
 from tests import tiny_hrda
 from uda_jax import labels
 from uda_jax import methods
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax.augment import crops
+from uda_jax import types
 from uda_jax.augment import photometric
 from uda_jax.augment import view_jitter
 from uda_jax.methods import mic as mic_lib
 from uda_jax.models import extra_heads
+from uda_jax.ops import boxes
+from uda_jax.train import optim
+from uda_jax.train import step as step_lib
 
 HEADS = extra_heads.build(ml_collections.ConfigDict(dict(
     heads=(('proj', 'features', 4), ('cls', 'features', 3),
@@ -35,7 +35,7 @@ EARLY |= {'pixel', 'masked', 'masked_detail'}
 
 
 @pytest.fixture(scope='module')
-def method() -> state_lib.Method:
+def method() -> types.Method:
   """Patches from step 3 on, crops of highest entropy from step 5 on."""
   config = hrda.method(tiny.self_training_config(), detail_crop=tiny_hrda.CROP)
   config = pipa.method(config, patch_features='logits')
@@ -54,14 +54,14 @@ def method() -> state_lib.Method:
 
 
 @pytest.fixture(scope='module')
-def state(method) -> state_lib.TrainState:
+def state(method) -> types.TrainState:
   network = tiny_hrda.network(heads=HEADS)
   return dataclasses.replace(
       tiny_hrda.state(network),
       method_state=method.init(jax.random.key(0), network, ()))
 
 
-def _batch() -> state_lib.Batch:
+def _batch() -> types.Batch:
   random = np.random.default_rng(1)
   views = {'image': random.integers(0, 256, (2, 2, 16, 16, 3), np.uint8),
            'box': np.tile(np.int32([[0, 8, 8, 16], [8, 16, 0, 8]]), (2, 1, 1)),
@@ -85,7 +85,7 @@ def test_what_starts_late_is_not_there_before(method, state, phase):
   # The source, the teacher, the mixture, late the patches, then MIC's two.
   asked = ['windows' if detail is None else
            detail if isinstance(detail, str) else 'box' for detail in seen]
-  mixed = crops.MAX_ENTROPY if phase == 2 else 'box'
+  mixed = boxes.MAX_ENTROPY if phase == 2 else 'box'
   assert asked == ['box', 'windows', mixed, *['windows'] * bool(phase),
                    'windows', 'box']
 
@@ -147,7 +147,7 @@ def test_degenerate_batches_are_finite(gradient, state, case):
   else:
     source, target = (x._replace(image=np.full_like(x.image, 128))
                       for x in (source, target))
-  grads, terms = gradient(state_lib.Batch(source, target, views), teacher)
+  grads, terms = gradient(types.Batch(source, target, views), teacher)
   for name, value in terms.items():
     assert np.isfinite(value), name
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(grads))

@@ -8,7 +8,7 @@ import pytest
 from configs import ehtdi as blocks
 from tests import tiny_two_heads as tiny
 from uda_jax import labels
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import pasting
 from uda_jax.augment import views
 from uda_jax.methods import ehtdi
@@ -106,7 +106,7 @@ def test_contrast_moves_both_views_at_any_stride():
 
   def gradient(stride):
     def total(weak, strong):
-      outputs = [state_lib.Outputs(x) for x in (strong, weak)]
+      outputs = [types.Outputs(x) for x in (strong, weak)]
       terms = ehtdi.contrast(_config(contrast_stride=stride), *outputs, label)
       return sum(t.weight * t.value for t in terms.values())
     return jax.jit(jax.grad(total, (0, 1)))(weak, strong)

@@ -9,7 +9,7 @@ from configs import lse as blocks
 from tests import tiny
 from uda_jax import labels
 from uda_jax import losses as losses_lib
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.methods import lse
 
 NUM_CLASSES = 4
@@ -18,9 +18,9 @@ NETWORK = tiny.network(NUM_CLASSES)
 
 def _state():
   zero = jnp.zeros((), jnp.int32)
-  return state_lib.TrainState(
+  return types.TrainState(
       step=zero, student=NETWORK.init(jax.random.key(0), (8, 8)), teacher=(),
-      opt_state=(), method_state=(), round=state_lib.Round(zero, zero, zero),
+      opt_state=(), method_state=(), round=types.Round(zero, zero, zero),
       nonfinite=zero, rng=jax.random.key(1))
 
 

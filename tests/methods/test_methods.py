@@ -8,7 +8,7 @@ import pytest
 
 from tests import tiny
 from uda_jax import methods
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
 
@@ -19,9 +19,9 @@ def _state(network):
   student = network.init(jax.random.key(0), (8, 8))
   teacher = network.init(jax.random.key(1), (8, 8))
   zero = jnp.zeros((), jnp.int32)
-  return state_lib.TrainState(
+  return types.TrainState(
       step=zero, student=student, teacher=teacher, opt_state=(),
-      method_state=(), round=state_lib.Round(zero, zero, zero + 10),
+      method_state=(), round=types.Round(zero, zero, zero + 10),
       nonfinite=zero, rng=jax.random.key(2))
 
 

@@ -8,7 +8,7 @@ import pytest
 from configs import mic as mic_configs
 from tests import tiny
 from uda_jax import methods
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import photometric
 from uda_jax.losses import segmentation
 from uda_jax.methods import mic
@@ -17,22 +17,22 @@ from uda_jax.methods import self_training
 NUM_CLASSES = 4
 
 
-def _state() -> state_lib.TrainState:
+def _state() -> types.TrainState:
   network = tiny.network(NUM_CLASSES)
   zero = jnp.zeros((), jnp.int32)
-  return state_lib.TrainState(
+  return types.TrainState(
       step=zero, student=network.init(jax.random.key(0), (8, 8)),
       teacher=network.init(jax.random.key(1), (8, 8)), opt_state=(),
-      method_state=(), round=state_lib.Round(zero, zero, zero + 10),
+      method_state=(), round=types.Round(zero, zero, zero + 10),
       nonfinite=zero, rng=jax.random.key(2))
 
 
-def _batch() -> state_lib.Batch:
+def _batch() -> types.Batch:
   return jax.tree.map(lambda x: jnp.asarray(x[0]),
                       tiny.batch(0, 1, NUM_CLASSES))
 
 
-def _losses(batch, visible) -> state_lib.Losses:
+def _losses(batch, visible) -> types.Losses:
   """With the left columns hidden from column `visible` on."""
   config = mic_configs.masked(tiny.self_training_config(), block=4)
   base = tiny.self_training_method(NUM_CLASSES)

@@ -7,14 +7,14 @@ import pytest
 
 from configs import pipa as configs
 from tests import tiny
-from uda_jax import checkpoint
 from uda_jax import labels
-from uda_jax import optim
 from uda_jax import parallel
-from uda_jax import state as state_lib
-from uda_jax import step as step_lib
-from uda_jax import teacher as teacher_lib
+from uda_jax import types
 from uda_jax.methods import pipa
+from uda_jax.runs import checkpoint
+from uda_jax.train import optim
+from uda_jax.train import step as step_lib
+from uda_jax.train import teacher as teacher_lib
 
 NUM_CLASSES = 4
 MESH = parallel.make_mesh(1)
@@ -159,7 +159,7 @@ def test_the_released_code_has_no_patch_term():
 
 def test_labels_of_a_detail_crop():
   label = jnp.arange(2 * 16 * 16).reshape(2, 16, 16)
-  outputs = state_lib.Outputs(
+  outputs = types.Outputs(
       jnp.zeros((2, 8, 8, 3)), maps={'detail': jnp.zeros((2, 4, 4, 3))},
       boxes=jnp.array([2, 10, 4, 12]))
   aligned = pipa.pixel_label(_config(), outputs, label, (4, 4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.methods import self_training
 
 NUM_CLASSES = 4
@@ -35,9 +35,9 @@ def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
                        tiny.batch(0, 1, NUM_CLASSES))
   zero = jnp.zeros((), jnp.int32)
   net = network.init(jax.random.key(0), (8, 8))
-  state = state_lib.TrainState(
+  state = types.TrainState(
       step=zero, student=net, teacher=net, opt_state=(), method_state=(),
-      round=state_lib.Round(zero, zero, zero + 10), nonfinite=zero,
+      round=types.Round(zero, zero, zero + 10), nonfinite=zero,
       rng=jax.random.key(2))
   frozen = () if frozen_key is None else network.init(
       jax.random.key(frozen_key), (8, 8))

@@ -8,7 +8,7 @@ import pytest
 
 from configs import convnets
 from uda_jax import models
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import deeplab_v2
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import resnet_v1c
@@ -211,7 +211,7 @@ class _NumpyResNet:
   """ResNet-v1c with running statistics, written down from its definition."""
 
   def __init__(self, variables, blocks):
-    self.tensors = torch_names.export(state_lib.Net(
+    self.tensors = torch_names.export(types.Net(
         variables['params'], variables['batch_stats']))
     self.blocks = blocks
 

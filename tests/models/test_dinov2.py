@@ -10,7 +10,7 @@ from PIL import Image
 import pytest
 
 from uda_jax import models
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import dinov2
 from uda_jax.models import encoder_decoder
 from uda_jax.models import position_embedding
@@ -65,7 +65,7 @@ class _NumpyViT:
 
   def __init__(self, variables, registers):
     self.tensors = torch_names.export(
-        state_lib.Net(variables['params'], {}))
+        types.Net(variables['params'], {}))
     self.registers = registers
 
   def dense(self, x, name):
@@ -199,7 +199,7 @@ def test_published_sizes_and_the_plug(encoder, millions):
 
 def _released(variables):
   """A file as facebookresearch's: all names at the top, and a mask token."""
-  tensors = torch_names.export(state_lib.Net(variables['params'], {}))
+  tensors = torch_names.export(types.Net(variables['params'], {}))
   return tensors | {'mask_token': np.zeros((1, TINY['width']))}
 
 
@@ -226,7 +226,7 @@ def test_released_weights_come_under_the_head():
   module = dinov2.DINOv2(**TINY)
   variables = _variables(module, _image(42, 42))
   chosen, name_of = encoder_decoder.choose(_released(variables))
-  like = state_lib.Net({'backbone': jax.tree.map(
+  like = types.Net({'backbone': jax.tree.map(
       jnp.zeros_like, variables['params']), 'decode_head': {
           'conv_seg': {'bias': jnp.ones(2)}}}, {})
   net, count = torch_names.load(chosen, like, name_of)

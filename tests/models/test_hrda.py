@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from uda_jax import models
-from uda_jax.augment import crops
-from uda_jax.augment import resize
 from uda_jax.models import daformer_head
 from uda_jax.models import extra_heads
 from uda_jax.models import hrda_entropy
@@ -18,6 +16,8 @@ from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import two_scale
 from uda_jax.models.weights import torch_names
+from uda_jax.ops import boxes as boxes_lib
+from uda_jax.ops import resize
 
 NUM_CLASSES = 3
 CROP = (16, 24)
@@ -145,7 +145,7 @@ def test_each_image_may_have_its_own_box(net):
 def test_highest_entropy_is_the_box_and_costs_one_update_more(net):
   network = _network()
   image = _image()
-  chosen, stats = _forward(network, net, image, crops.MAX_ENTROPY)
+  chosen, stats = _forward(network, net, image, boxes_lib.MAX_ENTROPY)
   assert chosen.boxes.shape == (2, 4)
   given, fewer = _forward(network, net, image, chosen.boxes)
   np.testing.assert_allclose(chosen.logits, given.logits, atol=1e-5)
@@ -167,7 +167,7 @@ def test_the_choice_takes_no_gradient(net):
       return jnp.square(outputs.logits).mean(), outputs.boxes
     return jax.jit(jax.grad(loss, has_aux=True))(net.params)
 
-  grads, boxes = gradient(crops.MAX_ENTROPY)
+  grads, boxes = gradient(boxes_lib.MAX_ENTROPY)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
                grads, gradient(boxes)[0])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.models import pth_files as make
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import deeplab_v2
 from uda_jax.models import dinov2
@@ -45,7 +45,7 @@ NETWORKS = {
 
 
 @functools.cache
-def _shapes(name: str) -> state_lib.Net:
+def _shapes(name: str) -> types.Net:
   made = network.from_module(NETWORKS[name], preprocessing.IMAGENET)
   return jax.eval_shape(lambda: made.init(jax.random.key(0), (42, 42)))
 

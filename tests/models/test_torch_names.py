@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from uda_jax import models
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import weights
 from uda_jax.models.weights import safetensors
@@ -58,7 +58,7 @@ def test_round_trip_is_bit_equal(config, name_of):
 
 
 def test_layouts():
-  net = state_lib.Net(
+  net = types.Net(
       {'conv': {'kernel': np.arange(24.0).reshape(1, 2, 3, 4)},
        'depthwise': {'kernel': np.arange(18.0).reshape(3, 3, 1, 2)},
        'linear': {'kernel': np.arange(6.0).reshape(2, 3), 'bias': np.ones(3)},
@@ -92,7 +92,7 @@ def test_every_mismatch_is_reported_at_once():
 
 
 def test_dtype_is_the_networks():
-  net = state_lib.Net({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
+  net = types.Net({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
   loaded, _ = torch_names.load({'a.bias': np.ones(2, np.float16)}, net)
   assert loaded.params['a']['bias'].dtype == jnp.float32
 

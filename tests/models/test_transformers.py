@@ -8,7 +8,7 @@ import pytest
 
 from configs import common as common_configs
 from uda_jax import models
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
@@ -192,7 +192,7 @@ def test_segformer_head_is_a_sum_of_resized_linear_maps():
   variables = jax.tree.map(
       lambda x: jnp.asarray(random.uniform(0.1, 1, x.shape), x.dtype), shapes)
   ours = head.apply(variables, features, use_running_average=True)
-  net = torch_names.export(state_lib.Net(**variables))
+  net = torch_names.export(types.Net(**variables))
   maps = [np.asarray(x) @ net[f'linear_c{i + 1}.proj.weight'].T
           + net[f'linear_c{i + 1}.proj.bias'] for i, x in enumerate(features)]
   up = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.augment import mixing
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 
 class CutMixDraw(NamedTuple):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 
 def border(size: tuple[int, int], share: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 
 def block_grid(image_size: tuple[int, int], block_size: int

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 
 def draw_windows(key: jax.Array, image_size: tuple[int, int],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from uda_jax import state
+from uda_jax import types
 
 _SOURCE, _TARGET = 0, 1
 _ORDER, _CROP = 0, 1
@@ -78,7 +78,7 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
                   num_steps: int, groups: int, group_size: int,
                   crop_size: tuple[int, int] | None = None, flip: bool = True,
                   process_index: int = 0,
-                  process_count: int = 1) -> Iterator[state.Batch]:
+                  process_count: int = 1) -> Iterator[types.Batch]:
   """Returns one process's share of the batches of training.
 
   Args:
@@ -109,16 +109,16 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
   lead = (groups // process_count, group_size)
   rows = lead[0] * lead[1]
 
-  def batch(step: int) -> state.Batch:
+  def batch(step: int) -> types.Batch:
     first = (step * process_count + process_index) * rows
     elements = range(first, first + rows)
     (image, label), index = _rows(
         seed, _SOURCE, elements, lead, (source_images, source_labels),
         crop_size, flip)
-    source = state.Source(image, label.astype(np.int32), index)
+    source = types.Source(image, label.astype(np.int32), index)
     (image,), index = _rows(
         seed, _TARGET, elements, lead, (target_images,), crop_size, flip)
     trusted = np.ones(image.shape[:-1], bool)
-    return state.Batch(source, state.Target(image, trusted, (), index))
+    return types.Batch(source, types.Target(image, trusted, (), index))
 
   return map(batch, range(first_step, num_steps))

@@ -7,15 +7,15 @@ from typing import Any
 
 from uda_jax.data import folders
 from uda_jax.data import manifest
-from uda_jax.data import street_scenes
 from uda_jax.data import transforms
+from uda_jax.data.streets.render import dataset
 
 # The data sets of a run; the target's labels are never wanted.
 PARTS = ('source', 'target', 'evaluation')
 # kind -> (record type, recipe of a record).
 KINDS = {
     'folder': (folders.FolderRecord, folders.recipe),
-    'streets': (street_scenes.StreetsRecord, street_scenes.recipe),
+    'streets': (dataset.StreetsRecord, dataset.recipe),
 }
 
 

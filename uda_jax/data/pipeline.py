@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.data import examples
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import pair_crops
@@ -28,7 +28,7 @@ _PREFETCH = 2
 def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
                   groups: int, group_size: int, process_index: int,
                   process_count: int, source: manifest_lib.Manifest,
-                  target: manifest_lib.Manifest) -> Iterator[state.Batch]:
+                  target: manifest_lib.Manifest) -> Iterator[types.Batch]:
   """Returns this process's share of the batches of training.
 
   Args:
@@ -165,14 +165,14 @@ def _numpy(dataset: tf.data.Dataset,
 
 
 def _batch(source: examples.Example, target: examples.Example,
-           lead: tuple[int, int]) -> state.Batch:
+           lead: tuple[int, int]) -> types.Batch:
   """Arranges flat rows in groups."""
   group = lambda x: x.reshape(*lead, *x.shape[1:])
   label = lambda values: group(values['label']).astype(np.int32)
-  return state.Batch(
-      state.Source(group(source['image']), label(source),
+  return types.Batch(
+      types.Source(group(source['image']), label(source),
                    group(source['index'])),
-      state.Target(group(target['image']), group(target['trusted']),
+      types.Target(group(target['image']), group(target['trusted']),
                    label(target) if 'label' in target else (),
                    group(target['index'])))
 

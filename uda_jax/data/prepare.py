@@ -164,7 +164,7 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   # Imported here, so that --help and a typo in a flag answer at once.
-  from uda_jax import writers
+  from uda_jax.runs import writers
 
   writers.plain_log()
   try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import crops
+from uda_jax.ops import boxes as boxes_lib
 
 EPS = 1e-8
 # Anchors that are compared with the bank at a time.
@@ -150,7 +150,7 @@ def _one_side(own: Cells, other: Cells, own_box: jax.Array,
     return jnp.roll(x, (own_box - other_box)[::2], (0, 1))
 
   partner = Cells(*(jax.vmap(move)(x, own_box, other_box) for x in other))
-  overlap = crops.inside(own_box, own.label.shape[1:3])[..., 0]
+  overlap = boxes_lib.inside(own_box, own.label.shape[1:3])[..., 0]
   active = (overlap & (partner.confidence > threshold)
             & (own.confidence < partner.confidence))
   channels = own.vector.shape[-1]

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import labels
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 
 def cross_entropy(logits: jax.Array, label: jax.Array, *,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax
 
-from uda_jax.augment import crops
 from uda_jax.losses import segmentation
+from uda_jax.ops import boxes
 
 
 def two_scale_cross_entropy(
@@ -41,8 +41,8 @@ def two_scale_cross_entropy(
   if box is not None:
     stride = label.shape[1] // fused.shape[1]
     size = tuple(n * stride for n in detail.shape[1:3])
-    label = crops.cut(label, box, size)
-    weight = None if weight is None else crops.cut(weight, box, size)
+    label = boxes.cut(label, box, size)
+    weight = None if weight is None else boxes.cut(weight, box, size)
   inputs['detail'] = detail, label, weight, detail_weight
   return {
       name: (segmentation.resized_cross_entropy(

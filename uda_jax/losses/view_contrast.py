@@ -11,7 +11,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import resize
+from uda_jax.ops import resize
 
 BLOCK_SIZE = 512
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.methods import cluda
 from uda_jax.methods import ehtdi
 from uda_jax.methods import hrda
@@ -21,26 +21,26 @@ def _base(config):
   return hrda if 'detail_crop' in config else self_training
 
 
-def _source_only(config, num_classes: int) -> state_lib.Method:
+def _source_only(config, num_classes: int) -> types.Method:
   del num_classes
   return source_only.make(config, source_only.operators(config))
 
 
-def _self_training(config, num_classes: int) -> state_lib.Method:
+def _self_training(config, num_classes: int) -> types.Method:
   return self_training.make(config,
                             self_training.operators(config, num_classes))
 
 
-def _hrda(config, num_classes: int) -> state_lib.Method:
+def _hrda(config, num_classes: int) -> types.Method:
   return hrda.make(config, hrda.operators(config, num_classes))
 
 
-def _pixmatch(config, num_classes: int) -> state_lib.Method:
+def _pixmatch(config, num_classes: int) -> types.Method:
   del num_classes
   return pixmatch.make(config, pixmatch.operators(config))
 
 
-def _pipa(config, num_classes: int) -> state_lib.Method:
+def _pipa(config, num_classes: int) -> types.Method:
   base = _base(config)
   operators, segment = base.operators(config, num_classes), base.segment
   if 'weight_contrast' in config:
@@ -50,22 +50,22 @@ def _pipa(config, num_classes: int) -> state_lib.Method:
                    segment)
 
 
-def _cluda(config, num_classes: int) -> state_lib.Method:
+def _cluda(config, num_classes: int) -> types.Method:
   base = _base(config)
   return cluda.make(config, base.operators(config, num_classes), base.segment)
 
 
-def _ehtdi(config, num_classes: int) -> state_lib.Method:
+def _ehtdi(config, num_classes: int) -> types.Method:
   return ehtdi.make(config, ehtdi.operators(config, num_classes))
 
 
-def _lse(config, num_classes: int) -> state_lib.Method:
+def _lse(config, num_classes: int) -> types.Method:
   del num_classes
   return lse.make(config)
 
 
 # name -> make(config.method, num_classes), with the operators of training.
-METHODS: dict[str, Callable[..., state_lib.Method]] = {
+METHODS: dict[str, Callable[..., types.Method]] = {
     'source_only': _source_only,
     'self_training': _self_training,
     'hrda': _hrda,
@@ -84,7 +84,7 @@ def check(config) -> None:
                      f'got {config.name!r}')
 
 
-def make(config, num_classes: int) -> state_lib.Method:
+def make(config, num_classes: int) -> types.Method:
   """Makes the method that `config.method.name` names.
 
   With CLUDA's fields PiPa takes its contrast and its crops too; with MIC's any

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import jax
 
 from uda_jax import labels
-from uda_jax import state as state_lib
-from uda_jax.augment import crops
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.losses import multi_resolution_contrast as contrast_lib
 from uda_jax.methods import self_training
+from uda_jax.ops import boxes
+from uda_jax.ops import resize
 
 Labelled = self_training.Labelled
 Terms = self_training.Terms
@@ -71,7 +71,7 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labelled) -> Grid:
       inside, sample(maps['feature_weight'])[..., 0])
 
 
-def contrast(config, outputs: state_lib.Outputs, data: Labelled) -> jax.Array:
+def contrast(config, outputs: types.Outputs, data: Labelled) -> jax.Array:
   """The contrast of the pixels of one pass, a scalar."""
   grid = to_grid(config, outputs.maps, data)
   options = dict(
@@ -90,7 +90,7 @@ def with_contrast(segment: Callable[..., Terms]) -> Callable[..., Terms]:
 
   def both(config, name, outputs, data, weight):
     terms = segment(config, name, outputs, data, weight)
-    return terms | {f'{name}_contrast': state_lib.LossTerm(
+    return terms | {f'{name}_contrast': types.LossTerm(
         contrast(config, outputs, data), config.weight_contrast)}
 
   return both
@@ -104,7 +104,7 @@ def with_entropy(config, operators: self_training.Operators
 
   def detail(key, image_size, name, phase):
     if name == 'mixed' and phase:
-      return crops.MAX_ENTROPY
+      return boxes.MAX_ENTROPY
     return operators.detail(key, image_size, name, phase)
 
   return operators._replace(detail=detail, starts=(config.entropy_start,))
@@ -112,7 +112,7 @@ def with_entropy(config, operators: self_training.Operators
 
 def make(config, operators: self_training.Operators,
          segment: Callable[..., Terms] = self_training.segment
-         ) -> state_lib.Method:
+         ) -> types.Method:
   """Makes the method.
 
   Fields of `self_training.make`, and: `weight_contrast`; `grid`, its (height,

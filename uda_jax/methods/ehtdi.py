@@ -18,14 +18,14 @@ import jax.numpy as jnp
 from uda_jax import labels
 from uda_jax import pseudo_labels
 from uda_jax import rng
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import mixing
 from uda_jax.augment import pasting
-from uda_jax.augment import resize
 from uda_jax.augment import views
 from uda_jax.losses import segmentation
 from uda_jax.losses import view_contrast
 from uda_jax.methods import two_heads
+from uda_jax.ops import resize
 
 VARIANTS = ('main', 'edge')
 
@@ -117,7 +117,7 @@ def confident_area(logits: jax.Array, mixed: pasting.Mixed, *,
   return Confident(sure | mixed.pasted, known, known, sure)
 
 
-def contrast(config, strong: state_lib.Outputs, weak: state_lib.Outputs,
+def contrast(config, strong: types.Outputs, weak: types.Outputs,
              label: jax.Array) -> two_heads.Terms:
   """The terms between the two views; no gradient is stopped, both move.
 
@@ -134,7 +134,7 @@ def contrast(config, strong: state_lib.Outputs, weak: state_lib.Outputs,
           all_images=config.class_contrast_all_images),
       'pixel_contrast': view_contrast.pixel_contrast(
           strong, weak, scale=config.pixel_scale)}
-  return {name: state_lib.LossTerm(value, config.weight_contrast)
+  return {name: types.LossTerm(value, config.weight_contrast)
           for name, value in values.items()}
 
 
@@ -173,7 +173,7 @@ def source_terms(config, logits: two_heads.Logits, label: jax.Array,
     logits, label, aux_label, border_label = jax.tree.map(
         lambda x: x[:1], (logits, label, aux_label, border_label))
   value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
-  term = state_lib.LossTerm
+  term = types.LossTerm
   terms = {'into_source_main': term(value(logits.main, label), weight)}
   if config.variant == 'edge':
     terms['into_source_border'] = term(value(logits.main, border_label),
@@ -194,9 +194,9 @@ def into_source(area: Confident, mixed: pasting.Mixed, source: views.Views,
           mixing.mix(area.mask, aux_label, source.label))
 
 
-def adapt(config, operators: Operators, keys, batch: state_lib.Batch, pixels,
-          stats: state_lib.PyTree, forward: Callable[..., Any]
-          ) -> tuple[two_heads.Terms, state_lib.PyTree, dict[str, jax.Array]]:
+def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
+          stats: types.PyTree, forward: Callable[..., Any]
+          ) -> tuple[two_heads.Terms, types.PyTree, dict[str, jax.Array]]:
   """Everything after the supervised pass: terms, statistics, panels.
 
   `forward(stats, pixels, key) -> (outputs, stats)` is the network in training
@@ -244,7 +244,7 @@ def adapt(config, operators: Operators, keys, batch: state_lib.Batch, pixels,
       'contrast_label': area.contrast_label}
 
 
-def make(config, operators: Operators) -> state_lib.Method:
+def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `variant` ('main', or 'edge': more weight on the borders of what is
@@ -292,9 +292,9 @@ def make(config, operators: Operators) -> state_lib.Method:
           maps['confident'], dtype=terms['source_main'].value.dtype)
 
     # Batch norm's statistics are no function to be differentiated.
-    return state_lib.Losses(
+    return types.Losses(
         terms, jax.lax.stop_gradient(stats),
         teacher_stats=state.teacher.batch_stats if state.teacher else (),
         metrics=metrics, panels=panels)
 
-  return state_lib.Method(loss, starts=two_heads.starts(config))
+  return types.Method(loss, starts=two_heads.starts(config))

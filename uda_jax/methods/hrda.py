@@ -7,10 +7,10 @@ else is the base; the teacher's network slides its crops over the image.
 
 from __future__ import annotations
 
-from uda_jax import state as state_lib
-from uda_jax.augment import crops
+from uda_jax import types
 from uda_jax.losses import two_scale
 from uda_jax.methods import self_training
+from uda_jax.ops import boxes
 
 
 def operators(config, num_classes: int) -> self_training.Operators:
@@ -18,7 +18,7 @@ def operators(config, num_classes: int) -> self_training.Operators:
 
   def detail(key, image_size, name, phase):
     del name, phase
-    return crops.draw_box(
+    return boxes.draw_box(
         key, image_size, tuple(config.detail_crop),
         divisible=config.detail_divisible,
         include_last=config.detail_include_last)
@@ -26,7 +26,7 @@ def operators(config, num_classes: int) -> self_training.Operators:
   return self_training.operators(config, num_classes)._replace(detail=detail)
 
 
-def segment(config, name: str, outputs: state_lib.Outputs,
+def segment(config, name: str, outputs: types.Outputs,
             data: self_training.Labelled, weight: float
             ) -> self_training.Terms:
   """The terms of one pass of the student: `name` is that of the fusion."""
@@ -37,11 +37,11 @@ def segment(config, name: str, outputs: state_lib.Outputs,
       average=config.ce_average)
   return {
       name if scale == 'fused' else f'{name}_{scale}':
-          state_lib.LossTerm(value, weight * share)
+          types.LossTerm(value, weight * share)
       for scale, (value, share) in terms.items()}
 
 
-def make(config, operators: self_training.Operators) -> state_lib.Method:
+def make(config, operators: self_training.Operators) -> types.Method:
   """Makes the method.
 
   Fields of `self_training.make`, and: `detail_crop`, the (height, width) of

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 
 from uda_jax import labels
 from uda_jax import rng
-from uda_jax import state as state_lib
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.losses import segmentation
+from uda_jax.ops import resize
 
 
-def make(config) -> state_lib.Method:
+def make(config) -> types.Method:
   """Makes the method; it draws nothing but the network's own dropout.
 
   Fields: `weight_focal` (beta; 0: no focal term), `gamma`, `focal_of` ('pixel',
@@ -41,7 +41,7 @@ def make(config) -> state_lib.Method:
 
     # 1. The source, with its labels.
     source, stats = logits('source', state.student.batch_stats, batch.source)
-    terms = {'source': state_lib.LossTerm(segmentation.cross_entropy(
+    terms = {'source': types.LossTerm(segmentation.cross_entropy(
         source, batch.source.label, average='valid'))}
     panels = {'source': batch.source.image, 'label': batch.source.label}
     metrics = {}
@@ -51,10 +51,10 @@ def make(config) -> state_lib.Method:
     if phase == len(starts):
       target, stats = logits('target', stats, batch.target)
       label = batch.target.label
-      terms['target'] = state_lib.LossTerm(segmentation.cross_entropy(
+      terms['target'] = types.LossTerm(segmentation.cross_entropy(
           target, label, average='valid'))
       if config.weight_focal:
-        terms['focal'] = state_lib.LossTerm(segmentation.focal_term(
+        terms['focal'] = types.LossTerm(segmentation.focal_term(
             target, label, gamma=config.gamma, of=config.focal_of),
                                             config.weight_focal)
       labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
@@ -63,8 +63,8 @@ def make(config) -> state_lib.Method:
                  'prediction': jnp.argmax(target, -1)}
 
     # A teacher, if any, is for evaluation; it never looks at an image itself.
-    return state_lib.Losses(
+    return types.Losses(
         terms, stats, state.teacher.batch_stats if state.teacher else (),
         metrics=metrics, panels=panels)
 
-  return state_lib.Method(loss, starts=starts)
+  return types.Method(loss, starts=starts)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import rng
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import masking
 from uda_jax.augment import photometric
 from uda_jax.methods import self_training
@@ -65,9 +65,9 @@ def operators(config, base: self_training.Operators) -> Operators:
   return Operators(augment_together, mask, base.detail)
 
 
-def with_masking(config, method: state_lib.Method, operators: Operators,
+def with_masking(config, method: types.Method, operators: Operators,
                  segment: Callable[..., self_training.Terms]
-                 ) -> state_lib.Method:
+                 ) -> types.Method:
   """Adds the masked pass to a method.
 
   Fields: those of `self_training.pseudo_label`, `weight_masked`, `mask_ratio`

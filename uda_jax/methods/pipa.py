@@ -17,13 +17,13 @@ import jax.numpy as jnp
 
 from uda_jax import pseudo_labels
 from uda_jax import rng
-from uda_jax import state as state_lib
-from uda_jax.augment import crops
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.augment import view_jitter
 from uda_jax.losses import patch_contrast
 from uda_jax.losses import pixel_contrast
 from uda_jax.methods import self_training
+from uda_jax.ops import boxes as boxes_lib
+from uda_jax.ops import resize
 
 Terms = self_training.Terms
 
@@ -62,14 +62,14 @@ def operators(config, num_classes: int,
                                    count=config.patch_samples))
 
 
-def _detail_box(outputs: state_lib.Outputs, label: jax.Array):
+def _detail_box(outputs: types.Outputs, label: jax.Array):
   """The detail crop's box in the label, and its static (height, width)."""
   stride = label.shape[1] // outputs.logits.shape[1]
   height, width = outputs.maps['detail'].shape[1:3]
   return outputs.boxes, (height * stride, width * stride)
 
 
-def pixel_label(config, outputs: state_lib.Outputs, label: jax.Array,
+def pixel_label(config, outputs: types.Outputs, label: jax.Array,
                 size: tuple[int, int]) -> jax.Array:
   """The source label of each embedding, [B, *size] int32.
 
@@ -77,7 +77,7 @@ def pixel_label(config, outputs: state_lib.Outputs, label: jax.Array,
   released code has it (`pixel_align_label` off).
   """
   if 'detail' in outputs.maps and config.pixel_align_label:
-    label = crops.cut(label, *_detail_box(outputs, label))
+    label = boxes_lib.cut(label, *_detail_box(outputs, label))
   return resize.nearest(label, size)
 
 
@@ -95,9 +95,9 @@ def _predicted(config, key, params, stats, outputs, features, label, network):
 
 
 def pixel_terms(config, operators: Operators, key, params, stats,
-                outputs: state_lib.Outputs, label: jax.Array,
-                network: state_lib.Network
-                ) -> tuple[Terms, state_lib.PyTree]:
+                outputs: types.Outputs, label: jax.Array,
+                network: types.Network
+                ) -> tuple[Terms, types.PyTree]:
   """The contrast of the source's pixels, and the statistics after it."""
   keys = rng.streams(key, 'predict', 'sample')
   features = dict(outputs.maps).get('detail_features', outputs.features)
@@ -107,7 +107,7 @@ def pixel_terms(config, operators: Operators, key, params, stats,
                          features, label, network)
   sample = operators.sample(keys['sample'], label, predicted)
   loss = pixel_contrast.pixel_contrast(embedding, sample)
-  return {'pixel': state_lib.LossTerm(loss, config.weight_pixel)}, stats
+  return {'pixel': types.LossTerm(loss, config.weight_pixel)}, stats
 
 
 def make_cells(vector: jax.Array, logits: jax.Array) -> patch_contrast.Cells:
@@ -144,7 +144,7 @@ def pool(x: jax.Array) -> jax.Array:
 
 
 def patch_terms(config, operators: Operators, key, params, stats, views, bank,
-                network: state_lib.Network):
+                network: types.Network):
   """The contrast of two crops of the target.
 
   Both go through the student at once, without dropout; its own logits label
@@ -181,14 +181,14 @@ def patch_terms(config, operators: Operators, key, params, stats, views, bank,
   boxes = views['box'] // (height // vector.shape[1])
   contrast, bank = contrast_crops(config, both, boxes, views['flipped'], bank,
                                   index)
-  terms = {'patch': state_lib.LossTerm(contrast.loss.sum(),
+  terms = {'patch': types.LossTerm(contrast.loss.sum(),
                                        config.weight_patch)}
   share = contrast.active / jnp.maximum(contrast.overlap, 1)
   return terms, {'patch/active_share': share.mean()}, stats, bank
 
 
-def with_patches(config, method: state_lib.Method, operators: Operators
-                 ) -> state_lib.Method:
+def with_patches(config, method: types.Method, operators: Operators
+                 ) -> types.Method:
   """Adds the contrast of patches, and its bank, from `config.patch_start` on.
   """
   starts = tuple(sorted({*method.starts, config.patch_start}))
@@ -217,7 +217,7 @@ def with_patches(config, method: state_lib.Method, operators: Operators
 
 def make(config, operators: Operators,
          segment: Callable[..., Terms] = self_training.segment
-         ) -> state_lib.Method:
+         ) -> types.Method:
   """Makes the method.
 
   Fields of `self_training.make`, and: `weight_pixel`; `pixel_max_views` and

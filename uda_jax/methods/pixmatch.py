@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from uda_jax import labels
 from uda_jax import pseudo_labels
 from uda_jax import rng
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import cutmix
 from uda_jax.augment import fourier
 from uda_jax.augment import resized_crop
@@ -51,7 +51,7 @@ class Operators(NamedTuple):
   prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
 
 
-def strong_view(config, key: jax.Array, network: state_lib.Network,
+def strong_view(config, key: jax.Array, network: types.Network,
                 target: View) -> View:
   """Cuts and recolours the target's bytes; the labels are cut with it."""
   keys = rng.streams(key, 'box', 'aux_box', 'color')
@@ -112,7 +112,7 @@ def operators(config) -> Operators:
                                                     share=config.blur))
 
 
-def label_target(config, outputs: state_lib.Outputs, image: jax.Array,
+def label_target(config, outputs: types.Outputs, image: jax.Array,
                  trusted: jax.Array) -> View:
   """Labels the clean target with both heads; no gradient goes back."""
   logits = two_heads.enlarge(config, outputs, image.shape[1:3])
@@ -121,14 +121,14 @@ def label_target(config, outputs: state_lib.Outputs, image: jax.Array,
       jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)))
 
 
-def _shown(network: state_lib.Network, panels: dict[str, jax.Array]
+def _shown(network: types.Network, panels: dict[str, jax.Array]
            ) -> dict[str, jax.Array]:
   """Images [B, H, W, 3] as pixels again; label maps [B, H, W] as they are."""
   return {name: network.denormalise(x) if x.ndim == 4 else x
           for name, x in panels.items()}
 
 
-def make(config, operators: Operators) -> state_lib.Method:
+def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `threshold` (0 in the paper's runs), `weight_aux` (of the auxiliary
@@ -182,9 +182,9 @@ def make(config, operators: Operators) -> state_lib.Method:
         panels |= {name: view.image, f'{name}_label': view.label}
 
     # Batch norm's statistics are no function to be differentiated.
-    return state_lib.Losses(
+    return types.Losses(
         terms, jax.lax.stop_gradient(stats),
         teacher_stats=state.teacher.batch_stats if state.teacher else (),
         metrics=metrics, panels=_shown(network, panels))
 
-  return state_lib.Method(loss, starts=two_heads.starts(config))
+  return types.Method(loss, starts=two_heads.starts(config))

@@ -17,14 +17,14 @@ import jax.numpy as jnp
 
 from uda_jax import pseudo_labels
 from uda_jax import rng
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import mixing
 from uda_jax.augment import photometric
-from uda_jax.augment import resize
 from uda_jax.losses import feature_distance
 from uda_jax.losses import segmentation
+from uda_jax.ops import resize
 
-Terms = dict[str, state_lib.LossTerm]
+Terms = dict[str, types.LossTerm]
 
 
 class Operators(NamedTuple):
@@ -99,17 +99,17 @@ def mix(keys, operators, batch, label, weight) -> Labelled:
       weight=mixing.mix(mask, jnp.ones_like(weight), weight))
 
 
-def segment(config, name: str, outputs: state_lib.Outputs, data: Labelled,
+def segment(config, name: str, outputs: types.Outputs, data: Labelled,
             weight: float) -> Terms:
   """The terms of one pass of the student: the cross-entropy, as `name`."""
   loss = segmentation.resized_cross_entropy(
       outputs.logits, data.label, weight=data.weight,
       average=config.ce_average)
-  return {name: state_lib.LossTerm(loss, weight)}
+  return {name: types.LossTerm(loss, weight)}
 
 
-def distance(config, outputs: state_lib.Outputs, batch, network,
-             frozen: state_lib.Net) -> Terms:
+def distance(config, outputs: types.Outputs, batch, network,
+             frozen: types.Net) -> Terms:
   """How far the student's coarsest features of the source have moved.
 
   From those of the frozen network, with its running statistics and without
@@ -128,11 +128,11 @@ def distance(config, outputs: state_lib.Outputs, batch, network,
       outputs.features[-1], jax.lax.stop_gradient(reference.features[-1]),
       batch.source.label, num_classes=outputs.logits.shape[-1],
       classes=config.distance_classes, min_share=config.distance_min_share)
-  return {'distance': state_lib.LossTerm(value, config.weight_distance)}
+  return {'distance': types.LossTerm(value, config.weight_distance)}
 
 
 def no_terms(key, params, stats, outputs, label, network
-             ) -> tuple[Terms, state_lib.PyTree]:
+             ) -> tuple[Terms, types.PyTree]:
   """What the base adds to the source pass: nothing."""
   del key, params, outputs, label, network
   return {}, stats
@@ -148,8 +148,8 @@ def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
 
 def make(config, operators: Operators,
          segment: Callable[..., Terms] = segment,
-         source_terms: Callable[..., tuple[Terms, state_lib.PyTree]] = no_terms
-         ) -> state_lib.Method:
+         source_terms: Callable[..., tuple[Terms, types.PyTree]] = no_terms
+         ) -> types.Method:
   """Makes the method.
 
   Fields: `threshold` (confidence limit), `pseudo_weight` ('batch', 'image',
@@ -198,11 +198,11 @@ def make(config, operators: Operators,
     outputs, stats = student('mixed', stats, mixed.pixels)
     terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
 
-    return state_lib.Losses(
+    return types.Losses(
         terms=terms,
         student_stats=stats,
         teacher_stats=teacher_stats,
         metrics={'pseudo/confident_share': share},
         panels=_panels(batch, label, mixed))
 
-  return state_lib.Method(loss, starts=operators.starts)
+  return types.Method(loss, starts=operators.starts)

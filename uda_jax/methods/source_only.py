@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import rng
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.augment import photometric
 from uda_jax.losses import segmentation
 
@@ -30,7 +30,7 @@ def operators(config) -> Operators:
   return Operators(augment=photometric.strong_augment)
 
 
-def make(config, operators: Operators) -> state_lib.Method:
+def make(config, operators: Operators) -> types.Method:
   """Makes the method. Fields: `weight_aux` of an auxiliary head's loss."""
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
@@ -41,19 +41,19 @@ def make(config, operators: Operators) -> state_lib.Method:
     outputs, stats = network.forward(
         params, state.student.batch_stats, network.normalise(pixels),
         key=keys['source'])
-    terms = {'source': state_lib.LossTerm(segmentation.resized_cross_entropy(
+    terms = {'source': types.LossTerm(segmentation.resized_cross_entropy(
         outputs.logits, batch.source.label, average=config.average))}
     if config.weight_aux:
-      terms['source_aux'] = state_lib.LossTerm(
+      terms['source_aux'] = types.LossTerm(
           segmentation.resized_cross_entropy(
               outputs.aux_logits, batch.source.label, average=config.average),
           config.weight_aux)
     # A teacher, if any, is for evaluation; it never looks at an image itself.
     teacher_stats = state.teacher.batch_stats if state.teacher else ()
-    return state_lib.Losses(
+    return types.Losses(
         terms, stats, teacher_stats,
         panels={'source': batch.source.image, 'augmented': pixels,
                 'label': batch.source.label,
                 'prediction': jnp.argmax(outputs.logits, -1)})
 
-  return state_lib.Method(loss, uses_target=False)
+  return types.Method(loss, uses_target=False)

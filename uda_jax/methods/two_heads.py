@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import jax
 
-from uda_jax import state as state_lib
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.losses import segmentation
+from uda_jax.ops import resize
 
-Terms = dict[str, state_lib.LossTerm]
+Terms = dict[str, types.LossTerm]
 
 
 class Logits(NamedTuple):
@@ -23,7 +23,7 @@ class Logits(NamedTuple):
   aux: jax.Array
 
 
-def enlarge(config, outputs: state_lib.Outputs, size: tuple[int, int]
+def enlarge(config, outputs: types.Outputs, size: tuple[int, int]
             ) -> Logits:
   """Returns a pass's logits at the image's size.
 
@@ -39,7 +39,7 @@ def enlarge(config, outputs: state_lib.Outputs, size: tuple[int, int]
   return Logits(main, resize.bilinear(outputs.aux_logits, size))
 
 
-def low_logits(outputs: state_lib.Outputs) -> jax.Array:
+def low_logits(outputs: types.Outputs) -> jax.Array:
   """The main head's logits before any enlargement."""
   return dict(outputs.maps).get('low_logits', outputs.logits)
 
@@ -48,10 +48,10 @@ def cross_entropies(config, name: str, logits: Logits, label: jax.Array,
                     aux_label: jax.Array, weight: float) -> Terms:
   """The cross-entropies of both heads, means over the labelled pixels."""
   value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
-  terms = {f'{name}_main': state_lib.LossTerm(
+  terms = {f'{name}_main': types.LossTerm(
       value(logits.main, label), weight)}
   if config.weight_aux:
-    terms[f'{name}_aux'] = state_lib.LossTerm(
+    terms[f'{name}_aux'] = types.LossTerm(
         value(logits.aux, aux_label), weight * config.weight_aux)
   return terms
 

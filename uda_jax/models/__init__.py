@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.models import compact
 from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
@@ -15,7 +15,7 @@ from uda_jax.models import weights
 from uda_jax.models.weights import torch_names
 
 # name -> build(config.model, num_classes) -> Network
-MODELS: dict[str, Callable[..., state.Network]] = {
+MODELS: dict[str, Callable[..., types.Network]] = {
     'compact': compact.build,
     'deeplab_v2': deeplab_v2.build,
     'efficientnet_lite0': efficientnet_lite.build,
@@ -48,7 +48,7 @@ def check(config) -> None:
                      f'got {config.model.name!r}')
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds the network that `config.model.name` names.
 
   Every network reads `config.model.name`, `dtype` (compute dtype: 'float32',
@@ -79,7 +79,7 @@ def provenance(config) -> weights.Provenance | None:
   return None if importer is None else weights.provenance(importer)
 
 
-def export(config, net: state.Net) -> weights.Tensors:
+def export(config, net: types.Net) -> weights.Tensors:
   """Returns all tensors of a network, named as its authors' files name them."""
   name_of = NAMES.get(config.model.name, torch_names.dotted)
   return torch_names.export(net, name_of)

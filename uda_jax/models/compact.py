@@ -15,14 +15,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax import state
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.models import extra_heads
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
 from uda_jax.models.weights import torch_names
+from uda_jax.ops import resize
 
 
 class ConvNorm(nn.Module):
@@ -86,7 +86,7 @@ class Compact(nn.Module):
       *,
       use_running_average: bool,
       deterministic: bool = True,
-  ) -> state.Outputs:
+  ) -> types.Outputs:
     """Returns logits at half size and the features of the encoder.
 
     maps: `fused`, what the classifier sees.
@@ -118,7 +118,7 @@ class Compact(nn.Module):
     logits = layers.Conv(
         self.num_classes, 1, use_bias=True, dtype=self.dtype, name='classifier'
     )(x)
-    return state.Outputs(
+    return types.Outputs(
         logits=logits.astype(layers.storage_dtype(self.dtype)),
         features=tuple(features),
         maps={'fused': x},
@@ -133,7 +133,7 @@ class Compact(nn.Module):
     return x + nn.relu(pooled)
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds the compact network from `config.model`.
 
   No own fields; `heads` (if given), see `extra_heads.build`.

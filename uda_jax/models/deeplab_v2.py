@@ -19,8 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import state
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
@@ -28,6 +27,7 @@ from uda_jax.models import resnet
 from uda_jax.models import weights
 from uda_jax.models.weights import spellings
 from uda_jax.models.weights import torch_names
+from uda_jax.ops import resize
 
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)
@@ -123,7 +123,7 @@ class DeepLabV2(nn.Module):
       *,
       use_running_average: bool,
       deterministic: bool = True,
-  ) -> state.Outputs:
+  ) -> types.Outputs:
     """Returns logits at the size of the image.
 
     Args:
@@ -167,7 +167,7 @@ class DeepLabV2(nn.Module):
 
     aux = enlarge(head(features[2], 'layer5')) if self.aux_head else ()
     low = head(features[3], 'layer6' if self.aux_head else 'layer5')
-    return state.Outputs(
+    return types.Outputs(
         logits=enlarge(low),
         aux_logits=aux,
         features=tuple(features),
@@ -175,7 +175,7 @@ class DeepLabV2(nn.Module):
     )
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds DeepLab-v2 from `config.model`.
 
   Own fields: `stem`, `planes`, `blocks`, `aspp_branches`, `aux_head`,

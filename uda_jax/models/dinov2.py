@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax.augment import resize
 from uda_jax.models import attention
 from uda_jax.models import blocks
 from uda_jax.models import layers
 from uda_jax.models import position_embedding
+from uda_jax.ops import resize
 
 EPS = 1e-6
 PATCH = 14

@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.models import extra_heads
 from uda_jax.models import layers
 from uda_jax.models import light_decoder
@@ -183,7 +183,7 @@ class LiteSegmenter(nn.Module):
   @nn.compact
   def __call__(
       self, image: jax.Array, *, use_running_average: bool, deterministic: bool
-  ) -> state.Outputs:
+  ) -> types.Outputs:
     """Returns logits at stride 4 and the features of all five stages.
 
     maps: `fused`, what the decoder's classifier sees.
@@ -208,12 +208,12 @@ class LiteSegmenter(nn.Module):
         use_running_average=use_running_average,
         deterministic=deterministic,
     )
-    return state.Outputs(
+    return types.Outputs(
         logits=logits, features=features, maps={'fused': fused}
     )
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds EfficientNet-Lite0 with the light decoder from `config.model`.
 
   Own fields: `width` (64) and `dropout` (0.1) of the decoder; `heads` (if

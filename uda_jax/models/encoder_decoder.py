@@ -17,7 +17,7 @@ import pathlib
 import flax.linen as nn
 import jax
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import dinov2
 from uda_jax.models import dlv2_head
@@ -54,7 +54,7 @@ class EncoderDecoder(nn.Module):
       *,
       use_running_average: bool,
       deterministic: bool = True,
-  ) -> state.Outputs:
+  ) -> types.Outputs:
     """Returns logits at the head's resolution, and the encoder's features.
 
     maps: `fused`, what the head's classifier sees.
@@ -69,7 +69,7 @@ class EncoderDecoder(nn.Module):
     )
     features = self.backbone(image, **switches)
     logits, fused = self.decode_head.decode(features, **switches)
-    return state.Outputs(
+    return types.Outputs(
         logits=logits, features=features, maps={'fused': fused}
     )
 
@@ -187,7 +187,7 @@ def _named(field: str, name: str, table: dict[str, Callable]) -> Callable:
   return table[name]
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds an encoder and a head from `config.model`.
 
   Own fields: `encoder` and `head`, names of the tables above; `head_width`

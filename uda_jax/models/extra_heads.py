@@ -16,10 +16,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax import state
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.models import layers
 from uda_jax.models import network
+from uda_jax.ops import resize
 
 
 def concatenate(features: Sequence[jax.Array]) -> jax.Array:
@@ -172,7 +172,7 @@ def build(config) -> dict[str, network.Head]:
   return heads
 
 
-def _pick(source: str, outputs: state.Outputs) -> Any:
+def _pick(source: str, outputs: types.Outputs) -> Any:
   if source in ('features', 'logits'):
     return getattr(outputs, source)
   if source not in outputs.maps:

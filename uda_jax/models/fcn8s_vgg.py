@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
@@ -125,7 +125,7 @@ class FCN8sVGG(nn.Module):
       *,
       use_running_average: bool,
       deterministic: bool = True,
-  ) -> state.Outputs:
+  ) -> types.Outputs:
     """Returns logits at the size of the image.
 
     Args:
@@ -153,7 +153,7 @@ class FCN8sVGG(nn.Module):
     x = x + _crop(pool3, OFFSET_POOL3, x.shape[1:3])
     x = self._enlarge(x, 8, 'upscore8')
     logits = _crop(x, OFFSET_LOGITS, image.shape[1:3])
-    return state.Outputs(
+    return types.Outputs(
         logits=logits.astype(layers.storage_dtype(self.dtype)),
         features=tuple(features),
     )
@@ -211,7 +211,7 @@ def initial_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
   return network.he(path, noise)
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds FCN-8s from `config.model`.
 
   Own fields: `widths`, `fc_width`, `dropout`, see `FCN8sVGG`; `preprocessing`,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import extra_heads
@@ -20,7 +20,7 @@ ATTENTIONS = ('classwise', 'shared', 'fixed')
 importer = encoder_decoder.importer
 
 
-def build(config, num_classes: int) -> state.Network:
+def build(config, num_classes: int) -> types.Network:
   """Builds HRDA from `config.model`.
 
   Fields of `encoder_decoder`, and: `embed_width` (channels of the head's

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax.augment import crops
-from uda_jax.augment import resize
+from uda_jax.ops import boxes as boxes_lib
+from uda_jax.ops import resize
 
 RULES = ('clean', 'released')
 # Released code: whatever the number of classes; a scale that no choice sees.
@@ -57,7 +57,7 @@ def max_entropy_boxes(
   Returns:
     [B, 4] int32 boxes (top, bottom, left, right) in pixels of the images.
   """
-  boxes = crops.sliding_boxes(image_size, crop_size, stride)
+  boxes = boxes_lib.sliding_boxes(image_size, crop_size, stride)
   enlarged = resize.nearest(entropy(logits), image_size)
   choose = {'clean': _largest, 'released': _released_scan}[rule]
   return jnp.asarray(boxes)[choose(enlarged, boxes)]

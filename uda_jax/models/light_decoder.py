@@ -9,8 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import resize
 from uda_jax.models import layers
+from uda_jax.ops import resize
 
 
 class LightDecoder(nn.Module):

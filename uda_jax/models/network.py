@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax import state
+from uda_jax import types
 from uda_jax.models import preprocessing as preprocessing_lib
 from uda_jax.models import weights
 
@@ -54,7 +54,7 @@ class Head(NamedTuple):
 
   key: str
   module: nn.Module
-  example: Callable[[state.Outputs], Any]
+  example: Callable[[types.Outputs], Any]
   kernel_init: KernelInit
 
 
@@ -66,7 +66,7 @@ def from_module(
     importer: weights.Importer | None = None,
     heads: Mapping[str, Head] = {},
     takes_detail: bool = False,
-) -> state.Network:
+) -> types.Network:
   """Returns the pure functions of a module.
 
   Args:
@@ -80,7 +80,7 @@ def from_module(
   """
   fresh = _fresh(module, kernel_init, heads)
 
-  def init(key: jax.Array, image_size: tuple[int, int]) -> state.Net:
+  def init(key: jax.Array, image_size: tuple[int, int]) -> types.Net:
     net = fresh(key, jnp.zeros((1, *image_size, 3)))
     return net if importer is None else weights.load(importer, net)
 
@@ -94,7 +94,7 @@ def from_module(
     return _apply(module, params, batch_stats, image, key=key,
                   use_running_average=use_running_average, **extra)
 
-  return state.Network(
+  return types.Network(
       init=init,
       forward=forward,
       normalise=preprocessing.normalise,
@@ -114,7 +114,7 @@ def _fresh(module: nn.Module, kernel_init: KernelInit,
     return kernel_init(path, noise)
 
   @jax.jit  # compiled, the unused forward pass is left out
-  def fresh(key: jax.Array, image: jax.Array) -> state.Net:
+  def fresh(key: jax.Array, image: jax.Array) -> types.Net:
     module_key, kernel_key = jax.random.split(key)
     switches = dict(use_running_average=True, deterministic=True)
     outputs, variables = module.init_with_output(module_key, image, **switches)
@@ -127,7 +127,7 @@ def _fresh(module: nn.Module, kernel_init: KernelInit,
       params = params | {head.key: own['params']}
       if 'batch_stats' in own:
         stats = stats | {head.key: own['batch_stats']}
-    return state.Net(_draw_kernels(kernel_key, params, init_kernel), stats)
+    return types.Net(_draw_kernels(kernel_key, params, init_kernel), stats)
 
   return fresh
 
@@ -155,14 +155,14 @@ def _apply_head(heads: Mapping[str, Head]):
 
 def _apply(
     module: nn.Module,
-    params: state.PyTree,
-    batch_stats: state.PyTree,
+    params: types.PyTree,
+    batch_stats: types.PyTree,
     x: Any,
     *,
     key: jax.Array | None,
     use_running_average: bool,
     **options,
-) -> tuple[Any, state.PyTree]:
+) -> tuple[Any, types.PyTree]:
   """Applies a module; returns its result and the batch statistics after it."""
   result, updated = module.apply(
       {'params': params, 'batch_stats': batch_stats},
@@ -177,8 +177,8 @@ def _apply(
 
 
 def _draw_kernels(
-    key: jax.Array, params: state.PyTree, kernel_init: KernelInit
-) -> state.PyTree:
+    key: jax.Array, params: types.PyTree, kernel_init: KernelInit
+) -> types.PyTree:
   """Returns the parameters with kernels made from normal noise.
 
   All are slices of one draw: XLA:CPU compiles every draw for some 0.2 s, and

@@ -12,8 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import resize
 from uda_jax.models import daformer_head
+from uda_jax.ops import resize
 
 
 class SegformerHead(nn.Module):

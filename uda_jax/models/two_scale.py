@@ -21,10 +21,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uda_jax import state
-from uda_jax.augment import crops
-from uda_jax.augment import resize
+from uda_jax import types
 from uda_jax.models import hrda_entropy
+from uda_jax.ops import boxes as boxes_lib
+from uda_jax.ops import resize
 
 ORDERS = ('product_then_up', 'up_then_product')
 
@@ -116,7 +116,7 @@ class HRDA(nn.Module):
       use_running_average: bool,
       deterministic: bool = True,
       detail: jax.Array | str | None = None,
-  ) -> state.Outputs:
+  ) -> types.Outputs:
     """Returns the fused logits and the context's features.
 
     Args:
@@ -151,7 +151,7 @@ class HRDA(nn.Module):
     maps |= found.maps
     if detail is not None or self.is_initializing():
       maps |= self._contrast(features, fused, found.logits.shape[1:3], switches)
-    return state.Outputs(
+    return types.Outputs(
         logits=logits,
         features=features,
         maps=maps,
@@ -175,16 +175,16 @@ class HRDA(nn.Module):
 
   def _sliding(self, image: jax.Array, switches) -> Detail:
     """The logits of all windows, where windows overlap their mean."""
-    boxes = crops.sliding_boxes(
+    boxes = boxes_lib.sliding_boxes(
         image.shape[1:3], self.detail_crop, self.detail_stride
     )
     # One batch, window-major: batch norm may take its statistics over it.
-    windows = crops.stack(image, boxes)
+    windows = boxes_lib.stack(image, boxes)
     features = self.backbone(windows, **switches)
     logits, _ = self._decode(self.decode_head.head, features, switches)
     boxes = boxes // _stride(windows, logits)
     size = boxes[-1, ::2] + logits.shape[1:3]
-    logits = crops.average(logits, boxes, tuple(size))
+    logits = boxes_lib.average(logits, boxes, tuple(size))
     return Detail(logits, jnp.ones((1, 1, 1, 1), logits.dtype), {})
 
   def _boxed(
@@ -196,7 +196,7 @@ class HRDA(nn.Module):
     [B, h, w, 1] on the context's grid, `fused_hr` [B, H, W, D] the head's
     fused map at its place in zeros.
     """
-    crop = crops.cut(image, box, tuple(self.detail_crop))
+    crop = boxes_lib.cut(image, box, tuple(self.detail_crop))
     features = self.backbone(crop, **switches)
     logits, fused = self._decode(self.decode_head.head, features, switches)
     stride = _stride(crop, logits)
@@ -209,15 +209,15 @@ class HRDA(nn.Module):
           f'in {size}.'
       )
     full = tuple(n // stride for n in size)
-    mask = crops.inside(box // context_stride, context_size)
+    mask = boxes_lib.inside(box // context_stride, context_size)
     mask = mask.astype(logits.dtype)
     maps = {
         'detail': logits,
         'detail_features': features,
         'crop_mask': jnp.broadcast_to(mask, (len(image), *mask.shape[1:])),
-        'fused_hr': crops.paste(fused, box // stride, full),
+        'fused_hr': boxes_lib.paste(fused, box // stride, full),
     }
-    return Detail(crops.paste(logits, box // stride, full), mask, maps)
+    return Detail(boxes_lib.paste(logits, box // stride, full), mask, maps)
 
   def _contrast(self, features, fused, size, switches) -> dict[str, jax.Array]:
     """CLUDA's maps at the output's size: the context's fused map, a weight."""
@@ -231,9 +231,9 @@ class HRDA(nn.Module):
 
   def _max_entropy(self, features, size, request: str, switches) -> jax.Array:
     """Chooses boxes by a further pass of the head, without gradient."""
-    if request != crops.MAX_ENTROPY:
+    if request != boxes_lib.MAX_ENTROPY:
       raise ValueError(
-          f'detail: expected None, boxes or {crops.MAX_ENTROPY!r}, got '
+          f'detail: expected None, boxes or {boxes_lib.MAX_ENTROPY!r}, got '
           f'{request!r}'
       )
     features = jax.lax.stop_gradient(features)

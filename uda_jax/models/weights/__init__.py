@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models.weights import declared
 from uda_jax.models.weights import parts
 from uda_jax.models.weights import pth
@@ -106,7 +106,7 @@ def choose(importer: Importer) -> tuple[Tensors, torch_names.NameOf]:
     raise ValueError(f'{location}: {error}') from error
 
 
-def load(importer: Importer, net: state_lib.Net) -> state_lib.Net:
+def load(importer: Importer, net: types.Net) -> types.Net:
   """Returns a network's variables, those of the file in place of its own."""
   tensors, name_of = choose(importer)
   return torch_names.load(tensors, net, name_of, source=str(importer.path))[0]

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from uda_jax import models
-from uda_jax import state as state_lib
+from uda_jax import types
 from uda_jax.models import dinov2
 from uda_jax.models import mix_transformer
 from uda_jax.models import resnet_v1c
@@ -110,7 +110,7 @@ def convert(
   return origin
 
 
-def _shapes(config: Fields, num_classes: int) -> state_lib.Net:
+def _shapes(config: Fields, num_classes: int) -> types.Net:
   build = models.MODELS[config.name]
   network = build(Fields(config, weights=''), num_classes)
   return jax.eval_shape(

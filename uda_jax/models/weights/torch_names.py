@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import state as state_lib
+from uda_jax import types
 
 # From a module's path to its name in PyTorch; None: not in the file.
 NameOf = Callable[[tuple[str, ...]], str | None]
@@ -45,7 +45,7 @@ def dotted(path: tuple[str, ...]) -> str:
 
 
 def export(
-    net: state_lib.Net, name_of: NameOf = dotted
+    net: types.Net, name_of: NameOf = dotted
 ) -> dict[str, np.ndarray]:
   """Returns the PyTorch state dict of a network's variables."""
   tensors = {}
@@ -58,11 +58,11 @@ def export(
 
 def load(
     tensors: Mapping[str, np.ndarray],
-    like: state_lib.Net,
+    like: types.Net,
     name_of: NameOf = dotted,
     *,
     source: str = 'state dict',
-) -> tuple[state_lib.Net, int]:
+) -> tuple[types.Net, int]:
   """Returns a network's variables from a PyTorch state dict, and their number.
 
   Args:

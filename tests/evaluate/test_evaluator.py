@@ -1,0 +1,140 @@
+"""Scores of a network on data sets, over two devices, and as a command."""
+
+import json
+import sys
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from tests import leaf
+from tests import tiny
+from uda_jax import models
+from uda_jax import parallel
+from uda_jax.data import datasets
+from uda_jax.data import pipeline
+from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import inference
+from uda_jax.evaluate import metrics
+from uda_jax.evaluate import run as run_lib
+from uda_jax.evaluate import selection
+from uda_jax.runs import checkpoint
+from uda_jax.runs import provenance
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+  """The leaf's config and its evaluation split, rendered once."""
+  config = leaf.get_config()
+  config.data.cache_dir = str(tmp_path_factory.mktemp('data'))
+  config.data.evaluation.num_images = 3
+  split = datasets.load(config.data.evaluation, root='', labels=True,
+                        cache_dir=config.data.cache_dir, field='evaluation')
+  return config, split
+
+
+def test_two_devices_and_a_last_batch_of_one_image(data):
+  config, split = data
+  config = config.copy_and_resolve_references()
+  config.eval.update(batch_size=2, flip=True, subsets={'road': (0,)})
+  config.eval.label_free.update(num_images=2, threshold=0.15)
+  network = tiny.network(len(split.class_names))
+  mesh = parallel.make_mesh(2)
+  net, other = (network.init(jax.random.key(i), (8, 8)) for i in range(2))
+  other = jax.tree.map(lambda x, y: (x + y) / 2, net, other)
+  net, other = jax.device_put((net, other), parallel.replicated(mesh))
+  report = evaluator.make_labelled(config, network, split, mesh)(net)
+  free = evaluator.make_label_free(config, network, split, mesh)(net, other)
+  batch = next(pipeline.eval_batches(split, batch_size=3))
+  logits = inference.make_logits(network)
+  predict = lambda net: logits(net, batch.image, batch.label.shape[1:])
+  # Mirror images change nothing for a network of single pixels.
+  matrix = metrics.confusion_matrix(
+      batch.label, predict(net).argmax(-1), num_classes=len(split.class_names))
+  assert report['pixels'] == matrix.sum() == (batch.label != 255).sum()
+  assert report['miou']['all classes'] == metrics.mean_iou(matrix)
+  assert report['miou']['road'] == metrics.iou(matrix)[0]
+  # The first and the last of the three images.
+  expected = selection.statistics(
+      predict(net)[::2], predict(other)[::2], threshold=0.15)
+  assert free.keys() == expected.keys()
+  for name, value in expected.items():
+    np.testing.assert_allclose(free[name], value.mean(), rtol=1e-5)
+    assert 0 < free[name] < np.log(11), name
+
+
+@pytest.fixture(scope='module')
+def run(data, tmp_path_factory):
+  """The directory of a run that has kept its best network."""
+  config, split = data
+  workdir = tmp_path_factory.mktemp('run')
+  net = models.build(config, len(split.class_names)).init(
+      jax.random.key(1), (32, 64))
+  config = config.copy_and_resolve_references()
+  config.eval.every = 5
+  # As a run of an earlier version.
+  del config.eval.scales, config.eval.flip, config.checkpoint.best
+  provenance.run_manifest(workdir, config, {'classes': {
+      'names': split.class_names, 'palette': split.palette}})
+  with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
+    saved.save_best(1, net, {'value': 0.5})
+  return workdir
+
+
+def _main(monkeypatch, *args):
+  monkeypatch.setattr(sys, 'argv', ['evaluate', *map(str, args)])
+  run_lib.main()
+
+
+def test_a_run_is_scored(run, tmp_path, monkeypatch, capsys):
+  _main(monkeypatch, f'--workdir={run}', f'--out={tmp_path / "out"}',
+        '--net=best', '--scales=0.5', '--config.eval.batch_size=2')
+  report, = json.loads((tmp_path / 'out/results.json').read_text()).values()
+  assert report['selected'] == 'selected on target labels'
+  assert 0 <= report['miou']['all classes'] < 0.2 and report['pixels'] > 5000
+  rows = (tmp_path / 'out/results.csv').read_text().splitlines()
+  assert rows[0] == 'IoU,"best, selected on target labels"'
+  assert rows[1].startswith('road,') and len(rows) == 1 + 11 + 2
+  text = (tmp_path / 'out/results.txt').read_text()
+  assert '3 images, scales 0.5.' in text and '11' in text
+  assert 'best, selected on target labels' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('args, message', [
+    (('--config.eval.nope=1',), 'nope'),
+    (('--config=/nowhere.py',), '/nowhere.py'),
+    (('--scales=0',), r'--scales'),
+    (('spare',), "got 'spare'"),
+    (('--config.eval.window=(40,40)', '--config.eval.stride=(8,8)'),
+     r'eval\.window'),
+    (('--config.data.evaluation.kind=nope',), r'data\.evaluation\.kind'),
+])
+def test_errors_are_one_line(run, tmp_path, monkeypatch, args, message):
+  with pytest.raises(SystemExit, match=message):
+    _main(monkeypatch, f'--workdir={run}', f'--out={tmp_path / "out"}',
+          '--net=best', *args)
+  assert not (tmp_path / 'out').exists()
+
+
+def test_another_leaf_gives_the_data_but_not_the_classes(run, tmp_path,
+                                                         monkeypatch):
+  leaf_file = tmp_path / 'other.py'
+  leaf_file.write_text('''
+from tests import leaf
+def get_config():
+  config = leaf.get_config()
+  config.eval.batch_size = 7
+  return config
+''')
+  config = run_lib.read_config(ml_collections.ConfigDict(), [
+      f'--config={leaf_file}', '--config.eval.flip=True'])
+  assert config.eval.flip and config.eval.batch_size == 7
+  manifest = json.loads((run / 'manifest.json').read_text())
+  manifest['starts'][-1]['classes']['names'][0] = 'moon'
+  other = tmp_path / 'run'
+  other.mkdir()
+  (other / 'best').symlink_to(run / 'best')
+  (other / 'manifest.json').write_text(json.dumps(manifest))
+  with pytest.raises(SystemExit, match='expected the classes of.*moon'):
+    _main(monkeypatch, f'--workdir={other}', f'--out={tmp_path}', '--net=best')

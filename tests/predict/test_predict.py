@@ -1,0 +1,147 @@
+"""Prediction of one's own images from a run's directory."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+from PIL import Image
+import pytest
+
+from tests import leaf
+from uda_jax import models
+from uda_jax import pictures
+from uda_jax.predict import command
+from uda_jax.runs import checkpoint
+from uda_jax.runs import provenance
+from uda_jax.runs import restore
+
+NAMES = ('road', 'sky', 'car')
+PALETTE = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  """The directory of a run, as training leaves it, and its network."""
+  workdir = tmp_path_factory.mktemp('run')
+  config = leaf.get_config()
+  network = models.build(config, len(NAMES))
+  net = network.init(jax.random.key(1), (32, 48))
+  provenance.run_manifest(workdir, config, {
+      'classes': {'names': NAMES, 'palette': PALETTE}})
+  with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
+    saved.save_best(1, net, {'value': 0.5})
+  return workdir, network, net
+
+
+@pytest.fixture
+def images(tmp_path):
+  """Three images of two sizes, one of them in a folder of its own."""
+  random = np.random.default_rng(0)
+  pixels = {'a': random.integers(0, 256, (32, 48, 3), np.uint8),
+            'b.1': random.integers(0, 256, (32, 48, 3), np.uint8),
+            'night/c': random.integers(0, 256, (40, 36, 3), np.uint8)}
+  for name, image in pixels.items():
+    pictures.write_png(tmp_path / 'images' / f'{name}.png', image)
+  (tmp_path / 'images' / 'notes.txt').write_text('no image')
+  return tmp_path / 'images', pixels
+
+
+def _main(monkeypatch, *args):
+  monkeypatch.setattr(sys, 'argv', ['predict', *map(str, args)])
+  command.main()
+
+
+def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
+  workdir, network, net = run
+  folder, pixels = images
+  out = tmp_path / 'out'
+  _main(monkeypatch, f'--workdir={workdir}', f'--images={folder}',
+        f'--out={out}', '--network=best', '--batch_size=2', '--confidence',
+        '--ids=cityscapes')
+  assert len(list(out.rglob('*.png'))) == 4 * len(pixels)
+  for name, image in pixels.items():
+    outputs, _ = network.forward(*net, network.normalise(image[None]),
+                                 use_running_average=True)
+    logits = jax.image.resize(outputs.logits, (1, *image.shape[:2], 3),
+                              'linear')
+    read = lambda kind, n=name: np.asarray(Image.open(out / kind / f'{n}.png'))
+    expected = np.asarray(logits.argmax(-1))[0]
+    ids = np.array([7, 23, 26])  # of Cityscapes
+    # Equal logits may fall either way.
+    assert (read('ids') == ids[expected]).mean() > 0.999
+    np.testing.assert_array_equal(
+        read('color'), np.array(PALETTE)[np.searchsorted(ids, read('ids'))])
+    np.testing.assert_array_equal(
+        read('overlay'), (image.astype(int) + read('color')) // 2)
+    confidence = np.asarray(jax.nn.softmax(logits)).max(-1)[0]
+    assert np.abs(read('confidence') / 255 - confidence).max() < 0.004
+
+
+def test_overlays_as_a_video(run, images, tmp_path, monkeypatch):
+  for number in (1, 2, 10):
+    pictures.write_png(images[0] / f'frames/f{number}.png',
+                       np.full((32, 48, 3), 20 * number, np.uint8))
+  out = tmp_path / 'out' / 'drive.webp'
+  args = (f'--workdir={run[0]}', '--network=best', f'--out={out}', '--fps=4')
+  _main(monkeypatch, *args, f'--images={images[0] / "frames"}')
+  assert list(out.parent.iterdir()) == [out]
+  with Image.open(out) as file:
+    assert file.n_frames == 3 and file.size == (48, 32)
+    means = []
+    for i in range(3):
+      file.seek(i)
+      means.append(np.asarray(file.convert('RGB')).mean())
+      assert file.info['duration'] == 250
+  # Half of an overlay is the frame: 10 and 80 more than in the first.
+  assert means[0] < means[1] < means[2] and means[2] - means[1] > 40
+  with pytest.raises(SystemExit, match='frames of one size'):
+    _main(monkeypatch, *args, f'--images={images[0]}')
+  with pytest.raises(SystemExit, match='--confidence and --ids'):
+    _main(monkeypatch, *args, f'--images={images[0]}', '--confidence')
+  assert list(out.parent.iterdir()) == [out]
+
+
+def test_resized_for_the_network_and_back(run, images):
+  trained = restore.load(run[0], 'best')
+  image = images[1]['a'][None]
+  label, confidence = command.make_predict(trained, (64, 96))(image)
+  assert label.shape == confidence.shape == image.shape[:3]
+  assert trained.class_names == NAMES and trained.palette == PALETTE
+
+
+@pytest.mark.parametrize('args, message', [
+    (('--images=/nowhere/*.png',), '--images: found no image'),
+    (('--network=teacher',), 'checkpoint'),
+    (('--workdir=/nowhere',), 'expected the directory of a run'),
+])
+def test_errors_are_one_line(run, images, tmp_path, monkeypatch, args, message):
+  with pytest.raises(SystemExit, match=message):
+    _main(monkeypatch, f'--workdir={run[0]}', f'--images={images[0]}',
+          f'--out={tmp_path / "out"}', *args)
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_broken_image_is_named(run, images, tmp_path, monkeypatch):
+  broken = images[0] / 'broken.jpg'
+  broken.write_bytes(b'\xff\xd8 no more')
+  with pytest.raises(SystemExit, match='broken.jpg: expected an image'):
+    _main(monkeypatch, f'--workdir={run[0]}', f'--images={images[0]}',
+          f'--out={tmp_path / "out"}', '--network=best')
+
+
+def test_names_of_patterns(images):
+  folder, _ = images
+  assert list(command.find_images(str(folder))) == ['a', 'b.1', 'night/c']
+  assert list(command.find_images(f'{folder}/*/c.png')) == ['c']
+  for number in (10, 9):
+    pictures.write_png(folder / f'n{number}.png', np.zeros((2, 2), np.uint8))
+  assert list(command.find_images(f'{folder}/n*.png')) == ['n9', 'n10']
+  with pytest.raises(ValueError, match='Cityscapes classes'):
+    command.file_ids(('road', 'moon'), 'cityscapes')
+
+
+def test_help():
+  done = subprocess.run([sys.executable, '-m', 'uda_jax.predict', '--help'],
+                        capture_output=True, text=True, timeout=100)
+  assert done.returncode == 0 and '--confidence' in done.stdout

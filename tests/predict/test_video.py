@@ -1,0 +1,47 @@
+"""Videos need an extra package, animations do not."""
+
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from uda_jax.predict import video
+
+
+@pytest.mark.parametrize('ending', ['gif', 'webp'])
+def test_an_animation_holds_the_frames(tmp_path, ending):
+  path = tmp_path / 'new' / f'a.{ending}'
+  frames = [np.full((4, 6, 3), value, np.uint8) for value in (0, 128, 255)]
+  with video.writer(path, 10) as add:
+    for frame in frames:
+      add(frame)
+    assert not path.exists()
+  with Image.open(path) as file:
+    assert file.n_frames == 3
+    for i, frame in enumerate(frames):
+      file.seek(i)
+      np.testing.assert_allclose(file.convert('RGB'), frame, atol=4)
+  assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_animation_leaves_nothing(tmp_path):
+  with pytest.raises(ValueError, match=r'one size, got \(4, 6\) and \(5, 6\)'):
+    with video.writer(tmp_path / 'a.gif', 10) as add:
+      add(np.zeros((4, 6, 3), np.uint8))
+      add(np.zeros((5, 6, 3), np.uint8))
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_missing_package_is_named_with_its_install_line(tmp_path,
+                                                            monkeypatch):
+  monkeypatch.setitem(sys.modules, 'imageio.v2', None)
+  (tmp_path / 'in.mp4').write_bytes(b'')
+  with pytest.raises(ValueError, match=r'in\.mp4.*pip install .imageio'):
+    video.read(str(tmp_path / 'in.mp4'))
+  with pytest.raises(ValueError, match=r'out\.mp4.*pip install .imageio'):
+    with video.writer(tmp_path / 'out.mp4', 10):
+      pass
+  with pytest.raises(FileNotFoundError, match='found no video'):
+    video.read('/nowhere.mp4')
+  assert video.is_input('a.MP4') and not video.is_input('a.webp')

@@ -1,0 +1,285 @@
+"""Save and restore, kills, the best network, warm starts, errors."""
+
+import dataclasses
+import logging
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests import tiny
+from uda_jax import parallel
+from uda_jax import types
+from uda_jax.runs import checkpoint
+from uda_jax.train import optim
+
+ROOT = pathlib.Path(__file__).parents[2]
+NUM_CLASSES = 4
+
+
+def _net(num_classes=NUM_CLASSES, seed=0):
+  return tiny.network(num_classes).init(jax.random.key(seed), (8, 8))
+
+
+def _state(num_classes=NUM_CLASSES, seed=0, teacher=True):
+  net = _net(num_classes, seed)
+  copy = lambda tree: jax.tree.map(jnp.array, tree)
+  return types.TrainState(
+      step=jnp.asarray(7, jnp.int32), student=net,
+      teacher=copy(net) if teacher else (),
+      opt_state=optim.make(tiny.adamw(), net.params).init(net.params),
+      method_state={'bank': jax.random.normal(jax.random.key(seed), (4, 5)),
+                    'counts': jnp.arange(4)},
+      round=types.Round(*jnp.arange(3)), nonfinite=jnp.zeros((), jnp.int32),
+      rng=jax.random.key(seed + 1))
+
+
+def _like(state, mesh=None):
+  mesh = mesh or parallel.make_mesh(1)
+  shapes = jax.eval_shape(lambda: state)
+  return jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      shapes, parallel.state_sharding(shapes, mesh))
+
+
+def _assert_same(a, b, rtol=0):
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+  data = lambda x: jax.random.key_data(x) if jnp.issubdtype(
+      x.dtype, jax.dtypes.prng_key) else x
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)):
+    assert x.dtype == y.dtype
+    np.testing.assert_allclose(data(x), data(y), rtol=rtol)
+
+
+def _folders(path):
+  return sorted(p.name for p in path.iterdir() if p.is_dir())
+
+
+@pytest.mark.parametrize('teacher', [True, False])
+def test_restore_is_exact_and_onto_the_given_devices(tmp_path, teacher):
+  state = _state(teacher=teacher)
+  mesh = parallel.make_mesh(4)
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.latest_step() is None
+    assert saved.save(7, state)
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.latest_step() == 7
+    restored = saved.restore(_like(state, mesh))
+  _assert_same(restored, state)
+  assert isinstance(restored.student, types.Net)
+  assert isinstance(restored.round, types.Round)
+  assert restored.student.params['kernel'].sharding == parallel.replicated(mesh)
+  assert restored.method_state['bank'].sharding == parallel.by_group(mesh)
+  assert restored.rng.sharding.is_equivalent_to(parallel.replicated(mesh), 0)
+  # A sharded state goes back onto one device, too.
+  with checkpoint.Checkpoints(tmp_path / 'b', every_steps=1) as saved:
+    saved.save(1, restored)
+    saved.wait()
+    _assert_same(saved.restore(_like(state)), state)
+
+
+def test_saves_at_the_interval_and_when_forced(tmp_path):
+  state = _state()
+  with checkpoint.Checkpoints(tmp_path, every_steps=3) as saved:
+    wrote = [step for step in range(1, 8) if saved.save(step, state)]
+    assert wrote == [3, 6]
+    assert saved.save(7, state, force=True)
+    assert not saved.save(7, state, force=True)
+    assert saved.latest_step() == 7
+    assert not saved.reached_preemption(7)
+  assert _folders(tmp_path / 'checkpoints') == ['7']
+
+
+@pytest.mark.parametrize('devices', [1, 4])
+def test_a_state_may_be_donated_right_after_save(tmp_path, devices):
+  sharding = parallel.replicated(parallel.make_mesh(devices))
+  # Large enough to be still on its way to the disk when the next steps run.
+  state = {f'w{i}': jax.device_put(np.full((512, 1024), 1.0, np.float32),
+                                   sharding) for i in range(16)}
+  step = jax.jit(lambda tree: jax.tree.map(lambda x: 2 * x + 1, tree),
+                 donate_argnums=0)
+  state = step(state)  # compiled: all leaves are 3
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    for number in (1, 2):
+      expected = float(state['w0'][0, 0])
+      saved.save(number, state)
+      for _ in range(3):
+        state = step(state)
+      jax.block_until_ready(state)
+      saved.wait()
+      like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
+          x.shape, x.dtype, sharding=sharding), state)
+      for leaf in jax.tree.leaves(saved.restore(like)):
+        assert (np.asarray(leaf) == expected).all()
+
+
+_KILLED = '''
+import os, pathlib, signal, sys
+import jax, jax.numpy as jnp
+from uda_jax.runs import checkpoint
+big = {f'w{i}': jnp.full((1024, 1024), 2.0) for i in range(24)}
+saved = checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=1)
+saved.save_best(1, {'w': jnp.ones(3)}, {'value': 0.5})
+saved.save(1, big)
+saved.wait()
+saved.save(2, jax.tree.map(lambda x: x + 1, big))
+print('saving', flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+def test_kill_during_a_save_leaves_the_previous_one(tmp_path):
+  child = subprocess.run([sys.executable, '-c', _KILLED, tmp_path], cwd=ROOT,
+                         capture_output=True, text=True, timeout=120)
+  assert child.returncode == -9 and child.stdout == 'saving\n', child.stderr
+  left = _folders(tmp_path / 'checkpoints')
+  assert left[0] == '1' and len(left) == 2 and 'tmp' in left[1], left
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.latest_step() == 1
+    sharding = parallel.replicated(parallel.make_mesh(1))
+    state = saved.restore({f'w{i}': jax.ShapeDtypeStruct(
+        (1024, 1024), jnp.float32, sharding=sharding) for i in range(24)})
+    assert all((np.asarray(x) == 2).all() for x in state.values())
+    assert saved.best() == {'step': 1, 'value': 0.5}
+    assert saved.save(2, state)
+  assert _folders(tmp_path / 'checkpoints') == ['2']
+
+
+_STOPPED = '''
+import os, pathlib, signal, sys, time
+import jax
+jax.config.update('jax_num_cpu_devices', 2)
+from uda_jax import parallel
+parallel.start_processes(sys.argv[2], 2, int(sys.argv[3]))
+from tests.runs import test_checkpoint as t
+from uda_jax.runs import checkpoint
+mesh = parallel.make_mesh()
+like = t._like(t._state(), mesh)
+state = jax.jit(t._state, out_shardings=jax.tree.map(
+    lambda x: x.sharding, like))()
+with checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=3) as saved:
+  for step in range(1, 1000):
+    time.sleep(0.01)
+    saved.save(step, state)
+    if step == 5 and jax.process_index() == 1:
+      os.kill(os.getpid(), signal.SIGTERM)
+    if saved.reached_preemption(step):
+      saved.save(step, state, force=True)
+      saved.wait()
+      t._assert_same(
+          jax.tree.map(lambda x: x.addressable_data(0), saved.restore(like)),
+          jax.tree.map(lambda x: x.addressable_data(0), state))
+      print('stopped at', step)
+      sys.exit(75)
+'''
+
+
+def test_two_processes_save_the_same_step_when_one_is_told_to_stop(tmp_path):
+  with socket.socket() as free:
+    free.bind(('localhost', 0))
+    address = f'localhost:{free.getsockname()[1]}'
+  processes = [subprocess.Popen(
+      [sys.executable, '-c', _STOPPED, tmp_path, address, str(i)], cwd=ROOT,
+      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+      for i in range(2)]
+  outputs = [process.communicate(timeout=120) for process in processes]
+  assert [process.returncode for process in processes] == [75, 75], outputs
+  lines = {out.splitlines()[-1] for out, _ in outputs}
+  with checkpoint.Checkpoints(tmp_path, every_steps=3) as saved:
+    step = saved.latest_step()
+    assert lines == {f'stopped at {step}'} and step > 5
+    # One process, one device: the whole state is there. (It was made by
+    # another program, so that last bits differ; above they do not.)
+    _assert_same(saved.restore(_like(_state())), _state(), rtol=1e-6)
+
+
+def test_best_is_kept_over_restarts_and_repeated_steps(tmp_path):
+  score = lambda value: {'metric': 'eval/miou/all classes', 'value': value}
+  nets = [_net(seed=seed) for seed in range(4)]
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.best() is None
+    assert not saved.save_best(0, nets[3], score(None))
+    assert not saved.save_best(0, nets[3], score(float('nan')))
+    assert saved.save_best(4, nets[0], score(0.4))
+    assert saved.save_best(8, nets[1], score(0.6))
+    assert not saved.save_best(12, nets[3], score(0.5))
+    assert not saved.save_best(16, nets[3], score(0.6))
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.best() == {'step': 8, **score(0.6)}
+    assert not saved.save_best(4, nets[3], score(0.5))
+    # Resumed from before step 8: its second visit may be better.
+    assert saved.save_best(8, nets[2], score(0.7))
+    assert saved.best() == {'step': 8, **score(0.7)}
+    assert saved.save_best(4, nets[3], score(0.8))
+    assert saved.best() == {'step': 4, **score(0.8)}
+  assert len(_folders(tmp_path / 'best')) == 1
+  _assert_same(checkpoint.load_net(tmp_path, 'best', nets[0]), nets[3])
+
+
+def test_warm_start_reads_one_network(tmp_path):
+  state = dataclasses.replace(_state(), teacher=_net(seed=5))
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save(1, state)
+  mesh = parallel.make_mesh(2)
+  like = jax.device_put(_net(seed=9), parallel.replicated(mesh))
+  for which in ('student', 'teacher'):
+    net = checkpoint.load_net(tmp_path, which, like)
+    _assert_same(net, getattr(state, which))
+    assert isinstance(net, types.Net)
+    assert net.params['kernel'].sharding == parallel.replicated(mesh)
+
+
+def test_warm_start_errors(tmp_path):
+  with pytest.raises(ValueError, match='warm_start.network.*last'):
+    checkpoint.load_net(tmp_path, 'last', _net())
+  with pytest.raises(ValueError, match='warm_start.workdir.*found none'):
+    checkpoint.load_net(tmp_path / 'nowhere', 'student', _net())
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save(1, _state(teacher=False))
+  with pytest.raises(ValueError, match='has no teacher; use its student'):
+    checkpoint.load_net(tmp_path, 'teacher', _net())
+  with pytest.raises(ValueError, match='found none'):
+    checkpoint.load_net(tmp_path, 'best', _net())
+  with pytest.raises(ValueError) as error:
+    checkpoint.load_net(tmp_path, 'student', _net(num_classes=6))
+  message = str(error.value)
+  assert 'params/kernel: expected float32[3, 6], got float32[3, 4]' in message
+  assert '1 of 4 tensors' in message and 'config.warm_start' in message
+
+
+def test_another_network_is_one_clear_error(tmp_path):
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save(3, _state())
+    saved.wait()
+    other = _state(num_classes=6, teacher=False)
+    other = dataclasses.replace(other, method_state={'queue': jnp.ones(4)})
+    with pytest.raises(ValueError) as error:
+      saved.restore(_like(other))
+    message = str(error.value)
+    assert f'{tmp_path}/checkpoints/3: expected a checkpoint' in message
+    # Kernels of student and optimiser, the teacher, the state of the method.
+    assert '10 of' in message and message.count('\n') == 10, message
+    assert 'method_state/bank: expected nothing, got float32[4, 5]' in message
+    assert 'method_state/queue: expected float32[4], got nothing' in message
+    assert 'new --workdir' in message and 'config.model' in message
+    _assert_same(saved.restore(_like(_state())), _state())
+
+
+def test_an_interval_of_nothing_names_its_field(tmp_path):
+  with pytest.raises(ValueError, match=r'config\.checkpoint\.every.*got 0'):
+    checkpoint.Checkpoints(tmp_path, every_steps=0)
+
+
+def test_orbax_is_quiet_and_the_run_is_not(tmp_path, caplog):
+  caplog.set_level(logging.INFO)
+  from absl import logging as absl_logging
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    absl_logging.info('our own line')
+    saved.save(1, _state())
+  lines = [r.getMessage() for r in caplog.records if 'jax' not in r.name]
+  assert lines == ['our own line']

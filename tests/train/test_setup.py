@@ -1,0 +1,32 @@
+"""Which networks a run starts from."""
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from tests import tiny
+from uda_jax.train import setup
+
+
+def _config(*, weight_distance, weights):
+  return ml_collections.ConfigDict(dict(
+      seed=0, warm_start=dict(workdir='', network='student'),
+      method=dict(weight_distance=weight_distance),
+      model=dict(weights=weights)))
+
+
+def _start(config):
+  return setup.start_networks(config, tiny.network(3), (8, 8))
+
+
+def test_the_pretrained_network_is_kept_for_a_feature_distance():
+  student, frozen = _start(_config(weight_distance=0.1, weights='file'))
+  jax.tree.map(np.testing.assert_array_equal, student, frozen)
+  _, frozen = _start(_config(weight_distance=0.0, weights='file'))
+  assert frozen == ()
+
+
+def test_a_distance_to_nothing_is_named():
+  with pytest.raises(ValueError, match='config.model.weights'):
+    _start(_config(weight_distance=0.1, weights=''))

@@ -1,0 +1,1 @@
+"""Scores of networks and of label files; `python -m uda_jax.evaluate`."""

@@ -1,0 +1,126 @@
+"""From a config to functions that score a network on its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+import numpy as np
+
+from uda_jax import parallel
+from uda_jax import types
+from uda_jax.data import pipeline
+from uda_jax.evaluate import inference
+from uda_jax.evaluate import reports
+from uda_jax.evaluate import selection
+
+Score = Callable[..., dict[str, Any]]
+
+
+def subsets(config, class_names) -> dict[str, tuple[int, ...]]:
+  """The means that are reported: over all classes, and named subsets."""
+  named = {name: tuple(ids) for name, ids in config.eval.subsets.items()}
+  return {reports.ALL: tuple(range(len(class_names))), **named}
+
+
+def _batches(config, data):
+  """This process's share of a data set, as the evaluation sees it."""
+  return pipeline.eval_batches(
+      data, batch_size=config.eval.batch_size,
+      image_size=tuple(config.data.eval_image_size),
+      process_index=jax.process_index(), process_count=jax.process_count())
+
+
+def make_labelled(config, network: types.Network, data,
+                  mesh: Mesh) -> Score:
+  """Returns f(net) -> report of a network on a labelled split.
+
+  Args:
+    config: `eval` and `data.eval_image_size` are read.
+    network: any.
+    data: manifest of the split.
+    mesh: the devices, which hold the network's variables.
+  """
+  predict = inference.make_predict(
+      network, window=inference.configured_window(config.eval), mesh=mesh,
+      scales=tuple(config.eval.scales), flip=config.eval.flip)
+
+  def score(net: types.Net) -> dict[str, Any]:
+    confusion = inference.evaluate(predict, net, _batches(config, data),
+                                  num_classes=len(data.class_names))
+    return reports.report(confusion, data.class_names,
+                          subsets(config, data.class_names))
+
+  return score
+
+
+def make_label_free(config, network: types.Network, data,
+                    mesh: Mesh) -> Score:
+  """Returns f(net, other) -> `selection.statistics`, means over images.
+
+  Args:
+    config: `eval` and `data.eval_image_size` are read.
+    network: any.
+    data: manifest of images, of which `eval.label_free.num_images` are taken,
+      spread over the whole.
+    mesh: the devices, which hold the networks' variables.
+  """
+  free = config.eval.label_free
+  logits = inference.make_logits(
+      network, window=inference.configured_window(config.eval))
+
+  @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
+  def sums(net, other, images, valid):
+    predict = lambda net: logits(net, images, images.shape[1:3])
+    found = selection.statistics(predict(net),
+                                 predict(other) if other else None,
+                                 threshold=free.threshold)
+    return {name: jnp.where(valid, x, 0).sum() for name, x in found.items()}
+
+  def score(net: types.Net, other: Any) -> dict[str, float]:
+    chosen = _spread(data, free.num_images)
+    total: dict[str, float] = {}
+    for batch in _batches(config, chosen):
+      place = functools.partial(parallel.place_rows, mesh=mesh)
+      found = sums(net, other, place(batch.image), place(batch.valid))
+      for name, value in jax.device_get(found).items():
+        total[name] = total.get(name, 0.0) + float(value)
+    return {name: value / len(chosen.image_paths)
+            for name, value in total.items()}
+
+  return score
+
+
+def _spread(data, count: int):
+  """The manifest of at most `count` images, evenly spaced."""
+  size = len(data.image_paths)
+  rows = np.linspace(0, size - 1, min(count, size)).astype(int)
+  pick = lambda paths: tuple(paths[i] for i in rows)
+  return data._replace(
+      image_paths=pick(data.image_paths), label_paths=pick(data.label_paths),
+      heights=data.heights[rows], widths=data.widths[rows],
+      class_pixels=data.class_pixels[rows])
+
+
+def make_score(run) -> Score:
+  """Returns f(net, other) -> report of a run's network, `label_free` included.
+
+  Args:
+    run: an `experiment.Run`.
+  """
+  labelled = make_labelled(run.config, run.recipe.network, run.data.evaluation,
+                           run.mesh)
+  label_free = make_label_free(run.config, run.recipe.network, run.data.target,
+                               run.mesh)
+
+  def score(net: types.Net, other: Any = ()) -> dict[str, Any]:
+    report = labelled(net)
+    if run.config.eval.label_free.num_images:
+      report['label_free'] = label_free(net, other)
+    return report
+
+  return score

@@ -1,0 +1,105 @@
+"""Scores of confusion matrices as dicts, as a readable table, as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import csv
+import io
+import math
+from typing import Any
+
+import numpy as np
+
+from uda_jax.evaluate import metrics
+
+# The name of the mean over every class; others are named in the config.
+ALL = 'all classes'
+
+
+def _or_none(score: float) -> float | None:
+  """NaN is no JSON."""
+  return None if math.isnan(score) else float(score)
+
+
+def report(confusion: np.ndarray, class_names: Sequence[str],
+           subsets: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+  """Makes the scores of a confusion matrix, ready for JSON.
+
+  Args:
+    confusion: [C, C] counts, rows truth.
+    class_names: C names.
+    subsets: name -> the classes that a mean is taken over.
+
+  Returns:
+    `iou` by class and `miou` by subset in 0..1, `pixel_accuracy`, `pixels`. A
+    class that is neither in the labels nor predicted has no score (None) and
+    is left out of means.
+  """
+  if len(class_names) != len(confusion):
+    raise ValueError(f'report: expected {len(confusion)} class names, got '
+                     f'{len(class_names)}')
+  return {
+      'miou': {name: _or_none(metrics.mean_iou(confusion, classes))
+               for name, classes in subsets.items()},
+      'iou': dict(zip(class_names, map(_or_none, metrics.iou(confusion)))),
+      'pixel_accuracy': _or_none(metrics.pixel_accuracy(confusion)),
+      'pixels': int(confusion.sum()),
+  }
+
+
+def row_name(name: str, scores: Mapping[str, Any]) -> str:
+  """Returns the name of a row, which says if and how it was selected."""
+  return f'{name}, {scores["selected"]}' if 'selected' in scores else name
+
+
+def _mean_name(subset: str, scores: Mapping[str, Any]) -> str:
+  """The name of a mean, which says over how many classes it is."""
+  return f'all {len(scores["iou"])} classes' if subset == ALL else subset
+
+
+def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
+  """Lays reports out as plain text: a row a run, a column a class, percent.
+
+  Args:
+    reports: row name -> report, all of the same classes and subsets.
+  """
+  percent = lambda score: '-' if score is None else f'{100 * score:.1f}'
+  first = next(iter(reports.values()))
+  words = [['run']] + [['mIoU', *_mean_name(name, first).split()]
+                       for name in first['miou']]
+  words += [name.split() for name in first['iou']] + [['pixel', 'acc.']]
+  height = max(map(len, words))
+  # Names stand one word a line, so that columns stay narrow.
+  lines = [[''] * (height - len(w)) + w for w in words]
+  columns = [list(column) for column in lines]
+  for name, scores in reports.items():
+    values = [*scores['miou'].values(), *scores['iou'].values(),
+              scores['pixel_accuracy']]
+    for column, text in zip(columns, [row_name(name, scores),
+                                      *map(percent, values)]):
+      column.append(text)
+  widths = [max(map(len, column)) for column in columns]
+  rows = ['  '.join([row[0].ljust(widths[0]),
+                     *map(str.rjust, row[1:], widths[1:])]).rstrip()
+          for row in zip(*columns)]
+  rule = '-' * max(map(len, rows))
+  return '\n'.join([*rows[:height], rule, *rows[height:]]) + '\n'
+
+
+def to_csv(reports: Mapping[str, dict[str, Any]]) -> str:
+  """Lays reports out as CSV: a row a class and a mean, a column a run.
+
+  Args:
+    reports: as for `format_table`; scores stay in 0..1, unknown ones are empty.
+  """
+  first = next(iter(reports.values()))
+  file = io.StringIO()
+  write = csv.writer(file, lineterminator='\n').writerow
+  write(['IoU', *(row_name(*item) for item in reports.items())])
+  for name in first['iou']:
+    write([name, *(r['iou'][name] for r in reports.values())])
+  for name in first['miou']:
+    write([f'mean of {_mean_name(name, first)}',
+           *(r['miou'][name] for r in reports.values())])
+  write(['pixel accuracy', *(r['pixel_accuracy'] for r in reports.values())])
+  return file.getvalue()

@@ -1,0 +1,99 @@
+"""Which checkpoint is the best: by the target's labels, or without any.
+
+Target labels are what a user does not have. The other criteria look at
+predictions alone; each can be fooled by a network that has collapsed to a few
+classes, so they are logged side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax import pseudo_labels
+from uda_jax.evaluate import reports
+
+LABELLED = 'miou'
+# Name -> f(label-free statistics): larger is better.
+LABEL_FREE: dict[str, Callable[[dict[str, float]], float]] = {
+    'entropy': lambda statistics: -statistics['entropy'],
+    'confident': lambda statistics: statistics['confident'],
+    'agreement': lambda statistics: statistics['agreement'],
+}
+
+
+def statistics(logits: jax.Array, other: jax.Array | None = None, *,
+               threshold: float) -> dict[str, jax.Array]:
+  """Describes predictions without labels, image by image.
+
+  Args:
+    logits: [B, H, W, C] float, of the evaluated network.
+    other: [B, H, W, C] float, of its teacher or student; None: there is none.
+    threshold: a pixel is confident if its probability is not below.
+
+  Returns:
+    Means over the pixels of each image, [B] float: `entropy` in nats,
+    `confident` share and, with `other`, the share of pixels in `agreement`.
+  """
+  logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+  label, confidence = pseudo_labels.from_logits(logits)
+  pixels = {
+      'entropy': pseudo_labels.entropy(jax.nn.softmax(logits)),
+      'confident': (confidence >= threshold).astype(logits.dtype)}
+  if other is not None:
+    same = label == jnp.argmax(other, -1)
+    pixels['agreement'] = same.astype(logits.dtype)
+  return {name: value.mean((1, 2)) for name, value in pixels.items()}
+
+
+def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
+  """Returns what a checkpoint is kept for, as `save_best` wants it.
+
+  Args:
+    config: the run's.
+    report: of the evaluated network, with `label_free` where it was measured.
+  """
+  best, subset = config.checkpoint.best, config.checkpoint.best_subset
+  if best == LABELLED:
+    return {'metric': f'eval/miou/{subset}', 'value': report['miou'][subset],
+            'report': report}
+  return {'metric': f'eval/label_free/{best}',
+          'value': LABEL_FREE[best](report['label_free']), 'report': report}
+
+
+def words(config: Any) -> str:
+  """Says how a run selects its best checkpoint."""
+  if config.checkpoint.best == LABELLED:
+    return 'selected on target labels'
+  return f'selected by {config.checkpoint.best}, without target labels'
+
+
+def told(config: Any, which: str) -> dict[str, str]:
+  """Returns what a report must say of a run's student, teacher or best."""
+  # Without evaluations on the way, the best is the last.
+  chosen = which == 'best' and config.eval.every
+  return {'selected': words(config)} if chosen else {}
+
+
+def check(config: Any) -> None:
+  """Raises for a criterion that this run cannot compute."""
+  best, subset = config.checkpoint.best, config.checkpoint.best_subset
+  allowed = (LABELLED, *LABEL_FREE)
+  if best not in allowed:
+    raise ValueError(f'config.checkpoint.best: expected one of {allowed}, got '
+                     f'{best!r}')
+  subsets = (reports.ALL, *config.eval.subsets)
+  if subset not in subsets:
+    raise ValueError('config.checkpoint.best_subset: expected one of '
+                     f'{subsets} (config.eval.subsets), got {subset!r}')
+  if best in LABEL_FREE and not config.eval.label_free.num_images:
+    raise ValueError(
+        'config.eval.label_free.num_images: expected 1 or more, since '
+        f'config.checkpoint.best is {best!r}, got 0')
+  if best == 'agreement' and not config.teacher.use:
+    raise ValueError("config.checkpoint.best: 'agreement' is that of student "
+                     'and teacher, but config.teacher.use is off; expected one '
+                     f'of {(LABELLED, "entropy", "confident")}')

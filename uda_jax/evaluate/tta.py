@@ -1,0 +1,59 @@
+"""Test-time augmentation: a prediction averaged over scales and mirror images.
+
+Averaged are probabilities at the size of the label, not logits, as mmseg's
+multi-scale test does it: a view whose logits are larger throughout has no
+larger say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax.ops import resize
+
+_LARGEST = 8.0
+
+
+def check(scales: Sequence[float]) -> None:
+  """Raises for scales that are none."""
+  if not scales or not all(0 < scale <= _LARGEST for scale in scales):
+    raise ValueError('config.eval.scales (--scales): expected factors of the '
+                     f'image size, above 0 and up to {_LARGEST:g}, such as '
+                     f'(0.75, 1.0), got {tuple(scales)}')
+
+
+def make_prob(logits: Callable[..., jax.Array], *, scales: Sequence[float],
+              flip: bool) -> Callable[..., jax.Array]:
+  """Makes `prob(net, images, size)`, to be called under jit.
+
+  Args:
+    logits: of `evaluate.make_logits`.
+    scales: factors of the image size; the scaled height and width are rounded
+      to whole pixels, halves up.
+    flip: whether every scale is seen mirrored, left to right, too.
+
+  Returns:
+    `prob(net, images, size)`: as `logits`, but the mean softmax of all views,
+    [B, height, width, C], at least float32.
+  """
+  check(scales)
+  mirrored = (False, True) if flip else (False,)
+
+  def view(net, images, size, scale, mirror):
+    scaled = tuple(int(n * scale + 0.5) for n in images.shape[1:3])
+    if scaled != images.shape[1:3]:
+      pixels = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+      images = resize.bilinear(pixels, scaled)
+    out = logits(net, images[:, :, ::-1] if mirror else images, size)
+    out = out.astype(jnp.promote_types(out.dtype, jnp.float32))
+    return jax.nn.softmax(out[:, :, ::-1] if mirror else out)
+
+  def prob(net, images, size):
+    views = [view(net, images, size, scale, mirror)
+             for scale in scales for mirror in mirrored]
+    return sum(views) / len(views)
+
+  return prob

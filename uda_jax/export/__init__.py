@@ -1,0 +1,1 @@
+"""Networks for other runtimes; `python -m uda_jax.export`."""

@@ -1,0 +1,1 @@
+"""Array operators that models, losses, augmentations and evaluation share."""

@@ -1,0 +1,248 @@
+"""Checkpoints on disk; the only room that knows orbax.
+
+`<workdir>/checkpoints/STEP` holds the newest whole `TrainState`, written
+asynchronously, complete or not at all. `<workdir>/best/N` holds the network
+with the best score so far, and that score. N counts the improvements: a resumed
+run may find a better network at an earlier step, and the newest must be the
+best, since the older one is deleted.
+
+The train step may overwrite (donate) a state as soon as `save` returns: by then
+accelerators' arrays are copied to the host, and on a CPU JAX does not reuse a
+buffer that the writer still looks at.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pathlib
+import shutil
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from uda_jax import types
+
+_STATE, _NET, _SCORE = 'state', 'net', 'score'
+_STORED = ('student', 'teacher', 'best')
+_policies = ocp.checkpoint_managers
+
+
+class Checkpoints:
+  """The checkpoints of one run; a context manager that waits for the writes."""
+
+  def __init__(self, workdir: pathlib.Path, *, every_steps: int):
+    """Opens (and makes) the run's directories.
+
+    Args:
+      workdir: the run's directory, absolute.
+      every_steps: how often `save` writes.
+    """
+    if every_steps < 1:
+      raise ValueError('config.checkpoint.every: expected a number of steps, '
+                       f'1 or more, got {every_steps}')
+    _quiet_orbax()
+
+    def open_folder(name, policy):
+      _remove_half_written(workdir / name)
+      return ocp.CheckpointManager(
+          workdir / name, options=ocp.CheckpointManagerOptions(
+              save_decision_policy=policy,
+              preservation_policy=_policies.LatestN(1)))
+
+    self._latest = open_folder('checkpoints', _policies.AnySavePolicy([
+        _policies.FixedIntervalPolicy(every_steps),
+        _policies.PreemptionCheckpointingPolicy()]))
+    self._best = open_folder('best', _policies.FixedIntervalPolicy(1))
+
+  def __enter__(self) -> Checkpoints:
+    return self
+
+  def __exit__(self, *_) -> None:
+    self._latest.close()
+    self._best.close()
+
+  def latest_step(self) -> int | None:
+    """The step of the newest complete checkpoint, None without any."""
+    return self._latest.latest_step()
+
+  def restore(self, like: types.TrainState) -> types.TrainState:
+    """Reads the newest checkpoint.
+
+    Args:
+      like: the state's shapes, dtypes and shardings.
+
+    Raises:
+      ValueError: it is the state of another network or method.
+    """
+    step = self.latest_step()
+    folder = pathlib.Path(self._latest.directory) / str(step)
+    _check_same(_stored(folder / _STATE), like, folder,
+                'Use a new --workdir, or the config that made this one '
+                '(config.model, config.method).')
+    return self._latest.restore(step, args=ocp.args.Composite(
+        **{_STATE: ocp.args.StandardRestore(like)}))[_STATE]
+
+  def save(self, step: int, state: types.TrainState, *,
+           force: bool = False) -> bool:
+    """Saves if it is time to (or `force`); to be called after every step.
+
+    Args:
+      step: steps done.
+      state: the state after them; may be donated when this returns.
+      force: save now, unless this very step is saved already.
+
+    Returns:
+      Whether a write has begun; `wait` for its end.
+    """
+    if self.latest_step() == step:
+      return False
+    return self._latest.save(step, force=force, args=ocp.args.Composite(
+        **{_STATE: ocp.args.StandardSave(state)}))
+
+  def save_best(self, step: int, net: types.Net,
+                score: dict[str, Any]) -> bool:
+    """Keeps the network if its score is the best so far.
+
+    Args:
+      step: steps done.
+      net: the evaluated network; may be donated when this returns.
+      score: `value`, larger is better (None and NaN never count), and what else
+        is worth knowing, such as the metric's name.
+
+    Returns:
+      Whether it is the best.
+    """
+    value, best = score['value'], self.best()
+    if value is None or not value > (best['value'] if best else -math.inf):
+      return False
+    number = self._best.latest_step()
+    return self._best.save(
+        0 if number is None else number + 1,
+        args=ocp.args.Composite(**{
+            _NET: ocp.args.StandardSave(net),
+            _SCORE: ocp.args.JsonSave({'step': step, **score})}))
+
+  def best(self) -> dict[str, Any] | None:
+    """The best score so far with its `step`; survives restarts."""
+    self._best.wait_until_finished()
+    number = self._best.latest_step()
+    if number is None:
+      return None
+    return self._best.restore(number, args=ocp.args.Composite(
+        **{_SCORE: ocp.args.JsonRestore()}))[_SCORE]
+
+  def reached_preemption(self, step: int) -> bool:
+    """Says, to all processes at the same step, that SIGTERM came."""
+    return self._latest.reached_preemption(step)
+
+  def wait(self) -> None:
+    """Returns when everything is on disk."""
+    self._latest.wait_until_finished()
+    self._best.wait_until_finished()
+
+
+def load_net(run: pathlib.Path | str, which: str, like: types.Net, *,
+             field: str = 'config.warm_start.workdir') -> types.Net:
+  """Reads one network of another run.
+
+  Args:
+    run: the other run's workdir.
+    which: 'student' or 'teacher' of its newest checkpoint, or 'best'.
+    like: variables of the network that is wanted; the result has their dtypes
+      and shardings.
+    field: the config field or flag that names the run, for messages.
+
+  Raises:
+    ValueError: there is no such network, or it has other tensors.
+  """
+  if which not in _STORED:
+    raise ValueError('config.warm_start.network: expected one of '
+                     f'{_STORED}, got {which!r}')
+  _quiet_orbax()
+  folder = pathlib.Path(run).absolute() / (
+      'best' if which == 'best' else 'checkpoints')
+  steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
+  if not steps:
+    raise ValueError(f'{field}: expected the workdir of a run with a '
+                     f'checkpoint in {folder}, found none')
+  folder = folder / str(max(steps)) / (_NET if which == 'best' else _STATE)
+  found = _stored(folder)
+  way_out = f'Use config.model of that run, or another {field}.'
+  if which == 'best':
+    _check_same(found, like, folder, way_out)
+    return _read(folder, like)
+  if not found[which]:
+    raise ValueError(f'{field}: the run in {run} has no {which}; use its '
+                     'student')
+  _check_same(found[which], like, folder, way_out)
+  return _read(folder, {which: like})[which]
+
+
+def _stored(folder: pathlib.Path) -> Any:
+  """The tree of a stored item, with shapes in place of arrays."""
+  return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
+
+
+def _read(folder: pathlib.Path, like: Any) -> Any:
+  """Reads those parts of a stored item that `like` has."""
+  item = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+      like)
+  return ocp.PyTreeCheckpointer().restore(folder, args=ocp.args.PyTreeRestore(
+      item, partial_restore=True,
+      restore_args=ocp.checkpoint_utils.construct_restore_args(item)))
+
+
+def _remove_half_written(folder: pathlib.Path) -> None:
+  """Removes what a killed run left of its last write.
+
+  Orbax offers the same, in a thread that nobody can wait for: a run that fails
+  at its start would end with that thread's traceback.
+  """
+  if jax.process_index() == 0:
+    for path in folder.glob(f'*{ocp.utils.TMP_DIR_SUFFIX}*'):
+      shutil.rmtree(path)
+
+
+def _shapes(tree: Any) -> dict[str, str]:
+  """The types of a tree's leaves by path, whatever its containers are."""
+  name = lambda path: '/'.join(
+      str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
+      for k in path)
+
+  def kind(leaf):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # stored as its data
+      leaf = jax.eval_shape(jax.random.key_data, leaf)
+    return f'{leaf.dtype}{list(leaf.shape)}'
+
+  return {name(path): kind(leaf)
+          for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _check_same(found: Any, like: Any, folder: pathlib.Path,
+                way_out: str) -> None:
+  """Raises unless a checkpoint has the tensors that are wanted."""
+  have, want = _shapes(found), _shapes(like)
+  names = sorted(have.keys() | want.keys())
+  wrong = [f'{name}: expected {want.get(name, "nothing")}, got '
+           f'{have.get(name, "nothing")}'
+           for name in names if have.get(name) != want.get(name)]
+  if not wrong:
+    return
+  shown = wrong[:8] + (['...'] if wrong[8:] else [])
+  raise ValueError(
+      f'{folder}: expected a checkpoint of the configured network and method, '
+      f'but {len(wrong)} of {len(names)} tensors differ:\n  '
+      + '\n  '.join([*shown, way_out]))
+
+
+def _quiet_orbax() -> None:
+  """Keeps the log to the run's own lines; errors are still shown."""
+  logging.getLogger('absl').addFilter(_not_orbax_chatter)
+
+
+def _not_orbax_chatter(record: logging.LogRecord) -> bool:
+  return record.levelno >= logging.ERROR or 'orbax' not in record.pathname

@@ -1,0 +1,199 @@
+"""What a run leaves behind to be understood: manifest.json, results.json.
+
+The manifest keeps the config of the first start; a resumed run must have the
+same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any
+
+from absl import logging
+import jax
+
+from uda_jax import parallel
+from uda_jax import pictures
+from uda_jax.evaluate import reports as reports_lib
+
+# Fields that a resumed run may change: what is shown and kept, and where.
+FREE_FIELDS = ('log', 'checkpoint.every', 'devices', 'data.root',
+               'data.cache_dir')
+
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy',
+             'ml-collections', 'clu', 'tensorflow', 'tensorflow-cpu',
+             'tensorflow-datasets', 'pillow')
+
+
+def run_manifest(workdir: os.PathLike | str, config: Any,
+                 extra: Mapping[str, Any]) -> dict[str, Any]:
+  """Writes `<workdir>/manifest.json`, or adds a start to it.
+
+  To be called by all processes; the first one writes.
+
+  Args:
+    workdir: the run's directory.
+    config: the resolved ConfigDict.
+    extra: more facts of this start that JSON can hold: hashes of weights,
+      counts of images.
+
+  Returns:
+    The manifest.
+
+  Raises:
+    ValueError: the directory belongs to a run with another config (other than
+      in `FREE_FIELDS`); the message names the fields.
+  """
+  path = pathlib.Path(workdir) / 'manifest.json'
+  config = json.loads(config.to_json_best_effort())
+  manifest = {'config': config, 'starts': []}
+  if path.exists():
+    manifest = _read(path)
+    _check_same_run(path, manifest['config'], config)
+  # Nobody writes before all have read.
+  parallel.barrier('manifest')
+  start = _start(manifest['config'], config, extra)
+  _warn_of_other_machine([*manifest['starts'], start])
+  manifest['starts'].append(start)
+  if jax.process_index() == 0:
+    pictures.write_atomically(path, _json(manifest))
+  return manifest
+
+
+def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
+  """Sums are rounded in an order that devices, or a CPU's cores, decide."""
+  first, last = (dict(start['devices']) for start in (starts[0], starts[-1]))
+  if last['platform'] != 'cpu':
+    for devices in (first, last):
+      devices.pop('cpu_cores', None)
+  if first != last:
+    logging.warning(
+        'this start has %s, the first had %s: the run goes on, but not to the '
+        'bits that it would have had there', last, first)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    manifest = json.loads(path.read_text())
+  except ValueError:
+    manifest = None
+  if not isinstance(manifest, dict) or {'config', 'starts'} - set(manifest):
+    raise ValueError(f'{path}: expected the manifest of a run, got something '
+                     'else; use another --workdir')
+  return manifest
+
+
+def _json(tree: Any) -> bytes:
+  return (json.dumps(tree, indent=2, allow_nan=False) + '\n').encode()
+
+
+def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
+  """The fields of nested dicts by dotted name."""
+  if not isinstance(tree, dict) or not tree:
+    return {prefix: tree}
+  return {path: value for name, part in tree.items()
+          for path, value in _flat(
+              part, f'{prefix}.{name}' if prefix else name).items()}
+
+
+def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
+  """Fields that differ, by dotted name: (old, new)."""
+  old, new = _flat(old), _flat(new)
+  return {name: (old.get(name, 'absent'), new.get(name, 'absent'))
+          for name in sorted(old.keys() | new.keys())
+          if old.get(name, 'absent') != new.get(name, 'absent')}
+
+
+def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
+  lines = [f'config.{name}: expected {a!r} as at the first start, got {b!r}'
+           for name, (a, b) in _differences(old, new).items()
+           if not any(f'{name}.'.startswith(f'{free}.')
+                      for free in FREE_FIELDS)]
+  if lines:
+    raise ValueError(f'{path}: this directory belongs to a run with another '
+                     'config.\n  ' + '\n  '.join(lines) +
+                     '\nUse a new --workdir, or the config of that run.')
+
+
+def _start(first_config: Any, config: Any,
+           extra: Mapping[str, Any]) -> dict[str, Any]:
+  """The facts of one start."""
+  devices = jax.devices()
+  return {
+      'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+      'command': sys.argv,
+      'seed': config.get('seed'),
+      'changed_fields': {
+          name: new for name, (_, new)
+          in _differences(first_config, config).items()},
+      'git': _git(),
+      'python': platform.python_version(),
+      'platform': platform.platform(),
+      'packages': _versions(),
+      'devices': {'platform': devices[0].platform,
+                  'kind': devices[0].device_kind, 'count': len(devices),
+                  'processes': jax.process_count(), 'cpu_cores': _cores()},
+      **extra,
+  }
+
+
+def _cores() -> int:
+  """The CPU cores that this process may use, by which XLA cuts its work."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def _versions() -> dict[str, str]:
+  versions = {}
+  for name in _PACKAGES:
+    try:
+      versions[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      continue
+  return versions
+
+
+def _git() -> dict[str, Any] | None:
+  """The revision of the project's own checkout, None outside of one."""
+  root = pathlib.Path(__file__).resolve().parents[2]
+
+  def git(*command):
+    return subprocess.run(['git', '-C', root, *command], check=True, text=True,
+                          capture_output=True).stdout.strip()
+
+  try:
+    # An installed copy may lie inside the checkout of something else.
+    if pathlib.Path(git('rev-parse', '--show-toplevel')).resolve() != root:
+      return None
+    return {'revision': git('rev-parse', 'HEAD'),
+            'dirty': bool(git('status', '--porcelain', '-uno'))}
+  except (OSError, subprocess.CalledProcessError):
+    return None
+
+
+def write_results(workdir: os.PathLike | str,
+                  reports: Mapping[str, dict[str, Any]],
+                  notes: Sequence[str] = ()) -> None:
+  """Writes results.json, .csv and, as a table, .txt; each whole or not at all.
+
+  Args:
+    workdir: the run's directory.
+    reports: row name -> `reports.report`.
+    notes: lines below the table.
+  """
+  workdir = pathlib.Path(workdir)
+  text = reports_lib.format_table(reports)
+  text += ''.join(f'{note}\n' for note in ['', *notes] if notes)
+  pictures.write_atomically(workdir / 'results.json', _json(dict(reports)))
+  pictures.write_atomically(workdir / 'results.csv',
+                            reports_lib.to_csv(reports).encode())
+  pictures.write_atomically(workdir / 'results.txt', text.encode())

@@ -1,0 +1,204 @@
+"""Optimisers, parameter groups by path, and learning-rate schedules.
+
+The learning rate is an argument of every update (`learning_rate=`), read from
+the train state's step: a skipped step advances the schedule, not the moments.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from uda_jax import types
+from uda_jax.train import schedules
+
+PyTree = types.PyTree
+
+
+def path_tree(params: PyTree) -> PyTree:
+  """Returns a tree of the parameters' paths, such as 'head/conv1/kernel'."""
+  return jax.tree_util.tree_map_with_path(
+      lambda path, _: jax.tree_util.keystr(path, simple=True, separator='/'),
+      params)
+
+
+def match(params: PyTree, table: tuple[tuple, ...], default):
+  """Returns a tree with, for each parameter, the first matching row's value.
+
+  Args:
+    params: tree of parameters.
+    table: rows (regular expression, value); searched in a parameter's path.
+    default: value of a parameter that no row matches.
+  """
+  def first(path):
+    for pattern, value in table:
+      if re.search(pattern, path):
+        return value
+    return default
+
+  return jax.tree.map(first, path_tree(params))
+
+
+class RepeatedSgdState(NamedTuple):
+  """Momentum buffers, and whether a step was ever made."""
+
+  momentum: PyTree
+  started: jax.Array
+
+
+def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
+                 repeats: PyTree, fresh_every_repeat: bool,
+                 decay_in_place: bool = False
+                 ) -> optax.GradientTransformationExtraArgs:
+  """SGD in which a parameter may take several whole updates a step.
+
+  PixMatch, EHTDI and LSE list their backbone's tensors three or four times in
+  the optimiser, which then repeats `u = g + wd p; b = m b + u; p = p - lr b`
+  with the same gradient (released code; the published numbers have it).
+
+  Args:
+    momentum: m.
+    weight_decay: tree of wd, one a parameter.
+    rates: tree of learning-rate factors, one a parameter.
+    repeats: tree of the numbers of updates, one a parameter.
+    fresh_every_repeat: in the very first step `b = u` at every repeat (PyTorch
+      >= 1.9) instead of at the first repeat only (PyTorch 1.7).
+    decay_in_place: every repeat adds its `wd p` to the gradient that the next
+      repeat starts from (PyTorch 1.0, which LSE's authors had).
+  """
+
+  def init(params):
+    return RepeatedSgdState(jax.tree.map(jnp.zeros_like, params),
+                            jnp.zeros((), bool))
+
+  def update(grads, state, params, *, learning_rate, **_):
+    def one(g, p, b, wd, rate, k):
+      new = p
+      for _ in range(k):
+        u = g + wd * new
+        if decay_in_place:
+          g = u
+        keep = momentum * b
+        if fresh_every_repeat:
+          keep = jnp.where(state.started, keep, 0)
+        b = keep + u
+        new = new - (learning_rate * rate).astype(p.dtype) * b
+      return new - p, b
+
+    pairs = jax.tree.map(one, grads, params, state.momentum, weight_decay,
+                         rates, repeats)
+    updates, buffers = jax.tree.transpose(
+        jax.tree.structure(params), jax.tree.structure((0, 0)), pairs)
+    return updates, RepeatedSgdState(buffers, jnp.ones((), bool))
+
+  return optax.GradientTransformationExtraArgs(init, update)
+
+
+def decay_weights(weight_decay: PyTree) -> optax.GradientTransformation:
+  """Adds `wd * p` to the updates, with a wd of its own for each parameter."""
+  return optax.stateless(lambda updates, params: jax.tree.map(
+      lambda u, p, wd: u + wd * p, updates, params, weight_decay))
+
+
+def descend(rates: PyTree) -> optax.GradientTransformationExtraArgs:
+  """Multiplies by minus the learning rate, times each parameter's factor."""
+
+  def update(updates, state, params=None, *, learning_rate, **_):
+    del params
+    return jax.tree.map(
+        lambda u, rate: -(learning_rate * rate).astype(u.dtype) * u,
+        updates, rates), state
+
+  return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(),
+                                               update)
+
+
+def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
+  """Builds the optimiser of `config.optim` for these parameters.
+
+  Fields: `name` ('adamw' or 'sgd'), `weight_decay`, `b1`, `b2`, `eps` or
+  `momentum`, `clip_norm` (0 = off), `groups` (rows: path pattern,
+  learning-rate factor, weight-decay factor; first match wins), `repeats`
+  (rows: path pattern, number of updates), `fresh_every_repeat` and, optional,
+  `decay_in_place`, SGD only.
+  """
+  rates = match(params, tuple((g[0], g[1]) for g in config.groups), 1.0)
+  decays = jax.tree.map(
+      lambda factor: factor * config.weight_decay,
+      match(params, tuple((g[0], g[2]) for g in config.groups), 1.0))
+  if config.name == 'adamw':
+    rule = optax.chain(
+        optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
+        decay_weights(decays), descend(rates))
+  elif config.name == 'sgd':
+    rule = repeated_sgd(
+        momentum=config.momentum, weight_decay=decays, rates=rates,
+        repeats=match(params, config.repeats, 1),
+        fresh_every_repeat=config.fresh_every_repeat,
+        decay_in_place=config.get('decay_in_place', False))
+  else:
+    raise ValueError("config.optim.name: expected 'adamw' or 'sgd', got "
+                     f'{config.name!r}')
+  if config.clip_norm:
+    rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
+  return rule
+
+
+def learning_rate(config, state: types.TrainState) -> jax.Array:
+  """The learning rate of `config.schedule` at this state's step and round.
+
+  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant',
+  'staircase'), `power` (poly), `every` and `factor` (staircase),
+  `warmup_steps`, `warmup_ratio`, and, optional, `length`: the
+  step at which the rate would be 0, where it is not the round's end, and
+  `round_factor`: rounds on pseudo-labels learn so many times as fast as the
+  steps before them.
+  """
+  step = state.step - state.round.first_step
+  length = config.get('length', 0) or state.round.length
+  base = config.learning_rate
+  if config.shape == 'poly':
+    rate = schedules.poly(step, base=base, num_steps=length,
+                          power=config.power)
+  elif config.shape == 'cosine':
+    rate = base * 0.5 * (1 + jnp.cos(jnp.pi * step / length))
+  elif config.shape == 'constant':
+    rate = jnp.asarray(base)
+  elif config.shape == 'staircase':
+    rate = schedules.staircase(step, base=base, every=config.every,
+                               factor=config.factor)
+  else:
+    raise ValueError("config.schedule.shape: expected 'poly', 'cosine', "
+                     f"'constant' or 'staircase', got {config.shape!r}")
+  if config.warmup_steps:
+    rate = rate * schedules.linear_warmup(
+        step, num_steps=config.warmup_steps, ratio=config.warmup_ratio)
+  if config.get('round_factor'):
+    rate = jnp.where(state.round.index < 0, rate, config.round_factor * rate)
+  return rate
+
+
+def depends_on_input(function, *args) -> PyTree:
+  """Says which outputs of a compiled function depend on any of its arguments.
+
+  A call of the function with the same shapes does not trace it again.
+
+  Args:
+    function: what `jax.jit` gives for a function of array trees.
+    *args: its arguments, arrays or shapes.
+
+  Returns:
+    A tree of bools, in the structure of the function's result.
+  """
+  traced = function.trace(*args)
+  jaxpr = traced.jaxpr.jaxpr
+  varying = set(map(id, jaxpr.invars))
+  for equation in jaxpr.eqns:
+    if any(id(v) in varying for v in equation.invars):
+      varying.update(map(id, equation.outvars))
+  flags = [id(v) in varying for v in jaxpr.outvars]
+  return jax.tree.unflatten(jax.tree.structure(traced.out_info), flags)

@@ -1,0 +1,181 @@
+"""What a network does on target images between the rounds of LSE.
+
+It ranks them (arXiv 2007.14449: once a class, by confidence), and it labels
+those that were chosen and cuts enlarged windows out of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import parallel
+from uda_jax import pseudo_labels
+from uda_jax import types
+from uda_jax.augment import scale_examples
+from uda_jax.data import patches
+from uda_jax.data import pipeline
+from uda_jax.evaluate import inference
+from uda_jax.train import setup
+
+
+class Functions(NamedTuple):
+  """Compiled functions, the same in all rounds.
+
+  Attributes:
+    measure: f(net, (image [B, H, W, 3], index [B], valid [B])) -> (index,
+      valid, confidence [B, C], entropy [B, C]): global arrays in, and out the
+      rows of all processes.
+    examples: f(net, image [1, H, W, 3], limits [C], key) -> (image [P, H, W, 3]
+      uint8, label [P, H, W]), P patches.
+  """
+
+  measure: Callable[..., Any]
+  examples: Callable[..., Any]
+
+
+def make_functions(run: setup.Run) -> Functions:
+  """Makes what `rank` and `cut` compute with."""
+  check_window(run)
+  return Functions(_make_measure(run), _make_examples(run))
+
+
+def check_window(run: setup.Run) -> None:
+  """Raises if the window is no pair, or larger than the target images."""
+  target = run.data.target
+  size = tuple(run.config.data.target_image_size)
+  if not any(size):
+    size = int(target.heights.min()), int(target.widths.min())
+  window = run.config.rounds.window
+  pair = isinstance(window, tuple) and len(window) == 2
+  if not pair or any(a > b for a, b in zip(window, size)):
+    raise ValueError(
+        'config.rounds.window: expected (height, width) of at most the size of '
+        f'the target images {size}, got {window!r}')
+
+
+def rank(run: setup.Run, functions: Functions, student: types.Net
+         ) -> Iterator[tuple[np.ndarray, ...]]:
+  """Measures all target images; every process does its share, and has all.
+
+  Args:
+    run: of a config with `rounds`.
+    functions: of this run.
+    student: the network, as host arrays.
+
+  Yields:
+    Rows for `collect`: index [B], valid [B], confidence and entropy [B, C].
+  """
+  config, mesh = run.config, run.mesh
+  student = jax.device_put(student, parallel.replicated(mesh))
+  for batch in pipeline.eval_batches(
+      run.data.target, batch_size=mesh.local_mesh.size,
+      image_size=tuple(config.data.target_image_size),
+      resize=config.data.resize, process_index=jax.process_index(),
+      process_count=jax.process_count()):
+    rows = parallel.to_global((batch.image, batch.index, batch.valid), mesh)
+    yield tuple(map(np.asarray, functions.measure(student, rows)))
+
+
+def collect(rows: Iterable[tuple[np.ndarray, ...]], num_images: int
+            ) -> tuple[np.ndarray, np.ndarray]:
+  """Puts the rows of a ranking in the order of the images.
+
+  Args:
+    rows: tuples (index [B] int, valid [B] bool, confidence [B, C] float,
+      entropy [B, C] float), in any order; rows that are not valid are left
+      out.
+    num_images: N.
+
+  Returns:
+    Confidence and entropy, both [N, C] float64.
+  """
+  index, valid, *tables = map(np.concatenate, zip(*rows))
+  if sorted(index[valid]) != list(range(num_images)):
+    raise ValueError(f'ranking: expected each of the {num_images} images once, '
+                     f'got {valid.sum()} rows')
+  in_order = np.argsort(index[valid])
+  return tuple(x[valid][in_order].astype(np.float64) for x in tables)
+
+
+def cut(run: setup.Run, functions: Functions, student: types.Net,
+        images: Sequence[int], limits: np.ndarray, key: jax.Array
+        ) -> Iterator[patches.Patch]:
+  """Cuts and enlarges windows of target images, on one device.
+
+  Args:
+    run: of a config with `rounds`.
+    functions: of this run.
+    student: the network, as host arrays.
+    images: numbers of the images; one that comes twice has other windows.
+    limits: [C] of class-wise entropy, see `pseudo_labels.below_class_limits`.
+    key: for the windows.
+
+  Yields:
+    The patches, image by image.
+  """
+  config, fields, target = run.config, run.config.rounds, run.data.target
+  take = lambda rows: tuple(rows[i] for i in images)
+  chosen = target._replace(
+      image_paths=take(target.image_paths),
+      label_paths=(None,) * len(images),
+      heights=np.array(take(target.heights)),
+      widths=np.array(take(target.widths)))
+  student = jax.device_put(student, jax.local_devices()[0])
+  for batch in pipeline.eval_batches(
+      chosen, batch_size=1, image_size=tuple(config.data.target_image_size),
+      resize=config.data.resize):
+    j = int(batch.index[0])
+    zoomed, labels = jax.device_get(functions.examples(
+        student, batch.image, limits, jax.random.fold_in(key, j)))
+    for q, (image, label) in enumerate(zip(zoomed, labels)):
+      yield patches.Patch(
+          patches.file_number(j, q, fields.patches_per_image), image, label)
+
+
+def _make_measure(run: setup.Run) -> Callable[..., Any]:
+  logits = inference.make_logits(run.recipe.network)
+
+  # Every process gets every row: the tables are small.
+  @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
+  def measure(net, batch):
+    image, index, valid = batch
+    statistics = pseudo_labels.class_statistics(
+        jax.nn.softmax(logits(net, image, image.shape[1:3])))
+    return index, valid, *statistics
+
+  return measure
+
+
+def _make_examples(run: setup.Run) -> Callable[..., Any]:
+  fields = run.config.rounds
+  window = tuple(fields.window)
+  logits = inference.make_logits(run.recipe.network)
+
+  @jax.jit
+  def examples(net, image, limits, key):
+    size = image.shape[1:3]
+    prob = jax.nn.softmax(logits(net, image, size))[0]
+    label = jnp.argmax(prob, -1)
+    stretched = pseudo_labels.stretch_by_class(
+        pseudo_labels.entropy(prob), label, num_classes=prob.shape[-1])
+    keep = pseudo_labels.below_class_limits(stretched, label, limits)
+    pixels = image[0].astype(prob.dtype) / 255
+
+    def one(start):
+      return (
+          scale_examples.to_pixels(
+              scale_examples.zoom(pixels, start, window=window)),
+          scale_examples.zoom_label(prob, keep, start, window=window,
+                                    keep_rule=fields.keep_rule))
+
+    # One window after the other, for the memory of its probabilities.
+    return jax.lax.map(one, scale_examples.draw_windows(
+        key, size, window, count=fields.patches_per_image))
+
+  return examples

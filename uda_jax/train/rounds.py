@@ -1,0 +1,236 @@
+"""Between the rounds of LSE (arXiv 2007.14449): rank, choose, write patches.
+
+A round begins with a checkpoint. The network that is in it ranks the target
+images; the choice is written to `<workdir>/rounds/round_NN.json`, and the
+patches cut from the chosen images become a prepared data set beside it. Both
+are written whole or not at all, and are pure functions of the checkpoint: a
+run that is killed in between makes or finds the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+import dataclasses
+import hashlib
+import json
+import pathlib
+from typing import NamedTuple
+
+from absl import logging
+import jax
+import numpy as np
+
+from uda_jax import parallel
+from uda_jax import pictures
+from uda_jax import rng
+from uda_jax import types
+from uda_jax.data import manifest
+from uda_jax.data import patches
+from uda_jax.data import pipeline
+from uda_jax.train import round_mining
+from uda_jax.train import round_ranking
+from uda_jax.train import setup
+
+_FOLDER = 'rounds'
+
+
+class Plan(NamedTuple):
+  """A round, as its JSON file has it.
+
+  Attributes:
+    network: hash of the variables that chose.
+    portion: share of the images that was to be taken.
+    images: numbers of the images to cut patches from, in order.
+    names: their names.
+    limits: [C] of class-wise entropy, None where every pixel is trusted.
+    counts: [C], images that each class took.
+    steps: length of the round.
+  """
+
+  network: str
+  portion: float
+  images: list[int]
+  names: list[str]
+  limits: list[float | None]
+  counts: list[int]
+  steps: int
+
+
+def over(state: types.TrainState) -> bool:
+  """Whether the state's round is over."""
+  return int(state.step) >= int(state.round.first_step + state.round.length)
+
+
+def finished(config, state: types.TrainState) -> bool:
+  """Whether the state's round is over, and the last."""
+  return over(state) and int(state.round.index) + 1 == len(_portions(config))
+
+
+def begin(run: setup.Run, functions: round_mining.Functions,
+          state: types.TrainState) -> types.TrainState:
+  """Plans the next round, if that is not done already, and makes its patches.
+
+  To be called by all processes, when the checkpoint of `state` is on disk.
+
+  Args:
+    run: of a config with `rounds`.
+    functions: of this run.
+    state: at the end of a round.
+
+  Returns:
+    The state in the next round.
+  """
+  index = int(state.round.index) + 1
+  path = _path(run, index)
+  student = state.student
+  if run.config.rounds.target_statistics:
+    student = setup.adapted_statistics(
+        run, student, run.config.rounds.target_statistics)
+  student = jax.device_get(student)
+  network = _digest(student)
+  if not path.exists() or _read(path).network != network:
+    plan = _plan(run, functions, student, network, index)
+    if jax.process_index() == 0:
+      pictures.write_atomically(path, (json.dumps(
+          plan._asdict(), indent=2, allow_nan=False) + '\n').encode())
+  parallel.barrier('the round is planned')
+  plan = _read(path)
+  logging.info(
+      'round %d of %d: %d of %d target images, %d steps', index + 1,
+      len(_portions(run.config)), len(plan.images),
+      len(run.data.target.image_paths), plan.steps)
+  if plan.steps:
+    key = window_key(run.config.seed, index)
+    _patches(run, index, lambda: round_mining.cut(
+        run, functions, student, plan.images, _limits(plan), key))
+  put = lambda value, old: jax.device_put(np.int32(value), old.sharding)
+  return dataclasses.replace(state, round=jax.tree.map(put, types.Round(
+      index, int(state.step), plan.steps), state.round))
+
+
+def window_key(seed: int, index: int) -> jax.Array:
+  """What a round's windows are drawn from; `mining.cut` folds the image in."""
+  return jax.random.fold_in(rng.stream(jax.random.key(seed), 'windows'), index)
+
+
+def batches(run: setup.Run, state: types.TrainState
+            ) -> Iterator[types.Batch]:
+  """This process's batches from the state's step to the end of its round."""
+  index, first, length = map(int, state.round)
+  config = run.config
+  data, seed = run.data, config.seed
+  if not length:
+    return iter(())
+  if index >= 0:
+    data = data._replace(target=_patches(run, index, _gone))
+    # Orders of its own: every patch is seen once an epoch of this round.
+    seed = 1000 * (seed + 1) + index
+  return pipeline.train_batches(
+      config.data, seed=seed, first_step=int(state.step) - first,
+      num_steps=length, groups=config.batch.groups,
+      group_size=config.batch.group_size, process_index=jax.process_index(),
+      process_count=jax.process_count(), source=data.source,
+      target=data.target)
+
+
+def _portions(config) -> tuple[float, ...]:
+  fields = config.rounds
+  return round_ranking.portions(fields.p_start, fields.p_step, fields.p_max)
+
+
+def _path(run: setup.Run, index: int) -> pathlib.Path:
+  return run.workdir / _FOLDER / f'round_{index:02d}.json'
+
+
+def _read(path: pathlib.Path) -> Plan:
+  return Plan(**json.loads(path.read_text()))
+
+
+def _limits(plan: Plan) -> np.ndarray:
+  return np.array([np.inf if x is None else x for x in plan.limits])
+
+
+def _digest(net: types.Net) -> str:
+  """A hash of a network's variables."""
+  hashed = hashlib.sha256()
+  for leaf in jax.tree.leaves(net):
+    hashed.update(np.ascontiguousarray(leaf).tobytes())
+  return hashed.hexdigest()[:16]
+
+
+def _plan(run: setup.Run, functions: round_mining.Functions,
+          student: types.Net, network: str, index: int) -> Plan:
+  """Ranks the target images, and chooses."""
+  target, fields = run.data.target, run.config.rounds
+  limits = np.ones(len(target.class_names))
+  if index:
+    limits = _limits(_read(_path(run, index - 1)))
+  confidence, entropy = round_mining.collect(
+      round_mining.rank(run, functions, student), len(target.image_paths))
+  portion = _portions(run.config)[index]
+  choice = round_ranking.choose(
+      confidence, entropy, target.image_paths, limits, portion=portion,
+      divisor=fields.divisor, skip_classes=tuple(fields.skip_classes))
+  images = _images(run, choice.images, index)
+  return Plan(
+      network, portion, images,
+      [pathlib.PurePath(target.image_paths[i]).name for i in images],
+      [float(x) if np.isfinite(x) else None for x in choice.limits],
+      choice.counts.tolist(), _length(run, len(choice.images), index))
+
+
+def _images(run: setup.Run, chosen: tuple[int, ...], index: int
+            ) -> list[int]:
+  """The images that patches are cut from.
+
+  All that were chosen; the released code takes one more, from the list
+  repeated, and from the second round on a random draw of that list: an image
+  may come twice or not at all.
+  """
+  fields, total = run.config.rounds, len(run.data.target.image_paths)
+  if not chosen:
+    return []
+  repeated = (list(chosen) * (total // len(chosen) + 2))[:max(
+      total, len(chosen) + 1)]
+  if fields.shuffle_later_rounds and index:
+    key = jax.random.fold_in(_key(run, 'chosen images'), index)
+    place = jax.random.permutation(key, len(repeated)).tolist()
+    repeated = [repeated[i] for i in place]
+  return repeated[:len(chosen) + bool(fields.one_image_more)]
+
+
+def _length(run: setup.Run, num_chosen: int, index: int) -> int:
+  """Steps of a round: its share of the run's, or epochs over the patches."""
+  config, fields = run.config, run.config.rounds
+  if not num_chosen:
+    return 0
+  if config.steps:
+    count, steps = len(_portions(config)), (
+        config.steps - config.method.adapt_from)
+    return steps * (index + 1) // count - steps * index // count
+  images = num_chosen * fields.patches_per_image * fields.epochs
+  return -(-images // (config.batch.groups * config.batch.group_size))
+
+
+def _key(run: setup.Run, name: str) -> jax.Array:
+  return rng.stream(jax.random.key(run.config.seed), name)
+
+
+def _patches(run: setup.Run, index: int,
+             make: Callable[[], Iterable[patches.Patch]]) -> manifest.Manifest:
+  """The patches of a planned round; made by the first process if need be."""
+  plan = _read(_path(run, index))
+  recipe = patches.recipe(
+      run.data.target, f'patches of round {index}',
+      [plan._asdict(), run.config.rounds.to_dict()], make)
+  folder = run.workdir / _FOLDER
+  if jax.process_index() == 0:
+    data = manifest.prepare(recipe, folder)
+  parallel.barrier('patches are prepared')
+  return data if jax.process_index() == 0 else manifest.prepare(recipe, folder)
+
+
+def _gone() -> Iterable[patches.Patch]:
+  raise ValueError('--workdir: expected the patches of the round that this run '
+                   f'is in, in {_FOLDER}/, got none; they cannot be made again '
+                   'as the network has trained on. Use a new --workdir')
