@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from benchmarks import input_pipeline
 from benchmarks import street_files
-from uda_jax.data import crops
+from uda_jax.data import crop_rules
 from uda_jax.data import datasets
 from uda_jax.data import examples
 from uda_jax.data import sampling
@@ -68,10 +68,10 @@ def stages(domain: examples.Domain, *, count: int,
                [tf.constant(data.image_paths[int(i)]) for i, _ in chosen])
   full = transforms.resized_size(tf.shape(images[0])[:2], spec)
   shares = [sampling.Stream(SEED, domain.name, sampling.CROP).uniform(
-      tf.constant(k, tf.int64), (crops.DRAWS, crops.DRAWS, 2))
+      tf.constant(k, tf.int64), (crop_rules.DRAWS, crop_rules.DRAWS, 2))
             for k in range(count)]
   if not data.labelled:
-    windows = [crops.crop_window(s[0, 0], full, spec) for s in shares]
+    windows = [crop_rules.crop_window(s[0, 0], full, spec) for s in shares]
   else:
     labels = run('decode label', transforms.read_label,
                  [tf.constant(data.label_paths[int(i)]) for i, _ in chosen])
@@ -79,9 +79,9 @@ def stages(domain: examples.Domain, *, count: int,
     labels = run('resize label', lambda label: transforms.cut_label(
         label, whole, spec.resize), labels)
     windows = run(
-        'choose crop', lambda shares, label, class_id: crops.choose_window(
+        'choose crop', lambda shares, label, class_id: crop_rules.choose_window(
             shares, label, full, spec, len(data.class_names),
-            crops.Wanted(class_id, domain.rare_pixels)),
+            crop_rules.Wanted(class_id, domain.rare_pixels)),
         shares, labels, [wanted.class_id for _, wanted in chosen])
   run('resize and cut image', lambda image, window: transforms.cut_image(
       image, window, spec.resize), images, windows)

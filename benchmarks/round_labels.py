@@ -73,7 +73,7 @@ def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
   """
   from etils import epath
 
-  from uda_jax.augment import scale_examples
+  from uda_jax.augment import scale_invariant
   from uda_jax.data import image_files
   from uda_jax.data import patches
   from uda_jax.train import rounds
@@ -91,7 +91,7 @@ def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
       number = patches.file_number(j, q, per_image)
       patch = image_files.read_label(
           epath.Path(folders[0] / 'labels' / f'{number:06d}.png'))
-      start = scale_examples.draw_windows(
+      start = scale_invariant.draw_windows(
           jax.random.fold_in(key, j), patch.shape, window, count=per_image)[q]
       yield patch, enlarged(whole, np.asarray(start), window, patch.shape)
 

@@ -7,10 +7,10 @@ from configs import common
 from tests import leaf
 from uda_jax import models
 from uda_jax import parallel
-from uda_jax.augment import photometric
+from uda_jax.augment import dacs_jitter
 from uda_jax.models import mix_transformer
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import setup
 from uda_jax.train import step as step_lib
 
@@ -34,7 +34,7 @@ def _encoder(config):
   """Another seed's encoder, as a pre-training file has it."""
   net = models.build(config, 11).init(jax.random.key(7), (32, 64))
   return {name.removeprefix('backbone.'): x
-          for name, x in torch_names.export(net).items()
+          for name, x in state_dict.export(net).items()
           if name.startswith('backbone.')}
 
 
@@ -43,7 +43,7 @@ def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
       mix_transformer.VARIANTS, 'mit_b0',
       mix_transformer.Variant((4, 8, 20, 32), (1, 1, 1, 1)))
   # Colour jitter takes long to compile.
-  monkeypatch.setattr(photometric, 'strong_augment',
+  monkeypatch.setattr(dacs_jitter, 'strong_augment',
                       lambda key, pixels: pixels)
   config = _config(tmp_path)
   encoder = _encoder(config)
@@ -61,8 +61,8 @@ def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
     assert all(np.isfinite(x) for x in metrics.values())
     assert not metrics['skipped']
   assert metrics['loss/distance'] > 0
-  frozen = torch_names.export(run.frozen)
-  moved = torch_names.export(state.student)
+  frozen = state_dict.export(run.frozen)
+  moved = state_dict.export(state.student)
   for name, value in encoder.items():
     np.testing.assert_array_equal(frozen[f'backbone.{name}'], value)
     if name.endswith('proj.weight'):

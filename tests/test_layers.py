@@ -97,7 +97,7 @@ def test_the_feed_from_memory_needs_no_tensorflow():
     ('losses.segmentation', 'flax.linen'),
     ('losses.segmentation', 'uda_jax.models.layers'),
     ('augment.mixing', 'tensorflow'),
-    ('models.layers', 'uda_jax.augment.mixing'),
+    ('models.layers', 'uda_jax.augment.classmix'),
     ('methods.pipa', 'uda_jax.methods.cluda'),
     ('methods.pipa', 'uda_jax.models'),
     ('train', 'tensorflow'), ('train', 'clu.metric_writers'),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks import round_labels
-from uda_jax.augment import scale_examples
+from uda_jax.augment import scale_invariant
 
 
 def test_confusion_leaves_out_what_is_not_known():
@@ -20,7 +20,7 @@ def test_the_true_labels_of_a_window_are_enlarged_as_its_labels_are():
   prob = np.eye(5)[truth]
   start, window = np.array([5, 11]), (12, 24)
   ours = round_labels.enlarged(truth, start, window, truth.shape)
-  label = scale_examples.zoom_label(
+  label = scale_invariant.zoom_label(
       prob, np.ones(truth.shape, bool), start, window=window)
   assert (ours == label).mean() > 0.97
   other = round_labels.enlarged(truth, start + 3, window, truth.shape)

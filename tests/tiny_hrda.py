@@ -7,10 +7,10 @@ import numpy as np
 
 from uda_jax import types
 from uda_jax.models import daformer_head
+from uda_jax.models import hrda
 from uda_jax.models import layers
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
-from uda_jax.models import two_scale
 
 NUM_CLASSES = 3
 SIZE = (32, 32)
@@ -34,8 +34,8 @@ class Encoder(nn.Module):
 def network(seen=None, heads=None) -> types.Network:
   """The network; requests for detail are added to `seen`."""
   light = lambda channels: daformer_head.DAFormerHead(channels, 4, 'conv1')
-  module = two_scale.HRDA(
-      Encoder(), two_scale.TwoScaleHead(light(NUM_CLASSES), light(NUM_CLASSES),
+  module = hrda.HRDA(
+      Encoder(), hrda.TwoScaleHead(light(NUM_CLASSES), light(NUM_CLASSES),
                                         light(1)),
       detail_crop=CROP, detail_stride=(8, 8), order='up_then_product',
       remat=False)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from uda_jax.data import crops
+from uda_jax.data import crop_rules
 from uda_jax.data import transforms
 
 
 def test_windows_reach_all_places():
   spec = transforms.Spec(crop_size=(3, 4))
-  starts = {tuple(crops.crop_window(
+  starts = {tuple(crop_rules.crop_window(
       np.float32(share), (5, 4), spec).start.numpy())
             for share in ((0, 0), (0.33, 0.9), (0.34, 0.5), (0.99, 0.99))}
   assert starts == {(0, 0), (1, 0), (2, 0)}
@@ -21,18 +21,18 @@ def test_windows_reach_all_places():
     ([0, 0, 0, 0], False), ([255, 255, 255, 255], False),
     ([0, 1, 255, 255], True), ([0, 255, 255, 255], False)])
 def test_crops_need_two_classes_below_the_share(ids, accepted):
-  counts = crops.class_counts(np.array([ids], np.uint8), 3)
-  assert bool(crops.accept_crop(counts, 0.75)) == accepted
+  counts = crop_rules.class_counts(np.array([ids], np.uint8), 3)
+  assert bool(crop_rules.accept_crop(counts, 0.75)) == accepted
 
 
 def choose(label, spec, wanted=None, count=60):
   label = tf.constant(label)
   full = tf.constant(label.shape.as_list())
   one = tf.function(lambda shares: transforms.cut_label(
-      label, crops.choose_window(shares, label, full, spec, 3, wanted),
+      label, crop_rules.choose_window(shares, label, full, spec, 3, wanted),
       'bilinear'))
   shares = np.random.default_rng(0).random(
-      (count, crops.DRAWS, crops.DRAWS, 2), np.float32)
+      (count, crop_rules.DRAWS, crop_rules.DRAWS, 2), np.float32)
   return [one(tf.constant(s)).numpy() for s in shares]
 
 
@@ -61,5 +61,5 @@ def test_crops_hold_enough_of_the_rare_class():
   found = lambda crops: np.mean([(c == 2).sum() > 1 for c in crops])
   assert found(choose(label, spec)) < 0.3
   # 3 of 33 places hold more than one such pixel; 11 draws find one in 65 %.
-  wanted = crops.Wanted(tf.constant(2), 1.0)
+  wanted = crop_rules.Wanted(tf.constant(2), 1.0)
   assert 0.45 < found(choose(label, spec, wanted))

@@ -12,7 +12,7 @@ from tests import leaf
 from uda_jax import models
 from uda_jax.export import weights as weights_lib
 from uda_jax.models import weights
-from uda_jax.models.weights import declared
+from uda_jax.models.weights import metadata
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
 
@@ -52,7 +52,7 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
   jax.tree.map(np.testing.assert_array_equal, loaded, net)
   told = json.loads((tmp_path / 'best.safetensors.json').read_text())
   assert told['network'] == 'best'
-  assert told['sha256'] == declared.sha256(out)
+  assert told['sha256'] == metadata.sha256(out)
   assert told['preprocessing'] == 'IMAGENET'
   assert told['saw_target_labels'] is False
   assert told['trained_on'].startswith('ImageNet-1k; ')

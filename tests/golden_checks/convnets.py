@@ -25,7 +25,7 @@ from uda_jax import types
 from uda_jax.models import deeplab_v2
 from uda_jax.models import dlv2_head as dlv2_head_lib
 from uda_jax.models import fcn8s_vgg
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 
 Tensors = dict[str, np.ndarray]
@@ -107,9 +107,9 @@ def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
       optim.match(net.params, optimiser.get('repeats', ()), 1))
   fill = lambda x, value: np.broadcast_to(np.int16(value), x.shape)
   return (
-      torch_names.export(types.Net(jax.tree.map(fill, net.params, code),
+      state_dict.export(types.Net(jax.tree.map(fill, net.params, code),
                                        {})),
-      torch_names.export(types.Net(
+      state_dict.export(types.Net(
           {}, jax.tree.map(lambda x: fill(x, 0), net.batch_stats))))
 
 
@@ -166,7 +166,7 @@ def lse_param_table(path: pathlib.Path) -> Iterator[common.Difference]:
         dict(zip(rows, table['list_multiplicity'])), ours)
     yield (f'{prefix}: buffers', sorted(stats), sorted(
         n for n in rows
-        if n not in params and not n.endswith(torch_names.COUNTER)),
+        if n not in params and not n.endswith(state_dict.COUNTER)),
            *common.EXACT)
 
 
@@ -182,7 +182,7 @@ def pixmatch_param_table(path: pathlib.Path) -> Iterator[common.Difference]:
                       dict(zip(names, d['multiplicity'])), ours)
   yield ('state_keys', sorted([*ours, *stats]), sorted(
       name for name in d['state_keys'].tolist()
-      if not name.endswith(torch_names.COUNTER)), *common.EXACT)
+      if not name.endswith(state_dict.COUNTER)), *common.EXACT)
 
 
 def checkpoint_19to16(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import labels
-from uda_jax.data import crops
-from uda_jax.data import folder_rows
+from uda_jax.data import crop_rules
+from uda_jax.data import folder_checks
 from uda_jax.data import folders
 from uda_jax.data import image_files
 from uda_jax.data import sampling
@@ -72,7 +72,7 @@ def _train_ids(path: pathlib.Path, table, channel: int) -> np.ndarray:
       label_map=tuple(table.items()),
       ignore_ids=tuple(set(range(256)) - set(table)))
   raw = image_files.read_label(epath.Path(path), channel=channel)
-  return folder_rows.train_ids(raw, record, path=path, field='golden')
+  return folder_checks.train_ids(raw, record, path=path, field='golden')
 
 
 def dataset_tools(folder: pathlib.Path) -> Iterator[common.Difference]:
@@ -176,10 +176,10 @@ def _crop(case: str, d) -> Iterator[common.Difference]:
         tf.constant([top, left]), tf.constant([bottom - top, right - left]),
         tf.shape(label))
     crop = transforms.cut_label(label, window, 'bilinear')
-    accepted = crops.accept_crop(crops.class_counts(
+    accepted = crop_rules.accept_crop(crop_rules.class_counts(
         crop, num_classes), 0.75)
     last = number == len(boxes) - 1
-    if not last or number < crops.DRAWS - 1:
+    if not last or number < crop_rules.DRAWS - 1:
       yield f'{case}.accepted[{number}]', accepted.numpy(), np.array(last), 0, 0
   yield f'{case}.out', crop.numpy(), d[f'{case}.out'], 0, 0
 

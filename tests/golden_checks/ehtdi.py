@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.golden_checks import common
-from uda_jax.augment import pasting
-from uda_jax.losses import view_contrast
+from uda_jax.augment import class_paste
+from uda_jax.losses import nt_xent
 
 Difference = common.Difference
 
@@ -23,14 +23,14 @@ FIRST_OF_POOL = 5
 def borders(path: pathlib.Path) -> Iterator[Difference]:
   """Borders of masks."""
   d = common.load(path)
-  yield ('border', jax.jit(pasting.border)(d['mask'] > 0), d['border'],
+  yield ('border', jax.jit(class_paste.border)(d['mask'] > 0), d['border'],
          *common.EXACT)
 
 
 @functools.partial(jax.jit, static_argnames='num_classes')
 def _num_drawn(label: jax.Array, *, num_classes: int) -> jax.Array:
   """How many classes are drawn in each image."""
-  return pasting.draw_positions(
+  return class_paste.draw_positions(
       jax.random.key(0), label, num_classes=num_classes,
       pool=range(FIRST_OF_POOL, num_classes)).sum(-1)
 
@@ -40,7 +40,7 @@ def paste_mask(label: jax.Array, draws: jax.Array, num_classes: int
                 ) -> jax.Array:
   """The pixels that recorded draws (-1: none) choose."""
   drawn = (draws[..., None] == np.arange(num_classes + 1)).any(1)
-  return pasting.paste_mask(
+  return class_paste.paste_mask(
       label, drawn, offset=-1, pool=range(FIRST_OF_POOL, num_classes))
 
 
@@ -65,14 +65,14 @@ def class_select(path: pathlib.Path) -> Iterator[Difference]:
 def _contrast(weak, strong, label):
   """The weighted sum's gradient, and the contrasts one by one."""
   def terms(weak, strong):
-    by_class = view_contrast.class_contrast(
+    by_class = nt_xent.class_contrast(
         strong, weak, label, scale=7.0, all_images=False)
-    return by_class + view_contrast.pixel_contrast(
+    return by_class + nt_xent.pixel_contrast(
         strong, weak, scale=20.0), by_class
 
   (total, by_class), gradient = jax.value_and_grad(
       terms, (0, 1), has_aux=True)(weak, strong)
-  by_image = [view_contrast.pixel_contrast(s[None], w[None], scale=20.0)
+  by_image = [nt_xent.pixel_contrast(s[None], w[None], scale=20.0)
               for s, w in zip(strong, weak)]
   return total, gradient, jnp.stack([by_class * len(label), *by_image])
 

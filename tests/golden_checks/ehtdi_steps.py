@@ -22,10 +22,10 @@ from tests.golden_checks import ehtdi as parts
 from tests.golden_checks import networks
 from uda_jax import parallel
 from uda_jax import types
-from uda_jax.augment import pasting
-from uda_jax.augment import views
+from uda_jax.augment import class_paste
+from uda_jax.augment import weak_strong
 from uda_jax.methods import ehtdi
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 from uda_jax.train import schedules
 from uda_jax.train import step as step_lib
@@ -57,7 +57,7 @@ def _method(variant: str, constants, draws, given, num_classes: int
       class_scale=7.0, pixel_scale=20.0, contrast_stride=0,
       class_contrast_all_images=False, into_source_first_only=True,
       border_needs_all=True, adapt_from=0))
-  take = lambda domain, label: lambda *_: views.Views(
+  take = lambda domain, label: lambda *_: weak_strong.Views(
       given[f'{domain}_strong'], given[f'{domain}_weak'], given[label])
   return ehtdi.make(config, ehtdi.Operators(
       source_views=take('src', 'src_label'),
@@ -100,8 +100,8 @@ def _maps(panels, variant: str) -> dict[str, jax.Array]:
   """The label maps and images of an iteration, by the reference's names."""
   pasted, sure = panels['pasted'], panels['confident']
   aux = panels['into_source_aux_label']
-  borders_ = {'border_paste': pasting.border(pasted),
-              'border_conf': pasting.border(sure) & ~pasted}
+  borders_ = {'border_paste': class_paste.border(pasted),
+              'border_conf': class_paste.border(sure) & ~pasted}
   used = {f'use_{k}': v.any((1, 2))[:2].all() for k, v in borders_.items()}
   edge = {'t2s_mask': sure | pasted, 't2s_label_aux': common.from_255(aux)}
   return {
@@ -247,7 +247,7 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
 def _weights(path: pathlib.Path, variant: str, state) -> Iterator[Difference]:
   """Weights and statistics of the student and of its average."""
   for kind, net in (('model', state.student), ('ema', state.teacher)):
-    ours = torch_names.export(net)
+    ours = state_dict.export(net)
     golden = dict(np.load(path.with_name(f'train_{variant}_{kind}.npz')))
     for key, value in golden.items():
       name = key.removeprefix(f'{kind}/')

@@ -19,10 +19,10 @@ import numpy as np
 
 from tests.golden_checks import common
 from tests.golden_checks import transformers
-from uda_jax.losses import two_scale as two_scale_losses
+from uda_jax.losses import hrda as two_scale_losses
 from uda_jax.models import daformer_head
 from uda_jax.models import extra_heads
-from uda_jax.models import two_scale
+from uda_jax.models import hrda
 
 # The README's; no file has it.
 DETAIL_WEIGHT = 0.1
@@ -130,8 +130,8 @@ def two_scales(path: pathlib.Path) -> Iterator[common.Difference]:
 
   @jax.jit
   def run(variables, context, detail):
-    module = two_scale.HRDA(
-        Recorded(iter([context, detail])), two_scale.TwoScaleHead(**heads),
+    module = hrda.HRDA(
+        Recorded(iter([context, detail])), hrda.TwoScaleHead(**heads),
         detail_crop=size, detail_stride=size, order='up_then_product')
     outputs, _ = module.apply(
         variables, image, use_running_average=not d['bn_batch_stats'],

@@ -19,13 +19,13 @@ from configs import common as configs
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import types
-from uda_jax.losses import two_scale as two_scale_losses
+from uda_jax.losses import hrda as two_scale_losses
+from uda_jax.models import hrda
 from uda_jax.models import hrda_entropy
 from uda_jax.models import mix_transformer
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
-from uda_jax.models import two_scale
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.ops import boxes as boxes_lib
 from uda_jax.ops import resize
 
@@ -112,7 +112,7 @@ def fusion(path: pathlib.Path) -> Iterator[common.Difference]:
         mask = boxes_lib.inside(box // (label.shape[1] // size[0]), size)
       attention = (jax.nn.sigmoid(inputs['att']) if fixed is None
                    else jnp.full_like(inputs['lr'], fixed))
-      fused, context = two_scale.fuse(inputs['lr'], detail, attention * mask,
+      fused, context = hrda.fuse(inputs['lr'], detail, attention * mask,
                                  order='product_then_up')
       terms = two_scale_losses.two_scale_cross_entropy(
           fused, inputs['hr'], context, label, box, weight=given['weight'],
@@ -132,18 +132,18 @@ def fusion(path: pathlib.Path) -> Iterator[common.Difference]:
       yield f'{case}.{name}', x, given[name], *common.tolerance(given[name])
 
 
-def _head(tensors: Tensors) -> two_scale.TwoScaleHead:
+def _head(tensors: Tensors) -> hrda.TwoScaleHead:
   """The heads in the widths of a state dict, without dropout."""
   head, attention = (
       transformers.daformer(transformers.prefixed(tensors, prefix))
       for prefix in ('decode_head.head.', 'decode_head.scale_attention.'))
-  return two_scale.TwoScaleHead(head, attention.clone(fusion='conv1'))
+  return hrda.TwoScaleHead(head, attention.clone(fusion='conv1'))
 
 
-def _built(encoder: nn.Module, head: two_scale.TwoScaleHead,
+def _built(encoder: nn.Module, head: hrda.TwoScaleHead,
            crop_size: tuple[int, int]) -> types.Network:
   """HRDA with windows that overlap by half."""
-  module = two_scale.HRDA(encoder, head, detail_crop=crop_size,
+  module = hrda.HRDA(encoder, head, detail_crop=crop_size,
                      detail_stride=tuple(n // 2 for n in crop_size),
                      remat=False)
   return network_lib.from_module(
@@ -160,7 +160,7 @@ def network(tensors: Tensors, *, crop_size: tuple[int, int], heads=None
   shapes = jax.eval_shape(
       lambda key: built.init(key, tuple(2 * n for n in crop_size)),
       jax.random.key(0))
-  return built, torch_names.load(tensors, shapes)[0]
+  return built, state_dict.load(tensors, shapes)[0]
 
 
 def _box_size(box: np.ndarray) -> tuple[int, int]:
@@ -205,9 +205,9 @@ def network_train(path: pathlib.Path) -> Iterator[common.Difference]:
           'feat4_lr': outputs.features[-1]}
   for name, x in ours.items():
     yield f'train.{name}', x, given[name], *common.tolerance(given[name])
-  after = torch_names.export(types.Net({}, stats))
+  after = state_dict.export(types.Net({}, stats))
   for name, golden in transformers.prefixed(d, 'after:').items():
-    if not name.endswith(torch_names.COUNTER):
+    if not name.endswith(state_dict.COUNTER):
       yield f'after:{name}', after[name], golden, *common.tolerance()
 
 
@@ -242,7 +242,7 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
     yield column, values, d[column], 0.0, 1e-12
   buffers = transformers.factors(stats, (), 1.0, kind='batch_stats')
   yield ('buffers', sorted(f'model.{name}' for name in buffers),
-         sorted(n for n in d['buffers'] if not n.endswith(torch_names.COUNTER)),
+         sorted(n for n in d['buffers'] if not n.endswith(state_dict.COUNTER)),
          *common.EXACT)
 
 

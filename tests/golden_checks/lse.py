@@ -18,7 +18,7 @@ import tensorflow as tf
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import pseudo_labels
-from uda_jax.augment import scale_examples
+from uda_jax.augment import scale_invariant as scale_invariant_lib
 from uda_jax.data import patches
 from uda_jax.data import transforms
 from uda_jax.losses import segmentation
@@ -96,9 +96,9 @@ def rank(path: pathlib.Path) -> Iterator[common.Difference]:
 @functools.partial(jax.jit, static_argnames='window')
 def _patch(image, prob, keep, start, *, window):
   """The enlarged image, mask and label of one window."""
-  zoom = functools.partial(scale_examples.zoom, start=start, window=window)
+  zoom = functools.partial(scale_invariant_lib.zoom, start=start, window=window)
   return (zoom(image), zoom(keep[..., None].astype(image.dtype))[..., 0],
-          scale_examples.zoom_label(prob, keep, start, window=window))
+          scale_invariant_lib.zoom_label(prob, keep, start, window=window))
 
 
 def scale_invariant(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -122,7 +122,7 @@ def scale_invariant(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'patch_label[{i}]', label, d['patch_label'][i], *common.EXACT
     # Truncated from the recorded float32: where a value should be a whole
     # number, its rounding decides.
-    pixels = scale_examples.to_pixels(jnp.asarray(
+    pixels = scale_invariant_lib.to_pixels(jnp.asarray(
         np.load(path)['patch_image'][i]))
     yield f'patch_image_u8[{i}]', pixels, d['patch_image_u8'][i], *common.EXACT
     yield (f'file_number[{i}]', patches.file_number(j, i % count, count),

@@ -22,7 +22,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import lse
 from uda_jax.models import network as network_lib
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 from uda_jax.train import step as step_lib
 
@@ -71,7 +71,7 @@ def _run(recipe: step_lib.Recipe, net: types.Net, arrays: Tensors
           num_steps=int(arrays.get('num_steps', num_steps))), mesh)
     state, values = train_step(state, batch)
     metrics.append(values)
-  before, after = (torch_names.export(jax.device_get(n))
+  before, after = (state_dict.export(jax.device_get(n))
                    for n in (net, state.student))
   return metrics, {name: after[name] - before[name] for name in after}
 

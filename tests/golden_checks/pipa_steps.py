@@ -26,10 +26,10 @@ from uda_jax.methods import pipa
 from uda_jax.methods import self_training
 from uda_jax.models import encoder_decoder
 from uda_jax.models import extra_heads
+from uda_jax.models import hrda as hrda_lib
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
-from uda_jax.models import two_scale
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
@@ -51,8 +51,8 @@ def _module(d: Tensors, tensors: Tensors):
     return encoder_decoder.EncoderDecoder(mit, head('decode_head.'))
   top, bottom, left, right = map(int, d['box'])
   size = (bottom - top, right - left)
-  return two_scale.HRDA(
-      mit, two_scale.TwoScaleHead(
+  return hrda_lib.HRDA(
+      mit, hrda_lib.TwoScaleHead(
           head('decode_head.head.'),
           head('decode_head.scale_attention.').clone(fusion='conv1')),
       detail_crop=size, detail_stride=tuple(n // 2 for n in size))
@@ -96,7 +96,7 @@ def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(
         lambda: made.forward(*args, **switches)))
 
-  net, _ = torch_names.load(tensors, shapes)
+  net, _ = state_dict.load(tensors, shapes)
   return made._replace(head=head, forward=forward,
                        normalise=lambda image: image), net
 
@@ -145,7 +145,7 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'label_small', kept['label_small'], d['label_small'], *common.EXACT
   yield from checks.sampling('sample', d, np.argmax(d['seg'], -1))
   yield from _losses(found.terms, d)
-  ours = torch_names.export(types.Net(grads, {}))
+  ours = state_dict.export(types.Net(grads, {}))
   for name, golden in transformers.prefixed(d, 'grad:').items():
     yield f'grad:{name}', ours[name], golden, *common.tolerance()
 

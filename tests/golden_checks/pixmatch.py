@@ -16,30 +16,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.golden_checks import common
-from uda_jax.augment import color8
 from uda_jax.augment import cutmix
 from uda_jax.augment import fourier
-from uda_jax.augment import resized_crop
-from uda_jax.augment import views
+from uda_jax.augment import opencv_color
+from uda_jax.augment import random_resized_crop
+from uda_jax.augment import weak_strong
 from uda_jax.models import preprocessing
 
 Difference = common.Difference
 
-_color = jax.jit(views.apply_color)
-_crop = jax.jit(views.crop, static_argnums=2)
-_crop_label = jax.jit(views.crop_label, static_argnums=2)
+_color = jax.jit(weak_strong.apply_color)
+_crop = jax.jit(weak_strong.crop, static_argnums=2)
+_crop_label = jax.jit(weak_strong.crop_label, static_argnums=2)
 
 
 def pixels(image: np.ndarray) -> jax.Array:
   """The bytes that a normalised image (BGR minus mean) was made from."""
-  return views.to_bytes(preprocessing.CAFFE.denormalise(image))
+  return weak_strong.to_bytes(preprocessing.CAFFE.denormalise(image))
 
 
-def _draw(d: dict[str, np.ndarray]) -> views.ColorDraw:
+def _draw(d: dict[str, np.ndarray]) -> weak_strong.ColorDraw:
   """The recorded draws of one image, as a group of one."""
   alpha, beta = d.get('alpha_beta', (1.0, 0.0))
   row = lambda x: jnp.asarray(x)[None]
-  return views.ColorDraw(
+  return weak_strong.ColorDraw(
       row(d['jitter'] > 0), row(alpha), row(beta),
       row(d.get('hsv_shift', np.zeros(3))), row(d['gray'] > 0),
       row(d['blur_ksize'] // 2))
@@ -50,12 +50,12 @@ def _stages(d, start: np.ndarray) -> Iterator[tuple[str, np.ndarray, float]]:
   as_int = lambda x: jnp.asarray(x, jnp.int32)
   now = as_int(start)
   if d['jitter']:
-    yield 'after_bc_rgb', color8.brightness_contrast(now, *d['alpha_beta']), 0.0
+    yield 'after_bc_rgb', opencv_color.brightness_contrast(now, *d['alpha_beta']), 0.0
     now = as_int(d['after_bc_rgb'])
-    yield 'after_hsv_rgb', color8.shift_hsv(now, d['hsv_shift']), 1.0
+    yield 'after_hsv_rgb', opencv_color.shift_hsv(now, d['hsv_shift']), 1.0
     now = as_int(d['after_hsv_rgb'])
   if d['gray']:
-    yield 'after_gray_rgb', color8.gray(now), 0.0
+    yield 'after_gray_rgb', opencv_color.gray(now), 0.0
 
 
 def augment(path: pathlib.Path) -> Iterator[Difference]:
@@ -67,7 +67,7 @@ def augment(path: pathlib.Path) -> Iterator[Difference]:
             if k.startswith(f'{i}_')}
     box = mine['crop_y1x1hw'][None]
     if 'crop_ij' in mine:
-      yield (f'{i}_crop', resized_crop.place(mine['crop_ij']), box[0, :2],
+      yield (f'{i}_crop', random_resized_crop.place(mine['crop_ij']), box[0, :2],
              *common.EXACT)
       yield (f'{i}_seen', pixels(image), mine['seen_rgb_u8'], *common.EXACT)
     weak = _crop(pixels(image)[None], box, size)

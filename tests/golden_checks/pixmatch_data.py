@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import labels
-from uda_jax.augment import box_blur
+from uda_jax.augment import pillow_blur
 from uda_jax.data import transforms
 from uda_jax.models import preprocessing
 
@@ -44,7 +44,7 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
     pixels, label = _resized(d['rgb'][:, ::side].copy(),
                              d['ids'][:, ::side].copy(), full)
     if d[f'{case}_blur']:
-      pixels = box_blur.gaussian(jnp.asarray(pixels)[None], jnp.asarray(
+      pixels = pillow_blur.gaussian(jnp.asarray(pixels)[None], jnp.asarray(
           d[f'{case}_radius'])[None])[0]
     yield name, normalise(pixels), d[name], 1 + 1e-5, 0.0
     truth = common.to_255(d[f'{case}_y'])

@@ -21,14 +21,14 @@ from tests.golden_checks import transformers
 from uda_jax import parallel
 from uda_jax import pseudo_labels
 from uda_jax import types
-from uda_jax.augment import mixing
-from uda_jax.augment import photometric
+from uda_jax.augment import classmix
+from uda_jax.augment import dacs_jitter
 from uda_jax.losses import feature_distance
 from uda_jax.methods import self_training
 from uda_jax.models import encoder_decoder
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
@@ -81,23 +81,23 @@ def network(tensors: transformers.Tensors
   made = network_lib.from_module(module, identity)
   shapes = jax.eval_shape(lambda key: made.init(key, (64, 64)),
                           jax.random.key(0))
-  return made, torch_names.load(tensors, shapes)[0]
+  return made, state_dict.load(tensors, shapes)[0]
 
 
 def operators(draws: transformers.Tensors) -> self_training.Operators:
   """Operators that apply recorded draws."""
-  strong = photometric.StrongDraw(
+  strong = dacs_jitter.StrongDraw(
       draws['u'],
-      photometric.ColorJitter(*draws['jitter'].T, draws['jitter_order']),
+      dacs_jitter.ColorJitter(*draws['jitter'].T, draws['jitter_order']),
       draws['sigma'])
 
   def augment(key, image):
     del key
     mean, std = (x.astype(image.dtype) for x in (MEAN, STD))
-    return (photometric.apply_strong(image * std + mean, strong) - mean) / std
+    return (dacs_jitter.apply_strong(image * std + mean, strong) - mean) / std
 
   return self_training.Operators(
-      choose_classes=lambda key, label: mixing.class_mask(
+      choose_classes=lambda key, label: classmix.class_mask(
           label, draws['chosen']),
       augment=augment)
 
@@ -160,10 +160,10 @@ def iterations(path: pathlib.Path, make_network, make_method,
   after = common.load(path.with_name(f'{path.stem}_after.npz'))
   arrays = common.load(path)
   made, student = make_network(transformers.prefixed(weights, 'sd0:'))
-  teacher_stats, _ = torch_names.load(
+  teacher_stats, _ = state_dict.load(
       transformers.prefixed(weights, 'ema0:'),
       types.Net({}, student.batch_stats))
-  frozen, _ = torch_names.load(
+  frozen, _ = state_dict.load(
       transformers.prefixed(weights, 'imnet:'), student,
       lambda name: None if name[0] == 'decode_head' else '.'.join(name))
   num_classes = next(len(x) for name, x in weights.items()
@@ -231,9 +231,9 @@ def _logged(number, arrays, metrics, panels, names
 def _tensors(prefix: str, net: types.Net, arrays
              ) -> Iterator[common.Difference]:
   """Compares a state dict, as far as it is recorded."""
-  ours = torch_names.export(net)
+  ours = state_dict.export(net)
   for name, golden in transformers.prefixed(arrays, prefix).items():
-    if name.endswith(torch_names.COUNTER):
+    if name.endswith(state_dict.COUNTER):
       continue
     value = ours[name]
     if name.endswith('attn.kv.bias') and not jax.config.jax_enable_x64:

@@ -21,7 +21,7 @@ from tests.golden_checks import networks
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import pixmatch
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 from uda_jax.train import schedules
 from uda_jax.train import step as step_lib
@@ -123,7 +123,7 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
                                                              'augment_')
         yield key, metrics[f'loss/{name}'], expected[key], 1e-5, 0.0
   for kind, net in (('model', state.student), ('ema', state.teacher)):
-    ours = torch_names.export(net)
+    ours = state_dict.export(net)
     for key, value in expected.items():
       if key.startswith(kind + '/') and not key.endswith('_tracked'):
         yield key, ours[key.removeprefix(kind + '/')], value, 2e-5, 0.0

@@ -22,7 +22,7 @@ from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import mix_transformer
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 
 Tensors = dict[str, np.ndarray]
@@ -67,7 +67,7 @@ def variables(module: nn.Module, tensors: Tensors, *args, **kwargs):
   """A module's variables from a state dict."""
   shapes = jax.eval_shape(
       lambda key: module.init(key, *args, **kwargs), jax.random.key(0))
-  net, _ = torch_names.load(tensors, types.Net(
+  net, _ = state_dict.load(tensors, types.Net(
       shapes['params'], shapes.get('batch_stats', {})))
   return {'params': net.params, 'batch_stats': net.batch_stats}
 
@@ -138,9 +138,9 @@ def head(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'fused_eval', fused, d['fused_eval'], *common.tolerance()
   logits, updated = train(loaded, features)
   yield 'logits_train', logits, d['logits_train'], *common.tolerance()
-  ours = torch_names.export(types.Net({}, updated['batch_stats']))
+  ours = state_dict.export(types.Net({}, updated['batch_stats']))
   for name, golden in prefixed(d, 'after:').items():
-    if not name.endswith(torch_names.COUNTER):
+    if not name.endswith(state_dict.COUNTER):
       yield f'after:{name}', ours[name], golden, *common.tolerance()
 
 
@@ -168,7 +168,7 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
     yield column, values, d[column], 0.0, 1e-12
   buffers = factors(net.batch_stats, (), 1.0, kind='batch_stats')
   yield ('buffers', sorted(f'model.{name}' for name in buffers),
-         sorted(n for n in d['buffers'] if not n.endswith(torch_names.COUNTER)),
+         sorted(n for n in d['buffers'] if not n.endswith(state_dict.COUNTER)),
          *common.EXACT)
 
 
@@ -188,7 +188,7 @@ def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
   values = jax.tree.map(
       lambda x, factor: np.broadcast_to(base * factor, x.shape), tree,
       optim.match(tree, tuple(rows), 1.0))
-  return torch_names.export(types.Net(**{
+  return state_dict.export(types.Net(**{
       'params': {}, 'batch_stats': {}, kind: values}))
 
 

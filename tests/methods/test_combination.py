@@ -18,8 +18,8 @@ from uda_jax import labels
 from uda_jax import methods
 from uda_jax import parallel
 from uda_jax import types
-from uda_jax.augment import photometric
-from uda_jax.augment import view_jitter
+from uda_jax.augment import dacs_jitter
+from uda_jax.augment import pipa_jitter
 from uda_jax.methods import mic as mic_lib
 from uda_jax.models import extra_heads
 from uda_jax.ops import boxes
@@ -47,8 +47,8 @@ def method() -> types.Method:
   same = lambda key, pixels: pixels
   with pytest.MonkeyPatch.context() as patch:
     # Colour jitter takes long to compile.
-    patch.setattr(photometric, 'strong_augment', same)
-    patch.setattr(view_jitter, 'augment_views', same)
+    patch.setattr(dacs_jitter, 'strong_augment', same)
+    patch.setattr(pipa_jitter, 'augment_views', same)
     patch.setattr(mic_lib, 'augment_together', same)
     return methods.make(config, tiny_hrda.NUM_CLASSES)
 

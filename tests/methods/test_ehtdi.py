@@ -9,8 +9,8 @@ from configs import ehtdi as blocks
 from tests import tiny_two_heads as tiny
 from uda_jax import labels
 from uda_jax import types
-from uda_jax.augment import pasting
-from uda_jax.augment import views
+from uda_jax.augment import class_paste
+from uda_jax.augment import weak_strong
 from uda_jax.methods import ehtdi
 
 IGNORE = labels.IGNORE_LABEL
@@ -58,12 +58,12 @@ def test_degenerate_groups_are_finite(variant, released, confidence):
 
 def _views(value, label):
   full = lambda v: jnp.full((2, 4, 4, 3), v)
-  return views.Views(full(value), full(value + 1), jnp.full((2, 4, 4), label))
+  return weak_strong.Views(full(value), full(value + 1), jnp.full((2, 4, 4), label))
 
 
 def test_weak_source_pixels_go_into_both_views():
   pasted = jnp.zeros((2, 4, 4), bool).at[:, :2].set(True)
-  mixed = pasting.paste_classes(pasted, _views(10, 1), _views(20, 2))
+  mixed = class_paste.paste_classes(pasted, _views(10, 1), _views(20, 2))
   for image, target in ((mixed.strong, 20), (mixed.weak, 21)):
     np.testing.assert_array_equal(image[0, :, 0, 0], [11, 11, target, target])
   np.testing.assert_array_equal(mixed.label[1, :, 3], [1, 1, 2, 2])
@@ -75,7 +75,7 @@ def test_confident_area(variant):
   pasted = jnp.zeros((1, 5, 1), bool).at[0, :2].set(True)
   label = jnp.array([1, 1, 2, 2, IGNORE]).reshape(1, 5, 1)
   logits = jnp.zeros((1, 5, 1, 4)).at[0, jnp.array([0, 2, 4]), 0, 3].set(9.0)
-  mixed = pasting.Mixed((), (), label, pasted)
+  mixed = class_paste.Mixed((), (), label, pasted)
   area = ehtdi.confident_area(logits, mixed, variant=variant)
   flat = lambda x: np.asarray(x).ravel().tolist()
   assert flat(area.sure) == [True, False, True, False, False]

@@ -9,7 +9,7 @@ from configs import mic as mic_configs
 from tests import tiny
 from uda_jax import methods
 from uda_jax import types
-from uda_jax.augment import photometric
+from uda_jax.augment import dacs_jitter
 from uda_jax.losses import segmentation
 from uda_jax.methods import mic
 from uda_jax.methods import self_training
@@ -92,7 +92,7 @@ def test_the_table_adds_the_pass_where_the_config_says(masked):
 def test_a_group_is_jittered_in_one_order_and_blurred_with_one_sigma(
     monkeypatch):
   seen = []
-  monkeypatch.setattr(photometric, 'apply_strong',
+  monkeypatch.setattr(dacs_jitter, 'apply_strong',
                       lambda pixels, draw: seen.append(draw))
   mic.augment_together(jax.random.key(0), jnp.zeros((8, 4, 4, 3)))
   draw, = seen

@@ -17,10 +17,10 @@ from tests.models import pth_files as make
 from uda_jax import models
 from uda_jax.models import weights
 from uda_jax.models.weights import convert
-from uda_jax.models.weights import declared
+from uda_jax.models.weights import metadata
 from uda_jax.models.weights import parts
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 TINY = convert.PUBLISHED['deeplab_v2'] | dict(
@@ -33,7 +33,7 @@ def _shapes(fields, num_classes=19):
 
 def _tensors(fields, seed=0, num_classes=19):
   random = np.random.default_rng(seed)
-  return torch_names.export(jax.tree.map(
+  return state_dict.export(jax.tree.map(
       lambda x: random.normal(size=x.shape).astype(np.float32),
       _shapes(fields, num_classes)))
 
@@ -75,8 +75,8 @@ def test_command(tmp_path):
   assert told == {
       'trained_on': 'GTA5', 'saw_target_labels': False,
       'preprocessing': 'CAFFE', 'source': 'best.pth', 'part': 'shadow',
-      'source_sha256': declared.sha256(source), 'spelling': 'deeplab_v2',
-      'model': 'deeplab_v2', 'tensors': count, 'sha256': declared.sha256(out)}
+      'source_sha256': metadata.sha256(source), 'spelling': 'deeplab_v2',
+      'model': 'deeplab_v2', 'tensors': count, 'sha256': metadata.sha256(out)}
   config = _config(out)
   net = models.build(config, 19).init(jax.random.key(0), (32, 32))
   for name, x in models.export(config, net).items():
@@ -112,8 +112,8 @@ def test_names_of_the_published_checkpoints(model, table, keys):
   found = np.load(GOLDEN / 'daformer_hrda' / f'{table}.npz')
   names = {str(n).removeprefix('model.') for key in keys for n in found[key]
            if str(n).startswith('model.')}
-  names = {n for n in names if not n.endswith(torch_names.COUNTER)}
-  ours = torch_names.export(jax.tree.map(
+  names = {n for n in names if not n.endswith(state_dict.COUNTER)}
+  ours = state_dict.export(jax.tree.map(
       lambda x: np.broadcast_to(np.float32(0), x.shape),
       _shapes(convert.PUBLISHED[model])))
   if model == 'hrda':  # The table has the head alone.
@@ -145,7 +145,7 @@ def test_published_networks_are_those_of_the_configs():
 def test_weights_that_saw_target_labels_are_refused(tmp_path):
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, DEEPLAB)
-  declared.write(path, {'saw_target_labels': True, 'trained_on': 'Cityscapes'})
+  metadata.write(path, {'saw_target_labels': True, 'trained_on': 'Cityscapes'})
   with pytest.raises(ValueError, match=(
       r'a\.safetensors: these weights saw labels of the target \(trained on '
       r'Cityscapes\).*allow_target_labels=True')):
@@ -156,12 +156,12 @@ def test_weights_that_saw_target_labels_are_refused(tmp_path):
 def test_known_files_are_known_by_their_hash(tmp_path, monkeypatch):
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, DEEPLAB)
-  known = declared.Known('ADE20K and Cityscapes', 'CAFFE', True)
-  monkeypatch.setitem(declared.KNOWN, declared.sha256(path)[:8], known)
+  known = metadata.Known('ADE20K and Cityscapes', 'CAFFE', True)
+  monkeypatch.setitem(metadata.KNOWN, metadata.sha256(path)[:8], known)
   with pytest.raises(ValueError, match='saw labels.*ADE20K and Cityscapes'):
     models.build(_config(path), 19)
   # What is written beside the file goes before.
-  declared.write(path, {'saw_target_labels': False})
+  metadata.write(path, {'saw_target_labels': False})
   models.build(_config(path), 19)
 
 
@@ -173,7 +173,7 @@ def test_known_files_are_known_by_their_hash(tmp_path, monkeypatch):
 def test_bad_declarations_are_told(text, message, tmp_path):
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, DEEPLAB)
-  declared.beside(path).write_text(text)
+  metadata.beside(path).write_text(text)
   with pytest.raises(ValueError, match=rf'a\.safetensors\.json.*{message}|'
                      rf'{message}.*a\.safetensors\.json'):
     models.build(_config(path), 19)
@@ -183,7 +183,7 @@ def test_a_replaced_file_is_noticed(tmp_path):
   """Its declaration holds its hash: one bit is enough."""
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, DEEPLAB)
-  declared.write(path, {})
+  metadata.write(path, {})
   models.build(_config(path), 19)
   data = bytearray(path.read_bytes())
   data[-1] ^= 1

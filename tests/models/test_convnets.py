@@ -12,8 +12,8 @@ from uda_jax import types
 from uda_jax.models import deeplab_v2
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import resnet_v1c
-from uda_jax.models.weights import spellings
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import state_dict
 
 NUM_CLASSES = 5
 SIZE = (20, 33)
@@ -138,7 +138,7 @@ def _torchvision(shapes):
   """A file of VGG-16 in torchvision's layout."""
   random = np.random.default_rng(3)
   tensors = {}
-  for theirs, ours in spellings.VGG16:
+  for theirs, ours in key_maps.VGG16:
     theirs, ours = (n.removesuffix('.{*}') for n in (theirs, ours))
     height, width, inputs, outputs = shapes[ours]['kernel'].shape
     shape = (outputs, inputs, height, width)
@@ -154,7 +154,7 @@ def test_torchvision_weights():
   like = _noise(_shapes(models.build(_fcn8s(), NUM_CLASSES)))
   tensors = _torchvision(like.params)
   chosen, name_of = fcn8s_vgg.choose(tensors)
-  net, count = torch_names.load(chosen, like, name_of)
+  net, count = state_dict.load(chosen, like, name_of)
   assert count == 30
   # A dense layer's inputs are its map in the order channel, row, column.
   x = np.random.default_rng(4).normal(size=(7, 7, 3))
@@ -168,11 +168,11 @@ def test_torchvision_weights():
 
 def test_released_fcn8s_round_trip():
   net = _noise(_shapes(models.build(_fcn8s(), NUM_CLASSES)))
-  tensors = torch_names.export(net)
+  tensors = state_dict.export(net)
   assert len(tensors) == 39
   assert tensors['upscore8.weight'].shape == (NUM_CLASSES, NUM_CLASSES, 16, 16)
   chosen, name_of = fcn8s_vgg.choose(tensors)
-  loaded, _ = torch_names.load(
+  loaded, _ = state_dict.load(
       chosen, jax.tree.map(jnp.zeros_like, net), name_of)
   jax.tree.map(np.testing.assert_array_equal, loaded, net)
 
@@ -211,7 +211,7 @@ class _NumpyResNet:
   """ResNet-v1c with running statistics, written down from its definition."""
 
   def __init__(self, variables, blocks):
-    self.tensors = torch_names.export(types.Net(
+    self.tensors = state_dict.export(types.Net(
         variables['params'], variables['batch_stats']))
     self.blocks = blocks
 
@@ -289,7 +289,7 @@ def test_resnet_v1c_under_deeplabs_head(encoder, published):
   assert (_count(net.params['backbone'])
           == published - classifier - old_stem + stem)
   assert _count(net.params['decode_head']) == 2 * 19 * (9 * 2048 + 1)
-  names = torch_names.export(jax.tree.map(
+  names = state_dict.export(jax.tree.map(
       lambda x: np.broadcast_to(np.int8(0), x.shape), net))
   for name in ('backbone.stem.3.weight', 'backbone.stem.7.running_mean',
                'backbone.layer3.0.downsample.1.weight',

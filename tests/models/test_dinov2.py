@@ -14,7 +14,7 @@ from uda_jax import types
 from uda_jax.models import dinov2
 from uda_jax.models import encoder_decoder
 from uda_jax.models import position_embedding
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 # Two heads, four blocks of which each gives a feature, a grid of 3 x 3.
 TINY = dict(width=8, depth=4, head_width=4, grid=3, ratio=2)
@@ -64,7 +64,7 @@ class _NumpyViT:
   """The forward pass written down from the checkpoint's names."""
 
   def __init__(self, variables, registers):
-    self.tensors = torch_names.export(
+    self.tensors = state_dict.export(
         types.Net(variables['params'], {}))
     self.registers = registers
 
@@ -199,7 +199,7 @@ def test_published_sizes_and_the_plug(encoder, millions):
 
 def _released(variables):
   """A file as facebookresearch's: all names at the top, and a mask token."""
-  tensors = torch_names.export(types.Net(variables['params'], {}))
+  tensors = state_dict.export(types.Net(variables['params'], {}))
   return tensors | {'mask_token': np.zeros((1, TINY['width']))}
 
 
@@ -229,7 +229,7 @@ def test_released_weights_come_under_the_head():
   like = types.Net({'backbone': jax.tree.map(
       jnp.zeros_like, variables['params']), 'decode_head': {
           'conv_seg': {'bias': jnp.ones(2)}}}, {})
-  net, count = torch_names.load(chosen, like, name_of)
+  net, count = state_dict.load(chosen, like, name_of)
   assert count == len(chosen) == len(jax.tree.leaves(variables))
   jax.tree.map(np.testing.assert_array_equal, net.params['backbone'],
                variables['params'])

@@ -10,12 +10,12 @@ import pytest
 from uda_jax import models
 from uda_jax.models import daformer_head
 from uda_jax.models import extra_heads
+from uda_jax.models import hrda
 from uda_jax.models import hrda_entropy
 from uda_jax.models import layers
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
-from uda_jax.models import two_scale
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.ops import boxes as boxes_lib
 from uda_jax.ops import resize
 
@@ -54,9 +54,9 @@ class Pyramid(nn.Module):
 
 def _network(*, attention=NUM_CLASSES, heads=None, **options):
   light = lambda channels: daformer_head.DAFormerHead(channels, 4, 'conv1')
-  module = two_scale.HRDA(
+  module = hrda.HRDA(
       Pyramid(),
-      two_scale.TwoScaleHead(light(NUM_CLASSES),
+      hrda.TwoScaleHead(light(NUM_CLASSES),
                              light(attention) if attention else None,
                              light(1)),
       detail_crop=CROP, detail_stride=(8, 12), **options)
@@ -172,7 +172,7 @@ def test_the_choice_takes_no_gradient(net):
                grads, gradient(boxes)[0])
 
 
-@pytest.mark.parametrize('order', two_scale.ORDERS)
+@pytest.mark.parametrize('order', hrda.ORDERS)
 def test_fixed_attention_shows_one_scale(net, order):
   image = _image(CROP)
   box = np.array([0, CROP[0], 0, CROP[1]])
@@ -191,7 +191,7 @@ def test_orders_differ_where_attention_does():
   attention = np.zeros((1, 4, 4, 1))
   attention[:, :, 2:] = 0.5
   (first, seen), (second, whole) = (
-      two_scale.fuse(context, detail, attention, order=order)
+      hrda.fuse(context, detail, attention, order=order)
       for order in ('product_then_up', 'up_then_product'))
   np.testing.assert_allclose(seen, (1 - attention) * context, rtol=1e-6)
   np.testing.assert_array_equal(whole, context)
@@ -252,7 +252,7 @@ def test_bad_heads_are_named(heads):
 def test_names_are_those_of_the_checkpoints():
   shapes = jax.eval_shape(lambda key: _build().init(key, (64, 64)),
                           jax.random.key(0))
-  names = torch_names.export(jax.tree.map(
+  names = state_dict.export(jax.tree.map(
       lambda x: np.broadcast_to(np.float32(0), x.shape), shapes))
   assert {
       'decode_head.head.embed_layers.3.proj.weight': (6, 256),

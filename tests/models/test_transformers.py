@@ -16,7 +16,7 @@ from uda_jax.models import mix_transformer
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import segformer_head
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 # The specification's table: the encoders without ImageNet's classifier.
 PARAMETERS = {
@@ -192,7 +192,7 @@ def test_segformer_head_is_a_sum_of_resized_linear_maps():
   variables = jax.tree.map(
       lambda x: jnp.asarray(random.uniform(0.1, 1, x.shape), x.dtype), shapes)
   ours = head.apply(variables, features, use_running_average=True)
-  net = torch_names.export(types.Net(**variables))
+  net = state_dict.export(types.Net(**variables))
   maps = [np.asarray(x) @ net[f'linear_c{i + 1}.proj.weight'].T
           + net[f'linear_c{i + 1}.proj.bias'] for i, x in enumerate(features)]
   up = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])

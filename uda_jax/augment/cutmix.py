@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import mixing
+from uda_jax.augment import classmix
 from uda_jax.ops import resize
 
 
@@ -74,5 +74,5 @@ def cutmix(first: jax.Array, first_label: jax.Array, second: jax.Array,
   # The second image is the patch, or else the first is.
   from_second = jnp.where(draw.role > 0.5, ~inside, inside)
   from_second = jnp.broadcast_to(from_second, first_label.shape)
-  return (mixing.mix(from_second, second, first),
-          mixing.mix(from_second, second_label, first_label))
+  return (classmix.mix(from_second, second, first),
+          classmix.mix(from_second, second_label, first_label))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from uda_jax.data import crops
+from uda_jax.data import crop_rules
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import sampling
 from uda_jax.data import transforms
@@ -110,7 +110,7 @@ def _checked(domain: Domain) -> Domain:
 
 
 def choose(domain: Domain, seed: int,
-           element: tf.Tensor) -> tuple[tf.Tensor, crops.Wanted | None]:
+           element: tf.Tensor) -> tuple[tf.Tensor, crop_rules.Wanted | None]:
   """Returns which image an element is, and what its crop must hold.
 
   Args:
@@ -126,7 +126,7 @@ def choose(domain: Domain, seed: int,
                                    len(domain.data.image_paths)), None
   index, class_id = sampling.rare_index(seed, domain.name, element,
                                         domain.rare)
-  return index, crops.Wanted(class_id, domain.rare_pixels)
+  return index, crop_rules.Wanted(class_id, domain.rare_pixels)
 
 
 def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
@@ -156,17 +156,17 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
       low, high = spec.scale_range
       factor = low + (high - low) * uniform(sampling.SCALE)
     full = transforms.resized_size(tf.shape(image)[:2], spec, factor)
-    shares = uniform(sampling.CROP, (crops.DRAWS, crops.DRAWS, 2))
+    shares = uniform(sampling.CROP, (crop_rules.DRAWS, crop_rules.DRAWS, 2))
     values = {}
     if labels is None:
-      window = crops.crop_window(shares[0, 0], full, spec)
+      window = crop_rules.crop_window(shares[0, 0], full, spec)
     else:
       label = transforms.read_label(labels[index])
       if wanted is not None:
         # Resized once, each of the many crops drawn is a slice.
         whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
         label = transforms.cut_label(label, whole, spec.resize)
-      window = crops.choose_window(
+      window = crop_rules.choose_window(
           shares, label, full, spec, len(data.class_names), wanted)
       values['label'] = transforms.cut_label(label, window, spec.resize)
     values['image'] = transforms.cut_image(image, window, spec.resize)

@@ -11,7 +11,7 @@ from absl import logging
 from etils import epath
 
 from uda_jax import labels as labels_lib
-from uda_jax.data import folder_rows
+from uda_jax.data import folder_checks
 from uda_jax.data import manifest
 from uda_jax.data import transforms
 
@@ -103,7 +103,7 @@ def recipe(record: FolderRecord, *, root: str, field: str, labels: bool,
   found = (_find(folder, record.labels, f'{field}.labels') if record.labels
            else {})
   logging.info('%s: %d images in %s', field, len(names), folder)
-  sources = [folder_rows.Source(name, images[name], found.get(name),
+  sources = [folder_checks.Source(name, images[name], found.get(name),
                                 _stamps(folder, images[name], found.get(name)))
              for name in names]
   # No matter of the files that are there, or told by `folder`.
@@ -114,7 +114,7 @@ def recipe(record: FolderRecord, *, root: str, field: str, labels: bool,
   return manifest.Recipe(
       record.name, record.class_names,
       record.palette or _palette(len(record.class_names)), contents,
-      functools.partial(folder_rows.rows, record, sources, field, resize))
+      functools.partial(folder_checks.rows, record, sources, field, resize))
 
 
 def _check_record(record: FolderRecord, field: str) -> None:

@@ -30,7 +30,7 @@ from uda_jax.evaluate import selection
 from uda_jax.export import onnx
 from uda_jax.export import weights
 from uda_jax.models import depthwise
-from uda_jax.models.weights import declared
+from uda_jax.models.weights import metadata
 from uda_jax.runs import restore
 
 Function = Callable[[jax.Array], dict[str, jax.Array]]
@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
       files[path] = compare(path.name, onnx.run(path, images), expected,
                             1e-4)
     about = _about(trained, args, shape) | {'files': {
-        path.name: {'sha256': declared.sha256(path), **facts}
+        path.name: {'sha256': metadata.sha256(path), **facts}
         for path, facts in files.items()}}
     for path in files:
       path.replace(args.out / path.name)

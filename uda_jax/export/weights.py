@@ -17,9 +17,9 @@ from typing import Any
 import ml_collections
 
 from uda_jax import models
-from uda_jax.models.weights import declared
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import metadata
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import spellings
 from uda_jax.runs import restore
 
 
@@ -64,9 +64,9 @@ def run(args: Any) -> int:
   trained = restore.load(args.workdir, args.network)
   tensors = models.export(trained.config, trained.net)
   if args.spelling:
-    tensors = spellings.respell(tensors, args.spelling)
+    tensors = key_maps.respell(tensors, args.spelling)
   safetensors.write(args.out, tensors)
-  declared.write(args.out, declaration(
+  metadata.write(args.out, declaration(
       trained.config, args.network or trained.config.eval.network,
       args.spelling, started_from(args.workdir)))
   return len(tensors)
@@ -85,7 +85,7 @@ def main() -> None:
   parser.add_argument('--out', type=pathlib.Path, required=True,
                       help='the .safetensors file to write')
   parser.add_argument('--spelling', default='',
-                      choices=[s.name for s in spellings.SPELLINGS],
+                      choices=[s.name for s in key_maps.SPELLINGS],
                       metavar='NAME', help="default: the authors' own names")
   args = parser.parse_args()
   try:

@@ -19,12 +19,12 @@ from uda_jax import labels
 from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.augment import mixing
-from uda_jax.augment import pasting
-from uda_jax.augment import views
+from uda_jax.augment import class_paste
+from uda_jax.augment import classmix
+from uda_jax.augment import weak_strong
+from uda_jax.losses import nt_xent
 from uda_jax.losses import segmentation
-from uda_jax.losses import view_contrast
-from uda_jax.methods import two_heads
+from uda_jax.methods import aux_head
 from uda_jax.ops import resize
 
 VARIANTS = ('main', 'edge')
@@ -41,8 +41,8 @@ class Operators(NamedTuple):
     prepare: `f(key, pixels) -> pixels`, of every image of both domains.
   """
 
-  source_views: Callable[..., views.Views]
-  target_views: Callable[..., views.Views]
+  source_views: Callable[..., weak_strong.Views]
+  target_views: Callable[..., weak_strong.Views]
   choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
   prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
 
@@ -77,22 +77,22 @@ def operators(config, num_classes: int) -> Operators:
                      f'{num_classes - 1}, got {pool}')
 
   make_views = functools.partial(
-      views.random_views, size=tuple(config.crop_size), area=config.crop_area,
+      weak_strong.random_views, size=tuple(config.crop_size), area=config.crop_area,
       aspect=config.crop_aspect)
 
   def choose_classes(key, label):
-    drawn = pasting.draw_positions(key, label, num_classes=num_classes,
+    drawn = class_paste.draw_positions(key, label, num_classes=num_classes,
                                    pool=pool)
-    return pasting.paste_mask(label, drawn, pool=pool,
+    return class_paste.paste_mask(label, drawn, pool=pool,
                               offset=config.paste_offset)
 
   return Operators(
       make_views, make_views, choose_classes,
-      prepare=lambda key, pixels: views.random_blur(key, pixels,
+      prepare=lambda key, pixels: weak_strong.random_blur(key, pixels,
                                                     share=config.blur))
 
 
-def confident_area(logits: jax.Array, mixed: pasting.Mixed, *,
+def confident_area(logits: jax.Array, mixed: class_paste.Mixed, *,
                    confidence: float = 0.95, variant: str = 'main'
                    ) -> Confident:
   """Finds what is confident in a weak view.
@@ -118,21 +118,21 @@ def confident_area(logits: jax.Array, mixed: pasting.Mixed, *,
 
 
 def contrast(config, strong: types.Outputs, weak: types.Outputs,
-             label: jax.Array) -> two_heads.Terms:
+             label: jax.Array) -> aux_head.Terms:
   """The terms between the two views; no gradient is stopped, both move.
 
   With `config.contrast_stride`, the logits are first shrunk to that stride, for
   networks whose own is finer.
   """
-  strong, weak = map(two_heads.low_logits, (strong, weak))
+  strong, weak = map(aux_head.low_logits, (strong, weak))
   if config.contrast_stride:
     size = tuple(-(-n // config.contrast_stride) for n in label.shape[1:])
     strong, weak = resize.bilinear(strong, size), resize.bilinear(weak, size)
   values = {
-      'class_contrast': view_contrast.class_contrast(
+      'class_contrast': nt_xent.class_contrast(
           strong, weak, label, scale=config.class_scale,
           all_images=config.class_contrast_all_images),
-      'pixel_contrast': view_contrast.pixel_contrast(
+      'pixel_contrast': nt_xent.pixel_contrast(
           strong, weak, scale=config.pixel_scale)}
   return {name: types.LossTerm(value, config.weight_contrast)
           for name, value in values.items()}
@@ -148,21 +148,21 @@ def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
   return jnp.where(border, label, labels.IGNORE_LABEL)
 
 
-def target_terms(config, logits: two_heads.Logits, mixed: pasting.Mixed,
-                 aux_label: jax.Array) -> two_heads.Terms:
+def target_terms(config, logits: aux_head.Logits, mixed: class_paste.Mixed,
+                 aux_label: jax.Array) -> aux_head.Terms:
   """The terms of the strong view with source classes in it."""
-  terms = two_heads.cross_entropies(config, 'mixed', logits, mixed.label,
+  terms = aux_head.cross_entropies(config, 'mixed', logits, mixed.label,
                                     aux_label, config.weight_mixed)
   if config.variant == 'edge':
-    border = pasting.border(mixed.pasted)
-    terms |= two_heads.cross_entropies(
+    border = class_paste.border(mixed.pasted)
+    terms |= aux_head.cross_entropies(
         config, 'mixed_border', logits, on_border(config, mixed.label, border),
         on_border(config, aux_label, border), config.weight_mixed)
   return terms
 
 
-def source_terms(config, logits: two_heads.Logits, label: jax.Array,
-                 aux_label: jax.Array, border: jax.Array) -> two_heads.Terms:
+def source_terms(config, logits: aux_head.Logits, label: jax.Array,
+                 aux_label: jax.Array, border: jax.Array) -> aux_head.Terms:
   """The terms of the source with confident target pixels in it.
 
   The edge variant's are weighted within the term, hence the products.
@@ -185,24 +185,24 @@ def source_terms(config, logits: two_heads.Logits, label: jax.Array,
   return terms
 
 
-def into_source(area: Confident, mixed: pasting.Mixed, source: views.Views,
+def into_source(area: Confident, mixed: class_paste.Mixed, source: weak_strong.Views,
                 aux_label: jax.Array) -> tuple[jax.Array, ...]:
   """Pastes the area into the source: pixels, and both heads' labels."""
-  aux_label = mixing.mix(mixed.pasted, mixed.label, aux_label)
-  return (mixing.mix(area.mask, mixed.strong, source.strong),
-          mixing.mix(area.mask, area.label, source.label),
-          mixing.mix(area.mask, aux_label, source.label))
+  aux_label = classmix.mix(mixed.pasted, mixed.label, aux_label)
+  return (classmix.mix(area.mask, mixed.strong, source.strong),
+          classmix.mix(area.mask, area.label, source.label),
+          classmix.mix(area.mask, aux_label, source.label))
 
 
 def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
           stats: types.PyTree, forward: Callable[..., Any]
-          ) -> tuple[two_heads.Terms, types.PyTree, dict[str, jax.Array]]:
+          ) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
   """Everything after the supervised pass: terms, statistics, panels.
 
   `forward(stats, pixels, key) -> (outputs, stats)` is the network in training
   mode; statistics go from pass to pass in the paper's order.
   """
-  enlarge = lambda outputs, x: two_heads.enlarge(config, outputs, x.shape[1:3])
+  enlarge = lambda outputs, x: aux_head.enlarge(config, outputs, x.shape[1:3])
 
   # 2. The clean target is labelled, without gradient but in training mode.
   outputs, stats = forward(stats, pixels['target'])
@@ -215,7 +215,7 @@ def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
   target = operators.target_views(keys['target_views'], pixels['target'],
                                   label)
   pasted = operators.choose_classes(keys['classes'], source.label)
-  mixed = pasting.paste_classes(pasted, source, target)
+  mixed = class_paste.paste_classes(pasted, source, target)
   strong, stats = forward(stats, mixed.strong, keys['strong'])
   weak, stats = forward(stats, mixed.weak, keys['weak'])
 
@@ -233,7 +233,7 @@ def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
   # 5. The losses.
   terms = target_terms(config, enlarge(strong, mixed.strong), mixed, aux_label)
   terms |= source_terms(config, enlarge(into, image), *image_labels,
-                        pasting.border(area.sure) & ~pasted)
+                        class_paste.border(area.sure) & ~pasted)
   terms |= contrast(config, strong, weak, area.contrast_label)
   return terms, stats, {
       'target': pixels['target'], 'pseudo_label': label,
@@ -276,12 +276,12 @@ def make(config, operators: Operators) -> types.Method:
         params, state.student.batch_stats,
         network.normalise(pixels['source']), key=keys['source'])
     label = batch.source.label
-    terms = two_heads.cross_entropies(
-        config, 'source', two_heads.enlarge(config, outputs, label.shape[1:]),
+    terms = aux_head.cross_entropies(
+        config, 'source', aux_head.enlarge(config, outputs, label.shape[1:]),
         label, label, 1.0)
     panels, metrics = {'source': pixels['source'], 'label': label}, {}
 
-    if two_heads.adapts(config, phase):
+    if aux_head.adapts(config, phase):
       own, stats, maps = adapt(
           config, operators, keys, batch, pixels, stats,
           lambda stats, x, key=None: network.forward(
@@ -297,4 +297,4 @@ def make(config, operators: Operators) -> types.Method:
         teacher_stats=state.teacher.batch_stats if state.teacher else (),
         metrics=metrics, panels=panels)
 
-  return types.Method(loss, starts=two_heads.starts(config))
+  return types.Method(loss, starts=aux_head.starts(config))

@@ -8,7 +8,7 @@ else is the base; the teacher's network slides its crops over the image.
 from __future__ import annotations
 
 from uda_jax import types
-from uda_jax.losses import two_scale
+from uda_jax.losses import hrda
 from uda_jax.methods import self_training
 from uda_jax.ops import boxes
 
@@ -30,7 +30,7 @@ def segment(config, name: str, outputs: types.Outputs,
             data: self_training.Labelled, weight: float
             ) -> self_training.Terms:
   """The terms of one pass of the student: `name` is that of the fusion."""
-  terms = two_scale.two_scale_cross_entropy(
+  terms = hrda.two_scale_cross_entropy(
       outputs.logits, outputs.maps['detail'], outputs.maps['context'],
       data.label, outputs.boxes, weight=data.weight,
       detail_weight=config.weight_detail, context_weight=config.weight_context,

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 
 from uda_jax import rng
 from uda_jax import types
+from uda_jax.augment import dacs_jitter
 from uda_jax.augment import masking
-from uda_jax.augment import photometric
 from uda_jax.methods import self_training
 
 
@@ -47,10 +47,10 @@ def augment_together(key: jax.Array, pixels: jax.Array) -> jax.Array:
   Returns:
     [B, H, W, 3] float in 0..255.
   """
-  draw = photometric.draw_strong(key, batch=len(pixels))
+  draw = dacs_jitter.draw_strong(key, batch=len(pixels))
   first = lambda x: jnp.broadcast_to(x[:1], x.shape)
   jitter = draw.jitter._replace(order=first(draw.jitter.order))
-  return photometric.apply_strong(
+  return dacs_jitter.apply_strong(
       pixels, draw._replace(jitter=jitter, sigma=first(draw.sigma)))
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.augment import view_jitter
+from uda_jax.augment import pipa_jitter
 from uda_jax.losses import patch_contrast
 from uda_jax.losses import pixel_contrast
 from uda_jax.methods import self_training
@@ -57,7 +57,7 @@ def operators(config, num_classes: int,
           max_views=config.pixel_max_views,
           max_samples=config.pixel_max_samples,
           include_ignore=config.pixel_include_ignore),
-      augment_views=view_jitter.augment_views,
+      augment_views=pipa_jitter.augment_views,
       draw_cells=functools.partial(patch_contrast.draw_cells,
                                    count=config.patch_samples))
 

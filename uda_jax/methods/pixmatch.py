@@ -18,9 +18,9 @@ from uda_jax import rng
 from uda_jax import types
 from uda_jax.augment import cutmix
 from uda_jax.augment import fourier
-from uda_jax.augment import resized_crop
-from uda_jax.augment import views
-from uda_jax.methods import two_heads
+from uda_jax.augment import random_resized_crop
+from uda_jax.augment import weak_strong
+from uda_jax.methods import aux_head
 
 
 class View(NamedTuple):
@@ -58,19 +58,19 @@ def strong_view(config, key: jax.Array, network: types.Network,
   size = tuple(config.crop_size)
 
   def boxes(key):
-    return resized_crop.draw(
+    return random_resized_crop.draw(
         key, target.label.shape[1:], batch=len(target.label),
         area=config.crop_area, aspect=config.crop_aspect)
 
   box = boxes(keys['box'])
   aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
-  pixels = views.to_bytes(network.denormalise(target.image))
-  pixels = views.apply_color(
-      views.crop(pixels, box, size),
-      views.draw_color(keys['color'], batch=len(pixels)))
+  pixels = weak_strong.to_bytes(network.denormalise(target.image))
+  pixels = weak_strong.apply_color(
+      weak_strong.crop(pixels, box, size),
+      weak_strong.draw_color(keys['color'], batch=len(pixels)))
   return View(network.normalise(pixels),
-              views.crop_label(target.label, box, size),
-              views.crop_label(target.aux_label, aux_box, size))
+              weak_strong.crop_label(target.label, box, size),
+              weak_strong.crop_label(target.aux_label, aux_box, size))
 
 
 def operators(config) -> Operators:
@@ -108,14 +108,14 @@ def operators(config) -> Operators:
           mix_amplitudes(source, target) if config.source_fourier else source),
       perturbations={name: f for name, f in table.items()
                      if config[f'weight_{name}']},
-      prepare=lambda key, pixels: views.random_blur(key, pixels,
+      prepare=lambda key, pixels: weak_strong.random_blur(key, pixels,
                                                     share=config.blur))
 
 
 def label_target(config, outputs: types.Outputs, image: jax.Array,
                  trusted: jax.Array) -> View:
   """Labels the clean target with both heads; no gradient goes back."""
-  logits = two_heads.enlarge(config, outputs, image.shape[1:3])
+  logits = aux_head.enlarge(config, outputs, image.shape[1:3])
   both = pseudo_labels.from_two_heads(*logits, threshold=config.threshold)
   return jax.lax.stop_gradient(View(image, *(
       jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)))
@@ -152,8 +152,8 @@ def make(config, operators: Operators) -> types.Method:
     def learn(name, view, stats, weight, key):
       """One pass with gradient; returns its terms and the statistics."""
       outputs, stats = network.forward(params, stats, view.image, key=key)
-      logits = two_heads.enlarge(config, outputs, view.label.shape[1:])
-      return two_heads.cross_entropies(
+      logits = aux_head.enlarge(config, outputs, view.label.shape[1:])
+      return aux_head.cross_entropies(
           config, name, logits, view.label, view.aux_label, weight), stats
 
     # 1. The source, with its labels.
@@ -162,7 +162,7 @@ def make(config, operators: Operators) -> types.Method:
                          keys['source'])
     panels, metrics = {'source': image, 'label': source.label}, {}
 
-    if two_heads.adapts(config, phase):
+    if aux_head.adapts(config, phase):
       # 2. The clean target: labels, no gradient. The network is in training
       #    mode, so the running statistics see this pass too.
       outputs, stats = network.forward(params, stats, target_image)
@@ -187,4 +187,4 @@ def make(config, operators: Operators) -> types.Method:
         teacher_stats=state.teacher.batch_stats if state.teacher else (),
         metrics=metrics, panels=_shown(network, panels))
 
-  return types.Method(loss, starts=two_heads.starts(config))
+  return types.Method(loss, starts=aux_head.starts(config))

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.augment import mixing
-from uda_jax.augment import photometric
+from uda_jax.augment import classmix
+from uda_jax.augment import dacs_jitter
 from uda_jax.losses import feature_distance
 from uda_jax.losses import segmentation
 from uda_jax.ops import resize
@@ -58,13 +58,13 @@ def operators(config, num_classes: int) -> Operators:
   """The operators that training uses; fields as in `make`."""
 
   def choose_classes(key, source_label):
-    chosen = mixing.draw_classes(
+    chosen = classmix.draw_classes(
         key, source_label, num_classes=num_classes,
         choose_from=config.mix_classes_from,
         include_ignore=config.mix_include_ignore)
-    return mixing.class_mask(source_label, chosen)
+    return classmix.class_mask(source_label, chosen)
 
-  return Operators(choose_classes, photometric.strong_augment)
+  return Operators(choose_classes, dacs_jitter.strong_augment)
 
 
 def pseudo_label(config, state, batch, network):
@@ -92,11 +92,11 @@ def pseudo_label(config, state, batch, network):
 def mix(keys, operators, batch, label, weight) -> Labelled:
   """Pastes source classes onto the target; jitters and blurs the result."""
   mask = operators.choose_classes(keys['mix'], batch.source.label)
-  pixels = mixing.mix(mask, batch.source.image, batch.target.image)
+  pixels = classmix.mix(mask, batch.source.image, batch.target.image)
   return Labelled(
       pixels=operators.augment(keys['augment'], pixels),
-      label=mixing.mix(mask, batch.source.label, label),
-      weight=mixing.mix(mask, jnp.ones_like(weight), weight))
+      label=classmix.mix(mask, batch.source.label, label),
+      weight=classmix.mix(mask, jnp.ones_like(weight), weight))
 
 
 def segment(config, name: str, outputs: types.Outputs, data: Labelled,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.augment import photometric
+from uda_jax.augment import dacs_jitter
 from uda_jax.losses import segmentation
 
 
@@ -27,7 +27,7 @@ def operators(config) -> Operators:
   """The operators of `config`: colour jitter and blur if `augment` is on."""
   if not config.augment:
     return Operators(augment=lambda key, pixels: pixels)
-  return Operators(augment=photometric.strong_augment)
+  return Operators(augment=dacs_jitter.strong_augment)
 
 
 def make(config, operators: Operators) -> types.Method:

@@ -10,9 +10,9 @@ from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import encoder_decoder
 from uda_jax.models import fcn8s_vgg
-from uda_jax.models import hrda
+from uda_jax.models import hrda_build
 from uda_jax.models import weights
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 # name -> build(config.model, num_classes) -> Network
 MODELS: dict[str, Callable[..., types.Network]] = {
@@ -21,7 +21,7 @@ MODELS: dict[str, Callable[..., types.Network]] = {
     'efficientnet_lite0': efficientnet_lite.build,
     'encoder_decoder': encoder_decoder.build,
     'fcn8s_vgg': fcn8s_vgg.build,
-    'hrda': hrda.build,
+    'hrda': hrda_build.build,
 }
 
 # name -> importer(config.model) -> Importer, None from scratch
@@ -31,12 +31,12 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
     'efficientnet_lite0': efficientnet_lite.importer,
     'encoder_decoder': encoder_decoder.importer,
     'fcn8s_vgg': fcn8s_vgg.importer,
-    'hrda': hrda.importer,
+    'hrda': hrda_build.importer,
 }
 
 # name -> how the network's modules are called in files of all its tensors;
 # others carry the authors' names themselves.
-NAMES: dict[str, torch_names.NameOf] = {
+NAMES: dict[str, state_dict.NameOf] = {
     'efficientnet_lite0': efficientnet_lite.whole_name,
 }
 
@@ -81,8 +81,8 @@ def provenance(config) -> weights.Provenance | None:
 
 def export(config, net: types.Net) -> weights.Tensors:
   """Returns all tensors of a network, named as its authors' files name them."""
-  name_of = NAMES.get(config.model.name, torch_names.dotted)
-  return torch_names.export(net, name_of)
+  name_of = NAMES.get(config.model.name, state_dict.dotted)
+  return state_dict.export(net, name_of)
 
 
 def preprocessing_name(config) -> str:

@@ -21,7 +21,7 @@ from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 from uda_jax.ops import resize
 
 
@@ -156,5 +156,5 @@ def importer(config) -> weights.Importer | None:
   return weights.Importer(
       pathlib.Path(config.weights),
       'IMAGENET',
-      lambda tensors: (tensors, torch_names.dotted),
+      lambda tensors: (tensors, state_dict.dotted),
   )

@@ -25,8 +25,8 @@ from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import resnet
 from uda_jax.models import weights
-from uda_jax.models.weights import spellings
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import state_dict
 from uda_jax.ops import resize
 
 STRIDES = (1, 2, 1, 1)
@@ -230,7 +230,7 @@ def importer(config) -> weights.Importer | None:
 
 def choose(
     tensors: weights.Tensors, *, class_rows: Sequence[int] = ()
-) -> tuple[weights.Tensors, torch_names.NameOf]:
+) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: a ResNet's ImageNet file, which gives the
@@ -242,7 +242,7 @@ def choose(
       of the network's; () for all. EHTDI starts its 16 classes from a file of
       19 in this way.
   """
-  used = spellings.canonical(tensors).tensors
+  used = key_maps.canonical(tensors).tensors
   if not any(name.startswith(HEADS) for name in used):
     return used, _backbone_name
   if class_rows:
@@ -251,7 +251,7 @@ def choose(
         for n, x in used.items()
         if n.startswith(HEADS)
     }
-  return used, torch_names.dotted
+  return used, state_dict.dotted
 
 
 def _take(x: np.ndarray, rows: Sequence[int], name: str) -> np.ndarray:
@@ -264,4 +264,4 @@ def _take(x: np.ndarray, rows: Sequence[int], name: str) -> np.ndarray:
 
 
 def _backbone_name(path: tuple[str, ...]) -> str | None:
-  return None if path[0] in ('layer5', 'layer6') else torch_names.dotted(path)
+  return None if path[0] in ('layer5', 'layer6') else state_dict.dotted(path)

@@ -25,7 +25,7 @@ from uda_jax.models import light_decoder
 from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 # TensorFlow's epsilon for these weights. Their momentum was 0.01 (in
 # PyTorch's sense) for the hundreds of thousands of steps on ImageNet; runs
@@ -258,7 +258,7 @@ def package_file() -> pathlib.Path:
 
 def choose(
     tensors: weights.Tensors,
-) -> tuple[weights.Tensors, torch_names.NameOf]:
+) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: the package's, whose ImageNet classifier is left
@@ -276,7 +276,7 @@ def whole_name(path: tuple[str, ...]) -> str:
   """Returns the name of a module of `LiteSegmenter` in an exported file."""
   if path[0] == 'encoder':
     return f'encoder.{torch_name(path[1:])}'
-  return torch_names.dotted(path)
+  return state_dict.dotted(path)
 
 
 def torch_name(path: tuple[str, ...]) -> str:

@@ -28,8 +28,8 @@ from uda_jax.models import preprocessing
 from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
 from uda_jax.models import weights
-from uda_jax.models.weights import spellings
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import state_dict
 
 # config.model.attention -> implementation of `jax.nn.dot_product_attention`.
 ATTENTION = {'': 'xla', 'cudnn': 'cudnn'}
@@ -223,7 +223,7 @@ def importer(config) -> weights.Importer | None:
 
 def choose(
     tensors: weights.Tensors, *, heads: Set[str] = frozenset()
-) -> tuple[weights.Tensors, torch_names.NameOf]:
+) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: an encoder's pre-training file, and a
@@ -234,7 +234,7 @@ def choose(
     tensors: all tensors of one network of the file.
     heads: names of the variables of the network's extra heads.
   """
-  found = spellings.canonical(tensors).tensors
+  found = key_maps.canonical(tensors).tensors
   if not any(name.startswith('backbone.') for name in found):
     return found, _encoder_name
   modules = {name.split('.')[0] for name in found}
@@ -242,9 +242,9 @@ def choose(
   unused = EXTRA_HEADS & modules - heads
   used = {n: x for n, x in found.items() if n.split('.')[0] not in unused}
   return used, lambda path: (
-      None if path[0] in missing else torch_names.dotted(path)
+      None if path[0] in missing else state_dict.dotted(path)
   )
 
 
 def _encoder_name(path: tuple[str, ...]) -> str | None:
-  return torch_names.dotted(path[1:]) if path[0] == 'backbone' else None
+  return state_dict.dotted(path[1:]) if path[0] == 'backbone' else None

@@ -23,8 +23,8 @@ from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
-from uda_jax.models.weights import spellings
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import state_dict
 
 # 3x3 convolutions before each of the five poolings.
 CONVOLUTIONS = (2, 2, 3, 3, 3)
@@ -249,18 +249,18 @@ def importer(config) -> weights.Importer | None:
 
 def choose(
     tensors: weights.Tensors,
-) -> tuple[weights.Tensors, torch_names.NameOf]:
+) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: a whole FCN-8s as LSE released it, and
   torchvision's VGG-16, whose last layer is left out and whose first two dense
   layers become `fc6` and `fc7`, see `weights.spellings`.
   """
-  used = spellings.canonical(tensors).tensors
+  used = key_maps.canonical(tensors).tensors
   if not any(name.startswith(OWN) for name in used):
     return used, _vgg_name
-  return used, torch_names.dotted
+  return used, state_dict.dotted
 
 
 def _vgg_name(path: tuple[str, ...]) -> str | None:
-  return None if path[0].startswith(OWN) else torch_names.dotted(path)
+  return None if path[0].startswith(OWN) else state_dict.dotted(path)

@@ -17,7 +17,7 @@ import numpy as np
 from uda_jax import parallel
 from uda_jax import pseudo_labels
 from uda_jax import types
-from uda_jax.augment import scale_examples
+from uda_jax.augment import scale_invariant
 from uda_jax.data import patches
 from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
@@ -169,13 +169,13 @@ def _make_examples(run: setup.Run) -> Callable[..., Any]:
 
     def one(start):
       return (
-          scale_examples.to_pixels(
-              scale_examples.zoom(pixels, start, window=window)),
-          scale_examples.zoom_label(prob, keep, start, window=window,
+          scale_invariant.to_pixels(
+              scale_invariant.zoom(pixels, start, window=window)),
+          scale_invariant.zoom_label(prob, keep, start, window=window,
                                     keep_rule=fields.keep_rule))
 
     # One window after the other, for the memory of its probabilities.
-    return jax.lax.map(one, scale_examples.draw_windows(
+    return jax.lax.map(one, scale_invariant.draw_windows(
         key, size, window, count=fields.patches_per_image))
 
   return examples

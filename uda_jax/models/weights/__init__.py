@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from uda_jax import types
-from uda_jax.models.weights import declared
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import metadata
 from uda_jax.models.weights import parts
 from uda_jax.models.weights import pth
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import spellings
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 Tensors = dict[str, np.ndarray]
 
@@ -34,7 +34,7 @@ class Importer:
 
   path: pathlib.Path
   preprocessing: str
-  choose: Callable[[Tensors], tuple[Tensors, torch_names.NameOf]]
+  choose: Callable[[Tensors], tuple[Tensors, state_dict.NameOf]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
 )
 
 
-def choose(importer: Importer) -> tuple[Tensors, torch_names.NameOf]:
+def choose(importer: Importer) -> tuple[Tensors, state_dict.NameOf]:
   """Reads a file; returns what of it a network takes, and how it is named."""
   location, tensors = _network(importer)
   try:
@@ -109,16 +109,16 @@ def choose(importer: Importer) -> tuple[Tensors, torch_names.NameOf]:
 def load(importer: Importer, net: types.Net) -> types.Net:
   """Returns a network's variables, those of the file in place of its own."""
   tensors, name_of = choose(importer)
-  return torch_names.load(tensors, net, name_of, source=str(importer.path))[0]
+  return state_dict.load(tensors, net, name_of, source=str(importer.path))[0]
 
 
 def provenance(importer: Importer) -> Provenance:
   """Returns where the weights of an importer come from."""
   location, tensors = _network(importer)
   chosen, _ = importer.choose(tensors)
-  counted = [n for n in chosen if not n.endswith(torch_names.COUNTER)]
-  spelling = spellings.recognise(tensors)
-  digest = declared.sha256(location.path)
+  counted = [n for n in chosen if not n.endswith(state_dict.COUNTER)]
+  spelling = key_maps.recognise(tensors)
+  digest = metadata.sha256(location.path)
   return Provenance(
       str(location.path),
       digest,
@@ -126,7 +126,7 @@ def provenance(importer: Importer) -> Provenance:
       importer.preprocessing,
       location.part,
       spelling.name if spelling else '',
-      declared.read(location.path, digest),
+      metadata.read(location.path, digest),
   )
 
 
@@ -140,11 +140,11 @@ def check(importer: Importer, *, allow_target_labels: bool) -> None:
   path = parts.locate(importer.path).path
   if not path.is_file():
     raise ValueError(f'{path}: no such weight file.')
-  found = declared.read(path, declared.sha256(path))
-  declared.check_target_labels(path, found, allowed=allow_target_labels)
-  declared.check_preprocessing(
+  found = metadata.read(path, metadata.sha256(path))
+  metadata.check_target_labels(path, found, allowed=allow_target_labels)
+  metadata.check_preprocessing(
       str(path), importer.preprocessing,
-      {declared.beside(path).name: found.get('preprocessing', '')},
+      {metadata.beside(path).name: found.get('preprocessing', '')},
   )
 
 
@@ -152,9 +152,9 @@ def _network(importer: Importer) -> tuple[parts.Location, Tensors]:
   """The wanted network's tensors, as the file names them."""
   location = parts.locate(importer.path)
   tensors = parts.take(read(location.path), location)
-  spelling = spellings.recognise(tensors)
+  spelling = key_maps.recognise(tensors)
   if spelling is not None:
-    declared.check_preprocessing(
+    metadata.check_preprocessing(
         str(location), importer.preprocessing,
         {f'spelling {spelling.name}': spelling.preprocessing},
     )

@@ -14,9 +14,9 @@ from uda_jax.models import dinov2
 from uda_jax.models import mix_transformer
 from uda_jax.models import resnet_v1c
 from uda_jax.models import weights
-from uda_jax.models.weights import declared
+from uda_jax.models.weights import metadata
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 
 class Fields(dict):
@@ -93,12 +93,12 @@ def convert(
   weights.check(importer, allow_target_labels=True)
   origin = weights.provenance(importer)
   tensors, name_of = weights.choose(importer)
-  torch_names.load(
+  state_dict.load(
       tensors, _shapes(config, num_classes), name_of, source=source)
   safetensors.write(out, {
-      n: x for n, x in tensors.items() if not n.endswith(torch_names.COUNTER)})
-  kept = {n: x for n, x in origin.declared.items() if n in declared.TYPES}
-  declared.write(out, kept | dict(told) | {
+      n: x for n, x in tensors.items() if not n.endswith(state_dict.COUNTER)})
+  kept = {n: x for n, x in origin.declared.items() if n in metadata.TYPES}
+  metadata.write(out, kept | dict(told) | {
       'preprocessing': origin.preprocessing,
       'source': pathlib.Path(origin.path).name,
       'source_sha256': origin.sha256,

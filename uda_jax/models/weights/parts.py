@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import renaming
-from uda_jax.models.weights import spellings
 
 Tensors = renaming.Tensors
 
@@ -59,7 +59,7 @@ def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
   entries = {e: x for e, x in entries.items() if x} or {'': dict(tensors)}
   found = {}
   for entry, content in entries.items():
-    content = renaming.rename(content, spellings.PARALLEL)
+    content = renaming.rename(content, key_maps.PARALLEL)
     copies = {c: _under(content, f'{c}.') for c in COPIES}
     copies = {c: x for c, x in copies.items() if x}
     found |= _copies(content, copies) if copies else {entry: content}

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uda_jax.augment import color8
 from uda_jax.augment import cutmix
 from uda_jax.augment import fourier
-from uda_jax.augment import resized_crop
-from uda_jax.augment import views
+from uda_jax.augment import opencv_color
+from uda_jax.augment import random_resized_crop
+from uda_jax.augment import weak_strong
 
 
 def _pixels(*shape):
@@ -21,7 +21,7 @@ def _pixels(*shape):
 
 def test_boxes_lie_inside_and_have_the_size_and_aspect_asked_for():
   size, area, aspect = (40, 80), (0.2, 1.0), (0.75, 4 / 3)
-  boxes = np.asarray(resized_crop.draw(jax.random.key(0), size, batch=500,
+  boxes = np.asarray(random_resized_crop.draw(jax.random.key(0), size, batch=500,
                                        area=area, aspect=aspect))
   top, left, height, width = boxes.T
   assert boxes[:, :2].min() >= 0 and height.min() > 0
@@ -34,18 +34,18 @@ def test_boxes_lie_inside_and_have_the_size_and_aspect_asked_for():
 
 
 def test_what_never_fits_is_cut_from_the_centre():
-  box = resized_crop.draw(jax.random.key(0), (10, 200), batch=2,
+  box = random_resized_crop.draw(jax.random.key(0), (10, 200), batch=2,
                           area=(0.9, 1.0), aspect=(0.75, 4 / 3))
   np.testing.assert_array_equal(box, [[0, (200 - 13) // 2, 10, 13]] * 2)
-  assert resized_crop.fallback_size((200, 10), (0.5, 2.0)) == (20, 10)
+  assert random_resized_crop.fallback_size((200, 10), (0.5, 2.0)) == (20, 10)
 
 
 def test_a_crop_of_the_whole_image_is_the_image():
   image = _pixels(1, 6, 9)
   box = jnp.array([[0, 0, 6, 9]])
-  np.testing.assert_array_equal(views.crop(image, box, (6, 9)), image)
+  np.testing.assert_array_equal(weak_strong.crop(image, box, (6, 9)), image)
   label = jnp.arange(54).reshape(1, 6, 9)
-  np.testing.assert_array_equal(views.crop_label(label, box, (6, 9)), label)
+  np.testing.assert_array_equal(weak_strong.crop_label(label, box, (6, 9)), label)
 
 
 def test_image_and_label_are_cut_alike():
@@ -53,21 +53,21 @@ def test_image_and_label_are_cut_alike():
   label = label.repeat(8, 2)
   image = np.repeat(label[..., None] * 255, 3, -1).astype(np.uint8)
   box = jnp.array([[4, 9, 30, 40]])
-  cut = np.asarray(views.crop(image, box, (15, 20)))[..., 0] / 255
+  cut = np.asarray(weak_strong.crop(image, box, (15, 20)))[..., 0] / 255
   same = np.isin(cut, [0, 1])
   assert same.mean() > 0.8
   np.testing.assert_array_equal(
-      cut[same], np.asarray(views.crop_label(label, box, (15, 20)))[same])
+      cut[same], np.asarray(weak_strong.crop_label(label, box, (15, 20)))[same])
 
 
 def test_hsv_against_colorsys():
   rgb = _pixels(200)
-  hsv = np.asarray(color8.rgb_to_hsv(jnp.asarray(rgb, jnp.int32)))
+  hsv = np.asarray(opencv_color.rgb_to_hsv(jnp.asarray(rgb, jnp.int32)))
   exact = np.array([colorsys.rgb_to_hsv(*c / 255) for c in rgb.astype(float)])
   distance = np.abs(hsv - exact * [180, 255, 255])
   distance[:, 0] = np.minimum(distance[:, 0], 180 - distance[:, 0])
   assert distance.max() < 0.55
-  back = np.asarray(color8.hsv_to_rgb(jnp.asarray(hsv)))
+  back = np.asarray(opencv_color.hsv_to_rgb(jnp.asarray(hsv)))
   exact = np.array([colorsys.hsv_to_rgb(*c)
                     for c in hsv / np.array([180, 255, 255])]) * 255
   # Rounded down.
@@ -76,19 +76,19 @@ def test_hsv_against_colorsys():
 
 def test_colours_that_do_not_change():
   gray = jnp.full((4, 5, 3), 77)
-  np.testing.assert_array_equal(color8.gray(gray), gray)
+  np.testing.assert_array_equal(opencv_color.gray(gray), gray)
   for radius in (1, 2):
     np.testing.assert_array_equal(
-        color8.binomial_blur(gray, radius=radius), gray)
+        opencv_color.binomial_blur(gray, radius=radius), gray)
   white = jnp.full((1, 1, 3), 255)
-  assert (color8.brightness_contrast(white, 1.2, 0.2) == 255).all()
-  assert (color8.brightness_contrast(white, 0.8, -1.0) == 0).all()
+  assert (opencv_color.brightness_contrast(white, 1.2, 0.2) == 255).all()
+  assert (opencv_color.brightness_contrast(white, 0.8, -1.0) == 0).all()
 
 
 def test_each_image_has_its_own_colours():
   image = np.broadcast_to(_pixels(1, 6, 6), (40, 6, 6, 3))
-  draw = views.draw_color(jax.random.key(0), batch=40)
-  result = np.asarray(views.apply_color(image, draw))
+  draw = weak_strong.draw_color(jax.random.key(0), batch=40)
+  result = np.asarray(weak_strong.apply_color(image, draw))
   assert result.dtype == np.uint8
   untouched = ~draw.jitter & ~draw.gray & (draw.blur == 0)
   np.testing.assert_array_equal((result == image).all((1, 2, 3)), untouched)
@@ -98,9 +98,9 @@ def test_each_image_has_its_own_colours():
 
 def test_random_blur():
   image = _pixels(8, 64, 64)
-  same = views.random_blur(jax.random.key(0), image, share=0.0)
+  same = weak_strong.random_blur(jax.random.key(0), image, share=0.0)
   np.testing.assert_array_equal(same, image)
-  half = np.asarray(views.random_blur(jax.random.key(0), image, share=0.5))
+  half = np.asarray(weak_strong.random_blur(jax.random.key(0), image, share=0.5))
   changed = (half != image).any((1, 2, 3))
   assert 0 < changed.sum() < 8
   # A blur keeps the mean and lowers the spread.
@@ -176,7 +176,7 @@ def test_views_share_a_crop_and_its_label():
   label = np.zeros((2, 32, 64), np.int32)
   label[:, :, 32:] = 1
   pixels = np.repeat(np.where(label, 220, 40)[..., None], 3, -1)
-  cut = jax.jit(functools.partial(views.random_views, size=(16, 16)))(
+  cut = jax.jit(functools.partial(weak_strong.random_views, size=(16, 16)))(
       jax.random.key(1), pixels.astype(np.uint8), label)
   assert cut.weak.shape == cut.strong.shape == (2, 16, 16, 3)
   # The edge is blurred by the crop's resizing, and by the strong colours.

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import color
-from uda_jax.augment import photometric
+from uda_jax.augment import dacs_jitter
+from uda_jax.augment import hsv
 
 # Released code: strength of brightness, contrast and saturation; of the hue.
 STRENGTH = (0.4, 0.4, 0.4, 0.1)
@@ -59,13 +59,13 @@ def _jitter(image: jax.Array, factor: jax.Array) -> jax.Array:
   image = jnp.clip(brightness * image, 0, 1)
   image = blend(image, _grey(image).mean((1, 2), keepdims=True), contrast)
   image = blend(image, _grey(image), saturation)
-  turn = color.TURN * hue * jnp.array([1, 0, 0], image.dtype)
-  return jnp.clip(color.hsv_to_rgb(color.rgb_to_hsv(image) + turn), 0, 1)
+  turn = hsv.TURN * hue * jnp.array([1, 0, 0], image.dtype)
+  return jnp.clip(hsv.hsv_to_rgb(hsv.rgb_to_hsv(image) + turn), 0, 1)
 
 
 def _blur(image: jax.Array) -> jax.Array:
   """Blurs with OpenCV's kernel, reflecting at the borders."""
-  kernel = photometric.gaussian_kernel(BLUR_SIGMA, size=BLUR_TAPS)
+  kernel = dacs_jitter.gaussian_kernel(BLUR_SIGMA, size=BLUR_TAPS)
   radius = BLUR_TAPS // 2
   for axis in (1, 2):
     pad = [(radius, radius) if i == axis else (0, 0) for i in range(4)]

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageFilter
 
-from uda_jax.augment import box_blur
+from uda_jax.augment import pillow_blur
 
 
 def test_equals_pillow():
@@ -16,5 +16,5 @@ def test_equals_pillow():
   expected = [Image.fromarray(p).filter(ImageFilter.GaussianBlur(float(r)))
               for p, r in zip(pixels, radius)]
   np.testing.assert_array_equal(
-      box_blur.gaussian(jnp.asarray(pixels), jnp.asarray(radius)),
+      pillow_blur.gaussian(jnp.asarray(pixels), jnp.asarray(radius)),
       np.stack(expected))

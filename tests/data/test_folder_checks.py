@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import examples
-from uda_jax.data import folder_rows
+from uda_jax.data import folder_checks
 from uda_jax.data import folders
 from uda_jax.data import image_files
 from uda_jax.data import manifest
@@ -77,7 +77,7 @@ def test_a_kill_loses_nothing_that_is_done(folder, looked_at, monkeypatch):
     written.append(path)
     write(path, content)
 
-  monkeypatch.setattr(folder_rows.os, 'cpu_count', lambda: 1)
+  monkeypatch.setattr(folder_checks.os, 'cpu_count', lambda: 1)
   monkeypatch.setattr(image_files, 'write_whole', killed)
   with pytest.raises(KeyboardInterrupt):
     load(folder)

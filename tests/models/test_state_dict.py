@@ -13,7 +13,7 @@ from uda_jax import types
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import weights
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
@@ -42,17 +42,17 @@ def _assert_equal(a, b):
 
 
 @pytest.mark.parametrize(('config', 'name_of'), [
-    (_config('compact'), torch_names.dotted),
-    (_config('deeplab_v2', **DEEPLAB), torch_names.dotted),
+    (_config('compact'), state_dict.dotted),
+    (_config('deeplab_v2', **DEEPLAB), state_dict.dotted),
     (_config('efficientnet_lite0', width=8, dropout=0.0, heads=HEADS),
      efficientnet_lite.whole_name),
 ], ids=['compact', 'deeplab_v2', 'efficientnet_lite0'])
 def test_round_trip_is_bit_equal(config, name_of):
   net, other = _variables(config, 0), _variables(config, 1)
-  tensors = torch_names.export(net, name_of)
+  tensors = state_dict.export(net, name_of)
   assert len(tensors) == len(jax.tree.leaves(net))
   tensors |= {'bn1.num_batches_tracked': np.int64(3)}
-  loaded, count = torch_names.load(tensors, other, name_of)
+  loaded, count = state_dict.load(tensors, other, name_of)
   assert count == len(tensors) - 1
   _assert_equal(loaded, net)
 
@@ -64,7 +64,7 @@ def test_layouts():
        'linear': {'kernel': np.arange(6.0).reshape(2, 3), 'bias': np.ones(3)},
        'norm': {'scale': np.zeros(2), 'bias': np.ones(2)}},
       {'norm': {'mean': np.full(2, 3.0), 'var': np.full(2, 4.0)}})
-  tensors = torch_names.export(net)
+  tensors = state_dict.export(net)
   assert {k: v.shape for k, v in tensors.items()} == {
       'conv.weight': (4, 3, 1, 2), 'depthwise.weight': (2, 1, 3, 3),
       'linear.weight': (3, 2), 'linear.bias': (3,), 'norm.weight': (2,),
@@ -77,12 +77,12 @@ def test_layouts():
 
 def test_every_mismatch_is_reported_at_once():
   net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
-  tensors = torch_names.export(net)
+  tensors = state_dict.export(net)
   del tensors['layer1.0.bn2.running_var']
   tensors['conv1.weight'] = tensors['conv1.weight'][:, :1]
   tensors['fc.weight'] = np.zeros((10, 4))
   with pytest.raises(ValueError) as error:
-    torch_names.load(tensors, net, source='some.pth')
+    state_dict.load(tensors, net, source='some.pth')
   text = str(error.value)
   assert text.startswith('some.pth does not fit the network (3 problems')
   assert 'missing: layer1.0.bn2.running_var (2,)' in text
@@ -93,7 +93,7 @@ def test_every_mismatch_is_reported_at_once():
 
 def test_dtype_is_the_networks():
   net = types.Net({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
-  loaded, _ = torch_names.load({'a.bias': np.ones(2, np.float16)}, net)
+  loaded, _ = state_dict.load({'a.bias': np.ones(2, np.float16)}, net)
   assert loaded.params['a']['bias'].dtype == jnp.float32
 
 
@@ -105,11 +105,11 @@ def test_names_and_shapes_of_the_released_resnet101():
   shapes = jax.eval_shape(
       lambda key: network.init(key, (65, 65)), jax.random.key(0))
   assert sum(x.size for x in jax.tree.leaves(shapes.params)) == 44_601_560
-  ours = torch_names.export(jax.tree.map(
+  ours = state_dict.export(jax.tree.map(
       lambda x: np.broadcast_to(np.float32(0), x.shape), shapes))
   table = np.load(GOLDEN / 'pixmatch' / 'param_table.npz')
   expected = {str(n) for n in table['state_keys']
-              if not str(n).endswith(torch_names.COUNTER)}
+              if not str(n).endswith(state_dict.COUNTER)}
   assert set(ours) == expected
   for name, shape in zip(table['names'], table['shapes'], strict=True):
     assert str(ours[str(name)].shape) == str(shape)
@@ -122,7 +122,7 @@ def _write(path, tensors):
 
 def test_whole_deeplab_files(tmp_path):
   net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
-  tensors = torch_names.export(net)
+  tensors = state_dict.export(net)
   path = tmp_path / 'deeplab.safetensors'
   unused = ('proto_classifier.weight', 'para', 'fuse_weight_1')
   extra = {name: np.zeros(1, np.float32) for name in unused}
@@ -136,7 +136,7 @@ def test_whole_deeplab_files(tmp_path):
 
 
 def test_imagenet_file_gives_the_backbone(tmp_path):
-  tensors = torch_names.export(_variables(
+  tensors = state_dict.export(_variables(
       _config('deeplab_v2', **DEEPLAB), 0, num_classes=21))
   path = _write(tmp_path / 'init.safetensors', {
       f'Scale.{n}': x for n, x in tensors.items()
@@ -147,7 +147,7 @@ def test_imagenet_file_gives_the_backbone(tmp_path):
   loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
   for head in ('layer5', 'layer6'):
     _assert_equal(loaded.params[head], fresh.params[head])
-  backbone = torch_names.export(loaded)
+  backbone = state_dict.export(loaded)
   for name, tensor in tensors.items():
     if not name.startswith(('layer5', 'layer6')):
       np.testing.assert_array_equal(backbone[name], tensor)
@@ -158,7 +158,7 @@ def test_imagenet_file_gives_the_backbone(tmp_path):
 
 def test_compact_comes_back_from_a_file(tmp_path):
   net = _variables(_config('compact'), 0)
-  path = _write(tmp_path / 'a.safetensors', torch_names.export(net))
+  path = _write(tmp_path / 'a.safetensors', state_dict.export(net))
   config = _config('compact', path)
   _assert_equal(models.build(config, 5).init(jax.random.key(1), (32, 32)), net)
   with pytest.raises(ValueError, match=r'wrong shape: classifier\.weight'):

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uda_jax.augment import color
-from uda_jax.augment import photometric
+from uda_jax.augment import dacs_jitter
+from uda_jax.augment import hsv as hsv_lib
 
 NONE = (1.0, 1.0, 1.0, 0.0)
 
@@ -20,7 +20,7 @@ def _image(batch=1, height=5, width=7, seed=0):
 
 
 def _draw(factors, order, batch=1):
-  return photometric.ColorJitter(
+  return dacs_jitter.ColorJitter(
       *(jnp.full(batch, f) for f in factors),
       jnp.tile(jnp.asarray(order), (batch, 1)))
 
@@ -29,11 +29,11 @@ def test_hsv_agrees_with_the_standard_library():
   rgb = np.concatenate([_image().reshape(-1, 3), [
       [0, 0, 0], [1, 1, 1], [.5, .5, .5], [1, 0, 0], [0, 1, 0], [0, 0, 1],
       [1, 1, 0], [0, 1, 1], [1, 0, 1]]]).astype(np.float32)
-  hsv = np.asarray(color.rgb_to_hsv(rgb))
+  hsv = np.asarray(hsv_lib.rgb_to_hsv(rgb))
   expected = np.array([colorsys.rgb_to_hsv(*map(float, x)) for x in rgb])
-  np.testing.assert_allclose(hsv[:, 0] / color.TURN, expected[:, 0], atol=1e-5)
+  np.testing.assert_allclose(hsv[:, 0] / hsv_lib.TURN, expected[:, 0], atol=1e-5)
   np.testing.assert_allclose(hsv[:, 1:], expected[:, 1:], atol=1e-4)
-  np.testing.assert_allclose(color.hsv_to_rgb(hsv), rgb, atol=1e-4)
+  np.testing.assert_allclose(hsv_lib.hsv_to_rgb(hsv), rgb, atol=1e-4)
 
 
 def _one_by_one(image, factors, order):
@@ -45,12 +45,12 @@ def _one_by_one(image, factors, order):
     elif operation == 1:
       image = np.clip(contrast * image, 0, 1)
     else:
-      h, s, v = np.moveaxis(np.array(color.rgb_to_hsv(image)), -1, 0)
+      h, s, v = np.moveaxis(np.array(hsv_lib.rgb_to_hsv(image)), -1, 0)
       if operation == 2:
         s = np.clip(saturation * s, 0, 1)
       else:
-        h = np.fmod(h + hue * color.TURN, color.TURN)
-      image = np.asarray(color.hsv_to_rgb(np.stack([h, s, v], -1)))
+        h = np.fmod(h + hue * hsv_lib.TURN, hsv_lib.TURN)
+      image = np.asarray(hsv_lib.hsv_to_rgb(np.stack([h, s, v], -1)))
   return image
 
 
@@ -58,8 +58,8 @@ def test_every_order_is_that_order():
   image = _image()[0]
   factors = (1.15, 0.85, 1.2, -0.15)
   orders = list(itertools.permutations(range(4)))
-  jitter = jax.jit(photometric.color_jitter)
-  ours = jitter(np.tile(image, (24, 1, 1, 1)), photometric.ColorJitter(
+  jitter = jax.jit(dacs_jitter.color_jitter)
+  ours = jitter(np.tile(image, (24, 1, 1, 1)), dacs_jitter.ColorJitter(
       *(jnp.full(24, f) for f in factors), jnp.asarray(orders)))
   for order, result in zip(orders, ours):
     np.testing.assert_allclose(result, _one_by_one(image, factors, order),
@@ -70,30 +70,30 @@ def test_neutral_factors_change_nothing_and_black_stays_finite():
   image = _image(2)
   image[0, 0] = 0
   image[0, 1] = 1
-  ours = photometric.color_jitter(image, _draw(NONE, [3, 1, 2, 0], 2))
+  ours = dacs_jitter.color_jitter(image, _draw(NONE, [3, 1, 2, 0], 2))
   np.testing.assert_allclose(ours, image, atol=5e-6)
 
 
 def test_a_draw_is_in_range_and_reproducible():
-  draw = photometric.draw_color_jitter(jax.random.key(0), batch=64)
+  draw = dacs_jitter.draw_color_jitter(jax.random.key(0), batch=64)
   for factor in draw[:3]:
     assert 0.8 <= factor.min() < 0.9 and 1.1 < factor.max() <= 1.2
   assert -0.2 <= draw.hue.min() < -0.1 and 0.1 < draw.hue.max() <= 0.2
   np.testing.assert_array_equal(np.sort(draw.order, -1),
                                 np.tile(np.arange(4), (64, 1)))
   assert len({tuple(map(int, order)) for order in draw.order}) > 12
-  again = photometric.draw_color_jitter(jax.random.key(0), batch=64)
+  again = dacs_jitter.draw_color_jitter(jax.random.key(0), batch=64)
   jax.tree.map(np.testing.assert_array_equal, draw, again)
-  sigma = photometric.draw_blur(jax.random.key(1), batch=64)
+  sigma = dacs_jitter.draw_blur(jax.random.key(1), batch=64)
   assert 0.15 <= sigma.min() < 0.3 and 1.0 < sigma.max() < 1.15
 
 
 def test_blur_keeps_constants_and_spreads_a_point():
   sigma = jnp.array([0.5, 1.1])
-  flat = photometric.gaussian_blur(jnp.full((2, 40, 50, 3), 0.7), sigma)
+  flat = dacs_jitter.gaussian_blur(jnp.full((2, 40, 50, 3), 0.7), sigma)
   np.testing.assert_allclose(flat, 0.7, rtol=1e-6)
   point = jnp.zeros((2, 70, 70, 1)).at[:, 35, 35].set(1)
-  blurred = photometric.gaussian_blur(point, sigma)[..., 0]
+  blurred = dacs_jitter.gaussian_blur(point, sigma)[..., 0]
   np.testing.assert_allclose(blurred.sum((1, 2)), 1, rtol=1e-6)
   np.testing.assert_allclose(blurred[:, 36, 35] / blurred[:, 35, 35],
                              np.exp(-1 / (2 * np.square(sigma))), rtol=1e-5)
@@ -102,21 +102,21 @@ def test_blur_keeps_constants_and_spreads_a_point():
 def test_the_cut_kernel_is_the_whole_one_in_float32():
   x = np.arange(-25, 26)
   whole = np.exp(-x**2 / (2 * 1.15**2))
-  cut = photometric.gaussian_kernel(1.15, size=2 * photometric.MAX_RADIUS + 1)
+  cut = dacs_jitter.gaussian_kernel(1.15, size=2 * dacs_jitter.MAX_RADIUS + 1)
   np.testing.assert_allclose(cut, whole[17:34] / whole.sum(), atol=1e-7)
 
 
 def test_images_smaller_than_a_kernel():
   for side in (1, 2, 9, 11):
-    assert photometric.blur_size(side) == 1
+    assert dacs_jitter.blur_size(side) == 1
     image = _image(1, side, side)
     np.testing.assert_allclose(
-        photometric.gaussian_blur(image, jnp.ones(1)), image, rtol=1e-6)
+        dacs_jitter.gaussian_blur(image, jnp.ones(1)), image, rtol=1e-6)
 
 
 def test_strong_augment_takes_both_dtypes_and_all_four_gates():
   pixels = np.round(_image(2, 31, 33) * 255).astype(np.uint8)
-  augment = jax.jit(photometric.strong_augment)
+  augment = jax.jit(dacs_jitter.strong_augment)
   different = set()
   for seed in range(12):
     key = jax.random.key(seed)
@@ -131,6 +131,6 @@ def test_strong_augment_takes_both_dtypes_and_all_four_gates():
 
 
 @pytest.mark.parametrize(('gate', 'share'), [
-    (photometric.jitter_is_on, 0.8), (photometric.blur_is_on, 0.5)])
+    (dacs_jitter.jitter_is_on, 0.8), (dacs_jitter.blur_is_on, 0.5)])
 def test_gates(gate, share):
   assert np.mean(gate(np.linspace(0, 1, 1000))) == pytest.approx(share, abs=.01)

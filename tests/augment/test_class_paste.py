@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uda_jax import labels
-from uda_jax.augment import pasting
+from uda_jax.augment import class_paste
 
 IGNORE = labels.IGNORE_LABEL
 POOL = (2, 3, 4)
@@ -27,7 +27,7 @@ def _drawn(*positions, num_classes=5):
     ((0, 1, IGNORE), 0), ((0, 3), 1), ((2, 3), 1), ((2, 3, 4), 1),
     ((IGNORE,), 0)])
 def test_half_of_the_pool_is_drawn(ids, count):
-  drawn = pasting.draw_positions(jax.random.key(0), _label(*ids),
+  drawn = class_paste.draw_positions(jax.random.key(0), _label(*ids),
                                  num_classes=5, pool=POOL)
   assert drawn.sum() == count
   present = sum(c in POOL for c in ids)
@@ -35,7 +35,7 @@ def test_half_of_the_pool_is_drawn(ids, count):
 
 
 def test_draws_are_spread_over_the_pool():
-  draw = jax.jit(jax.vmap(lambda key: pasting.draw_positions(
+  draw = jax.jit(jax.vmap(lambda key: class_paste.draw_positions(
       key, _label(2, 3, 4), num_classes=5, pool=POOL)[0]))
   share = draw(jax.random.split(jax.random.key(1), 600)).mean(0)
   np.testing.assert_allclose(share[:3], 1 / 3, atol=0.08)
@@ -46,19 +46,19 @@ def test_draws_are_spread_over_the_pool():
     (0, 0, 2), (0, 1, 4), (-1, 0, 1), (-1, 1, 2)])
 def test_offset_moves_along_the_ids_that_occur(offset, position, expected):
   label = _label(1, 2, 4, IGNORE)
-  mask = pasting.paste_mask(label, _drawn(position), pool=POOL, offset=offset)
+  mask = class_paste.paste_mask(label, _drawn(position), pool=POOL, offset=offset)
   np.testing.assert_array_equal(mask, label == expected)
 
 
 def test_the_one_before_the_first_is_the_last():
   label = _label(2, 4)
-  mask = pasting.paste_mask(label, _drawn(0), pool=POOL, offset=-1)
+  mask = class_paste.paste_mask(label, _drawn(0), pool=POOL, offset=-1)
   np.testing.assert_array_equal(mask, label == 4)
 
 
 def test_any_classes_can_be_the_pool():
   label = _label(0, 1, 4)
-  mask = pasting.paste_mask(label, _drawn(0), pool=(0, 2), offset=0)
+  mask = class_paste.paste_mask(label, _drawn(0), pool=(0, 2), offset=0)
   np.testing.assert_array_equal(mask, label == 0)
 
 
@@ -69,9 +69,9 @@ def test_border():
   expected = np.zeros((5, 6), bool)
   expected[1:4, 2:5] = True
   expected[2, 3] = False
-  np.testing.assert_array_equal(pasting.border(jnp.asarray(mask))[0], expected)
+  np.testing.assert_array_equal(class_paste.border(jnp.asarray(mask))[0], expected)
 
 
 @pytest.mark.parametrize('value', [False, True])
 def test_empty_and_full_masks_have_no_border(value):
-  assert not pasting.border(jnp.full((2, 4, 4), value)).any()
+  assert not class_paste.border(jnp.full((2, 4, 4), value)).any()

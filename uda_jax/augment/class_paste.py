@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
-from uda_jax.augment import mixing
-from uda_jax.augment import views
+from uda_jax.augment import classmix
+from uda_jax.augment import weak_strong
 
 
 class Mixed(NamedTuple):
@@ -131,8 +131,8 @@ def border(mask: jax.Array) -> jax.Array:
   return inside.any(0) & ~inside.all(0)
 
 
-def paste_classes(pasted: jax.Array, source: views.Views,
-                  target: views.Views) -> Mixed:
+def paste_classes(pasted: jax.Array, source: weak_strong.Views,
+                  target: weak_strong.Views) -> Mixed:
   """Pastes the source's WEAK pixels into both views of the target.
 
   Args:
@@ -143,6 +143,6 @@ def paste_classes(pasted: jax.Array, source: views.Views,
   Returns:
     `Mixed`; ignored pixels are pasted as ignored.
   """
-  return Mixed(mixing.mix(pasted, source.weak, target.strong),
-               mixing.mix(pasted, source.weak, target.weak),
-               mixing.mix(pasted, source.label, target.label), pasted)
+  return Mixed(classmix.mix(pasted, source.weak, target.strong),
+               classmix.mix(pasted, source.weak, target.weak),
+               classmix.mix(pasted, source.label, target.label), pasted)

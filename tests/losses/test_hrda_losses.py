@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
+from uda_jax.losses import hrda
 from uda_jax.losses import segmentation
-from uda_jax.losses import two_scale
 
 RANDOM = np.random.default_rng(0)
 FUSED, CONTEXT = (RANDOM.normal(size=(2, n, n, 3)) for n in (6, 3))
@@ -18,7 +18,7 @@ BOXES = np.array([[4, 8, 2, 10], [8, 12, 0, 8]])
 
 
 def _terms(label=LABEL, box=BOXES, detail=DETAIL, weight=None, **options):
-  run = jax.jit(lambda *arrays: two_scale.two_scale_cross_entropy(
+  run = jax.jit(lambda *arrays: hrda.two_scale_cross_entropy(
       *arrays[:-1], weight=arrays[-1], **options))
   return run(FUSED, detail, CONTEXT, label, box, weight)
 

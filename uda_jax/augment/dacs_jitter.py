@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax.augment import color
+from uda_jax.augment import hsv as hsv_lib
 
 STRENGTH = 0.2
 SIGMA_RANGE = (0.15, 1.15)
@@ -112,10 +112,10 @@ def _jitter_one(image: jax.Array, draw: ColorJitter) -> jax.Array:
 
 def _scale_hsv(image, saturation, hue):
   """Multiplies the saturation, adds turns to the hue."""
-  h, s, v = jnp.moveaxis(color.rgb_to_hsv(image), -1, 0)
-  h = jnp.fmod(h + hue * color.TURN, color.TURN)
+  h, s, v = jnp.moveaxis(hsv_lib.rgb_to_hsv(image), -1, 0)
+  h = jnp.fmod(h + hue * hsv_lib.TURN, hsv_lib.TURN)
   s = jnp.clip(saturation * s, 0, 1)
-  return color.hsv_to_rgb(jnp.stack([h, s, v], -1))
+  return hsv_lib.hsv_to_rgb(jnp.stack([h, s, v], -1))
 
 
 def blur_size(length: int) -> int:

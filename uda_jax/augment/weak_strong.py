@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import rng
-from uda_jax.augment import box_blur
-from uda_jax.augment import color8
-from uda_jax.augment import resized_crop
+from uda_jax.augment import opencv_color
+from uda_jax.augment import pillow_blur
+from uda_jax.augment import random_resized_crop
 
 # Probabilities of the operators, and of the larger kernel of a blur.
 JITTER, GRAY, BLUR, LARGE_BLUR = 0.8, 0.2, 0.5, 2 / 3
@@ -78,10 +78,10 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
     [B, H, W, 3] uint8.
   """
   def one(x, draw):
-    jittered = color8.brightness_contrast(x, draw.alpha, draw.beta)
-    x = jnp.where(draw.jitter, color8.shift_hsv(jittered, draw.hsv), x)
-    x = jnp.where(draw.gray, color8.gray(x), x)
-    blurred = [x, *(color8.binomial_blur(x, radius=r) for r in (1, 2))]
+    jittered = opencv_color.brightness_contrast(x, draw.alpha, draw.beta)
+    x = jnp.where(draw.jitter, opencv_color.shift_hsv(jittered, draw.hsv), x)
+    x = jnp.where(draw.gray, opencv_color.gray(x), x)
+    blurred = [x, *(opencv_color.binomial_blur(x, radius=r) for r in (1, 2))]
     return jnp.select([draw.blur == i for i in range(3)], blurred)
 
   return jax.vmap(one)(pixels.astype(jnp.int32), draw).astype(jnp.uint8)
@@ -99,14 +99,14 @@ def crop(pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
   Returns:
     [B, height, width, 3] uint8.
   """
-  cut = lambda x, box: resized_crop.cut_image(x, box, size)
+  cut = lambda x, box: random_resized_crop.cut_image(x, box, size)
   return jax.vmap(cut)(pixels.astype(jnp.int32), boxes).astype(jnp.uint8)
 
 
 def crop_label(label: jax.Array, boxes: jax.Array, size: tuple[int, int]
                ) -> jax.Array:
   """Cuts and resizes label maps [B, H, W]; see `crop`."""
-  cut = lambda x, box: resized_crop.cut_label(x, box, size)
+  cut = lambda x, box: random_resized_crop.cut_label(x, box, size)
   return jax.vmap(cut)(label, boxes)
 
 
@@ -128,7 +128,7 @@ def random_views(key: jax.Array, pixels: jax.Array, label: jax.Array, *,
     `Views`, whose label is that of both.
   """
   keys = rng.streams(key, 'box', 'color')
-  boxes = resized_crop.draw(keys['box'], label.shape[1:], batch=len(label),
+  boxes = random_resized_crop.draw(keys['box'], label.shape[1:], batch=len(label),
                             area=area, aspect=aspect)
   weak = crop(to_bytes(pixels), boxes, size)
   strong = apply_color(weak, draw_color(keys['color'], batch=len(label)))
@@ -160,6 +160,6 @@ def random_blur(key: jax.Array, pixels: jax.Array, *, share: float
     return pixels
   gate, sigma = jax.random.uniform(key, (2, len(pixels)))
   pixels = to_bytes(pixels)
-  blurred = box_blur.gaussian(pixels, sigma)
+  blurred = pillow_blur.gaussian(pixels, sigma)
   chosen = (gate < share)[:, None, None, None]
   return jnp.where(chosen, blurred, pixels)

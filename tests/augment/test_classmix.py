@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uda_jax import labels
-from uda_jax.augment import mixing
+from uda_jax.augment import classmix
 
 IGNORE = labels.IGNORE_LABEL
 KEYS = jax.random.split(jax.random.key(0), 200)
@@ -14,7 +14,7 @@ KEYS = jax.random.split(jax.random.key(0), 200)
 
 def _draw(label, keys=KEYS, **options):
   options = dict(num_classes=6) | options
-  return np.asarray(jax.jit(jax.vmap(lambda key: mixing.draw_classes(
+  return np.asarray(jax.jit(jax.vmap(lambda key: classmix.draw_classes(
       key, jnp.asarray(label), **options)))(keys))
 
 
@@ -59,18 +59,18 @@ def test_mask_and_mixture():
   chosen = np.zeros((2, 7), bool)
   chosen[0, [2, 3]] = True
   chosen[1, 6] = True
-  mask = mixing.class_mask(LABEL, chosen)
+  mask = classmix.class_mask(LABEL, chosen)
   np.testing.assert_array_equal(
       mask, [[[False, True], [False, False]], [[False, False], [True, False]]])
   image = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
-  mixed = mixing.mix(mask, image, image + 100)
+  mixed = classmix.mix(mask, image, image + 100)
   assert mixed.dtype == np.uint8
   np.testing.assert_array_equal(
       mixed, np.where(np.asarray(mask)[..., None], image, image + 100))
-  np.testing.assert_array_equal(mixing.mix(mask, LABEL, LABEL + 1),
+  np.testing.assert_array_equal(classmix.mix(mask, LABEL, LABEL + 1),
                                 np.where(mask, LABEL, LABEL + 1))
 
 
 def test_an_unknown_option_is_named():
   with pytest.raises(ValueError, match="choose_from.*'group'"):
-    mixing.draw_classes(KEYS[0], LABEL, num_classes=6, choose_from='group')
+    classmix.draw_classes(KEYS[0], LABEL, num_classes=6, choose_from='group')

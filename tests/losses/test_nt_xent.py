@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from uda_jax import labels
-from uda_jax.losses import view_contrast
+from uda_jax.losses import nt_xent
 
 IGNORE = labels.IGNORE_LABEL
 
@@ -37,7 +37,7 @@ def test_blocks_change_neither_value_nor_gradient(block_size):
   expected, gradient = jax.jit(jax.value_and_grad(_dense, (0, 1)))(
       first, second, scale=20.0)
   ours, own = jax.jit(jax.value_and_grad(
-      lambda a, b: view_contrast.pair_contrast(
+      lambda a, b: nt_xent.pair_contrast(
           a, b, scale=20.0, block_size=block_size), (0, 1)))(first, second)
   np.testing.assert_allclose(ours, expected, rtol=1e-5)
   for a, b in zip(own, gradient):
@@ -47,7 +47,7 @@ def test_blocks_change_neither_value_nor_gradient(block_size):
 def test_invalid_rows_are_as_if_absent():
   first, second = _rows()
   valid = np.arange(len(first)) % 3 > 0
-  ours = view_contrast.pair_contrast(first, second, scale=7.0, block_size=16,
+  ours = nt_xent.pair_contrast(first, second, scale=7.0, block_size=16,
                                      valid=jnp.asarray(valid))
   np.testing.assert_allclose(
       ours, _dense(first, second, scale=7.0, valid=valid), rtol=1e-5)
@@ -56,7 +56,7 @@ def test_invalid_rows_are_as_if_absent():
 def test_equal_rows_cannot_be_told_apart():
   rows = jnp.full((6, 4), 0.25)
   np.testing.assert_allclose(
-      view_contrast.pair_contrast(rows, rows, scale=20.0), np.log(11),
+      nt_xent.pair_contrast(rows, rows, scale=20.0), np.log(11),
       rtol=1e-6)
 
 
@@ -68,7 +68,7 @@ def test_no_class_or_one_gives_nothing(classes):
   for c in classes:
     label[:, :4] = c
   value, gradient = jax.jit(jax.value_and_grad(
-      lambda x: view_contrast.class_contrast(
+      lambda x: nt_xent.class_contrast(
           x[0], x[1], jnp.asarray(label), scale=7.0)))(logits)
   np.testing.assert_allclose(value, 0, atol=1e-6)
   assert np.all(np.isfinite(gradient))
@@ -79,7 +79,7 @@ def test_only_the_first_image_as_released():
   weak, strong = jnp.asarray(random.normal(size=(2, 3, 4, 4, 5)), jnp.float32)
   label = jnp.asarray(random.integers(0, 5, (3, 8, 8)))
   contrast_of = jax.jit(functools.partial(
-      view_contrast.class_contrast, scale=7.0), static_argnames='all_images')
+      nt_xent.class_contrast, scale=7.0), static_argnames='all_images')
   values = [float(contrast_of(strong[i:i + 1], weak[i:i + 1], label[i:i + 1]))
             for i in range(3)]
   contrast = lambda all_images: contrast_of(
@@ -96,7 +96,7 @@ def test_class_means_follow_the_shrunk_label():
   logits = logits.at[:, 2:, 2:].set(100.0)  # ignored
   prob = jax.nn.softmax(table)
   np.testing.assert_allclose(
-      view_contrast.class_contrast(logits, logits, jnp.asarray(label),
+      nt_xent.class_contrast(logits, logits, jnp.asarray(label),
                                    scale=7.0),
       _dense(prob, prob, scale=7.0), rtol=1e-5)
 
@@ -108,5 +108,5 @@ def test_pixels_of_one_image_do_not_meet_those_of_another():
   expected = np.mean([_dense(flat(s), flat(w), scale=20.0)
                       for s, w in zip(strong, weak)])
   np.testing.assert_allclose(
-      view_contrast.pixel_contrast(strong, weak, scale=20.0, block_size=8),
+      nt_xent.pixel_contrast(strong, weak, scale=20.0, block_size=8),
       expected, rtol=1e-5)

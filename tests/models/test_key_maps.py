@@ -22,9 +22,9 @@ from uda_jax.models import preprocessing
 from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
 from uda_jax.models import weights
+from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import safetensors
-from uda_jax.models.weights import spellings
-from uda_jax.models.weights import torch_names
+from uda_jax.models.weights import state_dict
 
 MIT = mix_transformer.MixTransformer(
     (4, 8, 12, 16), (1, 2, 2, 1), heads=(1, 2, 3, 4))
@@ -135,16 +135,16 @@ FORMATS = {
 
 def _file_of(case, spelling, net):
   """The tensors of a published file, and the canonical ones in it."""
-  tensors = {n: np.asarray(x) for n, x in torch_names.export(net).items()
+  tensors = {n: np.asarray(x) for n, x in state_dict.export(net).items()
              if not n.startswith(case.without or ('\n',))}
   if spelling not in ('segformer', 'encoder_decoder', 'segformer_hub',
                       'segformer_transformers5'):
     tensors = {n.removeprefix('backbone.'): x for n, x in tensors.items()}
-  return spellings.respell(tensors, spelling), tensors
+  return key_maps.respell(tensors, spelling), tensors
 
 
 def test_every_spelling_has_a_case():
-  assert sorted(CASES) == sorted(s.name for s in spellings.SPELLINGS)
+  assert sorted(CASES) == sorted(s.name for s in key_maps.SPELLINGS)
 
 
 @pytest.mark.parametrize('form', sorted(FORMATS))
@@ -167,7 +167,7 @@ def test_round_trip_is_bit_equal(spelling, form, tmp_path):
     assert again[name].dtype == x.dtype
     np.testing.assert_array_equal(again[name], x)
   # What the file does not have keeps its value.
-  before, after = torch_names.export(other), torch_names.export(loaded)
+  before, after = state_dict.export(other), state_dict.export(loaded)
   for name in before:
     if case.without and name.startswith(case.without):
       np.testing.assert_array_equal(before[name], after[name])
@@ -188,7 +188,7 @@ def test_key_and_value_are_one_layer_key_first():
 def test_an_encoder_saved_without_its_prefix():
   hub, ours = _file_of(CASES['mit_hub'], 'mit_hub', _net('daformer', 0))
   bare = {n.removeprefix('segformer.'): x for n, x in hub.items()}
-  found = spellings.canonical(bare)
+  found = key_maps.canonical(bare)
   assert found.spelling == 'mit_hub' and sorted(found.tensors) == sorted(ours)
 
 
@@ -197,7 +197,7 @@ def test_names_that_fall_together_are_refused():
   name = 'segformer.encoder.layer_norm.0.weight'
   twice = hub | {name.removeprefix('segformer.'): hub[name]}
   with pytest.raises(ValueError, match=f'{name} and .* are both norm1.weight'):
-    spellings.canonical(twice)
+    key_maps.canonical(twice)
 
 
 def test_half_of_a_pair_is_an_error_that_names_it(tmp_path):
@@ -213,21 +213,21 @@ def test_half_of_a_pair_is_an_error_that_names_it(tmp_path):
 
 
 def test_what_a_spelling_has_no_name_for_is_an_error():
-  tensors = torch_names.export(_net('segformer', 0))
+  tensors = state_dict.export(_net('segformer', 0))
   with pytest.raises(ValueError, match="'mit_hub' has no names for .* such as"):
-    spellings.respell(tensors, 'mit_hub')
+    key_maps.respell(tensors, 'mit_hub')
   with pytest.raises(ValueError, match="got 'onnx', expected one of"):
-    spellings.respell(tensors, 'onnx')
+    key_maps.respell(tensors, 'onnx')
 
 
 def test_depths_that_are_mixed_up_are_told():
   """MiT-B2 for MiT-B5 cost ten points once; here it is an error."""
-  tensors = torch_names.export(_net('daformer', 0))
+  tensors = state_dict.export(_net('daformer', 0))
   shallow = {n.removeprefix('backbone.'): x for n, x in tensors.items()
              if n.startswith('backbone.') and '.block2.1.' not in n}
   chosen, name_of = encoder_decoder.choose(shallow)
   with pytest.raises(ValueError) as error:
-    torch_names.load(chosen, _shapes('daformer'), name_of, source='mit_b2.pth')
+    state_dict.load(chosen, _shapes('daformer'), name_of, source='mit_b2.pth')
   lines = [line.strip() for line in str(error.value).splitlines()]
   assert lines[1] == ('another depth: expected stages of 1, 2, 2, 1 blocks, '
                       'got 1, 1, 2, 1')
