@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from uda_jax import labels
-from uda_jax.data.streets.render import render
+from uda_jax.data.streets import render
 
 GTA5_SIZE, CITYSCAPES_SIZE = (1052, 1914), (1024, 2048)
 

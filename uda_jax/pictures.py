@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import io
 import os
-import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from uda_jax import files
 
 if TYPE_CHECKING:
   from PIL import Image
@@ -109,16 +110,7 @@ def write_png(path: os.PathLike | str, pixels: np.ndarray) -> None:
 
   buffer = io.BytesIO()
   Image.fromarray(pixels).save(buffer, 'PNG')
-  write_atomically(path, buffer.getvalue())
-
-
-def write_atomically(path: os.PathLike | str, content: bytes) -> None:
-  """Writes a file (and its folder) so that no reader ever sees half of it."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-  unfinished.write_bytes(content)
-  unfinished.replace(path)
+  files.write_atomically(path, buffer.getvalue())
 
 
 def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,

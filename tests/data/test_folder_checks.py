@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.data import tiny_folder
+from uda_jax import files
 from uda_jax.data import datasets
 from uda_jax.data import examples
 from uda_jax.data import folder_checks
@@ -68,7 +69,7 @@ def test_all_that_is_broken_is_listed_and_the_rest_is_done(folder, looked_at):
 
 def test_a_kill_loses_nothing_that_is_done(folder, looked_at, monkeypatch):
   """Stops as a kill does: in the middle of writing a label."""
-  write = image_files.write_whole
+  write = files.write_atomically
   written = []
 
   def killed(path, content):
@@ -78,7 +79,7 @@ def test_a_kill_loses_nothing_that_is_done(folder, looked_at, monkeypatch):
     write(path, content)
 
   monkeypatch.setattr(folder_checks.os, 'cpu_count', lambda: 1)
-  monkeypatch.setattr(image_files, 'write_whole', killed)
+  monkeypatch.setattr(files, 'write_atomically', killed)
   with pytest.raises(KeyboardInterrupt):
     load(folder)
   done = {path for path in written if path.suffix == '.json'}
@@ -86,7 +87,7 @@ def test_a_kill_loses_nothing_that_is_done(folder, looked_at, monkeypatch):
   # A file of which a part was written lies under another name.
   stray = written[0].with_name(f'.0123_{written[-1].name}')
   stray.write_bytes(b'\x89PNG')
-  monkeypatch.setattr(image_files, 'write_whole', write)
+  monkeypatch.setattr(files, 'write_atomically', write)
   looked_at.clear()
   data = load(folder)
   assert sorted(looked_at) == ['02', '03', '04', '05']

@@ -1,5 +1,7 @@
 """Reports of confusion matrices, as a table and as CSV."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,14 @@ def test_rows_say_what_they_are():
       'mean of all 2 classes,0.375,0.375\n'
       'mean of 1 class,0.75,0.75\n'
       'pixel accuracy,0.75,0.75\n')
+
+
+def test_results_as_json_and_table(tmp_path):
+  report = reports.report(np.diag([3, 0]), ('road', 'sky'), {'2': (0, 1)})
+  reports.write_results(tmp_path / 'run', {'pixmatch': report}, ['a note'])
+  results = json.loads((tmp_path / 'run/results.json').read_text())
+  assert results['pixmatch'] == report and results['pixmatch']['iou'] == {
+      'road': 1.0, 'sky': None}
+  text = (tmp_path / 'run/results.txt').read_text()
+  assert text == reports.format_table({'pixmatch': report}) + '\na note\n'
+  assert len(list((tmp_path / 'run').iterdir())) == 3

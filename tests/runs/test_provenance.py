@@ -7,10 +7,8 @@ import subprocess
 
 import jax
 import ml_collections
-import numpy as np
 import pytest
 
-from uda_jax.evaluate import reports
 from uda_jax.runs import provenance
 
 
@@ -86,14 +84,3 @@ def test_a_broken_manifest_is_named(tmp_path, content):
   (tmp_path / 'manifest.json').write_text(content)
   with pytest.raises(ValueError, match=r'manifest\.json.*--workdir'):
     provenance.run_manifest(tmp_path, _config(), {})
-
-
-def test_results_as_json_and_table(tmp_path):
-  report = reports.report(np.diag([3, 0]), ('road', 'sky'), {'2': (0, 1)})
-  provenance.write_results(tmp_path / 'run', {'pixmatch': report}, ['a note'])
-  results = json.loads((tmp_path / 'run/results.json').read_text())
-  assert results['pixmatch'] == report and results['pixmatch']['iou'] == {
-      'road': 1.0, 'sky': None}
-  text = (tmp_path / 'run/results.txt').read_text()
-  assert text == reports.format_table({'pixmatch': report}) + '\na note\n'
-  assert len(list((tmp_path / 'run').iterdir())) == 3

@@ -8,7 +8,7 @@ from typing import Any
 from uda_jax.data import folders
 from uda_jax.data import manifest
 from uda_jax.data import transforms
-from uda_jax.data.streets.render import dataset
+from uda_jax.data.streets import dataset
 
 # The data sets of a run; the target's labels are never wanted.
 PARTS = ('source', 'target', 'evaluation')

@@ -22,6 +22,7 @@ from etils import epath
 import numpy as np
 import tensorflow as tf
 
+from uda_jax import files
 from uda_jax import labels as labels_lib
 from uda_jax.data import image_files
 from uda_jax.data import manifest
@@ -114,7 +115,7 @@ def _kept_row(record: Any, field: str, resize: transforms.Spec | None,
   except (FileNotFoundError, ValueError):
     row = _row(record, field, resize, folder, f'{title}/{key}', source)
     values = row._asdict() | {'class_pixels': row.class_pixels.tolist()}
-    image_files.write_whole(done, json.dumps(values).encode())
+    files.write_atomically(done, json.dumps(values).encode())
   values['class_pixels'] = np.array(values['class_pixels'], np.int64)
   return manifest.Row(**values)
 

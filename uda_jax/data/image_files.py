@@ -7,7 +7,6 @@ so labels are read here, once, and written as plain 8-bit grey PNG files.
 from __future__ import annotations
 
 import io
-import uuid
 
 from etils import epath
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 import tensorflow as tf
 
+from uda_jax import files
 from uda_jax.data import polygons
 
 # What TensorFlow decodes to the same pixels (MPO: JPEG files of phones).
@@ -120,11 +120,4 @@ def write_image(path: epath.Path, image: np.ndarray) -> None:
   """Writes pixels [H, W, 3] or [H, W] uint8 as a PNG file."""
   encoded = io.BytesIO()
   Image.fromarray(image).save(encoded, format='PNG', compress_level=1)
-  write_whole(path, encoded.getvalue())
-
-
-def write_whole(path: epath.Path, content: bytes) -> None:
-  """Writes a file whole or not at all; two processes may write the same."""
-  unfinished = path.with_name(f'.{uuid.uuid4().hex}_{path.name}')
-  unfinished.write_bytes(content)
-  unfinished.replace(path)
+  files.write_atomically(path, encoded.getvalue())

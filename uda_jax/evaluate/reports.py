@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 import csv
 import io
 import math
+import os
+import pathlib
 from typing import Any
 
 import numpy as np
 
+from uda_jax import files
 from uda_jax.evaluate import metrics
 
 # The name of the mean over every class; others are named in the config.
@@ -103,3 +106,22 @@ def to_csv(reports: Mapping[str, dict[str, Any]]) -> str:
            *(r['miou'][name] for r in reports.values())])
   write(['pixel accuracy', *(r['pixel_accuracy'] for r in reports.values())])
   return file.getvalue()
+
+
+def write_results(workdir: os.PathLike | str,
+                  reports: Mapping[str, dict[str, Any]],
+                  notes: Sequence[str] = ()) -> None:
+  """Writes results.json, .csv and, as a table, .txt; each whole or not at all.
+
+  Args:
+    workdir: the run's directory.
+    reports: row name -> `reports.report`.
+    notes: lines below the table.
+  """
+  workdir = pathlib.Path(workdir)
+  text = format_table(reports)
+  text += ''.join(f'{note}\n' for note in ['', *notes] if notes)
+  files.write_atomically(workdir / 'results.json', files.to_json(dict(reports)))
+  files.write_atomically(workdir / 'results.csv',
+                            to_csv(reports).encode())
+  files.write_atomically(workdir / 'results.txt', text.encode())

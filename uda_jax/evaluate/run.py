@@ -25,7 +25,6 @@ from uda_jax.data import datasets
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
-from uda_jax.runs import provenance
 from uda_jax.runs import restore
 from uda_jax.runs import writers
 
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace, config_args: Sequence[str]
   report = score(net) | selection.told(trained.config, name)
   views = f'scales {", ".join(f"{s:g}" for s in config.eval.scales)}' + (
       ', each also mirrored' if config.eval.flip else '')
-  provenance.write_results(args.out, {name: report}, [
+  reports.write_results(args.out, {name: report}, [
       f'{args.workdir}: the {name} on {data.name}, {len(data.image_paths)} '
       f'images, {views}.'])
   return {name: report}

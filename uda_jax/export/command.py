@@ -24,7 +24,6 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import pictures
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import selection
 from uda_jax.export import onnx
@@ -154,7 +153,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for path, facts in files.items()}}
     for path in files:
       path.replace(args.out / path.name)
-  pictures.write_atomically(args.out / 'network.json',
+  files.write_atomically(args.out / 'network.json',
                             (json.dumps(about, indent=2) + '\n').encode())
   return about
 

@@ -6,7 +6,7 @@ same one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import datetime
 import importlib.metadata
 import json
@@ -20,9 +20,8 @@ from typing import Any
 from absl import logging
 import jax
 
+from uda_jax import files
 from uda_jax import parallel
-from uda_jax import pictures
-from uda_jax.evaluate import reports as reports_lib
 
 # Fields that a resumed run may change: what is shown and kept, and where.
 FREE_FIELDS = ('log', 'checkpoint.every', 'devices', 'data.root',
@@ -64,7 +63,7 @@ def run_manifest(workdir: os.PathLike | str, config: Any,
   _warn_of_other_machine([*manifest['starts'], start])
   manifest['starts'].append(start)
   if jax.process_index() == 0:
-    pictures.write_atomically(path, _json(manifest))
+    files.write_atomically(path, files.to_json(manifest))
   return manifest
 
 
@@ -89,10 +88,6 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     raise ValueError(f'{path}: expected the manifest of a run, got something '
                      'else; use another --workdir')
   return manifest
-
-
-def _json(tree: Any) -> bytes:
-  return (json.dumps(tree, indent=2, allow_nan=False) + '\n').encode()
 
 
 def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
@@ -178,22 +173,3 @@ def _git() -> dict[str, Any] | None:
             'dirty': bool(git('status', '--porcelain', '-uno'))}
   except (OSError, subprocess.CalledProcessError):
     return None
-
-
-def write_results(workdir: os.PathLike | str,
-                  reports: Mapping[str, dict[str, Any]],
-                  notes: Sequence[str] = ()) -> None:
-  """Writes results.json, .csv and, as a table, .txt; each whole or not at all.
-
-  Args:
-    workdir: the run's directory.
-    reports: row name -> `reports.report`.
-    notes: lines below the table.
-  """
-  workdir = pathlib.Path(workdir)
-  text = reports_lib.format_table(reports)
-  text += ''.join(f'{note}\n' for note in ['', *notes] if notes)
-  pictures.write_atomically(workdir / 'results.json', _json(dict(reports)))
-  pictures.write_atomically(workdir / 'results.csv',
-                            reports_lib.to_csv(reports).encode())
-  pictures.write_atomically(workdir / 'results.txt', text.encode())

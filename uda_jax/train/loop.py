@@ -178,7 +178,7 @@ def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
     notes.append(f'The best is the {evaluated} at step {best["step"]}, {words} '
                  f'({best["metric"]}).')
   if jax.process_index() == 0:
-    provenance.write_results(run.workdir, reports, notes)
+    reports_lib.write_results(run.workdir, reports, notes)
     logging.info('results in %s\n%s', run.workdir / 'results.txt',
                  reports_lib.format_table(reports))
   return Result(run, net, reports)

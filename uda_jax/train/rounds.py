@@ -20,8 +20,8 @@ from absl import logging
 import jax
 import numpy as np
 
+from uda_jax import files
 from uda_jax import parallel
-from uda_jax import pictures
 from uda_jax import rng
 from uda_jax import types
 from uda_jax.data import manifest
@@ -91,7 +91,7 @@ def begin(run: setup.Run, functions: round_mining.Functions,
   if not path.exists() or _read(path).network != network:
     plan = _plan(run, functions, student, network, index)
     if jax.process_index() == 0:
-      pictures.write_atomically(path, (json.dumps(
+      files.write_atomically(path, (json.dumps(
           plan._asdict(), indent=2, allow_nan=False) + '\n').encode())
   parallel.barrier('the round is planned')
   plan = _read(path)

@@ -8,8 +8,8 @@ import pytest
 from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
-from uda_jax.data.streets.render import dataset
-from uda_jax.data.streets.render import render as render_lib
+from uda_jax.data.streets import dataset
+from uda_jax.data.streets import render as render_lib
 
 _SIZE = (32, 48)
 

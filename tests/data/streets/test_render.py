@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from uda_jax.data.streets.render import render
-from uda_jax.data.streets.render import scene
-from uda_jax.data.streets.render import style as style_lib
+from uda_jax.data.streets import render
+from uda_jax.data.streets import scene
+from uda_jax.data.streets import style as style_lib
 
 GAME = render.style((0.0, 0.0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uda_jax.data.streets.render import style as style_lib
+from uda_jax.data.streets import style as style_lib
 
 
 def expose(image: np.ndarray, depth: np.ndarray, horizon: np.ndarray,

@@ -16,8 +16,8 @@ from etils import epath
 import numpy as np
 
 from uda_jax.data import manifest
-from uda_jax.data.streets.render import render
-from uda_jax.data.streets.render import worker as worker_lib
+from uda_jax.data.streets import render
+from uda_jax.data.streets import worker as worker_lib
 
 # The scenes of a split have numbers of their own, so that no scene of one
 # stands in another, whatever the sizes.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from uda_jax.data.streets.render import scene
-from uda_jax.data.streets.render import style as look
+from uda_jax.data.streets import scene
+from uda_jax.data.streets import style as look
 
 
 class Brush:

@@ -15,10 +15,10 @@ import argparse
 
 import numpy as np
 
-from uda_jax.data.streets.render import camera as camera_lib
-from uda_jax.data.streets.render import objects
-from uda_jax.data.streets.render import scene
-from uda_jax.data.streets.render import style as style_lib
+from uda_jax.data.streets import camera as camera_lib
+from uda_jax.data.streets import objects
+from uda_jax.data.streets import scene
+from uda_jax.data.streets import style as style_lib
 
 CLASSES = style_lib.CLASSES
 PALETTE = style_lib.PALETTE

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uda_jax.data.streets.render import style as look
+from uda_jax.data.streets import style as look
 
 
 class Canvas(NamedTuple):

@@ -6,14 +6,14 @@ Imports no TensorFlow, so that a worker starts in a fraction of a second.
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import sys
 
 import numpy as np
 from PIL import Image
 
-from uda_jax.data.streets.render import render
+from uda_jax import files
+from uda_jax.data.streets import render
 
 
 def run(first: int, count: int, worker: int, workers: int, labels: bool,
@@ -46,9 +46,8 @@ def run(first: int, count: int, worker: int, workers: int, labels: bool,
 
 def _save(pixels: np.ndarray, path: pathlib.Path) -> None:
   # Another run may read the very same file in the meantime.
-  unfinished = path.with_name(f'.{os.getpid()}_{path.name}')
-  Image.fromarray(pixels).save(unfinished, compress_level=1)
-  unfinished.replace(path)
+  with files.replacing(path) as unfinished:
+    Image.fromarray(pixels).save(unfinished, compress_level=1)
 
 
 if __name__ == '__main__':

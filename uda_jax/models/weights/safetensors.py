@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 import json
 import math
-import os
 import pathlib
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from uda_jax import files
 
 DTYPES = {
     'F64': np.dtype('<f8'),
@@ -116,10 +117,6 @@ def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
     offset += len(data)
   text = json.dumps(header, separators=(',', ':')).encode()
   text += b' ' * (-len(text) % 8)
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = path.with_name(f'.{path.name}.{os.getpid()}')
-  with unfinished.open('wb') as file:
+  with files.replacing(path) as unfinished, unfinished.open('wb') as file:
     file.write(len(text).to_bytes(8, 'little') + text)
     file.writelines(parts)
-  unfinished.replace(path)
