@@ -22,38 +22,42 @@ from benchmarks import tables
 
 # method -> rows: name, leaf, changed fields of `config.method`.
 ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
-    'pixmatch': (
-        ('augmentation', 'pixmatch', {}),
-        ('Fourier', 'pixmatch',
-         {'weight_augment': 0.0, 'weight_fourier': 0.1}),
-        ('CutMix', 'pixmatch', {'weight_augment': 0.0, 'weight_cutmix': 0.1}),
-        ('Fourier and CutMix', 'pixmatch',
-         {'weight_augment': 0.0, 'weight_fourier': 0.1, 'weight_cutmix': 0.1}),
-        ('all three', 'pixmatch',
-         {'weight_fourier': 0.1, 'weight_cutmix': 0.1}),
+  'pixmatch': (
+    ('augmentation', 'pixmatch', {}),
+    ('Fourier', 'pixmatch', {'weight_augment': 0.0, 'weight_fourier': 0.1}),
+    ('CutMix', 'pixmatch', {'weight_augment': 0.0, 'weight_cutmix': 0.1}),
+    (
+      'Fourier and CutMix',
+      'pixmatch',
+      {'weight_augment': 0.0, 'weight_fourier': 0.1, 'weight_cutmix': 0.1},
     ),
-    'ehtdi': (
-        ('views and class paste', 'ehtdi',
-         {'weight_into_source': 0.0, 'weight_contrast': 0.0}),
-        ('and target into source', 'ehtdi', {'weight_contrast': 0.0}),
-        ('and contrast', 'ehtdi', {}),
-        ('and edges', 'ehtdi_edge', {}),
+    ('all three', 'pixmatch', {'weight_fourier': 0.1, 'weight_cutmix': 0.1}),
+  ),
+  'ehtdi': (
+    (
+      'views and class paste',
+      'ehtdi',
+      {'weight_into_source': 0.0, 'weight_contrast': 0.0},
     ),
-    'lse': (
-        ('without focal term', 'lse', {'weight_focal': 0.0}),
-        ('all', 'lse', {}),
-        ('as released', 'lse_released', {}),
-    ),
-    'pipa': (
-        ('pixels', 'pipa', {'weight_patch': 0.0}),
-        ('patches', 'pipa', {'weight_pixel': 0.0}),
-        ('both', 'pipa', {}),
-        ('as released', 'pipa_released', {}),
-    ),
-    'cluda': (
-        ('contrast', 'cluda', {}),
-        ('as released', 'cluda_released', {}),
-    ),
+    ('and target into source', 'ehtdi', {'weight_contrast': 0.0}),
+    ('and contrast', 'ehtdi', {}),
+    ('and edges', 'ehtdi_edge', {}),
+  ),
+  'lse': (
+    ('without focal term', 'lse', {'weight_focal': 0.0}),
+    ('all', 'lse', {}),
+    ('as released', 'lse_released', {}),
+  ),
+  'pipa': (
+    ('pixels', 'pipa', {'weight_patch': 0.0}),
+    ('patches', 'pipa', {'weight_pixel': 0.0}),
+    ('both', 'pipa', {}),
+    ('as released', 'pipa_released', {}),
+  ),
+  'cluda': (
+    ('contrast', 'cluda', {}),
+    ('as released', 'cluda_released', {}),
+  ),
 }
 
 _BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
@@ -63,31 +67,46 @@ _ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
 _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
 
 
-def rows(benchmark: str, method: str
-         ) -> list[tuple[str, str, dict[str, Any]]]:
+def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
   """The rows whose leaf the benchmark has: name, leaf, changed fields."""
   if method not in ROWS:
-    raise ValueError(f'--methods: expected some of {list(ROWS)}, got '
-                     f'{method!r}')
+    raise ValueError(
+      f'--methods: expected some of {list(ROWS)}, got {method!r}'
+    )
   package = f'configs.{benchmark}'
   if not importlib.util.find_spec(package):
-    raise ValueError(f'--benchmark: expected a folder in configs/, got '
-                     f'{benchmark!r}')
-  return [(name, leaf,
-           {f'method.{field}': value for field, value in changes.items()})
-          for name, leaf, changes in ROWS[method]
-          if importlib.util.find_spec(f'{package}.{leaf}')]
+    raise ValueError(
+      f'--benchmark: expected a folder in configs/, got {benchmark!r}'
+    )
+  return [
+    (name, leaf, {f'method.{field}': value for field, value in changes.items()})
+    for name, leaf, changes in ROWS[method]
+    if importlib.util.find_spec(f'{package}.{leaf}')
+  ]
 
 
 def _table(method: str, workdir: pathlib.Path) -> str:
   """Runs what is missing; one method's table."""
   reports = {}
   for name, leaf, changes in rows(_BENCHMARK.value, method):
-    folder = '_'.join((leaf, *(f'{field.removeprefix("method.")}={value}'
-                               for field, value in changes.items())))
+    folder = '_'.join(
+      (
+        leaf,
+        *(
+          f'{field.removeprefix("method.")}={value}'
+          for field, value in changes.items()
+        ),
+      )
+    )
     result = runs.one_run(
-        _BENCHMARK.value, leaf, _SEED.value, root=_ROOT.value, workdir=workdir,
-        name=folder, changes=changes)
+      _BENCHMARK.value,
+      leaf,
+      _SEED.value,
+      root=_ROOT.value,
+      workdir=workdir,
+      name=folder,
+      changes=changes,
+    )
     network = result.run.config.eval.network
     reports[f'{method}: {name} ({network})'] = [result.reports[network]]
   return tables.markdown(reports)
@@ -97,6 +116,7 @@ def main(argv):
   """Prints the tables."""
   del argv
   from uda_jax.runs import writers
+
   writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   try:

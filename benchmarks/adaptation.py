@@ -20,10 +20,13 @@ from benchmarks import tables
 
 _BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
 _RUNS = flags.DEFINE_list(
-    'runs', 'source_only,source_augmented,self_training,oracle',
-    'Leaves of the benchmark, one table row each.')
-_SEEDS = flags.DEFINE_list('seeds', '0,1,2', 'Seeds; the table has their mean '
-                           'and standard deviation.')
+  'runs',
+  'source_only,source_augmented,self_training,oracle',
+  'Leaves of the benchmark, one table row each.',
+)
+_SEEDS = flags.DEFINE_list(
+  'seeds', '0,1,2', 'Seeds; the table has their mean and standard deviation.'
+)
 _ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
 _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
 
@@ -33,13 +36,15 @@ def main(argv):
   del argv
   from uda_jax.evaluate import reports as reports_lib
   from uda_jax.runs import writers
+
   writers.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   reports = {}
   for leaf in _RUNS.value:
     for seed in _SEEDS.value:
-      result = runs.one_run(_BENCHMARK.value, leaf, int(seed),
-                            root=_ROOT.value, workdir=workdir)
+      result = runs.one_run(
+        _BENCHMARK.value, leaf, int(seed), root=_ROOT.value, workdir=workdir
+      )
       for name, report in result.reports.items():
         name = reports_lib.row_name(name, report)
         reports.setdefault(f'{leaf} ({name})', []).append(report)

@@ -20,12 +20,16 @@ from benchmarks import runs
 _ORACLE = flags.DEFINE_bool('oracle', False, 'Also train on target labels.')
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the runs.')
 _WORKDIR = flags.DEFINE_string(
-    'workdir', 'runs/demo', 'Where the runs go; those found there are resumed.')
+  'workdir', 'runs/demo', 'Where the runs go; those found there are resumed.'
+)
 _NUM_ROWS = 6
 # 200 steps less than the tables in docs/reproduce.md, and none of the rows that
 # it does not show: six minutes on two slow cores.
-_CHANGES = {'steps': 800, 'eval.target_statistics': 0,
-            'eval.label_free.num_images': 0}
+_CHANGES = {
+  'steps': 800,
+  'eval.target_statistics': 0,
+  'eval.label_free.num_images': 0,
+}
 
 # Column title -> leaf of configs/streets.
 _LEAVES = {'source-only': 'source_only', 'adapted': 'self_training'}
@@ -41,6 +45,7 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   from uda_jax import pictures
   from uda_jax.data import pipeline
   from uda_jax.evaluate import inference
+
   run = next(iter(results.values())).run
   data = run.data.evaluation
   batch = next(pipeline.eval_batches(data, batch_size=_NUM_ROWS))
@@ -49,30 +54,43 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   for result in results.values():
     predict = inference.make_predict(result.run.recipe.network)
     columns.append(predict(result.net, batch.image, size))
-  pictures.gallery(path, list(zip(*columns)),
-                   titles=('image', 'truth', *results), palette=data.palette,
-                   class_names=data.class_names)
+  pictures.gallery(
+    path,
+    list(zip(*columns)),
+    titles=('image', 'truth', *results),
+    palette=data.palette,
+    class_names=data.class_names,
+  )
 
 
 def main(argv):
   """Runs the demo."""
   del argv
   from uda_jax.runs import writers
+
   writers.plain_log()
   leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if _ORACLE.value else {})
   workdir = pathlib.Path(_WORKDIR.value)
   results = {
-      title: runs.one_run('streets', leaf, _SEED.value, root='',
-                          workdir=workdir, changes=_CHANGES)
-      for title, leaf in leaves.items()}
+    title: runs.one_run(
+      'streets', leaf, _SEED.value, root='', workdir=workdir, changes=_CHANGES
+    )
+    for title, leaf in leaves.items()
+  }
   path = (workdir / f'gallery_seed{_SEED.value}.png').absolute()
   gallery(path, results)
   from uda_jax.evaluate import reports
+
   print()
   print('Scores on camera-like scenes (target test), in percent:')
-  print(reports.format_table({
-      title: result.reports[result.run.config.eval.network]
-      for title, result in results.items()}))
+  print(
+    reports.format_table(
+      {
+        title: result.reports[result.run.config.eval.network]
+        for title, result in results.items()
+      }
+    )
+  )
   print(f'Pictures: {path}')
 
 

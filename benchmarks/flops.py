@@ -32,8 +32,11 @@ def _equation(eqn) -> int:
   if name == 'dot_general':
     (contracted, _), _ = eqn.params['dimension_numbers']
     shape = eqn.invars[0].aval.shape
-    return 2 * eqn.outvars[0].aval.size * math.prod(
-        shape[axis] for axis in contracted)
+    return (
+      2
+      * eqn.outvars[0].aval.size
+      * math.prod(shape[axis] for axis in contracted)
+    )
   if name == 'conv_general_dilated':
     kernel = eqn.invars[1].aval
     outputs = kernel.shape[eqn.params['dimension_numbers'].rhs_spec[0]]

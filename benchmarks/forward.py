@@ -40,35 +40,44 @@ def _network(encoder: str, head: str):
 
 # Name -> config.model.
 NETWORKS: dict[str, Callable] = {
-    'compact': common.compact,
-    'efficientnet_lite0': common.efficientnet_lite0,
-    'fcn8s_vgg': convnets.fcn8s_vgg,
-    'deeplab_v2_r101': convnets.deeplab_v2,
-    **{f'mit_b{i}+daformer': lambda i=i: common.daformer_network(
-        encoder=f'mit_b{i}') for i in range(6)},
-    'resnet101_v1c+dlv2': lambda: _network('resnet101_v1c', 'dlv2'),
-    'dinov2_b+daformer': lambda: _network('dinov2_b', 'daformer'),
+  'compact': common.compact,
+  'efficientnet_lite0': common.efficientnet_lite0,
+  'fcn8s_vgg': convnets.fcn8s_vgg,
+  'deeplab_v2_r101': convnets.deeplab_v2,
+  **{
+    f'mit_b{i}+daformer': lambda i=i: common.daformer_network(
+      encoder=f'mit_b{i}'
+    )
+    for i in range(6)
+  },
+  'resnet101_v1c+dlv2': lambda: _network('resnet101_v1c', 'dlv2'),
+  'dinov2_b+daformer': lambda: _network('dinov2_b', 'daformer'),
 }
 
 _NETWORKS = flags.DEFINE_list('networks', list(NETWORKS), 'Which of them.')
 _CROP = flags.DEFINE_integer('crop', 512, 'Height and width of the images.')
 _BATCH = flags.DEFINE_integer('batch', 2, 'Images of a pass.')
 _CLASSES = flags.DEFINE_integer('num_classes', 19, 'Classes of the logits.')
-_DTYPE = flags.DEFINE_enum('dtype', 'float32', ['float32', 'bfloat16'],
-                           'Compute dtype.')
+_DTYPE = flags.DEFINE_enum(
+  'dtype', 'float32', ['float32', 'bfloat16'], 'Compute dtype.'
+)
 _REMAT = flags.DEFINE_bool('remat', False, 'Recompute blocks.')
 _REPEATS = flags.DEFINE_integer('repeats', 10, 'Passes that are timed.')
 _TOPOLOGY = flags.DEFINE_string(
-    'topology', '', 'Compile for this device, which need not be there, instead '
-    'of running: rtx_3090, or TPUs such as v5e:2x2.')
+  'topology',
+  '',
+  'Compile for this device, which need not be there, instead '
+  'of running: rtx_3090, or TPUs such as v5e:2x2.',
+)
 
 
 def make_passes(network, size: tuple[int, int]):
   """Returns (forward, forward and backward) of (net, image)."""
 
   def forward(net, image):
-    outputs, _ = network.forward(net.params, net.batch_stats, image,
-                                 use_running_average=True)
+    outputs, _ = network.forward(
+      net.params, net.batch_stats, image, use_running_average=True
+    )
     return outputs.logits
 
   def both(net, image):
@@ -76,6 +85,7 @@ def make_passes(network, size: tuple[int, int]):
       outputs, stats = network.forward(params, net.batch_stats, image)
       logits = resize.bilinear(outputs.logits.astype(jnp.float32), size)
       return jax.nn.logsumexp(logits, -1).mean(), stats
+
     return jax.value_and_grad(loss, has_aux=True)(net.params)
 
   return forward, both
@@ -84,8 +94,12 @@ def make_passes(network, size: tuple[int, int]):
 def _compile(function, net, image, mesh):
   """Returns the compiled function and the seconds that this took."""
   begin = time.perf_counter()
-  on_mesh = lambda tree: jax.tree.map(lambda x: jax.ShapeDtypeStruct(
-      x.shape, x.dtype, sharding=parallel.replicated(mesh)), tree)
+  on_mesh = lambda tree: jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(
+      x.shape, x.dtype, sharding=parallel.replicated(mesh)
+    ),
+    tree,
+  )
   compiled = jax.jit(function).lower(on_mesh(net), on_mesh(image)).compile()
   return compiled, round(time.perf_counter() - begin, 1)
 
@@ -116,19 +130,26 @@ def measure(name: str, mesh) -> dict:
   forward, both = make_passes(network, size)
   training, compile_seconds = _compile(both, net, shape(_BATCH.value), mesh)
   result = dict(
-      network=name, device=targets.name(mesh), crop=list(size),
-      batch=_BATCH.value, dtype=_DTYPE.value,
-      remat=bool(model.get('remat', False)), compile_seconds=compile_seconds,
-      parameters=sum(x.size for x in jax.tree.leaves(net.params)),
-      forward_gflops=round(flops.count(forward, net, shape(1)) / 1e9, 1))
+    network=name,
+    device=targets.name(mesh),
+    crop=list(size),
+    batch=_BATCH.value,
+    dtype=_DTYPE.value,
+    remat=bool(model.get('remat', False)),
+    compile_seconds=compile_seconds,
+    parameters=sum(x.size for x in jax.tree.leaves(net.params)),
+    forward_gflops=round(flops.count(forward, net, shape(1)) / 1e9, 1),
+  )
   if found := targets.memory(training, mesh):
     result['activations_gib'] = found['activations_gib']
   if not _TOPOLOGY.value:
     net = init()
     image = jax.random.normal(jax.random.key(1), shape(_BATCH.value).shape)
     forward, _ = _compile(forward, net, image, mesh)
-    result |= dict(forward_seconds=_seconds(forward, net, image),
-                   forward_backward_seconds=_seconds(training, net, image))
+    result |= dict(
+      forward_seconds=_seconds(forward, net, image),
+      forward_backward_seconds=_seconds(training, net, image),
+    )
   return result
 
 
@@ -137,8 +158,9 @@ def main(argv):
   del argv
   unknown = sorted(set(_NETWORKS.value) - set(NETWORKS))
   if unknown:
-    raise app.UsageError(f'--networks: expected some of {list(NETWORKS)}, got '
-                         f'{unknown[0]!r}')
+    raise app.UsageError(
+      f'--networks: expected some of {list(NETWORKS)}, got {unknown[0]!r}'
+    )
   with contextlib.ExitStack() as stack:
     mesh = parallel.make_mesh(1)
     if _TOPOLOGY.value:

@@ -46,8 +46,11 @@ Loader = Callable[[int], Iterator[Any]]
 def data_block(root: pathlib.Path, form: str) -> Any:
   """The data block of the leaf, for the files of `street_files`."""
   config = daformer.get_config().data
-  config.update(root=str(root), cache_dir=str(root / 'cache'),
-                resized_copies=form == 'prepared')
+  config.update(
+    root=str(root),
+    cache_dir=str(root / 'cache'),
+    resized_copies=form == 'prepared',
+  )
   if form == 'jpeg':
     for record in (config.source, config.target):
       record.images = record.images.replace('.png', '.jpg')
@@ -63,29 +66,43 @@ def loaders(config: Any) -> dict[str, Loader]:
   Returns:
     Name -> loader of batches of GROUP source and GROUP target images.
   """
-  source, target = (datasets.load_part(config, name)
-                    for name in ('source', 'target'))
+  source, target = (
+    datasets.load_part(config, name) for name in ('source', 'target')
+  )
   domains = examples.domains(config, source, target)
   sizes = tuple(_size(domain) for domain in domains)
 
   def ours(steps):
     return pipeline.train_batches(
-        config, seed=0, first_step=0, num_steps=steps, groups=1,
-        group_size=GROUP, process_index=0, process_count=1, source=source,
-        target=target)
+      config,
+      seed=0,
+      first_step=0,
+      num_steps=steps,
+      groups=1,
+      group_size=GROUP,
+      process_index=0,
+      process_count=1,
+      source=source,
+      target=target,
+    )
 
   def other(reader):
-    return lambda steps: pytorch_loader.batches(pytorch_loader.Pairs(
-        domains, sizes, reader, steps * GROUP))
+    return lambda steps: pytorch_loader.batches(
+      pytorch_loader.Pairs(domains, sizes, reader, steps * GROUP)
+    )
 
   return {'uda_jax': ours} | {
-      name: other(name) for name in pytorch_loader.READERS}
+    name: other(name) for name in pytorch_loader.READERS
+  }
 
 
 def _size(domain: examples.Domain) -> tuple[int, int]:
   data: manifest.Manifest = domain.data
-  return tuple(transforms.resized_size(
-      [data.heights[0], data.widths[0]], domain.spec).numpy().tolist())
+  return tuple(
+    transforms.resized_size([data.heights[0], data.widths[0]], domain.spec)
+    .numpy()
+    .tolist()
+  )
 
 
 def _cpu() -> float:
@@ -117,8 +134,9 @@ def _image_ms(batches: Iterator[Any], steps: int) -> float:
   return 1000 * (_cpu_at_rest() - start) / (steps * 2 * GROUP)
 
 
-def compare(found: dict[str, Loader], *, steps: int,
-            rounds: int) -> dict[str, Any]:
+def compare(
+  found: dict[str, Loader], *, steps: int, rounds: int
+) -> dict[str, Any]:
   """Measures the loaders in turns.
 
   Args:
@@ -130,22 +148,31 @@ def compare(found: dict[str, Loader], *, steps: int,
     Medians of the rounds, and ratios to ours with their range: rounds are
     compared one by one, as the machine may be busy in some.
   """
-  running = {name: loader(AHEAD + (1 + rounds) * steps)
-             for name, loader in found.items()}
+  running = {
+    name: loader(AHEAD + (1 + rounds) * steps) for name, loader in found.items()
+  }
   for batches in running.values():
     _image_ms(batches, steps)
-  times = [{name: _image_ms(batches, steps)
-            for name, batches in running.items()} for _ in range(rounds)]
+  times = [
+    {name: _image_ms(batches, steps) for name, batches in running.items()}
+    for _ in range(rounds)
+  ]
   ms = {name: statistics.median(t[name] for t in times) for name in found}
-  ratios = {name: sorted(t[name] / t['uda_jax'] for t in times)
-            for name in found if name != 'uda_jax'}
+  ratios = {
+    name: sorted(t[name] / t['uda_jax'] for t in times)
+    for name in found
+    if name != 'uda_jax'
+  }
   return {
-      'cpu_ms_an_image': {name: round(x, 1) for name, x in ms.items()},
-      'images_a_second_a_core': {
-          name: round(1000 / x, 1) for name, x in ms.items()},
-      'times_as_long_as_uda_jax': {
-          name: [round(f(x), 2) for f in (min, statistics.median, max)]
-          for name, x in ratios.items()}}
+    'cpu_ms_an_image': {name: round(x, 1) for name, x in ms.items()},
+    'images_a_second_a_core': {
+      name: round(1000 / x, 1) for name, x in ms.items()
+    },
+    'times_as_long_as_uda_jax': {
+      name: [round(f(x), 2) for f in (min, statistics.median, max)]
+      for name, x in ratios.items()
+    },
+  }
 
 
 def versions() -> dict[str, str]:
@@ -162,23 +189,37 @@ def versions() -> dict[str, str]:
 def main() -> None:
   """Prints a JSON line a form of the data."""
   parser = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+  )
   parser.add_argument('--cache_dir', type=pathlib.Path, required=True)
-  parser.add_argument('--images', type=int, default=6,
-                      help='files of each data set')
-  parser.add_argument('--steps', type=int, default=15,
-                      help='batches of 2 + 2 images a measurement')
+  parser.add_argument(
+    '--images', type=int, default=6, help='files of each data set'
+  )
+  parser.add_argument(
+    '--steps',
+    type=int,
+    default=15,
+    help='batches of 2 + 2 images a measurement',
+  )
   parser.add_argument('--rounds', type=int, default=5)
   args = parser.parse_args()
   street_files.write(args.cache_dir, args.images)
   for form in FORMS:
     config = data_block(args.cache_dir, form)
-    print(json.dumps({
-        'benchmark': 'input_pipeline', 'images': form,
-        'loader': pytorch_loader.LOADER, 'versions': versions(),
-        'steps': args.steps, 'rounds': args.rounds,
-        **compare(loaders(config), steps=args.steps, rounds=args.rounds)}),
-          flush=True)
+    print(
+      json.dumps(
+        {
+          'benchmark': 'input_pipeline',
+          'images': form,
+          'loader': pytorch_loader.LOADER,
+          'versions': versions(),
+          'steps': args.steps,
+          'rounds': args.rounds,
+          **compare(loaders(config), steps=args.steps, rounds=args.rounds),
+        }
+      ),
+      flush=True,
+    )
 
 
 if __name__ == '__main__':

@@ -27,8 +27,9 @@ from uda_jax.data import transforms
 SEED = 0
 
 
-def _ms(function: Callable[..., Any], rows: Sequence[tuple], repeats: int
-        ) -> tuple[float, list[Any]]:
+def _ms(
+  function: Callable[..., Any], rows: Sequence[tuple], repeats: int
+) -> tuple[float, list[Any]]:
   """Mean over rows of the least CPU milliseconds, and the results."""
   function = tf.function(function, reduce_retracing=True)
   results = [function(*row) for row in rows]
@@ -43,8 +44,9 @@ def _ms(function: Callable[..., Any], rows: Sequence[tuple], repeats: int
   return 1000 * total / len(rows), results
 
 
-def stages(domain: examples.Domain, *, count: int,
-           repeats: int) -> dict[str, float]:
+def stages(
+  domain: examples.Domain, *, count: int, repeats: int
+) -> dict[str, float]:
   """CPU milliseconds of the stages of the first `count` examples.
 
   Args:
@@ -56,47 +58,79 @@ def stages(domain: examples.Domain, *, count: int,
     Stage -> milliseconds; 'all' is measured, not summed.
   """
   spec, data = domain.spec, domain.data
-  chosen = [examples.choose(domain, SEED, tf.constant(k, tf.int64))
-            for k in range(count)]
+  chosen = [
+    examples.choose(domain, SEED, tf.constant(k, tf.int64))
+    for k in range(count)
+  ]
   times = {}
 
   def run(stage, function, *columns):
     times[stage], results = _ms(function, list(zip(*columns)), repeats)
     return results
 
-  images = run('decode image', transforms.read_image,
-               [tf.constant(data.image_paths[int(i)]) for i, _ in chosen])
+  images = run(
+    'decode image',
+    transforms.read_image,
+    [tf.constant(data.image_paths[int(i)]) for i, _ in chosen],
+  )
   full = transforms.resized_size(tf.shape(images[0])[:2], spec)
-  shares = [sampling.Stream(SEED, domain.name, sampling.CROP).uniform(
-      tf.constant(k, tf.int64), (crop_rules.DRAWS, crop_rules.DRAWS, 2))
-            for k in range(count)]
+  shares = [
+    sampling.Stream(SEED, domain.name, sampling.CROP).uniform(
+      tf.constant(k, tf.int64), (crop_rules.DRAWS, crop_rules.DRAWS, 2)
+    )
+    for k in range(count)
+  ]
   if not data.labelled:
     windows = [crop_rules.crop_window(s[0, 0], full, spec) for s in shares]
   else:
-    labels = run('decode label', transforms.read_label,
-                 [tf.constant(data.label_paths[int(i)]) for i, _ in chosen])
+    labels = run(
+      'decode label',
+      transforms.read_label,
+      [tf.constant(data.label_paths[int(i)]) for i, _ in chosen],
+    )
     whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
-    labels = run('resize label', lambda label: transforms.cut_label(
-        label, whole, spec.resize), labels)
+    labels = run(
+      'resize label',
+      lambda label: transforms.cut_label(label, whole, spec.resize),
+      labels,
+    )
     windows = run(
-        'choose crop', lambda shares, label, class_id: crop_rules.choose_window(
-            shares, label, full, spec, len(data.class_names),
-            crop_rules.Wanted(class_id, domain.rare_pixels)),
-        shares, labels, [wanted.class_id for _, wanted in chosen])
-  run('resize and cut image', lambda image, window: transforms.cut_image(
-      image, window, spec.resize), images, windows)
-  run('all', examples.reader(domain, SEED),
-      [tf.constant(k, tf.int64) for k in range(count)])
+      'choose crop',
+      lambda shares, label, class_id: crop_rules.choose_window(
+        shares,
+        label,
+        full,
+        spec,
+        len(data.class_names),
+        crop_rules.Wanted(class_id, domain.rare_pixels),
+      ),
+      shares,
+      labels,
+      [wanted.class_id for _, wanted in chosen],
+    )
+  run(
+    'resize and cut image',
+    lambda image, window: transforms.cut_image(image, window, spec.resize),
+    images,
+    windows,
+  )
+  run(
+    'all',
+    examples.reader(domain, SEED),
+    [tf.constant(k, tf.int64) for k in range(count)],
+  )
   return times
 
 
 def main() -> None:
   """Prints the JSON lines."""
   parser = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+  )
   parser.add_argument('--cache_dir', type=pathlib.Path, required=True)
-  parser.add_argument('--images', type=int, default=6,
-                      help='files of each data set')
+  parser.add_argument(
+    '--images', type=int, default=6, help='files of each data set'
+  )
   parser.add_argument('--examples', type=int, default=24)
   args = parser.parse_args()
   tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -107,9 +141,17 @@ def main() -> None:
     found = [datasets.load_part(config, name) for name in ('source', 'target')]
     for domain in examples.domains(config, *found):
       times = stages(domain, count=args.examples, repeats=5)
-      print(json.dumps({
-          'benchmark': 'input_stages', 'images': form, 'domain': domain.name,
-          'cpu_ms': {k: round(x, 1) for k, x in times.items()}}), flush=True)
+      print(
+        json.dumps(
+          {
+            'benchmark': 'input_stages',
+            'images': form,
+            'domain': domain.name,
+            'cpu_ms': {k: round(x, 1) for k, x in times.items()},
+          }
+        ),
+        flush=True,
+      )
 
 
 if __name__ == '__main__':

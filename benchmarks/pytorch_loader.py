@@ -23,8 +23,9 @@ try:
 except ImportError:
   cv2 = None
 
-LOADER = ('torch.utils.data.DataLoader' if torch else
-          'the same work in one process')
+LOADER = (
+  'torch.utils.data.DataLoader' if torch else 'the same work in one process'
+)
 GROUP = 2
 
 
@@ -39,24 +40,33 @@ def _pillow(path: str, size: tuple[int, int], label: bool) -> np.ndarray:
 
 def _opencv(path: str, size: tuple[int, int], label: bool) -> np.ndarray:
   image = cv2.imread(
-      path, cv2.IMREAD_GRAYSCALE if label else cv2.IMREAD_COLOR_RGB)
+    path, cv2.IMREAD_GRAYSCALE if label else cv2.IMREAD_COLOR_RGB
+  )
   if image.shape[:2] != size:
-    image = cv2.resize(image, size[::-1], interpolation=(
-        cv2.INTER_NEAREST if label else cv2.INTER_LINEAR))
+    image = cv2.resize(
+      image,
+      size[::-1],
+      interpolation=(cv2.INTER_NEAREST if label else cv2.INTER_LINEAR),
+    )
   return image
 
 
 # What decodes and resizes; OpenCV where it is installed.
 READERS: dict[str, Callable[..., np.ndarray]] = {'pillow': _pillow} | (
-    {'opencv': _opencv} if cv2 else {})
+  {'opencv': _opencv} if cv2 else {}
+)
 
 
 class Pairs:
   """A source and a target sample for every number below `length`."""
 
-  def __init__(self, domains: tuple[examples.Domain, examples.Domain],
-               sizes: tuple[tuple[int, int], tuple[int, int]], reader: str,
-               length: int):
+  def __init__(
+    self,
+    domains: tuple[examples.Domain, examples.Domain],
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    reader: str,
+    length: int,
+  ):
     """Reads `domains`, resized to `sizes`, with READERS[reader]."""
     self._source, self._target = domains
     self._source_size, self._target_size = sizes
@@ -84,30 +94,35 @@ class Pairs:
     box = _draw(target.shape, self._target.spec.crop_size, random)
     return (*source, *_flipped((target[box],), random))
 
-  def _box(self, label: np.ndarray, wanted: int,
-           random: np.random.Generator) -> tuple[slice, slice]:
+  def _box(
+    self, label: np.ndarray, wanted: int, random: np.random.Generator
+  ) -> tuple[slice, slice]:
     """DAFormer's crop: no class too frequent, and enough of the rare one."""
     spec = self._source.spec
     for _ in range(11):
       for _ in range(11):
         box = _draw(label.shape, spec.crop_size, random)
         counts = np.bincount(label[box].ravel(), minlength=256)[:255]
-        if (np.count_nonzero(counts) > 1
-            and counts.max() < spec.max_class_share * counts.sum()):
+        if (
+          np.count_nonzero(counts) > 1
+          and counts.max() < spec.max_class_share * counts.sum()
+        ):
           break
       if counts[wanted] > self._source.rare_pixels:
         break
     return box
 
 
-def _draw(shape: tuple[int, ...], crop: tuple[int, int],
-          random: np.random.Generator) -> tuple[slice, slice]:
+def _draw(
+  shape: tuple[int, ...], crop: tuple[int, int], random: np.random.Generator
+) -> tuple[slice, slice]:
   tops = [random.integers(n - m + 1) for n, m in zip(shape, crop)]
   return tuple(slice(top, top + m) for top, m in zip(tops, crop))
 
 
-def _flipped(arrays: tuple[np.ndarray, ...],
-             random: np.random.Generator) -> list[np.ndarray]:
+def _flipped(
+  arrays: tuple[np.ndarray, ...], random: np.random.Generator
+) -> list[np.ndarray]:
   step = random.choice([-1, 1])
   return [np.ascontiguousarray(x[:, ::step]) for x in arrays]
 
@@ -116,7 +131,8 @@ def batches(pairs: Pairs) -> Iterator[tuple]:
   """Yields all of `pairs` in batches of GROUP."""
   if torch:
     yield from torch.utils.data.DataLoader(
-        pairs, batch_size=GROUP, num_workers=os.cpu_count(), prefetch_factor=2)
+      pairs, batch_size=GROUP, num_workers=os.cpu_count(), prefetch_factor=2
+    )
     return
   for first in range(0, len(pairs), GROUP):
     samples = [pairs[i] for i in range(first, first + GROUP)]

@@ -27,8 +27,9 @@ _RUN = flags.DEFINE_string('run', None, 'The directory of a run of LSE.')
 _ROOT = flags.DEFINE_string('data_root', '', 'config.data.root of the leaf.')
 
 
-def confusion(patch: np.ndarray, truth: np.ndarray, num_classes: int
-              ) -> np.ndarray:
+def confusion(
+  patch: np.ndarray, truth: np.ndarray, num_classes: int
+) -> np.ndarray:
   """Counts what the labelled pixels of a patch are.
 
   Args:
@@ -40,12 +41,18 @@ def confusion(patch: np.ndarray, truth: np.ndarray, num_classes: int
     [C, C] int64: [i, j] pixels said to be class i that are class j.
   """
   known = (patch < num_classes) & (truth < num_classes)
-  return np.bincount(num_classes * patch[known].astype(int) + truth[known],
-                     minlength=num_classes ** 2).reshape((num_classes,) * 2)
+  return np.bincount(
+    num_classes * patch[known].astype(int) + truth[known],
+    minlength=num_classes**2,
+  ).reshape((num_classes,) * 2)
 
 
-def enlarged(truth: np.ndarray, start: np.ndarray, window: tuple[int, int],
-             size: tuple[int, int]) -> np.ndarray:
+def enlarged(
+  truth: np.ndarray,
+  start: np.ndarray,
+  window: tuple[int, int],
+  size: tuple[int, int],
+) -> np.ndarray:
   """The true labels of an enlarged window, those of the nearest pixels.
 
   Args:
@@ -55,13 +62,15 @@ def enlarged(truth: np.ndarray, start: np.ndarray, window: tuple[int, int],
     size: (H, W) of the images in training, and of a patch.
   """
   rows, columns = (
-      np.rint((first + np.linspace(0, n - 1, out)) * (have - 1) / (out - 1))
-      for first, n, out, have in zip(start, window, size, truth.shape))
+    np.rint((first + np.linspace(0, n - 1, out)) * (have - 1) / (out - 1))
+    for first, n, out, have in zip(start, window, size, truth.shape)
+  )
   return truth[rows.astype(int)[:, None], columns.astype(int)]
 
 
-def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
-          ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def pairs(
+  config, workdir: pathlib.Path, plan: dict, index: int, truth
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """The labels and the true labels of a round's patches, both [H, W].
 
   Args:
@@ -77,22 +86,27 @@ def pairs(config, workdir: pathlib.Path, plan: dict, index: int, truth
   from uda_jax.data import image_files
   from uda_jax.data import patches
   from uda_jax.train import rounds
+
   fields = config['rounds']
   per_image, window = fields['patches_per_image'], tuple(fields['window'])
   pattern = f'rounds/files/patches_of_round_{index}-*'
   folders = list(workdir.glob(pattern))
   if len(folders) != 1:
-    sys.exit(f'error: --run: expected one folder {workdir / pattern}, got '
-             f'{len(folders)}')
+    sys.exit(
+      f'error: --run: expected one folder {workdir / pattern}, got '
+      f'{len(folders)}'
+    )
   key = rounds.window_key(config['seed'], index)
   for j, image in enumerate(plan['images']):
     whole = image_files.read_label(epath.Path(truth.label_paths[image]))
     for q in range(per_image):
       number = patches.file_number(j, q, per_image)
       patch = image_files.read_label(
-          epath.Path(folders[0] / 'labels' / f'{number:06d}.png'))
+        epath.Path(folders[0] / 'labels' / f'{number:06d}.png')
+      )
       start = scale_invariant.draw_windows(
-          jax.random.fold_in(key, j), patch.shape, window, count=per_image)[q]
+        jax.random.fold_in(key, j), patch.shape, window, count=per_image
+      )[q]
       yield patch, enlarged(whole, np.asarray(start), window, patch.shape)
 
 
@@ -104,16 +118,20 @@ def table(counts: np.ndarray, names: list[str]) -> str:
     names: C names.
   """
   total = max(counts.sum(), 1)
-  lines = ['| said to be | share | right | the others are mostly |',
-           '|---|---|---|---|',
-           f'| all | | {100 * np.trace(counts) / total:.0f} % | |']
+  lines = [
+    '| said to be | share | right | the others are mostly |',
+    '|---|---|---|---|',
+    f'| all | | {100 * np.trace(counts) / total:.0f} % | |',
+  ]
   for c, row in enumerate(counts):
     if not row.sum():
       continue
     others = np.where(np.arange(len(row)) == c, 0, row)
     other = names[others.argmax()] if others.any() else ''
-    lines.append(f'| {names[c]} | {100 * row.sum() / total:.1f} % '
-                 f'| {100 * row[c] / row.sum():.0f} % | {other} |')
+    lines.append(
+      f'| {names[c]} | {100 * row.sum() / total:.1f} % '
+      f'| {100 * row[c] / row.sum():.0f} % | {other} |'
+    )
   return '\n'.join(lines) + '\n'
 
 
@@ -121,6 +139,7 @@ def main(argv):
   """Prints the tables."""
   del argv
   from uda_jax.data import datasets
+
   workdir = pathlib.Path(_RUN.value)
   plans = sorted((workdir / 'rounds').glob('round_*.json'))
   if not plans:
@@ -131,15 +150,24 @@ def main(argv):
   truth = datasets.load_part(leaf.data, 'source')
   for index, path in enumerate(plans):
     plan = json.loads(path.read_text())
-    names = [pathlib.PurePath(path).name for i in plan['images']
-             for path in truth.image_paths[i:i + 1]]
+    names = [
+      pathlib.PurePath(path).name
+      for i in plan['images']
+      for path in truth.image_paths[i : i + 1]
+    ]
     if names != plan['names']:
-      sys.exit("error: --truth: expected the run's target images as source, "
-               f'got {truth.name}')
-    counts = sum(confusion(*pair, len(truth.class_names))
-                 for pair in pairs(config, workdir, plan, index, truth))
-    print(f'Round {index + 1}, {len(names)} images\n\n'
-          f'{table(counts, truth.class_names)}')
+      sys.exit(
+        "error: --truth: expected the run's target images as source, "
+        f'got {truth.name}'
+      )
+    counts = sum(
+      confusion(*pair, len(truth.class_names))
+      for pair in pairs(config, workdir, plan, index, truth)
+    )
+    print(
+      f'Round {index + 1}, {len(names)} images\n\n'
+      f'{table(counts, truth.class_names)}'
+    )
 
 
 if __name__ == '__main__':

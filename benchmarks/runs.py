@@ -8,9 +8,16 @@ import pathlib
 from typing import Any
 
 
-def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
-            workdir: pathlib.Path, changes: Mapping[str, Any] = {},
-            name: str = '') -> Any:
+def one_run(
+  benchmark: str,
+  leaf: str,
+  seed: int,
+  *,
+  root: str,
+  workdir: pathlib.Path,
+  changes: Mapping[str, Any] = {},
+  name: str = '',
+) -> Any:
   """Trains (or resumes) one leaf with one seed; returns `train.Result`.
 
   Args:
@@ -24,6 +31,7 @@ def one_run(benchmark: str, leaf: str, seed: int, *, root: str,
   """
   # TensorFlow and jax load only when a run starts, not for --help.
   from uda_jax.train import loop
+
   config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
   config.seed = seed
   config.data.root = root

@@ -21,15 +21,18 @@ GTA5_SIZE, CITYSCAPES_SIZE = (1052, 1914), (1024, 2048)
 
 def _raw_ids() -> np.ndarray:
   """Returns the label id of each class of the rendered streets."""
-  names = ['traffic sign' if name == 'sign' else name
-           for name in render.CLASSES]
+  names = [
+    'traffic sign' if name == 'sign' else name for name in render.CLASSES
+  ]
   raw = {train_id: i for i, train_id in labels.GTA5_IDS.items()}
-  return np.array([raw[labels.CITYSCAPES_CLASSES.index(n)] for n in names],
-                  np.uint8)
+  return np.array(
+    [raw[labels.CITYSCAPES_CLASSES.index(n)] for n in names], np.uint8
+  )
 
 
-def _scenes(first: int, count: int, size: tuple[int, int]
-            ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _scenes(
+  first: int, count: int, size: tuple[int, int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   style = render.style(gap=(0.0, 0.0))
   for index in range(first, first + count):
     yield render.render(0, index, size=size, style=style)
@@ -40,9 +43,13 @@ def _save(image: np.ndarray, path: pathlib.Path) -> None:
   Image.fromarray(image).save(f'{path}.jpg', quality=95)
 
 
-def write(root: pathlib.Path, count: int, *,
-          gta5_size: tuple[int, int] = GTA5_SIZE,
-          cityscapes_size: tuple[int, int] = CITYSCAPES_SIZE) -> None:
+def write(
+  root: pathlib.Path,
+  count: int,
+  *,
+  gta5_size: tuple[int, int] = GTA5_SIZE,
+  cityscapes_size: tuple[int, int] = CITYSCAPES_SIZE,
+) -> None:
   """Writes `count` images of each data set, unless they are there.
 
   Args:

@@ -27,11 +27,14 @@ def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
   classes = list(first['iou'])
   lines = [['run', 'mIoU', 'by seed', *classes]]
   for name, seeds in reports.items():
-    lines.append([
-        name, _cell([r['miou'][subset] for r in seeds]),
+    lines.append(
+      [
+        name,
+        _cell([r['miou'][subset] for r in seeds]),
         ' / '.join(_cell([r['miou'][subset]]) for r in seeds),
-        *(_cell([r['iou'][c] for r in seeds]).split(' ')[0]
-          for c in classes)])
+        *(_cell([r['iou'][c] for r in seeds]).split(' ')[0] for c in classes),
+      ]
+    )
   rows = ['| ' + ' | '.join(line) + ' |' for line in lines]
   rule = '|' + '---|' * len(lines[0])
   return '\n'.join([rows[0], rule, *rows[1:]]) + '\n'

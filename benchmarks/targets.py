@@ -13,7 +13,8 @@ from uda_jax.models import depthwise
 
 # Cards that programs are compiled for without having one, in the words of XLA's
 # stream_executor/device_description.proto.
-_GPUS = {'rtx_3090': """
+_GPUS = {
+  'rtx_3090': """
 platform_name: "CUDA"
 device_description_str: "NVIDIA GeForce RTX 3090"
 dnn_version_info { major: 9 minor: 10 }
@@ -38,7 +39,8 @@ gpu_device_info {
   block_dim_limit_y: 65535
   block_dim_limit_z: 65535
 }
-"""}
+"""
+}
 
 
 def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
@@ -51,11 +53,15 @@ def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
   """
   if topology in _GPUS:
     described = topologies.get_topology_desc(
-        platform='cuda', target_config=_GPUS[topology], topology='1x1x1')
+      platform='cuda', target_config=_GPUS[topology], topology='1x1x1'
+    )
   else:
     described = topologies.get_topology_desc(topology, platform='tpu')
-  return Mesh(np.array(described.devices[:num_devices]), (parallel.DATA,),
-              axis_types=(AxisType.Auto,))
+  return Mesh(
+    np.array(described.devices[:num_devices]),
+    (parallel.DATA,),
+    axis_types=(AxisType.Auto,),
+  )
 
 
 def traced_for_accelerators() -> contextlib.AbstractContextManager[None]:
@@ -84,7 +90,13 @@ def memory(compiled, mesh: Mesh) -> dict[str, float]:
   if mesh.devices.flat[0].platform == 'cpu':
     return {}
   stats = compiled.memory_analysis()
-  peak = (stats.argument_size_in_bytes + stats.temp_size_in_bytes
-          + stats.output_size_in_bytes - stats.alias_size_in_bytes)
-  return dict(peak_gib=round(peak / 2**30, 3),
-              activations_gib=round(stats.temp_size_in_bytes / 2**30, 3))
+  peak = (
+    stats.argument_size_in_bytes
+    + stats.temp_size_in_bytes
+    + stats.output_size_in_bytes
+    - stats.alias_size_in_bytes
+  )
+  return dict(
+    peak_gib=round(peak / 2**30, 3),
+    activations_gib=round(stats.temp_size_in_bytes / 2**30, 3),
+  )

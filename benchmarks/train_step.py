@@ -35,32 +35,40 @@ from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import step as step_lib
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'The leaf; fields are overridden by --config.FIELD=VALUE.')
+  'config', None, 'The leaf; fields are overridden by --config.FIELD=VALUE.'
+)
 _STEPS = flags.DEFINE_integer('steps', 20, 'Steps that are timed.')
 _WARMUP = flags.DEFINE_integer('warmup', 3, 'Steps before these.')
 _CLASSES = flags.DEFINE_integer('num_classes', 19, 'Classes of the labels.')
 _CROP = flags.DEFINE_integer(
-    'crop', 0, "Height and width of the images; 0 = the config's crop.")
+  'crop', 0, "Height and width of the images; 0 = the config's crop."
+)
 _PHASE = flags.DEFINE_integer(
-    'phase', 0, "Which of the method's phases (terms that start late).")
+  'phase', 0, "Which of the method's phases (terms that start late)."
+)
 _TOPOLOGY = flags.DEFINE_string(
-    'topology', '', 'Compile for this device, which need not be there, instead '
-    'of running: rtx_3090, or TPUs such as v5e:2x2.')
+  'topology',
+  '',
+  'Compile for this device, which need not be there, instead '
+  'of running: rtx_3090, or TPUs such as v5e:2x2.',
+)
 
 
-def random_batch(config, size: tuple[int, int], num_classes: int
-                 ) -> types.Batch:
+def random_batch(
+  config, size: tuple[int, int], num_classes: int
+) -> types.Batch:
   """All groups of one step: noise, and labels in blocks of 16 pixels."""
   random = np.random.default_rng(0)
   lead = (config.batch.groups, config.batch.group_size)
   image = lambda: random.integers(0, 256, (*lead, *size, 3), dtype=np.uint8)
   cells = [-(-side // 16) for side in size]
   label = random.integers(0, num_classes, (*lead, *cells), dtype=np.int32)
-  label = label.repeat(16, 2).repeat(16, 3)[:, :, :size[0], :size[1]]
+  label = label.repeat(16, 2).repeat(16, 3)[:, :, : size[0], : size[1]]
   return types.Batch(
-      types.Source(image(), label),
-      types.Target(image(), np.ones((*lead, *size), bool)),
-      _random_views(config.data.pair, config.batch.groups))
+    types.Source(image(), label),
+    types.Target(image(), np.ones((*lead, *size), bool)),
+    _random_views(config.data.pair, config.batch.groups),
+  )
 
 
 def _random_views(pair, groups: int) -> dict[str, np.ndarray] | tuple[()]:
@@ -82,9 +90,10 @@ def _random_views(pair, groups: int) -> dict[str, np.ndarray] | tuple[()]:
   height, width = pair.crop_size
   random = np.random.default_rng(1)
   return {
-      'image': random.integers(0, 256, (*lead, height, width, 3), np.uint8),
-      'box': np.broadcast_to(np.int32([0, height, 0, width]), (*lead, 4)),
-      'flipped': np.zeros(lead, bool)}
+    'image': random.integers(0, 256, (*lead, height, width, 3), np.uint8),
+    'box': np.broadcast_to(np.int32([0, height, 0, width]), (*lead, 4)),
+    'flipped': np.zeros(lead, bool),
+  }
 
 
 def build(config, mesh, size: tuple[int, int], num_classes: int):
@@ -105,40 +114,56 @@ def build(config, mesh, size: tuple[int, int], num_classes: int):
 
   def init():
     net = network.init(key, size)
-    state = step_lib.init_state(recipe, net, key, batch,
-                                num_steps=config.steps)
+    state = step_lib.init_state(recipe, net, key, batch, num_steps=config.steps)
     # What the feature distance looks at.
     return state, net if config.method.get('weight_distance', 0.0) else ()
 
-  update = step_lib.make_update(recipe, mesh, config.batch.groups,
-                                phase=_PHASE.value)
+  update = step_lib.make_update(
+    recipe, mesh, config.batch.groups, phase=_PHASE.value
+  )
   return update, init, batch
 
 
 def _on_mesh(tree, mesh, sharding):
   return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(jnp.shape(x), x.dtype,
-                                     sharding=sharding(mesh)), tree)
+    lambda x: jax.ShapeDtypeStruct(
+      jnp.shape(x), x.dtype, sharding=sharding(mesh)
+    ),
+    tree,
+  )
 
 
 def compile_step(update, init, batch, mesh):
   """Returns the compiled step and the seconds that this took."""
   state, frozen = jax.eval_shape(init)
   state = jax.tree.map(
-      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-      state, parallel.state_sharding(state, mesh))
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    state,
+    parallel.state_sharding(state, mesh),
+  )
   begin = time.perf_counter()
-  compiled = jax.jit(update, donate_argnums=0).lower(
-      state, _on_mesh(batch, mesh, parallel.by_group),
-      _on_mesh(frozen, mesh, parallel.replicated)).compile()
+  compiled = (
+    jax.jit(update, donate_argnums=0)
+    .lower(
+      state,
+      _on_mesh(batch, mesh, parallel.by_group),
+      _on_mesh(frozen, mesh, parallel.replicated),
+    )
+    .compile()
+  )
   return compiled, time.perf_counter() - begin
 
 
 def timed(compiled, init, batch, mesh) -> dict[str, float]:
   """Runs the step; returns seconds and images a second."""
   state, frozen = jax.eval_shape(init)
-  state, frozen = jax.jit(init, out_shardings=(
-      parallel.state_sharding(state, mesh), parallel.replicated(mesh)))()
+  state, frozen = jax.jit(
+    init,
+    out_shardings=(
+      parallel.state_sharding(state, mesh),
+      parallel.replicated(mesh),
+    ),
+  )()
   batch = parallel.to_global(batch, mesh)
   seconds = []
   for i in range(_WARMUP.value + _STEPS.value):
@@ -151,9 +176,12 @@ def timed(compiled, init, batch, mesh) -> dict[str, float]:
     raise app.UsageError('the loss is not finite')
   median = statistics.median(seconds)
   images = 2 * batch.source.image.shape[0] * batch.source.image.shape[1]
-  return dict(seconds_per_step=round(median, 5), min=round(min(seconds), 5),
-              max=round(max(seconds), 5),
-              images_per_second=round(images / median, 3))
+  return dict(
+    seconds_per_step=round(median, 5),
+    min=round(min(seconds), 5),
+    max=round(max(seconds), 5),
+    images_per_second=round(images / median, 3),
+  )
 
 
 def main(argv):
@@ -173,13 +201,19 @@ def main(argv):
     compiled, compile_seconds = compile_step(update, init, batch, mesh)
   state, frozen = jax.eval_shape(init)
   result = dict(
-      framework=f'jax {jax.__version__}', device=targets.name(mesh),
-      devices=mesh.size, method=config.method.name,
-      network=targets.network_name(config), crop=list(size),
-      batch=[config.batch.groups, config.batch.group_size],
-      dtype=config.model.dtype, remat=bool(config.model.get('remat', False)),
-      phase=_PHASE.value, compile_seconds=round(compile_seconds, 1),
-      tflops=round(flops.count(update, state, batch, frozen) / 1e12, 4))
+    framework=f'jax {jax.__version__}',
+    device=targets.name(mesh),
+    devices=mesh.size,
+    method=config.method.name,
+    network=targets.network_name(config),
+    crop=list(size),
+    batch=[config.batch.groups, config.batch.group_size],
+    dtype=config.model.dtype,
+    remat=bool(config.model.get('remat', False)),
+    phase=_PHASE.value,
+    compile_seconds=round(compile_seconds, 1),
+    tflops=round(flops.count(update, state, batch, frozen) / 1e12, 4),
+  )
   result |= targets.memory(compiled, mesh)
   if not _TOPOLOGY.value:
     result |= timed(compiled, init, batch, mesh)

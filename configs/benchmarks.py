@@ -6,40 +6,93 @@ from uda_jax import labels
 
 ConfigDict = ml_collections.ConfigDict
 
-_CAMVID = ('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign',
-           'fence', 'car', 'pedestrian', 'bicyclist')
+_CAMVID = (
+  'sky',
+  'building',
+  'pole',
+  'road',
+  'pavement',
+  'tree',
+  'sign',
+  'fence',
+  'car',
+  'pedestrian',
+  'bicyclist',
+)
 _CAMVID_PALETTE = (
-    (70, 130, 180), (70, 70, 70), (153, 153, 153), (128, 64, 128),
-    (244, 35, 232), (107, 142, 35), (220, 220, 0), (190, 153, 153),
-    (0, 0, 142), (220, 20, 60), (119, 11, 32))
-_IDD = ('drivable', 'non-drivable', 'living things', 'vehicles',
-        'roadside objects', 'far objects', 'sky')
-_IDD_PALETTE = ((128, 64, 128), (244, 35, 232), (220, 20, 60), (0, 0, 142),
-                (190, 153, 153), (107, 142, 35), (70, 130, 180))
+  (70, 130, 180),
+  (70, 70, 70),
+  (153, 153, 153),
+  (128, 64, 128),
+  (244, 35, 232),
+  (107, 142, 35),
+  (220, 220, 0),
+  (190, 153, 153),
+  (0, 0, 142),
+  (220, 20, 60),
+  (119, 11, 32),
+)
+_IDD = (
+  'drivable',
+  'non-drivable',
+  'living things',
+  'vehicles',
+  'roadside objects',
+  'far objects',
+  'sky',
+)
+_IDD_PALETTE = (
+  (128, 64, 128),
+  (244, 35, 232),
+  (220, 20, 60),
+  (0, 0, 142),
+  (190, 153, 153),
+  (107, 142, 35),
+  (70, 130, 180),
+)
 # CamVid's classes as the first level of IDD's hierarchy. A bicyclist is a rider
 # and a two-wheeler, which IDD keeps apart: ignored.
-_CAMVID_TO_IDD = ((0, 6), (1, 5), (2, 4), (3, 0), (4, 1), (5, 5), (6, 4),
-                  (7, 4), (8, 3), (9, 2), (10, 255))
+_CAMVID_TO_IDD = (
+  (0, 6),
+  (1, 5),
+  (2, 4),
+  (3, 0),
+  (4, 1),
+  (5, 5),
+  (6, 4),
+  (7, 4),
+  (8, 3),
+  (9, 2),
+  (10, 255),
+)
 # Of the lists in docs/datasets.md.
 _CAMVID_IMAGES = {'day_train': 406, 'dusk_train': 62, 'dusk_test': 62}
 
 
 def block(source, target, evaluation, **fields) -> ConfigDict:
   """The fields of every data block; `fields` override the defaults."""
-  config = ConfigDict(dict(
+  config = ConfigDict(
+    dict(
       # Folder that holds the data sets; their own paths are relative to it.
       root='',
       # Where label maps and manifests that are made once are kept.
       cache_dir='~/.cache/uda_jax',
-      source=source, target=target, evaluation=evaluation,
+      source=source,
+      target=target,
+      evaluation=evaluation,
       # (0, 0): as the files are. Sizes are (height, width).
-      source_image_size=(0, 0), target_image_size=(0, 0),
+      source_image_size=(0, 0),
+      target_image_size=(0, 0),
       eval_image_size=(0, 0),
-      keep_ratio=False, resize='bilinear',
+      keep_ratio=False,
+      resize='bilinear',
       # Train on copies of source and target that were resized once: the same
       # pixels, faster where images are large.
       resized_copies=False,
-      crop_size=(0, 0), scale_range=(1.0, 1.0), pad=False, flip=True,
+      crop_size=(0, 0),
+      scale_range=(1.0, 1.0),
+      pad=False,
+      flip=True,
       # A source crop whose commonest class has this share is drawn again.
       max_class_share=1.0,
       # Rows and columns of the target that are never trusted: top, bottom,
@@ -50,53 +103,97 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       rare_class=dict(temperature=0.0, min_pixels=0.0, min_crop_ratio=0.0),
       # Two overlapping crops of further target images, (0, 0) = none: see
       # `data.pair_crops`.
-      pair=dict(crop_size=(0, 0), long_side=(0, 0), overlap=(0.1, 1.0),
-                stride=8, group_size=2, first_step=0)))
+      pair=dict(
+        crop_size=(0, 0),
+        long_side=(0, 0),
+        overlap=(0.1, 1.0),
+        stride=8,
+        group_size=2,
+        first_step=0,
+      ),
+    )
+  )
   config.update(fields)
   return config
 
 
 def streets() -> ConfigDict:
   """Rendered scenes: from a clean game style to a camera-like style."""
+
   def split(name, num_images, gap):
-    return ConfigDict(dict(
-        kind='streets', split=name, num_images=num_images, gap=gap,
-        image_size=(96, 192), seed=0, name=f'streets {name}'))
+    return ConfigDict(
+      dict(
+        kind='streets',
+        split=name,
+        num_images=num_images,
+        gap=gap,
+        image_size=(96, 192),
+        seed=0,
+        name=f'streets {name}',
+      )
+    )
 
   game, camera = (0.0, 0.0), (0.2, 0.8)
-  return block(split('source_train', 400, game),
-                split('target_train', 400, camera),
-                split('target_test', 100, camera),
-                crop_size=(96, 192))
+  return block(
+    split('source_train', 400, game),
+    split('target_train', 400, camera),
+    split('target_test', 100, camera),
+    crop_size=(96, 192),
+  )
 
 
 def _camvid(split: str, label_map, class_names, palette, skip_last=0):
-  return ConfigDict(dict(
-      kind='folder', name=f'CamVid {split}', root='camvid',
-      images='images/*.jpg', labels='labels/*.png', files=f'{split}.txt',
-      skip_last=skip_last, class_names=class_names, palette=palette,
-      label_map=label_map, ignore_ids=(255,),
+  return ConfigDict(
+    dict(
+      kind='folder',
+      name=f'CamVid {split}',
+      root='camvid',
+      images='images/*.jpg',
+      labels='labels/*.png',
+      files=f'{split}.txt',
+      skip_last=skip_last,
+      class_names=class_names,
+      palette=palette,
+      label_map=label_map,
+      ignore_ids=(255,),
       published_images=_CAMVID_IMAGES[split] - skip_last,
-      published_size=(360, 480)))
+      published_size=(360, 480),
+    )
+  )
 
 
 def _idd(split: str):
-  return ConfigDict(dict(
-      kind='folder', name=f'IDD-Lite {split}', root='idd_lite',
-      images='images/*.jpg', labels='labels/*.png', files=f'{split}.txt',
-      skip_last=0, class_names=_IDD, palette=_IDD_PALETTE, label_map=(),
-      ignore_ids=(255,), published_images={'train': 1403, 'val': 204}[split],
-      published_size=(227, 320)))
+  return ConfigDict(
+    dict(
+      kind='folder',
+      name=f'IDD-Lite {split}',
+      root='idd_lite',
+      images='images/*.jpg',
+      labels='labels/*.png',
+      files=f'{split}.txt',
+      skip_last=0,
+      class_names=_IDD,
+      palette=_IDD_PALETTE,
+      label_map=(),
+      ignore_ids=(255,),
+      published_images={'train': 1403, 'val': 204}[split],
+      published_size=(227, 320),
+    )
+  )
 
 
 def camvid_to_idd() -> ConfigDict:
   """Cambridge by day to Indian roads, 7 classes."""
   return block(
-      _camvid('day_train', _CAMVID_TO_IDD, _IDD, _IDD_PALETTE),
-      _idd('train'), _idd('val'),
-      source_image_size=(160, 214), target_image_size=(152, 214),
-      eval_image_size=(152, 214),
-      crop_size=(128, 176), scale_range=(0.9, 1.4))
+    _camvid('day_train', _CAMVID_TO_IDD, _IDD, _IDD_PALETTE),
+    _idd('train'),
+    _idd('val'),
+    source_image_size=(160, 214),
+    target_image_size=(152, 214),
+    eval_image_size=(152, 214),
+    crop_size=(128, 176),
+    scale_range=(0.9, 1.4),
+  )
 
 
 def camvid_day_to_dusk() -> ConfigDict:
@@ -105,12 +202,15 @@ def camvid_day_to_dusk() -> ConfigDict:
   The last 5 frames of dusk_train show the scene in which dusk_test begins.
   """
   return block(
-      _camvid('day_train', (), _CAMVID, _CAMVID_PALETTE),
-      _camvid('dusk_train', (), _CAMVID, _CAMVID_PALETTE, skip_last=5),
-      _camvid('dusk_test', (), _CAMVID, _CAMVID_PALETTE),
-      source_image_size=(160, 214), target_image_size=(160, 214),
-      eval_image_size=(160, 214),
-      crop_size=(128, 176), scale_range=(0.9, 1.4))
+    _camvid('day_train', (), _CAMVID, _CAMVID_PALETTE),
+    _camvid('dusk_train', (), _CAMVID, _CAMVID_PALETTE, skip_last=5),
+    _camvid('dusk_test', (), _CAMVID, _CAMVID_PALETTE),
+    source_image_size=(160, 214),
+    target_image_size=(160, 214),
+    eval_image_size=(160, 214),
+    crop_size=(128, 176),
+    scale_range=(0.9, 1.4),
+  )
 
 
 def as_oracle(data: ConfigDict) -> ConfigDict:
@@ -132,59 +232,97 @@ def as_oracle(data: ConfigDict) -> ConfigDict:
 def _street_classes(table, raw_ids) -> dict:
   """The 19 classes; all other raw ids are ignored."""
   return dict(
-      class_names=labels.CITYSCAPES_CLASSES, palette=labels.CITYSCAPES_PALETTE,
-      label_map=tuple(sorted(table.items())),
-      ignore_ids=tuple(i for i in raw_ids if i not in table))
+    class_names=labels.CITYSCAPES_CLASSES,
+    palette=labels.CITYSCAPES_PALETTE,
+    label_map=tuple(sorted(table.items())),
+    ignore_ids=tuple(i for i in raw_ids if i not in table),
+  )
 
 
 def _gta5():
   # A few labels have another size than their image.
-  return ConfigDict(dict(
-      kind='folder', name='GTA5', root='gta5', images='images/*.png',
-      labels='labels/*.png', resize_labels=True,
-      published_images=24966, published_size=(1052, 1914),
-      **_street_classes(labels.GTA5_IDS, range(256))))
+  return ConfigDict(
+    dict(
+      kind='folder',
+      name='GTA5',
+      root='gta5',
+      images='images/*.png',
+      labels='labels/*.png',
+      resize_labels=True,
+      published_images=24966,
+      published_size=(1052, 1914),
+      **_street_classes(labels.GTA5_IDS, range(256)),
+    )
+  )
 
 
 def _synthia():
-  return ConfigDict(dict(
-      kind='folder', name='SYNTHIA-RAND-CITYSCAPES', root='synthia',
-      images='RGB/*.png', labels='GT/LABELS/*.png', label_channel=0,
-      published_images=9400, published_size=(760, 1280),
-      **_street_classes(labels.SYNTHIA_IDS, range(256))))
+  return ConfigDict(
+    dict(
+      kind='folder',
+      name='SYNTHIA-RAND-CITYSCAPES',
+      root='synthia',
+      images='RGB/*.png',
+      labels='GT/LABELS/*.png',
+      label_channel=0,
+      published_images=9400,
+      published_size=(760, 1280),
+      **_street_classes(labels.SYNTHIA_IDS, range(256)),
+    )
+  )
 
 
 def _cityscapes(split: str):
-  return ConfigDict(dict(
-      kind='folder', name=f'Cityscapes {split}', root='cityscapes',
+  return ConfigDict(
+    dict(
+      kind='folder',
+      name=f'Cityscapes {split}',
+      root='cityscapes',
       images=f'leftImg8bit/{split}/*/*_leftImg8bit.png',
       labels=f'gtFine/{split}/*/*_gtFine_labelIds.png',
       published_images={'train': 2975, 'val': 500}[split],
       published_size=(1024, 2048),
-      **_street_classes(labels.CITYSCAPES_IDS, range(256))))
+      **_street_classes(labels.CITYSCAPES_IDS, range(256)),
+    )
+  )
 
 
 def _train_ids(name: str, root: str, images: str, truth: str, published: int):
-  return ConfigDict(dict(
-      kind='folder', name=name, root=root, images=images, labels=truth,
-      published_images=published, published_size=(1080, 1920),
-      class_names=labels.CITYSCAPES_CLASSES, palette=labels.CITYSCAPES_PALETTE,
-      label_map=(), ignore_ids=(255,)))
+  return ConfigDict(
+    dict(
+      kind='folder',
+      name=name,
+      root=root,
+      images=images,
+      labels=truth,
+      published_images=published,
+      published_size=(1080, 1920),
+      class_names=labels.CITYSCAPES_CLASSES,
+      palette=labels.CITYSCAPES_PALETTE,
+      label_map=(),
+      ignore_ids=(255,),
+    )
+  )
 
 
 def _acdc(split: str):
   return _train_ids(
-      f'ACDC {split}', 'acdc', f'rgb_anon/*/{split}/*/*_rgb_anon.png',
-      f'gt/*/{split}/*/*_gt_labelTrainIds.png',
-      {'train': 1600, 'val': 406}[split])
+    f'ACDC {split}',
+    'acdc',
+    f'rgb_anon/*/{split}/*/*_rgb_anon.png',
+    f'gt/*/{split}/*/*_gt_labelTrainIds.png',
+    {'train': 1600, 'val': 406}[split],
+  )
 
 
 def _dark_zurich(split: str):
   return _train_ids(
-      f'Dark Zurich {split} night', 'dark_zurich',
-      f'rgb_anon/{split}/night/*/*_rgb_anon.png',
-      f'gt/{split}/night/*/*_gt_labelTrainIds.png',
-      {'train': 2416, 'val': 50}[split])
+    f'Dark Zurich {split} night',
+    'dark_zurich',
+    f'rgb_anon/{split}/night/*/*_rgb_anon.png',
+    f'gt/{split}/night/*/*_gt_labelTrainIds.png',
+    {'train': 2416, 'val': 50}[split],
+  )
 
 
 def gta5_to_cityscapes(**sizes) -> ConfigDict:
@@ -201,14 +339,17 @@ def synthia_16_to_cityscapes(**sizes) -> ConfigDict:
   """The same with the 16 classes alone, numbered anew in both domains."""
   data = synthia_to_cityscapes(**sizes)
   take = lambda rows: tuple(rows[c] for c in labels.SUBSET_16)
-  for name, table in (('source', labels.SYNTHIA_16_IDS),
-                      ('target', labels.CITYSCAPES_16_IDS),
-                      ('evaluation', labels.CITYSCAPES_16_IDS)):
+  for name, table in (
+    ('source', labels.SYNTHIA_16_IDS),
+    ('target', labels.CITYSCAPES_16_IDS),
+    ('evaluation', labels.CITYSCAPES_16_IDS),
+  ):
     data[name].update(
-        class_names=take(labels.CITYSCAPES_CLASSES),
-        palette=take(labels.CITYSCAPES_PALETTE),
-        label_map=tuple(sorted(table.items())),
-        ignore_ids=tuple(i for i in range(256) if i not in table))
+      class_names=take(labels.CITYSCAPES_CLASSES),
+      palette=take(labels.CITYSCAPES_PALETTE),
+      label_map=tuple(sorted(table.items())),
+      ignore_ids=tuple(i for i in range(256) if i not in table),
+    )
   return data
 
 
@@ -220,8 +361,9 @@ def synthia_16_means() -> ConfigDict:
 
 def synthia_means() -> ConfigDict:
   """`eval.subsets` of SYNTHIA: the classes that it has, and fewer."""
-  return ConfigDict({'16 classes': labels.SUBSET_16,
-                     '13 classes': labels.SUBSET_13})
+  return ConfigDict(
+    {'16 classes': labels.SUBSET_16, '13 classes': labels.SUBSET_13}
+  )
 
 
 def cityscapes_to_acdc(**sizes) -> ConfigDict:
@@ -231,20 +373,21 @@ def cityscapes_to_acdc(**sizes) -> ConfigDict:
 
 def cityscapes_to_dark_zurich(**sizes) -> ConfigDict:
   """Days to nights."""
-  return block(_cityscapes('train'), _dark_zurich('train'),
-                _dark_zurich('val'), **sizes)
+  return block(
+    _cityscapes('train'), _dark_zurich('train'), _dark_zurich('val'), **sizes
+  )
 
 
 # Published data sets by themselves, as `uda_jax.data.prepare --dataset` takes
 # them: in the part of a run that they usually are.
 DATASETS = {
-    'gta5': lambda: block(_gta5(), None, None),
-    'synthia': lambda: block(_synthia(), None, None),
-    'cityscapes': lambda: block(None, _cityscapes('train'),
-                                _cityscapes('val')),
-    'acdc': lambda: block(None, _acdc('train'), _acdc('val')),
-    'dark_zurich': lambda: block(None, _dark_zurich('train'),
-                                 _dark_zurich('val')),
-    'camvid': camvid_day_to_dusk,
-    'idd_lite': lambda: block(None, _idd('train'), _idd('val')),
+  'gta5': lambda: block(_gta5(), None, None),
+  'synthia': lambda: block(_synthia(), None, None),
+  'cityscapes': lambda: block(None, _cityscapes('train'), _cityscapes('val')),
+  'acdc': lambda: block(None, _acdc('train'), _acdc('val')),
+  'dark_zurich': lambda: block(
+    None, _dark_zurich('train'), _dark_zurich('val')
+  ),
+  'camvid': camvid_day_to_dusk,
+  'idd_lite': lambda: block(None, _idd('train'), _idd('val')),
 }

@@ -13,8 +13,9 @@ ConfigDict = ml_collections.ConfigDict
 ENTROPY_START = 12001
 
 
-def method(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
-           entropy_start: int = 0) -> ConfigDict:
+def method(
+  base: ConfigDict, *, grid: tuple[int, int] = (65, 65), entropy_start: int = 0
+) -> ConfigDict:
   """The method as meant: pixels meet their own labels.
 
   Ignored pixels are no class, and road in the detail crop is in the crop.
@@ -28,14 +29,20 @@ def method(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
   """
   config = base.copy_and_resolve_references()
   config.update(
-      name='cluda', weight_contrast=1.0, grid=grid, pixel_order='aligned',
-      contrast_ignored=False, class_0_is_outside=False,
-      entropy_start=entropy_start)
+    name='cluda',
+    weight_contrast=1.0,
+    grid=grid,
+    pixel_order='aligned',
+    contrast_ignored=False,
+    class_0_is_outside=False,
+    entropy_start=entropy_start,
+  )
   return config
 
 
-def released(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
-             entropy_start: int = 0) -> ConfigDict:
+def released(
+  base: ConfigDict, *, grid: tuple[int, int] = (65, 65), entropy_start: int = 0
+) -> ConfigDict:
   """The released code, by which the published number came about.
 
   With two images nearly every feature meets the label, the weight and the
@@ -43,15 +50,17 @@ def released(base: ConfigDict, *, grid: tuple[int, int] = (65, 65),
   as outside of the crop.
   """
   config = method(base, grid=grid, entropy_start=entropy_start)
-  config.update(pixel_order='released', contrast_ignored=True,
-                class_0_is_outside=True)
+  config.update(
+    pixel_order='released', contrast_ignored=True, class_0_is_outside=True
+  )
   return config
 
 
 def on_hrda(config: ConfigDict) -> ConfigDict:
   """A run of HRDA with CLUDA's network and method."""
-  config.model = hrda.cluda_network(config.model,
-                                    detail_crop=config.model.detail_crop)
+  config.model = hrda.cluda_network(
+    config.model, detail_crop=config.model.detail_crop
+  )
   config.method = method(config.method, entropy_start=ENTROPY_START)
   return config
 
@@ -59,7 +68,8 @@ def on_hrda(config: ConfigDict) -> ConfigDict:
 def released_on_hrda(config: ConfigDict) -> ConfigDict:
   """A run of `on_hrda` as the released code has it; the best step counts."""
   config.model.entropy_rule = 'released'
-  config.method = released(config.method,
-                           entropy_start=config.method.entropy_start)
+  config.method = released(
+    config.method, entropy_start=config.method.entropy_start
+  )
   config.eval.every = 4000
   return config

@@ -17,78 +17,129 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.steps = steps
   # Devices to use, 0 = all.
   config.devices = 0
-  config.batch = ConfigDict(dict(
+  config.batch = ConfigDict(
+    dict(
       # A group is the paper's batch: `group_size` source and target images.
-      groups=groups, group_size=group_size,
+      groups=groups,
+      group_size=group_size,
       # Groups of one device are done in so many turns (small cards).
       accumulate=1,
       # How the learning rate goes with the number of groups: 'none' (the
       # published run has one group), 'linear' or 'sqrt'.
-      scale_learning_rate='none'))
+      scale_learning_rate='none',
+    )
+  )
   # Start from the weights of another run: its directory, and which network
   # of it: 'student', 'teacher' or 'best'.
   config.warm_start = ConfigDict(dict(workdir='', network='student'))
-  config.log = ConfigDict(dict(
+  config.log = ConfigDict(
+    dict(
       # Scalars and a progress line every so many steps, pictures likewise.
-      every=50, panels_every=500,
+      every=50,
+      panels_every=500,
       # Least seconds between two progress lines.
       seconds=5.0,
       # Stop after so many steps in a row with a non-finite loss or gradient.
-      max_nonfinite=10))
-  config.checkpoint = ConfigDict(dict(
+      max_nonfinite=10,
+    )
+  )
+  config.checkpoint = ConfigDict(
+    dict(
       every=500,
       # What the network in best/ is best at: 'miou' (needs target labels; over
       # 'all classes' or another name of eval.subsets), or without labels
       # 'entropy', 'confident' or 'agreement': see `selection`.
-      best='miou', best_subset='all classes'))
-  config.eval = ConfigDict(dict(
+      best='miou',
+      best_subset='all classes',
+    )
+  )
+  config.eval = ConfigDict(
+    dict(
       every=0,  # steps; 0 = only at the end
-      network='student', batch_size=4,
+      network='student',
+      batch_size=4,
       # Further means over some of the classes: name -> class numbers.
       subsets=ConfigDict(),
       # Batches of the target that the student's batch-norm statistics are
       # taken from for one more row of the results (AdaBN); 0 = no such row.
       target_statistics=0,
       # Sliding window (height, width) and stride; (0, 0) = the whole image.
-      window=(0, 0), stride=(0, 0),
+      window=(0, 0),
+      stride=(0, 0),
       # Probabilities are averaged over these factors of the image size and,
       # with `flip`, over mirrored images.
-      scales=(1.0,), flip=False,
+      scales=(1.0,),
+      flip=False,
       # Entropy, confident share and agreement of student and teacher, on so
       # many unlabelled target images; 0 = not measured.
-      label_free=dict(num_images=100, threshold=0.968)))
+      label_free=dict(num_images=100, threshold=0.968),
+    )
+  )
   return config
 
 
-def adamw(*, weight_decay: float, groups=(), clip_norm: float = 0.0
-          ) -> ConfigDict:
+def adamw(
+  *, weight_decay: float, groups=(), clip_norm: float = 0.0
+) -> ConfigDict:
   """AdamW; `groups` rows: path pattern, rate factor, decay factor."""
-  return ConfigDict(dict(
-      name='adamw', weight_decay=weight_decay, b1=0.9, b2=0.999, eps=1e-8,
-      clip_norm=clip_norm, groups=tuple(groups), frozen=()))
+  return ConfigDict(
+    dict(
+      name='adamw',
+      weight_decay=weight_decay,
+      b1=0.9,
+      b2=0.999,
+      eps=1e-8,
+      clip_norm=clip_norm,
+      groups=tuple(groups),
+      frozen=(),
+    )
+  )
 
 
-def sgd(*, weight_decay: float, momentum: float = 0.9, groups=(), repeats=()
-        ) -> ConfigDict:
+def sgd(
+  *, weight_decay: float, momentum: float = 0.9, groups=(), repeats=()
+) -> ConfigDict:
   """SGD; `repeats` rows: path pattern, whole updates a step."""
-  return ConfigDict(dict(
-      name='sgd', weight_decay=weight_decay, momentum=momentum, clip_norm=0.0,
-      groups=tuple(groups), repeats=tuple(repeats), fresh_every_repeat=True,
-      frozen=()))
+  return ConfigDict(
+    dict(
+      name='sgd',
+      weight_decay=weight_decay,
+      momentum=momentum,
+      clip_norm=0.0,
+      groups=tuple(groups),
+      repeats=tuple(repeats),
+      fresh_every_repeat=True,
+      frozen=(),
+    )
+  )
 
 
-def poly(*, learning_rate: float, power: float = 1.0, warmup_steps: int = 0,
-         warmup_ratio: float = 1e-6, length: int = 0) -> ConfigDict:
+def poly(
+  *,
+  learning_rate: float,
+  power: float = 1.0,
+  warmup_steps: int = 0,
+  warmup_ratio: float = 1e-6,
+  length: int = 0,
+) -> ConfigDict:
   """Polynomial decay to 0 over `length` steps (0: the run), with a warm-up."""
-  return ConfigDict(dict(
-      shape='poly', learning_rate=learning_rate, power=power,
-      warmup_steps=warmup_steps, warmup_ratio=warmup_ratio, length=length))
+  return ConfigDict(
+    dict(
+      shape='poly',
+      learning_rate=learning_rate,
+      power=power,
+      warmup_steps=warmup_steps,
+      warmup_ratio=warmup_ratio,
+      length=length,
+    )
+  )
 
 
 def daformer_adamw() -> ConfigDict:
   """DAFormer's optimiser: heads 10 times faster, norms of MiT not decayed."""
-  return adamw(weight_decay=0.01,
-               groups=(('head', 10.0, 1.0), ('norm', 1.0, 0.0)))
+  return adamw(
+    weight_decay=0.01, groups=(('head', 10.0, 1.0), ('norm', 1.0, 0.0))
+  )
 
 
 def daformer_schedule() -> ConfigDict:
@@ -98,9 +149,15 @@ def daformer_schedule() -> ConfigDict:
 
 def cosine(*, learning_rate: float, warmup_steps: int = 0) -> ConfigDict:
   """Cosine decay to 0 over the run, with a linear warm-up."""
-  return ConfigDict(dict(
-      shape='cosine', learning_rate=learning_rate, power=1.0,
-      warmup_steps=warmup_steps, warmup_ratio=1e-2))
+  return ConfigDict(
+    dict(
+      shape='cosine',
+      learning_rate=learning_rate,
+      power=1.0,
+      warmup_steps=warmup_steps,
+      warmup_ratio=1e-2,
+    )
+  )
 
 
 def no_teacher() -> ConfigDict:
@@ -108,18 +165,20 @@ def no_teacher() -> ConfigDict:
   return ConfigDict(dict(use=False, decay=0.0, ramp=False, copy_stats_every=0))
 
 
-def teacher(*, decay: float, ramp: bool = True, copy_stats_every: int = 0
-            ) -> ConfigDict:
+def teacher(
+  *, decay: float, ramp: bool = True, copy_stats_every: int = 0
+) -> ConfigDict:
   """A moving average of the student; see `uda_jax.train.teacher.Rule`."""
-  return ConfigDict(dict(use=True, decay=decay, ramp=ramp,
-                         copy_stats_every=copy_stats_every))
+  return ConfigDict(
+    dict(use=True, decay=decay, ramp=ramp, copy_stats_every=copy_stats_every)
+  )
 
 
-def source_only(*, augment: bool = False, average: str = 'valid'
-                ) -> ConfigDict:
+def source_only(*, augment: bool = False, average: str = 'valid') -> ConfigDict:
   """Training on the source alone; `augment`: colour jitter and blur."""
-  return ConfigDict(dict(name='source_only', augment=augment, weight_aux=0.0,
-                         average=average))
+  return ConfigDict(
+    dict(name='source_only', augment=augment, weight_aux=0.0, average=average)
+  )
 
 
 def self_training(*, threshold: float) -> ConfigDict:
@@ -127,14 +186,23 @@ def self_training(*, threshold: float) -> ConfigDict:
 
   Without its feature distance, which needs an ImageNet encoder.
   """
-  return ConfigDict(dict(
-      name='self_training', threshold=threshold,
+  return ConfigDict(
+    dict(
+      name='self_training',
+      threshold=threshold,
       # The paper takes the confident share per image, the released code over
       # the whole batch; likewise for the classes to paste.
-      pseudo_weight='batch', mix_classes_from='batch',
+      pseudo_weight='batch',
+      mix_classes_from='batch',
       mix_include_ignore=True,
-      teacher_bn='batch', ce_average='all', weight_mixed=1.0,
-      weight_distance=0.0, distance_classes=(), distance_min_share=0.0))
+      teacher_bn='batch',
+      ce_average='all',
+      weight_mixed=1.0,
+      weight_distance=0.0,
+      distance_classes=(),
+      distance_min_share=0.0,
+    )
+  )
 
 
 def daformer() -> ConfigDict:
@@ -151,22 +219,42 @@ def daformer() -> ConfigDict:
 
 def compact() -> ConfigDict:
   """The small network that trains from scratch on a CPU in minutes."""
-  return ConfigDict(dict(name='compact', weights='', allow_target_labels=False,
-                         dtype='float32'))
+  return ConfigDict(
+    dict(name='compact', weights='', allow_target_labels=False, dtype='float32')
+  )
 
 
 def efficientnet_lite0() -> ConfigDict:
   """EfficientNet-Lite0 with ImageNet weights (an installed package's file)."""
-  return ConfigDict(dict(name='efficientnet_lite0', weights='package',
-                         allow_target_labels=False, dtype='float32', width=64,
-                         dropout=0.1))
+  return ConfigDict(
+    dict(
+      name='efficientnet_lite0',
+      weights='package',
+      allow_target_labels=False,
+      dtype='float32',
+      width=64,
+      dropout=0.1,
+    )
+  )
 
 
-def daformer_network(*, encoder: str = 'mit_b5', weights: str = ''
-                     ) -> ConfigDict:
+def daformer_network(
+  *, encoder: str = 'mit_b5', weights: str = ''
+) -> ConfigDict:
   """DAFormer's network: a MiT encoder under the context-aware head."""
-  return ConfigDict(dict(
-      name='encoder_decoder', encoder=encoder, head='daformer',
-      weights=weights, allow_target_labels=False, dtype='float32',
-      head_width=256, head_dropout=0.1, fusion='sepaspp',
-      drop_path=0.1, attention='', remat=False))
+  return ConfigDict(
+    dict(
+      name='encoder_decoder',
+      encoder=encoder,
+      head='daformer',
+      weights=weights,
+      allow_target_labels=False,
+      dtype='float32',
+      head_width=256,
+      head_dropout=0.1,
+      fusion='sepaspp',
+      drop_path=0.1,
+      attention='',
+      remat=False,
+    )
+  )

@@ -9,42 +9,64 @@ ConfigDict = ml_collections.ConfigDict
 # How often PixMatch, EHTDI and LSE list a tensor of DeepLab-v2 in their
 # optimiser: they collect the backbone by walking over all nested modules.
 DEEPLAB_REPEATS = (
-    ('^layer[56]/', 1), ('^(conv1|bn1)/', 1), ('/downsample/', 4), ('', 3))
+  ('^layer[56]/', 1),
+  ('^(conv1|bn1)/', 1),
+  ('/downsample/', 4),
+  ('', 3),
+)
 
 
 def deeplab_v2(*, weights: str = '', aux_head: bool = True) -> ConfigDict:
   """DeepLab-v2 on ResNet-101, two of four branches used as released."""
-  return ConfigDict(dict(
-      name='deeplab_v2', weights=weights, allow_target_labels=False,
-      dtype='float32', resnet='caffe', stem=64,
-      planes=(64, 128, 256, 512), blocks=(3, 4, 23, 3), aspp_branches=2,
-      aux_head=aux_head, remat=False,
-      # Rows to take of a file's classifiers, () = all: 16 of the 19 classes.
-      class_rows=()))
-
-
-def fcn8s_vgg(*, weights: str = '', preprocessing: str = 'CAFFE'
-              ) -> ConfigDict:
-  """LSE's FCN-8s on VGG-16."""
-  return ConfigDict(dict(
-      name='fcn8s_vgg', weights=weights, allow_target_labels=False,
+  return ConfigDict(
+    dict(
+      name='deeplab_v2',
+      weights=weights,
+      allow_target_labels=False,
       dtype='float32',
-      widths=(64, 128, 256, 512, 512), fc_width=4096, dropout=0.5,
-      preprocessing=preprocessing))
+      resnet='caffe',
+      stem=64,
+      planes=(64, 128, 256, 512),
+      blocks=(3, 4, 23, 3),
+      aspp_branches=2,
+      aux_head=aux_head,
+      remat=False,
+      # Rows to take of a file's classifiers, () = all: 16 of the 19 classes.
+      class_rows=(),
+    )
+  )
+
+
+def fcn8s_vgg(*, weights: str = '', preprocessing: str = 'CAFFE') -> ConfigDict:
+  """LSE's FCN-8s on VGG-16."""
+  return ConfigDict(
+    dict(
+      name='fcn8s_vgg',
+      weights=weights,
+      allow_target_labels=False,
+      dtype='float32',
+      widths=(64, 128, 256, 512, 512),
+      fc_width=4096,
+      dropout=0.5,
+      preprocessing=preprocessing,
+    )
+  )
 
 
 def pixmatch_sgd(*, repeats: tuple = ()) -> ConfigDict:
   """SGD of PixMatch (and EHTDI): the stem's batch norm does not train."""
-  config = common.sgd(weight_decay=5e-4, repeats=repeats,
-                      groups=(('^layer[56]/', 10.0, 1.0),))
+  config = common.sgd(
+    weight_decay=5e-4, repeats=repeats, groups=(('^layer[56]/', 10.0, 1.0),)
+  )
   config.frozen = ('^bn1/',)
   return config
 
 
 def lse_sgd(*, repeats: tuple = ()) -> ConfigDict:
   """LSE's optimiser of DeepLab-v2: no batch norm trains."""
-  config = common.sgd(weight_decay=5e-4, repeats=repeats,
-                      groups=(('^layer5/', 10.0, 1.0),))
+  config = common.sgd(
+    weight_decay=5e-4, repeats=repeats, groups=(('^layer5/', 10.0, 1.0),)
+  )
   config.frozen = (r'(^|/)bn\d/', '/downsample/1/')
   return config
 

@@ -9,10 +9,14 @@ def method(base: ConfigDict, *, detail_crop: tuple[int, int]) -> ConfigDict:
   """The method; `detail_crop` as of `network`."""
   config = base.copy_and_resolve_references()
   config.update(
-      name='hrda', detail_crop=detail_crop,
-      # Corners are multiples of it; the released code never draws the last.
-      detail_divisible=8, detail_include_last=False,
-      weight_detail=0.1, weight_context=0.0)
+    name='hrda',
+    detail_crop=detail_crop,
+    # Corners are multiples of it; the released code never draws the last.
+    detail_divisible=8,
+    detail_include_last=False,
+    weight_detail=0.1,
+    weight_context=0.0,
+  )
   return config
 
 
@@ -25,17 +29,26 @@ def network(base: ConfigDict, *, detail_crop: tuple[int, int]) -> ConfigDict:
   """
   config = base.copy_and_resolve_references()
   config.update(
-      name='hrda', remat=True, detail_crop=detail_crop,
-      detail_stride=tuple(n // 2 for n in detail_crop), context_scale=0.5,
-      embed_width=0, attention_width=256, scale_attention='classwise',
-      fixed_attention=0.5, order='product_then_up',
-      # CLUDA's, see `cluda_network`.
-      feature_weight=False, entropy_rule='clean')
+    name='hrda',
+    remat=True,
+    detail_crop=detail_crop,
+    detail_stride=tuple(n // 2 for n in detail_crop),
+    context_scale=0.5,
+    embed_width=0,
+    attention_width=256,
+    scale_attention='classwise',
+    fixed_attention=0.5,
+    order='product_then_up',
+    # CLUDA's, see `cluda_network`.
+    feature_weight=False,
+    entropy_rule='clean',
+  )
   return config
 
 
-def cluda_network(base: ConfigDict, *, detail_crop: tuple[int, int]
-                  ) -> ConfigDict:
+def cluda_network(
+  base: ConfigDict, *, detail_crop: tuple[int, int]
+) -> ConfigDict:
   """CLUDA's network: wider embeddings, a weight of features, another order.
 
   'clean' chooses the window of highest entropy; the released scan ('released')

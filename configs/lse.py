@@ -10,16 +10,26 @@ ConfigDict = ml_collections.ConfigDict
 
 def method() -> ConfigDict:
   """The method as meant: a focal term of every pixel."""
-  return ConfigDict(dict(
-      name='lse', weight_focal=0.1, gamma=3.0, focal_of='pixel',
+  return ConfigDict(
+    dict(
+      name='lse',
+      weight_focal=0.1,
+      gamma=3.0,
+      focal_of='pixel',
       # Batch norm sees one image at a time, as released.
       freeze_statistics=False,
       # Until this step only the source is learned from; then rounds begin.
-      adapt_from=0))
+      adapt_from=0,
+    )
+  )
 
 
-def rounds(*, window: tuple[int, int], divisor: int = 19,
-           skip_classes: tuple[int, ...] = ()) -> ConfigDict:
+def rounds(
+  *,
+  window: tuple[int, int],
+  divisor: int = 19,
+  skip_classes: tuple[int, ...] = (),
+) -> ConfigDict:
   """The rounds as meant; their lengths follow from the patches.
 
   Args:
@@ -27,11 +37,16 @@ def rounds(*, window: tuple[int, int], divisor: int = 19,
     divisor: a class takes a share p / divisor of the images it occurs in.
     skip_classes: classes that choose no image.
   """
-  return ConfigDict(dict(
+  return ConfigDict(
+    dict(
       # The share p: seven rounds, from 0.1 to just below 0.4.
-      p_start=0.1, p_step=0.05, p_max=0.4,
-      divisor=divisor, skip_classes=skip_classes,
-      patches_per_image=4, window=window,
+      p_start=0.1,
+      p_step=0.05,
+      p_max=0.4,
+      divisor=divisor,
+      skip_classes=skip_classes,
+      patches_per_image=4,
+      window=window,
       # An enlarged pixel is labelled if 'any' of the pixels it is made of is
       # trusted, or only if all are ('full').
       keep_rule='any',
@@ -42,7 +57,10 @@ def rounds(*, window: tuple[int, int], divisor: int = 19,
       epochs=2,
       # What the released code does: one image more, and from the second round
       # on a random draw instead of the chosen images.
-      one_image_more=False, shuffle_later_rounds=False))
+      one_image_more=False,
+      shuffle_later_rounds=False,
+    )
+  )
 
 
 def release(config: ConfigDict) -> ConfigDict:
@@ -53,8 +71,9 @@ def release(config: ConfigDict) -> ConfigDict:
   instead of the pixels, and three or four updates a step as PyTorch 1.0 does
   them.
   """
-  config.batch.update(groups=config.batch.groups * config.batch.group_size,
-                      group_size=1)
+  config.batch.update(
+    groups=config.batch.groups * config.batch.group_size, group_size=1
+  )
   config.rounds.update(one_image_more=True, shuffle_later_rounds=True)
   if config.model.name == 'deeplab_v2':
     config.method.focal_of = 'mean'
@@ -65,13 +84,21 @@ def release(config: ConfigDict) -> ConfigDict:
 
 def _staircase(*, learning_rate: float) -> ConfigDict:
   """LSE's schedule with FCN-8s: a tenth every 50000 steps of a round."""
-  return ConfigDict(dict(
-      shape='staircase', learning_rate=learning_rate, every=50000, factor=0.1,
-      warmup_steps=0, warmup_ratio=0.0))
+  return ConfigDict(
+    dict(
+      shape='staircase',
+      learning_rate=learning_rate,
+      every=50000,
+      factor=0.1,
+      warmup_steps=0,
+      warmup_ratio=0.0,
+    )
+  )
 
 
-def small(config: ConfigDict, *, adapt_from: int, window: tuple[int, int],
-          divisor: int) -> ConfigDict:
+def small(
+  config: ConfigDict, *, adapt_from: int, window: tuple[int, int], divisor: int
+) -> ConfigDict:
   """A benchmark of this library: rounds share what the source leaves of steps.
 
   Trained from scratch or from ImageNet, the network first learns from the
@@ -91,8 +118,13 @@ def small(config: ConfigDict, *, adapt_from: int, window: tuple[int, int],
 
 def sizes(*, source: tuple[int, int]) -> dict:
   """The data fields: images are squeezed to these sizes, without crops."""
-  return dict(source_image_size=source, target_image_size=(512, 1024),
-              eval_image_size=(512, 1024), resize='bicubic', flip=False)
+  return dict(
+    source_image_size=source,
+    target_image_size=(512, 1024),
+    eval_image_size=(512, 1024),
+    resize='bicubic',
+    flip=False,
+  )
 
 
 GTA5 = (720, 1280)
@@ -108,12 +140,14 @@ def _vgg(config: ConfigDict, *, learning_rate: float) -> ConfigDict:
   return config
 
 
-def _deeplab(config: ConfigDict, *, learning_rate: float, length: int = 0
-             ) -> ConfigDict:
+def _deeplab(
+  config: ConfigDict, *, learning_rate: float, length: int = 0
+) -> ConfigDict:
   config.model = convnets.deeplab_v2(aux_head=False)
   config.optim = convnets.lse_sgd()
-  config.schedule = common.poly(learning_rate=learning_rate, power=0.9,
-                                length=length)
+  config.schedule = common.poly(
+    learning_rate=learning_rate, power=0.9, length=length
+  )
   return config
 
 
@@ -125,8 +159,9 @@ def _frame(data: ConfigDict, *, steps: int) -> ConfigDict:
   return config
 
 
-def published(data: ConfigDict, *, network: str,
-              skip_classes: tuple[int, ...] = ()) -> ConfigDict:
+def published(
+  data: ConfigDict, *, network: str, skip_classes: tuple[int, ...] = ()
+) -> ConfigDict:
   """A published run: seven rounds of two epochs over their patches.
 
   Args:
@@ -139,8 +174,7 @@ def published(data: ConfigDict, *, network: str,
   config = _frame(data, steps=0)
   config.method = method()
   config.rounds = rounds(window=(256, 512), skip_classes=skip_classes)
-  return {'vgg': _vgg, 'deeplab': _deeplab}[network](
-      config, learning_rate=1e-6)
+  return {'vgg': _vgg, 'deeplab': _deeplab}[network](config, learning_rate=1e-6)
 
 
 def start(data: ConfigDict, *, network: str) -> ConfigDict:

@@ -24,15 +24,24 @@ def method(base: ConfigDict, *, patch_features: str = 'fused') -> ConfigDict:
   """
   config = base.copy_and_resolve_references()
   config.update(
-      name='pipa',
-      weight_pixel=0.1, pixel_max_views=100, pixel_max_samples=1024,
-      pixel_include_ignore=False, pixel_align_label=True,
-      pixel_predict='segmentation',
-      # First step of the contrast of patches.
-      weight_patch=0.1, patch_start=10000, patch_features=patch_features,
-      patch_channels=128, patch_threshold=0.9, patch_temperature=0.1,
-      # Cells of each of the crops that go into the bank, and its steps.
-      patch_samples=1600, bank_steps=3)
+    name='pipa',
+    weight_pixel=0.1,
+    pixel_max_views=100,
+    pixel_max_samples=1024,
+    pixel_include_ignore=False,
+    pixel_align_label=True,
+    pixel_predict='segmentation',
+    # First step of the contrast of patches.
+    weight_patch=0.1,
+    patch_start=10000,
+    patch_features=patch_features,
+    patch_channels=128,
+    patch_threshold=0.9,
+    patch_temperature=0.1,
+    # Cells of each of the crops that go into the bank, and its steps.
+    patch_samples=1600,
+    bank_steps=3,
+  )
   return config
 
 
@@ -45,23 +54,33 @@ def released(base: ConfigDict) -> ConfigDict:
   laid over the embeddings of the detail crop.
   """
   config = method(base)
-  config.update(weight_patch=0.0, pixel_include_ignore=True,
-                pixel_align_label=False, pixel_predict='untrained')
+  config.update(
+    weight_patch=0.0,
+    pixel_include_ignore=True,
+    pixel_align_label=False,
+    pixel_predict='untrained',
+  )
   return config
 
 
 def pair(config: ConfigDict, *, group_size: int) -> None:
   """Asks for the crops of Cityscapes that the released code cuts."""
   config.data.pair.update(
-      crop_size=(720, 720), long_side=(1638, 4096), group_size=group_size,
-      first_step=config.method.patch_start)
+    crop_size=(720, 720),
+    long_side=(1638, 4096),
+    group_size=group_size,
+    first_step=config.method.patch_start,
+  )
 
 
 def longer_daformer(config: ConfigDict) -> ConfigDict:
   """A run of DAFormer with the sizes and the length of PiPa's."""
   config.steps = 60000
-  config.data.update(crop_size=(640, 640), target_image_size=(640, 1280),
-                     eval_image_size=(640, 1280))
+  config.data.update(
+    crop_size=(640, 640),
+    target_image_size=(640, 1280),
+    eval_image_size=(640, 1280),
+  )
   config.data.rare_class.temperature = 0.1
   return config
 

@@ -21,7 +21,8 @@ def _family(data: ConfigDict, *, min_crop_ratio: float) -> ConfigDict:
   config.data.keep_ratio = True
   config.data.max_class_share = 0.75
   config.data.rare_class.update(
-      temperature=0.01, min_pixels=3000, min_crop_ratio=min_crop_ratio)
+    temperature=0.01, min_pixels=3000, min_crop_ratio=min_crop_ratio
+  )
   config.model = common.daformer_network(weights=MIT_B5)
   config.optim = common.daformer_adamw()
   config.schedule = common.daformer_schedule()
@@ -31,8 +32,9 @@ def _family(data: ConfigDict, *, min_crop_ratio: float) -> ConfigDict:
   return config
 
 
-def daformer(data: ConfigDict, *, margins: tuple[int, int, int, int]
-             ) -> ConfigDict:
+def daformer(
+  data: ConfigDict, *, margins: tuple[int, int, int, int]
+) -> ConfigDict:
   """DAFormer on crops of 512.
 
   Args:
@@ -44,8 +46,7 @@ def daformer(data: ConfigDict, *, margins: tuple[int, int, int, int]
   return config
 
 
-def hrda(data: ConfigDict, *, margins: tuple[int, int, int, int]
-         ) -> ConfigDict:
+def hrda(data: ConfigDict, *, margins: tuple[int, int, int, int]) -> ConfigDict:
   """HRDA on crops of 1024 with detail crops of 512; arguments as above."""
   config = _family(data, min_crop_ratio=2.0)
   config.data.update(crop_size=(1024, 1024), margins=margins)

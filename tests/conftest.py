@@ -11,16 +11,20 @@ import shutil
 import tempfile
 
 _SETTINGS = {
-    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
-    'JAX_NUM_CPU_DEVICES': '4',
-    # Where in Python an operation stands; nobody looks it up here.
-    'JAX_TRACEBACK_IN_LOCATIONS_LIMIT': '0',
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
-    # The old way of emitting kernels takes a quarter off a test; a worker has
-    # one core.
-    'XLA_FLAGS': ' '.join((os.environ.get('XLA_FLAGS', ''),
-                           '--xla_cpu_use_fusion_emitters=false',
-                           '--xla_cpu_parallel_codegen_split_count=1')),
+  'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
+  'JAX_NUM_CPU_DEVICES': '4',
+  # Where in Python an operation stands; nobody looks it up here.
+  'JAX_TRACEBACK_IN_LOCATIONS_LIMIT': '0',
+  'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
+  # The old way of emitting kernels takes a quarter off a test; a worker has
+  # one core.
+  'XLA_FLAGS': ' '.join(
+    (
+      os.environ.get('XLA_FLAGS', ''),
+      '--xla_cpu_use_fusion_emitters=false',
+      '--xla_cpu_parallel_codegen_split_count=1',
+    )
+  ),
 }
 # Tracing makes millions of objects that live on; looking for garbage among them
 # again and again takes a tenth of the time.

@@ -1,6 +1,6 @@
 """A run in rounds of seconds, as `tests/tiny_leaf.py`.
 
-  python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
+python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
 """
 
 from configs import common

@@ -42,14 +42,16 @@ def _write(folder: pathlib.Path, random: np.random.Generator) -> None:
     (folder / 'results').mkdir(exist_ok=True)
     # Not all ids occur in each tree: some scores are undefined.
     label = _blocks(random, random.choice(labels, 25))
-    instances = np.where(label >= 24, 1000 * label + random.integers(0, 3),
-                         label)
+    instances = np.where(
+      label >= 24, 1000 * label + random.integers(0, 3), label
+    )
     wrong = random.random(label.shape) < 0.3
     guess = np.where(wrong, random.choice(labels, label.shape), label)
     for path, ids, dtype in (
-        (truth / f'{stem}_gtFine_labelIds.png', label, np.uint8),
-        (truth / f'{stem}_gtFine_instanceIds.png', instances, np.uint16),
-        (folder / 'results' / f'{stem}.png', guess, np.uint8)):
+      (truth / f'{stem}_gtFine_labelIds.png', label, np.uint8),
+      (truth / f'{stem}_gtFine_instanceIds.png', instances, np.uint16),
+      (folder / 'results' / f'{stem}.png', guess, np.uint8),
+    ):
       Image.fromarray(ids.astype(dtype)).save(path)
 
 
@@ -59,16 +61,21 @@ def _official(folder: pathlib.Path) -> dict:
   guesses = sorted((folder / 'results').glob('*.png'))
   peer.args.quiet = True
   peer.args.JSONOutput = False
-  return peer.evaluateImgLists(list(map(str, guesses)), list(map(str, truth)),
-                               peer.args)
+  return peer.evaluateImgLists(
+    list(map(str, guesses)), list(map(str, truth)), peer.args
+  )
 
 
 def _flat(scores: dict) -> dict:
   """(score, class) -> value; the names that hold 'Score' are shared by both."""
-  return {(name, key): number
-          for name, value in scores.items() if 'Score' in name
-          for key, number in (value if isinstance(value, dict)
-                              else {'': value}).items()}
+  return {
+    (name, key): number
+    for name, value in scores.items()
+    if 'Score' in name
+    for key, number in (
+      value if isinstance(value, dict) else {'': value}
+    ).items()
+  }
 
 
 def differences(ours: dict, official: dict) -> list[str]:
@@ -76,9 +83,11 @@ def differences(ours: dict, official: dict) -> list[str]:
   ours, official = _flat(ours), _flat(official)
   if not official or ours.keys() != official.keys():
     return [f'names: {sorted(ours)} and {sorted(official)}']
-  return [f'{key}: {ours[key]} and {value}' for key, value in official.items()
-          if not np.isclose(ours[key], value, rtol=0, atol=1e-9,
-                            equal_nan=True)]
+  return [
+    f'{key}: {ours[key]} and {value}'
+    for key, value in official.items()
+    if not np.isclose(ours[key], value, rtol=0, atol=1e-9, equal_nan=True)
+  ]
 
 
 def main() -> None:
@@ -88,8 +97,9 @@ def main() -> None:
       folder = pathlib.Path(name)
       _write(folder, np.random.default_rng(seed))
       found = differences(
-          files.cityscapes(folder / 'results', folder / 'gtFine'),
-          _official(folder))
+        files.cityscapes(folder / 'results', folder / 'gtFine'),
+        _official(folder),
+      )
     print(f'tree {seed}:', '\n'.join(found) or 'the same scores')
     if found:
       sys.exit(1)

@@ -16,8 +16,11 @@ SHAPE = re.compile(r'\[[^\]]*\]')
 
 def _functions():
   """All public functions of the rooms that work on arrays."""
-  files = [*ROOT.glob('losses/*.py'), *ROOT.glob('augment/*.py'),
-           ROOT / 'pseudo_labels.py']
+  files = [
+    *ROOT.glob('losses/*.py'),
+    *ROOT.glob('augment/*.py'),
+    ROOT / 'pseudo_labels.py',
+  ]
   for file in sorted(files):
     parts = file.relative_to(ROOT.parent).with_suffix('').parts
     module = importlib.import_module('.'.join(parts))

@@ -10,8 +10,11 @@ from uda_jax import methods
 from uda_jax import models
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
-LEAVES = sorted(path for path in CONFIGS.glob('*/*.py')
-                if path.stem not in ('__init__', 'base'))
+LEAVES = sorted(
+  path
+  for path in CONFIGS.glob('*/*.py')
+  if path.stem not in ('__init__', 'base')
+)
 
 
 def _config(path):
@@ -20,7 +23,8 @@ def _config(path):
 
 
 @pytest.mark.parametrize(
-    'path', LEAVES, ids=lambda p: f'{p.parent.name}/{p.stem}')
+  'path', LEAVES, ids=lambda p: f'{p.parent.name}/{p.stem}'
+)
 def test_leaf(path):
   config = _config(path)
   config.lock()

@@ -37,13 +37,25 @@ def shared(tmp_path_factory):
 
 def _start(shared, workdir, *flags, config='tests/tiny_leaf.py', launch=()):
   environment = os.environ | {
-      'JAX_NUM_CPU_DEVICES': '1', 'PYTHONUNBUFFERED': '1'}
-  command = [*(launch or (sys.executable, '-m', 'uda_jax.main')),
-             f'--config={config}', f'--workdir={workdir}',
-             f'--config.data.cache_dir={shared / "data"}',
-             f'--config.steps={STEPS}', *flags]
-  return subprocess.Popen(command, cwd=ROOT, env=environment, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    'JAX_NUM_CPU_DEVICES': '1',
+    'PYTHONUNBUFFERED': '1',
+  }
+  command = [
+    *(launch or (sys.executable, '-m', 'uda_jax.main')),
+    f'--config={config}',
+    f'--workdir={workdir}',
+    f'--config.data.cache_dir={shared / "data"}',
+    f'--config.steps={STEPS}',
+    *flags,
+  ]
+  return subprocess.Popen(
+    command,
+    cwd=ROOT,
+    env=environment,
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+  )
 
 
 def _run(shared, workdir, *flags, **kwargs):
@@ -59,7 +71,8 @@ def _here(shared, workdir, **changes):
   config.steps = STEPS
   config.data.cache_dir = str(shared / 'data')
   config.update_from_flattened_dict(
-      {name.replace('__', '.'): value for name, value in changes.items()})
+    {name.replace('__', '.'): value for name, value in changes.items()}
+  )
   return loop.run(config, str(workdir))
 
 
@@ -69,12 +82,18 @@ def _final(workdir):
   # As host arrays, whatever devices the run had.
   reader = ocp.PyTreeCheckpointer()
   stored = reader.metadata(folder / 'state').item_metadata.tree
-  tree = reader.restore(folder / 'state', restore_args=jax.tree.map(
-      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored))
+  tree = reader.restore(
+    folder / 'state',
+    restore_args=jax.tree.map(
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored
+    ),
+  )
   if jnp.issubdtype(tree['rng'].dtype, jax.dtypes.prng_key):
     tree['rng'] = jax.random.key_data(tree['rng'])
-  return folder.name, {jax.tree_util.keystr(path): np.asarray(x) for path, x
-                       in jax.tree_util.tree_leaves_with_path(tree)}
+  return folder.name, {
+    jax.tree_util.keystr(path): np.asarray(x)
+    for path, x in jax.tree_util.tree_leaves_with_path(tree)
+  }
 
 
 def _assert_same(workdir, reference):
@@ -90,8 +109,7 @@ def _assert_same(workdir, reference):
 def uninterrupted(shared):
   """A run from start to end."""
   workdir = shared / 'uninterrupted'
-  code, output = _run(shared, workdir,
-                      '--config.eval.label_free.num_images=4')
+  code, output = _run(shared, workdir, '--config.eval.label_free.num_images=4')
   assert code == 0, output
   return workdir, output
 
@@ -102,7 +120,10 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
   assert set(results) == {'student', 'teacher'}
   assert 0 <= results['teacher']['miou']['all classes'] <= 1
   assert results['student']['label_free'].keys() == {
-      'entropy', 'confident', 'agreement'}
+    'entropy',
+    'confident',
+    'agreement',
+  }
   assert 'road' in (workdir / 'results.txt').read_text()
   manifest = json.loads((workdir / 'manifest.json').read_text())
   assert manifest['config']['method']['name'] == 'self_training'
@@ -122,8 +143,9 @@ def test_a_finished_run_is_not_repeated(shared, uninterrupted, caplog):
 
 def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   workdir = shared / 'sigterm'
-  process = _start(shared, workdir, '--config.checkpoint.every=1000',
-                   NO_PICTURES)
+  process = _start(
+    shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
+  )
   for line in process.stdout:
     # Before the first step: JAX looks for the signal once a second, and in that
     # time a fast machine has done all steps.
@@ -135,8 +157,9 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   assert 'the same command resumes' in output
   step, _ = _final(workdir)
   assert 1 <= int(step) < STEPS
-  code, output = _run(shared, workdir, '--config.checkpoint.every=1000',
-                      NO_PICTURES)
+  code, output = _run(
+    shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
+  )
   assert code == 0 and f'resumed at step {step}' in output, output
   _assert_same(workdir, uninterrupted[0])
 
@@ -173,30 +196,45 @@ def test_two_processes_give_the_one_process_result(shared, monkeypatch):
   workdirs = [shared / f'processes{count}' for count in (1, 2)]
   _here(shared, workdirs[0], batch__groups=2, steps=4, log__panels_every=0)
   code, output = _run(
-      shared, workdirs[1], '--config.batch.groups=2', '--config.steps=4',
-      NO_PICTURES,
-      launch=('launch/local_processes.sh', '2'))
+    shared,
+    workdirs[1],
+    '--config.batch.groups=2',
+    '--config.steps=4',
+    NO_PICTURES,
+    launch=('launch/local_processes.sh', '2'),
+  )
   assert code == 0, output
   one, two = (_final(workdir)[1] for workdir in workdirs)
   for name, value in one.items():
     if name.startswith("['student']"):
-      np.testing.assert_allclose(two[name], value, rtol=1e-3, atol=5e-5,
-                                 err_msg=name)
+      np.testing.assert_allclose(
+        two[name], value, rtol=1e-3, atol=5e-5, err_msg=name
+      )
 
 
-def test_warm_start_takes_the_other_run_s_network(shared, uninterrupted,
-                                                  tmp_path, caplog):
+def test_warm_start_takes_the_other_run_s_network(
+  shared, uninterrupted, tmp_path, caplog
+):
   with caplog.at_level('INFO', logger='absl'):
-    _here(shared, tmp_path / 'run', steps=1, schedule__learning_rate=0.0,
-          teacher__decay=0.5, eval__every=1, warm_start__network='teacher',
-          warm_start__workdir=str(uninterrupted[0]), **LABEL_FREE)
+    _here(
+      shared,
+      tmp_path / 'run',
+      steps=1,
+      schedule__learning_rate=0.0,
+      teacher__decay=0.5,
+      eval__every=1,
+      warm_start__network='teacher',
+      warm_start__workdir=str(uninterrupted[0]),
+      **LABEL_FREE,
+    )
   assert 'warm start: teacher of' in caplog.text
   _, before = _final(uninterrupted[0])
   _, after = _final(tmp_path / 'run')
   for name, value in before.items():
     if name.startswith("['teacher']['params']"):
       np.testing.assert_array_equal(
-          after[name.replace('teacher', 'student')], value, err_msg=name)
+        after[name.replace('teacher', 'student')], value, err_msg=name
+      )
   # Evaluated on the way: the best is told to be selected, and how.
   assert 'best so far, selected on target labels' in caplog.text
   best = json.loads((tmp_path / 'run' / 'results.json').read_text())['best']
@@ -215,15 +253,20 @@ def test_an_unknown_method_is_one_line(shared, tmp_path):
   assert 'error: config.method.name: expected one of' in output
 
 
-@pytest.mark.parametrize('changes, message', [
+@pytest.mark.parametrize(
+  'changes, message',
+  [
     (dict(model__name='nope'), 'config.model.name'),
     (dict(eval__network='nope'), 'config.eval.network'),
     (dict(data__crop_size=(64, 64)), 'config.data.crop_size'),
-    (dict(data__root='/nowhere', data__source__kind='folder'),
-     'config.data.source'),
+    (
+      dict(data__root='/nowhere', data__source__kind='folder'),
+      'config.data.source',
+    ),
     (dict(warm_start__workdir='/nowhere'), 'config.warm_start.workdir'),
     (dict(batch__groups=3, batch__accumulate=2), 'config.batch.groups'),
-])
+  ],
+)
 def test_errors_name_the_field(shared, tmp_path, changes, message):
   with pytest.raises((ValueError, OSError), match=message):
     _here(shared, tmp_path / 'run', **changes)
@@ -241,10 +284,15 @@ def test_a_workdir_of_another_config(shared, uninterrupted):
 
 
 def test_a_diverging_run_ends_with_one_line_that_names_the_terms(
-    shared, tmp_path):
-  code, output = _run(shared, tmp_path / 'run', NO_PICTURES,
-                      '--config.schedule.learning_rate=1e30',
-                      '--config.optim.clip_norm=0.0',
-                      '--config.log.max_nonfinite=3')
+  shared, tmp_path
+):
+  code, output = _run(
+    shared,
+    tmp_path / 'run',
+    NO_PICTURES,
+    '--config.schedule.learning_rate=1e30',
+    '--config.optim.clip_norm=0.0',
+    '--config.log.max_nonfinite=3',
+  )
   assert code == 1 and 'Traceback' not in output
   assert re.search('^error: step .* not finite: .*loss/source', output, re.M)

@@ -19,8 +19,9 @@ def _config(folder):
   config = leaf.get_config()
   config.update(steps=2, devices=1)
   config.data.cache_dir = str(folder / 'data')
-  config.data.rare_class.update(temperature=0.01, min_pixels=8,
-                                min_crop_ratio=0.5)
+  config.data.rare_class.update(
+    temperature=0.01, min_pixels=8, min_crop_ratio=0.5
+  )
   config.model = common.daformer_network(encoder='mit_b0')
   config.model.update(head_width=8, fusion='conv1')
   # No gradient, and less to compile, below the encoder's last stage.
@@ -33,28 +34,33 @@ def _config(folder):
 def _encoder(config):
   """Another seed's encoder, as a pre-training file has it."""
   net = models.build(config, 11).init(jax.random.key(7), (32, 64))
-  return {name.removeprefix('backbone.'): x
-          for name, x in state_dict.export(net).items()
-          if name.startswith('backbone.')}
+  return {
+    name.removeprefix('backbone.'): x
+    for name, x in state_dict.export(net).items()
+    if name.startswith('backbone.')
+  }
 
 
 def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
   monkeypatch.setitem(
-      mix_transformer.VARIANTS, 'mit_b0',
-      mix_transformer.Variant((4, 8, 20, 32), (1, 1, 1, 1)))
+    mix_transformer.VARIANTS,
+    'mit_b0',
+    mix_transformer.Variant((4, 8, 20, 32), (1, 1, 1, 1)),
+  )
   # Colour jitter takes long to compile.
-  monkeypatch.setattr(dacs_jitter, 'strong_augment',
-                      lambda key, pixels: pixels)
+  monkeypatch.setattr(dacs_jitter, 'strong_augment', lambda key, pixels: pixels)
   config = _config(tmp_path)
   encoder = _encoder(config)
   config.model.weights = str(tmp_path / 'encoder.safetensors')
   safetensors.write(tmp_path / 'encoder.safetensors', encoder)
   run, student = setup.build(config, tmp_path / 'run')
-  batches = [parallel.to_global(batch, run.mesh)
-             for batch in setup.batches(run, 0)]
+  batches = [
+    parallel.to_global(batch, run.mesh) for batch in setup.batches(run, 0)
+  ]
   assert len(batches) == 2
   state = parallel.place_state(
-      setup.init_state(run, student, batches[0]), run.mesh)
+    setup.init_state(run, student, batches[0]), run.mesh
+  )
   train_step = step_lib.make_train_step(run.recipe, run.mesh, 1)
   for batch in batches:
     state, metrics = train_step(state, batch, run.frozen)

@@ -13,9 +13,14 @@ from tests.golden_checks import scores
 
 # Whole steps that take up to minutes to compile, for `make golden` alone. But
 # for HRDA's, another file of the same method is in the suite.
-SLOW = ('daformer_hrda/step_hrda', 'ehtdi/train_main', 'lse/train_deeplab',
-        'pipa/source_pass_hrda', 'pixmatch/train_aug_only',
-        'pixmatch/train_srcfourier')
+SLOW = (
+  'daformer_hrda/step_hrda',
+  'ehtdi/train_main',
+  'lse/train_deeplab',
+  'pipa/source_pass_hrda',
+  'pixmatch/train_aug_only',
+  'pixmatch/train_srcfourier',
+)
 FOLDER = pathlib.Path(__file__).parent / 'golden'
 
 
@@ -57,7 +62,9 @@ def test_golden_file(check, path, dtype):
   assert not runner.run(check, path, dtype).problem
 
 
-@pytest.mark.parametrize(('ours', 'golden', 'fails'), [
+@pytest.mark.parametrize(
+  ('ours', 'golden', 'fails'),
+  [
     ([1.0, np.nan], [1.0, np.nan], False),
     ([1.0, 0.0], [1.0, np.nan], True),
     ([1.0, np.nan], [1.0, 0.0], True),
@@ -66,7 +73,8 @@ def test_golden_file(check, path, dtype):
     ([1.0 + 1e-5], [1.0], False),
     ([1, 2], [1, 3], True),
     ([1.0], [1.0, 1.0], True),
-])
+  ],
+)
 def test_compare(ours, golden, fails):
   assert bool(runner.compare(ours, golden, 1e-4, 0.0).problem) == fails
 
@@ -77,8 +85,11 @@ def _write(folder, name, **arrays):
 
 
 def test_runner_reports_every_file(tmp_path, capsys):
-  right = dict(u=np.array([0.1, 0.9]), blur_applied=np.array([False, True]),
-               jitter_applied=np.array([False, True]))
+  right = dict(
+    u=np.array([0.1, 0.9]),
+    blur_applied=np.array([False, True]),
+    jitter_applied=np.array([False, True]),
+  )
   _write(tmp_path, 'daformer_hrda/augment_gates.npz', **right)
   assert command.main([str(tmp_path), '--dtype', 'float32']) == 0
   # A file without a check is no success, a wrong or a broken one neither.
@@ -86,14 +97,22 @@ def test_runner_reports_every_file(tmp_path, capsys):
   assert command.main([str(tmp_path)]) == 1
   assert command.main([str(tmp_path), '--method', 'daformer_hrda']) == 0
   (tmp_path / 'a_tree' / 'inside').mkdir(parents=True)
-  _write(tmp_path, 'daformer_hrda/augment_gates_2.npz',
-         **right | dict(blur_applied=np.array([True, True])))
+  _write(
+    tmp_path,
+    'daformer_hrda/augment_gates_2.npz',
+    **right | dict(blur_applied=np.array([True, True])),
+  )
   _write(tmp_path, 'daformer_hrda/augment_gates_3.npz', u=np.zeros(1))
   capsys.readouterr()
   assert command.main([str(tmp_path)]) == 1
   lines = capsys.readouterr().out.splitlines()
   assert [line.split()[0] for line in lines[:-1]] == [
-      'NO', 'PASS', 'FAIL', 'FAIL', 'NO']
+    'NO',
+    'PASS',
+    'FAIL',
+    'FAIL',
+    'NO',
+  ]
   assert lines[-1] == '1 PASS, 2 FAIL, 2 NO CHECK'
 
 

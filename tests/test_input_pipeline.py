@@ -27,8 +27,12 @@ def _root(tmp_path_factory):
 
 def block(root, form='raw', data_block=input_pipeline.data_block):
   config = data_block(root, form)
-  config.update(source_image_size=(36, 64), target_image_size=(32, 64),
-                crop_size=(24, 32), margins=(1, 4, 0, 0))
+  config.update(
+    source_image_size=(36, 64),
+    target_image_size=(32, 64),
+    crop_size=(24, 32),
+    margins=(1, 4, 0, 0),
+  )
   config.rare_class.min_pixels = 5
   return config
 
@@ -64,27 +68,39 @@ def test_the_other_loader_does_our_work(root, reader, monkeypatch):
 
 
 def test_times_and_ratios(root, monkeypatch):
-  spent = iter(itertools.accumulate(itertools.cycle(
-      # Of a round: ours, and one that takes twice as long.
-      [0, 1.0, 0, 2.0])))
+  spent = iter(
+    itertools.accumulate(
+      itertools.cycle(
+        # Of a round: ours, and one that takes twice as long.
+        [0, 1.0, 0, 2.0]
+      )
+    )
+  )
   monkeypatch.setattr(input_pipeline, '_cpu_at_rest', lambda: next(spent))
   taken = {'uda_jax': [], 'other': []}
-  loaders = {name: lambda steps, name=name: iter(
-      taken[name].append(i) or i for i in range(steps)) for name in taken}
+  loaders = {
+    name: lambda steps, name=name: iter(
+      taken[name].append(i) or i for i in range(steps)
+    )
+    for name in taken
+  }
   found = input_pipeline.compare(loaders, steps=5, rounds=3)
   assert found == {
-      'cpu_ms_an_image': {'uda_jax': 50.0, 'other': 100.0},
-      'images_a_second_a_core': {'uda_jax': 20.0, 'other': 10.0},
-      'times_as_long_as_uda_jax': {'other': [2.0, 2.0, 2.0]}}
+    'cpu_ms_an_image': {'uda_jax': 50.0, 'other': 100.0},
+    'images_a_second_a_core': {'uda_jax': 20.0, 'other': 10.0},
+    'times_as_long_as_uda_jax': {'other': [2.0, 2.0, 2.0]},
+  }
   assert taken == {'uda_jax': list(range(20)), 'other': list(range(20))}
 
 
 def test_time_of_workers_counts(monkeypatch):
   class Worker:
     pid = 'self'
+
   before = input_pipeline._cpu()
-  monkeypatch.setattr(input_pipeline.multiprocessing, 'active_children',
-                      lambda: [Worker])
+  monkeypatch.setattr(
+    input_pipeline.multiprocessing, 'active_children', lambda: [Worker]
+  )
   assert input_pipeline._cpu() > 1.5 * before
 
 
@@ -92,11 +108,17 @@ def test_stages_of_both_domains(root):
   config = block(root)
   found = [datasets.load_part(config, name) for name in ('source', 'target')]
   source, target = (
-      input_stages.stages(domain, count=2, repeats=1)
-      for domain in examples.domains(config, *found))
+    input_stages.stages(domain, count=2, repeats=1)
+    for domain in examples.domains(config, *found)
+  )
   assert source.keys() == {
-      'decode image', 'decode label', 'resize label', 'choose crop',
-      'resize and cut image', 'all'}
+    'decode image',
+    'decode label',
+    'resize label',
+    'choose crop',
+    'resize and cut image',
+    'all',
+  }
   assert target.keys() == {'decode image', 'resize and cut image', 'all'}
   assert min(*source.values(), *target.values()) > 0
 
@@ -104,10 +126,16 @@ def test_stages_of_both_domains(root):
 def test_json_lines(root, monkeypatch, capsys):
   monkeypatch.setattr(street_files, 'write', lambda *_: None)
   monkeypatch.setattr(input_pipeline, 'data_block', block)
-  monkeypatch.setattr(input_pipeline, 'compare',
-                      lambda found, **kind: {'found': sorted(found), **kind})
-  monkeypatch.setattr(sys, 'argv', ['input_pipeline', f'--cache_dir={root}',
-                                    '--steps=1', '--rounds=2'])
+  monkeypatch.setattr(
+    input_pipeline,
+    'compare',
+    lambda found, **kind: {'found': sorted(found), **kind},
+  )
+  monkeypatch.setattr(
+    sys,
+    'argv',
+    ['input_pipeline', f'--cache_dir={root}', '--steps=1', '--rounds=2'],
+  )
   input_pipeline.main()
   lines = list(map(json.loads, capsys.readouterr().out.splitlines()))
   assert tuple(line.pop('images') for line in lines) == input_pipeline.FORMS

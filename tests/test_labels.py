@@ -7,8 +7,11 @@ from uda_jax import labels
 
 def test_tables_reach_every_class_once():
   for table, classes in (
-      (labels.CITYSCAPES_IDS, 19), (labels.SYNTHIA_IDS, 19),
-      (labels.CITYSCAPES_16_IDS, 16), (labels.SYNTHIA_16_IDS, 16)):
+    (labels.CITYSCAPES_IDS, 19),
+    (labels.SYNTHIA_IDS, 19),
+    (labels.CITYSCAPES_16_IDS, 16),
+    (labels.SYNTHIA_16_IDS, 16),
+  ):
     assert sorted(table.values()) == list(range(classes))
   assert len(labels.CITYSCAPES_CLASSES) == len(labels.CITYSCAPES_PALETTE) == 19
   assert len(set(labels.CITYSCAPES_PALETTE)) == 19
@@ -17,9 +20,15 @@ def test_tables_reach_every_class_once():
 def test_subsets_leave_out_the_known_classes():
   names = lambda subset: {labels.CITYSCAPES_CLASSES[c] for c in subset}
   assert names(labels.SUBSET_19) - names(labels.SUBSET_16) == {
-      'terrain', 'truck', 'train'}
+    'terrain',
+    'truck',
+    'train',
+  }
   assert names(labels.SUBSET_16) - names(labels.SUBSET_13) == {
-      'wall', 'fence', 'pole'}
+    'wall',
+    'fence',
+    'pole',
+  }
 
 
 def test_both_domains_mean_the_same_class_by_the_same_number():
@@ -32,8 +41,12 @@ def test_both_domains_mean_the_same_class_by_the_same_number():
 
 def test_unknown_ids_are_ignored_in_any_integer_type():
   table = {2: 0, 5: 1}
-  for dtype, outside in ((np.uint8, 255), (np.uint16, 65535), (np.int32, -1),
-                         (np.int64, 2**40)):
+  for dtype, outside in (
+    (np.uint8, 255),
+    (np.uint16, 65535),
+    (np.int32, -1),
+    (np.int64, 2**40),
+  ):
     raw = np.array([[2, 5, 0, 3, 6, outside]], dtype)
     mapped = labels.map_ids(raw, table)
     assert mapped.dtype == np.int32

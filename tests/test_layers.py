@@ -13,38 +13,54 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
-MATHS = ('ops', 'losses', 'augment', 'pseudo_labels', 'evaluate.metrics',
-         'train.teacher', 'train.schedules', 'labels', 'rng')
+MATHS = (
+  'ops',
+  'losses',
+  'augment',
+  'pseudo_labels',
+  'evaluate.metrics',
+  'train.teacher',
+  'train.schedules',
+  'labels',
+  'rng',
+)
 # Room or module -> (libraries it may import, rooms it may import); the longest
 # name that fits counts. What is not here may import any room below it, and the
 # libraries that no other room keeps.
 ALLOWED = {
-    **{room: ({'jax', 'numpy', 'optax'}, set(MATHS)) for room in MATHS},
-    'ops': ({'jax', 'numpy'}, {'ops', 'labels'}),
-    'types': ({'jax'}, set()),
-    'files': (set(), set()),
-    'models': ({'jax', 'numpy', 'flax', 'ml_dtypes'},
-               {'models', 'types', 'ops', 'files'}),
-    'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
-    'data': ({'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils',
-              'absl'}, {'data', 'labels', 'types', 'files'}),
-    'configs': ({'ml_collections'}, {'configs', 'labels'}),
+  **{room: ({'jax', 'numpy', 'optax'}, set(MATHS)) for room in MATHS},
+  'ops': ({'jax', 'numpy'}, {'ops', 'labels'}),
+  'types': ({'jax'}, set()),
+  'files': (set(), set()),
+  'models': (
+    {'jax', 'numpy', 'flax', 'ml_dtypes'},
+    {'models', 'types', 'ops', 'files'},
+  ),
+  'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
+  'data': (
+    {'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils', 'absl'},
+    {'data', 'labels', 'types', 'files'},
+  ),
+  'configs': ({'ml_collections'}, {'configs', 'labels'}),
 }
 # Library -> the only places that may import it.
 KEPT = {
-    'tensorflow': ('data',), 'tensorflow_datasets': ('data',),
-    'flax': ('models',), 'orbax': ('runs.checkpoint',), 'clu': ('runs.writers',),
+  'tensorflow': ('data',),
+  'tensorflow_datasets': ('data',),
+  'flax': ('models',),
+  'orbax': ('runs.checkpoint',),
+  'clu': ('runs.writers',),
 }
 # A room imports rooms of lower floors only; modules without a folder count as
 # rooms, and those of one floor do not know each other.
 FLOORS = (
-    {'labels', 'rng', 'types', 'files', 'cli'},
-    {'ops', 'pseudo_labels', 'parallel', 'pictures'},
-    {'losses', 'augment', 'models', 'data'},
-    {'methods', 'runs'},
-    {'evaluate'},
-    {'train', 'predict', 'export'},
-    {'main'},
+  {'labels', 'rng', 'types', 'files', 'cli'},
+  {'ops', 'pseudo_labels', 'parallel', 'pictures'},
+  {'losses', 'augment', 'models', 'data'},
+  {'methods', 'runs'},
+  {'evaluate'},
+  {'train', 'predict', 'export'},
+  {'main'},
 )
 # Commands inside a room: like `main`, they may import what they drive.
 COMMANDS = ('data.prepare',)
@@ -81,8 +97,12 @@ def _breaches(module, names):
       own = name.removeprefix('uda_jax.')
       if rules and not _under(own, rules[1]):
         yield f'{module} imports {name}'
-      if (_under(module, ('methods',)) and own.startswith('methods.')
-          and module != 'methods' and not _under(own, (module, *BASES))):
+      if (
+        _under(module, ('methods',))
+        and own.startswith('methods.')
+        and module != 'methods'
+        and not _under(own, (module, *BASES))
+      ):
         yield f'{module} imports another paper, {name}'
     elif library not in sys.stdlib_module_names:
       if rules and library not in rules[0]:
@@ -108,8 +128,11 @@ def _modules():
 def test_nobody_imports_what_is_not_theirs():
   modules = dict(_modules())
   assert {*ALLOWED} - {'models', 'data', 'configs'} <= set(modules)
-  found = [breach for module, path in modules.items()
-           for breach in _breaches(module, _imports(path))]
+  found = [
+    breach
+    for module, path in modules.items()
+    for breach in _breaches(module, _imports(path))
+  ]
   assert not found, '\n'.join(found)
 
 
@@ -118,27 +141,42 @@ def test_rooms_import_only_lower_floors():
   found = []
   for module, path in _modules():
     room = module.split('.')[0]
-    if path.parts[len(ROOT.parts)] == 'configs' or not room or (
-        module in ('uda_jax', *COMMANDS)):
+    if (
+      path.parts[len(ROOT.parts)] == 'configs'
+      or not room
+      or (module in ('uda_jax', *COMMANDS))
+    ):
       continue
     for name in _imports(path):
       other = name.removeprefix('uda_jax.').split('.')[0]
-      if name.startswith('uda_jax.') and other != room and (
-          _floor(other) >= _floor(room)):
+      if (
+        name.startswith('uda_jax.')
+        and other != room
+        and (_floor(other) >= _floor(room))
+      ):
         found.append(f'{module} imports {name}')
   assert not found, '\n'.join(found)
 
 
 def test_modules_of_a_room_import_in_no_circle():
-  graph = {module: {'.'.join(name.removeprefix('uda_jax.').split('.')[:n])
-                    for name in _imports(path) if name.startswith('uda_jax.')
-                    for n in range(1, 5)}
-           for module, path in _modules()}
+  graph = {
+    module: {
+      '.'.join(name.removeprefix('uda_jax.').split('.')[:n])
+      for name in _imports(path)
+      if name.startswith('uda_jax.')
+      for n in range(1, 5)
+    }
+    for module, path in _modules()
+  }
   # A package's own __init__ may name its modules; only modules count here.
-  graph = {module: {name for name in names
-                    if name in graph and name != module
-                    and not module.startswith(name + '.')}
-           for module, names in graph.items()}
+  graph = {
+    module: {
+      name
+      for name in names
+      if name in graph and name != module and not module.startswith(name + '.')
+    }
+    for module, names in graph.items()
+  }
   while free := [module for module, names in graph.items() if not names]:
     for module in free:
       del graph[module]
@@ -152,38 +190,59 @@ def test_the_feed_from_memory_needs_no_tensorflow():
   assert not [name for name in _imports(path) if 'tensorflow' in name]
 
 
-@pytest.mark.parametrize(('module', 'name'), [
+@pytest.mark.parametrize(
+  ('module', 'name'),
+  [
     ('losses.segmentation', 'flax.linen'),
     ('losses.segmentation', 'uda_jax.models.layers'),
     ('augment.classmix', 'tensorflow'),
     ('models.layers', 'uda_jax.augment.classmix'),
     ('methods.pipa', 'uda_jax.methods.cluda'),
     ('methods.pipa', 'uda_jax.models'),
-    ('train.loop', 'tensorflow'), ('train.loop', 'clu.metric_writers'),
-    ('train.step', 'orbax.checkpoint'), ('data.pipeline', 'jax'),
-    ('configs.common', 'uda_jax.evaluate.metrics')])
+    ('train.loop', 'tensorflow'),
+    ('train.loop', 'clu.metric_writers'),
+    ('train.step', 'orbax.checkpoint'),
+    ('data.pipeline', 'jax'),
+    ('configs.common', 'uda_jax.evaluate.metrics'),
+  ],
+)
 def test_a_breach_is_seen(module, name):
   assert list(_breaches(module, [name]))
 
 
-@pytest.mark.parametrize(('module', 'name'), [
+@pytest.mark.parametrize(
+  ('module', 'name'),
+  [
     ('methods.pipa', 'uda_jax.methods.self_training'),
     ('methods', 'uda_jax.methods.pixmatch'),
     ('models.layers', 'uda_jax.ops.resize'),
-    ('train.loop', 'uda_jax.train.step'), ('losses.segmentation', 'functools')])
+    ('train.loop', 'uda_jax.train.step'),
+    ('losses.segmentation', 'functools'),
+  ],
+)
 def test_what_is_allowed_is_no_breach(module, name):
   assert not list(_breaches(module, [name]))
 
 
-@pytest.mark.parametrize(('module', 'libraries'), [
+@pytest.mark.parametrize(
+  ('module', 'libraries'),
+  [
     ('losses', {'tensorflow', 'flax', 'ml_collections', 'orbax'}),
     # Seconds of every call, and on a small device not even there.
     ('predict.command', {'tensorflow'}),
     ('train.checks', {'tensorflow', 'orbax'}),
-    ('evaluate.files', {'tensorflow', 'flax'})])
+    ('evaluate.files', {'tensorflow', 'flax'}),
+  ],
+)
 def test_what_loads_quickly(module, libraries):
-  program = (f'import sys, uda_jax.{module}\n'
-             f'print({libraries} & set(sys.modules))')
-  printed = subprocess.run([sys.executable, '-c', program], cwd=ROOT,
-                           text=True, capture_output=True, check=True).stdout
+  program = (
+    f'import sys, uda_jax.{module}\nprint({libraries} & set(sys.modules))'
+  )
+  printed = subprocess.run(
+    [sys.executable, '-c', program],
+    cwd=ROOT,
+    text=True,
+    capture_output=True,
+    check=True,
+  ).stdout
   assert printed.strip() == 'set()'

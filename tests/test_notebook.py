@@ -24,15 +24,21 @@ def _cells():
 
 
 def _printed(cell):
-  return ''.join(line for output in cell['outputs']
-                 if output['output_type'] == 'stream'
-                 for line in output['text'])
+  return ''.join(
+    line
+    for output in cell['outputs']
+    if output['output_type'] == 'stream'
+    for line in output['text']
+  )
 
 
 def _shown(cell):
   """The committed pictures of a cell."""
-  return [output['data'] for output in cell['outputs']
-          if output['output_type'] != 'stream']
+  return [
+    output['data']
+    for output in cell['outputs']
+    if output['output_type'] != 'stream'
+  ]
 
 
 @pytest.fixture(scope='module')
@@ -79,20 +85,35 @@ def test_the_file_is_small_and_holds_pictures_and_print_alone():
   assert PATH.stat().st_size < 600_000
   for cell in _cells():
     assert {output.get('name', 'stdout') for output in cell['outputs']} == {
-        'stdout'}
+      'stdout'
+    }
     for shown in _shown(cell):
       assert set(shown) == {'image/png', 'text/plain'}
 
 
 def test_the_cells_import_neither_tensorflow_nor_flax():
-  imports = [ast.unparse(node) for cell in _cells()
-             for node in ast.walk(ast.parse(''.join(cell['source'])))
-             if isinstance(node, ast.Import | ast.ImportFrom)]
+  imports = [
+    ast.unparse(node)
+    for cell in _cells()
+    for node in ast.walk(ast.parse(''.join(cell['source'])))
+    if isinstance(node, ast.Import | ast.ImportFrom)
+  ]
   assert imports
-  program = '\n'.join([*imports, 'import sys', (
-      "print({'tensorflow', 'flax', 'ml_collections', 'IPython'}"
-      ' & set(sys.modules))')])
+  program = '\n'.join(
+    [
+      *imports,
+      'import sys',
+      (
+        "print({'tensorflow', 'flax', 'ml_collections', 'IPython'}"
+        ' & set(sys.modules))'
+      ),
+    ]
+  )
   printed = subprocess.run(
-      [sys.executable, '-c', program], cwd=PATH.parent.parent, text=True,
-      capture_output=True, check=True).stdout
+    [sys.executable, '-c', program],
+    cwd=PATH.parent.parent,
+    text=True,
+    capture_output=True,
+    check=True,
+  ).stdout
   assert printed.strip() == 'set()'

@@ -12,24 +12,29 @@ PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 def test_colorize_paints_what_is_unknown_black():
   label = np.array([[0, 2, 255, -1, 3]], np.int32)
   np.testing.assert_array_equal(
-      pictures.colorize(label, PALETTE)[0],
-      [(255, 0, 0), (0, 0, 255), (0, 0, 0), (0, 0, 0), (0, 0, 0)])
+    pictures.colorize(label, PALETTE)[0],
+    [(255, 0, 0), (0, 0, 255), (0, 0, 0), (0, 0, 0), (0, 0, 0)],
+  )
 
 
 def test_picture_of_each_kind_of_map():
   image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
   assert pictures.picture(image, PALETTE) is image
   np.testing.assert_array_equal(
-      pictures.picture(image.astype(np.float32) + 0.4, PALETTE), image)
+    pictures.picture(image.astype(np.float32) + 0.4, PALETTE), image
+  )
   weight = np.array([[0, 0.5, 2, np.nan]], np.float32)
   np.testing.assert_array_equal(
-      pictures.picture(weight, PALETTE)[0, :, 1], [0, 128, 255, 0])
+    pictures.picture(weight, PALETTE)[0, :, 1], [0, 128, 255, 0]
+  )
   np.testing.assert_array_equal(
-      pictures.picture(np.array([[True, False]]), PALETTE)[0, :, 0], [255, 0])
+    pictures.picture(np.array([[True, False]]), PALETTE)[0, :, 0], [255, 0]
+  )
   # uint8 label maps are label maps.
   np.testing.assert_array_equal(
-      pictures.picture(np.array([[1, 255]], np.uint8), PALETTE)[0],
-      [(0, 255, 0), (0, 0, 0)])
+    pictures.picture(np.array([[1, 255]], np.uint8), PALETTE)[0],
+    [(0, 255, 0), (0, 0, 0)],
+  )
 
 
 def test_label_maps_three_pixels_wide_are_label_maps():
@@ -38,9 +43,13 @@ def test_label_maps_three_pixels_wide_are_label_maps():
 
 
 def test_strips_of_unequal_sizes():
-  strips = pictures.strips({
+  strips = pictures.strips(
+    {
       'source': np.full((2, 4, 6, 3), 7, np.uint8),
-      'target': np.full((2, 3, 5), 1, np.int32)}, PALETTE)
+      'target': np.full((2, 3, 5), 1, np.int32),
+    },
+    PALETTE,
+  )
   assert strips.shape == (2, 4, 6 + 8 + 5, 3) and strips.dtype == np.uint8
   assert (strips[:, :, :6] == 7).all()
   assert (strips[:, :3, 14:] == (0, 255, 0)).all()
@@ -53,18 +62,22 @@ def test_gallery(tmp_path):
   label = np.repeat(np.arange(4)[:, None], 100, 1).repeat(10, 0)
   path = tmp_path / 'pages/gallery.png'
   pictures.gallery(
-      path, [(image, label), (image[:25], label[:20])],
-      titles=('image', 'truth'), palette=PALETTE,
-      class_names=('road', 'sky', 'a class with a very long name'), width=200)
+    path,
+    [(image, label), (image[:25], label[:20])],
+    titles=('image', 'truth'),
+    palette=PALETTE,
+    class_names=('road', 'sky', 'a class with a very long name'),
+    width=200,
+  )
   with Image.open(path) as page:
     pixels = np.asarray(page)
-  legend = pixels[8 + 24 + 100 + 8 + 50 + 8:]
+  legend = pixels[8 + 24 + 100 + 8 + 50 + 8 :]
   assert pixels.shape[1] == 8 + 2 * 208
   # 420 pixels hold three entries a line, at most.
   assert legend.shape[0] == 2 * 24 + 8
   truth = pixels[32:112, 216:416]
   for i, color in enumerate((*PALETTE, (0, 0, 0))):
-    assert (truth[20 * i + 3:20 * i + 17] == color).all()
+    assert (truth[20 * i + 3 : 20 * i + 17] == color).all()
   for color in PALETTE:
     assert (legend == color).all(-1).sum() >= 100
   assert (pixels[8:32] != 255).any()
@@ -73,29 +86,37 @@ def test_gallery(tmp_path):
 
 def test_gallery_without_legend_ends_with_its_rows(tmp_path):
   image = np.zeros((10, 20, 3), np.uint8)
-  pictures.gallery(tmp_path / 'g.png', [(image,)], titles=('image',),
-                   palette=PALETTE, width=40)
+  pictures.gallery(
+    tmp_path / 'g.png', [(image,)], titles=('image',), palette=PALETTE, width=40
+  )
   with Image.open(tmp_path / 'g.png') as page:
     assert page.size == (40 + 16, 32 + 20 + 8)
   with pytest.raises(ValueError, match=r'1 pictures a row \(image\), got 2'):
-    pictures.gallery(tmp_path / 'h.png', [(image, image)], titles=('image',),
-                     palette=PALETTE)
+    pictures.gallery(
+      tmp_path / 'h.png', [(image, image)], titles=('image',), palette=PALETTE
+    )
 
 
 def test_heat_is_white_at_zero_and_red_above():
   value = np.array([-2.0, 0.0, 1.0])
   np.testing.assert_array_equal(
-      pictures.heat(value), [(33, 102, 172), (255,) * 3, (216, 140, 149)])
-  np.testing.assert_array_equal(pictures.heat(value, limit=0.5)[2],
-                                (178, 24, 43))
+    pictures.heat(value), [(33, 102, 172), (255,) * 3, (216, 140, 149)]
+  )
+  np.testing.assert_array_equal(
+    pictures.heat(value, limit=0.5)[2], (178, 24, 43)
+  )
   assert (pictures.heat(np.zeros((2, 3))) == 255).all()
 
 
 def test_page_sets_rows_of_columns():
   image = np.full((10, 20, 3), 200, np.uint8)
   label = np.full((5, 20), 1, np.int32)
-  page = pictures.page({'image': image, 'label': label, 'third': image},
-                       PALETTE, columns=2, width=40)
+  page = pictures.page(
+    {'image': image, 'label': label, 'third': image},
+    PALETTE,
+    columns=2,
+    width=40,
+  )
   assert page.size == (88, 24 + 20 + 24 + 20)
   pixels = np.asarray(page.convert('RGB'))
   assert (pixels[24:44, :40] == 200).all()

@@ -24,12 +24,16 @@ def test_streams_depend_on_name_and_key_only():
 
 
 def test_another_process_draws_the_same():
-  program = ('import jax; from uda_jax import rng; print(jax.random.key_data('
-             "rng.stream(jax.random.key(0), 'mix')).tolist())")
-  printed = subprocess.run([sys.executable, '-c', program], text=True,
-                           capture_output=True, check=True).stdout
+  program = (
+    'import jax; from uda_jax import rng; print(jax.random.key_data('
+    "rng.stream(jax.random.key(0), 'mix')).tolist())"
+  )
+  printed = subprocess.run(
+    [sys.executable, '-c', program], text=True, capture_output=True, check=True
+  ).stdout
   assert printed.strip() == str(
-      bits(rng.stream(jax.random.key(0), 'mix')).tolist())
+    bits(rng.stream(jax.random.key(0), 'mix')).tolist()
+  )
 
 
 def test_names_must_differ():

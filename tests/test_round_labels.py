@@ -21,12 +21,14 @@ def test_the_true_labels_of_a_window_are_enlarged_as_its_labels_are():
   start, window = np.array([5, 11]), (12, 24)
   ours = round_labels.enlarged(truth, start, window, truth.shape)
   label = scale_invariant.zoom_label(
-      prob, np.ones(truth.shape, bool), start, window=window)
+    prob, np.ones(truth.shape, bool), start, window=window
+  )
   assert (ours == label).mean() > 0.97
   other = round_labels.enlarged(truth, start + 3, window, truth.shape)
   assert (other == label).mean() < 0.7
   np.testing.assert_array_equal(
-      round_labels.enlarged(truth, (0, 0), truth.shape, truth.shape), truth)
+    round_labels.enlarged(truth, (0, 0), truth.shape, truth.shape), truth
+  )
 
 
 def test_a_truth_of_another_size_is_read_at_the_same_places():
@@ -39,4 +41,6 @@ def test_table():
   text = round_labels.table(np.array([[3, 1], [0, 0]]), ['road', 'sky'])
   # A class that nothing is said to be has no row.
   assert text.splitlines()[2:] == [
-      '| all | | 75 % | |', '| road | 100.0 % | 75 % | sky |']
+    '| all | | 75 % | |',
+    '| road | 100.0 % | 75 % | sky |',
+  ]

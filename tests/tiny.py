@@ -16,11 +16,19 @@ def network(num_classes: int) -> types.Network:
     del image_size
     kernel = 0.1 * jax.random.normal(key, (3, num_classes))
     return types.Net(
-        {'kernel': kernel, 'norm': jnp.ones(3), 'unused': jnp.ones(2)},
-        {'mean': jnp.zeros(3)})
+      {'kernel': kernel, 'norm': jnp.ones(3), 'unused': jnp.ones(2)},
+      {'mean': jnp.zeros(3)},
+    )
 
-  def forward(params, batch_stats, image, *, key=None,
-              use_running_average=False, detail=None):
+  def forward(
+    params,
+    batch_stats,
+    image,
+    *,
+    key=None,
+    use_running_average=False,
+    detail=None,
+  ):
     del key, detail
     mean = image.mean((0, 1, 2))
     if use_running_average:
@@ -30,8 +38,11 @@ def network(num_classes: int) -> types.Network:
     return types.Outputs(logits), running
 
   return types.Network(
-      init, forward, lambda pixels: pixels.astype(jnp.float32) / 64 - 2,
-      lambda image: (image + 2) * 64)
+    init,
+    forward,
+    lambda pixels: pixels.astype(jnp.float32) / 64 - 2,
+    lambda image: (image + 2) * 64,
+  )
 
 
 def network_with_heads(num_classes: int) -> types.Network:
@@ -40,8 +51,10 @@ def network_with_heads(num_classes: int) -> types.Network:
 
   def init(key, image_size):
     net = base.init(key, image_size)
-    heads = {name: jax.random.normal(jax.random.fold_in(key, i), (3, 4))
-             for i, name in enumerate(('proj', 'cls', 'project'))}
+    heads = {
+      name: jax.random.normal(jax.random.fold_in(key, i), (3, 4))
+      for i, name in enumerate(('proj', 'cls', 'project'))
+    }
     # A scale of the map, on which the patches' vectors depend.
     return net._replace(params=net.params | heads | {'scale': jnp.ones(3)})
 
@@ -65,25 +78,46 @@ def batch(number: int, groups: int, num_classes: int) -> types.Batch:
   shape = (groups, 2, 8, 8)
   image = lambda: random.integers(0, 256, (*shape, 3)).astype(np.float32)
   return types.Batch(
-      types.Source(image(), random.integers(
-          0, num_classes, shape, dtype=np.int32)),
-      types.Target(image(), np.ones(shape, bool)))
+    types.Source(
+      image(), random.integers(0, num_classes, shape, dtype=np.int32)
+    ),
+    types.Target(image(), np.ones(shape, bool)),
+  )
 
 
 def adamw() -> ml_collections.ConfigDict:
   """AdamW that decays everything."""
-  return ml_collections.ConfigDict(dict(
-      name='adamw', weight_decay=0.1, b1=0.9, b2=0.999, eps=1e-8,
-      clip_norm=0.0, groups=(), frozen=()))
+  return ml_collections.ConfigDict(
+    dict(
+      name='adamw',
+      weight_decay=0.1,
+      b1=0.9,
+      b2=0.999,
+      eps=1e-8,
+      clip_norm=0.0,
+      groups=(),
+      frozen=(),
+    )
+  )
 
 
 def self_training_config() -> ml_collections.ConfigDict:
   """The released choices, with a threshold that a tiny network reaches."""
-  return ml_collections.ConfigDict(dict(
-      name='self_training', threshold=0.4, pseudo_weight='batch',
-      mix_classes_from='batch', mix_include_ignore=True, teacher_bn='batch',
-      ce_average='all', weight_mixed=1.0, weight_distance=0.0,
-      distance_classes=(), distance_min_share=0.0))
+  return ml_collections.ConfigDict(
+    dict(
+      name='self_training',
+      threshold=0.4,
+      pseudo_weight='batch',
+      mix_classes_from='batch',
+      mix_include_ignore=True,
+      teacher_bn='batch',
+      ce_average='all',
+      weight_mixed=1.0,
+      weight_distance=0.0,
+      distance_classes=(),
+      distance_min_share=0.0,
+    )
+  )
 
 
 def self_training_method(num_classes: int) -> types.Method:
@@ -91,4 +125,5 @@ def self_training_method(num_classes: int) -> types.Method:
   config = self_training_config()
   operators = self_training.operators(config, num_classes)
   return self_training.make(
-      config, operators._replace(augment=lambda key, pixels: pixels))
+    config, operators._replace(augment=lambda key, pixels: pixels)
+  )

@@ -23,8 +23,11 @@ class Encoder(nn.Module):
   @nn.compact
   def __call__(self, image, *, use_running_average, deterministic):
     del use_running_average, deterministic
-    return (nn.relu(layers.Conv(4, dtype=image.dtype, use_bias=True)(
-        image[:, 2::4, 2::4])),)
+    return (
+      nn.relu(
+        layers.Conv(4, dtype=image.dtype, use_bias=True)(image[:, 2::4, 2::4])
+      ),
+    )
 
   @staticmethod
   def kernel_init(path, noise):
@@ -35,13 +38,20 @@ def network(seen=None, heads=None) -> types.Network:
   """The network; requests for detail are added to `seen`."""
   light = lambda channels: daformer_head.DAFormerHead(channels, 4, 'conv1')
   module = hrda.HRDA(
-      Encoder(), hrda.TwoScaleHead(light(NUM_CLASSES), light(NUM_CLASSES),
-                                        light(1)),
-      detail_crop=CROP, detail_stride=(8, 8), order='up_then_product',
-      remat=False)
+    Encoder(),
+    hrda.TwoScaleHead(light(NUM_CLASSES), light(NUM_CLASSES), light(1)),
+    detail_crop=CROP,
+    detail_stride=(8, 8),
+    order='up_then_product',
+    remat=False,
+  )
   made = network_lib.from_module(
-      module, preprocessing.IMAGENET, kernel_init=module.kernel_init,
-      heads=heads or {}, takes_detail=True)
+    module,
+    preprocessing.IMAGENET,
+    kernel_init=module.kernel_init,
+    heads=heads or {},
+    takes_detail=True,
+  )
 
   def forward(*args, detail=None, **options):
     if seen is not None:
@@ -56,8 +66,10 @@ def batch() -> types.Batch:
   random = np.random.default_rng(0)
   image = lambda: random.integers(0, 256, (2, *SIZE, 3)).astype(np.float32)
   label = random.integers(0, NUM_CLASSES, (2, *SIZE), dtype=np.int32)
-  return types.Batch(types.Source(image(), label),
-                         types.Target(image(), np.ones((2, *SIZE), bool)))
+  return types.Batch(
+    types.Source(image(), label),
+    types.Target(image(), np.ones((2, *SIZE), bool)),
+  )
 
 
 def state(made: types.Network) -> types.TrainState:
@@ -65,6 +77,12 @@ def state(made: types.Network) -> types.TrainState:
   student = made.init(jax.random.key(0), SIZE)
   zero = jnp.zeros((), jnp.int32)
   return types.TrainState(
-      step=zero, student=student, teacher=student, opt_state=(),
-      method_state=(), round=types.Round(zero, zero, zero + 10),
-      nonfinite=zero, rng=jax.random.key(2))
+    step=zero,
+    student=student,
+    teacher=student,
+    opt_state=(),
+    method_state=(),
+    round=types.Round(zero, zero, zero + 10),
+    nonfinite=zero,
+    rng=jax.random.key(2),
+  )

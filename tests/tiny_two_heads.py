@@ -39,16 +39,18 @@ def network(aux_head: bool = True) -> types.Network:
 
 def group() -> types.Batch:
   """One group of 2 + 2 images."""
-  return jax.tree.map(lambda x: jnp.asarray(x[0]),
-                      tiny.batch(0, 1, NUM_CLASSES))
+  return jax.tree.map(
+    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
+  )
 
 
 def degenerate(name: str, batch: types.Batch) -> types.Batch:
   """A group with nothing, or with one thing only, to learn from."""
   source, target = batch.source, batch.target
   if name == 'all ignored':
-    source = source._replace(label=jnp.full_like(source.label,
-                                                 labels.IGNORE_LABEL))
+    source = source._replace(
+      label=jnp.full_like(source.label, labels.IGNORE_LABEL)
+    )
   elif name == 'one class':
     source = source._replace(label=jnp.full_like(source.label, 3))
   elif name == 'nothing trusted':
@@ -63,39 +65,58 @@ def degenerate(name: str, batch: types.Batch) -> types.Batch:
   return batch._replace(source=source, target=target)
 
 
-DEGENERATE = ('all ignored', 'one class', 'nothing trusted', 'half trusted',
-              'flat images')
+DEGENERATE = (
+  'all ignored',
+  'one class',
+  'nothing trusted',
+  'half trusted',
+  'flat images',
+)
 
 
-def recipe(method: types.Method, aux_head: bool = True
-           ) -> step_lib.Recipe:
+def recipe(method: types.Method, aux_head: bool = True) -> step_lib.Recipe:
   """A step with AdamW and a moving average for evaluation."""
   made = network(aux_head)
   params = made.init(jax.random.key(0), (8, 8)).params
   return step_lib.Recipe(
-      method=method, network=made,
-      optimizer=optim.make(tiny.adamw(), params),
-      learning_rate=lambda state: jnp.asarray(1e-2),
-      teacher=teacher_lib.Rule(0.9, ramp=False, copy_stats_every=2))
+    method=method,
+    network=made,
+    optimizer=optim.make(tiny.adamw(), params),
+    learning_rate=lambda state: jnp.asarray(1e-2),
+    teacher=teacher_lib.Rule(0.9, ramp=False, copy_stats_every=2),
+  )
 
 
 def init(made: step_lib.Recipe, groups: int = 1) -> step_lib.TrainState:
   """The state before the first step."""
   net = made.network.init(jax.random.key(1), (8, 8))
-  return step_lib.init_state(made, net, jax.random.key(2),
-                             tiny.batch(0, groups, NUM_CLASSES), num_steps=10)
+  return step_lib.init_state(
+    made,
+    net,
+    jax.random.key(2),
+    tiny.batch(0, groups, NUM_CLASSES),
+    num_steps=10,
+  )
 
 
-def weights(method: types.Method, aux_head: bool = True, phase: int = 0
-            ) -> dict[str, float]:
+def weights(
+  method: types.Method, aux_head: bool = True, phase: int = 0
+) -> dict[str, float]:
   """The terms' names and weights; nothing is computed."""
   made = recipe(method, aux_head)
   state = init(made)
   found = {}
 
   def trace(batch):
-    terms = method.loss(state.student.params, state, batch, jax.random.key(3),
-                        made.network, (), phase=phase).terms
+    terms = method.loss(
+      state.student.params,
+      state,
+      batch,
+      jax.random.key(3),
+      made.network,
+      (),
+      phase=phase,
+    ).terms
     found.update({name: float(term.weight) for name, term in terms.items()})
 
   jax.eval_shape(trace, group())
@@ -108,8 +129,9 @@ def gradient(method: types.Method, aux_head: bool = True):
   state = init(made)
 
   def total(params, batch):
-    losses = method.loss(params, state, batch, jax.random.key(3), made.network,
-                         ())
+    losses = method.loss(
+      params, state, batch, jax.random.key(3), made.network, ()
+    )
     return sum(t.weight * t.value for t in losses.terms.values()), losses
 
   both = jax.jit(jax.grad(total, has_aux=True))
@@ -141,6 +163,7 @@ def assert_same_on_devices(method: types.Method) -> None:
   (state, losses), (other, others) = (run_on(method, n) for n in (1, 4))
   np.testing.assert_allclose(others, losses, rtol=1e-5)
   for part in ('student', 'teacher'):
-    for a, b in zip(*(jax.tree.leaves(getattr(s, part))
-                      for s in (state, other))):
+    for a, b in zip(
+      *(jax.tree.leaves(getattr(s, part)) for s in (state, other))
+    ):
       np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)

@@ -11,16 +11,48 @@ IGNORE_LABEL = 255
 
 # Train id = place in this tuple.
 CITYSCAPES_CLASSES = (
-    'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
-    'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car',
-    'truck', 'bus', 'train', 'motorcycle', 'bicycle')
+  'road',
+  'sidewalk',
+  'building',
+  'wall',
+  'fence',
+  'pole',
+  'traffic light',
+  'traffic sign',
+  'vegetation',
+  'terrain',
+  'sky',
+  'person',
+  'rider',
+  'car',
+  'truck',
+  'bus',
+  'train',
+  'motorcycle',
+  'bicycle',
+)
 
 CITYSCAPES_PALETTE = (
-    (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156),
-    (190, 153, 153), (153, 153, 153), (250, 170, 30), (220, 220, 0),
-    (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60),
-    (255, 0, 0), (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100),
-    (0, 0, 230), (119, 11, 32))
+  (128, 64, 128),
+  (244, 35, 232),
+  (70, 70, 70),
+  (102, 102, 156),
+  (190, 153, 153),
+  (153, 153, 153),
+  (250, 170, 30),
+  (220, 220, 0),
+  (107, 142, 35),
+  (152, 251, 152),
+  (70, 130, 180),
+  (220, 20, 60),
+  (255, 0, 0),
+  (0, 0, 142),
+  (0, 0, 70),
+  (0, 60, 100),
+  (0, 80, 100),
+  (0, 0, 230),
+  (119, 11, 32),
+)
 
 # The classes (train ids of the 19) that SYNTHIA has, and those of them that
 # older papers report (without wall, fence, pole).
@@ -30,33 +62,91 @@ SUBSET_13 = (0, 1, 2, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
 
 # The ids of Cityscapes' label files: place = id, with the category.
 CITYSCAPES_LABELS = (
-    ('unlabeled', 'void'), ('ego vehicle', 'void'),
-    ('rectification border', 'void'), ('out of roi', 'void'),
-    ('static', 'void'), ('dynamic', 'void'), ('ground', 'void'),
-    ('road', 'flat'), ('sidewalk', 'flat'), ('parking', 'flat'),
-    ('rail track', 'flat'), ('building', 'construction'),
-    ('wall', 'construction'), ('fence', 'construction'),
-    ('guard rail', 'construction'), ('bridge', 'construction'),
-    ('tunnel', 'construction'), ('pole', 'object'), ('polegroup', 'object'),
-    ('traffic light', 'object'), ('traffic sign', 'object'),
-    ('vegetation', 'nature'), ('terrain', 'nature'), ('sky', 'sky'),
-    ('person', 'human'), ('rider', 'human'), ('car', 'vehicle'),
-    ('truck', 'vehicle'), ('bus', 'vehicle'), ('caravan', 'vehicle'),
-    ('trailer', 'vehicle'), ('train', 'vehicle'), ('motorcycle', 'vehicle'),
-    ('bicycle', 'vehicle'))
+  ('unlabeled', 'void'),
+  ('ego vehicle', 'void'),
+  ('rectification border', 'void'),
+  ('out of roi', 'void'),
+  ('static', 'void'),
+  ('dynamic', 'void'),
+  ('ground', 'void'),
+  ('road', 'flat'),
+  ('sidewalk', 'flat'),
+  ('parking', 'flat'),
+  ('rail track', 'flat'),
+  ('building', 'construction'),
+  ('wall', 'construction'),
+  ('fence', 'construction'),
+  ('guard rail', 'construction'),
+  ('bridge', 'construction'),
+  ('tunnel', 'construction'),
+  ('pole', 'object'),
+  ('polegroup', 'object'),
+  ('traffic light', 'object'),
+  ('traffic sign', 'object'),
+  ('vegetation', 'nature'),
+  ('terrain', 'nature'),
+  ('sky', 'sky'),
+  ('person', 'human'),
+  ('rider', 'human'),
+  ('car', 'vehicle'),
+  ('truck', 'vehicle'),
+  ('bus', 'vehicle'),
+  ('caravan', 'vehicle'),
+  ('trailer', 'vehicle'),
+  ('train', 'vehicle'),
+  ('motorcycle', 'vehicle'),
+  ('bicycle', 'vehicle'),
+)
 
 # Raw id -> train id. GTA5's label images use the ids of Cityscapes.
 CITYSCAPES_IDS = {
-    7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10,
-    24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18}
+  7: 0,
+  8: 1,
+  11: 2,
+  12: 3,
+  13: 4,
+  17: 5,
+  19: 6,
+  20: 7,
+  21: 8,
+  22: 9,
+  23: 10,
+  24: 11,
+  25: 12,
+  26: 13,
+  27: 14,
+  28: 15,
+  31: 16,
+  32: 17,
+  33: 18,
+}
 GTA5_IDS = CITYSCAPES_IDS
 SYNTHIA_IDS = {
-    1: 10, 2: 2, 3: 0, 4: 1, 5: 4, 6: 8, 7: 5, 8: 13, 9: 7, 10: 11, 11: 18,
-    12: 17, 15: 6, 16: 9, 17: 12, 18: 14, 19: 15, 20: 16, 21: 3}
+  1: 10,
+  2: 2,
+  3: 0,
+  4: 1,
+  5: 4,
+  6: 8,
+  7: 5,
+  8: 13,
+  9: 7,
+  10: 11,
+  11: 18,
+  12: 17,
+  15: 6,
+  16: 9,
+  17: 12,
+  18: 14,
+  19: 15,
+  20: 16,
+  21: 3,
+}
 
 
-def restrict(table: Mapping[int, int],
-             classes: tuple[int, ...]) -> dict[int, int]:
+def restrict(
+  table: Mapping[int, int], classes: tuple[int, ...]
+) -> dict[int, int]:
   """Returns the table of a problem with fewer classes.
 
   Args:

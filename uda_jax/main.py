@@ -16,18 +16,29 @@ from absl import logging
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'The leaf of the run, e.g. configs/streets/'
-    'self_training.py; fields are overridden by --config.FIELD=VALUE.')
+  'config',
+  None,
+  'The leaf of the run, e.g. configs/streets/'
+  'self_training.py; fields are overridden by --config.FIELD=VALUE.',
+)
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Where checkpoints, curves and results go; a second start '
-    'with the same workdir resumes.')
+  'workdir',
+  None,
+  'Where checkpoints, curves and results go; a second start '
+  'with the same workdir resumes.',
+)
 _COORDINATOR = flags.DEFINE_string(
-    'coordinator', '', 'host:port of process 0 of a run of several processes; '
-    'not needed where JAX finds it (TPU pods, Slurm, MPI).')
+  'coordinator',
+  '',
+  'host:port of process 0 of a run of several processes; '
+  'not needed where JAX finds it (TPU pods, Slurm, MPI).',
+)
 _NUM_PROCESSES = flags.DEFINE_integer(
-    'num_processes', 1, 'Processes of the run, with --coordinator.')
+  'num_processes', 1, 'Processes of the run, with --coordinator.'
+)
 _PROCESS_ID = flags.DEFINE_integer(
-    'process_id', 0, 'Which of them this is, with --coordinator.')
+  'process_id', 0, 'Which of them this is, with --coordinator.'
+)
 _DEBUG = flags.DEFINE_bool('debug', False, 'Show the traceback of an error.')
 
 # BSD's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
@@ -44,6 +55,7 @@ def main(argv):
   # Imported here, so that --help and a typo in a flag answer at once, and a bad
   # config before TensorFlow is there.
   from uda_jax.train import checks
+
   try:
     checks.check_config(_CONFIG.value)
     checks.check_workdir(_WORKDIR.value)
@@ -54,8 +66,9 @@ def main(argv):
   from uda_jax.train import loop
 
   writers.plain_log()
-  parallel.start_processes(_COORDINATOR.value, _NUM_PROCESSES.value,
-                           _PROCESS_ID.value)
+  parallel.start_processes(
+    _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+  )
   try:
     loop.run(_CONFIG.value, _WORKDIR.value)
   except loop.Preempted as stopped:

@@ -41,13 +41,15 @@ def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
   """Raises if `groups` cannot be spread evenly; says which number fits."""
   unit = mesh.size * accumulate
   if groups % unit:
-    fits = sorted({max(unit, groups - groups % unit), groups + unit
-                   - groups % unit})
+    fits = sorted(
+      {max(unit, groups - groups % unit), groups + unit - groups % unit}
+    )
     raise ValueError(
-        f'config.batch.groups: expected a multiple of {unit} '
-        f'({mesh.size} devices x batch.accumulate {accumulate}), got {groups}; '
-        f'use batch.groups={" or ".join(map(str, fits))}, or fewer devices '
-        'with devices=N')
+      f'config.batch.groups: expected a multiple of {unit} '
+      f'({mesh.size} devices x batch.accumulate {accumulate}), got {groups}; '
+      f'use batch.groups={" or ".join(map(str, fits))}, or fewer devices '
+      'with devices=N'
+    )
 
 
 def to_global(batch: types.PyTree, mesh: Mesh) -> types.PyTree:
@@ -62,11 +64,13 @@ def to_global(batch: types.PyTree, mesh: Mesh) -> types.PyTree:
   """
   sharding = by_group(mesh)
   return jax.tree.map(
-      lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+    lambda x: jax.make_array_from_process_local_data(sharding, x), batch
+  )
 
 
-def place_rows(rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
-               ) -> jax.Array:
+def place_rows(
+  rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
+) -> jax.Array:
   """Spreads this process's rows over its devices, filled up to fit.
 
   Args:
@@ -81,16 +85,14 @@ def place_rows(rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
   return to_global(np.pad(rows, widths, constant_values=filling), mesh)
 
 
-def state_sharding(state: types.TrainState,
-                   mesh: Mesh) -> types.TrainState:
+def state_sharding(state: types.TrainState, mesh: Mesh) -> types.TrainState:
   """Returns the shardings of a train state: all replicated but the groups'."""
   shardings = jax.tree.map(lambda _: replicated(mesh), state)
   groups = jax.tree.map(lambda _: by_group(mesh), state.method_state)
   return dataclasses.replace(shardings, method_state=groups)
 
 
-def place_state(state: types.TrainState, mesh: Mesh
-                ) -> types.TrainState:
+def place_state(state: types.TrainState, mesh: Mesh) -> types.TrainState:
   """Puts a train state on the mesh, as the train step returns it.
 
   A step whose first state lies elsewhere is compiled twice: for that one, and
@@ -105,8 +107,9 @@ def barrier(name: str) -> None:
     multihost_utils.sync_global_devices(name)
 
 
-def start_processes(coordinator: str = '', num_processes: int = 1,
-                    process_id: int = 0) -> None:
+def start_processes(
+  coordinator: str = '', num_processes: int = 1, process_id: int = 0
+) -> None:
   """Joins this process to its run; once, before any use of a device.
 
   A single process starts the distributed runtime too: saving on SIGTERM needs
@@ -131,5 +134,6 @@ def start_processes(coordinator: str = '', num_processes: int = 1,
       port = free.getsockname()[1]
     # Nobody waits for this process: one that was stopped (Ctrl-Z, a laptop that
     # sleeps) goes on instead of being told that it is dead.
-    jax.distributed.initialize(f'localhost:{port}', 1, 0,
-                               heartbeat_timeout_seconds=_WEEK)
+    jax.distributed.initialize(
+      f'localhost:{port}', 1, 0, heartbeat_timeout_seconds=_WEEK
+    )

@@ -99,8 +99,9 @@ def strips(panels: Mapping[str, np.ndarray], palette: Palette) -> np.ndarray:
   parts = []
   for p in pictures:
     below = height - p.shape[1]
-    parts.append(np.pad(p, ((0, 0), (0, below), (0, _GAP), (0, 0)),
-                        constant_values=255))
+    parts.append(
+      np.pad(p, ((0, 0), (0, below), (0, _GAP), (0, 0)), constant_values=255)
+    )
   return np.concatenate(parts, axis=2)[:, :, :-_GAP]
 
 
@@ -113,9 +114,15 @@ def write_png(path: os.PathLike | str, pixels: np.ndarray) -> None:
   files.write_atomically(path, buffer.getvalue())
 
 
-def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
-            titles: Sequence[str], palette: Palette,
-            class_names: Sequence[str] = (), width: int = 320) -> None:
+def gallery(
+  path: os.PathLike | str,
+  rows: Sequence[Sequence[np.ndarray]],
+  *,
+  titles: Sequence[str],
+  palette: Palette,
+  class_names: Sequence[str] = (),
+  width: int = 320,
+) -> None:
   """Writes a PNG with a row an image, column titles and a class legend.
 
   Args:
@@ -133,8 +140,10 @@ def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
 
   for row in rows:
     if len(row) != len(titles):
-      raise ValueError(f'gallery: expected {len(titles)} pictures a row '
-                       f'({", ".join(titles)}), got {len(row)}')
+      raise ValueError(
+        f'gallery: expected {len(titles)} pictures a row '
+        f'({", ".join(titles)}), got {len(row)}'
+      )
   cells = [[_fit(array, palette, width) for array in row] for row in rows]
   heights = [max(cell.height for cell in row) for row in cells]
   font = ImageFont.load_default(_FONT_SIZE)
@@ -142,8 +151,9 @@ def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
   legend = _legend(class_names, palette, full_width, font)
   top = _GAP + _LINE
   legend_top = top + sum(heights) + _GAP * len(heights)
-  page = Image.new('RGB', (full_width, legend_top + _legend_height(legend)),
-                   _PAPER)
+  page = Image.new(
+    'RGB', (full_width, legend_top + _legend_height(legend)), _PAPER
+  )
   draw = ImageDraw.Draw(page)
   for column, title in enumerate(titles):
     draw.text((_GAP + column * (width + _GAP), _GAP), title, _INK, font)
@@ -158,8 +168,13 @@ def gallery(path: os.PathLike | str, rows: Sequence[Sequence[np.ndarray]], *,
   write_png(path, np.asarray(page))
 
 
-def page(panels: Mapping[str, np.ndarray], palette: Palette, *,
-         columns: int = 4, width: int = 200) -> Image.Image:
+def page(
+  panels: Mapping[str, np.ndarray],
+  palette: Palette,
+  *,
+  columns: int = 4,
+  width: int = 200,
+) -> Image.Image:
   """Sets pictures with their names on a page, which a notebook displays.
 
   Args:
@@ -176,12 +191,19 @@ def page(panels: Mapping[str, np.ndarray], palette: Palette, *,
   from PIL import ImageDraw
   from PIL import ImageFont
 
-  cells = [(name, _fit(array, palette, width))
-           for name, array in panels.items()]
-  rows = [cells[i:i + columns] for i in range(0, len(cells), columns)]
+  cells = [
+    (name, _fit(array, palette, width)) for name, array in panels.items()
+  ]
+  rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
   heights = [max(cell.height for _, cell in row) for row in rows]
-  sheet = Image.new('RGB', (min(columns, len(cells)) * (width + _GAP) - _GAP,
-                            sum(heights) + len(rows) * _LINE), _PAPER)
+  sheet = Image.new(
+    'RGB',
+    (
+      min(columns, len(cells)) * (width + _GAP) - _GAP,
+      sum(heights) + len(rows) * _LINE,
+    ),
+    _PAPER,
+  )
   draw = ImageDraw.Draw(sheet)
   font = ImageFont.load_default(_FONT_SIZE - 3)
   top = 0
@@ -198,8 +220,9 @@ def page(panels: Mapping[str, np.ndarray], palette: Palette, *,
   for number, color in enumerate(exact):
     index[(np.asarray(sheet) == color).all(-1)] = number
   small = Image.fromarray(index)
-  small.putpalette([*np.ravel(exact).tolist(),
-                    *few.getpalette()[:3 * _PAGE_COLORS]])
+  small.putpalette(
+    [*np.ravel(exact).tolist(), *few.getpalette()[: 3 * _PAGE_COLORS]]
+  )
   return small
 
 
@@ -212,8 +235,9 @@ def _fit(array, palette, width):
   smooth = array.shape[-1] == 3 and array.ndim == 3
   height = max(1, round(width * pixels.shape[0] / pixels.shape[1]))
   return Image.fromarray(pixels).resize(
-      (width, height),
-      Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
+    (width, height),
+    Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST,
+  )
 
 
 def _legend(class_names, palette, full_width, font):

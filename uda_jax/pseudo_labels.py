@@ -23,8 +23,9 @@ def from_logits(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
   return label, jax.nn.softmax(logits, -1).max(-1)
 
 
-def quality_weight(confidence: jax.Array, *, threshold: float,
-                   share_over: str = 'batch') -> jax.Array:
+def quality_weight(
+  confidence: jax.Array, *, threshold: float, share_over: str = 'batch'
+) -> jax.Array:
   """Weights pixels by the share of confident ones.
 
   DAFormer (arXiv 2111.14887, eq. 3). No label is dropped: an unconfident pixel
@@ -41,8 +42,10 @@ def quality_weight(confidence: jax.Array, *, threshold: float,
   """
   axes = {'batch': (0, 1, 2), 'image': (1, 2), 'pixel': ()}
   if share_over not in axes:
-    raise ValueError(f'quality_weight: share_over: expected one of '
-                     f'{sorted(axes)}, got {share_over!r}')
+    raise ValueError(
+      f'quality_weight: share_over: expected one of '
+      f'{sorted(axes)}, got {share_over!r}'
+    )
   confident = (confidence >= threshold).astype(confidence.dtype)
   share = confident.mean(axes[share_over], keepdims=True)
   return jnp.broadcast_to(share, confidence.shape)
@@ -61,8 +64,14 @@ def mask_untrusted(weight: jax.Array, trusted: jax.Array) -> jax.Array:
   return jnp.where(trusted, weight, jnp.zeros_like(weight))
 
 
-def inside_margins(size: tuple[int, int], *, top: int = 0, bottom: int = 0,
-                   left: int = 0, right: int = 0) -> np.ndarray:
+def inside_margins(
+  size: tuple[int, int],
+  *,
+  top: int = 0,
+  bottom: int = 0,
+  left: int = 0,
+  right: int = 0,
+) -> np.ndarray:
   """Returns where a camera's image can be trusted: [H, W] bool.
 
   Cityscapes shows a rectification border and the own bonnet; DAFormer trusts
@@ -78,12 +87,17 @@ def inside_margins(size: tuple[int, int], *, top: int = 0, bottom: int = 0,
   """
   row = np.arange(size[0])[:, None]
   column = np.arange(size[1])[None, :]
-  return ((row >= top) & (row < size[0] - bottom)
-          & (column >= left) & (column < size[1] - right))
+  return (
+    (row >= top)
+    & (row < size[0] - bottom)
+    & (column >= left)
+    & (column < size[1] - right)
+  )
 
 
-def from_two_heads(logits: jax.Array, aux_logits: jax.Array, *,
-                   threshold: float) -> tuple[jax.Array, jax.Array]:
+def from_two_heads(
+  logits: jax.Array, aux_logits: jax.Array, *, threshold: float
+) -> tuple[jax.Array, jax.Array]:
   """Labels for a main and an auxiliary head (PixMatch, released code).
 
   The main label is the main head's where it is confident. The auxiliary label
@@ -105,7 +119,8 @@ def from_two_heads(logits: jax.Array, aux_logits: jax.Array, *,
   label = jnp.argmax(prob, -1)
   aux_label = jnp.argmax((prob + aux_prob) / 2, -1)
   keep = lambda mask, y: jnp.where(mask, y, labels.IGNORE_LABEL).astype(
-      jnp.int32)
+    jnp.int32
+  )
   return keep(sure, label), keep(either_sure, aux_label)
 
 
@@ -126,8 +141,9 @@ def entropy(prob: jax.Array) -> jax.Array:
   return -(prob * jnp.log(prob + 1e-12)).sum(-1)
 
 
-def stretch_by_class(value: jax.Array, label: jax.Array, *,
-                     num_classes: int) -> jax.Array:
+def stretch_by_class(
+  value: jax.Array, label: jax.Array, *, num_classes: int
+) -> jax.Array:
   """Stretches values to [0, 1] among the pixels of each class of an image.
 
   (value - min) / (max - min) over the pixels of the same label and image (LSE,
@@ -151,8 +167,9 @@ def stretch_by_class(value: jax.Array, label: jax.Array, *,
   return (value - low) / (high - low)
 
 
-def class_means(value: jax.Array, label: jax.Array, *,
-                num_classes: int) -> jax.Array:
+def class_means(
+  value: jax.Array, label: jax.Array, *, num_classes: int
+) -> jax.Array:
   """Averages values over the pixels of each class of an image.
 
   Args:
@@ -168,8 +185,9 @@ def class_means(value: jax.Array, label: jax.Array, *,
   return total / member.sum((-3, -2)).astype(value.dtype)
 
 
-def below_class_limits(value: jax.Array, label: jax.Array,
-                       limits: jax.Array) -> jax.Array:
+def below_class_limits(
+  value: jax.Array, label: jax.Array, limits: jax.Array
+) -> jax.Array:
   """Says which pixels lie below the limit of their class.
 
   Args:
@@ -202,5 +220,7 @@ def class_statistics(prob: jax.Array) -> tuple[jax.Array, jax.Array]:
   num_classes = prob.shape[-1]
   label = jnp.argmax(prob, -1)
   stretched = stretch_by_class(entropy(prob), label, num_classes=num_classes)
-  return (class_means(prob.max(-1), label, num_classes=num_classes),
-          class_means(stretched, label, num_classes=num_classes))
+  return (
+    class_means(prob.max(-1), label, num_classes=num_classes),
+    class_means(stretched, label, num_classes=num_classes),
+  )

@@ -12,6 +12,9 @@ from configs.camvid_day_to_dusk import base
 def get_config():
   """See the module's docstring."""
   return ehtdi.small(
-      base.get_config(), crop_size=(104, 104), adapt_from=100,
-      # All but buildings, the ground and fences.
-      paste_classes=(0, 2, 5, 6, 8, 9, 10))
+    base.get_config(),
+    crop_size=(104, 104),
+    adapt_from=100,
+    # All but buildings, the ground and fences.
+    paste_classes=(0, 2, 5, 6, 8, 9, 10),
+  )

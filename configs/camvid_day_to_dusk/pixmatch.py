@@ -14,5 +14,4 @@ from configs.camvid_day_to_dusk import base
 
 def get_config():
   """See the module's docstring."""
-  return pixmatch.small(base.get_config(), crop_size=(104, 104),
-                        adapt_from=100)
+  return pixmatch.small(base.get_config(), crop_size=(104, 104), adapt_from=100)

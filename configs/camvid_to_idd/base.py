@@ -10,12 +10,14 @@ def get_config():
   config.data = benchmarks.camvid_to_idd()
   config.model = common.efficientnet_lite0()
   config.optim = common.adamw(
-      weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),))
+    weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),)
+  )
   # The stem and the blocks up to stride 8 keep their ImageNet weights: their
   # maps are large, and without their gradient a step takes a quarter of the
   # time on a CPU.
   config.optim.frozen = ('encoder/(conv_stem|bn0|blocks/[0-4]/)',)
-  config.schedule = common.poly(learning_rate=1e-3, warmup_steps=50,
-                                warmup_ratio=1e-2)
+  config.schedule = common.poly(
+    learning_rate=1e-3, warmup_steps=50, warmup_ratio=1e-2
+  )
   config.teacher = common.no_teacher()
   return config

@@ -19,5 +19,6 @@ def get_config():
   # A third of a percent of an image, as published. With 0.01 of a temperature,
   # as published, 94 of 100 draws of 7 classes would be living things.
   config.data.rare_class.update(
-      temperature=0.1, min_pixels=0.003, min_crop_ratio=0.5)
+    temperature=0.1, min_pixels=0.003, min_crop_ratio=0.5
+  )
   return config

@@ -12,6 +12,9 @@ from configs.camvid_to_idd import base
 def get_config():
   """See the module's docstring."""
   return ehtdi.small(
-      base.get_config(), crop_size=(104, 104), adapt_from=200,
-      # All but the ground.
-      paste_classes=(2, 3, 4, 5, 6))
+    base.get_config(),
+    crop_size=(104, 104),
+    adapt_from=200,
+    # All but the ground.
+    paste_classes=(2, 3, 4, 5, 6),
+  )

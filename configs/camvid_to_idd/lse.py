@@ -12,4 +12,5 @@ from configs.camvid_to_idd import base
 def get_config():
   """See the module's docstring."""
   return lse.small(
-      base.get_config(), adapt_from=600, window=(114, 160), divisor=7)
+    base.get_config(), adapt_from=600, window=(114, 160), divisor=7
+  )

@@ -14,9 +14,13 @@ def get_config():
   config = self_training.get_config()
   config.model.heads = (('proj', 'features', 128), ('project', 'fused', 64))
   config.method = pipa.method(config.method)
-  config.method.update(patch_channels=64, patch_samples=100,
-                       patch_start=config.steps // 6)
+  config.method.update(
+    patch_channels=64, patch_samples=100, patch_start=config.steps // 6
+  )
   config.data.pair.update(
-      crop_size=(80, 80), long_side=(171, 428), group_size=2,
-      first_step=config.method.patch_start)
+    crop_size=(80, 80),
+    long_side=(171, 428),
+    group_size=2,
+    first_step=config.method.patch_start,
+  )
   return config

@@ -14,5 +14,4 @@ from configs.camvid_to_idd import base
 
 def get_config():
   """See the module's docstring."""
-  return pixmatch.small(base.get_config(), crop_size=(104, 104),
-                        adapt_from=200)
+  return pixmatch.small(base.get_config(), crop_size=(104, 104), adapt_from=200)

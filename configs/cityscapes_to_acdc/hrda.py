@@ -12,6 +12,8 @@ from configs import published
 def get_config():
   """See the module's docstring."""
   data = benchmarks.cityscapes_to_acdc(
-      source_image_size=(1024, 2048), target_image_size=(1080, 1920),
-      eval_image_size=(1080, 1920))
+    source_image_size=(1024, 2048),
+    target_image_size=(1080, 1920),
+    eval_image_size=(1080, 1920),
+  )
   return published.hrda(data, margins=(0, 0, 0, 0))

@@ -12,6 +12,8 @@ from configs import published
 def get_config():
   """See the module's docstring."""
   data = benchmarks.cityscapes_to_dark_zurich(
-      source_image_size=(512, 1024), target_image_size=(540, 960),
-      eval_image_size=(540, 960))
+    source_image_size=(512, 1024),
+    target_image_size=(540, 960),
+    eval_image_size=(540, 960),
+  )
   return published.daformer(data, margins=(0, 0, 0, 0))

@@ -26,36 +26,51 @@ LABEL_COLORS = ()
 
 def _folder(name: str, images: str, labels: str = ''):
   """What * stands for must be the same text for an image and its label."""
-  return ml_collections.ConfigDict(dict(
-      kind='folder', name=name, images=images, labels=labels,
-      class_names=CLASS_NAMES, palette=PALETTE, label_map=LABEL_MAP,
-      ignore_ids=IGNORE_IDS, label_colors=LABEL_COLORS,
+  return ml_collections.ConfigDict(
+    dict(
+      kind='folder',
+      name=name,
+      images=images,
+      labels=labels,
+      class_names=CLASS_NAMES,
+      palette=PALETTE,
+      label_map=LABEL_MAP,
+      ignore_ids=IGNORE_IDS,
+      label_colors=LABEL_COLORS,
       # True: labels of another size are brought to that of their image.
-      resize_labels=False))
+      resize_labels=False,
+    )
+  )
 
 
 def get_config():
   """The whole run but for the method."""
   config = common.run(steps=2000)
   config.data = benchmarks.block(
-      # JPEG or PNG images of any sizes.
-      source=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
-      target=_folder('B', 'B/images/*.jpg'),
-      # What the score is taken of: a few labelled images of B that are not
-      # trained on, if there are any. A says whether training works, but not
-      # how well the network does on B.
-      evaluation=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
-      # (height, width) that images are resized into, ratio kept; crops are cut
-      # of that, and what is smaller is padded (and ignored there).
-      source_image_size=(360, 640), target_image_size=(360, 640),
-      keep_ratio=True, crop_size=(256, 256), pad=True,
-      # Rare classes are asked for more often, the more so the smaller the
-      # temperature (0 = off), in images that hold more than this share of them.
-      rare_class=dict(temperature=0.5, min_pixels=0.01, min_crop_ratio=0.5))
+    # JPEG or PNG images of any sizes.
+    source=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
+    target=_folder('B', 'B/images/*.jpg'),
+    # What the score is taken of: a few labelled images of B that are not
+    # trained on, if there are any. A says whether training works, but not
+    # how well the network does on B.
+    evaluation=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
+    # (height, width) that images are resized into, ratio kept; crops are cut
+    # of that, and what is smaller is padded (and ignored there).
+    source_image_size=(360, 640),
+    target_image_size=(360, 640),
+    keep_ratio=True,
+    crop_size=(256, 256),
+    pad=True,
+    # Rare classes are asked for more often, the more so the smaller the
+    # temperature (0 = off), in images that hold more than this share of them.
+    rare_class=dict(temperature=0.5, min_pixels=0.01, min_crop_ratio=0.5),
+  )
   config.model = common.efficientnet_lite0()
   config.optim = common.adamw(
-      weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),))
-  config.schedule = common.poly(learning_rate=1e-3, warmup_steps=50,
-                                warmup_ratio=1e-2)
+    weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),)
+  )
+  config.schedule = common.poly(
+    learning_rate=1e-3, warmup_steps=50, warmup_ratio=1e-2
+  )
   config.teacher = common.no_teacher()
   return config

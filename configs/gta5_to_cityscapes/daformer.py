@@ -12,6 +12,8 @@ from configs import published
 def get_config():
   """See the module's docstring."""
   data = benchmarks.gta5_to_cityscapes(
-      source_image_size=(720, 1280), target_image_size=(512, 1024),
-      eval_image_size=(512, 1024))
+    source_image_size=(720, 1280),
+    target_image_size=(512, 1024),
+    eval_image_size=(512, 1024),
+  )
   return published.daformer(data, margins=(15, 120, 0, 0))

@@ -16,6 +16,7 @@ from configs import pixmatch
 def get_config():
   """See the module's docstring."""
   config = ehtdi.published(
-      benchmarks.gta5_to_cityscapes(**pixmatch.sizes()),
-      paste_classes=ehtdi.PASTE_19)
+    benchmarks.gta5_to_cityscapes(**pixmatch.sizes()),
+    paste_classes=ehtdi.PASTE_19,
+  )
   return config

@@ -12,6 +12,8 @@ from configs import published
 def get_config():
   """See the module's docstring."""
   data = benchmarks.gta5_to_cityscapes(
-      source_image_size=(1440, 2560), target_image_size=(1024, 2048),
-      eval_image_size=(1024, 2048))
+    source_image_size=(1440, 2560),
+    target_image_size=(1024, 2048),
+    eval_image_size=(1024, 2048),
+  )
   return published.hrda(data, margins=(30, 240, 30, 30))

@@ -15,5 +15,5 @@ from configs import lse
 def get_config():
   """See the module's docstring."""
   return lse.published(
-      benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)),
-      network='vgg')
+    benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)), network='vgg'
+  )

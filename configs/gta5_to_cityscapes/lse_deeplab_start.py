@@ -14,5 +14,6 @@ from configs import lse
 def get_config():
   """See the module's docstring."""
   return lse.start(
-      benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)),
-      network='deeplab')
+    benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)),
+    network='deeplab',
+  )

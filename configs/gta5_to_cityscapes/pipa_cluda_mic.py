@@ -16,10 +16,12 @@ from configs.gta5_to_cityscapes import pipa
 def get_config():
   """See the module's docstring."""
   config = pipa.get_config()
-  config.model = hrda.cluda_network(config.model,
-                                    detail_crop=config.model.detail_crop)
+  config.model = hrda.cluda_network(
+    config.model, detail_crop=config.model.detail_crop
+  )
   config.method = mic.masked(
-      cluda.method(config.method, entropy_start=cluda.ENTROPY_START), block=64)
+    cluda.method(config.method, entropy_start=cluda.ENTROPY_START), block=64
+  )
   # The passes are PiPa's.
   config.method.name = 'pipa'
   return config

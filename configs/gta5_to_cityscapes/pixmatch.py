@@ -14,7 +14,6 @@ from configs import pixmatch
 
 def get_config():
   """See the module's docstring."""
-  config = pixmatch.published(
-      benchmarks.gta5_to_cityscapes(**pixmatch.sizes()))
+  config = pixmatch.published(benchmarks.gta5_to_cityscapes(**pixmatch.sizes()))
   config.method = pixmatch.method()
   return config

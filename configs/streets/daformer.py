@@ -16,5 +16,6 @@ def get_config():
   config = self_training.get_config()
   # A third of a percent of an image, as published.
   config.data.rare_class.update(
-      temperature=0.01, min_pixels=0.003, min_crop_ratio=0.5)
+    temperature=0.01, min_pixels=0.003, min_crop_ratio=0.5
+  )
   return config

@@ -1,6 +1,6 @@
 """EHTDI on rendered streets, with losses on the borders of pastes.
 
-  python -m uda_jax.main --config=configs/streets/ehtdi_edge.py --workdir=DIR
+python -m uda_jax.main --config=configs/streets/ehtdi_edge.py --workdir=DIR
 """
 
 from configs.streets import ehtdi

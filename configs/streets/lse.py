@@ -12,7 +12,8 @@ from configs.streets import base
 def get_config():
   """See the module's docstring."""
   config = lse.small(
-      base.get_config(), adapt_from=900, window=(72, 144), divisor=11)
+    base.get_config(), adapt_from=900, window=(72, 144), divisor=11
+  )
   # One round: every further one costs here.
   config.rounds.p_max = config.rounds.p_start
   return config

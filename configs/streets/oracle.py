@@ -1,6 +1,6 @@
 """Trains on the target's own labels of rendered streets: the upper bound.
 
-  python -m uda_jax.main --config=configs/streets/oracle.py --workdir=DIR
+python -m uda_jax.main --config=configs/streets/oracle.py --workdir=DIR
 """
 
 from configs import benchmarks

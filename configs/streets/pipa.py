@@ -15,13 +15,18 @@ def get_config():
   """See the module's docstring."""
   config = base.get_config()
   config.model.heads = (('proj', 'features', 64), ('project', 'logits', 64))
-  config.method = pipa.method(common.self_training(threshold=0.9),
-                              patch_features='logits')
-  config.method.update(patch_channels=64, patch_samples=128,
-                       patch_start=config.steps // 6)
+  config.method = pipa.method(
+    common.self_training(threshold=0.9), patch_features='logits'
+  )
+  config.method.update(
+    patch_channels=64, patch_samples=128, patch_start=config.steps // 6
+  )
   config.data.pair.update(
-      crop_size=(64, 64), long_side=(154, 384), group_size=2,
-      first_step=config.method.patch_start)
+    crop_size=(64, 64),
+    long_side=(154, 384),
+    group_size=2,
+    first_step=config.method.patch_start,
+  )
   config.teacher = common.teacher(decay=0.99)
   config.eval.network = 'teacher'
   return config

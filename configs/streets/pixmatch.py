@@ -12,5 +12,4 @@ from configs.streets import base
 
 def get_config():
   """See the module's docstring."""
-  return pixmatch.small(base.get_config(), crop_size=(80, 80),
-                        adapt_from=300)
+  return pixmatch.small(base.get_config(), crop_size=(80, 80), adapt_from=300)

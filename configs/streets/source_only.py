@@ -1,6 +1,6 @@
 """Trains on the source of rendered streets alone: the baseline.
 
-  python -m uda_jax.main --config=configs/streets/source_only.py --workdir=DIR
+python -m uda_jax.main --config=configs/streets/source_only.py --workdir=DIR
 """
 
 from configs import common

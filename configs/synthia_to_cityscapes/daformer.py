@@ -12,8 +12,10 @@ from configs import published
 def get_config():
   """See the module's docstring."""
   data = benchmarks.synthia_to_cityscapes(
-      source_image_size=(760, 1280), target_image_size=(512, 1024),
-      eval_image_size=(512, 1024))
+    source_image_size=(760, 1280),
+    target_image_size=(512, 1024),
+    eval_image_size=(512, 1024),
+  )
   config = published.daformer(data, margins=(15, 120, 0, 0))
   config.eval.subsets = benchmarks.synthia_means()
   return config

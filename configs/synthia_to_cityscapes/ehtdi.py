@@ -16,8 +16,9 @@ from configs import pixmatch
 def get_config():
   """See the module's docstring."""
   config = ehtdi.published(
-      benchmarks.synthia_16_to_cityscapes(**pixmatch.sizes()),
-      paste_classes=ehtdi.PASTE_16)
+    benchmarks.synthia_16_to_cityscapes(**pixmatch.sizes()),
+    paste_classes=ehtdi.PASTE_16,
+  )
   config.eval.subsets = benchmarks.synthia_16_means()
   # As the released code selects it.
   config.checkpoint.best_subset = '13 classes'

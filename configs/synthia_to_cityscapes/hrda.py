@@ -12,8 +12,10 @@ from configs import published
 def get_config():
   """See the module's docstring."""
   data = benchmarks.synthia_to_cityscapes(
-      source_image_size=(1520, 2560), target_image_size=(1024, 2048),
-      eval_image_size=(1024, 2048))
+    source_image_size=(1520, 2560),
+    target_image_size=(1024, 2048),
+    eval_image_size=(1024, 2048),
+  )
   config = published.hrda(data, margins=(30, 240, 30, 30))
   config.eval.subsets = benchmarks.synthia_means()
   return config

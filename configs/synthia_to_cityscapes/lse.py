@@ -17,7 +17,9 @@ from configs import lse
 def get_config():
   """See the module's docstring."""
   config = lse.published(
-      benchmarks.synthia_to_cityscapes(**lse.sizes(source=lse.SYNTHIA)),
-      network='vgg', skip_classes=lse.SYNTHIA_LACKS)
+    benchmarks.synthia_to_cityscapes(**lse.sizes(source=lse.SYNTHIA)),
+    network='vgg',
+    skip_classes=lse.SYNTHIA_LACKS,
+  )
   config.eval.subsets = benchmarks.synthia_means()
   return config

@@ -14,7 +14,8 @@ from configs import lse
 def get_config():
   """See the module's docstring."""
   config = lse.start(
-      benchmarks.synthia_to_cityscapes(**lse.sizes(source=lse.SYNTHIA)),
-      network='deeplab')
+    benchmarks.synthia_to_cityscapes(**lse.sizes(source=lse.SYNTHIA)),
+    network='deeplab',
+  )
   config.eval.subsets = benchmarks.synthia_means()
   return config

@@ -14,7 +14,8 @@ from configs import pixmatch
 def get_config():
   """See the module's docstring."""
   config = pixmatch.published(
-      benchmarks.synthia_16_to_cityscapes(**pixmatch.sizes()))
+    benchmarks.synthia_16_to_cityscapes(**pixmatch.sizes())
+  )
   config.eval.subsets = benchmarks.synthia_16_means()
   # As the released code selects it.
   config.checkpoint.best_subset = '13 classes'

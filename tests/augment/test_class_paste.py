@@ -23,30 +23,52 @@ def _drawn(*positions, num_classes=5):
   return jnp.asarray(drawn)
 
 
-@pytest.mark.parametrize(('ids', 'count'), [
-    ((0, 1, IGNORE), 0), ((0, 3), 1), ((2, 3), 1), ((2, 3, 4), 1),
-    ((IGNORE,), 0)])
+@pytest.mark.parametrize(
+  ('ids', 'count'),
+  [
+    ((0, 1, IGNORE), 0),
+    ((0, 3), 1),
+    ((2, 3), 1),
+    ((2, 3, 4), 1),
+    ((IGNORE,), 0),
+  ],
+)
 def test_half_of_the_pool_is_drawn(ids, count):
-  drawn = class_paste.draw_positions(jax.random.key(0), _label(*ids),
-                                 num_classes=5, pool=POOL)
+  drawn = class_paste.draw_positions(
+    jax.random.key(0), _label(*ids), num_classes=5, pool=POOL
+  )
   assert drawn.sum() == count
   present = sum(c in POOL for c in ids)
   assert not drawn[0, present:].any()
 
 
 def test_draws_are_spread_over_the_pool():
-  draw = jax.jit(jax.vmap(lambda key: class_paste.draw_positions(
-      key, _label(2, 3, 4), num_classes=5, pool=POOL)[0]))
+  draw = jax.jit(
+    jax.vmap(
+      lambda key: class_paste.draw_positions(
+        key, _label(2, 3, 4), num_classes=5, pool=POOL
+      )[0]
+    )
+  )
   share = draw(jax.random.split(jax.random.key(1), 600)).mean(0)
   np.testing.assert_allclose(share[:3], 1 / 3, atol=0.08)
 
 
-@pytest.mark.parametrize(('offset', 'position', 'expected'), [
+@pytest.mark.parametrize(
+  ('offset', 'position', 'expected'),
+  [
     # Ids that occur, in order: ignored, 1, 2, 4.
-    (0, 0, 2), (0, 1, 4), (-1, 0, 1), (-1, 1, 2)])
+    (0, 0, 2),
+    (0, 1, 4),
+    (-1, 0, 1),
+    (-1, 1, 2),
+  ],
+)
 def test_offset_moves_along_the_ids_that_occur(offset, position, expected):
   label = _label(1, 2, 4, IGNORE)
-  mask = class_paste.paste_mask(label, _drawn(position), pool=POOL, offset=offset)
+  mask = class_paste.paste_mask(
+    label, _drawn(position), pool=POOL, offset=offset
+  )
   np.testing.assert_array_equal(mask, label == expected)
 
 
@@ -69,7 +91,9 @@ def test_border():
   expected = np.zeros((5, 6), bool)
   expected[1:4, 2:5] = True
   expected[2, 3] = False
-  np.testing.assert_array_equal(class_paste.border(jnp.asarray(mask))[0], expected)
+  np.testing.assert_array_equal(
+    class_paste.border(jnp.asarray(mask))[0], expected
+  )
 
 
 @pytest.mark.parametrize('value', [False, True])

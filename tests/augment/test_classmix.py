@@ -14,30 +14,45 @@ KEYS = jax.random.split(jax.random.key(0), 200)
 
 def _draw(label, keys=KEYS, **options):
   options = dict(num_classes=6) | options
-  return np.asarray(jax.jit(jax.vmap(lambda key: classmix.draw_classes(
-      key, jnp.asarray(label), **options)))(keys))
+  return np.asarray(
+    jax.jit(
+      jax.vmap(
+        lambda key: classmix.draw_classes(key, jnp.asarray(label), **options)
+      )
+    )(keys)
+  )
 
 
 # Image 0 holds classes 0, 2, 5; image 1 holds 1, 2 and ignored pixels.
 LABEL = np.array([[[0, 2], [5, 5]], [[1, 2], [IGNORE, 1]]], np.int32)
 
 
-@pytest.mark.parametrize(('options', 'present', 'counts'), [
+@pytest.mark.parametrize(
+  ('options', 'present', 'counts'),
+  [
     (dict(choose_from='batch'), [[0, 1, 2, 5, 6]] * 2, [3, 3]),
-    (dict(choose_from='batch', include_ignore=False), [[0, 1, 2, 5]] * 2,
-     [2, 2]),
+    (
+      dict(choose_from='batch', include_ignore=False),
+      [[0, 1, 2, 5]] * 2,
+      [2, 2],
+    ),
     (dict(choose_from='image'), [[0, 2, 5], [1, 2, 6]], [2, 2]),
-    (dict(choose_from='image', include_ignore=False), [[0, 2, 5], [1, 2]],
-     [2, 1]),
-])
+    (
+      dict(choose_from='image', include_ignore=False),
+      [[0, 2, 5], [1, 2]],
+      [2, 1],
+    ),
+  ],
+)
 def test_half_of_the_present_classes_uniformly(options, present, counts):
   chosen = _draw(LABEL, **options)
   assert chosen.shape == (200, 2, 7) and chosen.dtype == bool
   for image, (classes, count) in enumerate(zip(present, counts)):
     np.testing.assert_array_equal(chosen[:, image].sum(-1), count)
     frequency = chosen[:, image].mean(0)
-    np.testing.assert_allclose(frequency[classes], count / len(classes),
-                               atol=0.15)
+    np.testing.assert_allclose(
+      frequency[classes], count / len(classes), atol=0.15
+    )
     assert frequency.sum() == pytest.approx(count)
 
 
@@ -61,14 +76,17 @@ def test_mask_and_mixture():
   chosen[1, 6] = True
   mask = classmix.class_mask(LABEL, chosen)
   np.testing.assert_array_equal(
-      mask, [[[False, True], [False, False]], [[False, False], [True, False]]])
+    mask, [[[False, True], [False, False]], [[False, False], [True, False]]]
+  )
   image = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
   mixed = classmix.mix(mask, image, image + 100)
   assert mixed.dtype == np.uint8
   np.testing.assert_array_equal(
-      mixed, np.where(np.asarray(mask)[..., None], image, image + 100))
-  np.testing.assert_array_equal(classmix.mix(mask, LABEL, LABEL + 1),
-                                np.where(mask, LABEL, LABEL + 1))
+    mixed, np.where(np.asarray(mask)[..., None], image, image + 100)
+  )
+  np.testing.assert_array_equal(
+    classmix.mix(mask, LABEL, LABEL + 1), np.where(mask, LABEL, LABEL + 1)
+  )
 
 
 def test_an_unknown_option_is_named():

@@ -22,15 +22,17 @@ def _pixels():
 
 def test_nothing_changes_when_all_is_off():
   pixels = _pixels()
-  np.testing.assert_allclose(_apply(pixels, OFF, (2, 2, 2, 0.4)), pixels[0],
-                             atol=1e-4)
+  np.testing.assert_allclose(
+    _apply(pixels, OFF, (2, 2, 2, 0.4)), pixels[0], atol=1e-4
+  )
 
 
 def test_grey_is_luma():
   pixels = _pixels()
   luma = (pixels[0] @ [0.299, 0.587, 0.114])[..., None]
-  np.testing.assert_allclose(_apply(pixels, [False, False, True]),
-                             luma.repeat(3, -1), atol=1e-3)
+  np.testing.assert_allclose(
+    _apply(pixels, [False, False, True]), luma.repeat(3, -1), atol=1e-3
+  )
 
 
 def test_blur_keeps_the_sum_of_a_point_and_has_opencvs_kernel():
@@ -38,9 +40,10 @@ def test_blur_keeps_the_sum_of_a_point_and_has_opencvs_kernel():
   pixels[0, 4, 4] = 200
   blurred = _apply(pixels, [True, False, False])
   np.testing.assert_allclose(blurred.sum((0, 1)), 200, rtol=1e-5)
-  taps = np.exp(-np.arange(-2, 3) ** 2 / (2 * 1.1 ** 2))
-  np.testing.assert_allclose(blurred[4, 2:7, 0] / blurred[4, 4, 0],
-                             taps / taps[2], rtol=1e-5)
+  taps = np.exp(-(np.arange(-2, 3) ** 2) / (2 * 1.1**2))
+  np.testing.assert_allclose(
+    blurred[4, 2:7, 0] / blurred[4, 4, 0], taps / taps[2], rtol=1e-5
+  )
 
 
 def test_jitter_of_one_colour():
@@ -53,8 +56,9 @@ def test_jitter_of_one_colour():
   h, s, v = colorsys.rgb_to_hsv(*x)
   expected = 255 * np.array(colorsys.hsv_to_rgb((h + 0.08) % 1, s, v))
   ours = _apply(pixels, [False, True, False], factor)
-  np.testing.assert_allclose(ours, np.broadcast_to(expected, (3, 3, 3)),
-                             atol=0.01)
+  np.testing.assert_allclose(
+    ours, np.broadcast_to(expected, (3, 3, 3)), atol=0.01
+  )
 
 
 def test_draws_lie_in_their_ranges_and_are_on_as_often():

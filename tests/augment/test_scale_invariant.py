@@ -12,31 +12,41 @@ IGNORE = labels.IGNORE_LABEL
 
 
 def test_windows_reach_both_ends():
-  starts = np.asarray(scale_invariant.draw_windows(
-      jax.random.key(0), (6, 9), (4, 6), count=200))
-  assert {tuple(s) for s in starts} == {(y, x) for y in range(3)
-                                        for x in range(4)}
-  whole = scale_invariant.draw_windows(jax.random.key(0), (6, 9), (6, 9),
-                                      count=3)
+  starts = np.asarray(
+    scale_invariant.draw_windows(jax.random.key(0), (6, 9), (4, 6), count=200)
+  )
+  assert {tuple(s) for s in starts} == {
+    (y, x) for y in range(3) for x in range(4)
+  }
+  whole = scale_invariant.draw_windows(
+    jax.random.key(0), (6, 9), (6, 9), count=3
+  )
   np.testing.assert_array_equal(whole, 0)
 
 
 def test_zoom_keeps_corners_and_lines():
   y, x = np.mgrid[:8, :10].astype(np.float32)
   image = np.stack([y, x], -1)
-  zoomed = scale_invariant.zoom(jnp.asarray(image), jnp.array([2, 3]),
-                               window=(4, 5))
+  zoomed = scale_invariant.zoom(
+    jnp.asarray(image), jnp.array([2, 3]), window=(4, 5)
+  )
   rows, columns = np.linspace(2, 5, 8), np.linspace(3, 7, 10)
-  np.testing.assert_allclose(zoomed[..., 0], np.repeat(rows[:, None], 10, 1),
-                             rtol=1e-6)
-  np.testing.assert_allclose(zoomed[..., 1], np.repeat(columns[None], 8, 0),
-                             rtol=1e-6)
+  np.testing.assert_allclose(
+    zoomed[..., 0], np.repeat(rows[:, None], 10, 1), rtol=1e-6
+  )
+  np.testing.assert_allclose(
+    zoomed[..., 1], np.repeat(columns[None], 8, 0), rtol=1e-6
+  )
 
 
 def _label(prob, keep, rule):
-  return np.asarray(jax.jit(
+  return np.asarray(
+    jax.jit(
       lambda p, k: scale_invariant.zoom_label(
-          p, k, jnp.array([0, 0]), window=(2, 2), keep_rule=rule))(prob, keep))
+        p, k, jnp.array([0, 0]), window=(2, 2), keep_rule=rule
+      )
+    )(prob, keep)
+  )
 
 
 def test_labels_come_from_probabilities_and_trust_spreads_or_shrinks():
@@ -58,5 +68,8 @@ def test_pixels_of_images_that_were_not_enlarged_come_back():
   image = jnp.broadcast_to(levels[:, None], (256, 3))
   back = jax.jit(scale_invariant.to_pixels)(image.astype(jnp.float32) / 255)
   np.testing.assert_array_equal(back, image)
-  assert scale_invariant.to_pixels(jnp.array([1.1, -.1, .999])).tolist() == [
-      255, 0, 254]
+  assert scale_invariant.to_pixels(jnp.array([1.1, -0.1, 0.999])).tolist() == [
+    255,
+    0,
+    254,
+  ]

@@ -21,8 +21,11 @@ def _pixels(*shape):
 
 def test_boxes_lie_inside_and_have_the_size_and_aspect_asked_for():
   size, area, aspect = (40, 80), (0.2, 1.0), (0.75, 4 / 3)
-  boxes = np.asarray(random_resized_crop.draw(jax.random.key(0), size, batch=500,
-                                       area=area, aspect=aspect))
+  boxes = np.asarray(
+    random_resized_crop.draw(
+      jax.random.key(0), size, batch=500, area=area, aspect=aspect
+    )
+  )
   top, left, height, width = boxes.T
   assert boxes[:, :2].min() >= 0 and height.min() > 0
   assert (top + height).max() <= 40 and (left + width).max() <= 80
@@ -34,8 +37,9 @@ def test_boxes_lie_inside_and_have_the_size_and_aspect_asked_for():
 
 
 def test_what_never_fits_is_cut_from_the_centre():
-  box = random_resized_crop.draw(jax.random.key(0), (10, 200), batch=2,
-                          area=(0.9, 1.0), aspect=(0.75, 4 / 3))
+  box = random_resized_crop.draw(
+    jax.random.key(0), (10, 200), batch=2, area=(0.9, 1.0), aspect=(0.75, 4 / 3)
+  )
   np.testing.assert_array_equal(box, [[0, (200 - 13) // 2, 10, 13]] * 2)
   assert random_resized_crop.fallback_size((200, 10), (0.5, 2.0)) == (20, 10)
 
@@ -45,7 +49,9 @@ def test_a_crop_of_the_whole_image_is_the_image():
   box = jnp.array([[0, 0, 6, 9]])
   np.testing.assert_array_equal(weak_strong.crop(image, box, (6, 9)), image)
   label = jnp.arange(54).reshape(1, 6, 9)
-  np.testing.assert_array_equal(weak_strong.crop_label(label, box, (6, 9)), label)
+  np.testing.assert_array_equal(
+    weak_strong.crop_label(label, box, (6, 9)), label
+  )
 
 
 def test_image_and_label_are_cut_alike():
@@ -57,7 +63,8 @@ def test_image_and_label_are_cut_alike():
   same = np.isin(cut, [0, 1])
   assert same.mean() > 0.8
   np.testing.assert_array_equal(
-      cut[same], np.asarray(weak_strong.crop_label(label, box, (15, 20)))[same])
+    cut[same], np.asarray(weak_strong.crop_label(label, box, (15, 20)))[same]
+  )
 
 
 def test_hsv_against_colorsys():
@@ -68,8 +75,10 @@ def test_hsv_against_colorsys():
   distance[:, 0] = np.minimum(distance[:, 0], 180 - distance[:, 0])
   assert distance.max() < 0.55
   back = np.asarray(opencv_color.hsv_to_rgb(jnp.asarray(hsv)))
-  exact = np.array([colorsys.hsv_to_rgb(*c)
-                    for c in hsv / np.array([180, 255, 255])]) * 255
+  exact = (
+    np.array([colorsys.hsv_to_rgb(*c) for c in hsv / np.array([180, 255, 255])])
+    * 255
+  )
   # Rounded down.
   assert (exact - back).max() < 1.01 and (exact - back).min() > -0.01
 
@@ -79,7 +88,8 @@ def test_colours_that_do_not_change():
   np.testing.assert_array_equal(opencv_color.gray(gray), gray)
   for radius in (1, 2):
     np.testing.assert_array_equal(
-        opencv_color.binomial_blur(gray, radius=radius), gray)
+      opencv_color.binomial_blur(gray, radius=radius), gray
+    )
   white = jnp.full((1, 1, 3), 255)
   assert (opencv_color.brightness_contrast(white, 1.2, 0.2) == 255).all()
   assert (opencv_color.brightness_contrast(white, 0.8, -1.0) == 0).all()
@@ -100,7 +110,9 @@ def test_random_blur():
   image = _pixels(8, 64, 64)
   same = weak_strong.random_blur(jax.random.key(0), image, share=0.0)
   np.testing.assert_array_equal(same, image)
-  half = np.asarray(weak_strong.random_blur(jax.random.key(0), image, share=0.5))
+  half = np.asarray(
+    weak_strong.random_blur(jax.random.key(0), image, share=0.5)
+  )
   changed = (half != image).any((1, 2, 3))
   assert 0 < changed.sum() < 8
   # A blur keeps the mean and lowers the spread.
@@ -110,8 +122,9 @@ def test_random_blur():
 def _cutmix(role, keep, centre, first=(6, 8)):
   first = jnp.zeros((2, *first, 1)), jnp.zeros((2, *first), jnp.int32)
   second = jnp.ones((2, 6, 8, 1)), jnp.ones((2, 6, 8), jnp.int32)
-  draw = cutmix.CutMixDraw(jnp.asarray(role), jnp.asarray(keep),
-                           jnp.asarray(centre))
+  draw = cutmix.CutMixDraw(
+    jnp.asarray(role), jnp.asarray(keep), jnp.asarray(centre)
+  )
   return cutmix.cutmix(*first, *second, draw)
 
 
@@ -132,14 +145,18 @@ def test_cutmix_boxes_can_be_empty_and_are_cut_at_the_border(keep, share):
 
 
 def _images(height, width, seed):
-  return np.random.default_rng(seed).normal(size=(2, height, width, 3)).astype(
-      np.float32)
+  return (
+    np.random.default_rng(seed)
+    .normal(size=(2, height, width, 3))
+    .astype(np.float32)
+  )
 
 
 def test_fourier_of_an_image_with_itself_or_without_share_is_the_image():
   image = _images(20, 24, 0)
   mix = lambda style, share: fourier.amplitude_mix(
-      image, style, share=share, resize_style=True)
+    image, style, share=share, resize_style=True
+  )
   np.testing.assert_allclose(mix(image, 0.2), image, atol=1e-5)
   np.testing.assert_allclose(mix(_images(20, 24, 1), 0.04), image, atol=1e-5)
 
@@ -156,19 +173,24 @@ def test_fourier_takes_mean_brightness_from_the_style_and_phase_of_neither():
 
 def test_fourier_reads_larger_styles_at_the_same_indices_unless_resized():
   content, style = _images(20, 24, 0), _images(26, 24, 1)
-  results = [fourier.amplitude_mix(content, style, share=0.1, resize_style=r)
-             for r in (False, True)]
+  results = [
+    fourier.amplitude_mix(content, style, share=0.1, resize_style=r)
+    for r in (False, True)
+  ]
   assert np.abs(results[0] - results[1]).max() > 1e-2
   cut = np.fft.ifft2(np.fft.fft2(style, axes=(1, 2))[:, :20], axes=(1, 2))
   np.testing.assert_allclose(
-      results[0], fourier.amplitude_mix(
-          content, cut, share=0.1, resize_style=False), atol=1e-4)
+    results[0],
+    fourier.amplitude_mix(content, cut, share=0.1, resize_style=False),
+    atol=1e-4,
+  )
 
 
 def test_fourier_of_black_images_is_finite():
   black = np.zeros((1, 12, 12, 3), np.float32)
-  mixed = fourier.amplitude_mix(black, _images(12, 12, 0)[:1], share=0.2,
-                                resize_style=True)
+  mixed = fourier.amplitude_mix(
+    black, _images(12, 12, 0)[:1], share=0.2, resize_style=True
+  )
   assert np.isfinite(mixed).all()
 
 
@@ -177,7 +199,8 @@ def test_views_share_a_crop_and_its_label():
   label[:, :, 32:] = 1
   pixels = np.repeat(np.where(label, 220, 40)[..., None], 3, -1)
   cut = jax.jit(functools.partial(weak_strong.random_views, size=(16, 16)))(
-      jax.random.key(1), pixels.astype(np.uint8), label)
+    jax.random.key(1), pixels.astype(np.uint8), label
+  )
   assert cut.weak.shape == cut.strong.shape == (2, 16, 16, 3)
   # The edge is blurred by the crop's resizing, and by the strong colours.
   agrees = (cut.weak[..., 0] > 130) == (cut.label == 1)

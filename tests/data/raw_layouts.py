@@ -38,7 +38,7 @@ def _sixteen_bit(path, ids):
 
 def _halves(left, right):
   ids = np.full(SIZE, left)
-  ids[:, SIZE[1] // 2:] = right
+  ids[:, SIZE[1] // 2 :] = right
   return ids
 
 
@@ -67,8 +67,9 @@ def _acdc(root):
     for split in ('train', 'train_ref', 'val'):
       stem = f'acdc/{{}}/{weather}/{split}/GOPR0475/GOPR0475_frame_000041_{{}}'
       _image(root / (stem.format('rgb_anon', 'rgb_anon') + '.png'))
-      _grey(root / (stem.format('gt', 'gt_labelTrainIds') + '.png'),
-            _halves(0, 255))
+      _grey(
+        root / (stem.format('gt', 'gt_labelTrainIds') + '.png'), _halves(0, 255)
+      )
 
 
 def _lists(root, folder, names, ids):
@@ -96,8 +97,11 @@ def _idd_lite(root):
 
 
 def _dark_zurich(root):
-  for split, folder in (('train', 'night/GOPR0351'), ('train', 'day/GOPR0345'),
-                        ('val', 'night/GOPR0356')):
+  for split, folder in (
+    ('train', 'night/GOPR0351'),
+    ('train', 'day/GOPR0345'),
+    ('val', 'night/GOPR0356'),
+  ):
     stem = f'dark_zurich/{{}}/{split}/{folder}/x_frame_000001_{{}}.png'
     _image(root / stem.format('rgb_anon', 'rgb_anon'))
     if split == 'val':
@@ -106,7 +110,14 @@ def _dark_zurich(root):
 
 def write(root):
   """Writes all of them below `root`."""
-  for make in (_gta5, _synthia, _cityscapes, _acdc, _dark_zurich, _camvid,
-               _idd_lite):
+  for make in (
+    _gta5,
+    _synthia,
+    _cityscapes,
+    _acdc,
+    _dark_zurich,
+    _camvid,
+    _idd_lite,
+  ):
     make(root)
   return root

@@ -22,9 +22,24 @@ _TARGET = _images(3, (9, 14), 1)
 
 
 def batches(**kwargs):
-  return list(arrays.train_batches(_SOURCE, _LABELS, _TARGET, **(dict(
-      seed=1, first_step=0, num_steps=15, groups=2, group_size=2,
-      crop_size=(6, 7)) | kwargs)))
+  return list(
+    arrays.train_batches(
+      _SOURCE,
+      _LABELS,
+      _TARGET,
+      **(
+        dict(
+          seed=1,
+          first_step=0,
+          num_steps=15,
+          groups=2,
+          group_size=2,
+          crop_size=(6, 7),
+        )
+        | kwargs
+      ),
+    )
+  )
 
 
 def assert_equal(first, second):
@@ -33,10 +48,17 @@ def assert_equal(first, second):
 
 def test_contract():
   kinds = jax.tree.map(lambda x: (x.dtype.name, x.shape), batches()[0])
-  assert kinds.source == (('uint8', (2, 2, 6, 7, 3)), ('int32', (2, 2, 6, 7)),
-                          ('int32', (2, 2)))
-  assert kinds.target == (('uint8', (2, 2, 6, 7, 3)), ('bool', (2, 2, 6, 7)),
-                          (), ('int32', (2, 2)))
+  assert kinds.source == (
+    ('uint8', (2, 2, 6, 7, 3)),
+    ('int32', (2, 2, 6, 7)),
+    ('int32', (2, 2)),
+  )
+  assert kinds.target == (
+    ('uint8', (2, 2, 6, 7, 3)),
+    ('bool', (2, 2, 6, 7)),
+    (),
+    ('int32', (2, 2)),
+  )
   whole = batches(crop_size=None)[0]
   assert whole.source.image.shape == (2, 2, 10, 12, 3)
   assert whole.target.trusted.shape == (2, 2, 9, 14)
@@ -55,26 +77,32 @@ def test_resumed_and_shared():
 def test_epochs_and_streams():
   whole = batches()
   for domain, size in (('source', 5), ('target', 3)):
-    epochs = np.concatenate([getattr(b, domain).index.ravel()
-                             for b in whole]).reshape(-1, size)
-    np.testing.assert_array_equal(np.sort(epochs),
-                                  [list(range(size))] * len(epochs))
+    epochs = np.concatenate(
+      [getattr(b, domain).index.ravel() for b in whole]
+    ).reshape(-1, size)
+    np.testing.assert_array_equal(
+      np.sort(epochs), [list(range(size))] * len(epochs)
+    )
     assert len(np.unique(epochs, axis=0)) > 1
   other = batches(seed=2)
-  assert any((a.source.index != b.source.index).any()
-             for a, b in zip(whole, other))
+  assert any(
+    (a.source.index != b.source.index).any() for a, b in zip(whole, other)
+  )
 
 
 def test_same_window_of_image_and_label():
   found = set()
   for batch in batches():
-    np.testing.assert_array_equal(batch.source.image[..., 0] % 7,
-                                  batch.source.label)
-    np.testing.assert_array_equal(batch.source.image[..., 0, 0, 1],
-                                  batch.source.index)
+    np.testing.assert_array_equal(
+      batch.source.image[..., 0] % 7, batch.source.label
+    )
+    np.testing.assert_array_equal(
+      batch.source.image[..., 0, 0, 1], batch.source.index
+    )
     image, index = batch.target.image[0, 0], batch.target.index[0, 0]
     windows = np.lib.stride_tricks.sliding_window_view(
-        _TARGET[index], (6, 7, 3))[:, :, 0]
+      _TARGET[index], (6, 7, 3)
+    )[:, :, 0]
     straight = (windows == image).all((2, 3, 4)).any()
     assert straight or (windows == image[:, ::-1]).all((2, 3, 4)).any()
     found.add(bool(straight))
@@ -82,13 +110,18 @@ def test_same_window_of_image_and_label():
   for batch in batches(flip=False):
     index = batch.target.index[0, 0]
     windows = np.lib.stride_tricks.sliding_window_view(
-        _TARGET[index], (6, 7, 3))[:, :, 0]
+      _TARGET[index], (6, 7, 3)
+    )[:, :, 0]
     assert (windows == batch.target.image[0, 0]).all((2, 3, 4)).any()
 
 
-@pytest.mark.parametrize('kwargs,words', [
+@pytest.mark.parametrize(
+  'kwargs,words',
+  [
     (dict(crop_size=(10, 10)), 'crop_size.*target_images'),
-    (dict(groups=3, process_count=2), 'groups')])
+    (dict(groups=3, process_count=2), 'groups'),
+  ],
+)
 def test_impossible_requests_are_refused(kwargs, words):
   with pytest.raises(ValueError, match=words):
     batches(**kwargs)
@@ -103,7 +136,9 @@ def test_wrong_arrays_are_refused():
 
 
 def test_needs_no_tensorflow():
-  code = ('import sys; sys.modules["tensorflow"] = None; '
-          'from uda_jax.data import arrays; '
-          'assert not [m for m in sys.modules if m.startswith("tensorflow_")]')
+  code = (
+    'import sys; sys.modules["tensorflow"] = None; '
+    'from uda_jax.data import arrays; '
+    'assert not [m for m in sys.modules if m.startswith("tensorflow_")]'
+  )
   subprocess.run([sys.executable, '-c', code], check=True)

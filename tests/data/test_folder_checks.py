@@ -29,9 +29,13 @@ def _folder(tmp_path):
 
 def load(folder, labelled=True, resize=None, **fields):
   return datasets.load(
-      tiny_folder.record(**fields), root=str(folder),
-      cache_dir=str(folder.parent / 'cache'), field='config.data.source',
-      labels=labelled, resize=resize)
+    tiny_folder.record(**fields),
+    root=str(folder),
+    cache_dir=str(folder.parent / 'cache'),
+    field='config.data.source',
+    labels=labelled,
+    resize=resize,
+  )
 
 
 @pytest.fixture(name='looked_at')
@@ -39,8 +43,11 @@ def _looked_at(monkeypatch):
   """The images that were decoded, in any order."""
   names = []
   original = image_files.image_size
-  monkeypatch.setattr(image_files, 'image_size', lambda path: (
-      names.append(path.stem), original(path))[1])
+  monkeypatch.setattr(
+    image_files,
+    'image_size',
+    lambda path: (names.append(path.stem), original(path))[1],
+  )
   return names
 
 
@@ -52,16 +59,23 @@ def test_all_that_is_broken_is_listed_and_the_rest_is_done(folder, looked_at):
   Image.fromarray(np.zeros((5, 5), np.uint8)).save(folder / 'labels/04.png')
   with pytest.raises(manifest.Broken, match='and 3 more') as caught:
     load(folder)
-  for problem, words in zip(caught.value.problems, (
-      ('images/01.png', 'truncated'), ('02.png', 'no label'),
-      ('labels/03.png', 'got 9 in 192 pixels'), ('labels/04.png', '5 x 5'))):
+  for problem, words in zip(
+    caught.value.problems,
+    (
+      ('images/01.png', 'truncated'),
+      ('02.png', 'no label'),
+      ('labels/03.png', 'got 9 in 192 pixels'),
+      ('labels/04.png', '5 x 5'),
+    ),
+  ):
     assert all(word in problem for word in words), problem
   assert len(caught.value.problems) == 4
   # Replaced files are looked at, and so is what was broken; the others not.
   (folder / 'images/01.png').write_bytes(good)
   for number in (2, 3, 4):
     Image.fromarray(np.ones((12, 16), np.uint8)).save(
-        folder / f'labels/{number:02d}.png')
+      folder / f'labels/{number:02d}.png'
+    )
   looked_at.clear()
   assert load(folder).class_pixels[3].tolist() == [0, 192, 0]
   assert sorted(looked_at) == ['01', '02', '03', '04']
@@ -93,8 +107,9 @@ def test_a_kill_loses_nothing_that_is_done(folder, looked_at, monkeypatch):
   assert sorted(looked_at) == ['02', '03', '04', '05']
   for number, path in enumerate(data.label_paths):
     np.testing.assert_array_equal(
-        np.asarray(Image.open(path)),
-        np.asarray(Image.open(folder / f'labels/{number:02d}.png')))
+      np.asarray(Image.open(path)),
+      np.asarray(Image.open(folder / f'labels/{number:02d}.png')),
+    )
 
 
 def test_a_done_file_that_is_damaged_is_made_again(folder):
@@ -109,8 +124,12 @@ def test_a_done_file_that_is_damaged_is_made_again(folder):
 def test_a_relative_root_is_found_from_anywhere(folder, monkeypatch):
   monkeypatch.chdir(folder.parent)
   data = datasets.load(
-      tiny_folder.record(), root='data', cache_dir='cache',
-      field='config.data.source', labels=False)
+    tiny_folder.record(),
+    root='data',
+    cache_dir='cache',
+    field='config.data.source',
+    labels=False,
+  )
   assert data.image_paths[0] == str(folder / 'images/00.png')
 
 
@@ -118,16 +137,22 @@ def test_sizes_that_differ_are_noted(folder):
   label = np.asarray(Image.open(folder / 'labels/04.png'))
   Image.fromarray(label[:, :-2]).save(folder / 'labels/04.png')
   data = load(folder, resize_labels=True, published_size=(12, 16))
-  note, = data.notes
+  (note,) = data.notes
   assert 'labels/04.png: 12 x 14, brought to the 12 x 16' in note
-  assert load(folder, resize_labels=True, published_size=(12, 16)) \
-      .notes == data.notes
+  assert (
+    load(folder, resize_labels=True, published_size=(12, 16)).notes
+    == data.notes
+  )
   notes = load(folder, resize_labels=True, published_size=(13, 16)).notes
   assert len(notes) == 6 and '12 x 16, published are 13 x 16' in notes[0]
 
 
-COLORS = (((128, 64, 128), 0), ((70, 130, 180), 1), ((0, 0, 1), 2),
-          ((0, 0, 0), 255))
+COLORS = (
+  ((128, 64, 128), 0),
+  ((70, 130, 180), 1),
+  ((0, 0, 1), 2),
+  ((0, 0, 0), 255),
+)
 
 
 @pytest.mark.parametrize('palette', [False, True])
@@ -145,8 +170,11 @@ def test_labels_in_colours(folder, palette):
   data = load(folder, label_colors=COLORS)
   for path, label in zip(data.label_paths, expected.values()):
     np.testing.assert_array_equal(np.asarray(Image.open(path)), label)
-  with pytest.raises(ValueError, match=r'00.png.*label_colors, got \(0, 0, 0\)'
-                     r' \(in all 16 pixels'):
+  with pytest.raises(
+    ValueError,
+    match=r'00.png.*label_colors, got \(0, 0, 0\)'
+    r' \(in all 16 pixels',
+  ):
     load(folder, label_colors=COLORS[:-1])
   with pytest.raises(ValueError, match='label_colors: expected rows'):
     load(folder, label_colors=(((0, 0, 0), 3),))
@@ -162,19 +190,30 @@ def _photos(folder, size):
     Image.open(path).resize(size[::-1], Image.Resampling.NEAREST).save(path)
 
 
-@pytest.mark.parametrize('part, resize, keep_ratio, wanted', [
+@pytest.mark.parametrize(
+  'part, resize, keep_ratio, wanted',
+  [
     ('source', 'bilinear', True, (70, 97)),
-    ('target', 'bicubic', False, (61, 97))])
-def test_training_on_copies_is_training_on_images(folder, part, resize,
-                                                  keep_ratio, wanted):
+    ('target', 'bicubic', False, (61, 97)),
+  ],
+)
+def test_training_on_copies_is_training_on_images(
+  folder, part, resize, keep_ratio, wanted
+):
   _photos(folder, (131, 203))
   config = tiny_folder.data(
-      source=tiny_folder.record(), target=tiny_folder.record(),
-      root=str(folder), cache_dir=str(folder.parent / 'cache'),
-      source_image_size=wanted, target_image_size=wanted, resize=resize,
-      keep_ratio=keep_ratio, crop_size=(31, 43), flip=True,
-      rare_class=dict(
-          temperature=0.1, min_pixels=1, min_crop_ratio=2.0))
+    source=tiny_folder.record(),
+    target=tiny_folder.record(),
+    root=str(folder),
+    cache_dir=str(folder.parent / 'cache'),
+    source_image_size=wanted,
+    target_image_size=wanted,
+    resize=resize,
+    keep_ratio=keep_ratio,
+    crop_size=(31, 43),
+    flip=True,
+    rare_class=dict(temperature=0.1, min_pixels=1, min_crop_ratio=2.0),
+  )
   batches = []
   for copies in (False, True):
     config.resized_copies = copies
@@ -182,9 +221,15 @@ def test_training_on_copies_is_training_on_images(folder, part, resize,
     assert (data[0].heights[0] < 131) == copies
     domain = examples.domains(config, *data)[part == 'target']
     read = tf.function(examples.reader(domain, 0))
-    batches.append([{name: value.numpy() for name, value in
-                     read(tf.constant(k, tf.int64)).items()}
-                    for k in range(12)])
+    batches.append(
+      [
+        {
+          name: value.numpy()
+          for name, value in read(tf.constant(k, tf.int64)).items()
+        }
+        for k in range(12)
+      ]
+    )
   for as_read, copied in zip(*batches):
     for name, value in as_read.items():
       np.testing.assert_array_equal(copied[name], value, err_msg=name)
@@ -193,8 +238,9 @@ def test_training_on_copies_is_training_on_images(folder, part, resize,
 def test_copies_that_make_no_sense_are_refused(folder):
   with pytest.raises(ValueError, match='resized_copies.*shrink'):
     load(folder, resize=transforms.Spec(image_size=(24, 32)))
-  config = tiny_folder.data(source=tiny_folder.record(), root='', cache_dir='',
-                            resized_copies=True)
+  config = tiny_folder.data(
+    source=tiny_folder.record(), root='', cache_dir='', resized_copies=True
+  )
   with pytest.raises(ValueError, match='resized_copies.*source_image_size'):
     datasets.load_part(config, 'source')
 
@@ -202,8 +248,9 @@ def test_copies_that_make_no_sense_are_refused(folder):
 def _stat(path):
   """What the mocked file system lacks."""
   with tf.io.gfile.GFile(path, 'rb') as file:
-    return types.SimpleNamespace(length=len(file.read()), mtime_nsec=0,
-                                 is_directory=False, mode=0)
+    return types.SimpleNamespace(
+      length=len(file.read()), mtime_nsec=0, is_directory=False, mode=0
+    )
 
 
 def test_files_in_a_bucket(folder, monkeypatch):
@@ -217,8 +264,12 @@ def test_files_in_a_bucket(folder, monkeypatch):
       tf.io.gfile.makedirs(name.rpartition('/')[0])
       with tf.io.gfile.GFile(name, 'wb') as file:
         file.write(path.read_bytes())
-    recipe = folders.recipe(folders.FolderRecord(**values), root='gs://bucket',
-                            field='config.data.source', labels=True)
+    recipe = folders.recipe(
+      folders.FolderRecord(**values),
+      root='gs://bucket',
+      field='config.data.source',
+      labels=True,
+    )
     made = epath.Path('gs://bucket/cache/files')
     rows = list(recipe.rows(made))
     assert rows[5].image == 'gs://bucket/set/images/05.png'
@@ -228,4 +279,5 @@ def test_files_in_a_bucket(folder, monkeypatch):
     # A second start reads what the first one did.
     monkeypatch.setattr(image_files, 'image_size', None)
     assert [row.label for row in recipe.rows(made)] == [
-        row.label for row in rows]
+      row.label for row in rows
+    ]

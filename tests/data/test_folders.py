@@ -21,9 +21,12 @@ def _folder(tmp_path):
 
 def load(folder, labelled=True, **fields):
   return datasets.load(
-      tiny_folder.record(**fields), root=str(folder),
-      cache_dir=str(folder.parent / 'cache'), field='config.data.source',
-      labels=labelled)
+    tiny_folder.record(**fields),
+    root=str(folder),
+    cache_dir=str(folder.parent / 'cache'),
+    field='config.data.source',
+    labels=labelled,
+  )
 
 
 def refused(folder, *words, error=ValueError, **fields):
@@ -40,7 +43,8 @@ def test_manifest_holds_paths_sizes_and_counts(folder):
   data = load(folder)
   assert data.labelled and data.class_names == tiny_folder.CLASSES
   assert [pathlib.Path(p).stem for p in data.image_paths] == [
-      f'{n:02d}' for n in range(6)]
+    f'{n:02d}' for n in range(6)
+  ]
   assert (data.heights == 12).all() and (data.widths == 16).all()
   for number, counts in enumerate(data.class_pixels):
     assert counts.tolist() == [88 - number, 88, number]
@@ -91,14 +95,18 @@ def test_palette_labels_are_read_as_indices(folder, bits):
   image.save(folder / 'labels/05.png', bits=bits)
   data = load(folder)
   np.testing.assert_array_equal(
-      np.asarray(Image.open(data.label_paths[5])), label)
+    np.asarray(Image.open(data.label_paths[5])), label
+  )
 
 
 def png(pixels, bits, colour_type):
   """Writes PNG samples of any bit depth, which Pillow cannot."""
   chunk = lambda name, body: (
-      struct.pack('>I', len(body)) + name + body
-      + struct.pack('>I', zlib.crc32(name + body)))
+    struct.pack('>I', len(body))
+    + name
+    + body
+    + struct.pack('>I', zlib.crc32(name + body))
+  )
   rows = []
   for row in pixels.reshape(len(pixels), -1):
     if bits == 16:
@@ -107,10 +115,15 @@ def png(pixels, bits, colour_type):
       expanded = (row[:, None] >> np.arange(bits)[::-1] & 1).ravel()
       body = np.packbits(expanded.astype(np.uint8)).tobytes()
     rows.append(b'\0' + body)
-  header = struct.pack('>IIBBBBB', pixels.shape[1], len(pixels), bits,
-                       colour_type, 0, 0, 0)
-  return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
-          + chunk(b'IDAT', zlib.compress(b''.join(rows))) + chunk(b'IEND', b''))
+  header = struct.pack(
+    '>IIBBBBB', pixels.shape[1], len(pixels), bits, colour_type, 0, 0, 0
+  )
+  return (
+    b'\x89PNG\r\n\x1a\n'
+    + chunk(b'IHDR', header)
+    + chunk(b'IDAT', zlib.compress(b''.join(rows)))
+    + chunk(b'IEND', b'')
+  )
 
 
 @pytest.mark.parametrize('bits', [1, 2, 4])
@@ -119,7 +132,8 @@ def test_grey_labels_of_few_bits_keep_their_ids(folder, bits):
   (folder / 'labels/05.png').write_bytes(png(label, bits, 0))
   data = load(folder)
   np.testing.assert_array_equal(
-      np.asarray(Image.open(data.label_paths[5])), label)
+    np.asarray(Image.open(data.label_paths[5])), label
+  )
 
 
 def test_sixteen_bit_labels_are_not_cut(folder):
@@ -130,7 +144,8 @@ def test_sixteen_bit_labels_are_not_cut(folder):
     load(folder)
   data = load(folder, label_map=((0, 0), (1, 1), (2, 2), (300, 2)))
   np.testing.assert_array_equal(
-      np.asarray(Image.open(data.label_paths[5])), label)
+    np.asarray(Image.open(data.label_paths[5])), label
+  )
 
 
 def test_sixteen_bit_colour_labels_need_a_channel(folder):
@@ -142,12 +157,17 @@ def test_sixteen_bit_colour_labels_need_a_channel(folder):
   refused(folder, '00.png', 'label_channel=3', label_channel=3)
   data = load(folder, label_channel=0)
   np.testing.assert_array_equal(
-      np.asarray(Image.open(data.label_paths[5])), label)
+    np.asarray(Image.open(data.label_paths[5])), label
+  )
 
 
 def test_label_map_and_ignored_ids(folder):
-  data = load(folder, class_names=('any', 'rare'),
-              label_map=((0, 0), (1, 0), (2, 1), (255, 255)), ignore_ids=())
+  data = load(
+    folder,
+    class_names=('any', 'rare'),
+    label_map=((0, 0), (1, 0), (2, 1), (255, 255)),
+    ignore_ids=(),
+  )
   assert data.class_pixels[4].tolist() == [172, 4]
   data = load(folder, ignore_ids=(255, 2), label_map=((0, 0), (1, 1)))
   assert data.class_pixels[4].tolist() == [84, 88, 0]
@@ -159,8 +179,13 @@ def test_unknown_ids_are_refused(folder):
   label = np.asarray(Image.open(folder / 'labels/02.png')).copy()
   label[5, 5:9] = 7
   Image.fromarray(label).save(folder / 'labels/02.png')
-  refused(folder, 'labels/02.png', 'got 7 in 4 pixels',
-          'config.data.source.label_map', 'config.data.source.ignore_ids')
+  refused(
+    folder,
+    'labels/02.png',
+    'got 7 in 4 pixels',
+    'config.data.source.label_map',
+    'config.data.source.ignore_ids',
+  )
 
 
 @pytest.mark.parametrize('kind', ['images', 'labels'])
@@ -194,21 +219,43 @@ def test_images_that_training_cannot_decode_are_refused(folder):
 def test_sizes_must_agree_unless_labels_may_be_resized(folder):
   label = np.asarray(Image.open(folder / 'labels/04.png'))
   Image.fromarray(label.repeat(2, 0).repeat(2, 1)).save(
-      folder / 'labels/04.png')
-  refused(folder, 'labels/04.png', '12 x 16', '24 x 32',
-          'config.data.source.resize_labels')
+    folder / 'labels/04.png'
+  )
+  refused(
+    folder,
+    'labels/04.png',
+    '12 x 16',
+    '24 x 32',
+    'config.data.source.resize_labels',
+  )
   data = load(folder, resize_labels=True)
   np.testing.assert_array_equal(
-      np.asarray(Image.open(data.label_paths[4])), label)
+    np.asarray(Image.open(data.label_paths[4])), label
+  )
 
 
 def test_what_is_missing_is_named(folder):
-  refused(folder, 'config.data.source.root', 'nowhere', root='nowhere',
-          error=FileNotFoundError)
-  refused(folder, 'config.data.source.images', 'pictures/*.png',
-          images='pictures/*.png', error=FileNotFoundError)
-  refused(folder, 'config.data.source.files', 'list.txt', files='list.txt',
-          error=FileNotFoundError)
+  refused(
+    folder,
+    'config.data.source.root',
+    'nowhere',
+    root='nowhere',
+    error=FileNotFoundError,
+  )
+  refused(
+    folder,
+    'config.data.source.images',
+    'pictures/*.png',
+    images='pictures/*.png',
+    error=FileNotFoundError,
+  )
+  refused(
+    folder,
+    'config.data.source.files',
+    'list.txt',
+    files='list.txt',
+    error=FileNotFoundError,
+  )
   refused(folder, 'config.data.source.labels', labels='')
   (folder / 'labels/03.png').unlink()
   refused(folder, 'images/03.png', 'labels/*.png')
@@ -242,9 +289,11 @@ def test_pairs_by_what_the_stars_stand_for(folder):
       city = folder / kind / ('ab'[number % 2] + 'town')
       city.mkdir(exist_ok=True)
       (folder / kind / f'{number:02d}.png').rename(
-          city / f'{number // 2}{ending}')
-  data = load(folder, images='images/*/*_image.png',
-              labels='labels/*/*_ids.png')
+        city / f'{number // 2}{ending}'
+      )
+  data = load(
+    folder, images='images/*/*_image.png', labels='labels/*/*_ids.png'
+  )
   # Sorted by town: images 0, 2, 4 and then 1, 3, 5.
   assert data.class_pixels[:, 2].tolist() == [0, 2, 4, 1, 3, 5]
 
@@ -252,8 +301,9 @@ def test_pairs_by_what_the_stars_stand_for(folder):
 def test_two_runs_that_prepare_the_same_data(folder):
   row = manifest.Row('/a.png', '', 1, 2, np.zeros(1, np.int64))
   cache = folder.parent / 'cache'
-  recipe = manifest.Recipe('n n', ('c',), ((0, 0, 0),), 'x',
-                           lambda folder: [row])
+  recipe = manifest.Recipe(
+    'n n', ('c',), ((0, 0, 0),), 'x', lambda folder: [row]
+  )
 
   def other_run_first(folder):
     manifest.prepare(recipe, cache)

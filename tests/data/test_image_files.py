@@ -12,12 +12,19 @@ from uda_jax.data import image_files
 _TOOLS = pathlib.Path(__file__).parents[1] / 'golden/dataset_tools'
 
 
-@pytest.mark.parametrize('folder,table,channel', [
+@pytest.mark.parametrize(
+  'folder,table,channel',
+  [
     ('gta/labels', labels.GTA5_IDS, -1),
-    ('synthia/GT/LABELS', labels.SYNTHIA_IDS, 0)])
+    ('synthia/GT/LABELS', labels.SYNTHIA_IDS, 0),
+  ],
+)
 def test_raw_ids_of_the_benchmarks(folder, table, channel):
-  raw = [p for p in sorted((_TOOLS / folder).glob('*.png'))
-         if not p.stem.endswith('_labelTrainIds')]
+  raw = [
+    p
+    for p in sorted((_TOOLS / folder).glob('*.png'))
+    if not p.stem.endswith('_labelTrainIds')
+  ]
   assert raw
   for path in raw:
     expected = Image.open(path.with_name(path.stem + '_labelTrainIds.png'))

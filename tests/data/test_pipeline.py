@@ -15,9 +15,14 @@ from uda_jax.data import pipeline
 
 # Everything that is random is on.
 _CONFIG = tiny_folder.data(
-    source_image_size=(14, 18), target_image_size=(13, 20), crop_size=(8, 9),
-    scale_range=(0.8, 1.3), max_class_share=0.9, flip=True,
-    margins=(2, 1, 0, 3))
+  source_image_size=(14, 18),
+  target_image_size=(13, 20),
+  crop_size=(8, 9),
+  scale_range=(0.8, 1.3),
+  max_class_share=0.9,
+  flip=True,
+  margins=(2, 1, 0, 3),
+)
 
 
 @pytest.fixture(name='folder', scope='module')
@@ -37,16 +42,34 @@ def _target(folder):
 
 def load(folder, labelled, **fields):
   return datasets.load(
-      tiny_folder.record(**fields), root=str(folder),
-      cache_dir=str(folder.parent / 'cache'), field='config.data.source',
-      labels=labelled)
+    tiny_folder.record(**fields),
+    root=str(folder),
+    cache_dir=str(folder.parent / 'cache'),
+    field='config.data.source',
+    labels=labelled,
+  )
 
 
 def batches(source, target, config=_CONFIG, **kwargs):
-  return list(pipeline.train_batches(config, **(dict(
-      seed=5, first_step=0, num_steps=6, groups=4, group_size=2,
-      process_index=0, process_count=1, source=source, target=target)
-      | kwargs)))
+  return list(
+    pipeline.train_batches(
+      config,
+      **(
+        dict(
+          seed=5,
+          first_step=0,
+          num_steps=6,
+          groups=4,
+          group_size=2,
+          process_index=0,
+          process_count=1,
+          source=source,
+          target=target,
+        )
+        | kwargs
+      ),
+    )
+  )
 
 
 def assert_equal(first, second):
@@ -57,17 +80,25 @@ def assert_equal(first, second):
 def test_contract(source, target):
   batch = batches(source, target)[0]
   kinds = jax.tree.map(lambda x: (x.dtype.name, x.shape), batch)
-  assert kinds.source == (('uint8', (4, 2, 8, 9, 3)), ('int32', (4, 2, 8, 9)),
-                          ('int32', (4, 2)))
-  assert kinds.target == (('uint8', (4, 2, 8, 9, 3)), ('bool', (4, 2, 8, 9)),
-                          (), ('int32', (4, 2)))
+  assert kinds.source == (
+    ('uint8', (4, 2, 8, 9, 3)),
+    ('int32', (4, 2, 8, 9)),
+    ('int32', (4, 2)),
+  )
+  assert kinds.target == (
+    ('uint8', (4, 2, 8, 9, 3)),
+    ('bool', (4, 2, 8, 9)),
+    (),
+    ('int32', (4, 2)),
+  )
   assert batch.views == ()
 
 
 def test_two_processes_read_what_one_reads(source, target):
   one = batches(source, target)
-  shares = [batches(source, target, process_index=p, process_count=2)
-            for p in range(2)]
+  shares = [
+    batches(source, target, process_index=p, process_count=2) for p in range(2)
+  ]
   for whole, *parts in zip(one, *shares, strict=True):
     assert parts[0].source.image.shape[0] == 2
     assert_equal(whole, jax.tree.map(lambda *x: np.concatenate(x), *parts))
@@ -80,20 +111,23 @@ def test_groups_that_cannot_be_shared_are_refused(source, target):
 
 def test_resumed_at_any_step(source, target):
   whole = batches(source, target)
-  for batch, again in zip(whole[4:], batches(source, target, first_step=4),
-                          strict=True):
+  for batch, again in zip(
+    whole[4:], batches(source, target, first_step=4), strict=True
+  ):
     assert_equal(batch, again)
   other = batches(source, target, seed=6)
-  assert any((a.source.image != b.source.image).any()
-             for a, b in zip(whole, other))
+  assert any(
+    (a.source.image != b.source.image).any() for a, b in zip(whole, other)
+  )
 
 
 def test_every_epoch_reads_every_image_once(source, target):
   # 3 steps of 8 rows are 4 epochs of 6 images.
   all_of_them = batches(source, target)
   for domain in ('source', 'target'):
-    indices = np.concatenate([
-        getattr(batch, domain).index.ravel() for batch in all_of_them])
+    indices = np.concatenate(
+      [getattr(batch, domain).index.ravel() for batch in all_of_them]
+    )
     epochs = np.sort(indices.reshape(-1, 6))
     np.testing.assert_array_equal(epochs, [list(range(6))] * len(epochs))
   assert (all_of_them[0].source.index != all_of_them[0].target.index).any()
@@ -109,14 +143,17 @@ def test_image_label_and_trusted_stay_together(folder, source):
     for part in (batch.source, batch.target):
       red = part.image[..., 0].astype(int)
       np.testing.assert_array_equal(
-          red, np.where(part.label == 255, 200, 40 * part.label))
+        red, np.where(part.label == 255, 200, 40 * part.label)
+      )
       np.testing.assert_array_equal(part.image[..., 0, 0, 1], part.index)
     # The margin is the one row of 255 at the bottom.
-    np.testing.assert_array_equal(batch.target.trusted,
-                                  batch.target.label != 255)
+    np.testing.assert_array_equal(
+      batch.target.trusted, batch.target.label != 255
+    )
     for image in batch.source.image[batch.source.index == 0]:
-      windows = np.lib.stride_tricks.sliding_window_view(
-          first, (8, 9, 3))[:, :, 0]
+      windows = np.lib.stride_tricks.sliding_window_view(first, (8, 9, 3))[
+        :, :, 0
+      ]
       straight = (windows == image).all((2, 3, 4)).any()
       backward = (windows == image[:, ::-1]).all((2, 3, 4)).any()
       assert straight != backward
@@ -141,12 +178,14 @@ def test_eager_equals_in_pipeline(source, target):
 
 def test_rare_classes_are_asked_for(source, target):
   config = tiny_folder.data(
-      crop_size=(8, 9), rare_class=dict(temperature=0.01, min_pixels=3,
-                                        min_crop_ratio=0.4))
+    crop_size=(8, 9),
+    rare_class=dict(temperature=0.01, min_pixels=3, min_crop_ratio=0.4),
+  )
   # At T = 0.01 only the rarest class counts; images 4 and 5 have more than 3
   # pixels of it.
-  chosen = np.concatenate([batch.source.index.ravel()
-                           for batch in batches(source, target, config)])
+  chosen = np.concatenate(
+    [batch.source.index.ravel() for batch in batches(source, target, config)]
+  )
   assert set(chosen) == {4, 5}
 
 
@@ -155,22 +194,35 @@ def test_padding(source, target):
   batch = batches(source, target, config, num_steps=1)[0]
   assert (batch.source.label[..., 12:, :] == 255).all()
   assert not batch.source.image[..., 12:, :, :].any()
-  np.testing.assert_array_equal(batch.target.trusted[0, 0].all(1),
-                                np.arange(15) < 12)
+  np.testing.assert_array_equal(
+    batch.target.trusted[0, 0].all(1), np.arange(15) < 12
+  )
 
 
-@pytest.mark.parametrize('fields,words', [
+@pytest.mark.parametrize(
+  'fields,words',
+  [
     (dict(crop_size=(13, 8)), r'crop_size.*\(12, 16\).*pad=True'),
     (dict(crop_size=(11, 8), scale_range=(0.5, 1.0)), r'crop_size.*\(6, 8\)'),
     (dict(scale_range=(0.5, 1.0)), r'crop_size'),
-    (dict(resize='cubic'), r"config.data.resize.*'cubic'")])
+    (dict(resize='cubic'), r"config.data.resize.*'cubic'"),
+  ],
+)
 def test_impossible_sizes_are_refused(source, target, fields, words):
   with pytest.raises(ValueError, match=words):
     # Before the first batch is asked for.
     pipeline.train_batches(
-        tiny_folder.data(**fields), seed=0, first_step=0, num_steps=1, groups=1,
-        group_size=1, process_index=0, process_count=1, source=source,
-        target=target)
+      tiny_folder.data(**fields),
+      seed=0,
+      first_step=0,
+      num_steps=1,
+      groups=1,
+      group_size=1,
+      process_index=0,
+      process_count=1,
+      source=source,
+      target=target,
+    )
 
 
 @pytest.mark.parametrize('kind', ['images', 'labels'])
@@ -191,8 +243,9 @@ def test_file_that_broke_is_named(tmp_path, kind):
 def test_evaluation_yields_every_image_once(folder, source):
   seen = []
   for process in range(2):
-    for batch in pipeline.eval_batches(source, batch_size=2,
-                                       process_index=process, process_count=2):
+    for batch in pipeline.eval_batches(
+      source, batch_size=2, process_index=process, process_count=2
+    ):
       assert batch.image.shape == (2, 12, 16, 3)
       assert batch.label.dtype == np.int32
       for image, label, valid, index in zip(*batch):
@@ -200,19 +253,21 @@ def test_evaluation_yields_every_image_once(folder, source):
           seen.append(index)
           name = f'{index:02d}.png'
           np.testing.assert_array_equal(
-              image, Image.open(folder / 'images' / name))
+            image, Image.open(folder / 'images' / name)
+          )
           np.testing.assert_array_equal(
-              label, Image.open(folder / 'labels' / name))
+            label, Image.open(folder / 'labels' / name)
+          )
         else:
           assert (label == 255).all()
   assert sorted(seen) == list(range(6))
 
 
 def test_evaluation_resizes_images_and_not_labels(source, target):
-  batch, = pipeline.eval_batches(source, batch_size=8, image_size=(6, 8))
+  (batch,) = pipeline.eval_batches(source, batch_size=8, image_size=(6, 8))
   assert batch.image.shape == (8, 6, 8, 3) and batch.label.shape == (8, 12, 16)
   assert batch.valid.sum() == 6
-  batch, = pipeline.eval_batches(target, batch_size=6)
+  (batch,) = pipeline.eval_batches(target, batch_size=6)
   assert batch.label == ()
 
 
@@ -222,12 +277,20 @@ def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):
   for kind in ('images', 'labels'):
     for number in range(2):
       (tmp_path / f'other/{kind}/{number:02d}.png').rename(
-          folder / f'{kind}/1{number}.png')
+        folder / f'{kind}/1{number}.png'
+      )
   data = load(folder, True)
-  shares = [list(pipeline.eval_batches(
-      data, batch_size=4, process_index=p, process_count=2)) for p in range(2)]
+  shares = [
+    list(
+      pipeline.eval_batches(
+        data, batch_size=4, process_index=p, process_count=2
+      )
+    )
+    for p in range(2)
+  ]
   shapes = [[batch.label.shape for batch in share] for share in shares]
   assert shapes[0] == shapes[1] == [(1, 10, 10)] + 2 * [(1, 12, 16)]
-  valid = [int(batch.index[0]) for share in shares for batch in share
-           if batch.valid[0]]
+  valid = [
+    int(batch.index[0]) for share in shares for batch in share if batch.valid[0]
+  ]
   assert sorted(valid) == list(range(5))

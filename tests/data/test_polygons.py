@@ -22,18 +22,30 @@ def _box(label, left, right, **other):
 
 
 def test_later_over_earlier_groups_deleted_and_plates(tmp_path):
-  ids = image_files.read_label(_file(tmp_path, [
-      _box('road', 0, 5), _box('cargroup', 1, 3), _box('sky', 0, 5, deleted=1),
-      _box('license plate', 0, 5), _box('polegroup', 4, 4)]))
+  ids = image_files.read_label(
+    _file(
+      tmp_path,
+      [
+        _box('road', 0, 5),
+        _box('cargroup', 1, 3),
+        _box('sky', 0, 5, deleted=1),
+        _box('license plate', 0, 5),
+        _box('polegroup', 4, 4),
+      ],
+    )
+  )
   np.testing.assert_array_equal(ids, [[7, 26, 26, 26, 18, 7]] * 4)
   assert ids.dtype == np.int32
   assert (image_files.read_label(_file(tmp_path, [])) == 0).all()
 
 
-@pytest.mark.parametrize('objects, message', [
+@pytest.mark.parametrize(
+  'objects, message',
+  [
     ([{'label': 'road'}], 'expected polygons'),
     ([_box('spaceship', 0, 1)], "got 'spaceship'"),
-])
+  ],
+)
 def test_bad_files_are_named(tmp_path, objects, message):
   path = _file(tmp_path, objects)
   with pytest.raises(ValueError, match=message) as error:

@@ -24,8 +24,11 @@ from uda_jax.train import loop
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch):
   """Instead of the compact one: nothing here is about networks."""
-  monkeypatch.setitem(models.MODELS, 'compact',
-                      lambda config, num_classes: tiny.network(num_classes))
+  monkeypatch.setitem(
+    models.MODELS,
+    'compact',
+    lambda config, num_classes: tiny.network(num_classes),
+  )
 
 
 @pytest.fixture(name='root', scope='module')
@@ -41,8 +44,9 @@ def _prepare(config, monkeypatch, capsys, parts=datasets.PARTS):
 def _command(monkeypatch, capsys, **values):
   """The same, with any flags."""
   for name in ('_CONFIG', '_PARTS', '_DATASET', '_SOURCE', '_OUT'):
-    monkeypatch.setattr(prepare, name,
-                        types.SimpleNamespace(value=values.get(name, '')))
+    monkeypatch.setattr(
+      prepare, name, types.SimpleNamespace(value=values.get(name, ''))
+    )
   with pytest.raises(SystemExit) as exit_code:
     prepare.main(['prepare'])
   return capsys.readouterr().out, int(exit_code.value.code)
@@ -59,37 +63,56 @@ def _train(config, workdir):
 
 
 def _predict(workdir, images, out, monkeypatch):
-  monkeypatch.setattr(sys, 'argv', [
-      'predict', f'--workdir={workdir}', f'--images={images}', f'--out={out}'])
+  monkeypatch.setattr(
+    sys,
+    'argv',
+    ['predict', f'--workdir={workdir}', f'--images={images}', f'--out={out}'],
+  )
   command.main()
   return sorted((out / 'ids').rglob('*.png'))
 
 
 def _frozen(folder):
   """All files, and when each was written."""
-  return {path: path.stat().st_mtime_ns for path in folder.rglob('*')
-          if path.is_file()}
+  return {
+    path: path.stat().st_mtime_ns
+    for path in folder.rglob('*')
+    if path.is_file()
+  }
 
 
-@pytest.mark.parametrize('name, folder, means', [
+@pytest.mark.parametrize(
+  'name, folder, means',
+  [
     ('gta5_to_cityscapes', 'cityscapes/leftImg8bit/val', {}),
-    ('synthia_to_cityscapes', 'cityscapes/leftImg8bit/val',
-     benchmarks.synthia_means()),
-    ('synthia_16_to_cityscapes', 'cityscapes/leftImg8bit/val',
-     benchmarks.synthia_16_means()),
+    (
+      'synthia_to_cityscapes',
+      'cityscapes/leftImg8bit/val',
+      benchmarks.synthia_means(),
+    ),
+    (
+      'synthia_16_to_cityscapes',
+      'cityscapes/leftImg8bit/val',
+      benchmarks.synthia_16_means(),
+    ),
     ('cityscapes_to_acdc', 'acdc/rgb_anon', {}),
     ('cityscapes_to_dark_zurich', 'dark_zurich/rgb_anon/val', {}),
     ('camvid_to_idd', 'idd_lite/images', {}),
     ('camvid_day_to_dusk', 'camvid/images', {}),
-])
+  ],
+)
 def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
   """Rendered streets go the same way in test_end_to_end."""
   config = source_only.get_config()
   config.data = getattr(benchmarks, name)()
   config.data.update(
-      root=str(root), cache_dir=str(tmp_path / 'cache'), crop_size=(8, 8),
-      source_image_size=(10, 16), target_image_size=(10, 16),
-      eval_image_size=(8, 12))
+    root=str(root),
+    cache_dir=str(tmp_path / 'cache'),
+    crop_size=(8, 8),
+    source_image_size=(10, 16),
+    target_image_size=(10, 16),
+    eval_image_size=(8, 12),
+  )
   config.eval.subsets = means
   config.eval.target_statistics = 0
   printed, code = _prepare(config, monkeypatch, capsys)
@@ -100,10 +123,16 @@ def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
   results = _train(config, tmp_path / 'run')
   assert _frozen(tmp_path / 'cache') == before
   assert set(results['student']['miou']) == {'all classes', *means}
-  images = [p for p in (root / folder).rglob('*')
-            if p.suffix in ('.png', '.jpg')]
-  assert len(_predict(tmp_path / 'run', root / folder, tmp_path / 'out',
-                      monkeypatch)) == len(images) > 0
+  images = [
+    p for p in (root / folder).rglob('*') if p.suffix in ('.png', '.jpg')
+  ]
+  assert (
+    len(
+      _predict(tmp_path / 'run', root / folder, tmp_path / 'out', monkeypatch)
+    )
+    == len(images)
+    > 0
+  )
 
 
 def _own_folders(root):
@@ -114,10 +143,11 @@ def _own_folders(root):
       (root / folder / kind).mkdir(parents=True)
     for number, size in enumerate(((37, 53), (61, 29), (40, 71))):
       label = np.zeros(size, np.uint8)
-      label[size[0] // 2:], label[0] = 1, 255
+      label[size[0] // 2 :], label[0] = 1, 255
       image = 90 * label[..., None] + random.integers(0, 60, (*size, 3))
       Image.fromarray(image.astype(np.uint8)).save(
-          root / folder / f'images/{number}.jpg')
+        root / folder / f'images/{number}.jpg'
+      )
       Image.fromarray(label).save(root / folder / f'labels/{number}.png')
   for path in (root / 'B/labels').iterdir():
     path.unlink()
@@ -129,9 +159,13 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   config.method = common.source_only()
   config.teacher = common.no_teacher()
   config.eval.network = 'student'
-  config.data.update(root=str(tmp_path), cache_dir=str(tmp_path / 'cache'),
-                     source_image_size=(32, 48), target_image_size=(32, 48),
-                     crop_size=(24, 40))
+  config.data.update(
+    root=str(tmp_path),
+    cache_dir=str(tmp_path / 'cache'),
+    source_image_size=(32, 48),
+    target_image_size=(32, 48),
+    crop_size=(24, 40),
+  )
   bad = tmp_path / 'A/labels/3.png'
   Image.open(tmp_path / 'A/images/0.jpg').save(tmp_path / 'A/images/3.jpg')
   Image.fromarray(np.full((37, 53), 7, np.uint8)).save(bad)
@@ -146,8 +180,9 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   assert code == 0 and '2 of 37 x 53' in printed and 'car ' in printed
   results = _train(config, tmp_path / 'run')
   assert 0 <= results['student']['miou']['all classes'] <= 1
-  ids, *_ = _predict(tmp_path / 'run', tmp_path / 'B/images',
-                     tmp_path / 'out', monkeypatch)
+  ids, *_ = _predict(
+    tmp_path / 'run', tmp_path / 'B/images', tmp_path / 'out', monkeypatch
+  )
   label = np.asarray(Image.open(ids))
   assert label.shape == (37, 53) and set(np.unique(label)) <= {0, 1}
 
@@ -155,8 +190,13 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize('name', benchmarks.DATASETS)
 def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
   printed, code = _command(
-      monkeypatch, capsys, _DATASET=name, _SOURCE=str(root / name),
-      _OUT=str(tmp_path), _PARTS=list(datasets.PARTS))
+    monkeypatch,
+    capsys,
+    _DATASET=name,
+    _SOURCE=str(root / name),
+    _OUT=str(tmp_path),
+    _PARTS=list(datasets.PARTS),
+  )
   assert code == 0 and ' images (height x width)' in printed, printed
   # Training, whose roots are written otherwise, finds what was made.
   before = _frozen(tmp_path)
@@ -169,18 +209,24 @@ def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
   assert _frozen(tmp_path) == before
 
 
-@pytest.mark.parametrize('values, message', [
+@pytest.mark.parametrize(
+  'values, message',
+  [
     (dict(_DATASET='gta', _SOURCE='x'), "--dataset: expected one of ['gta5'"),
     (dict(_DATASET='gta5'), '--source: expected the folder of gta5'),
     (dict(), '--config, --dataset: expected one of them, got neither'),
     (dict(_CONFIG=True, _OUT='x'), '--source, --out: expected them with'),
-    (dict(_DATASET='gta5', _SOURCE='x', _PARTS=['target']),
-     "--parts: expected some of what there is, ['source']"),
-])
+    (
+      dict(_DATASET='gta5', _SOURCE='x', _PARTS=['target']),
+      "--parts: expected some of what there is, ['source']",
+    ),
+  ],
+)
 def test_flags_that_do_not_fit(monkeypatch, capsys, values, message):
   for name in ('_CONFIG', '_DATASET', '_SOURCE', '_OUT', '_PARTS'):
-    monkeypatch.setattr(prepare, name,
-                        types.SimpleNamespace(value=values.get(name, '')))
+    monkeypatch.setattr(
+      prepare, name, types.SimpleNamespace(value=values.get(name, ''))
+    )
   with pytest.raises(SystemExit):
     prepare.main(['prepare'])
   assert message in capsys.readouterr().err

@@ -15,11 +15,18 @@ def root(tmp_path_factory):
 
 
 def _load(block, part, root, cache):
-  return datasets.load(block[part], root=str(root), cache_dir=str(cache),
-                       field=f'config.data.{part}', labels=part != 'target')
+  return datasets.load(
+    block[part],
+    root=str(root),
+    cache_dir=str(cache),
+    field=f'config.data.{part}',
+    labels=part != 'target',
+  )
 
 
-@pytest.mark.parametrize('name, source, target, evaluation', [
+@pytest.mark.parametrize(
+  'name, source, target, evaluation',
+  [
     ('gta5_to_cityscapes', ({0: 48, 13: 48}, 2), 1, {13: 48}),
     ('synthia_to_cityscapes', ({0: 48}, 1), 1, {13: 48}),
     ('synthia_16_to_cityscapes', ({0: 48}, 1), 1, {12: 48}),
@@ -27,11 +34,13 @@ def _load(block, part, root, cache):
     ('cityscapes_to_dark_zurich', ({13: 48}, 1), 1, {0: 48}),
     ('camvid_to_idd', ({0: 48}, 1), 1, {0: 48, 6: 48}),
     ('camvid_day_to_dusk', ({3: 48}, 1), 1, {3: 48}),
-])
+  ],
+)
 def test_benchmark(root, tmp_path, name, source, target, evaluation):
   block = getattr(benchmarks, name)()
   pixels = lambda manifest: {
-      int(c): int(n) for c, n in enumerate(manifest.class_pixels.sum(0)) if n}
+    int(c): int(n) for c, n in enumerate(manifest.class_pixels.sum(0)) if n
+  }
   first = _load(block, 'source', root, tmp_path)
   assert (pixels(first), len(first.image_paths)) == source
   unlabelled = _load(block, 'target', root, tmp_path)

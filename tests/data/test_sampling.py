@@ -28,28 +28,41 @@ def test_every_epoch_is_a_permutation(size):
 
 
 def test_orders_differ_by_epoch_domain_and_seed():
-  orders = [order(3, sampling.SOURCE, range(30), 30),
-            order(3, sampling.SOURCE, range(30, 60), 30),
-            order(3, sampling.TARGET, range(30), 30),
-            order(4, sampling.SOURCE, range(30), 30)]
+  orders = [
+    order(3, sampling.SOURCE, range(30), 30),
+    order(3, sampling.SOURCE, range(30, 60), 30),
+    order(3, sampling.TARGET, range(30), 30),
+    order(4, sampling.SOURCE, range(30), 30),
+  ]
   assert len({tuple(o) for o in orders}) == 4
 
 
 def test_uniform_integers_reach_both_ends_evenly():
   stream = sampling.Stream(0, sampling.SOURCE, sampling.CROP)
   draw = tf.function(lambda k: sampling.uniform_int(stream.uniform(k), 3))
-  counts = np.bincount([int(draw(tf.constant(k, tf.int64)))
-                        for k in range(300)])
+  counts = np.bincount(
+    [int(draw(tf.constant(k, tf.int64))) for k in range(300)]
+  )
   # 100 each, standard deviation 8.
   assert counts.shape == (3,) and counts.min() > 70
 
 
 def test_streams_are_independent():
-  names = [(seed, domain, purpose) for seed in (0, 1)
-           for domain in (sampling.SOURCE, sampling.TARGET)
-           for purpose in (sampling.CROP, sampling.FLIP)]
-  draws = np.array([[sampling.Stream(*name).uniform(tf.constant(k, tf.int64))
-                     for k in range(60)] for name in names])
+  names = [
+    (seed, domain, purpose)
+    for seed in (0, 1)
+    for domain in (sampling.SOURCE, sampling.TARGET)
+    for purpose in (sampling.CROP, sampling.FLIP)
+  ]
+  draws = np.array(
+    [
+      [
+        sampling.Stream(*name).uniform(tf.constant(k, tf.int64))
+        for k in range(60)
+      ]
+      for name in names
+    ]
+  )
   correlation = np.corrcoef(draws) - np.eye(len(names))
   # Standard deviation 0.13; the largest of 28 is rarely above 3.5 of them.
   assert abs(correlation).max() < 0.46
@@ -67,8 +80,7 @@ def test_class_probabilities_of_the_released_code(domain, temperature):
       row[int(class_id)] = image[class_id]
   tables = sampling.rare_classes(counts, temperature=temperature, min_pixels=0)
   assert tables.classes.tolist() == expected['classes']
-  np.testing.assert_allclose(tables.probability, expected['prob'],
-                             atol=2e-6)
+  np.testing.assert_allclose(tables.probability, expected['prob'], atol=2e-6)
 
 
 def test_rare_class_draws():
@@ -76,8 +88,9 @@ def test_rare_class_draws():
   tables = sampling.rare_classes(counts, temperature=0.5, min_pixels=10)
   assert tables.classes.tolist() == [2, 0]
   assert tables.files[0, :1].tolist() == [3] and tables.count.tolist() == [1, 4]
-  draw = tf.function(lambda k: sampling.rare_index(
-      0, sampling.SOURCE, k, tables))
+  draw = tf.function(
+    lambda k: sampling.rare_index(0, sampling.SOURCE, k, tables)
+  )
   drawn = [tuple(map(int, draw(tf.constant(k, tf.int64)))) for k in range(300)]
   assert {d for d in drawn if d[1] == 2} == {(3, 2)}
   assert {d[0] for d in drawn if d[1] == 0} == {0, 1, 2, 3}
@@ -96,14 +109,24 @@ def test_a_share_in_the_place_of_a_number_of_pixels():
   counts = np.array([[10, 90], [300, 700], [0, 0]])
   tables = sampling.rare_classes(counts, temperature=0.5, min_pixels=0.2)
   assert tables.classes.tolist() == [0, 1]
-  assert tables.files[0, :tables.count[0]].tolist() == [1]
-  assert tables.files[1, :tables.count[1]].tolist() == [0, 1]
+  assert tables.files[0, : tables.count[0]].tolist() == [1]
+  assert tables.files[1, : tables.count[1]].tolist() == [0, 1]
   with pytest.raises(ValueError, match='min_pixels < 0.3 every'):
     sampling.rare_classes(counts, temperature=0.5, min_pixels=0.4)
-  data = manifest.Manifest('', ('a',), ('b',), np.array([20]), np.array([30]),
-                           np.array([[150, 450]]), ('x', 'y'), ())
-  config = tiny_folder.data(crop_size=(10, 20), rare_class=dict(
-      temperature=0.5, min_pixels=0.2, min_crop_ratio=0.5))
+  data = manifest.Manifest(
+    '',
+    ('a',),
+    ('b',),
+    np.array([20]),
+    np.array([30]),
+    np.array([[150, 450]]),
+    ('x', 'y'),
+    (),
+  )
+  config = tiny_folder.data(
+    crop_size=(10, 20),
+    rare_class=dict(temperature=0.5, min_pixels=0.2, min_crop_ratio=0.5),
+  )
   assert examples.domains(config, data, data)[0].rare_pixels == 20
   config.crop_size = (0, 0)
   assert examples.domains(config, data, data)[0].rare_pixels == 60

@@ -10,16 +10,25 @@ from uda_jax.data import transforms
 
 def test_windows_reach_all_places():
   spec = transforms.Spec(crop_size=(3, 4))
-  starts = {tuple(crop_rules.crop_window(
-      np.float32(share), (5, 4), spec).start.numpy())
-            for share in ((0, 0), (0.33, 0.9), (0.34, 0.5), (0.99, 0.99))}
+  starts = {
+    tuple(crop_rules.crop_window(np.float32(share), (5, 4), spec).start.numpy())
+    for share in ((0, 0), (0.33, 0.9), (0.34, 0.5), (0.99, 0.99))
+  }
   assert starts == {(0, 0), (1, 0), (2, 0)}
 
 
-@pytest.mark.parametrize('ids,accepted', [
-    ([0, 0, 1, 1], True), ([0, 0, 0, 1], False), ([0, 0, 0, 1, 1], True),
-    ([0, 0, 0, 0], False), ([255, 255, 255, 255], False),
-    ([0, 1, 255, 255], True), ([0, 255, 255, 255], False)])
+@pytest.mark.parametrize(
+  'ids,accepted',
+  [
+    ([0, 0, 1, 1], True),
+    ([0, 0, 0, 1], False),
+    ([0, 0, 0, 1, 1], True),
+    ([0, 0, 0, 0], False),
+    ([255, 255, 255, 255], False),
+    ([0, 1, 255, 255], True),
+    ([0, 255, 255, 255], False),
+  ],
+)
 def test_crops_need_two_classes_below_the_share(ids, accepted):
   counts = crop_rules.class_counts(np.array([ids], np.uint8), 3)
   assert bool(crop_rules.accept_crop(counts, 0.75)) == accepted
@@ -28,11 +37,16 @@ def test_crops_need_two_classes_below_the_share(ids, accepted):
 def choose(label, spec, wanted=None, count=60):
   label = tf.constant(label)
   full = tf.constant(label.shape.as_list())
-  one = tf.function(lambda shares: transforms.cut_label(
-      label, crop_rules.choose_window(shares, label, full, spec, 3, wanted),
-      'bilinear'))
+  one = tf.function(
+    lambda shares: transforms.cut_label(
+      label,
+      crop_rules.choose_window(shares, label, full, spec, 3, wanted),
+      'bilinear',
+    )
+  )
   shares = np.random.default_rng(0).random(
-      (count, crop_rules.DRAWS, crop_rules.DRAWS, 2), np.float32)
+    (count, crop_rules.DRAWS, crop_rules.DRAWS, 2), np.float32
+  )
   return [one(tf.constant(s)).numpy() for s in shares]
 
 
@@ -48,9 +62,11 @@ def test_one_sided_crops_are_drawn_again():
 
 
 def test_crop_without_any_good_place_is_kept():
-  crops = choose(np.zeros((8, 40), np.uint8),
-                 transforms.Spec(crop_size=(8, 8), max_class_share=0.5),
-                 count=2)
+  crops = choose(
+    np.zeros((8, 40), np.uint8),
+    transforms.Spec(crop_size=(8, 8), max_class_share=0.5),
+    count=2,
+  )
   assert [c.shape for c in crops] == [(8, 8)] * 2
 
 

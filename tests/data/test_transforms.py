@@ -9,8 +9,9 @@ from uda_jax.data import transforms
 
 
 def window(start, size, full):
-  return transforms.Window(*(tf.constant(x, tf.int32)
-                             for x in (start, size, full)))
+  return transforms.Window(
+    *(tf.constant(x, tf.int32) for x in (start, size, full))
+  )
 
 
 def whole(full):
@@ -18,13 +19,21 @@ def whole(full):
 
 
 def pixels(height, width, seed=0):
-  return np.random.default_rng(seed).integers(
-      0, 256, (height, width, 3)).astype(np.uint8)
+  return (
+    np.random.default_rng(seed)
+    .integers(0, 256, (height, width, 3))
+    .astype(np.uint8)
+  )
 
 
-@pytest.mark.parametrize('size,expected', [
-    ((1052, 1914), (704, 1280)), ((760, 1280), (720, 1213)),
-    ((1914, 1052), (1280, 704))])
+@pytest.mark.parametrize(
+  'size,expected',
+  [
+    ((1052, 1914), (704, 1280)),
+    ((760, 1280), (720, 1213)),
+    ((1914, 1052), (1280, 704)),
+  ],
+)
 def test_kept_ratio(size, expected):
   spec = transforms.Spec(image_size=(720, 1280), keep_ratio=True)
   assert transforms.resized_size(size, spec).numpy().tolist() == list(expected)
@@ -42,15 +51,20 @@ def test_exact_size_and_scale():
 @pytest.mark.parametrize('full', [(5, 9), (16, 14), (23, 31)])
 def test_bilinear_is_half_pixel_without_antialiasing(full):
   image = pixels(11, 14)
-  place = [np.clip((np.arange(n) + 0.5) * m / n - 0.5, 0, m - 1)
-           for n, m in zip(full, image.shape)]
-  low = [np.minimum(np.floor(p).astype(int), m - 2)
-         for p, m in zip(place, image.shape)]
+  place = [
+    np.clip((np.arange(n) + 0.5) * m / n - 0.5, 0, m - 1)
+    for n, m in zip(full, image.shape)
+  ]
+  low = [
+    np.minimum(np.floor(p).astype(int), m - 2)
+    for p, m in zip(place, image.shape)
+  ]
   y, x = (p - q for p, q in zip(place, low))
   y, x = y[:, None, None], x[None, :, None]
   at = lambda i, j: image[np.ix_(low[0] + i, low[1] + j)]
-  expected = ((1 - y) * ((1 - x) * at(0, 0) + x * at(0, 1))
-              + y * ((1 - x) * at(1, 0) + x * at(1, 1)))
+  expected = (1 - y) * ((1 - x) * at(0, 0) + x * at(0, 1)) + y * (
+    (1 - x) * at(1, 0) + x * at(1, 1)
+  )
   result = transforms.cut_image(image, whole(full), 'bilinear').numpy()
   # Half a level of rounding, and ties that float32 puts on the other side.
   assert abs(result - expected).max() < 0.5 + 1e-3
@@ -70,14 +84,16 @@ def test_bicubic_and_nearest_of_pillow():
   # steps decide).
   expected = Image.fromarray(label).resize((32, 24), Image.NEAREST)
   np.testing.assert_array_equal(
-      transforms.cut_label(label, whole((24, 32)), 'bicubic'), expected)
+    transforms.cut_label(label, whole((24, 32)), 'bicubic'), expected
+  )
 
 
 def test_nearest_takes_the_floor():
   label = np.arange(20, dtype=np.uint8).reshape(4, 5)
   result = transforms.cut_label(label, whole((3, 8)), 'bilinear').numpy()
   np.testing.assert_array_equal(
-      result, label[np.ix_([0, 1, 2], [0, 0, 1, 1, 2, 3, 3, 4])])
+    result, label[np.ix_([0, 1, 2], [0, 0, 1, 1, 2, 3, 3, 4])]
+  )
 
 
 @pytest.mark.parametrize('resize', ['bilinear', 'bicubic'])
@@ -95,8 +111,11 @@ def test_window_is_a_slice_of_the_resized_image(resize, full):
 
 def test_mirrored_and_padded_alike():
   image = pixels(3, 4)
-  values = {'image': tf.constant(image), 'label': tf.constant(image[..., 0]),
-            'trusted': tf.constant(image[..., 0] > 128)}
+  values = {
+    'image': tf.constant(image),
+    'label': tf.constant(image[..., 0]),
+    'trusted': tf.constant(image[..., 0] > 128),
+  }
   spec = transforms.Spec(crop_size=(5, 6), pad=True)
   for flip in (False, True):
     done = transforms.finish(dict(values), tf.constant(flip), spec)
@@ -112,8 +131,9 @@ def test_mirrored_and_padded_alike():
 
 def test_a_pixel_that_a_random_scale_lacks_is_filled():
   spec = transforms.Spec(crop_size=(4, 4), scale_range=(0.7, 1.0))
-  done = transforms.finish({'image': tf.constant(pixels(3, 4))},
-                           tf.constant(False), spec)['image'].numpy()
+  done = transforms.finish(
+    {'image': tf.constant(pixels(3, 4))}, tf.constant(False), spec
+  )['image'].numpy()
   np.testing.assert_array_equal(done[:3], pixels(3, 4))
   assert done.shape == (4, 4, 3) and not done[3].any()
 
@@ -123,4 +143,5 @@ def test_margins_follow_the_window():
   full = np.zeros((8, 10), bool)
   full[2:5, 4:9] = True
   np.testing.assert_array_equal(
-      transforms.trusted_pixels(part, (2, 3, 4, 1)), full[1:5, 2:7])
+    transforms.trusted_pixels(part, (2, 3, 4, 1)), full[1:5, 2:7]
+  )

@@ -14,12 +14,17 @@ def write(folder, count=6, size=(12, 16)):
   for number in range(count):
     random = np.random.default_rng(number)
     label = np.zeros(size, np.uint8)
-    label[:, size[1] // 2:] = 1
+    label[:, size[1] // 2 :] = 1
     label[0, :number] = 2
     label[-1] = 255
-    image = np.stack([np.where(label == 255, 200, 40 * label),
-                      np.full(size, number),
-                      random.integers(0, 256, size)], -1).astype(np.uint8)
+    image = np.stack(
+      [
+        np.where(label == 255, 200, 40 * label),
+        np.full(size, number),
+        random.integers(0, 256, size),
+      ],
+      -1,
+    ).astype(np.uint8)
     Image.fromarray(image).save(folder / f'images/{number:02d}.png')
     Image.fromarray(label).save(folder / f'labels/{number:02d}.png')
   return folder
@@ -27,17 +32,35 @@ def write(folder, count=6, size=(12, 16)):
 
 def record(**fields):
   """A folder record of `write`'s files."""
-  return ml_collections.ConfigDict(dict(
-      kind='folder', name='tiny', images='images/*.png',
-      labels='labels/*.png', class_names=CLASSES) | fields)
+  return ml_collections.ConfigDict(
+    dict(
+      kind='folder',
+      name='tiny',
+      images='images/*.png',
+      labels='labels/*.png',
+      class_names=CLASSES,
+    )
+    | fields
+  )
 
 
 def data(**fields):
   """The data block of a config, all options off."""
-  return ml_collections.ConfigDict(dict(
-      source_image_size=(0, 0), target_image_size=(0, 0), keep_ratio=False,
-      resize='bilinear', resized_copies=False, crop_size=(0, 0),
-      scale_range=(1.0, 1.0), max_class_share=1.0, flip=False,
-      margins=(0, 0, 0, 0), pad=False,
+  return ml_collections.ConfigDict(
+    dict(
+      source_image_size=(0, 0),
+      target_image_size=(0, 0),
+      keep_ratio=False,
+      resize='bilinear',
+      resized_copies=False,
+      crop_size=(0, 0),
+      scale_range=(1.0, 1.0),
+      max_class_share=1.0,
+      flip=False,
+      margins=(0, 0, 0, 0),
+      pad=False,
       rare_class=dict(temperature=0.0, min_pixels=3000, min_crop_ratio=0.5),
-      pair=dict(crop_size=(0, 0))) | fields)
+      pair=dict(crop_size=(0, 0)),
+    )
+    | fields
+  )

@@ -29,8 +29,13 @@ def data(tmp_path_factory):
   config = leaf.get_config()
   config.data.cache_dir = str(tmp_path_factory.mktemp('data'))
   config.data.evaluation.num_images = 3
-  split = datasets.load(config.data.evaluation, root='', labels=True,
-                        cache_dir=config.data.cache_dir, field='evaluation')
+  split = datasets.load(
+    config.data.evaluation,
+    root='',
+    labels=True,
+    cache_dir=config.data.cache_dir,
+    field='evaluation',
+  )
   return config, split
 
 
@@ -51,13 +56,15 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   predict = lambda net: logits(net, batch.image, batch.label.shape[1:])
   # Mirror images change nothing for a network of single pixels.
   matrix = metrics.confusion_matrix(
-      batch.label, predict(net).argmax(-1), num_classes=len(split.class_names))
+    batch.label, predict(net).argmax(-1), num_classes=len(split.class_names)
+  )
   assert report['pixels'] == matrix.sum() == (batch.label != 255).sum()
   assert report['miou']['all classes'] == metrics.mean_iou(matrix)
   assert report['miou']['road'] == metrics.iou(matrix)[0]
   # The first and the last of the three images.
   expected = selection.statistics(
-      predict(net)[::2], predict(other)[::2], threshold=0.15)
+    predict(net)[::2], predict(other)[::2], threshold=0.15
+  )
   assert free.keys() == expected.keys()
   for name, value in expected.items():
     np.testing.assert_allclose(free[name], value.mean(), rtol=1e-5)
@@ -70,13 +77,17 @@ def run(data, tmp_path_factory):
   config, split = data
   workdir = tmp_path_factory.mktemp('run')
   net = models.build(config, len(split.class_names)).init(
-      jax.random.key(1), (32, 64))
+    jax.random.key(1), (32, 64)
+  )
   config = config.copy_and_resolve_references()
   config.eval.every = 5
   # As a run of an earlier version.
   del config.eval.scales, config.eval.flip, config.checkpoint.best
-  provenance.run_manifest(workdir, config, {'classes': {
-      'names': split.class_names, 'palette': split.palette}})
+  provenance.run_manifest(
+    workdir,
+    config,
+    {'classes': {'names': split.class_names, 'palette': split.palette}},
+  )
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
     saved.save_best(1, net, {'value': 0.5})
   return workdir
@@ -88,9 +99,15 @@ def _main(monkeypatch, *args):
 
 
 def test_a_run_is_scored(run, tmp_path, monkeypatch, capsys):
-  _main(monkeypatch, f'--workdir={run}', f'--out={tmp_path / "out"}',
-        '--net=best', '--scales=0.5', '--config.eval.batch_size=2')
-  report, = json.loads((tmp_path / 'out/results.json').read_text()).values()
+  _main(
+    monkeypatch,
+    f'--workdir={run}',
+    f'--out={tmp_path / "out"}',
+    '--net=best',
+    '--scales=0.5',
+    '--config.eval.batch_size=2',
+  )
+  (report,) = json.loads((tmp_path / 'out/results.json').read_text()).values()
   assert report['selected'] == 'selected on target labels'
   assert 0 <= report['miou']['all classes'] < 0.2 and report['pixels'] > 5000
   rows = (tmp_path / 'out/results.csv').read_text().splitlines()
@@ -101,34 +118,47 @@ def test_a_run_is_scored(run, tmp_path, monkeypatch, capsys):
   assert 'best, selected on target labels' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('args, message', [
+@pytest.mark.parametrize(
+  'args, message',
+  [
     (('--config.eval.nope=1',), 'nope'),
     (('--config=/nowhere.py',), '/nowhere.py'),
     (('--scales=0',), r'--scales'),
     (('spare',), "got 'spare'"),
-    (('--config.eval.window=(40,40)', '--config.eval.stride=(8,8)'),
-     r'eval\.window'),
+    (
+      ('--config.eval.window=(40,40)', '--config.eval.stride=(8,8)'),
+      r'eval\.window',
+    ),
     (('--config.data.evaluation.kind=nope',), r'data\.evaluation\.kind'),
-])
+  ],
+)
 def test_errors_are_one_line(run, tmp_path, monkeypatch, args, message):
   with pytest.raises(SystemExit, match=message):
-    _main(monkeypatch, f'--workdir={run}', f'--out={tmp_path / "out"}',
-          '--net=best', *args)
+    _main(
+      monkeypatch,
+      f'--workdir={run}',
+      f'--out={tmp_path / "out"}',
+      '--net=best',
+      *args,
+    )
   assert not (tmp_path / 'out').exists()
 
 
-def test_another_leaf_gives_the_data_but_not_the_classes(run, tmp_path,
-                                                         monkeypatch):
+def test_another_leaf_gives_the_data_but_not_the_classes(
+  run, tmp_path, monkeypatch
+):
   leaf_file = tmp_path / 'other.py'
-  leaf_file.write_text('''
+  leaf_file.write_text("""
 from tests import leaf
 def get_config():
   config = leaf.get_config()
   config.eval.batch_size = 7
   return config
-''')
-  config = run_lib.read_config(ml_collections.ConfigDict(), [
-      f'--config={leaf_file}', '--config.eval.flip=True'])
+""")
+  config = run_lib.read_config(
+    ml_collections.ConfigDict(),
+    [f'--config={leaf_file}', '--config.eval.flip=True'],
+  )
   assert config.eval.flip and config.eval.batch_size == 7
   manifest = json.loads((run / 'manifest.json').read_text())
   manifest['starts'][-1]['classes']['names'][0] = 'moon'

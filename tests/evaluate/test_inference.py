@@ -37,9 +37,11 @@ def _net():
 
 def _batch(rows, seed=0, label_size=(6, 8)):
   random = np.random.default_rng(seed)
-  return Batch(random.integers(0, 256, (rows, 6, 8, 3), dtype=np.uint8),
-               random.integers(0, NUM_CLASSES, (rows, *label_size),
-                               dtype=np.int32), np.ones(rows, bool))
+  return Batch(
+    random.integers(0, 256, (rows, 6, 8, 3), dtype=np.uint8),
+    random.integers(0, NUM_CLASSES, (rows, *label_size), dtype=np.int32),
+    np.ones(rows, bool),
+  )
 
 
 def _expected(batches):
@@ -58,8 +60,7 @@ def test_golden_sliding_windows():
   path = ROOT / 'tests/golden/daformer_hrda/slide_inference.npz'
   names = set()
   for name, ours, golden, atol, rtol in evaluation.slide_inference(path):
-    np.testing.assert_allclose(ours, golden, atol=atol, rtol=rtol,
-                               err_msg=name)
+    np.testing.assert_allclose(ours, golden, atol=atol, rtol=rtol, err_msg=name)
     names.add(name)
   assert len(names) == 15
 
@@ -68,27 +69,35 @@ def test_windows_of_a_pixelwise_network_change_nothing():
   images = _batch(2).image
   whole = inference.make_logits(_network())
   sliding = inference.make_logits(
-      _network(), window=inference.Window((4, 5), (3, 2)))
-  np.testing.assert_allclose(sliding(_net(), images, (9, 9)),
-                             whole(_net(), images, (9, 9)), atol=1e-5)
+    _network(), window=inference.Window((4, 5), (3, 2))
+  )
+  np.testing.assert_allclose(
+    sliding(_net(), images, (9, 9)), whole(_net(), images, (9, 9)), atol=1e-5
+  )
 
 
 def test_windows_are_averaged_by_visits():
   # A network that answers with the mean of what it sees: each window differs.
   forward = lambda params, stats, image, **_: (
-      types.Outputs(jnp.broadcast_to(image.mean((1, 2), keepdims=True),
-                                         image.shape)), stats)
+    types.Outputs(
+      jnp.broadcast_to(image.mean((1, 2), keepdims=True), image.shape)
+    ),
+    stats,
+  )
   image = jnp.arange(5.0).reshape(1, 1, 5, 1) * jnp.ones(3)
   logits = inference.sliding_logits(
-      lambda x: forward({}, {}, x)[0].logits, image,
-      inference.Window((1, 3), (1, 1)))
+    lambda x: forward({}, {}, x)[0].logits,
+    image,
+    inference.Window((1, 3), (1, 1)),
+  )
   # Windows 0-2, 1-3, 2-4 have the means 1, 2, 3.
   np.testing.assert_allclose(logits[0, 0, :, 0], [1, 1.5, 2, 2.5, 3])
 
 
 def test_window_errors_name_the_field():
   predict = inference.make_predict(
-      _network(), window=inference.Window((6, 9), (3, 3)))
+    _network(), window=inference.Window((6, 9), (3, 3))
+  )
   with pytest.raises(ValueError, match=r'eval\.window.*\(6, 8\).*\(6, 9\)'):
     predict(_net(), _batch(1).image, (6, 8))
   with pytest.raises(ValueError, match='stride'):
@@ -110,27 +119,32 @@ def test_uneven_batches_count_exactly_on_any_devices(devices):
   assert matrix.sum() == 2 * 3 * 48 - 24 + 180
   images = batches[0].image
   np.testing.assert_array_equal(
-      predict(net, images, (5, 7)),
-      inference.make_predict(_network())(_net(), images, (5, 7)))
+    predict(net, images, (5, 7)),
+    inference.make_predict(_network())(_net(), images, (5, 7)),
+  )
 
 
 def test_filling_rows_and_labels_out_of_range_do_not_count():
   batch = _batch(4)
   batch.valid[2:] = False
   batch.label[0] = 255
-  matrix = inference.evaluate(inference.make_predict(_network()), _net(), [batch],
-                             num_classes=NUM_CLASSES)
-  np.testing.assert_array_equal(matrix, _expected([
-      Batch(batch.image[1:2], batch.label[1:2], batch.valid[1:2])]))
+  matrix = inference.evaluate(
+    inference.make_predict(_network()), _net(), [batch], num_classes=NUM_CLASSES
+  )
+  np.testing.assert_array_equal(
+    matrix,
+    _expected([Batch(batch.image[1:2], batch.label[1:2], batch.valid[1:2])]),
+  )
 
 
 def test_no_batch_is_an_error():
   with pytest.raises(ValueError, match='at least one batch'):
-    inference.evaluate(inference.make_predict(_network()), _net(), [],
-                      num_classes=NUM_CLASSES)
+    inference.evaluate(
+      inference.make_predict(_network()), _net(), [], num_classes=NUM_CLASSES
+    )
 
 
-_TWO_PROCESSES = '''
+_TWO_PROCESSES = """
 import sys
 import jax
 jax.config.update('jax_num_cpu_devices', 2)
@@ -145,22 +159,29 @@ predict = evaluate.make_predict(t._network(), mesh=mesh)
 matrix = evaluate.evaluate(predict, net, share, num_classes=t.NUM_CLASSES)
 own = predict(net, share[0].image, (6, 8))
 print(matrix.tolist(), own.shape, own.sum())
-'''
+"""
 
 
 def test_two_processes_count_everything_once():
   with socket.socket() as free:
     free.bind(('localhost', 0))
     address = f'localhost:{free.getsockname()[1]}'
-  processes = [subprocess.Popen(
-      [sys.executable, '-c', _TWO_PROCESSES, address, str(i)], cwd=ROOT,
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-      for i in range(2)]
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', _TWO_PROCESSES, address, str(i)],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for i in range(2)
+  ]
   outputs = [process.communicate(timeout=120) for process in processes]
   batches = [_batch(6, 0), _batch(6, 1)]
   labels = inference.make_predict(_network())(_net(), batches[0].image, (6, 8))
   for i, (out, error) in enumerate(outputs):
-    own = labels[3 * i:3 * i + 3]
+    own = labels[3 * i : 3 * i + 3]
     # Other lines are the communication library's.
     assert out.splitlines()[-1] == (
-        f'{_expected(batches).tolist()} (3, 6, 8) {own.sum()}'), error
+      f'{_expected(batches).tolist()} (3, 6, 8) {own.sum()}'
+    ), error

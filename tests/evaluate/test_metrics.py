@@ -9,9 +9,11 @@ from uda_jax.evaluate import metrics
 
 
 def _matrix(label, prediction, num_classes):
-  return np.asarray(jax.jit(
-      metrics.confusion_matrix, static_argnames='num_classes')(
-          label, prediction, num_classes=num_classes))
+  return np.asarray(
+    jax.jit(metrics.confusion_matrix, static_argnames='num_classes')(
+      label, prediction, num_classes=num_classes
+    )
+  )
 
 
 # More pixels than are counted at once, and not a multiple of them.
@@ -19,8 +21,8 @@ def _matrix(label, prediction, num_classes):
 def test_counts_rows_are_truth_and_ignored_pixels_are_dropped(shape):
   random = np.random.default_rng(0)
   label = random.integers(0, 5, shape, dtype=np.int32)
-  label[random.random(shape) < .2] = labels.IGNORE_LABEL
-  label[random.random(shape) < .1] = -1
+  label[random.random(shape) < 0.2] = labels.IGNORE_LABEL
+  label[random.random(shape) < 0.1] = -1
   prediction = random.integers(0, 5, shape, dtype=np.int32)
   expected = np.zeros((5, 5), np.int64)
   valid = (label >= 0) & (label < 5)
@@ -35,26 +37,33 @@ def test_known_scores():
   matrix = np.array([[6, 2, 0, 0], [1, 3, 0, 4], [0] * 4, [0] * 4])
   np.testing.assert_allclose(metrics.iou(matrix), [6 / 9, 3 / 10, np.nan, 0])
   assert metrics.mean_iou(matrix) == pytest.approx((6 / 9 + 3 / 10) / 3)
-  assert metrics.mean_iou(matrix, (1, 2)) == pytest.approx(.3)
-  np.testing.assert_allclose(metrics.accuracy(matrix),
-                             [6 / 8, 3 / 8, np.nan, np.nan])
+  assert metrics.mean_iou(matrix, (1, 2)) == pytest.approx(0.3)
+  np.testing.assert_allclose(
+    metrics.accuracy(matrix), [6 / 8, 3 / 8, np.nan, np.nan]
+  )
   assert metrics.mean_accuracy(matrix) == pytest.approx(9 / 16)
-  np.testing.assert_allclose(metrics.precision(matrix),
-                             [6 / 7, 3 / 5, np.nan, 0])
-  assert metrics.mean_precision(matrix) == pytest.approx(
-      (6 / 7 + 3 / 5) / 3)
+  np.testing.assert_allclose(
+    metrics.precision(matrix), [6 / 7, 3 / 5, np.nan, 0]
+  )
+  assert metrics.mean_precision(matrix) == pytest.approx((6 / 7 + 3 / 5) / 3)
   assert metrics.pixel_accuracy(matrix) == pytest.approx(9 / 16)
   assert metrics.frequency_weighted_iou(matrix) == pytest.approx(
-      (8 * 6 / 9 + 8 * .3) / 16)
+    (8 * 6 / 9 + 8 * 0.3) / 16
+  )
   assert metrics.frequency_weighted_iou(matrix, (0,)) == pytest.approx(
-      8 * 6 / 9 / 16)
+    8 * 6 / 9 / 16
+  )
 
 
 def test_perfect_and_empty(recwarn):
   assert metrics.mean_iou(np.diag([3, 1, 4])) == 1
   empty = np.zeros((3, 3), int)
-  for score in (metrics.mean_iou, metrics.pixel_accuracy,
-                metrics.mean_accuracy, metrics.frequency_weighted_iou):
+  for score in (
+    metrics.mean_iou,
+    metrics.pixel_accuracy,
+    metrics.mean_accuracy,
+    metrics.frequency_weighted_iou,
+  ):
     assert np.isnan(score(empty))
   assert not recwarn.list
 
@@ -62,5 +71,6 @@ def test_perfect_and_empty(recwarn):
 def test_renamed_classes_have_their_scores_renamed():
   matrix = np.random.default_rng(0).integers(0, 50, (5, 5))
   order = [3, 1, 4, 0, 2]
-  np.testing.assert_allclose(metrics.iou(matrix[np.ix_(order, order)]),
-                             metrics.iou(matrix)[order])
+  np.testing.assert_allclose(
+    metrics.iou(matrix[np.ix_(order, order)]), metrics.iou(matrix)[order]
+  )

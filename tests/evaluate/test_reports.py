@@ -12,8 +12,11 @@ from uda_jax.evaluate import reports
 def test_report_of_a_matrix_done_by_hand():
   # Class 2 occurs nowhere; class 3 is predicted but never true.
   matrix = np.array([[3, 1, 0, 0], [0, 4, 0, 2], [0, 0, 0, 0], [0, 0, 0, 0]])
-  result = reports.report(matrix, ('road', 'traffic light', 'bus', 'train'),
-                           {'all': range(4), '2 classes': (0, 1), 'bus': (2,)})
+  result = reports.report(
+    matrix,
+    ('road', 'traffic light', 'bus', 'train'),
+    {'all': range(4), '2 classes': (0, 1), 'bus': (2,)},
+  )
   assert result['iou']['bus'] is None and result['iou']['train'] == 0
   np.testing.assert_allclose(result['iou']['road'], 3 / 4)
   np.testing.assert_allclose(result['iou']['traffic light'], 4 / 7)
@@ -33,17 +36,19 @@ def test_table_lines_up():
   assert one['miou']['19'] == metrics.mean_iou(matrix)
   table = reports.format_table({'source_only': one, 'pixmatch': one})
   assert table == (
-      '             mIoU        traffic       pixel\n'
-      'run            19  road    light  bus   acc.\n'
-      '--------------------------------------------\n'
-      'source_only  80.4  75.0     85.7    -   90.0\n'
-      'pixmatch     80.4  75.0     85.7    -   90.0\n')
+    '             mIoU        traffic       pixel\n'
+    'run            19  road    light  bus   acc.\n'
+    '--------------------------------------------\n'
+    'source_only  80.4  75.0     85.7    -   90.0\n'
+    'pixmatch     80.4  75.0     85.7    -   90.0\n'
+  )
 
 
 def test_rows_say_what_they_are():
   names = ('road', 'bus, old')
-  one = reports.report(np.array([[3, 1], [0, 0]]), names,
-                       {reports.ALL: (0, 1), '1 class': (0,)})
+  one = reports.report(
+    np.array([[3, 1], [0, 0]]), names, {reports.ALL: (0, 1), '1 class': (0,)}
+  )
   chosen = one | {'selected': 'selected on target labels'}
   rows = {'student': one, 'best': chosen}
   table = reports.format_table(rows)
@@ -52,12 +57,13 @@ def test_rows_say_what_they_are():
   assert table.splitlines()[0].split() == ['mIoU']
   assert table.splitlines()[1].split() == ['all', 'mIoU']
   assert reports.to_csv(rows) == (
-      'IoU,student,"best, selected on target labels"\n'
-      'road,0.75,0.75\n'
-      '"bus, old",0.0,0.0\n'
-      'mean of all 2 classes,0.375,0.375\n'
-      'mean of 1 class,0.75,0.75\n'
-      'pixel accuracy,0.75,0.75\n')
+    'IoU,student,"best, selected on target labels"\n'
+    'road,0.75,0.75\n'
+    '"bus, old",0.0,0.0\n'
+    'mean of all 2 classes,0.375,0.375\n'
+    'mean of 1 class,0.75,0.75\n'
+    'pixel accuracy,0.75,0.75\n'
+  )
 
 
 def test_results_as_json_and_table(tmp_path):
@@ -65,7 +71,9 @@ def test_results_as_json_and_table(tmp_path):
   reports.write_results(tmp_path / 'run', {'pixmatch': report}, ['a note'])
   results = json.loads((tmp_path / 'run/results.json').read_text())
   assert results['pixmatch'] == report and results['pixmatch']['iou'] == {
-      'road': 1.0, 'sky': None}
+    'road': 1.0,
+    'sky': None,
+  }
   text = (tmp_path / 'run/results.txt').read_text()
   assert text == reports.format_table({'pixmatch': report}) + '\na note\n'
   assert len(list((tmp_path / 'run').iterdir())) == 3

@@ -27,18 +27,20 @@ def _tree(folder, truth, prediction, instances=None):
   stem = 'aachen_000000_000019'
   base = folder / 'gt' / 'aachen' / stem
   _write(base.with_name(stem + '_gtFine_labelIds.png'), truth)
-  _write(base.with_name(stem + '_gtFine_instanceIds.png'),
-         truth if instances is None else instances)
+  _write(
+    base.with_name(stem + '_gtFine_instanceIds.png'),
+    truth if instances is None else instances,
+  )
   _write(folder / 'pred' / f'{stem}_x.png', prediction)
   return folder / 'pred', folder / 'gt'
 
 
 def test_ignored_truth_is_no_false_positive_but_ignored_prediction_a_miss(
-    tmp_path):
+  tmp_path,
+):
   # Road twice, hit once and once predicted as 'unlabeled'; an unlabelled pixel
   # that is predicted as road counts nowhere.
-  scores = files.cityscapes(*_tree(
-      tmp_path, [[7, 7, 0]], [[7, 0, 7]]))
+  scores = files.cityscapes(*_tree(tmp_path, [[7, 7, 0]], [[7, 0, 7]]))
   assert scores['classScores']['road'] == 0.5
   assert scores['averageScoreClasses'] == 0.5
   assert np.isnan(scores['classScores']['car'])
@@ -47,20 +49,25 @@ def test_ignored_truth_is_no_false_positive_but_ignored_prediction_a_miss(
 
 def test_instances_weigh_alike(tmp_path):
   # Two cars, of one pixel (found) and of three (missed): 1 / (1 + 1).
-  scores = files.cityscapes(*_tree(
-      tmp_path, [[26, 26, 26, 26]], [[26, 7, 7, 7]],
-      [[26000, 26001, 26001, 26001]]))
+  scores = files.cityscapes(
+    *_tree(
+      tmp_path,
+      [[26, 26, 26, 26]],
+      [[26, 7, 7, 7]],
+      [[26000, 26001, 26001, 26001]],
+    )
+  )
   assert scores['classScores']['car'] == 0.25
   assert scores['classInstScores']['car'] == pytest.approx(0.5)
   # A truck's pixel found as a car is right for the category.
-  scores = files.cityscapes(*_tree(
-      tmp_path / 'b', [[26, 27]], [[26, 26]], [[26000, 27000]]))
+  scores = files.cityscapes(
+    *_tree(tmp_path / 'b', [[26, 27]], [[26, 26]], [[26000, 27000]])
+  )
   assert scores['categoryInstScores']['vehicle'] == 1
 
 
 def test_ids_of_categories_cover_all():
-  ids = [i for c in cityscapes.CATEGORIES
-         for i in cityscapes.members(c)]
+  ids = [i for c in cityscapes.CATEGORIES for i in cityscapes.members(c)]
   assert sorted(ids) == list(range(34))
 
 
@@ -71,14 +78,17 @@ def test_train_ids(tmp_path):
   np.testing.assert_array_equal(matrix, [[1, 1], [0, 1]])
 
 
-@pytest.mark.parametrize('spoil, message', [
+@pytest.mark.parametrize(
+  'spoil, message',
+  [
     (lambda p: p.unlink(), 'expected a PNG for each of'),
     (lambda p: _write(p, np.zeros((2, 2))), 'expected the size of'),
     (lambda p: _write(p, np.full((1, 3), 40)), 'label ids 0..33, got 40'),
     (lambda p: p.write_bytes(b'no image'), 'cannot be read'),
     (lambda p: Image.new('RGB', (3, 1)).save(p), '3 channels'),
     (lambda p: shutil.copy(p, p.with_name(p.stem + '_b.png')), 'expected one'),
-])
+  ],
+)
 def test_bad_folders(tmp_path, spoil, message):
   predictions, truth = _tree(tmp_path, [[7, 7, 0]], [[7, 0, 7]])
   spoil(next(predictions.glob('*.png')))
@@ -89,16 +99,23 @@ def test_bad_folders(tmp_path, spoil, message):
 def test_command(tmp_path):
   out = tmp_path / 'scores.json'
   run = lambda *args: subprocess.run(
-      [sys.executable, '-m', 'uda_jax.evaluate', *map(str, args)],
-      capture_output=True, text=True, timeout=100)
-  done = run(f'--predictions={GOLDEN / "results"}',
-             f'--labels={GOLDEN / "gtFine"}', f'--out={out}')
+    [sys.executable, '-m', 'uda_jax.evaluate', *map(str, args)],
+    capture_output=True,
+    text=True,
+    timeout=100,
+  )
+  done = run(
+    f'--predictions={GOLDEN / "results"}',
+    f'--labels={GOLDEN / "gtFine"}',
+    f'--out={out}',
+  )
   assert done.returncode == 0, done.stderr
   expected = json.loads((GOLDEN / 'expected.json').read_text())
   expected = expected['cases']['results']
   scores = json.loads(out.read_text())
   assert scores['averageScoreClasses'] == pytest.approx(
-      expected['averageScoreClasses'], abs=1e-12)
+    expected['averageScoreClasses'], abs=1e-12
+  )
   iou, weighted = expected['printed_classes_iou_niou']['car']
   assert f'{"car":<16}{iou:>8}{weighted:>8}' in done.stdout
   bad = run('--predictions=/nowhere', f'--labels={GOLDEN / "gtFine"}')

@@ -21,24 +21,31 @@ def test_statistics_by_hand():
 
 def test_statistics_of_half_precision_are_those_of_its_values():
   logits = jnp.linspace(-3, 3, 60).reshape(1, 4, 5, 3).astype(jnp.bfloat16)
-  half, full = (selection.statistics(x, threshold=0.5) for x in (
-      logits, logits.astype(jnp.float32)))
+  half, full = (
+    selection.statistics(x, threshold=0.5)
+    for x in (logits, logits.astype(jnp.float32))
+  )
   assert half['entropy'].dtype == jnp.float32
   np.testing.assert_array_equal(half['entropy'], full['entropy'])
 
 
 def _config(**changes):
-  config = ml_collections.ConfigDict(dict(
+  config = ml_collections.ConfigDict(
+    dict(
       checkpoint=dict(best='miou', best_subset='all classes'),
       teacher=dict(use=False),
-      eval=dict(subsets={'13 classes': (0,)}, label_free=dict(num_images=2))))
+      eval=dict(subsets={'13 classes': (0,)}, label_free=dict(num_images=2)),
+    )
+  )
   config.update_from_flattened_dict(changes)
   return config
 
 
 def test_larger_is_better_and_labels_are_told():
-  report = {'miou': {'all classes': 0.3, '13 classes': 0.4},
-            'label_free': {'entropy': 0.2, 'confident': 0.9}}
+  report = {
+    'miou': {'all classes': 0.3, '13 classes': 0.4},
+    'label_free': {'entropy': 0.2, 'confident': 0.9},
+  }
   value = lambda **changes: selection.score(_config(**changes), report)['value']
   assert value() == 0.3
   assert value(**{'checkpoint.best_subset': '13 classes'}) == 0.4
@@ -46,16 +53,22 @@ def test_larger_is_better_and_labels_are_told():
   assert value(**{'checkpoint.best': 'confident'}) == 0.9
   assert selection.words(_config()) == 'selected on target labels'
   assert 'without target labels' in selection.words(
-      _config(**{'checkpoint.best': 'entropy'}))
+    _config(**{'checkpoint.best': 'entropy'})
+  )
 
 
-@pytest.mark.parametrize('changes, message', [
+@pytest.mark.parametrize(
+  'changes, message',
+  [
     ({'checkpoint.best': 'nope'}, r'checkpoint\.best: expected one of'),
     ({'checkpoint.best_subset': '16 classes'}, r'best_subset.*13 classes'),
-    ({'checkpoint.best': 'entropy', 'eval.label_free.num_images': 0},
-     r'label_free\.num_images'),
+    (
+      {'checkpoint.best': 'entropy', 'eval.label_free.num_images': 0},
+      r'label_free\.num_images',
+    ),
     ({'checkpoint.best': 'agreement'}, r'config\.teacher\.use is off'),
-])
+  ],
+)
 def test_a_criterion_that_cannot_be_computed(changes, message):
   with pytest.raises(ValueError, match=message):
     selection.check(_config(**changes))

@@ -37,7 +37,8 @@ def test_scales_change_what_the_network_sees_but_not_the_size():
     return jnp.zeros((len(images), *size, 3)) + images.mean()
 
   prob = tta.make_prob(logits, scales=(0.5, 1.0, 1.5), flip=True)(
-      (), np.full((1, 5, 8, 3), 7, np.uint8), (6, 9))
+    (), np.full((1, 5, 8, 3), 7, np.uint8), (6, 9)
+  )
   # 2.5 and 7.5 are rounded up.
   assert seen == [(3, 4)] * 2 + [(5, 8)] * 2 + [(8, 12)] * 2
   assert prob.shape == (1, 6, 9, 3) and prob.dtype == jnp.float32

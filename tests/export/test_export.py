@@ -27,14 +27,23 @@ def main(tmp_path, monkeypatch):
   classes = {'names': NAMES, 'palette': ((0, 0, 0),) * 3}
   provenance.run_manifest(workdir, leaf.get_config(), {'classes': classes})
   net = network.init(jax.random.key(3), (8, 8))
-  trained = restore.Trained(leaf.get_config(), NAMES, classes['palette'],
-                                network, net)
+  trained = restore.Trained(
+    leaf.get_config(), NAMES, classes['palette'], network, net
+  )
   monkeypatch.setattr(restore, 'load', lambda workdir, which: trained)
 
   def call(*args):
-    monkeypatch.setattr(sys, 'argv', [
-        'export', f'--workdir={workdir}', f'--out={tmp_path / "out"}',
-        '--size=6x10', *args])
+    monkeypatch.setattr(
+      sys,
+      'argv',
+      [
+        'export',
+        f'--workdir={workdir}',
+        f'--out={tmp_path / "out"}',
+        '--size=6x10',
+        *args,
+      ],
+    )
     command.main()
     return trained, tmp_path / 'out'
 
@@ -47,11 +56,12 @@ def test_the_file_runs_alone(main, batch_size, capsys):
   path = out / 'network.stablehlo'
   assert sorted(out.iterdir()) == [out / 'network.json', path]
   images = np.random.default_rng(0).integers(
-      0, 256, (3 if batch_size == 0 else 1, 6, 10, 3), np.uint8)
+    0, 256, (3 if batch_size == 0 else 1, 6, 10, 3), np.uint8
+  )
   found = jax_export.deserialize(bytearray(path.read_bytes())).call(images)
   outputs, _ = trained.network.forward(
-      *trained.net, trained.network.normalise(images),
-      use_running_average=True)
+    *trained.net, trained.network.normalise(images), use_running_average=True
+  )
   np.testing.assert_allclose(found['logits'], outputs.logits, atol=1e-5)
   np.testing.assert_array_equal(found['ids'], found['logits'].argmax(-1))
   assert found['ids'].dtype == np.int32 and len(np.unique(found['ids'])) > 1
@@ -65,9 +75,14 @@ def test_the_file_runs_alone(main, batch_size, capsys):
 
 
 def test_a_file_that_differs_gets_no_name(main, tmp_path, monkeypatch):
-  monkeypatch.setattr(command, 'run_stablehlo', lambda path, images: {
+  monkeypatch.setattr(
+    command,
+    'run_stablehlo',
+    lambda path, images: {
       'ids': np.zeros(images.shape[:3], np.int32),
-      'logits': np.zeros((*images.shape[:3], 3), np.float32)})
+      'logits': np.zeros((*images.shape[:3], 3), np.float32),
+    },
+  )
   with pytest.raises(SystemExit, match='network.stablehlo: expected the logit'):
     main()
   assert not list((tmp_path / 'out').iterdir())
@@ -76,8 +91,9 @@ def test_a_file_that_differs_gets_no_name(main, tmp_path, monkeypatch):
 def test_limits():
   logits = np.linspace(-50, 50, 30000, dtype=np.float32).reshape(1, 100, 100, 3)
   expected = {'ids': logits.argmax(-1), 'logits': logits}
-  near = command.compare('f', expected | {'logits': logits + 4e-3}, expected,
-                        1e-4)
+  near = command.compare(
+    'f', expected | {'logits': logits + 4e-3}, expected, 1e-4
+  )
   assert near['logit_difference'] == pytest.approx(8e-5, rel=0.01)
   with pytest.raises(ValueError, match='got a difference of 0.00012'):
     command.compare('f', expected | {'logits': logits + 6e-3}, expected, 1e-4)
@@ -89,10 +105,10 @@ def test_limits():
     command.compare('f', expected | {'ids': ids}, expected, 1e-4)
 
 
-def test_missing_packages_are_told_with_their_install_line(main, tmp_path,
-                                                           monkeypatch):
-  monkeypatch.setattr(onnx.importlib.util, 'find_spec',
-                      lambda name: None)
+def test_missing_packages_are_told_with_their_install_line(
+  main, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(onnx.importlib.util, 'find_spec', lambda name: None)
   with pytest.raises(SystemExit, match='jax2onnx is not.*pip install .jax2onn'):
     main('--onnx')
   assert not (tmp_path / 'out').exists()

@@ -25,9 +25,14 @@ def run(tmp_path):
   config = leaf.get_config()
   net = models.build(config, len(NAMES)).init(jax.random.key(1), (32, 48))
   workdir = tmp_path / 'run'
-  provenance.run_manifest(workdir, config, {
+  provenance.run_manifest(
+    workdir,
+    config,
+    {
       'classes': {'names': NAMES, 'palette': ((0, 0, 0),) * 3},
-      'weights': {'declared': {'trained_on': 'ImageNet-1k'}}})
+      'weights': {'declared': {'trained_on': 'ImageNet-1k'}},
+    },
+  )
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
     saved.save_best(1, net, {'value': 0.5})
   return workdir, config, net
@@ -35,8 +40,11 @@ def run(tmp_path):
 
 def _command(*args):
   return subprocess.run(
-      [sys.executable, '-m', 'uda_jax.export.weights', *map(str, args)],
-      text=True, capture_output=True, check=False)
+    [sys.executable, '-m', 'uda_jax.export.weights', *map(str, args)],
+    text=True,
+    capture_output=True,
+    check=False,
+  )
 
 
 def test_exported_network_comes_back_bit_equal(run, tmp_path):
@@ -46,7 +54,8 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
   assert done.returncode == 0, done.stderr
   count = len(jax.tree.leaves(net))
   assert done.stdout == (
-      f'wrote {count} tensors to {out} and best.safetensors.json\n')
+    f'wrote {count} tensors to {out} and best.safetensors.json\n'
+  )
   config.model.weights = str(out)
   loaded = models.build(config, len(NAMES)).init(jax.random.key(2), (32, 48))
   jax.tree.map(np.testing.assert_array_equal, loaded, net)
@@ -67,7 +76,8 @@ def test_an_oracle_saw_target_labels():
   assert told['saw_target_labels'] is True
   # So did whoever started from one.
   told = weights_lib.declaration(
-      leaf.get_config(), 'student', '', {'saw_target_labels': True})
+    leaf.get_config(), 'student', '', {'saw_target_labels': True}
+  )
   assert told['saw_target_labels'] is True
 
 

@@ -53,19 +53,25 @@ def contrast(path: pathlib.Path) -> Iterator[common.Difference]:
   label = jnp.asarray(d['label'])
   anchor = jnp.asarray(d['anchor'])
   pixels = contrast_lib.Pixels(
-      anchor, label, jnp.arange(label.size), jnp.ones(label.shape, bool),
-      jnp.zeros(label.shape, bool), jnp.ones(label.shape))
+    anchor,
+    label,
+    jnp.arange(label.size),
+    jnp.ones(label.shape, bool),
+    jnp.zeros(label.shape, bool),
+    jnp.ones(label.shape),
+  )
   positive = contrast_lib.positives(pixels, pixels, label, label)
   positive = positive * d.get('extra_mask', 1)
   lp = contrast_lib.log_probability(
-      anchor, jnp.asarray(d.get('contrast', anchor)),
-      contrast_lib.negatives(pixels, label, label))
+    anchor,
+    jnp.asarray(d.get('contrast', anchor)),
+    contrast_lib.negatives(pixels, label, label),
+  )
   weight = d.get('sim_weight', 1)
   if 'contrast' in d and 'sim_weight' in d:
     weight = 1 - weight
   golden = d['out_masked_log_prob']
-  yield ('masked_log_prob', lp * weight * positive, golden,
-         *_tolerance(golden))
+  yield ('masked_log_prob', lp * weight * positive, golden, *_tolerance(golden))
   yield 'pos_mask', positive, d['out_pos_mask'], *common.EXACT
 
 
@@ -76,10 +82,16 @@ def _multi_resolution(inputs, label, hr_label, confidence, *, things, order):
   def loss(inputs):
     inside = hr_label != 0
     return contrast_lib.multi_resolution_contrast(
-        inputs['feat_lr'], inputs['feat_hr'], label, inside,
-        inputs['feat_weight'][..., 0], confidence=confidence,
-        detail_label=jnp.where(inside, hr_label, label), things=things,
-        order=order)
+      inputs['feat_lr'],
+      inputs['feat_hr'],
+      label,
+      inside,
+      inputs['feat_weight'][..., 0],
+      confidence=confidence,
+      detail_label=jnp.where(inside, hr_label, label),
+      things=things,
+      order=order,
+    )
 
   return jax.value_and_grad(loss)(inputs)
 
@@ -90,8 +102,13 @@ def multi_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, d in _cases(common.load(path)):
     for order in contrast_lib.ORDERS:
       value, grads = _multi_resolution(
-          {k: d[k] for k in names}, d['label'], d['hr_label'], _confidence(d),
-          things=tuple(map(int, d['thing_classes'])), order=order)
+        {k: d[k] for k in names},
+        d['label'],
+        d['hr_label'],
+        _confidence(d),
+        things=tuple(map(int, d['thing_classes'])),
+        order=order,
+      )
       golden = d[f'{order}_loss']
       yield f'{case}{order}_loss', value, golden, *_tolerance(golden)
       for name, ours in grads.items():
@@ -102,8 +119,13 @@ def multi_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
 @functools.partial(jax.jit, static_argnames=('things', 'order'))
 def _single_resolution(feature, label, confidence, scale, *, things, order):
   return jax.value_and_grad(
-      lambda x: scale * contrast_lib.single_resolution_contrast(
-          x, label, confidence=confidence, things=things, order=order))(feature)
+    lambda x: (
+      scale
+      * contrast_lib.single_resolution_contrast(
+        x, label, confidence=confidence, things=things, order=order
+      )
+    )
+  )(feature)
 
 
 def single_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -114,9 +136,13 @@ def single_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, d in _cases(common.load(path)):
     for order in contrast_lib.ORDERS:
       value, grad = _single_resolution(
-          d['feat'], d['label'], _confidence(d),
-          d['temperature'] / d['base_temperature'],
-          things=tuple(map(int, d['thing_classes'])), order=order)
+        d['feat'],
+        d['label'],
+        _confidence(d),
+        d['temperature'] / d['base_temperature'],
+        things=tuple(map(int, d['thing_classes'])),
+        order=order,
+      )
       for name, ours in (('loss', value), ('grad_feat', grad)):
         golden = d[f'{order}_{name}']
         yield f'{case}{order}_{name}', ours, golden, *_tolerance(golden)
@@ -125,8 +151,9 @@ def single_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
 def _config(d, order: str):
   """The released choices in this pixel order, without the base's distance."""
   config = cluda_configs.released(common_configs.self_training(threshold=0.5))
-  config.update(grid=tuple(map(int, d['grid'])), pixel_order=order,
-                entropy_start=1)
+  config.update(
+    grid=tuple(map(int, d['grid'])), pixel_order=order, entropy_start=1
+  )
   return config
 
 
@@ -138,10 +165,13 @@ def _maps(d, learned) -> dict[str, jax.Array]:
   size = d['feat_lr'].shape[1:3]
   stride = int(d['image_size'][0]) // size[0]
   return {
-      'fused_lr': learned['feat_lr'], 'crop_mask': jnp.asarray(d['crop_mask']),
-      'fused_hr': boxes.paste(learned['hr_crop_feat'],
-                              jnp.asarray(d['boxes']) // stride, size),
-      'feature_weight': learned['feat_weight']}
+    'fused_lr': learned['feat_lr'],
+    'crop_mask': jnp.asarray(d['crop_mask']),
+    'fused_hr': boxes.paste(
+      learned['hr_crop_feat'], jnp.asarray(d['boxes']) // stride, size
+    ),
+    'feature_weight': learned['feat_weight'],
+  }
 
 
 def _network(d) -> types.Network:
@@ -151,8 +181,9 @@ def _network(d) -> types.Network:
   """
   known = d['label'][d['label'] != labels.IGNORE_LABEL]
 
-  def forward(params, stats, image, *, key=None, use_running_average=False,
-              detail=None):
+  def forward(
+    params, stats, image, *, key=None, use_running_average=False, detail=None
+  ):
     del key, use_running_average
     logits = jnp.zeros((*image.shape[:3], int(known.max(initial=0)) + 1))
     if detail is None:
@@ -161,8 +192,9 @@ def _network(d) -> types.Network:
     learned = jax.tree.map(jnp.zeros_like, params) if blind else params
     return types.Outputs(logits, maps=_maps(d, learned)), stats
 
-  return types.Network(lambda key, size: None, forward, lambda x: x,
-                           lambda x: x)
+  return types.Network(
+    lambda key, size: None, forward, lambda x: x, lambda x: x
+  )
 
 
 def step_gradient(config, d, learned):
@@ -172,20 +204,30 @@ def step_gradient(config, d, learned):
   the source's contrast is all that has a gradient.
   """
   operators = self_training.Operators(
-      choose_classes=lambda key, label: jnp.zeros(label.shape, bool),
-      augment=lambda key, pixels: pixels,
-      detail=lambda key, size, name, phase: jnp.asarray(d['boxes']))
+    choose_classes=lambda key, label: jnp.zeros(label.shape, bool),
+    augment=lambda key, pixels: pixels,
+    detail=lambda key, size, name, phase: jnp.asarray(d['boxes']),
+  )
   network = _network(d)
   recipe = step_lib.Recipe(
-      cluda.make(config, operators), network, optax.identity(),
-      lambda state: 0.0, teacher_lib.Rule(0.9, ramp=False))
+    cluda.make(config, operators),
+    network,
+    optax.identity(),
+    lambda state: 0.0,
+    teacher_lib.Rule(0.9, ramp=False),
+  )
   label = jnp.asarray(d['label'])
   image = jnp.zeros((*label.shape, 3))
-  group = jax.tree.map(lambda x: x[None], types.Batch(
+  group = jax.tree.map(
+    lambda x: x[None],
+    types.Batch(
       types.Source(image, label),
-      types.Target(image, jnp.ones(label.shape, bool))))
+      types.Target(image, jnp.ones(label.shape, bool)),
+    ),
+  )
   state = step_lib.init_state(
-      recipe, types.Net(learned, {}), jax.random.key(0), group, num_steps=1)
+    recipe, types.Net(learned, {}), jax.random.key(0), group, num_steps=1
+  )
   gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=1)
   grads, losses = gradient(learned, state, group, ())
   return losses.terms['source_contrast'].value, grads
@@ -193,10 +235,12 @@ def step_gradient(config, d, learned):
 
 def term_gradient(config, d, learned):
   """The contrast of the mixed pass alone: its weights are beyond a teacher."""
-  data = self_training.Labelled((), jnp.asarray(d['label']),
-                                jnp.asarray(d['pseudo_weight']))
+  data = self_training.Labelled(
+    (), jnp.asarray(d['label']), jnp.asarray(d['pseudo_weight'])
+  )
   loss = lambda learned: cluda.contrast(
-      config, types.Outputs((), maps=_maps(d, learned)), data)
+    config, types.Outputs((), maps=_maps(d, learned)), data
+  )
   return jax.value_and_grad(loss)(learned)
 
 
@@ -204,17 +248,22 @@ def step(path: pathlib.Path) -> Iterator[common.Difference]:
   """From maps, boxes and labels to the loss and its gradients."""
   d = common.load(path)
   learned = {name: jnp.asarray(d[name]) for name in MAPS}
-  data = self_training.Labelled((), jnp.asarray(d['label']),
-                                d.get('pseudo_weight'))
+  data = self_training.Labelled(
+    (), jnp.asarray(d['label']), d.get('pseudo_weight')
+  )
   config = _config(d, contrast_lib.ORDERS[0])
   grid = cluda.to_grid(config, _maps(d, learned), data)
-  picked = cluda.to_grid(config, _maps(d, learned), data._replace(
-      label=jnp.ones_like(data.label)))
+  picked = cluda.to_grid(
+    config, _maps(d, learned), data._replace(label=jnp.ones_like(data.label))
+  )
   ours = {
-      'feat_lr': grid.feature, 'feat_hr': grid.detail_feature,
-      'feat_weight': grid.weight[..., None], 'label': grid.label,
-      'crop_mask': picked.inside,
-      'hr_label': jnp.where(grid.inside, grid.label, 0)}
+    'feat_lr': grid.feature,
+    'feat_hr': grid.detail_feature,
+    'feat_weight': grid.weight[..., None],
+    'label': grid.label,
+    'crop_mask': picked.inside,
+    'hr_label': jnp.where(grid.inside, grid.label, 0),
+  }
   if data.weight is not None:
     ours['pseudo_weight'] = grid.confidence
   for name, value in ours.items():
@@ -224,7 +273,8 @@ def step(path: pathlib.Path) -> Iterator[common.Difference]:
   run = step_gradient if data.weight is None else term_gradient
   for order in contrast_lib.ORDERS:
     value, grads = jax.jit(functools.partial(run, _config(d, order), d))(
-        learned)
+      learned
+    )
     golden = d[f'{order}_loss']
     yield f'{order}_loss', value, golden, *_tolerance(golden)
     for name, gradient in grads.items():
@@ -233,8 +283,8 @@ def step(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 CHECKS = {
-    'cluda/contrast_*.npz': contrast,
-    'cluda/mrcl_*.npz': multi_resolution,
-    'cluda/step_*.npz': step,
-    'cluda/cl_single_resolution*.npz': single_resolution,
+  'cluda/contrast_*.npz': contrast,
+  'cluda/mrcl_*.npz': multi_resolution,
+  'cluda/step_*.npz': step,
+  'cluda/cl_single_resolution*.npz': single_resolution,
 }

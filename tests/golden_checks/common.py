@@ -21,18 +21,27 @@ def load(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Reads a file; arrays of floats come in the precision of the process."""
   arrays = dict(np.load(path))
   dtype = jnp.result_type(float)
-  return {k: v.astype(dtype) if v.dtype.kind == 'f' and v.ndim else v
-          for k, v in arrays.items()}
+  return {
+    k: v.astype(dtype) if v.dtype.kind == 'f' and v.ndim else v
+    for k, v in arrays.items()
+  }
 
 
-def cases(arrays: dict[str, np.ndarray], separator: str,
-          last: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def cases(
+  arrays: dict[str, np.ndarray], separator: str, last: str
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
   """Yields the cases that have an array called `last`, by their prefix."""
   end = separator + last
   for prefix in sorted(k.removesuffix(end) for k in arrays if k.endswith(end)):
     start = prefix + separator
-    yield prefix, {k.removeprefix(start): v for k, v in arrays.items()
-                   if k.startswith(start)}
+    yield (
+      prefix,
+      {
+        k.removeprefix(start): v
+        for k, v in arrays.items()
+        if k.startswith(start)
+      },
+    )
 
 
 def tolerance(golden: np.ndarray | float = 1.0) -> tuple[float, float]:
@@ -51,8 +60,9 @@ def to_255(label: np.ndarray) -> np.ndarray:
   return np.where(label == -1, labels.IGNORE_LABEL, label)
 
 
-def keeping_panels(method: types.Method, panels: dict[str, np.ndarray]
-                   ) -> types.Method:
+def keeping_panels(
+  method: types.Method, panels: dict[str, np.ndarray]
+) -> types.Method:
   """The method, which writes its panels to `panels` at every step.
 
   `step.make_panels` would trace and compile its passes once more.

@@ -35,19 +35,25 @@ Shapes = dict[str, tuple[int, ...]]
 def to_torch(tensors: Tensors) -> Tensors:
   """LSE's kernels [kh, kw, in, out] in PyTorch's layouts."""
   axes = lambda name: (2, 3, 0, 1) if 'upscore' in name else (3, 2, 0, 1)
-  return {name: x.transpose(axes(name)) if x.ndim == 4 else x
-          for name, x in tensors.items()}
+  return {
+    name: x.transpose(axes(name)) if x.ndim == 4 else x
+    for name, x in tensors.items()
+  }
 
 
 def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, types.PyTree]:
   """An FCN-8s of the widths of a state dict, with its weights."""
   width = lambda name: len(tensors[f'{name}.bias'])
   module = fcn8s_vgg.FCN8sVGG(
-      num_classes=width('score_fr'), fc_width=width('fc6'), dropout=0.0,
-      widths=[width(f'conv{i}_1') for i in range(1, 6)],
-      dtype=jnp.result_type(float))
+    num_classes=width('score_fr'),
+    fc_width=width('fc6'),
+    dropout=0.0,
+    widths=[width(f'conv{i}_1') for i in range(1, 6)],
+    dtype=jnp.result_type(float),
+  )
   loaded = transformers.variables(
-      module, tensors, jnp.zeros((1, 8, 8, 3)), use_running_average=True)
+    module, tensors, jnp.zeros((1, 8, 8, 3)), use_running_average=True
+  )
   return module, loaded['params']
 
 
@@ -59,8 +65,11 @@ def lse_fcn8s(path: pathlib.Path) -> Iterator[common.Difference]:
   @jax.jit
   def forward(params, image):
     return module.apply(
-        {'params': params}, image, use_running_average=True,
-        capture_intermediates=lambda m, _: m.name and 'score' in m.name)
+      {'params': params},
+      image,
+      use_running_average=True,
+      capture_intermediates=lambda m, _: m.name and 'score' in m.name,
+    )
 
   for i in range(sum(bool(re.fullmatch(r'x\d+', k)) for k in d)):
     outputs, taps = forward(params, jnp.asarray(d[f'x{i}']))
@@ -70,8 +79,12 @@ def lse_fcn8s(path: pathlib.Path) -> Iterator[common.Difference]:
         if key in d:
           yield key, ours, d[key], 1e-4 * np.max(np.abs(d[key])), 0.0
       if f'shape_{name}_{i}' in d:
-        yield (f'shape_{name}_{i}', ours.shape, d[f'shape_{name}_{i}'],
-               *common.EXACT)
+        yield (
+          f'shape_{name}_{i}',
+          ours.shape,
+          d[f'shape_{name}_{i}'],
+          *common.EXACT,
+        )
 
 
 def bilinear_kernels(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -95,26 +108,33 @@ def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
     running statistics.
   """
   network = models.build(
-      ml_collections.ConfigDict({'model': config}), num_classes)
-  net = jax.eval_shape(lambda key: network.init(key, (64, 64)),
-                       jax.random.key(0))
+    ml_collections.ConfigDict({'model': config}), num_classes
+  )
+  net = jax.eval_shape(
+    lambda key: network.init(key, (64, 64)), jax.random.key(0)
+  )
   rows = optimiser.groups
   code = jax.tree.map(
-      lambda frozen, factor, updates: 0 if frozen else 100 * factor + updates,
-      optim.match(net.params, tuple((p, True) for p in optimiser.frozen),
-                  False),
-      optim.match(net.params, tuple(row[:2] for row in rows), 1.0),
-      optim.match(net.params, optimiser.get('repeats', ()), 1))
+    lambda frozen, factor, updates: 0 if frozen else 100 * factor + updates,
+    optim.match(net.params, tuple((p, True) for p in optimiser.frozen), False),
+    optim.match(net.params, tuple(row[:2] for row in rows), 1.0),
+    optim.match(net.params, optimiser.get('repeats', ()), 1),
+  )
   fill = lambda x, value: np.broadcast_to(np.int16(value), x.shape)
   return (
-      state_dict.export(types.Net(jax.tree.map(fill, net.params, code),
-                                       {})),
-      state_dict.export(types.Net(
-          {}, jax.tree.map(lambda x: fill(x, 0), net.batch_stats))))
+    state_dict.export(types.Net(jax.tree.map(fill, net.params, code), {})),
+    state_dict.export(
+      types.Net({}, jax.tree.map(lambda x: fill(x, 0), net.batch_stats))
+    ),
+  )
 
 
-def _compare(shapes: Shapes, factors: dict[str, int], updates: dict[str, int],
-             ours: Tensors) -> Iterator[common.Difference]:
+def _compare(
+  shapes: Shapes,
+  factors: dict[str, int],
+  updates: dict[str, int],
+  ours: Tensors,
+) -> Iterator[common.Difference]:
   """Compares names, shapes, factors and updates of the parameters."""
   yield 'names', sorted(ours), sorted(shapes), *common.EXACT
   for name, x in ours.items():
@@ -127,13 +147,20 @@ def _compare(shapes: Shapes, factors: dict[str, int], updates: dict[str, int],
 def _deeplab(shapes: Shapes) -> tuple[ml_collections.ConfigDict, int]:
   """The config of a DeepLab with these shapes, and its classes."""
   stages = [f'layer{i}' for i in range(1, 5)]
-  blocks = [sum(bool(re.fullmatch(rf'{s}\.\d+\.conv1\.weight', name))
-                for name in shapes) for s in stages]
+  blocks = [
+    sum(
+      bool(re.fullmatch(rf'{s}\.\d+\.conv1\.weight', name)) for name in shapes
+    )
+    for s in stages
+  ]
   config = convnets.deeplab_v2(
-      aux_head=any(name.startswith('layer6.') for name in shapes))
+    aux_head=any(name.startswith('layer6.') for name in shapes)
+  )
   config.update(
-      stem=shapes['conv1.weight'][0], blocks=tuple(blocks),
-      planes=tuple(shapes[f'{s}.0.conv1.weight'][0] for s in stages))
+    stem=shapes['conv1.weight'][0],
+    blocks=tuple(blocks),
+    planes=tuple(shapes[f'{s}.0.conv1.weight'][0] for s in stages),
+  )
   return config, shapes['layer5.conv2d_list.0.bias'][0]
 
 
@@ -141,8 +168,9 @@ def _vgg(shapes: Shapes) -> tuple[ml_collections.ConfigDict, int]:
   """The config of an FCN-8s with these shapes, and its classes."""
   config = convnets.fcn8s_vgg()
   config.update(
-      widths=tuple(shapes[f'conv{i}_1.bias'][0] for i in range(1, 6)),
-      fc_width=shapes['fc6.bias'][0])
+    widths=tuple(shapes[f'conv{i}_1.bias'][0] for i in range(1, 6)),
+    fc_width=shapes['fc6.bias'][0],
+  )
   return config, shapes['score_fr.bias'][0]
 
 
@@ -150,24 +178,34 @@ def lse_param_table(path: pathlib.Path) -> Iterator[common.Difference]:
   """All tensors of LSE's two networks, and how each trains."""
   d = dict(np.load(path))
   kinds = {
-      'vgg': (_vgg, convnets.lse_adam()),
-      'deeplab': (_deeplab, convnets.lse_sgd(repeats=convnets.DEEPLAB_REPEATS)),
+    'vgg': (_vgg, convnets.lse_adam()),
+    'deeplab': (_deeplab, convnets.lse_sgd(repeats=convnets.DEEPLAB_REPEATS)),
   }
   for prefix, (config_of, optimiser) in kinds.items():
     table = transformers.prefixed(d, f'{prefix}_')
     rows = {name: i for i, name in enumerate(table['names'].tolist())}
-    shapes = {name: tuple(int(n) for n in table['shapes'][i] if n)
-              for name, i in rows.items()}
+    shapes = {
+      name: tuple(int(n) for n in table['shapes'][i] if n)
+      for name, i in rows.items()
+    }
     ours, stats = _trained(*config_of(shapes), optimiser)
     params = {name for name, i in rows.items() if table['kind'][i]}
     yield from _compare(
-        {n: shapes[n] for n in params},
-        dict(zip(rows, table['lr_mult'])),
-        dict(zip(rows, table['list_multiplicity'])), ours)
-    yield (f'{prefix}: buffers', sorted(stats), sorted(
-        n for n in rows
-        if n not in params and not n.endswith(state_dict.COUNTER)),
-           *common.EXACT)
+      {n: shapes[n] for n in params},
+      dict(zip(rows, table['lr_mult'])),
+      dict(zip(rows, table['list_multiplicity'])),
+      ours,
+    )
+    yield (
+      f'{prefix}: buffers',
+      sorted(stats),
+      sorted(
+        n
+        for n in rows
+        if n not in params and not n.endswith(state_dict.COUNTER)
+      ),
+      *common.EXACT,
+    )
 
 
 def pixmatch_param_table(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -176,13 +214,24 @@ def pixmatch_param_table(path: pathlib.Path) -> Iterator[common.Difference]:
   names = d['names'].tolist()
   shapes = dict(zip(names, map(ast.literal_eval, d['shapes'].tolist())))
   ours, stats = _trained(
-      *_deeplab(shapes),
-      convnets.pixmatch_sgd(repeats=convnets.DEEPLAB_REPEATS))
-  yield from _compare(shapes, dict(zip(names, d['lr_mult'])),
-                      dict(zip(names, d['multiplicity'])), ours)
-  yield ('state_keys', sorted([*ours, *stats]), sorted(
-      name for name in d['state_keys'].tolist()
-      if not name.endswith(state_dict.COUNTER)), *common.EXACT)
+    *_deeplab(shapes), convnets.pixmatch_sgd(repeats=convnets.DEEPLAB_REPEATS)
+  )
+  yield from _compare(
+    shapes,
+    dict(zip(names, d['lr_mult'])),
+    dict(zip(names, d['multiplicity'])),
+    ours,
+  )
+  yield (
+    'state_keys',
+    sorted([*ours, *stats]),
+    sorted(
+      name
+      for name in d['state_keys'].tolist()
+      if not name.endswith(state_dict.COUNTER)
+    ),
+    *common.EXACT,
+  )
 
 
 def checkpoint_19to16(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -204,21 +253,26 @@ def dlv2_head(path: pathlib.Path) -> Iterator[common.Difference]:
   d = common.load(path)
   for case, arrays in common.cases(d, '.', 'logits'):
     module = dlv2_head_lib.DLV2Head(
-        arrays['logits'].shape[-1], tuple(map(int, arrays['dilations'])),
-        jnp.result_type(float))
+      arrays['logits'].shape[-1],
+      tuple(map(int, arrays['dilations'])),
+      jnp.result_type(float),
+    )
     features = (jnp.asarray(arrays['x']),)
     loaded = transformers.variables(
-        module, transformers.prefixed(arrays, 'sd:'), features,
-        use_running_average=True)
+      module,
+      transformers.prefixed(arrays, 'sd:'),
+      features,
+      use_running_average=True,
+    )
     ours = module.apply(loaded, features, use_running_average=True)
     yield f'{case}.logits', ours, arrays['logits'], *common.tolerance()
 
 
 CHECKS = {
-    'daformer_hrda/dlv2_head*.npz': dlv2_head,
-    'lse/fcn8s_*.npz': lse_fcn8s,
-    'lse/bilinear_kernels*.npz': bilinear_kernels,
-    'lse/param_table*.npz': lse_param_table,
-    'pixmatch/param_table*.npz': pixmatch_param_table,
-    'ehtdi/checkpoint_19to16*.npz': checkpoint_19to16,
+  'daformer_hrda/dlv2_head*.npz': dlv2_head,
+  'lse/fcn8s_*.npz': lse_fcn8s,
+  'lse/bilinear_kernels*.npz': bilinear_kernels,
+  'lse/param_table*.npz': lse_param_table,
+  'pixmatch/param_table*.npz': pixmatch_param_table,
+  'ehtdi/checkpoint_19to16*.npz': checkpoint_19to16,
 }

@@ -46,31 +46,47 @@ def _printed(case, ours, golden) -> Iterator[common.Difference]:
   """The three decimals of the official table."""
   show = lambda *values: [f'{v:.3f}' for v in values]
   for kind, plain, weighted in (
-      ('classes', 'classScores', 'classInstScores'),
-      ('categories', 'categoryScores', 'categoryInstScores')):
+    ('classes', 'classScores', 'classInstScores'),
+    ('categories', 'categoryScores', 'categoryInstScores'),
+  ):
     for name, text in golden[f'printed_{kind}_iou_niou'].items():
-      yield (f'{case}.printed.{name}', np.array(show(
-          ours[plain][name], ours[weighted][name])), np.array(text), 0, 0)
+      yield (
+        f'{case}.printed.{name}',
+        np.array(show(ours[plain][name], ours[weighted][name])),
+        np.array(text),
+        0,
+        0,
+      )
     average = f'averageScore{kind.title()}', f'averageScoreInst{kind.title()}'
-    yield (f'{case}.printed.average {kind}', np.array(
-        show(*(ours[a] for a in average))),
-           np.array(golden[f'printed_average_{kind}']), 0, 0)
+    yield (
+      f'{case}.printed.average {kind}',
+      np.array(show(*(ours[a] for a in average))),
+      np.array(golden[f'printed_average_{kind}']),
+      0,
+      0,
+    )
 
 
 # Set -> files of raw labels, and the record that reads them.
 _SETS = {
-    'gta': ('gta/labels', '[0-9]*[0-9].png', labels.GTA5_IDS, -1),
-    'synthia': ('synthia/GT/LABELS', '[0-9]*[0-9].png', labels.SYNTHIA_IDS, 0),
-    'cityscapes': ('cityscapes/gtFine', '*/*/*_polygons.json',
-                   labels.CITYSCAPES_IDS, -1),
+  'gta': ('gta/labels', '[0-9]*[0-9].png', labels.GTA5_IDS, -1),
+  'synthia': ('synthia/GT/LABELS', '[0-9]*[0-9].png', labels.SYNTHIA_IDS, 0),
+  'cityscapes': (
+    'cityscapes/gtFine',
+    '*/*/*_polygons.json',
+    labels.CITYSCAPES_IDS,
+    -1,
+  ),
 }
 
 
 def _train_ids(path: pathlib.Path, table, channel: int) -> np.ndarray:
   record = folders.FolderRecord(
-      images='', class_names=labels.CITYSCAPES_CLASSES,
-      label_map=tuple(table.items()),
-      ignore_ids=tuple(set(range(256)) - set(table)))
+    images='',
+    class_names=labels.CITYSCAPES_CLASSES,
+    label_map=tuple(table.items()),
+    ignore_ids=tuple(set(range(256)) - set(table)),
+  )
   raw = image_files.read_label(epath.Path(path), channel=channel)
   return folder_checks.train_ids(raw, record, path=path, field='golden')
 
@@ -84,10 +100,16 @@ def dataset_tools(folder: pathlib.Path) -> Iterator[common.Difference]:
       ours = _train_ids(path, table, channel)
       stem = path.name.removesuffix('.png').removesuffix('_polygons.json')
       golden = path.with_name(f'{stem}_labelTrainIds.png')
-      yield (f'{name}/{stem}', ours,
-             image_files.read_label(epath.Path(golden)), 0, 0)
+      yield (
+        f'{name}/{stem}',
+        ours,
+        image_files.read_label(epath.Path(golden)),
+        0,
+        0,
+      )
       counts[golden.relative_to(folder).as_posix()] = np.bincount(
-          ours.ravel(), minlength=256)[:19]
+        ours.ravel(), minlength=256
+      )[:19]
     yield from _statistics(folder / name, name, counts, expected[name])
 
 
@@ -95,25 +117,50 @@ def _statistics(folder, name, counts, expected) -> Iterator[common.Difference]:
   """Pixel counts file by file, and the draws that they lead to."""
   stats = json.loads((folder / 'sample_class_stats_dict.json').read_text())
   table = np.array([counts[file] for file in stats])
-  golden = np.array([[by_class.get(str(c), 0) for c in range(19)]
-                     for by_class in stats.values()])
+  golden = np.array(
+    [
+      [by_class.get(str(c), 0) for c in range(19)]
+      for by_class in stats.values()
+    ]
+  )
   yield f'{name}.counts', table, golden, 0, 0
   listed = json.loads((folder / 'samples_with_class.json').read_text())
   for c in range(19):
     ours = sorted((f, int(counts[f][c])) for f in stats if counts[f][c])
-    yield (f'{name}.with_class.{c}', np.array(ours, str), np.array(
-        sorted(map(tuple, listed.get(str(c), []))), str), 0, 0)
+    yield (
+      f'{name}.with_class.{c}',
+      np.array(ours, str),
+      np.array(sorted(map(tuple, listed.get(str(c), []))), str),
+      0,
+      0,
+    )
   for temperature, rare in expected.items():
-    ours = sampling.rare_classes(table, temperature=float(temperature),
-                                 min_pixels=0)
-    yield (f'{name}.T{temperature}.prob', ours.probability,
-           np.array(rare['prob']), 2e-6, 0)
+    ours = sampling.rare_classes(
+      table, temperature=float(temperature), min_pixels=0
+    )
+    yield (
+      f'{name}.T{temperature}.prob',
+      ours.probability,
+      np.array(rare['prob']),
+      2e-6,
+      0,
+    )
     order = table.sum(0)
     # Classes of equal size may stand in any order.
-    yield (f'{name}.T{temperature}.classes', order[ours.classes],
-           order[np.array(rare['classes'])], 0, 0)
-    yield (f'{name}.T{temperature}.all', np.sort(ours.classes),
-           np.sort(rare['classes']), 0, 0)
+    yield (
+      f'{name}.T{temperature}.classes',
+      order[ours.classes],
+      order[np.array(rare['classes'])],
+      0,
+      0,
+    )
+    yield (
+      f'{name}.T{temperature}.all',
+      np.sort(ours.classes),
+      np.sort(rare['classes']),
+      0,
+      0,
+    )
 
 
 def rare_classes(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -121,8 +168,9 @@ def rare_classes(path: pathlib.Path) -> Iterator[common.Difference]:
   d = dict(np.load(path))
   for key in sorted(k for k in d if k.endswith('.prob')):
     case, temperature = key.removesuffix('.prob').split('.T')
-    ours = sampling.rare_classes(d[f'{case}.pixels'],
-                                 temperature=float(temperature), min_pixels=0)
+    ours = sampling.rare_classes(
+      d[f'{case}.pixels'], temperature=float(temperature), min_pixels=0
+    )
     yield key, ours.probability, d[key], 2e-6, 1e-5
     classes = key.replace('.prob', '.classes')
     yield classes, ours.classes, d[classes], 0, 0
@@ -133,9 +181,12 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
   d = dict(np.load(path))
   for key in sorted(k for k in d if k.endswith('.bgr')):
     yield from _resized(key.removesuffix('.bgr'), d)
-  sizes = [transforms.resized_size(
-      tf.constant([h, w]), transforms.Spec((short, long), keep_ratio=True))
-           for w, h, long, short in d['size.in'].tolist()]
+  sizes = [
+    transforms.resized_size(
+      tf.constant([h, w]), transforms.Spec((short, long), keep_ratio=True)
+    )
+    for w, h, long, short in d['size.in'].tolist()
+  ]
   yield 'size.out', np.stack(sizes)[:, ::-1], d['size.out'], 0, 0
   for key in sorted(k for k in d if k.endswith('.boxes')):
     yield from _crop(key.removesuffix('.boxes'), d)
@@ -145,39 +196,55 @@ def _resized(case: str, d) -> Iterator[common.Difference]:
   image, label = d[f'{case}.bgr'][..., ::-1], d[f'{case}.label']
   long, short = d[f'{case}.scale'].tolist()
   padded = d[f'{case}.label_padded'].shape
-  spec = transforms.Spec((short, long), keep_ratio=True, crop_size=padded,
-                         pad=True)
+  spec = transforms.Spec(
+    (short, long), keep_ratio=True, crop_size=padded, pad=True
+  )
   full = transforms.resized_size(tf.constant(label.shape), spec)
   window = transforms.Window(tf.zeros(2, tf.int32), full, full)
   pixels = transforms.cut_image(tf.constant(image.copy()), window, spec.resize)
   small = transforms.cut_label(tf.constant(label), window, spec.resize)
-  yield (f'{case}.bgr_resized', pixels.numpy()[..., ::-1],
-         d[f'{case}.bgr_resized'], 1, 0)  # OpenCV rounds in fixed point
+  yield (
+    f'{case}.bgr_resized',
+    pixels.numpy()[..., ::-1],
+    d[f'{case}.bgr_resized'],
+    1,
+    0,
+  )  # OpenCV rounds in fixed point
   yield f'{case}.label_resized', small.numpy(), d[f'{case}.label_resized'], 0, 0
   # From the recorded pixels on, so that their rounding does not matter.
   recorded = d[f'{case}.bgr_resized'][..., ::-1]
   normalised = np.asarray(preprocessing.IMAGENET.normalise(recorded))
   yield f'{case}.normalised', normalised, d[f'{case}.normalised'], 1e-5, 1e-4
-  filled = transforms.finish({'image': tf.constant(normalised), 'label': small},
-                             tf.constant(False), spec)
+  filled = transforms.finish(
+    {'image': tf.constant(normalised), 'label': small}, tf.constant(False), spec
+  )
   yield f'{case}.padded', filled['image'].numpy(), d[f'{case}.padded'], 1e-5, 0
-  yield (f'{case}.label_padded', filled['label'].numpy(),
-         d[f'{case}.label_padded'], 0, 0)
+  yield (
+    f'{case}.label_padded',
+    filled['label'].numpy(),
+    d[f'{case}.label_padded'],
+    0,
+    0,
+  )
 
 
 def _crop(case: str, d) -> Iterator[common.Difference]:
   """Boxes are drawn until one is accepted, or the last one is reached."""
   label = tf.constant(d[f'{case}.label'])
-  num_classes = 1 + max(set(d[f'{case}.label'].flat) - {labels.IGNORE_LABEL},
-                        default=0)
+  num_classes = 1 + max(
+    set(d[f'{case}.label'].flat) - {labels.IGNORE_LABEL}, default=0
+  )
   boxes = d[f'{case}.boxes']
   for number, (top, bottom, left, right) in enumerate(boxes.tolist()):
     window = transforms.Window(
-        tf.constant([top, left]), tf.constant([bottom - top, right - left]),
-        tf.shape(label))
+      tf.constant([top, left]),
+      tf.constant([bottom - top, right - left]),
+      tf.shape(label),
+    )
     crop = transforms.cut_label(label, window, 'bilinear')
-    accepted = crop_rules.accept_crop(crop_rules.class_counts(
-        crop, num_classes), 0.75)
+    accepted = crop_rules.accept_crop(
+      crop_rules.class_counts(crop, num_classes), 0.75
+    )
     last = number == len(boxes) - 1
     if not last or number < crop_rules.DRAWS - 1:
       yield f'{case}.accepted[{number}]', accepted.numpy(), np.array(last), 0, 0
@@ -185,8 +252,8 @@ def _crop(case: str, d) -> Iterator[common.Difference]:
 
 
 CHECKS = {
-    'cityscapes_eval': cityscapes_eval,
-    'dataset_tools': dataset_tools,
-    'daformer_hrda/rcs*.npz': rare_classes,
-    'daformer_hrda/preprocess*.npz': preprocess,
+  'cityscapes_eval': cityscapes_eval,
+  'dataset_tools': dataset_tools,
+  'daformer_hrda/rcs*.npz': rare_classes,
+  'daformer_hrda/preprocess*.npz': preprocess,
 }

@@ -23,25 +23,34 @@ FIRST_OF_POOL = 5
 def borders(path: pathlib.Path) -> Iterator[Difference]:
   """Borders of masks."""
   d = common.load(path)
-  yield ('border', jax.jit(class_paste.border)(d['mask'] > 0), d['border'],
-         *common.EXACT)
+  yield (
+    'border',
+    jax.jit(class_paste.border)(d['mask'] > 0),
+    d['border'],
+    *common.EXACT,
+  )
 
 
 @functools.partial(jax.jit, static_argnames='num_classes')
 def _num_drawn(label: jax.Array, *, num_classes: int) -> jax.Array:
   """How many classes are drawn in each image."""
   return class_paste.draw_positions(
-      jax.random.key(0), label, num_classes=num_classes,
-      pool=range(FIRST_OF_POOL, num_classes)).sum(-1)
+    jax.random.key(0),
+    label,
+    num_classes=num_classes,
+    pool=range(FIRST_OF_POOL, num_classes),
+  ).sum(-1)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def paste_mask(label: jax.Array, draws: jax.Array, num_classes: int
-                ) -> jax.Array:
+def paste_mask(
+  label: jax.Array, draws: jax.Array, num_classes: int
+) -> jax.Array:
   """The pixels that recorded draws (-1: none) choose."""
   drawn = (draws[..., None] == np.arange(num_classes + 1)).any(1)
   return class_paste.paste_mask(
-      label, drawn, offset=-1, pool=range(FIRST_OF_POOL, num_classes))
+    label, drawn, offset=-1, pool=range(FIRST_OF_POOL, num_classes)
+  )
 
 
 def class_select(path: pathlib.Path) -> Iterator[Difference]:
@@ -54,26 +63,38 @@ def class_select(path: pathlib.Path) -> Iterator[Difference]:
     yield f'{case}_num_select', drawn, arrays['num_select'], *common.EXACT
     mask = paste_mask(label, arrays['draws'], num_classes)
     yield f'{case}_mask', mask, arrays['mask'], *common.EXACT
-    yield (f'{case}_label', np.where(mask, arrays['y'], 0), arrays['label'],
-           *common.EXACT)
+    yield (
+      f'{case}_label',
+      np.where(mask, arrays['y'], 0),
+      arrays['label'],
+      *common.EXACT,
+    )
     if 'x' in arrays:
-      yield (f'{case}_x_masked', arrays['x'] * np.asarray(mask)[..., None],
-             arrays['x_masked'], *common.EXACT)
+      yield (
+        f'{case}_x_masked',
+        arrays['x'] * np.asarray(mask)[..., None],
+        arrays['x_masked'],
+        *common.EXACT,
+      )
 
 
 @jax.jit
 def _contrast(weak, strong, label):
   """The weighted sum's gradient, and the contrasts one by one."""
+
   def terms(weak, strong):
     by_class = nt_xent.class_contrast(
-        strong, weak, label, scale=7.0, all_images=False)
-    return by_class + nt_xent.pixel_contrast(
-        strong, weak, scale=20.0), by_class
+      strong, weak, label, scale=7.0, all_images=False
+    )
+    return by_class + nt_xent.pixel_contrast(strong, weak, scale=20.0), by_class
 
-  (total, by_class), gradient = jax.value_and_grad(
-      terms, (0, 1), has_aux=True)(weak, strong)
-  by_image = [nt_xent.pixel_contrast(s[None], w[None], scale=20.0)
-              for s, w in zip(strong, weak)]
+  (total, by_class), gradient = jax.value_and_grad(terms, (0, 1), has_aux=True)(
+    weak, strong
+  )
+  by_image = [
+    nt_xent.pixel_contrast(s[None], w[None], scale=20.0)
+    for s, w in zip(strong, weak)
+  ]
   return total, gradient, jnp.stack([by_class * len(label), *by_image])
 
 
@@ -82,21 +103,28 @@ def contrastive(path: pathlib.Path) -> Iterator[Difference]:
   d = common.load(path)
   for case, arrays in common.cases(d, '_', 'low_weak'):
     label = jnp.asarray(common.to_255(arrays['label']))
-    total, gradient, values = _contrast(arrays['low_weak'],
-                                        arrays['low_strong'], label)
+    total, gradient, values = _contrast(
+      arrays['low_weak'], arrays['low_strong'], label
+    )
     # Without any class the reference has no term for it.
-    values = values[-len(arrays['ce_values']):]
+    values = values[-len(arrays['ce_values']) :]
     weight = float(arrays['weight'])
     for name, ours in {
-        'loss': weight * total, 'ce_values': values,
-        'grad_weak': weight * gradient[0],
-        'grad_strong': weight * gradient[1]}.items():
-      yield f'{case}_{name}', ours, arrays[name], *common.tolerance(
-          arrays[name])
+      'loss': weight * total,
+      'ce_values': values,
+      'grad_weak': weight * gradient[0],
+      'grad_strong': weight * gradient[1],
+    }.items():
+      yield (
+        f'{case}_{name}',
+        ours,
+        arrays[name],
+        *common.tolerance(arrays[name]),
+      )
 
 
 CHECKS = {
-    'ehtdi/border*.npz': borders,
-    'ehtdi/class_select*.npz': class_select,
-    'ehtdi/contrastive*.npz': contrastive,
+  'ehtdi/border*.npz': borders,
+  'ehtdi/class_select*.npz': class_select,
+  'ehtdi/contrastive*.npz': contrastive,
 }

@@ -17,16 +17,28 @@ from uda_jax.ops import boxes
 def _network(kernel: np.ndarray, bias: np.ndarray) -> types.Network:
   """The recorded stand-in: one convolution with zero padding 1 (OIHW)."""
 
-  def forward(params, batch_stats, image, *, key=None,
-              use_running_average=False, detail=None):
+  def forward(
+    params,
+    batch_stats,
+    image,
+    *,
+    key=None,
+    use_running_average=False,
+    detail=None,
+  ):
     del key, use_running_average, detail
     logits = jax.lax.conv_general_dilated(
-        image, params['kernel'], (1, 1), 'SAME',
-        dimension_numbers=('NHWC', 'OIHW', 'NHWC'))
+      image,
+      params['kernel'],
+      (1, 1),
+      'SAME',
+      dimension_numbers=('NHWC', 'OIHW', 'NHWC'),
+    )
     return types.Outputs(logits + params['bias']), batch_stats
 
-  net = types.Net({'kernel': jnp.asarray(kernel, float),
-                       'bias': jnp.asarray(bias, float)}, {})
+  net = types.Net(
+    {'kernel': jnp.asarray(kernel, float), 'bias': jnp.asarray(bias, float)}, {}
+  )
   same = lambda image: image
   return types.Network(lambda key, size: net, forward, same, same)
 
@@ -46,16 +58,22 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
     image = jnp.asarray(d[f'{name}.img'], float)
     window = None
     if f'{name}.crop' in d:
-      window = inference.Window(ints(d[f'{name}.crop']),
-                               ints(d[f'{name}.stride']))
+      window = inference.Window(
+        ints(d[f'{name}.crop']), ints(d[f'{name}.stride'])
+      )
       count = len(boxes.sliding_boxes(image.shape[1:3], *window))
       yield f'{name}.n_windows', count, d[f'{name}.n_windows'], 0.0, 0.0
-    logits = jax.jit(inference.make_logits(network, window=window),
-                     static_argnums=2)
+    logits = jax.jit(
+      inference.make_logits(network, window=window), static_argnums=2
+    )
     size = ints(d[f'{name}.ori'])
     prob = jax.nn.softmax(logits(net, image, size))
-    yield (f'{name}.logits', logits(net, image, image.shape[1:3]),
-           d[f'{name}.logits'], *tolerance)
+    yield (
+      f'{name}.logits',
+      logits(net, image, image.shape[1:3]),
+      d[f'{name}.logits'],
+      *tolerance,
+    )
     yield f'{name}.prob', prob, d[f'{name}.prob'], *tolerance
     yield f'{name}.pred', jnp.argmax(prob, -1), d[f'{name}.pred'], 0.0, 0.0
 

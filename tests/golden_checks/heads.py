@@ -29,20 +29,23 @@ DETAIL_WEIGHT = 0.1
 
 # The names of CLUDA's files -> modules of the head.
 NAMES = (
-    (r'embed(\d)/', r'embed_layers/\1/proj/'),
-    (r'aspp0/(conv|bn)/', r'fuse_layer/aspp_modules/0/\1/'),
-    (r'aspp(\d)/dw/', r'fuse_layer/aspp_modules/\1/depthwise_conv/conv/'),
-    (r'aspp(\d)/dw_bn/', r'fuse_layer/aspp_modules/\1/depthwise_conv/bn/'),
-    (r'aspp(\d)/pw/', r'fuse_layer/aspp_modules/\1/pointwise_conv/conv/'),
-    (r'aspp(\d)/pw_bn/', r'fuse_layer/aspp_modules/\1/pointwise_conv/bn/'),
-    (r'bottleneck/', r'fuse_layer/bottleneck/conv/'),
-    (r'bottleneck_bn/', r'fuse_layer/bottleneck/bn/'),
-    (r'fuse/', r'fuse_layer/conv/'),
-    (r'fuse_bn/', r'fuse_layer/bn/'),
-    (r'cls/', r'conv_seg/'),
+  (r'embed(\d)/', r'embed_layers/\1/proj/'),
+  (r'aspp0/(conv|bn)/', r'fuse_layer/aspp_modules/0/\1/'),
+  (r'aspp(\d)/dw/', r'fuse_layer/aspp_modules/\1/depthwise_conv/conv/'),
+  (r'aspp(\d)/dw_bn/', r'fuse_layer/aspp_modules/\1/depthwise_conv/bn/'),
+  (r'aspp(\d)/pw/', r'fuse_layer/aspp_modules/\1/pointwise_conv/conv/'),
+  (r'aspp(\d)/pw_bn/', r'fuse_layer/aspp_modules/\1/pointwise_conv/bn/'),
+  (r'bottleneck/', r'fuse_layer/bottleneck/conv/'),
+  (r'bottleneck_bn/', r'fuse_layer/bottleneck/bn/'),
+  (r'fuse/', r'fuse_layer/conv/'),
+  (r'fuse_bn/', r'fuse_layer/bn/'),
+  (r'cls/', r'conv_seg/'),
 )
-HEADS = (('head/', 'head'), ('attn/', 'scale_attention'),
-         ('wt/', 'feat_weighter'))
+HEADS = (
+  ('head/', 'head'),
+  ('attn/', 'scale_attention'),
+  ('wt/', 'feat_weighter'),
+)
 
 Tensors = dict[str, np.ndarray]
 
@@ -52,8 +55,9 @@ class Recorded(nn.Module):
 
   calls: Any
 
-  def __call__(self, image: jax.Array, *, use_running_average: bool,
-               deterministic: bool) -> tuple[jax.Array, ...]:
+  def __call__(
+    self, image: jax.Array, *, use_running_average: bool, deterministic: bool
+  ) -> tuple[jax.Array, ...]:
     del image, use_running_average, deterministic
     return next(self.calls)
 
@@ -67,17 +71,24 @@ def _variables(arrays: Tensors) -> dict[str, Any]:
       if path != name:
         kind = 'batch_stats' if path.endswith(('/mean', '/var')) else 'params'
         trees[kind][path] = jnp.asarray(value)
-  return {kind: flax.traverse_util.unflatten_dict(tree, '/')
-          for kind, tree in trees.items()}
+  return {
+    kind: flax.traverse_util.unflatten_dict(tree, '/')
+    for kind, tree in trees.items()
+  }
 
 
 def _head(arrays: Tensors, fusion: str) -> daformer_head.DAFormerHead:
   """A head of the widths of its arrays, without dropout."""
   width, channels = arrays['cls/kernel'].shape[2:]
   return daformer_head.DAFormerHead(
-      channels, width, fusion, dropout=0.0, dtype=jnp.result_type(float),
-      embed_width=len(arrays['embed0/bias']),
-      dilations=tuple(map(int, arrays.get('dilations', ()))))
+    channels,
+    width,
+    fusion,
+    dropout=0.0,
+    dtype=jnp.result_type(float),
+    embed_width=len(arrays['embed0/bias']),
+    dilations=tuple(map(int, arrays.get('dilations', ()))),
+  )
 
 
 def _features(arrays: Tensors, prefix: str) -> tuple[jax.Array, ...]:
@@ -97,10 +108,16 @@ def fused_features(path: pathlib.Path) -> Iterator[common.Difference]:
 
   @jax.jit
   def run(variables, features):
-    evaluated = module.apply(variables, features, use_running_average=True,
-                             method='decode')
-    trained, _ = module.apply(variables, features, use_running_average=False,
-                              method='decode', mutable=['batch_stats'])
+    evaluated = module.apply(
+      variables, features, use_running_average=True, method='decode'
+    )
+    trained, _ = module.apply(
+      variables,
+      features,
+      use_running_average=False,
+      method='decode',
+      mutable=['batch_stats'],
+    )
     return {'eval': evaluated, 'train': trained}
 
   for kind, (logits, fused) in run(variables, features).items():
@@ -119,11 +136,15 @@ def two_scales(path: pathlib.Path) -> Iterator[common.Difference]:
   d = common.load(path)
   dilations = {'dilations': d['dilations']}
   parts = {key: transformers.prefixed(d, prefix) for prefix, key in HEADS}
-  heads = {key: _head(x | dilations, 'sepaspp' if key == 'head' else 'conv1')
-           for key, x in parts.items()}
+  heads = {
+    key: _head(x | dilations, 'sepaspp' if key == 'head' else 'conv1')
+    for key, x in parts.items()
+  }
   loaded = {key: _variables(x) for key, x in parts.items()}
-  variables = {kind: {'decode_head': {k: v[kind] for k, v in loaded.items()}}
-               for kind in ('params', 'batch_stats')}
+  variables = {
+    kind: {'decode_head': {k: v[kind] for k, v in loaded.items()}}
+    for kind in ('params', 'batch_stats')
+  }
   boxes = jnp.asarray(d['boxes'])
   size = int(boxes[0, 1] - boxes[0, 0]), int(boxes[0, 3] - boxes[0, 2])
   image = jnp.zeros((len(boxes), *map(int, d['image_size']), 3))
@@ -131,27 +152,45 @@ def two_scales(path: pathlib.Path) -> Iterator[common.Difference]:
   @jax.jit
   def run(variables, context, detail):
     module = hrda.HRDA(
-        Recorded(iter([context, detail])), hrda.TwoScaleHead(**heads),
-        detail_crop=size, detail_stride=size, order='up_then_product')
+      Recorded(iter([context, detail])),
+      hrda.TwoScaleHead(**heads),
+      detail_crop=size,
+      detail_stride=size,
+      order='up_then_product',
+    )
     outputs, _ = module.apply(
-        variables, image, use_running_average=not d['bn_batch_stats'],
-        detail=boxes if d['per_image_boxes'] else boxes[0],
-        mutable=['batch_stats'])
+      variables,
+      image,
+      use_running_average=not d['bn_batch_stats'],
+      detail=boxes if d['per_image_boxes'] else boxes[0],
+      mutable=['batch_stats'],
+    )
     terms = two_scale_losses.two_scale_cross_entropy(
-        outputs.logits, outputs.maps['detail'], outputs.maps['context'],
-        d['label'], outputs.boxes, weight=d['seg_weight'],
-        detail_weight=DETAIL_WEIGHT)
+      outputs.logits,
+      outputs.maps['detail'],
+      outputs.maps['context'],
+      d['label'],
+      outputs.boxes,
+      weight=d['seg_weight'],
+      detail_weight=DETAIL_WEIGHT,
+    )
     return outputs, {k: x * weight for k, (x, weight) in terms.items()}
 
-  outputs, terms = run(variables, _features(d, 'lr_level'),
-                       _features(d, 'hr_level'))
+  outputs, terms = run(
+    variables, _features(d, 'lr_level'), _features(d, 'hr_level')
+  )
   maps = outputs.maps
   ours = {
-      'fused_seg': outputs.logits, 'lr_seg': maps['context'],
-      'hr_seg': maps['detail'], 'feat_lr': maps['fused_lr'],
-      'feat_hr': maps['fused_hr'], 'crop_mask': maps['crop_mask'],
-      'feat_weight': maps['feature_weight'], 'loss_fused': terms['fused'],
-      'loss_hr': terms['detail']}
+    'fused_seg': outputs.logits,
+    'lr_seg': maps['context'],
+    'hr_seg': maps['detail'],
+    'feat_lr': maps['fused_lr'],
+    'feat_hr': maps['fused_hr'],
+    'crop_mask': maps['crop_mask'],
+    'feat_weight': maps['feature_weight'],
+    'loss_fused': terms['fused'],
+    'loss_hr': terms['detail'],
+  }
   for name, x in ours.items():
     golden = d[f'out_{name}']
     yield f'out_{name}', x, golden, *_tolerance(golden)
@@ -169,18 +208,24 @@ def projection(path: pathlib.Path) -> Iterator[common.Difference]:
   @jax.jit
   def run(variables, features):
     trained, _ = module.apply(
-        variables, features, use_running_average=False, deterministic=True,
-        mutable=['batch_stats'])
-    return {'concat': extra_heads.concatenate(features),
-            'embed_eval': module.apply(variables, features, **switches),
-            'embed_train': trained}
+      variables,
+      features,
+      use_running_average=False,
+      deterministic=True,
+      mutable=['batch_stats'],
+    )
+    return {
+      'concat': extra_heads.concatenate(features),
+      'embed_eval': module.apply(variables, features, **switches),
+      'embed_train': trained,
+    }
 
   for name, ours in run(variables, features).items():
     yield name, ours, d[name], *common.tolerance()
 
 
 CHECKS = {
-    'cluda/fused_features*.npz': fused_features,
-    'cluda/hrda_head_*.npz': two_scales,
-    'pipa/proj_head*.npz': projection,
+  'cluda/fused_features*.npz': fused_features,
+  'cluda/hrda_head_*.npz': two_scales,
+  'pipa/proj_head*.npz': projection,
 }

@@ -19,13 +19,14 @@ from uda_jax import types
 from uda_jax.methods import hrda
 
 LOSSES = self_training.LOSSES | {
-    'decode.hr.loss_seg': 'source_detail',
-    'mix.decode.hr.loss_seg': 'mixed_detail',
+  'decode.hr.loss_seg': 'source_detail',
+  'mix.decode.hr.loss_seg': 'mixed_detail',
 }
 
 
-def network(tensors: transformers.Tensors, *, crop_size: tuple[int, int]
-            ) -> tuple[types.Network, types.Net]:
+def network(
+  tensors: transformers.Tensors, *, crop_size: tuple[int, int]
+) -> tuple[types.Network, types.Net]:
   """The network of a state dict, which takes normalised images."""
   made, net = checks.network(tensors, crop_size=crop_size)
   return made._replace(normalise=lambda image: image), net
@@ -49,8 +50,8 @@ def step_hrda(path: pathlib.Path) -> Iterator[common.Difference]:
     return hrda.make(config, operators._replace(detail=detail))
 
   yield from self_training.iterations(
-      path, functools.partial(network, crop_size=crop_size), make_method,
-      LOSSES)
+    path, functools.partial(network, crop_size=crop_size), make_method, LOSSES
+  )
 
 
 CHECKS = {'daformer_hrda/step_hrda*.npz': step_hrda}

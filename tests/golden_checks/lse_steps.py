@@ -31,27 +31,44 @@ Tensors = dict[str, np.ndarray]
 
 def _tensors(arrays: Tensors, prefix: str) -> Tensors:
   """The tensors of a prefix, in PyTorch's layouts."""
-  return convnets.to_torch({k.removeprefix(prefix): v
-                            for k, v in arrays.items()
-                            if k.startswith(prefix)})
+  return convnets.to_torch(
+    {
+      k.removeprefix(prefix): v
+      for k, v in arrays.items()
+      if k.startswith(prefix)
+    }
+  )
 
 
 def _method(arrays: Tensors, focal_of: str) -> types.Method:
-  return lse.make(ml_collections.ConfigDict(dict(
-      weight_focal=float(arrays['beta']), gamma=float(arrays['gamma']),
-      focal_of=focal_of, freeze_statistics=False, adapt_from=0)))
+  return lse.make(
+    ml_collections.ConfigDict(
+      dict(
+        weight_focal=float(arrays['beta']),
+        gamma=float(arrays['gamma']),
+        focal_of=focal_of,
+        freeze_statistics=False,
+        adapt_from=0,
+      )
+    )
+  )
 
 
 def _recipe(method, network, params, optimiser, schedule) -> step_lib.Recipe:
   return step_lib.Recipe(
-      method=method, network=network, optimizer=optim.make(optimiser, params),
-      learning_rate=lambda state: optim.learning_rate(schedule, state),
-      frozen=lambda params: optim.match(
-          params, tuple((p, True) for p in optimiser.frozen), False))
+    method=method,
+    network=network,
+    optimizer=optim.make(optimiser, params),
+    learning_rate=lambda state: optim.learning_rate(schedule, state),
+    frozen=lambda params: optim.match(
+      params, tuple((p, True) for p in optimiser.frozen), False
+    ),
+  )
 
 
-def _run(recipe: step_lib.Recipe, net: types.Net, arrays: Tensors
-         ) -> tuple[list[dict[str, jax.Array]], Tensors]:
+def _run(
+  recipe: step_lib.Recipe, net: types.Net, arrays: Tensors
+) -> tuple[list[dict[str, jax.Array]], Tensors]:
   """All recorded steps: metrics of each, and how the tensors have changed."""
   dtype = jnp.result_type(float)
   mesh = parallel.make_mesh(1)
@@ -60,31 +77,48 @@ def _run(recipe: step_lib.Recipe, net: types.Net, arrays: Tensors
   num_steps = len(arrays['src_image'])
   for i in range(num_steps):
     batch = types.Batch(
-        types.Source(arrays['src_image'][i].astype(dtype),
-                         arrays['src_label'][i]),
-        types.Target(arrays['trg_image'][i].astype(dtype), (),
-                         arrays['trg_label'][i]))
+      types.Source(
+        arrays['src_image'][i].astype(dtype), arrays['src_label'][i]
+      ),
+      types.Target(
+        arrays['trg_image'][i].astype(dtype), (), arrays['trg_label'][i]
+      ),
+    )
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None, None], batch)
     if state is None:
-      state = parallel.place_state(step_lib.init_state(
-          recipe, net, jax.random.key(0), batch,
-          num_steps=int(arrays.get('num_steps', num_steps))), mesh)
+      state = parallel.place_state(
+        step_lib.init_state(
+          recipe,
+          net,
+          jax.random.key(0),
+          batch,
+          num_steps=int(arrays.get('num_steps', num_steps)),
+        ),
+        mesh,
+      )
     state, values = train_step(state, batch)
     metrics.append(values)
-  before, after = (state_dict.export(jax.device_get(n))
-                   for n in (net, state.student))
+  before, after = (
+    state_dict.export(jax.device_get(n)) for n in (net, state.student)
+  )
   return metrics, {name: after[name] - before[name] for name in after}
 
 
-def _compare(metrics, changes: Tensors, arrays: Tensors, golden: Tensors,
-             prefix: str) -> Iterator[common.Difference]:
+def _compare(
+  metrics, changes: Tensors, arrays: Tensors, golden: Tensors, prefix: str
+) -> Iterator[common.Difference]:
   """Losses of every step, change of every tensor."""
   exact = jax.config.jax_enable_x64
   for i, values in enumerate(metrics):
     target = values['loss/target'] + values['loss/focal']
     for name, ours in (('src', values['loss/source']), ('trg', target)):
-      yield (f'{prefix}loss_{name}[{i}]', ours, golden[f'loss_{name}'][i],
-             0.0, 1e-9 if exact else 1e-4)
+      yield (
+        f'{prefix}loss_{name}[{i}]',
+        ours,
+        golden[f'loss_{name}'][i],
+        0.0,
+        1e-9 if exact else 1e-4,
+      )
   start = _tensors(arrays, 'w/')
   for name, end in _tensors(golden, '').items():
     if name not in changes:
@@ -94,8 +128,13 @@ def _compare(metrics, changes: Tensors, arrays: Tensors, golden: Tensors,
     # steps of float32.
     rounding = 4 * float(np.spacing(np.abs(start[name]).max()))
     scale = float(np.abs(change).max())
-    yield (f'{prefix}{name}', changes[name], change,
-           1e-9 if exact else 1e-3 * scale + rounding, 0.0)
+    yield (
+      f'{prefix}{name}',
+      changes[name],
+      change,
+      1e-9 if exact else 1e-3 * scale + rounding,
+      0.0,
+    )
 
 
 def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -103,15 +142,27 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
   arrays = dict(np.load(path))
   module, params = convnets.fcn8s(_tensors(common.load(path), 'w/'))
   net = types.Net(params, {})
-  schedule = ml_collections.ConfigDict(dict(
-      shape='staircase', learning_rate=float(arrays['learning_rate']),
-      every=50000, factor=0.1, warmup_steps=0))
+  schedule = ml_collections.ConfigDict(
+    dict(
+      shape='staircase',
+      learning_rate=float(arrays['learning_rate']),
+      every=50000,
+      factor=0.1,
+      warmup_steps=0,
+    )
+  )
   recipe = _recipe(
-      _method(arrays, 'pixel'),
-      network_lib.from_module(module, networks.IDENTITY), net.params,
-      blocks.lse_adam(), schedule)
-  golden = {k.removeprefix('after/'): v for k, v in arrays.items()
-            if k.startswith(('after/', 'loss_'))}
+    _method(arrays, 'pixel'),
+    network_lib.from_module(module, networks.IDENTITY),
+    net.params,
+    blocks.lse_adam(),
+    schedule,
+  )
+  golden = {
+    k.removeprefix('after/'): v
+    for k, v in arrays.items()
+    if k.startswith(('after/', 'loss_'))
+  }
   yield from _compare(*_run(recipe, net, arrays), arrays, golden, '')
 
 
@@ -130,24 +181,39 @@ def train_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
   """Steps of DeepLab-v2 with each version of the optimiser."""
   golden = dict(np.load(path))
   arrays = dict(np.load(path.with_name(path.name.replace('_out', '_in'))))
-  network, net = networks.deeplab(_tensors(
-      {k: v.astype(jnp.result_type(float)) if v.dtype.kind == 'f' else v
-       for k, v in arrays.items()}, 'w/'))
-  schedule = ml_collections.ConfigDict(dict(
-      shape='poly', learning_rate=float(arrays['learning_rate']),
-      power=float(arrays['power']), warmup_steps=0))
-  for version in sorted(k.removesuffix('_loss_src') for k in golden
-                        if k.endswith('_loss_src')):
+  network, net = networks.deeplab(
+    _tensors(
+      {
+        k: v.astype(jnp.result_type(float)) if v.dtype.kind == 'f' else v
+        for k, v in arrays.items()
+      },
+      'w/',
+    )
+  )
+  schedule = ml_collections.ConfigDict(
+    dict(
+      shape='poly',
+      learning_rate=float(arrays['learning_rate']),
+      power=float(arrays['power']),
+      warmup_steps=0,
+    )
+  )
+  for version in sorted(
+    k.removesuffix('_loss_src') for k in golden if k.endswith('_loss_src')
+  ):
     optimiser = _deeplab_optimiser(arrays, version)
-    recipe = _recipe(_method(arrays, 'mean'), network, net.params, optimiser,
-                     schedule)
-    end = {k.removeprefix(f'{version}/').removeprefix(f'{version}_'): v
-           for k, v in golden.items() if k.startswith(version)}
-    yield from _compare(*_run(recipe, net, arrays), arrays, end,
-                        f'{version}: ')
+    recipe = _recipe(
+      _method(arrays, 'mean'), network, net.params, optimiser, schedule
+    )
+    end = {
+      k.removeprefix(f'{version}/').removeprefix(f'{version}_'): v
+      for k, v in golden.items()
+      if k.startswith(version)
+    }
+    yield from _compare(*_run(recipe, net, arrays), arrays, end, f'{version}: ')
 
 
 CHECKS = {
-    'lse/train_vgg*.npz': train_vgg,
-    'lse/train_deeplab*.npz': train_deeplab,
+  'lse/train_vgg*.npz': train_vgg,
+  'lse/train_deeplab*.npz': train_deeplab,
 }

@@ -25,11 +25,15 @@ from uda_jax.losses import segmentation
 from uda_jax.ops import resize
 
 # Compiled once a shape: operation by operation, the cases would take minutes.
-_ce_gradient = jax.jit(
-    jax.value_and_grad(segmentation.resized_cross_entropy))
-_valid_ce_gradient = jax.jit(jax.value_and_grad(functools.partial(
-    segmentation.cross_entropy, average='valid')))
-_draw_classes = jax.jit(classmix_lib.draw_classes, static_argnames='num_classes')
+_ce_gradient = jax.jit(jax.value_and_grad(segmentation.resized_cross_entropy))
+_valid_ce_gradient = jax.jit(
+  jax.value_and_grad(
+    functools.partial(segmentation.cross_entropy, average='valid')
+  )
+)
+_draw_classes = jax.jit(
+  classmix_lib.draw_classes, static_argnames='num_classes'
+)
 _class_mask = jax.jit(classmix_lib.class_mask)
 _color_jitter = jax.jit(dacs_jitter.color_jitter)
 _gaussian_blur = jax.jit(dacs_jitter.gaussian_blur)
@@ -41,11 +45,11 @@ def resizes(path: pathlib.Path) -> Iterator[common.Difference]:
   x = jnp.asarray(d['x'])
   size = lambda name: d[name].shape[1:3]
   for name, ours in {
-      'up_size': resize.bilinear(x, size('up_size')),
-      'down_size': resize.bilinear(x, size('down_size')),
-      'up2_factor': resize.bilinear_by_factor(x, 2.0),
-      'half_factor': resize.bilinear_by_factor(x, 0.5),
-      'ac_true': resize.bilinear(x, size('ac_true'), align_corners=True),
+    'up_size': resize.bilinear(x, size('up_size')),
+    'down_size': resize.bilinear(x, size('down_size')),
+    'up2_factor': resize.bilinear_by_factor(x, 2.0),
+    'half_factor': resize.bilinear_by_factor(x, 0.5),
+    'ac_true': resize.bilinear(x, size('ac_true'), align_corners=True),
   }.items():
     yield name, ours, d[name], *common.tolerance()
   ours = resize.nearest(jnp.asarray(d['label']), d['nearest'].shape[1:])
@@ -58,12 +62,20 @@ def ce_loss(path: pathlib.Path) -> Iterator[common.Difference]:
     label = jnp.asarray(d['label'])
     loss, gradient = _ce_gradient(d['logits'], label, weight=d.get('weight'))
     yield f'{case}.loss', loss, d['loss'], *common.tolerance(d['loss'])
-    yield (f'{case}.dlogits', gradient, d['dlogits'],
-           *common.tolerance(d['dlogits']))
+    yield (
+      f'{case}.dlogits',
+      gradient,
+      d['dlogits'],
+      *common.tolerance(d['dlogits']),
+    )
     prediction = jnp.argmax(
-        resize.bilinear(jnp.asarray(d['logits']), label.shape[1:]), -1)
-    matrix = np.asarray(metrics.confusion_matrix(
-        label, prediction, num_classes=d['logits'].shape[-1]))
+      resize.bilinear(jnp.asarray(d['logits']), label.shape[1:]), -1
+    )
+    matrix = np.asarray(
+      metrics.confusion_matrix(
+        label, prediction, num_classes=d['logits'].shape[-1]
+      )
+    )
     hit = 100 * np.trace(matrix) / label.size
     yield f'{case}.acc', hit, d['acc'].reshape(()), 0.0, 1e-6
 
@@ -74,21 +86,31 @@ def classmix(path: pathlib.Path) -> Iterator[common.Difference]:
     label = jnp.asarray(d['label'])
     known = [*d['unique_batch'][d['unique_batch'] != labels.IGNORE_LABEL], 0]
     num_classes = int(max(known)) + 1
-    drawn = np.asarray(_draw_classes(jax.random.key(0), label,
-                                     num_classes=num_classes))
-    yield (f'{case}.k', drawn.sum(-1),
-           np.full(len(label), d['choice'].shape[1]), *common.EXACT)
+    drawn = np.asarray(
+      _draw_classes(jax.random.key(0), label, num_classes=num_classes)
+    )
+    yield (
+      f'{case}.k',
+      drawn.sum(-1),
+      np.full(len(label), d['choice'].shape[1]),
+      *common.EXACT,
+    )
     chosen = np.zeros(drawn.shape, bool)
     for row, ids in zip(chosen, d['unique_batch'][d['choice']]):
       row[np.where(ids == labels.IGNORE_LABEL, num_classes, ids)] = True
     mask = _class_mask(label, chosen)
     yield f'{case}.mask', mask, d['mask'].astype(bool), *common.EXACT
     for name, source, target in (
-        ('img', d['img_s'], d['img_t']),
-        ('label', d['label'], d['pseudo_label']),
-        ('weight', np.ones_like(d['pseudo_weight']), d['pseudo_weight'])):
-      yield (f'{case}.mixed_{name}', classmix_lib.mix(mask, source, target),
-             d[f'mixed_{name}'], *common.EXACT)
+      ('img', d['img_s'], d['img_t']),
+      ('label', d['label'], d['pseudo_label']),
+      ('weight', np.ones_like(d['pseudo_weight']), d['pseudo_weight']),
+    ):
+      yield (
+        f'{case}.mixed_{name}',
+        classmix_lib.mix(mask, source, target),
+        d[f'mixed_{name}'],
+        *common.EXACT,
+      )
 
 
 def color_jitter(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -105,10 +127,16 @@ def color_jitter(path: pathlib.Path) -> Iterator[common.Difference]:
     factors = jnp.asarray(draw['factors'])[:, None]
     image = (draw['x'] * d['std'] + d['mean']) / 255
     jittered = _color_jitter(
-        image[None],
-        dacs_jitter.ColorJitter(*factors, jnp.asarray(draw['order'])[None]))[0]
-    yield (f'{case}.y', (jittered * 255 - d['mean']) / d['std'], draw['y'],
-           atol, 1e-4)
+      image[None],
+      dacs_jitter.ColorJitter(*factors, jnp.asarray(draw['order'])[None]),
+    )[0]
+    yield (
+      f'{case}.y',
+      (jittered * 255 - d['mean']) / d['std'],
+      draw['y'],
+      atol,
+      1e-4,
+    )
 
 
 def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -117,8 +145,12 @@ def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, draw in common.cases(d, '.', 'sigma'):
     blurred = _gaussian_blur(draw['x'][None], draw['sigma'][None])[0]
     yield f'{case}.y', blurred, draw['y'], *common.tolerance()
-  yield ('ksize.k', [dacs_jitter.blur_size(n) for n in d['ksize.len']],
-         d['ksize.k'], *common.EXACT)
+  yield (
+    'ksize.k',
+    [dacs_jitter.blur_size(n) for n in d['ksize.len']],
+    d['ksize.k'],
+    *common.EXACT,
+  )
   for name in d:
     if name.startswith('kernel1d_'):
       _, size, sigma = name.split('_')
@@ -129,8 +161,12 @@ def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
 def augment_gates(path: pathlib.Path) -> Iterator[common.Difference]:
   """Which uniform draws switch jitter and blur on."""
   d = common.load(path)
-  yield ('jitter', dacs_jitter.jitter_is_on(d['u']), d['jitter_applied'],
-         *common.EXACT)
+  yield (
+    'jitter',
+    dacs_jitter.jitter_is_on(d['u']),
+    d['jitter_applied'],
+    *common.EXACT,
+  )
   yield 'blur', dacs_jitter.blur_is_on(d['u']), d['blur_applied'], *common.EXACT
 
 
@@ -145,30 +181,46 @@ def pseudo_label(path: pathlib.Path) -> Iterator[common.Difference]:
       trusted = d['valid'] > 0
     elif 'ignore_top' in d:
       trusted = pseudo_labels.inside_margins(
-          label.shape[1:], top=int(d['ignore_top']),
-          bottom=int(d['ignore_bottom']))
+        label.shape[1:],
+        top=int(d['ignore_top']),
+        bottom=int(d['ignore_bottom']),
+      )
     yield f'{case}.label', label, d['label'], *common.EXACT
     if 'n_confident' in d:
-      yield (f'{case}.n_confident', jnp.sum(confidence >= threshold),
-             d['n_confident'], *common.EXACT)
-    yield (f'{case}.weight', pseudo_labels.mask_untrusted(weight, trusted),
-           d['weight'], *common.tolerance())
+      yield (
+        f'{case}.n_confident',
+        jnp.sum(confidence >= threshold),
+        d['n_confident'],
+        *common.EXACT,
+      )
+    yield (
+      f'{case}.weight',
+      pseudo_labels.mask_untrusted(weight, trusted),
+      d['weight'],
+      *common.tolerance(),
+    )
 
 
 def pixmatch_losses(path: pathlib.Path) -> Iterator[common.Difference]:
   """Cross-entropy over valid pixels; where there is none we give 0."""
   for case, d in common.cases(common.load(path), '_', 'logits_main'):
-    ce = {(head, y): _valid_ce_gradient(d[f'logits_{head}'],
-                                        common.to_255(d[f'y_{y}']))
-          for head, y in (('main', 'main'), ('aux', 'main'), ('aux', 'aux'))}
+    ce = {
+      (head, y): _valid_ce_gradient(
+        d[f'logits_{head}'], common.to_255(d[f'y_{y}'])
+      )
+      for head, y in (('main', 'main'), ('aux', 'main'), ('aux', 'aux'))
+    }
     (main, main_gradient), (aux, aux_gradient) = (
-        ce['main', 'main'], ce['aux', 'aux'])
+      ce['main', 'main'],
+      ce['aux', 'aux'],
+    )
     ours = {
-        'ce_main': main,
-        'source_total': main + 0.1 * ce['aux', 'main'][0],
-        'pert_total': 0.1 * main + 0.01 * aux,
-        'pert_grad_main': 0.1 * main_gradient,
-        'pert_grad_aux': 0.01 * aux_gradient}
+      'ce_main': main,
+      'source_total': main + 0.1 * ce['aux', 'main'][0],
+      'pert_total': 0.1 * main + 0.01 * aux,
+      'pert_grad_main': 0.1 * main_gradient,
+      'pert_grad_aux': 0.01 * aux_gradient,
+    }
     for name, value in ours.items():
       golden = d[name]
       if np.isnan(d['pert_total']):
@@ -181,21 +233,23 @@ def pixmatch_pseudo_label(path: pathlib.Path) -> Iterator[common.Difference]:
   d = common.load(path)
   for prefix, _ in common.cases(d, '_', 'label_main'):
     ours = pseudo_labels.from_two_heads(
-        jnp.asarray(d['logits_main']), jnp.asarray(d['logits_aux']),
-        threshold=float(prefix.removeprefix('T')))
+      jnp.asarray(d['logits_main']),
+      jnp.asarray(d['logits_aux']),
+      threshold=float(prefix.removeprefix('T')),
+    )
     for head, label in zip(('main', 'aux'), ours):
       name = f'{prefix}_label_{head}'
       yield name, common.from_255(label), d[name], *common.EXACT
 
 
 CHECKS = {
-    'daformer_hrda/resize*.npz': resizes,
-    'daformer_hrda/ce_loss*.npz': ce_loss,
-    'daformer_hrda/classmix*.npz': classmix,
-    'daformer_hrda/color_jitter*.npz': color_jitter,
-    'daformer_hrda/gaussian_blur*.npz': gaussian_blur,
-    'daformer_hrda/augment_gates*.npz': augment_gates,
-    'daformer_hrda/pseudo_label*.npz': pseudo_label,
-    'pixmatch/losses*.npz': pixmatch_losses,
-    'pixmatch/pseudo_label*.npz': pixmatch_pseudo_label,
+  'daformer_hrda/resize*.npz': resizes,
+  'daformer_hrda/ce_loss*.npz': ce_loss,
+  'daformer_hrda/classmix*.npz': classmix,
+  'daformer_hrda/color_jitter*.npz': color_jitter,
+  'daformer_hrda/gaussian_blur*.npz': gaussian_blur,
+  'daformer_hrda/augment_gates*.npz': augment_gates,
+  'daformer_hrda/pseudo_label*.npz': pseudo_label,
+  'pixmatch/losses*.npz': pixmatch_losses,
+  'pixmatch/pseudo_label*.npz': pixmatch_pseudo_label,
 }

@@ -15,11 +15,19 @@ def mask(path: pathlib.Path) -> Iterator[common.Difference]:
   """The grid of blocks and the masked images."""
   for case, d in common.cases(common.load(path), '.', 'u'):
     size = d['x'].shape[1:3]
-    yield (f'{case}.grid', masking.block_grid(size, int(d['block'])),
-           d['u'].shape[1:], *common.EXACT)
+    yield (
+      f'{case}.grid',
+      masking.block_grid(size, int(d['block'])),
+      d['u'].shape[1:],
+      *common.EXACT,
+    )
     keep = masking.visible(jnp.asarray(d['u']), size, ratio=float(d['ratio']))
-    yield (f'{case}.y', masking.apply_mask(jnp.asarray(d['x']), keep), d['y'],
-           *common.EXACT)
+    yield (
+      f'{case}.y',
+      masking.apply_mask(jnp.asarray(d['x']), keep),
+      d['y'],
+      *common.EXACT,
+    )
 
 
 CHECKS = {'daformer_hrda/mic_mask*.npz': mask}

@@ -39,23 +39,23 @@ def dtype():
 
 
 def deeplab(
-    tensors: dict[str, np.ndarray],
+  tensors: dict[str, np.ndarray],
 ) -> tuple[types.Network, types.Net]:
   """A DeepLab of the widths of a state dict, with its weights."""
   tensors, _ = deeplab_v2.choose(tensors)
   heads = [name for name in ('layer5', 'layer6') if _has(tensors, name)]
   stages = [f'layer{i}' for i in range(1, 5)]
   module = deeplab_v2.DeepLabV2(
-      num_classes=len(tensors[f'{heads[0]}.conv2d_list.0.bias']),
-      stem=len(tensors['conv1.weight']),
-      planes=[len(tensors[f'{s}.0.conv1.weight']) for s in stages],
-      blocks=[_num_blocks(tensors, s) for s in stages],
-      aux_head=len(heads) == 2,
-      dtype=dtype(),
+    num_classes=len(tensors[f'{heads[0]}.conv2d_list.0.bias']),
+    stem=len(tensors['conv1.weight']),
+    planes=[len(tensors[f'{s}.0.conv1.weight']) for s in stages],
+    blocks=[_num_blocks(tensors, s) for s in stages],
+    aux_head=len(heads) == 2,
+    dtype=dtype(),
   )
   network = network_lib.from_module(module, IDENTITY)
   shapes = jax.eval_shape(
-      lambda key: network.init(key, (33, 33)), jax.random.key(0)
+    lambda key: network.init(key, (33, 33)), jax.random.key(0)
   )
   net, _ = state_dict.load(tensors, shapes)
   return network, net
@@ -74,34 +74,32 @@ def architecture(path: pathlib.Path) -> dict[str, np.ndarray]:
   """The tensors of a weight file, without its record of the widths."""
   arrays = dict(np.load(path))
   return {
-      k: v
-      for k, v in arrays.items()
-      if k not in ('layers', 'num_classes', 'planes')
+    k: v
+    for k, v in arrays.items()
+    if k not in ('layers', 'num_classes', 'planes')
   }
 
 
 def deeplab_eval(path: pathlib.Path) -> Iterator[common.Difference]:
   """DeepLab with running statistics."""
   arrays = dict(np.load(path))
-  network, net = deeplab(
-      architecture(path.parent / 'deeplab_tiny_weights.npz')
-  )
+  network, net = deeplab(architecture(path.parent / 'deeplab_tiny_weights.npz'))
   outputs, _ = jax.jit(network.forward, static_argnames='use_running_average')(
-      *net, jnp.asarray(arrays['x'], dtype()), use_running_average=True
+    *net, jnp.asarray(arrays['x'], dtype()), use_running_average=True
   )
   yield from _deeplab_maps(outputs, arrays)
 
 
 def _deeplab_maps(
-    outputs: types.Outputs, arrays: dict[str, np.ndarray]
+  outputs: types.Outputs, arrays: dict[str, np.ndarray]
 ) -> Iterator[common.Difference]:
   ours = {f'tap_layer{i + 1}': x for i, x in enumerate(outputs.features)}
   ours |= {
-      'feat': outputs.features[-1],
-      'tap_layer6': outputs.maps['low_logits'],
-      'low_main': outputs.maps['low_logits'],
-      'main': outputs.logits,
-      'aux': outputs.aux_logits,
+    'feat': outputs.features[-1],
+    'tap_layer6': outputs.maps['low_logits'],
+    'low_main': outputs.maps['low_logits'],
+    'main': outputs.logits,
+    'aux': outputs.aux_logits,
   }
   for name in sorted(ours.keys() & arrays.keys()):
     yield name, ours[name], arrays[name], ATOL, ATOL
@@ -110,24 +108,22 @@ def _deeplab_maps(
 def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
   """DeepLab with batch statistics: maps, losses, gradients, statistics."""
   arrays = dict(np.load(path))
-  network, net = deeplab(
-      architecture(path.parent / 'deeplab_tiny_weights.npz')
-  )
+  network, net = deeplab(architecture(path.parent / 'deeplab_tiny_weights.npz'))
   label = common.to_255(arrays['y'])
 
   def loss(params):
     outputs, stats = network.forward(
-        params, net.batch_stats, jnp.asarray(arrays['x'], dtype())
+      params, net.batch_stats, jnp.asarray(arrays['x'], dtype())
     )
     main, aux = (
-        segmentation.cross_entropy(x, label, average='valid')
-        for x in (outputs.logits, outputs.aux_logits)
+      segmentation.cross_entropy(x, label, average='valid')
+      for x in (outputs.logits, outputs.aux_logits)
     )
     total = main + 0.1 * aux
     return total, (outputs, stats, main, aux)
 
   (total, (outputs, stats, main, aux)), grads = jax.jit(
-      jax.value_and_grad(loss, has_aux=True)
+    jax.value_and_grad(loss, has_aux=True)
   )(net.params)
   yield from _deeplab_maps(outputs, arrays)
   yield 'train_loss', total, arrays['train_loss'], ATOL, ATOL
@@ -143,7 +139,7 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _prefixed(
-    prefix: str, net: types.Net, arrays: dict[str, np.ndarray]
+  prefix: str, net: types.Net, arrays: dict[str, np.ndarray]
 ) -> Iterator[common.Difference]:
   ours = state_dict.export(net)
   for key, value in arrays.items():
@@ -155,11 +151,11 @@ def lse_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
   """The one-headed DeepLab of LSE; kernels are HWIO in this file."""
   arrays = dict(np.load(path))
   network, net = deeplab(
-      {
-          k.removeprefix('w/'): v.transpose(3, 2, 0, 1) if v.ndim == 4 else v
-          for k, v in arrays.items()
-          if k.startswith('w/')
-      }
+    {
+      k.removeprefix('w/'): v.transpose(3, 2, 0, 1) if v.ndim == 4 else v
+      for k, v in arrays.items()
+      if k.startswith('w/')
+    }
   )
   forward = jax.jit(network.forward, static_argnames='use_running_average')
   for i in range(sum(bool(re.fullmatch(r'x\d+', k)) for k in arrays)):
@@ -183,11 +179,11 @@ class ImageNetLite(nn.Module):
   def __call__(self, image: jax.Array) -> dict[str, jax.Array]:
     names = ('s2', 's4', 's8', 's16', 's32')
     features = efficientnet_lite.EfficientNetLite(
-        dtype=dtype(), name='encoder'
+      dtype=dtype(), name='encoder'
     )(image, use_running_average=True)
     x = layers.Conv(1280, 1, dtype=dtype(), name='conv_head')(features[-1])
     x = layers.BatchNorm(eps=efficientnet_lite.EPS, dtype=dtype(), name='bn1')(
-        x, use_running_average=True
+      x, use_running_average=True
     )
     x = jnp.mean(efficientnet_lite.relu6(x), (1, 2))
     logits = nn.Dense(1000, param_dtype=dtype(), name='fc')(x)
@@ -206,9 +202,9 @@ def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
     return efficientnet_lite.torch_name(inner)
 
   net, _ = state_dict.load(
-      weights.read(efficientnet_lite.package_file()),
-      types.Net(shapes['params'], shapes['batch_stats']),
-      name_of,
+    weights.read(efficientnet_lite.package_file()),
+    types.Net(shapes['params'], shapes['batch_stats']),
+    name_of,
   )
   variables = {'params': net.params, 'batch_stats': net.batch_stats}
   for name, ours in jax.jit(module.apply)(variables, image).items():
@@ -216,9 +212,9 @@ def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 CHECKS = {
-    'pixmatch/deeplab_tiny_eval*.npz': deeplab_eval,
-    'pixmatch/deeplab_tiny_train*.npz': deeplab_train,
-    'ehtdi/deeplab_tiny_eval*.npz': deeplab_eval,
-    'lse/deeplab_tiny*.npz': lse_deeplab,
-    'efficientnet_lite0/features*.npz': efficientnet_lite0,
+  'pixmatch/deeplab_tiny_eval*.npz': deeplab_eval,
+  'pixmatch/deeplab_tiny_train*.npz': deeplab_train,
+  'ehtdi/deeplab_tiny_eval*.npz': deeplab_eval,
+  'lse/deeplab_tiny*.npz': lse_deeplab,
+  'efficientnet_lite0/features*.npz': efficientnet_lite0,
 }

@@ -35,10 +35,15 @@ def contrast_core(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, d in common.cases(common.load(path), '.', 'X'):
     rows, views, depth = d['X'].shape
     loss, gradient = _contrast(
-        d['X'].reshape(-1, depth), np.repeat(d['cls'], views))
+      d['X'].reshape(-1, depth), np.repeat(d['cls'], views)
+    )
     yield f'{case}.loss', loss, d['loss'], *common.tolerance()
-    yield (f'{case}.dX', gradient.reshape(rows, views, depth), d['dX'],
-           *common.tolerance())
+    yield (
+      f'{case}.dX',
+      gradient.reshape(rows, views, depth),
+      d['dX'],
+      *common.tolerance(),
+    )
 
 
 def hard_easy_counts(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -48,8 +53,9 @@ def hard_easy_counts(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'table', np.stack(ours), np.stack(kept), *common.EXACT
 
 
-def recorded_sample(d: dict[str, np.ndarray], max_samples: int
-                    ) -> pixel_lib.Sample:
+def recorded_sample(
+  d: dict[str, np.ndarray], max_samples: int
+) -> pixel_lib.Sample:
   """A recorded table of pixels (rows, views) as a sample."""
   rows, views = d['index'].shape
   cells = int(np.prod(d['label_small'].shape[1:]))
@@ -57,33 +63,44 @@ def recorded_sample(d: dict[str, np.ndarray], max_samples: int
   pad = lambda x, value: np.append(x.ravel(), value).astype(np.int32)
   beyond = d['label_small'].size + np.arange(filling)
   return pixel_lib.Sample(
-      pad(d['index'] + cells * d['image'][:, None], beyond),
-      pad(np.repeat(d['cls'], views), np.zeros(filling)),
-      np.arange(max_samples) < rows * views)
+    pad(d['index'] + cells * d['image'][:, None], beyond),
+    pad(np.repeat(d['cls'], views), np.zeros(filling)),
+    np.arange(max_samples) < rows * views,
+  )
 
 
-def sampling(case: str, d: dict[str, np.ndarray], predicted: np.ndarray
-             ) -> Iterator[common.Difference]:
+def sampling(
+  case: str, d: dict[str, np.ndarray], predicted: np.ndarray
+) -> Iterator[common.Difference]:
   """Draws a sample and compares what does not depend on the draw.
 
   That is rows and classes, number and kind of the pixels of each row; and that
   pixels differ and are of their class.
   """
   label = d['label_small']
-  num_classes = int(np.max(label, where=label != labels.IGNORE_LABEL,
-                           initial=0)) + 1
+  num_classes = (
+    int(np.max(label, where=label != labels.IGNORE_LABEL, initial=0)) + 1
+  )
   ours = pixel_lib.draw_pixels(
-      jax.random.key(0), jnp.asarray(label), jnp.asarray(predicted),
-      num_classes=num_classes, max_views=int(d['max_views']),
-      max_samples=int(d['max_samples']), include_ignore=True)
+    jax.random.key(0),
+    jnp.asarray(label),
+    jnp.asarray(predicted),
+    num_classes=num_classes,
+    max_views=int(d['max_views']),
+    max_samples=int(d['max_samples']),
+    include_ignore=True,
+  )
   golden = recorded_sample(d, int(d['max_samples']))
   yield f'{case}.valid', ours.valid, golden.valid, *common.EXACT
   valid = golden.valid
-  facts = lambda sample: np.stack([
+  facts = lambda sample: np.stack(
+    [
       np.asarray(sample.label)[valid],
       label.ravel()[np.asarray(sample.index)[valid]],
       np.asarray(sample.index)[valid] // label[0].size,
-      (label == predicted).ravel()[np.asarray(sample.index)[valid]]])
+      (label == predicted).ravel()[np.asarray(sample.index)[valid]],
+    ]
+  )
   yield f'{case}.rows', facts(ours), facts(golden), *common.EXACT
   different = len(np.unique(ours.index))
   yield f'{case}.different', different, len(valid), *common.EXACT
@@ -96,7 +113,8 @@ def pixel_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'{case}.label_small', small, d['label_small'], *common.EXACT
     yield from sampling(case, d, d['predict'])
     loss, gradient = _pixel_contrast(
-        jnp.asarray(d['embed']), recorded_sample(d, int(d['max_samples'])))
+      jnp.asarray(d['embed']), recorded_sample(d, int(d['max_samples']))
+    )
     yield f'{case}.loss', loss, d['loss'], *common.tolerance()
     yield f'{case}.dembed', gradient, d['dembed'], *common.tolerance()
 
@@ -105,12 +123,13 @@ def pair_crop(path: pathlib.Path) -> Iterator[common.Difference]:
   """Corners, boxes and the number of draws, from recorded integer draws."""
   d = dict(np.load(path))
   for i, (height, width, _, side, stride) in enumerate(d['meta']):
-    pair = pair_crops.Spec((side, side), (0, 0), tuple(d['iou_bound'][i]),
-                           stride)
+    pair = pair_crops.Spec(
+      (side, side), (0, 0), tuple(d['iou_bound'][i]), stride
+    )
     long_side, *numbers = d['draws'][i]
     full = pair_crops.resized_size(tf.constant([height, width]), long_side)
     # Drawn x before y; -1 fills the recorded row up.
-    corners = np.reshape(numbers[:2 * ((len(numbers)) // 2)], (-1, 2))
+    corners = np.reshape(numbers[: 2 * ((len(numbers)) // 2)], (-1, 2))
     corners = tf.constant(corners[(corners >= 0).all(1), ::-1])
     second, number = pair_crops.second_corner(corners[0], corners[1:], pair)
     boxes = pair_crops.overlap_boxes(corners[0], second, full, pair)
@@ -123,13 +142,18 @@ def pair_crop(path: pathlib.Path) -> Iterator[common.Difference]:
 def _patch_heads(tensors: transformers.Tensors):
   """Projection and classifier of a state dict: modules and parameters."""
   modules = {
-      'project': extra_heads.PatchProjection(len(tensors['project.2.weight'])),
-      'classifier': extra_heads.PatchClasses(len(tensors['classifier.weight']))}
+    'project': extra_heads.PatchProjection(len(tensors['project.2.weight'])),
+    'classifier': extra_heads.PatchClasses(len(tensors['classifier.weight'])),
+  }
   x = jnp.zeros((1, 1, 1, tensors['classifier.weight'].shape[1]))
   switches = dict(use_running_average=True, deterministic=True)
-  shapes = jax.eval_shape(lambda key: {
+  shapes = jax.eval_shape(
+    lambda key: {
       name: module.init(key, x, **switches)['params']
-      for name, module in modules.items()}, jax.random.key(0))
+      for name, module in modules.items()
+    },
+    jax.random.key(0),
+  )
   params = state_dict.load(tensors, types.Net(shapes, {}))[0].params
 
   def apply(name, params, x):
@@ -143,48 +167,71 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
   arrays = common.load(path)
   head, params = _patch_heads(transformers.prefixed(arrays, 'sd:'))
   config = ml_collections.ConfigDict(
-      dict(patch_threshold=float(arrays['conf_threshold']),
-           patch_temperature=float(arrays['temperature'])))
+    dict(
+      patch_threshold=float(arrays['conf_threshold']),
+      patch_temperature=float(arrays['temperature']),
+    )
+  )
   weight = float(arrays['weight_unsup'])
 
   @jax.jit
   def step(params, features, d, bank):
     def loss(params, features):
       pooled = [pipa.pool(x) for x in features]
-      cells = tuple(pipa.make_cells(head('project', params, x),
-                                    head('classifier', params, x))
-                    for x in pooled)
+      cells = tuple(
+        pipa.make_cells(
+          head('project', params, x), head('classifier', params, x)
+        )
+        for x in pooled
+      )
       contrast, after = pipa.contrast_crops(
-          config, cells, d['boxes'][..., jnp.array([0, 2, 1, 3])] // 8,
-          d['flip'], bank, d['index'])
+        config,
+        cells,
+        d['boxes'][..., jnp.array([0, 2, 1, 3])] // 8,
+        d['flip'],
+        bank,
+        d['index'],
+      )
       return weight * contrast.loss.sum(), (contrast, after)
 
     return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, features)
 
   bank = patch_lib.empty_bank(
-      steps=int(arrays['bank_steps']), size=arrays['t0.index'].size,
-      channels=len(arrays['sd:project.2.weight']))
+    steps=int(arrays['bank_steps']),
+    size=arrays['t0.index'].size,
+    channels=len(arrays['sd:project.2.weight']),
+  )
   for number in range(sum(name.endswith('.feat1') for name in arrays)):
     name = f't{number}'
     d = transformers.prefixed(arrays, f'{name}.')
     given = {key: d[key] for key in ('boxes', 'flip', 'index')}
     (loss, (contrast, bank)), (grads, dfeatures) = step(
-        params, (d['feat1'], d['feat2']), given, bank)
-    counts = [*contrast.active, contrast.overlap,
-              bank.filled.sum() * bank.label.shape[1]]
+      params, (d['feat1'], d['feat2']), given, bank
+    )
+    counts = [
+      *contrast.active,
+      contrast.overlap,
+      bank.filled.sum() * bank.label.shape[1],
+    ]
     yield f'{name}.n_pos', np.array(counts), d['n_pos'], *common.EXACT
-    ours = {'loss': loss, 'loss1': contrast.loss[0], 'loss2': contrast.loss[1],
-            'dfeat1': dfeatures[0], 'dfeat2': dfeatures[1]}
-    ours |= {f'd{key}': x for key, x in state_dict.export(
-        types.Net(grads, {})).items()}
+    ours = {
+      'loss': loss,
+      'loss1': contrast.loss[0],
+      'loss2': contrast.loss[1],
+      'dfeat1': dfeatures[0],
+      'dfeat2': dfeatures[1],
+    }
+    ours |= {
+      f'd{key}': x for key, x in state_dict.export(types.Net(grads, {})).items()
+    }
     for key in set(ours) & set(d):
       yield f'{name}.{key}', ours[key], d[key], *common.tolerance()
 
 
 CHECKS = {
-    'pipa/patch_contrast_*.npz': patch_contrast,
-    'pipa/pair_crop*.npz': pair_crop,
-    'pipa/contrast_core*.npz': contrast_core,
-    'pipa/hard_easy_counts*.npz': hard_easy_counts,
-    'pipa/pixel_contrast*.npz': pixel_contrast,
+  'pipa/patch_contrast_*.npz': patch_contrast,
+  'pipa/pair_crop*.npz': pair_crop,
+  'pipa/contrast_core*.npz': contrast_core,
+  'pipa/hard_easy_counts*.npz': hard_easy_counts,
+  'pipa/pixel_contrast*.npz': pixel_contrast,
 }

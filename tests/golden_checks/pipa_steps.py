@@ -46,16 +46,21 @@ def _module(d: Tensors, tensors: Tensors):
   """DAFormer's network, or HRDA's where a box is recorded."""
   mit = transformers.mit(transformers.prefixed(tensors, 'backbone.'))
   head = lambda prefix: transformers.daformer(
-      transformers.prefixed(tensors, prefix))
+    transformers.prefixed(tensors, prefix)
+  )
   if 'box' not in d:
     return encoder_decoder.EncoderDecoder(mit, head('decode_head.'))
   top, bottom, left, right = map(int, d['box'])
   size = (bottom - top, right - left)
   return hrda_lib.HRDA(
-      mit, hrda_lib.TwoScaleHead(
-          head('decode_head.head.'),
-          head('decode_head.scale_attention.').clone(fusion='conv1')),
-      detail_crop=size, detail_stride=tuple(n // 2 for n in size))
+    mit,
+    hrda_lib.TwoScaleHead(
+      head('decode_head.head.'),
+      head('decode_head.scale_attention.').clone(fusion='conv1'),
+    ),
+    detail_crop=size,
+    detail_stride=tuple(n // 2 for n in size),
+  )
 
 
 # f(name, x) keeps what a pass computes on its way.
@@ -73,13 +78,20 @@ def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
   module = _module(d, tensors)
   channels = len(tensors['proj_head.proj.2.weight'])
   projection = network_lib.Head(
-      'proj_head', extra_heads.PixelProjection(channels),
-      lambda outputs: outputs.features, extra_heads.kernel_init)
+    'proj_head',
+    extra_heads.PixelProjection(channels),
+    lambda outputs: outputs.features,
+    extra_heads.kernel_init,
+  )
   made = network_lib.from_module(
-      module, preprocessing.IMAGENET, heads={'proj': projection},
-      takes_detail='box' in d)
-  shapes = jax.eval_shape(lambda key: made.init(key, d['img'].shape[1:3]),
-                          jax.random.key(0))
+    module,
+    preprocessing.IMAGENET,
+    heads={'proj': projection},
+    takes_detail='box' in d,
+  )
+  shapes = jax.eval_shape(
+    lambda key: made.init(key, d['img'].shape[1:3]), jax.random.key(0)
+  )
 
   def head(name, params, stats, features, **switches):
     if name == 'cls':
@@ -93,24 +105,33 @@ def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
   def forward(*args, **switches):
     if next(number) % 3 == 0:
       return made.forward(*args, **switches)
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(
-        lambda: made.forward(*args, **switches)))
+    return jax.tree.map(
+      lambda x: jnp.zeros(x.shape, x.dtype),
+      jax.eval_shape(lambda: made.forward(*args, **switches)),
+    )
 
   net, _ = state_dict.load(tensors, shapes)
-  return made._replace(head=head, forward=forward,
-                       normalise=lambda image: image), net
+  return made._replace(
+    head=head, forward=forward, normalise=lambda image: image
+  ), net
 
 
-def _recipe(d: Tensors, network, params, num_classes: int, keep: Keep
-            ) -> step_lib.Recipe:
+def _recipe(
+  d: Tensors, network, params, num_classes: int, keep: Keep
+) -> step_lib.Recipe:
   """The released recipe, without the mixture, with recorded draws."""
   method = METHOD.copy_and_resolve_references()
-  method.update(weight_mixed=0.0, weight_detail=DETAIL_WEIGHT,
-                weight_context=0.0, pixel_max_views=int(d['max_views']),
-                pixel_max_samples=int(d['max_samples']))
+  method.update(
+    weight_mixed=0.0,
+    weight_detail=DETAIL_WEIGHT,
+    weight_context=0.0,
+    pixel_max_views=int(d['max_views']),
+    pixel_max_samples=int(d['max_samples']),
+  )
   base = self_training.operators(method, num_classes)._replace(
-      augment=lambda key, pixels: pixels,
-      detail=lambda key, image_size, name, phase: d.get('box'))
+    augment=lambda key, pixels: pixels,
+    detail=lambda key, image_size, name, phase: d.get('box'),
+  )
 
   def sample(key, label, predicted):
     keep('label_small', label)
@@ -119,25 +140,31 @@ def _recipe(d: Tensors, network, params, num_classes: int, keep: Keep
   operators = pipa.operators(method, num_classes, base)._replace(sample=sample)
   segment = hrda.segment if 'box' in d else self_training.segment
   return step_lib.Recipe(
-      method=pipa.make(method, operators, segment), network=network,
-      optimizer=optim.make(common_configs.daformer_adamw(), params),
-      learning_rate=lambda state: jnp.zeros(()),
-      teacher=teacher_lib.Rule(0.999, ramp=True))
+    method=pipa.make(method, operators, segment),
+    network=network,
+    optimizer=optim.make(common_configs.daformer_adamw(), params),
+    learning_rate=lambda state: jnp.zeros(()),
+    teacher=teacher_lib.Rule(0.999, ramp=True),
+  )
 
 
 def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
   """Embeddings, labels, sampling, losses and gradient of the source pass."""
   d, kept = common.load(path), {}
-  keep = lambda name, x: jax.debug.callback(
-      lambda x: kept.update({name: x}), x)
+  keep = lambda name, x: jax.debug.callback(lambda x: kept.update({name: x}), x)
   network, net = _network(d, keep)
   recipe = _recipe(d, network, net.params, d['seg'].shape[-1], keep)
   image, label = jnp.asarray(d['img']), jnp.asarray(d['label'])
-  batch = jax.tree.map(lambda x: x[None], types.Batch(
+  batch = jax.tree.map(
+    lambda x: x[None],
+    types.Batch(
       types.Source(image, label),
-      types.Target(image, jnp.ones(label.shape, bool))))
-  state = step_lib.init_state(recipe, net, jax.random.key(0), batch,
-                              num_steps=1)
+      types.Target(image, jnp.ones(label.shape, bool)),
+    ),
+  )
+  state = step_lib.init_state(
+    recipe, net, jax.random.key(0), batch, num_steps=1
+  )
   gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1)
   grads, found = jax.jit(gradient)(state.student.params, state, batch, ())
   jax.effects_barrier()
@@ -152,14 +179,26 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
 
 def _losses(terms: pipa.Terms, d: Tensors) -> Iterator[common.Difference]:
   """The released code logs the contrast with the head's loss."""
-  yield ('loss_contrast', terms['pixel'].value, d['loss_contrast'],
-         *common.tolerance())
+  yield (
+    'loss_contrast',
+    terms['pixel'].value,
+    d['loss_contrast'],
+    *common.tolerance(),
+  )
   weighted = {name: term.weight * term.value for name, term in terms.items()}
   if 'box' in d:
-    yield ('loss_hr', weighted['source_detail'], d['loss_hr'],
-           *common.tolerance())
-  yield ('loss_seg', weighted['source'] + weighted['pixel'], d['loss_seg'],
-         *common.tolerance())
+    yield (
+      'loss_hr',
+      weighted['source_detail'],
+      d['loss_hr'],
+      *common.tolerance(),
+    )
+  yield (
+    'loss_seg',
+    weighted['source'] + weighted['pixel'],
+    d['loss_seg'],
+    *common.tolerance(),
+  )
 
 
 CHECKS = {'pipa/source_pass_*.npz': source_pass}

@@ -40,9 +40,13 @@ def _draw(d: dict[str, np.ndarray]) -> weak_strong.ColorDraw:
   alpha, beta = d.get('alpha_beta', (1.0, 0.0))
   row = lambda x: jnp.asarray(x)[None]
   return weak_strong.ColorDraw(
-      row(d['jitter'] > 0), row(alpha), row(beta),
-      row(d.get('hsv_shift', np.zeros(3))), row(d['gray'] > 0),
-      row(d['blur_ksize'] // 2))
+    row(d['jitter'] > 0),
+    row(alpha),
+    row(beta),
+    row(d.get('hsv_shift', np.zeros(3))),
+    row(d['gray'] > 0),
+    row(d['blur_ksize'] // 2),
+  )
 
 
 def _stages(d, start: np.ndarray) -> Iterator[tuple[str, np.ndarray, float]]:
@@ -50,7 +54,11 @@ def _stages(d, start: np.ndarray) -> Iterator[tuple[str, np.ndarray, float]]:
   as_int = lambda x: jnp.asarray(x, jnp.int32)
   now = as_int(start)
   if d['jitter']:
-    yield 'after_bc_rgb', opencv_color.brightness_contrast(now, *d['alpha_beta']), 0.0
+    yield (
+      'after_bc_rgb',
+      opencv_color.brightness_contrast(now, *d['alpha_beta']),
+      0.0,
+    )
     now = as_int(d['after_bc_rgb'])
     yield 'after_hsv_rgb', opencv_color.shift_hsv(now, d['hsv_shift']), 1.0
     now = as_int(d['after_hsv_rgb'])
@@ -63,16 +71,22 @@ def augment(path: pathlib.Path) -> Iterator[Difference]:
   d = common.load(path)
   size = (int(d['size']),) * 2
   for i, (image, label) in enumerate(zip(d['x'], d['y'])):
-    mine = {k.removeprefix(f'{i}_'): v for k, v in d.items()
-            if k.startswith(f'{i}_')}
+    mine = {
+      k.removeprefix(f'{i}_'): v for k, v in d.items() if k.startswith(f'{i}_')
+    }
     box = mine['crop_y1x1hw'][None]
     if 'crop_ij' in mine:
-      yield (f'{i}_crop', random_resized_crop.place(mine['crop_ij']), box[0, :2],
-             *common.EXACT)
+      yield (
+        f'{i}_crop',
+        random_resized_crop.place(mine['crop_ij']),
+        box[0, :2],
+        *common.EXACT,
+      )
       yield (f'{i}_seen', pixels(image), mine['seen_rgb_u8'], *common.EXACT)
     weak = _crop(pixels(image)[None], box, size)
-    golden = mine['after_crop_rgb'] if 'weak' not in mine else pixels(
-        mine['weak'])
+    golden = (
+      mine['after_crop_rgb'] if 'weak' not in mine else pixels(mine['weak'])
+    )
     yield f'{i}_crop_rgb', weak[0], golden, *common.EXACT
     cut = _crop_label(label[None], box, size)[0]
     name = 'y_aug' if 'y_aug' in mine else 'label'
@@ -92,8 +106,12 @@ def cutmixes(path: pathlib.Path) -> Iterator[Difference]:
     inputs = case.rsplit('_', 1)[0]
     draw = cutmix.CutMixDraw(draws['u'], draws['lam'], draws['cxcy'])
     image, label = jax.jit(cutmix.cutmix)(
-        d[f'{inputs}_img1'], d[f'{inputs}_lab1'], d[f'{inputs}_img2'],
-        d[f'{inputs}_lab2'], draw)
+      d[f'{inputs}_img1'],
+      d[f'{inputs}_lab1'],
+      d[f'{inputs}_img2'],
+      d[f'{inputs}_lab2'],
+      draw,
+    )
     yield f'{case}_img', image, draws['img'], 1e-3, 0.0
     yield f'{case}_lab', label, draws['lab'], *common.EXACT
 
@@ -103,20 +121,29 @@ def fouriers(path: pathlib.Path) -> Iterator[Difference]:
   d = common.load(path)
   for case, arrays in common.cases(d, '_', 'content'):
     share = float(arrays['L'])
-    yield (f'{case}_b', fourier.border(arrays['content'].shape[1:3], share),
-           arrays['b'], *common.EXACT)
-    ours = fourier.amplitude_mix(arrays['content'], arrays['style'],
-                                 share=share, resize_style=False)
+    yield (
+      f'{case}_b',
+      fourier.border(arrays['content'].shape[1:3], share),
+      arrays['b'],
+      *common.EXACT,
+    )
+    ours = fourier.amplitude_mix(
+      arrays['content'], arrays['style'], share=share, resize_style=False
+    )
     yield f'{case}_out', ours, arrays['out'], 1e-3, 0.0
     if 'content_amp' in arrays:
       spectrum = np.fft.fft2(arrays['content'], axes=(1, 2))
-      yield (f'{case}_content_amp', np.abs(spectrum), arrays['content_amp'],
-             *common.tolerance())
+      yield (
+        f'{case}_content_amp',
+        np.abs(spectrum),
+        arrays['content_amp'],
+        *common.tolerance(),
+      )
 
 
 CHECKS = {
-    'pixmatch/augment_*.npz': augment,
-    'ehtdi/augment*.npz': augment,
-    'pixmatch/cutmix*.npz': cutmixes,
-    'pixmatch/fourier*.npz': fouriers,
+  'pixmatch/augment_*.npz': augment,
+  'ehtdi/augment*.npz': augment,
+  'pixmatch/cutmix*.npz': cutmixes,
+  'pixmatch/fourier*.npz': fouriers,
 }

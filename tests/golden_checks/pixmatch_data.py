@@ -21,8 +21,10 @@ def _resized(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
   """The pixels and the train ids at the size of training."""
   window = transforms.Window(np.zeros(2, np.int32), full, full)
   label = labels.map_ids(ids, labels.CITYSCAPES_IDS).astype(np.uint8)
-  return (transforms.cut_image(tf.constant(image), window, 'bicubic').numpy(),
-          transforms.cut_label(tf.constant(label), window, 'bicubic').numpy())
+  return (
+    transforms.cut_image(tf.constant(image), window, 'bicubic').numpy(),
+    transforms.cut_label(tf.constant(label), window, 'bicubic').numpy(),
+  )
 
 
 def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -41,11 +43,13 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
   for name in sorted(k for k in d if re.fullmatch(r'train\d+_x', k)):
     case = name.removesuffix('_x')
     side = -1 if d[f'{case}_flip'] else 1
-    pixels, label = _resized(d['rgb'][:, ::side].copy(),
-                             d['ids'][:, ::side].copy(), full)
+    pixels, label = _resized(
+      d['rgb'][:, ::side].copy(), d['ids'][:, ::side].copy(), full
+    )
     if d[f'{case}_blur']:
-      pixels = pillow_blur.gaussian(jnp.asarray(pixels)[None], jnp.asarray(
-          d[f'{case}_radius'])[None])[0]
+      pixels = pillow_blur.gaussian(
+        jnp.asarray(pixels)[None], jnp.asarray(d[f'{case}_radius'])[None]
+      )[0]
     yield name, normalise(pixels), d[name], 1 + 1e-5, 0.0
     truth = common.to_255(d[f'{case}_y'])
     yield f'{case}_y', label, truth, *common.EXACT

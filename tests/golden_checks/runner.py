@@ -39,37 +39,40 @@ Check = Callable[[pathlib.Path], Iterable[Difference]]
 
 # Patterns of 'method/file' -> check.
 CHECKS: dict[str, Check] = {
-    **cluda.CHECKS,
-    **convnets.CHECKS,
-    **data.CHECKS, **pixmatch_data.CHECKS,
-    **ehtdi.CHECKS, **ehtdi_steps.CHECKS,
-    **evaluation.CHECKS,
-    **heads.CHECKS,
-    **hrda.CHECKS, **hrda_steps.CHECKS,
-    **lse.CHECKS,
-    **lse_steps.CHECKS,
-    **maths.CHECKS,
-    **mic.CHECKS,
-    **networks.CHECKS,
-    **pipa.CHECKS,
-    **pipa_steps.CHECKS,
-    **pixmatch.CHECKS,
-    **scores.CHECKS,
-    **self_training.CHECKS,
-    **steps.CHECKS,
-    **transformers.CHECKS,
+  **cluda.CHECKS,
+  **convnets.CHECKS,
+  **data.CHECKS,
+  **pixmatch_data.CHECKS,
+  **ehtdi.CHECKS,
+  **ehtdi_steps.CHECKS,
+  **evaluation.CHECKS,
+  **heads.CHECKS,
+  **hrda.CHECKS,
+  **hrda_steps.CHECKS,
+  **lse.CHECKS,
+  **lse_steps.CHECKS,
+  **maths.CHECKS,
+  **mic.CHECKS,
+  **networks.CHECKS,
+  **pipa.CHECKS,
+  **pipa_steps.CHECKS,
+  **pixmatch.CHECKS,
+  **scores.CHECKS,
+  **self_training.CHECKS,
+  **steps.CHECKS,
+  **transformers.CHECKS,
 }
 
 # Files that the check of another file reads: pattern -> that other file.
 COMPANIONS = (
-    (r'lse/train_deeplab(\w*)_in(\w*)', r'lse/train_deeplab\1_out\2'),
-    (r'pixmatch/train_(\w+)_in', r'pixmatch/train_\1_out'),
-    ('pixmatch/deeplab_tiny_weights', 'pixmatch/deeplab_tiny_eval0'),
-    ('ehtdi/deeplab_tiny_weights', 'ehtdi/deeplab_tiny_eval'),
-    (r'ehtdi/total_(\w+)_(in|logits)', r'ehtdi/total_\1_main'),
-    (r'ehtdi/train_in_it\d+', 'ehtdi/train_main_out'),
-    (r'ehtdi/train_(\w+)_(model|ema)', r'ehtdi/train_\1_out'),
-    (r'daformer_hrda/step_([^_]+)_(weights|after)', r'daformer_hrda/step_\1'),
+  (r'lse/train_deeplab(\w*)_in(\w*)', r'lse/train_deeplab\1_out\2'),
+  (r'pixmatch/train_(\w+)_in', r'pixmatch/train_\1_out'),
+  ('pixmatch/deeplab_tiny_weights', 'pixmatch/deeplab_tiny_eval0'),
+  ('ehtdi/deeplab_tiny_weights', 'ehtdi/deeplab_tiny_eval'),
+  (r'ehtdi/total_(\w+)_(in|logits)', r'ehtdi/total_\1_main'),
+  (r'ehtdi/train_in_it\d+', 'ehtdi/train_main_out'),
+  (r'ehtdi/train_(\w+)_(model|ema)', r'ehtdi/train_\1_out'),
+  (r'daformer_hrda/step_([^_]+)_(weights|after)', r'daformer_hrda/step_\1'),
 )
 
 
@@ -88,8 +91,9 @@ class Result(NamedTuple):
   problem: str = ''
 
 
-def items(folder: pathlib.Path, method: str | None = None
-          ) -> Iterator[tuple[str, pathlib.Path]]:
+def items(
+  folder: pathlib.Path, method: str | None = None
+) -> Iterator[tuple[str, pathlib.Path]]:
   """Yields (name, path) of all golden files; a folder tree is one item.
 
   Args:
@@ -98,8 +102,11 @@ def items(folder: pathlib.Path, method: str | None = None
   """
   if not folder.is_dir():
     raise FileNotFoundError(f'golden vectors: no folder {folder}')
-  methods = sorted(path for path in folder.iterdir() if path.is_dir()
-                   and not path.name.startswith(('.', '_')))
+  methods = sorted(
+    path
+    for path in folder.iterdir()
+    if path.is_dir() and not path.name.startswith(('.', '_'))
+  )
   if method is not None:
     methods = [path for path in methods if path.name == method]
     if not methods:
@@ -137,8 +144,11 @@ def compare(ours, golden, atol: float, rtol: float) -> Result:
   if golden.dtype.kind not in 'biufc':
     same = np.array_equal(ours, golden)
     return Result(problem='' if same else 'differs')
-  wide = np.complex128 if 'c' in (ours.dtype.kind, golden.dtype.kind) else (
-      np.float64)
+  wide = (
+    np.complex128
+    if 'c' in (ours.dtype.kind, golden.dtype.kind)
+    else (np.float64)
+  )
   ours, golden = ours.astype(wide), golden.astype(wide)
   # Equal infinities and NaN in the same places do not differ.
   same = (ours == golden) | (np.isnan(ours) & np.isnan(golden))
@@ -150,8 +160,10 @@ def compare(ours, golden, atol: float, rtol: float) -> Result:
   scale = float(np.max(np.abs(golden), initial=0, where=np.isfinite(golden)))
   problem = ''
   if bad.any():
-    problem = (f'{bad.sum()} of {bad.size} beyond {atol:g} + {rtol:g} |golden|,'
-               f' by up to {largest:.3g}')
+    problem = (
+      f'{bad.sum()} of {bad.size} beyond {atol:g} + {rtol:g} |golden|,'
+      f' by up to {largest:.3g}'
+    )
   return Result(largest, largest / scale if scale else largest, problem)
 
 
@@ -167,12 +179,15 @@ def run(check: Check, path: pathlib.Path, dtype: str) -> Result:
         found = compare(ours, golden, atol, rtol)
         count += 1
         problem = found.problem and f'{name}: {found.problem}'
-        total = Result(max(total.absolute, found.absolute),
-                       max(total.relative, found.relative),
-                       total.problem or problem)
+        total = Result(
+          max(total.absolute, found.absolute),
+          max(total.relative, found.relative),
+          total.problem or problem,
+        )
   except Exception as error:  # The report goes on with the next file.
     return total._replace(
-        problem=total.problem or f'{type(error).__name__}: {error}')
+      problem=total.problem or f'{type(error).__name__}: {error}'
+    )
   if not count:
     return total._replace(problem='the check compares nothing')
   return total

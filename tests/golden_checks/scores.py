@@ -30,28 +30,40 @@ def daformer_schedule(path: pathlib.Path) -> Iterator[common.Difference]:
     warmup = schedules.linear_warmup(steps, num_steps=1500, ratio=1e-6)
     for column, base in enumerate((6e-5, 6e-4)):
       rate = warmup * schedules.poly(
-          steps, base=base, power=1.0,
-          num_steps=1000 * int(name.removesuffix('k')))
-      yield f'lr_{name}[{column}]', rate, d[f'lr_{name}'][:, column], 0., 1e-5
-  yield ('ema_alpha', teacher.ema_decay(d['ema_iter'], maximum=0.999),
-         d['ema_alpha'], *common.tolerance())
+        steps,
+        base=base,
+        power=1.0,
+        num_steps=1000 * int(name.removesuffix('k')),
+      )
+      yield f'lr_{name}[{column}]', rate, d[f'lr_{name}'][:, column], 0.0, 1e-5
+  yield (
+    'ema_alpha',
+    teacher.ema_decay(d['ema_iter'], maximum=0.999),
+    d['ema_alpha'],
+    *common.tolerance(),
+  )
   params = jnp.asarray(d['ema_student'][0])
   for t, student in enumerate(d['ema_student']):
-    params = teacher.update(params, jnp.asarray(student),
-                            teacher.ema_decay(t, maximum=0.999))
+    params = teacher.update(
+      params, jnp.asarray(student), teacher.ema_decay(t, maximum=0.999)
+    )
     yield f'ema_teacher[{t}]', params, d['ema_teacher'][t], *common.tolerance()
 
 
 def metric(path: pathlib.Path) -> Iterator[common.Difference]:
   """Accuracies and IoU from labels and predictions."""
   for case, d in common.cases(dict(np.load(path)), '.', 'gt'):
-    matrix = metrics.confusion_matrix(jnp.asarray(d['gt']),
-                                      jnp.asarray(d['pred']),
-                                      num_classes=int(d['num_classes']))
+    matrix = metrics.confusion_matrix(
+      jnp.asarray(d['gt']),
+      jnp.asarray(d['pred']),
+      num_classes=int(d['num_classes']),
+    )
     for name, ours in {
-        'aacc': metrics.pixel_accuracy(matrix), 'iou': metrics.iou(matrix),
-        'acc': metrics.accuracy(matrix),
-        'miou_percent': np.round(100 * metrics.mean_iou(matrix), 2)}.items():
+      'aacc': metrics.pixel_accuracy(matrix),
+      'iou': metrics.iou(matrix),
+      'acc': metrics.accuracy(matrix),
+      'miou_percent': np.round(100 * metrics.mean_iou(matrix), 2),
+    }.items():
       yield f'{case}.{name}', ours, d[name], 1e-9, 0.0
 
 
@@ -59,10 +71,13 @@ def pixmatch_label_map(path: pathlib.Path) -> Iterator[common.Difference]:
   """Raw ids to train ids."""
   d = common.load(path)
   for name, table in {
-      'city19': labels.CITYSCAPES_IDS, 'city16': labels.CITYSCAPES_16_IDS,
-      'city13_nthu': labels.restrict(labels.CITYSCAPES_IDS, labels.SUBSET_13),
-      'gta19': labels.GTA5_IDS, 'synthia16': labels.SYNTHIA_16_IDS,
-      'synthia19': labels.SYNTHIA_IDS}.items():
+    'city19': labels.CITYSCAPES_IDS,
+    'city16': labels.CITYSCAPES_16_IDS,
+    'city13_nthu': labels.restrict(labels.CITYSCAPES_IDS, labels.SUBSET_13),
+    'gta19': labels.GTA5_IDS,
+    'synthia16': labels.SYNTHIA_16_IDS,
+    'synthia19': labels.SYNTHIA_IDS,
+  }.items():
     ours = labels.map_ids(d['ids'], table)
     yield name, common.from_255(ours), d[name], *common.EXACT
 
@@ -71,10 +86,13 @@ def lse_label_map(path: pathlib.Path) -> Iterator[common.Difference]:
   """Raw ids to train ids; any id that is out of range is ignored."""
   d = common.load(path)
   for name, table in {
-      'gta5_trainid': labels.GTA5_IDS, 'synthia_trainid': labels.SYNTHIA_IDS,
-      'cityscapes_eval_trainid': labels.CITYSCAPES_IDS}.items():
-    golden = np.where(d[name] < len(labels.CITYSCAPES_CLASSES), d[name],
-                      labels.IGNORE_LABEL)
+    'gta5_trainid': labels.GTA5_IDS,
+    'synthia_trainid': labels.SYNTHIA_IDS,
+    'cityscapes_eval_trainid': labels.CITYSCAPES_IDS,
+  }.items():
+    golden = np.where(
+      d[name] < len(labels.CITYSCAPES_CLASSES), d[name], labels.IGNORE_LABEL
+    )
     yield name, labels.map_ids(d['raw_id'], table), golden, *common.EXACT
 
 
@@ -82,13 +100,19 @@ def pixmatch_ema(path: pathlib.Path) -> Iterator[common.Difference]:
   """The moving average of the learnable tensors."""
   d = common.load(path)
   tree = lambda prefix: {
-      k.removeprefix(prefix + '/'): jnp.asarray(v) for k, v in d.items()
-      if k.startswith(prefix + '/') and '.running_' not in k
-      and not k.endswith('_tracked')}
+    k.removeprefix(prefix + '/'): jnp.asarray(v)
+    for k, v in d.items()
+    if k.startswith(prefix + '/')
+    and '.running_' not in k
+    and not k.endswith('_tracked')
+  }
   shadow = tree('shadow0')
   decay = teacher.ema_decay(0, maximum=float(d['decay']), ramp=False)
-  steps = {int(k.split('/')[0].removeprefix('model')) for k in d
-           if k.startswith('model')}
+  steps = {
+    int(k.split('/')[0].removeprefix('model'))
+    for k in d
+    if k.startswith('model')
+  }
   for step in sorted(steps):
     shadow = teacher.update(shadow, tree(f'model{step}'), decay)
     for name, golden in tree(f'shadow{step}').items():
@@ -101,9 +125,11 @@ def poly_lr(path: pathlib.Path) -> Iterator[common.Difference]:
   for end in (k for k in d if k.endswith('lr_backbone')):
     prefix = end.removesuffix('lr_backbone')
     rate = schedules.poly(
-        jnp.asarray(d[f'{prefix}iter']), base=float(d[f'{prefix}base_lr']),
-        num_steps=int(d[f'{prefix}max_iter']),
-        power=float(d[f'{prefix}power']))
+      jnp.asarray(d[f'{prefix}iter']),
+      base=float(d[f'{prefix}base_lr']),
+      num_steps=int(d[f'{prefix}max_iter']),
+      power=float(d[f'{prefix}power']),
+    )
     yield end, rate, d[end], 0.0, 1e-5
     yield f'{prefix}lr_head', 10 * rate, d[f'{prefix}lr_head'], 0.0, 1e-5
 
@@ -113,23 +139,37 @@ def pixmatch_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
   d = dict(np.load(path))
   matrix = np.zeros(d['confusion'].shape, np.int64)
   for i in range(sum(k.startswith('gt') for k in d)):
-    matrix += np.asarray(metrics.confusion_matrix(
-        jnp.asarray(d[f'gt{i}']), jnp.asarray(d[f'pred{i}']),
-        num_classes=len(matrix)))
+    matrix += np.asarray(
+      metrics.confusion_matrix(
+        jnp.asarray(d[f'gt{i}']),
+        jnp.asarray(d[f'pred{i}']),
+        num_classes=len(matrix),
+      )
+    )
   yield 'confusion', matrix, d['confusion'].astype(np.int64), *common.EXACT
   yield 'PA', metrics.pixel_accuracy(matrix), d['PA'], 1e-9, 0.0
-  scores = {'MPA': metrics.mean_accuracy, 'MIoU': metrics.mean_iou,
-            'MPrec': metrics.mean_precision,
-            'FWIoU': metrics.frequency_weighted_iou}
+  scores = {
+    'MPA': metrics.mean_accuracy,
+    'MIoU': metrics.mean_iou,
+    'MPrec': metrics.mean_precision,
+    'FWIoU': metrics.frequency_weighted_iou,
+  }
   subsets = {'': None, '_sub16': labels.SUBSET_16, '_sub13': labels.SUBSET_13}
   if len(matrix) == len(labels.SUBSET_16):
-    subsets = {'_16': None, '_13': [labels.SUBSET_16.index(c)
-                                    for c in labels.SUBSET_13]}
+    subsets = {
+      '_16': None,
+      '_13': [labels.SUBSET_16.index(c) for c in labels.SUBSET_13],
+    }
   for name, score in scores.items():
     for suffix, subset in subsets.items():
       if name + suffix in d:
-        yield (name + suffix, score(matrix, subset), d[name + suffix], 1e-9,
-               0.0)
+        yield (
+          name + suffix,
+          score(matrix, subset),
+          d[name + suffix],
+          1e-9,
+          0.0,
+        )
 
 
 def lse_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -138,33 +178,45 @@ def lse_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, d in common.cases(arrays, '_', 'gt_ids'):
     label = labels.map_ids(d['gt_ids'], labels.CITYSCAPES_IDS)
     matrix = metrics.confusion_matrix(
-        jnp.asarray(label), jnp.asarray(d['pred']), num_classes=len(d['hist']))
+      jnp.asarray(label), jnp.asarray(d['pred']), num_classes=len(d['hist'])
+    )
     yield (f'{case}_hist', matrix, d['hist'].astype(np.int32), *common.EXACT)
     yield f'{case}_iou', metrics.iou(matrix), d['iou'], 1e-9, 0.0
-    yield (f'{case}_miou19', np.round(100 * metrics.mean_iou(matrix), 2),
-           d['miou19_rounded'], 1e-9, 0.0)
+    yield (
+      f'{case}_miou19',
+      np.round(100 * metrics.mean_iou(matrix), 2),
+      d['miou19_rounded'],
+      1e-9,
+      0.0,
+    )
     # The reference's 16 and 13 are plain means: NaN if a class is absent.
     for classes in (labels.SUBSET_16, labels.SUBSET_13):
       ours = np.round(100 * metrics.iou(matrix)[list(classes)].mean(), 2)
       name = f'printed_mIoU{len(classes)}'
       yield f'{case}_{name}', ours, d[name], 1e-9, 0.0
   logits = common.load(path)['predict_logits']
-  probs = resize.bilinear(jax.nn.softmax(logits),
-                          tuple(map(int, arrays['predict_size_hw'])),
-                          align_corners=True)
+  probs = resize.bilinear(
+    jax.nn.softmax(logits),
+    tuple(map(int, arrays['predict_size_hw'])),
+    align_corners=True,
+  )
   yield 'predict_probs', probs, arrays['predict_probs'], 2e-6, 0.0
-  yield ('predict_label', jnp.argmax(probs, -1), arrays['predict_label'],
-         *common.EXACT)
+  yield (
+    'predict_label',
+    jnp.argmax(probs, -1),
+    arrays['predict_label'],
+    *common.EXACT,
+  )
 
 
 CHECKS = {
-    'daformer_hrda/schedule*.npz': daformer_schedule,
-    'daformer_hrda/metric*.npz': metric,
-    'pixmatch/label_map*.npz': pixmatch_label_map,
-    'pixmatch/ema*.npz': pixmatch_ema,
-    'pixmatch/lr*.npz': poly_lr,
-    'pixmatch/eval1[69]*.npz': pixmatch_evaluation,
-    'ehtdi/lr*.npz': poly_lr,
-    'lse/label_map*.npz': lse_label_map,
-    'lse/evaluation*.npz': lse_evaluation,
+  'daformer_hrda/schedule*.npz': daformer_schedule,
+  'daformer_hrda/metric*.npz': metric,
+  'pixmatch/label_map*.npz': pixmatch_label_map,
+  'pixmatch/ema*.npz': pixmatch_ema,
+  'pixmatch/lr*.npz': poly_lr,
+  'pixmatch/eval1[69]*.npz': pixmatch_evaluation,
+  'ehtdi/lr*.npz': poly_lr,
+  'lse/label_map*.npz': lse_label_map,
+  'lse/evaluation*.npz': lse_evaluation,
 }

@@ -37,17 +37,20 @@ SCHEDULE = common_configs.poly(learning_rate=1e-3, warmup_steps=2)
 NUM_STEPS = 10
 MARGINS = dict(top=3, bottom=8)
 # The reference normalised images in float32 and computed the rest in float64.
-MEAN, STD = (np.float32(values) for values in (
-    preprocessing.IMAGENET.mean, preprocessing.IMAGENET.std))
+MEAN, STD = (
+  np.float32(values)
+  for values in (preprocessing.IMAGENET.mean, preprocessing.IMAGENET.std)
+)
 LOSSES = {
-    'decode.loss_seg': 'source',
-    'src.loss_imnet_feat_dist': 'distance',
-    'mix.decode.loss_seg': 'mixed',
+  'decode.loss_seg': 'source',
+  'src.loss_imnet_feat_dist': 'distance',
+  'mix.decode.loss_seg': 'mixed',
 }
 
 _distance = jax.jit(
-    jax.value_and_grad(feature_distance.feature_distance),
-    static_argnames=('num_classes', 'classes', 'min_share'))
+  jax.value_and_grad(feature_distance.feature_distance),
+  static_argnames=('num_classes', 'classes', 'min_share'),
+)
 
 
 def distances(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -56,40 +59,58 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, d in common.cases(common.load(path), '.', 'feat'):
     label = jnp.asarray(d['label'])
     small = feature_distance.dominant_label(
-        label, cell=label.shape[2] // d['feat'].shape[2], num_classes=19,
-        min_share=method.distance_min_share)
+      label,
+      cell=label.shape[2] // d['feat'].shape[2],
+      num_classes=19,
+      min_share=method.distance_min_share,
+    )
     yield f'{case}.label_small', small, d['label_small'], *common.EXACT
     mask = np.isin(small, method.distance_classes)
     yield f'{case}.mask', mask, d['mask'], *common.EXACT
     loss, gradient = _distance(
-        d['feat'], d['feat_imnet'], label, num_classes=19,
-        classes=method.distance_classes, min_share=method.distance_min_share)
+      d['feat'],
+      d['feat_imnet'],
+      label,
+      num_classes=19,
+      classes=method.distance_classes,
+      min_share=method.distance_min_share,
+    )
     weight = method.weight_distance
-    yield (f'{case}.loss', weight * loss, np.nan_to_num(d['loss']),
-           *common.tolerance())
-    yield (f'{case}.dfeat', weight * gradient, d['dfeat'],
-           *common.tolerance(d['dfeat']))
+    yield (
+      f'{case}.loss',
+      weight * loss,
+      np.nan_to_num(d['loss']),
+      *common.tolerance(),
+    )
+    yield (
+      f'{case}.dfeat',
+      weight * gradient,
+      d['dfeat'],
+      *common.tolerance(d['dfeat']),
+    )
 
 
-def network(tensors: transformers.Tensors
-            ) -> tuple[types.Network, types.Net]:
+def network(tensors: transformers.Tensors) -> tuple[types.Network, types.Net]:
   """The network of a state dict, which takes normalised images."""
   module = encoder_decoder.EncoderDecoder(
-      transformers.mit(transformers.prefixed(tensors, 'backbone.')),
-      transformers.daformer(transformers.prefixed(tensors, 'decode_head.')))
+    transformers.mit(transformers.prefixed(tensors, 'backbone.')),
+    transformers.daformer(transformers.prefixed(tensors, 'decode_head.')),
+  )
   identity = preprocessing.Preprocessing((0.0,) * 3)
   made = network_lib.from_module(module, identity)
-  shapes = jax.eval_shape(lambda key: made.init(key, (64, 64)),
-                          jax.random.key(0))
+  shapes = jax.eval_shape(
+    lambda key: made.init(key, (64, 64)), jax.random.key(0)
+  )
   return made, state_dict.load(tensors, shapes)[0]
 
 
 def operators(draws: transformers.Tensors) -> self_training.Operators:
   """Operators that apply recorded draws."""
   strong = dacs_jitter.StrongDraw(
-      draws['u'],
-      dacs_jitter.ColorJitter(*draws['jitter'].T, draws['jitter_order']),
-      draws['sigma'])
+    draws['u'],
+    dacs_jitter.ColorJitter(*draws['jitter'].T, draws['jitter_order']),
+    draws['sigma'],
+  )
 
   def augment(key, image):
     del key
@@ -97,20 +118,26 @@ def operators(draws: transformers.Tensors) -> self_training.Operators:
     return (dacs_jitter.apply_strong(image * std + mean, strong) - mean) / std
 
   return self_training.Operators(
-      choose_classes=lambda key, label: classmix.class_mask(
-          label, draws['chosen']),
-      augment=augment)
+    choose_classes=lambda key, label: classmix.class_mask(
+      label, draws['chosen']
+    ),
+    augment=augment,
+  )
 
 
-def iteration(arrays: transformers.Tensors, number: int, num_classes: int
-              ) -> tuple[types.Batch, transformers.Tensors]:
+def iteration(
+  arrays: transformers.Tensors, number: int, num_classes: int
+) -> tuple[types.Batch, transformers.Tensors]:
   """The batch of an iteration, and its draws; gates say which are used."""
   d = transformers.prefixed(arrays, f't{number}.')
-  images = [((d[name].astype(np.float32) - MEAN) / STD).astype(
-      jnp.result_type(float)) for name in ('img_u8', 'target_u8')]
+  images = [
+    ((d[name].astype(np.float32) - MEAN) / STD).astype(jnp.result_type(float))
+    for name in ('img_u8', 'target_u8')
+  ]
   label = d['label']
-  trusted = np.broadcast_to(pseudo_labels.inside_margins(
-      label.shape[1:], **MARGINS), label.shape)
+  trusted = np.broadcast_to(
+    pseudo_labels.inside_margins(label.shape[1:], **MARGINS), label.shape
+  )
   if 'valid' in d:
     trusted = d['valid'] > 0
   chosen = np.zeros((len(label), num_classes + 1), bool)
@@ -118,23 +145,28 @@ def iteration(arrays: transformers.Tensors, number: int, num_classes: int
     row[np.minimum(ids, num_classes)] = True
   # Of the recorded types, so that one program does all iterations.
   order = np.tile(np.arange(4, dtype=np.int32), (len(label), 1))
-  unused = {'jitter': np.ones((len(label), 4)), 'sigma': np.ones(len(label)),
-            'jitter_order': order}
+  unused = {
+    'jitter': np.ones((len(label), 4)),
+    'sigma': np.ones(len(label)),
+    'jitter_order': order,
+  }
   names = ('u', 'jitter', 'jitter_order', 'sigma', 'offsets')
   draws = {name: d[name] for name in names if name in d}
-  batch = types.Batch(types.Source(images[0], label),
-                          types.Target(images[1], trusted))
+  batch = types.Batch(
+    types.Source(images[0], label), types.Target(images[1], trusted)
+  )
   return batch, unused | draws | {'chosen': chosen}
 
 
 def recipe(made: types.Network, params, method) -> step_lib.Recipe:
   """DAFormer's, as the README has it."""
   return step_lib.Recipe(
-      method=method,
-      network=made,
-      optimizer=optim.make(common_configs.daformer_adamw(), params),
-      learning_rate=lambda state: optim.learning_rate(SCHEDULE, state),
-      teacher=teacher_lib.Rule(0.999, ramp=True))
+    method=method,
+    network=made,
+    optimizer=optim.make(common_configs.daformer_adamw(), params),
+    learning_rate=lambda state: optim.learning_rate(SCHEDULE, state),
+    teacher=teacher_lib.Rule(0.999, ramp=True),
+  )
 
 
 def step_daformer(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -146,8 +178,9 @@ def step_daformer(path: pathlib.Path) -> Iterator[common.Difference]:
   yield from iterations(path, network, make_method, LOSSES)
 
 
-def iterations(path: pathlib.Path, make_network, make_method,
-               names: dict[str, str]) -> Iterator[common.Difference]:
+def iterations(
+  path: pathlib.Path, make_network, make_method, names: dict[str, str]
+) -> Iterator[common.Difference]:
   """Consecutive iterations: losses, gradient, student and teacher.
 
   Args:
@@ -161,13 +194,16 @@ def iterations(path: pathlib.Path, make_network, make_method,
   arrays = common.load(path)
   made, student = make_network(transformers.prefixed(weights, 'sd0:'))
   teacher_stats, _ = state_dict.load(
-      transformers.prefixed(weights, 'ema0:'),
-      types.Net({}, student.batch_stats))
+    transformers.prefixed(weights, 'ema0:'), types.Net({}, student.batch_stats)
+  )
   frozen, _ = state_dict.load(
-      transformers.prefixed(weights, 'imnet:'), student,
-      lambda name: None if name[0] == 'decode_head' else '.'.join(name))
-  num_classes = next(len(x) for name, x in weights.items()
-                     if name.endswith('conv_seg.bias'))
+    transformers.prefixed(weights, 'imnet:'),
+    student,
+    lambda name: None if name[0] == 'decode_head' else '.'.join(name),
+  )
+  num_classes = next(
+    len(x) for name, x in weights.items() if name.endswith('conv_seg.bias')
+  )
   mesh = parallel.make_mesh(1)
 
   panels = {}
@@ -184,11 +220,19 @@ def iterations(path: pathlib.Path, make_network, make_method,
     batch, draws = iteration(arrays, number, num_classes)
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None], batch)
     if not states:
-      states.append(parallel.place_state(step_lib.init_state(
-          recipe(made, student.params, make_method(draws)), student,
-          jax.random.key(0), batch, num_steps=NUM_STEPS,
-          teacher=student._replace(batch_stats=teacher_stats.batch_stats)),
-                                         mesh))
+      states.append(
+        parallel.place_state(
+          step_lib.init_state(
+            recipe(made, student.params, make_method(draws)),
+            student,
+            jax.random.key(0),
+            batch,
+            num_steps=NUM_STEPS,
+            teacher=student._replace(batch_stats=teacher_stats.batch_stats),
+          ),
+          mesh,
+        )
+      )
     state, metrics = train_step(states[-1], batch, draws)
     jax.effects_barrier()
     states.append(state)
@@ -197,8 +241,7 @@ def iterations(path: pathlib.Path, make_network, make_method,
       yield from _tensors('grad0:', _first_gradient(state), after)
   yield from _tensors('sd1:', states[-1].student, after)
   # The teacher as the last iteration used it, after its own forward pass.
-  teacher = types.Net(states[-2].teacher.params,
-                          states[-1].teacher.batch_stats)
+  teacher = types.Net(states[-2].teacher.params, states[-1].teacher.batch_stats)
   yield from _tensors('ema1:', teacher, after)
 
 
@@ -206,30 +249,37 @@ def _first_gradient(state: types.TrainState) -> types.Net:
   """The gradient of the first step: its first moment is a share of it."""
   share = 1 - common_configs.daformer_adamw().b1
   return types.Net(
-      jax.tree.map(lambda x: np.asarray(x) / share, state.opt_state[0].mu), {})
+    jax.tree.map(lambda x: np.asarray(x) / share, state.opt_state[0].mu), {}
+  )
 
 
-def _logged(number, arrays, metrics, panels, names
-            ) -> Iterator[common.Difference]:
+def _logged(
+  number, arrays, metrics, panels, names
+) -> Iterator[common.Difference]:
   """What an iteration logs."""
   d = transformers.prefixed(arrays, f't{number}.')
   rate = metrics['learning_rate'] * np.array([1.0, 10.0])
   ours = {
-      'lr': rate,
-      'mixed_weight_sum': panels['mixed_weight'].sum((1, 2)),
-      'mixed_img_mean': panels['mixed'].mean((1, 2)),
-      'confident_fraction': metrics['pseudo/confident_share'],
-      **{name: metrics[f'loss/{term}'] for name, term in names.items()},
+    'lr': rate,
+    'mixed_weight_sum': panels['mixed_weight'].sum((1, 2)),
+    'mixed_img_mean': panels['mixed'].mean((1, 2)),
+    'confident_fraction': metrics['pseudo/confident_share'],
+    **{name: metrics[f'loss/{term}'] for name, term in names.items()},
   }
-  yield (f't{number}.mixed_label', panels['mixed_label'], d['mixed_label'],
-         *common.EXACT)
+  yield (
+    f't{number}.mixed_label',
+    panels['mixed_label'],
+    d['mixed_label'],
+    *common.EXACT,
+  )
   for name, value in ours.items():
     golden = np.nan_to_num(d[name])
     yield f't{number}.{name}', value, golden, *common.tolerance()
 
 
-def _tensors(prefix: str, net: types.Net, arrays
-             ) -> Iterator[common.Difference]:
+def _tensors(
+  prefix: str, net: types.Net, arrays
+) -> Iterator[common.Difference]:
   """Compares a state dict, as far as it is recorded."""
   ours = state_dict.export(net)
   for name, golden in transformers.prefixed(arrays, prefix).items():
@@ -248,6 +298,6 @@ def _tensors(prefix: str, net: types.Net, arrays
 
 
 CHECKS = {
-    'daformer_hrda/feat_dist*.npz': distances,
-    'daformer_hrda/step_daformer*.npz': step_daformer,
+  'daformer_hrda/feat_dist*.npz': distances,
+  'daformer_hrda/step_daformer*.npz': step_daformer,
 }

@@ -31,16 +31,20 @@ from uda_jax.train import teacher as teacher_lib
 def _parse(text: str) -> dict[str, float]:
   """Reads 'lr=1e-3 flag=False' into numbers."""
   pairs = dict(item.split('=') for item in text.split())
-  return {k: float(v) if v not in ('True', 'False') else v == 'True'
-          for k, v in pairs.items()}
+  return {
+    k: float(v) if v not in ('True', 'False') else v == 'True'
+    for k, v in pairs.items()
+  }
 
 
 def _recorded_operators(arrays) -> pixmatch.Operators:
   """Operators that return what the reference recorded in this iteration."""
+
   def augment(key, network, source, target):
     del key, network, source, target
-    return pixmatch.View(arrays['x_aug'], arrays['y_aug_main'],
-                         arrays['y_aug_aux'])
+    return pixmatch.View(
+      arrays['x_aug'], arrays['y_aug_main'], arrays['y_aug_aux']
+    )
 
   def fourier(key, network, source, target):
     del key, network, source
@@ -48,41 +52,65 @@ def _recorded_operators(arrays) -> pixmatch.Operators:
 
   def cutmix(key, network, source, target):
     del key, network, source, target
-    return pixmatch.View(arrays['x_cutmix'], arrays['y_cutmix'],
-                         arrays['y_cutmix'])
+    return pixmatch.View(
+      arrays['x_cutmix'], arrays['y_cutmix'], arrays['y_cutmix']
+    )
 
-  given = {'augment': ('x_aug', augment), 'fourier': ('x_fourier', fourier),
-           'cutmix': ('x_cutmix', cutmix)}
+  given = {
+    'augment': ('x_aug', augment),
+    'fourier': ('x_fourier', fourier),
+    'cutmix': ('x_cutmix', cutmix),
+  }
   return pixmatch.Operators(
-      source=lambda key, source, target: arrays.get('x_s_fourier', source),
-      perturbations={name: f for name, (k, f) in given.items()
-                     if k in arrays})
+    source=lambda key, source, target: arrays.get('x_s_fourier', source),
+    perturbations={name: f for name, (k, f) in given.items() if k in arrays},
+  )
 
 
 def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
-  method = ml_collections.ConfigDict(dict(
-      threshold=cfg['T'], weight_aux=cfg['lam_aux'],
-      weight_augment=cfg['lam_aug'], weight_fourier=cfg['lam_fourier'],
-      weight_cutmix=cfg['lam_cutmix'], adapt_from=0))
+  method = ml_collections.ConfigDict(
+    dict(
+      threshold=cfg['T'],
+      weight_aux=cfg['lam_aux'],
+      weight_augment=cfg['lam_aug'],
+      weight_fourier=cfg['lam_fourier'],
+      weight_cutmix=cfg['lam_cutmix'],
+      adapt_from=0,
+    )
+  )
   optimiser = blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS)
   optimiser.update(momentum=cfg['momentum'], weight_decay=cfg['weight_decay'])
   return step_lib.Recipe(
-      method=pixmatch.make(method, _recorded_operators(arrays)),
-      network=network, optimizer=optim.make(optimiser, net.params),
-      learning_rate=lambda state: schedules.poly(
-          state.step, base=cfg['lr'], num_steps=cfg['iterations'],
-          power=cfg['power']),
-      teacher=teacher_lib.Rule(cfg['ema_decay'], ramp=False),
-      frozen=lambda params: optim.match(params, (('^bn1/', True),), False))
+    method=pixmatch.make(method, _recorded_operators(arrays)),
+    network=network,
+    optimizer=optim.make(optimiser, net.params),
+    learning_rate=lambda state: schedules.poly(
+      state.step,
+      base=cfg['lr'],
+      num_steps=cfg['iterations'],
+      power=cfg['power'],
+    ),
+    teacher=teacher_lib.Rule(cfg['ema_decay'], ramp=False),
+    frozen=lambda params: optim.match(params, (('^bn1/', True),), False),
+  )
 
 
 def _iteration(arrays: dict, number: int) -> dict[str, np.ndarray]:
   """The arrays of one iteration, labels in our convention."""
   prefix = f'it{number}_'
-  mine = {k.removeprefix(prefix): np.asarray(v) for k, v in arrays.items()
-          if k.startswith(prefix)}
-  return {k: (common.to_255(v).astype(np.int32) if v.dtype.kind == 'i'
-              else v.astype(networks.dtype())) for k, v in mine.items()}
+  mine = {
+    k.removeprefix(prefix): np.asarray(v)
+    for k, v in arrays.items()
+    if k.startswith(prefix)
+  }
+  return {
+    k: (
+      common.to_255(v).astype(np.int32)
+      if v.dtype.kind == 'i'
+      else v.astype(networks.dtype())
+    )
+    for k, v in mine.items()
+  }
 
 
 def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -91,8 +119,9 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
   inputs = dict(np.load(path.parent / f'{stem}_in.npz'))
   expected = dict(np.load(path.parent / f'{stem}_out.npz'))
   cfg = _parse(str(inputs.pop('cfg')))
-  network, net = networks.deeplab(networks.architecture(
-      path.with_name('deeplab_tiny_weights.npz')))
+  network, net = networks.deeplab(
+    networks.architecture(path.with_name('deeplab_tiny_weights.npz'))
+  )
   mesh = parallel.make_mesh(1)
 
   # The recorded arrays are arguments, so that one program does all iterations.
@@ -104,23 +133,38 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
   state = None
   for number in range(sum(k.endswith('_x_s') for k in inputs)):
     arrays = _iteration(inputs, number)
-    group = jax.tree.map(lambda x: jnp.asarray(x)[None], types.Batch(
+    group = jax.tree.map(
+      lambda x: jnp.asarray(x)[None],
+      types.Batch(
         types.Source(arrays['x_s'], arrays['y_s']),
-        types.Target(arrays['x_t'],
-                         np.ones(arrays['x_t'].shape[:3], bool))))
+        types.Target(arrays['x_t'], np.ones(arrays['x_t'].shape[:3], bool)),
+      ),
+    )
     if state is None:
       state = step_lib.init_state(
-          _pixmatch_recipe(cfg, network, net, arrays), net, jax.random.key(0),
-          group, num_steps=int(cfg['iterations']))
-      state = parallel.place_state(dataclasses.replace(
-          state, step=jnp.asarray(int(cfg['first_iter']), jnp.int32)), mesh)
+        _pixmatch_recipe(cfg, network, net, arrays),
+        net,
+        jax.random.key(0),
+        group,
+        num_steps=int(cfg['iterations']),
+      )
+      state = parallel.place_state(
+        dataclasses.replace(
+          state, step=jnp.asarray(int(cfg['first_iter']), jnp.int32)
+        ),
+        mesh,
+      )
     state, metrics = train_step(state, group, arrays)
-    yield (f'it{number}_lr', metrics['learning_rate'],
-           expected[f'it{number}_lr'], 1e-9, 1e-5)
+    yield (
+      f'it{number}_lr',
+      metrics['learning_rate'],
+      expected[f'it{number}_lr'],
+      1e-9,
+      1e-5,
+    )
     for key in expected:
       if key.startswith(f'it{number}_loss_'):
-        name = key.removeprefix(f'it{number}_loss_').replace('aug_',
-                                                             'augment_')
+        name = key.removeprefix(f'it{number}_loss_').replace('aug_', 'augment_')
         yield key, metrics[f'loss/{name}'], expected[key], 1e-5, 0.0
   for kind, net in (('model', state.student), ('ema', state.teacher)):
     ours = state_dict.export(net)
@@ -137,23 +181,34 @@ def sgd_duplicates(path: pathlib.Path) -> Iterator[common.Difference]:
       continue
     repeats = int(key.split('_')[0].removeprefix('k'))
     rule = optim.repeated_sgd(
-        momentum=float(arrays['momentum']), rates=1.0,
-        weight_decay=float(arrays['weight_decay']), repeats=repeats,
-        fresh_every_repeat=not key.endswith('torch17'))
+      momentum=float(arrays['momentum']),
+      rates=1.0,
+      weight_decay=float(arrays['weight_decay']),
+      repeats=repeats,
+      fresh_every_repeat=not key.endswith('torch17'),
+    )
     params = jnp.asarray(arrays['p0'], networks.dtype())
     state = rule.init(params)
     for i, (grad, rate) in enumerate(zip(arrays['grads'], arrays['lrs'])):
       updates, state = rule.update(
-          jnp.asarray(grad, networks.dtype()), state, params,
-          learning_rate=jnp.asarray(rate, networks.dtype()))
+        jnp.asarray(grad, networks.dtype()),
+        state,
+        params,
+        learning_rate=jnp.asarray(rate, networks.dtype()),
+      )
       params = params + updates
       yield f'{key}[{i}]', params, arrays[key][i], 1e-6, 1e-6
     if key.endswith('_params'):
-      yield (f'k{repeats}_final_buf', state.momentum,
-             arrays[f'k{repeats}_final_buf'], 1e-6, 1e-6)
+      yield (
+        f'k{repeats}_final_buf',
+        state.momentum,
+        arrays[f'k{repeats}_final_buf'],
+        1e-6,
+        1e-6,
+      )
 
 
 CHECKS = {
-    'pixmatch/train_*.npz': pixmatch_train,
-    'pixmatch/sgd_duplicates.npz': sgd_duplicates,
+  'pixmatch/train_*.npz': pixmatch_train,
+  'pixmatch/sgd_duplicates.npz': sgd_duplicates,
 }

@@ -30,45 +30,61 @@ Tensors = dict[str, np.ndarray]
 
 def prefixed(arrays: Tensors, prefix: str) -> Tensors:
   """The arrays under a prefix, without it."""
-  return {k.removeprefix(prefix): v for k, v in arrays.items()
-          if k.startswith(prefix)}
+  return {
+    k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)
+  }
 
 
-def mit(tensors: Tensors, *, heads=None, drop_path: float = 0.0
-        ) -> mix_transformer.MixTransformer:
+def mit(
+  tensors: Tensors, *, heads=None, drop_path: float = 0.0
+) -> mix_transformer.MixTransformer:
   """A MiT of the widths and depths of a state dict.
 
   Without `heads` each has the first stage's width, as in all MiT.
   """
   stages = range(1, 5)
-  reductions = [tensors.get(f'block{s}.0.attn.sr.weight', np.ones(1)).shape[-1]
-                for s in stages]
+  reductions = [
+    tensors.get(f'block{s}.0.attn.sr.weight', np.ones(1)).shape[-1]
+    for s in stages
+  ]
   shapes = [tensors[f'block{s}.0.mlp.fc1.weight'].shape for s in stages]
   widths = [width for _, width in shapes]
   if heads is None:
     heads = [width // widths[0] for width in widths]
-  depths = [sum(bool(re.fullmatch(rf'block{s}\.\d+\.norm1\.weight', name))
-                for name in tensors) for s in stages]
+  depths = [
+    sum(
+      bool(re.fullmatch(rf'block{s}\.\d+\.norm1\.weight', name))
+      for name in tensors
+    )
+    for s in stages
+  ]
   return mix_transformer.MixTransformer(
-      widths=tuple(widths), depths=tuple(depths),
-      heads=tuple(map(int, heads)), reductions=tuple(reductions),
-      ratios=tuple(hidden // width for hidden, width in shapes),
-      drop_path=drop_path, dtype=jnp.result_type(float))
+    widths=tuple(widths),
+    depths=tuple(depths),
+    heads=tuple(map(int, heads)),
+    reductions=tuple(reductions),
+    ratios=tuple(hidden // width for hidden, width in shapes),
+    drop_path=drop_path,
+    dtype=jnp.result_type(float),
+  )
 
 
 def daformer(tensors: Tensors) -> daformer_head.DAFormerHead:
   """DAFormer's head in the widths of a state dict, without dropout."""
   num_classes, width = tensors['conv_seg.weight'].shape[:2]
   return daformer_head.DAFormerHead(
-      num_classes, width, dropout=0.0, dtype=jnp.result_type(float))
+    num_classes, width, dropout=0.0, dtype=jnp.result_type(float)
+  )
 
 
 def variables(module: nn.Module, tensors: Tensors, *args, **kwargs):
   """A module's variables from a state dict."""
   shapes = jax.eval_shape(
-      lambda key: module.init(key, *args, **kwargs), jax.random.key(0))
-  net, _ = state_dict.load(tensors, types.Net(
-      shapes['params'], shapes.get('batch_stats', {})))
+    lambda key: module.init(key, *args, **kwargs), jax.random.key(0)
+  )
+  net, _ = state_dict.load(
+    tensors, types.Net(shapes['params'], shapes.get('batch_stats', {}))
+  )
   return {'params': net.params, 'batch_stats': net.batch_stats}
 
 
@@ -89,14 +105,17 @@ def encoder(path: pathlib.Path) -> Iterator[common.Difference]:
 
 def _first_block(module, params, image) -> dict[str, jax.Array]:
   embedding = mix_transformer.PatchEmbedding(
-      module.widths[0], 7, 4, module.dtype)
+    module.widths[0], 7, 4, module.dtype
+  )
   x = embedding.apply({'params': params['patch_embed1']}, image)
   block = mix_transformer.Block(
-      module.heads[0], module.reductions[0], module.ratios[0],
-      dtype=module.dtype)
+    module.heads[0], module.reductions[0], module.ratios[0], dtype=module.dtype
+  )
   y, taps = block.apply(
-      {'params': params['block1']['0']}, x,
-      capture_intermediates=lambda m, _: m.name in ('attn', 'mlp'))
+    {'params': params['block1']['0']},
+    x,
+    capture_intermediates=lambda m, _: m.name in ('attn', 'mlp'),
+  )
   taps = {k: v['__call__'][0] for k, v in taps['intermediates'].items()}
   return {'pe1': x, 'blk1': y, 'attn1': taps['attn'], 'mlp1': taps['mlp']}
 
@@ -107,10 +126,13 @@ def drop_path(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, draw in common.cases(d, '.', 'u'):
     ours = blocks.drop_path(draw['x'], draw['u'], rate=draw['p'])
     yield f'{case}.y', ours, draw['y'], *common.tolerance()
-  rates = blocks.drop_path_rates(
-      0.1, mix_transformer.VARIANTS['mit_b5'].depths)
-  yield ('linspace_b5', np.concatenate(rates), d['linspace_b5'],
-         *common.tolerance())
+  rates = blocks.drop_path_rates(0.1, mix_transformer.VARIANTS['mit_b5'].depths)
+  yield (
+    'linspace_b5',
+    np.concatenate(rates),
+    d['linspace_b5'],
+    *common.tolerance(),
+  )
 
 
 def head(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -124,13 +146,17 @@ def head(path: pathlib.Path) -> Iterator[common.Difference]:
   @jax.jit
   def evaluate(loaded, features):
     return module.apply(
-        loaded, features, use_running_average=True,
-        capture_intermediates=lambda m, _: m.name == 'fuse_layer')
+      loaded,
+      features,
+      use_running_average=True,
+      capture_intermediates=lambda m, _: m.name == 'fuse_layer',
+    )
 
   @jax.jit
   def train(loaded, features):
-    return module.apply(loaded, features, use_running_average=False,
-                        mutable=['batch_stats'])
+    return module.apply(
+      loaded, features, use_running_average=False, mutable=['batch_stats']
+    )
 
   logits, taps = evaluate(loaded, features)
   fused = taps['intermediates']['fuse_layer']['__call__'][0]
@@ -148,53 +174,73 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
   """Names, shapes, learning rates and decays of all parameters."""
   d = dict(np.load(path))
   golden = {
-      name.removeprefix('model.'): np.zeros(shape[:np.count_nonzero(shape)])
-      for name, shape in zip(d['name'], d['shape'])}
+    name.removeprefix('model.'): np.zeros(shape[: np.count_nonzero(shape)])
+    for name, shape in zip(d['name'], d['shape'])
+  }
   net = _shapes(golden)
   optimiser = common_configs.daformer_adamw()
   rows = optimiser.groups
   ours = {
-      'lr': factors(net.params, [row[:2] for row in rows],
-                     common_configs.daformer_schedule().learning_rate),
-      'weight_decay': factors(net.params, [row[::2] for row in rows],
-                               optimiser.weight_decay)}
+    'lr': factors(
+      net.params,
+      [row[:2] for row in rows],
+      common_configs.daformer_schedule().learning_rate,
+    ),
+    'weight_decay': factors(
+      net.params, [row[::2] for row in rows], optimiser.weight_decay
+    ),
+  }
   yield 'name', sorted(ours['lr']), sorted(golden), *common.EXACT
   shapes = [ours['lr'][name].shape for name in golden]
-  yield ('shape', [(*s, *[0] * (4 - len(s))) for s in shapes], d['shape'],
-         *common.EXACT)
+  yield (
+    'shape',
+    [(*s, *[0] * (4 - len(s))) for s in shapes],
+    d['shape'],
+    *common.EXACT,
+  )
   for column, tensors in ours.items():
     # All entries of a tensor are equal.
     values = [tensors[name].flat[0] for name in golden]
     yield column, values, d[column], 0.0, 1e-12
   buffers = factors(net.batch_stats, (), 1.0, kind='batch_stats')
-  yield ('buffers', sorted(f'model.{name}' for name in buffers),
-         sorted(n for n in d['buffers'] if not n.endswith(state_dict.COUNTER)),
-         *common.EXACT)
+  yield (
+    'buffers',
+    sorted(f'model.{name}' for name in buffers),
+    sorted(n for n in d['buffers'] if not n.endswith(state_dict.COUNTER)),
+    *common.EXACT,
+  )
 
 
 def _shapes(tensors: Tensors) -> types.Net:
   """The shapes of the network that a state dict belongs to."""
   module = encoder_decoder.EncoderDecoder(
-      mit(prefixed(tensors, 'backbone.'), heads=(1,) * 4),
-      daformer(prefixed(tensors, 'decode_head.')))
+    mit(prefixed(tensors, 'backbone.'), heads=(1,) * 4),
+    daformer(prefixed(tensors, 'decode_head.')),
+  )
   shapes = jax.eval_shape(
-      lambda key: module.init(key, jnp.zeros((1, 64, 64, 3)),
-                              use_running_average=True), jax.random.key(0))
+    lambda key: module.init(
+      key, jnp.zeros((1, 64, 64, 3)), use_running_average=True
+    ),
+    jax.random.key(0),
+  )
   return types.Net(shapes['params'], shapes['batch_stats'])
 
 
 def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
   """What a table of the optimiser gives each tensor, by PyTorch's names."""
   values = jax.tree.map(
-      lambda x, factor: np.broadcast_to(base * factor, x.shape), tree,
-      optim.match(tree, tuple(rows), 1.0))
-  return state_dict.export(types.Net(**{
-      'params': {}, 'batch_stats': {}, kind: values}))
+    lambda x, factor: np.broadcast_to(base * factor, x.shape),
+    tree,
+    optim.match(tree, tuple(rows), 1.0),
+  )
+  return state_dict.export(
+    types.Net(**{'params': {}, 'batch_stats': {}, kind: values})
+  )
 
 
 CHECKS = {
-    'daformer_hrda/mit*.npz': encoder,
-    'daformer_hrda/drop_path*.npz': drop_path,
-    'daformer_hrda/daformer_head*.npz': head,
-    'daformer_hrda/param_groups*.npz': param_groups,
+  'daformer_hrda/mit*.npz': encoder,
+  'daformer_hrda/drop_path*.npz': drop_path,
+  'daformer_hrda/daformer_head*.npz': head,
+  'daformer_hrda/param_groups*.npz': param_groups,
 }

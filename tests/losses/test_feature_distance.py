@@ -10,15 +10,20 @@ from uda_jax.losses import feature_distance
 
 def _distance(feature, reference, label, *, classes=(1,), min_share=0.75):
   return feature_distance.feature_distance(
-      jnp.asarray(feature), jnp.asarray(reference), jnp.asarray(label),
-      num_classes=3, classes=classes, min_share=min_share)
+    jnp.asarray(feature),
+    jnp.asarray(reference),
+    jnp.asarray(label),
+    num_classes=3,
+    classes=classes,
+    min_share=min_share,
+  )
 
 
 def test_dominant_label_counts_ignored_pixels_and_keeps_the_lowest_of_equals():
-  label = np.array([[[0, 1, 2, 2, 255, 255, 9],
-                     [0, 1, 2, 0, 255, 1, 9]]])
+  label = np.array([[[0, 1, 2, 2, 255, 255, 9], [0, 1, 2, 0, 255, 1, 9]]])
   shrink = lambda share: feature_distance.dominant_label(
-      jnp.asarray(label), cell=2, num_classes=3, min_share=share)
+    jnp.asarray(label), cell=2, num_classes=3, min_share=share
+  )
   # The last column does not fill a cell.
   np.testing.assert_array_equal(shrink(0.5), [[[0, 2, 255]]])
   np.testing.assert_array_equal(shrink(0.75), [[[255, 2, 255]]])
@@ -31,7 +36,8 @@ def test_mean_of_norms_over_the_cells_of_the_classes():
   label = np.array([[[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0]]])
   assert _distance(feature, reference, label) == pytest.approx(7.5)
   assert _distance(feature, reference, label, classes=()) == pytest.approx(
-      115 / 3)
+    115 / 3
+  )
 
 
 @pytest.mark.parametrize('case', ['no cell', 'no distance', 'apart'])
@@ -52,5 +58,6 @@ def test_gradients_are_finite(case):
 
 def test_a_label_that_does_not_fit_is_named():
   with pytest.raises(ValueError, match=r'gives \(1, 1, 2\), features have'):
-    _distance(np.zeros((1, 2, 2, 3)), np.ones((1, 2, 2, 3)),
-              np.zeros((1, 2, 4), int))
+    _distance(
+      np.zeros((1, 2, 2, 3)), np.ones((1, 2, 2, 3)), np.zeros((1, 2, 4), int)
+    )

@@ -18,8 +18,11 @@ BOXES = np.array([[4, 8, 2, 10], [8, 12, 0, 8]])
 
 
 def _terms(label=LABEL, box=BOXES, detail=DETAIL, weight=None, **options):
-  run = jax.jit(lambda *arrays: hrda.two_scale_cross_entropy(
-      *arrays[:-1], weight=arrays[-1], **options))
+  run = jax.jit(
+    lambda *arrays: hrda.two_scale_cross_entropy(
+      *arrays[:-1], weight=arrays[-1], **options
+    )
+  )
   return run(FUSED, detail, CONTEXT, label, box, weight)
 
 
@@ -27,14 +30,21 @@ def test_each_scale_meets_its_part_of_the_label():
   terms = _terms(detail_weight=0.1, context_weight=0.2, weight=WEIGHT)
   for name, weight in dict(fused=0.7, context=0.2, detail=0.1).items():
     np.testing.assert_allclose(terms[name][1], weight, rtol=1e-6)
-  cut = lambda x: np.stack([
-      x[i, y1:y2, x1:x2] for i, (y1, y2, x1, x2) in enumerate(BOXES)])
+  cut = lambda x: np.stack(
+    [x[i, y1:y2, x1:x2] for i, (y1, y2, x1, x2) in enumerate(BOXES)]
+  )
   for name, logits, label, weight in (
-      ('fused', FUSED, LABEL, WEIGHT), ('context', CONTEXT, LABEL, WEIGHT),
-      ('detail', DETAIL, cut(LABEL), cut(WEIGHT))):
+    ('fused', FUSED, LABEL, WEIGHT),
+    ('context', CONTEXT, LABEL, WEIGHT),
+    ('detail', DETAIL, cut(LABEL), cut(WEIGHT)),
+  ):
     np.testing.assert_allclose(
-        terms[name][0], segmentation.resized_cross_entropy(
-            jnp.asarray(logits), label, weight=weight), rtol=1e-6)
+      terms[name][0],
+      segmentation.resized_cross_entropy(
+        jnp.asarray(logits), label, weight=weight
+      ),
+      rtol=1e-6,
+    )
 
 
 def test_terms_that_are_off_are_not_computed():

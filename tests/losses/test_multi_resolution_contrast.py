@@ -19,16 +19,21 @@ def _inputs(seed=0):
   inside = np.zeros(SHAPE, bool)
   inside[:, 1:, 1:3] = True
   return dict(
-      feature=feature, detail=detail * inside[..., None],
-      label=random.integers(0, 3, SHAPE, dtype=np.int32), inside=inside,
-      weight=random.uniform(size=SHAPE).astype('f'),
-      confidence=random.uniform(size=SHAPE).astype('f'))
+    feature=feature,
+    detail=detail * inside[..., None],
+    label=random.integers(0, 3, SHAPE, dtype=np.int32),
+    inside=inside,
+    weight=random.uniform(size=SHAPE).astype('f'),
+    confidence=random.uniform(size=SHAPE).astype('f'),
+  )
 
 
 def _dense(feature, detail, label, inside, weight, confidence):
   """The formula of the specification on whole maps of pairs."""
-  unit = lambda x: x / jnp.maximum(
-      jnp.sqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-30), 1e-12)
+  unit = lambda x: (
+    x
+    / jnp.maximum(jnp.sqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-30), 1e-12)
+  )
   f, d = (unit(x).reshape(-1, x.shape[-1]) for x in (feature, detail))
   y, m, w, p = (x.ravel() for x in (label, inside, weight, confidence))
   same = y[:, None] == y
@@ -47,16 +52,17 @@ def _dense(feature, detail, label, inside, weight, confidence):
 
 def _loss(feature, detail, label, inside, weight, confidence=None, **options):
   return contrast_lib.multi_resolution_contrast(
-      feature, detail, label, inside, weight, confidence=confidence, **options)
+    feature, detail, label, inside, weight, confidence=confidence, **options
+  )
 
 
 @pytest.mark.parametrize('block_size', [5, 8, 1000])
 def test_blocks_of_rows_equal_whole_maps(block_size):
   inputs = _inputs()
   names = ('feature', 'weight', 'confidence')
-  gradient = lambda f: jax.jit(jax.value_and_grad(
-      lambda learned: f(**inputs | learned)))(
-          {name: inputs[name] for name in names})
+  gradient = lambda f: jax.jit(
+    jax.value_and_grad(lambda learned: f(**inputs | learned))
+  )({name: inputs[name] for name in names})
   dense, dense_grads = gradient(_dense)
   value, grads = gradient(functools.partial(_loss, block_size=block_size))
   np.testing.assert_allclose(value, dense, rtol=1e-5)
@@ -69,8 +75,9 @@ def test_no_map_of_all_pairs_is_kept():
   size = (1, 16, 16)
   feature = jnp.zeros((*size, 4))
   label = jnp.zeros(size, jnp.int32)
-  gradient = jax.grad(lambda x: contrast_lib.single_resolution_contrast(
-      x, label, block_size=32))
+  gradient = jax.grad(
+    lambda x: contrast_lib.single_resolution_contrast(x, label, block_size=32)
+  )
   shapes = set()
 
   def walk(jaxpr):
@@ -92,9 +99,16 @@ def test_two_pixels_of_two_classes_each():
   np.testing.assert_allclose(value, np.log1p(2 / np.e), rtol=1e-6)
 
 
-@pytest.mark.parametrize('case', ['one class', 'all ignored',
-                                  'every class once', 'nothing confident',
-                                  'empty crop'])
+@pytest.mark.parametrize(
+  'case',
+  [
+    'one class',
+    'all ignored',
+    'every class once',
+    'nothing confident',
+    'empty crop',
+  ],
+)
 def test_degenerate_input_is_finite(case):
   inputs = _inputs()
   options = {}
@@ -108,11 +122,13 @@ def test_degenerate_input_is_finite(case):
   elif case == 'nothing confident':
     inputs['confidence'] = np.zeros(SHAPE, np.float32)
   else:
-    inputs |= {'detail': np.zeros_like(inputs['detail']),
-               'inside': np.zeros(SHAPE, bool)}
-  value, grads = jax.jit(jax.value_and_grad(
-      lambda learned: _loss(**inputs | learned, **options)))(
-          {name: inputs[name] for name in ('feature', 'detail', 'weight')})
+    inputs |= {
+      'detail': np.zeros_like(inputs['detail']),
+      'inside': np.zeros(SHAPE, bool),
+    }
+  value, grads = jax.jit(
+    jax.value_and_grad(lambda learned: _loss(**inputs | learned, **options))
+  )({name: inputs[name] for name in ('feature', 'detail', 'weight')})
   assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
   if case == 'empty crop':
     assert value > 0
@@ -136,12 +152,14 @@ def test_ignored_pixels_take_no_part():
 
 def test_released_order_mixes_up_the_images_of_a_batch():
   inputs = _inputs()
-  aligned, released = (_loss(**inputs, order=order)
-                       for order in contrast_lib.ORDERS)
+  aligned, released = (
+    _loss(**inputs, order=order) for order in contrast_lib.ORDERS
+  )
   assert abs(aligned - released) > 1e-4
   one = {k: v[:1] for k, v in inputs.items()}
   np.testing.assert_array_equal(
-      *(_loss(**one, order=order) for order in contrast_lib.ORDERS))
+    *(_loss(**one, order=order) for order in contrast_lib.ORDERS)
+  )
 
 
 def test_half_precision_features_are_widened():

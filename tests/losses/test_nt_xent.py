@@ -27,18 +27,26 @@ def _dense(first, second, *, scale, valid=None):
 
 def _rows(n=23, d=5):
   random = np.random.default_rng(0)
-  return [jax.nn.softmax(jnp.asarray(random.normal(size=(n, d)), jnp.float32))
-          for _ in '12']
+  return [
+    jax.nn.softmax(jnp.asarray(random.normal(size=(n, d)), jnp.float32))
+    for _ in '12'
+  ]
 
 
 @pytest.mark.parametrize('block_size', [7, 16, 64])
 def test_blocks_change_neither_value_nor_gradient(block_size):
   first, second = _rows()
   expected, gradient = jax.jit(jax.value_and_grad(_dense, (0, 1)))(
-      first, second, scale=20.0)
-  ours, own = jax.jit(jax.value_and_grad(
+    first, second, scale=20.0
+  )
+  ours, own = jax.jit(
+    jax.value_and_grad(
       lambda a, b: nt_xent.pair_contrast(
-          a, b, scale=20.0, block_size=block_size), (0, 1)))(first, second)
+        a, b, scale=20.0, block_size=block_size
+      ),
+      (0, 1),
+    )
+  )(first, second)
   np.testing.assert_allclose(ours, expected, rtol=1e-5)
   for a, b in zip(own, gradient):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
@@ -47,17 +55,19 @@ def test_blocks_change_neither_value_nor_gradient(block_size):
 def test_invalid_rows_are_as_if_absent():
   first, second = _rows()
   valid = np.arange(len(first)) % 3 > 0
-  ours = nt_xent.pair_contrast(first, second, scale=7.0, block_size=16,
-                                     valid=jnp.asarray(valid))
+  ours = nt_xent.pair_contrast(
+    first, second, scale=7.0, block_size=16, valid=jnp.asarray(valid)
+  )
   np.testing.assert_allclose(
-      ours, _dense(first, second, scale=7.0, valid=valid), rtol=1e-5)
+    ours, _dense(first, second, scale=7.0, valid=valid), rtol=1e-5
+  )
 
 
 def test_equal_rows_cannot_be_told_apart():
   rows = jnp.full((6, 4), 0.25)
   np.testing.assert_allclose(
-      nt_xent.pair_contrast(rows, rows, scale=20.0), np.log(11),
-      rtol=1e-6)
+    nt_xent.pair_contrast(rows, rows, scale=20.0), np.log(11), rtol=1e-6
+  )
 
 
 @pytest.mark.parametrize('classes', [(), (2,)])
@@ -67,9 +77,13 @@ def test_no_class_or_one_gives_nothing(classes):
   label = np.full((2, 8, 8), IGNORE)
   for c in classes:
     label[:, :4] = c
-  value, gradient = jax.jit(jax.value_and_grad(
+  value, gradient = jax.jit(
+    jax.value_and_grad(
       lambda x: nt_xent.class_contrast(
-          x[0], x[1], jnp.asarray(label), scale=7.0)))(logits)
+        x[0], x[1], jnp.asarray(label), scale=7.0
+      )
+    )
+  )(logits)
   np.testing.assert_allclose(value, 0, atol=1e-6)
   assert np.all(np.isfinite(gradient))
 
@@ -78,12 +92,17 @@ def test_only_the_first_image_as_released():
   random = np.random.default_rng(2)
   weak, strong = jnp.asarray(random.normal(size=(2, 3, 4, 4, 5)), jnp.float32)
   label = jnp.asarray(random.integers(0, 5, (3, 8, 8)))
-  contrast_of = jax.jit(functools.partial(
-      nt_xent.class_contrast, scale=7.0), static_argnames='all_images')
-  values = [float(contrast_of(strong[i:i + 1], weak[i:i + 1], label[i:i + 1]))
-            for i in range(3)]
+  contrast_of = jax.jit(
+    functools.partial(nt_xent.class_contrast, scale=7.0),
+    static_argnames='all_images',
+  )
+  values = [
+    float(contrast_of(strong[i : i + 1], weak[i : i + 1], label[i : i + 1]))
+    for i in range(3)
+  ]
   contrast = lambda all_images: contrast_of(
-      strong, weak, label, all_images=all_images)
+    strong, weak, label, all_images=all_images
+  )
   np.testing.assert_allclose(contrast(True), np.mean(values), rtol=1e-5)
   np.testing.assert_allclose(contrast(False), values[0] / 3, rtol=1e-5)
 
@@ -96,17 +115,21 @@ def test_class_means_follow_the_shrunk_label():
   logits = logits.at[:, 2:, 2:].set(100.0)  # ignored
   prob = jax.nn.softmax(table)
   np.testing.assert_allclose(
-      nt_xent.class_contrast(logits, logits, jnp.asarray(label),
-                                   scale=7.0),
-      _dense(prob, prob, scale=7.0), rtol=1e-5)
+    nt_xent.class_contrast(logits, logits, jnp.asarray(label), scale=7.0),
+    _dense(prob, prob, scale=7.0),
+    rtol=1e-5,
+  )
 
 
 def test_pixels_of_one_image_do_not_meet_those_of_another():
   random = np.random.default_rng(4)
   weak, strong = jnp.asarray(random.normal(size=(2, 2, 3, 4, 5)), jnp.float32)
   flat = lambda x: jax.nn.softmax(x.reshape(12, 5))
-  expected = np.mean([_dense(flat(s), flat(w), scale=20.0)
-                      for s, w in zip(strong, weak)])
+  expected = np.mean(
+    [_dense(flat(s), flat(w), scale=20.0) for s, w in zip(strong, weak)]
+  )
   np.testing.assert_allclose(
-      nt_xent.pixel_contrast(strong, weak, scale=20.0, block_size=8),
-      expected, rtol=1e-5)
+    nt_xent.pixel_contrast(strong, weak, scale=20.0, block_size=8),
+    expected,
+    rtol=1e-5,
+  )

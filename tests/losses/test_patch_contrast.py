@@ -8,23 +8,28 @@ import pytest
 from uda_jax.losses import patch_contrast
 from uda_jax.losses.patch_contrast import Cells
 
-_contrast = jax.jit(patch_contrast.patch_contrast,
-                    static_argnames=('threshold', 'temperature'))
+_contrast = jax.jit(
+  patch_contrast.patch_contrast, static_argnames=('threshold', 'temperature')
+)
 WHOLE = jnp.array([[[0, 2, 0, 3]] * 2])
 
 
 def _cells(key, confidence, label=0):
   x = jax.random.normal(key, (1, 2, 3, 4))
-  return Cells(x / jnp.linalg.norm(x, axis=-1, keepdims=True),
-               jnp.full((1, 2, 3), label), jnp.full((1, 2, 3), confidence))
+  return Cells(
+    x / jnp.linalg.norm(x, axis=-1, keepdims=True),
+    jnp.full((1, 2, 3), label),
+    jnp.full((1, 2, 3), confidence),
+  )
 
 
 def _bank(vector, label):
-  bank = patch_contrast.empty_bank(
-      steps=2, size=len(vector), channels=4)
-  return bank._replace(vector=bank.vector.at[1].set(vector),
-                       label=bank.label.at[1].set(jnp.array(label)),
-                       filled=jnp.array([False, True]))
+  bank = patch_contrast.empty_bank(steps=2, size=len(vector), channels=4)
+  return bank._replace(
+    vector=bank.vector.at[1].set(vector),
+    label=bank.label.at[1].set(jnp.array(label)),
+    filled=jnp.array([False, True]),
+  )
 
 
 def test_the_less_confident_crop_learns_from_other_classes_of_the_bank():
@@ -34,8 +39,9 @@ def test_the_less_confident_crop_learns_from_other_classes_of_the_bank():
   # One vector of its own class, two of others, all orthogonal.
   bank = _bank(jnp.eye(4)[1:], [0, 1, 2])
   found = _contrast(first, second, WHOLE, bank, temperature=0.5)
-  np.testing.assert_allclose(found.loss, [np.log1p(2 * np.exp(-2)), 0],
-                             rtol=1e-6)
+  np.testing.assert_allclose(
+    found.loss, [np.log1p(2 * np.exp(-2)), 0], rtol=1e-6
+  )
   np.testing.assert_array_equal(found.active, [6, 0])
   assert found.overlap == 6
 
@@ -50,10 +56,12 @@ def test_gradients_reach_anchors_alone_and_are_finite(filled):
   def loss(vectors, bank_vector):
     first, second = (c._replace(vector=v) for c, v in zip(cells, vectors))
     return patch_contrast.patch_contrast(
-        first, second, WHOLE, bank._replace(vector=bank_vector)).loss.sum()
+      first, second, WHOLE, bank._replace(vector=bank_vector)
+    ).loss.sum()
 
   value, (first, second) = jax.jit(jax.value_and_grad(loss))(
-      tuple(c.vector for c in cells), bank.vector)
+    tuple(c.vector for c in cells), bank.vector
+  )
   assert np.isfinite(value) and np.isfinite(first).all()
   # Without negatives there is nothing to learn.
   assert np.any(first) == filled and not np.any(second)
@@ -73,15 +81,18 @@ def test_cells_meet_at_their_places_whoever_is_mirrored():
   scene = scene / jnp.linalg.norm(scene, axis=-1, keepdims=True)
   boxes = jnp.array([[[1, 2, 1, 3], [0, 1, 0, 2]]])
   cut = lambda y, x, confidence: Cells(
-      scene[None, y:y + 2, x:x + 3], jnp.zeros((1, 2, 3), int),
-      jnp.full((1, 2, 3), confidence))
+    scene[None, y : y + 2, x : x + 3],
+    jnp.zeros((1, 2, 3), int),
+    jnp.full((1, 2, 3), confidence),
+  )
   first, second = cut(0, 0, 0.5), cut(1, 1, 0.95)
   bank = _bank(jnp.eye(4)[1:], [1, 1, 1])
   plain = _contrast(first, second, boxes, bank)
   anchors = scene[1, 1:3].reshape(2, 4)
   negative = np.exp((anchors @ jnp.eye(4)[1:].T) / 0.1).sum(1)
   np.testing.assert_allclose(
-      plain.loss[0], np.log1p(negative / np.exp(10)).mean(), rtol=1e-4)
+    plain.loss[0], np.log1p(negative / np.exp(10)).mean(), rtol=1e-4
+  )
   seen = Cells(*(jnp.flip(x, 2) for x in second))
   back = patch_contrast.mirror_back(seen, jnp.array([True]))
   np.testing.assert_array_equal(back.vector, second.vector)
@@ -95,8 +106,11 @@ def test_the_bank_forgets_the_oldest_block():
     keys = jax.random.split(jax.random.key(step))
     cells = [_cells(key, 0.5, label=step) for key in keys]
     bank = patch_contrast.push(bank, *cells, index)
-    blocks.append(np.concatenate([
-        np.reshape(c.vector, (6, 4))[i] for c, i in zip(cells, index)]))
+    blocks.append(
+      np.concatenate(
+        [np.reshape(c.vector, (6, 4))[i] for c, i in zip(cells, index)]
+      )
+    )
     assert bank.filled.sum() == min(step + 1, 2)
   np.testing.assert_array_equal(bank.vector, blocks[1:])
   np.testing.assert_array_equal(bank.label, [[1] * 4, [2] * 4])

@@ -8,10 +8,13 @@ import pytest
 from uda_jax import labels
 from uda_jax.losses import pixel_contrast
 
-_contrast = jax.jit(pixel_contrast.contrast,
-                    static_argnames=('temperature', 'base_temperature'))
-_draw = jax.jit(pixel_contrast.draw_pixels, static_argnames=(
-    'num_classes', 'max_views', 'max_samples', 'include_ignore'))
+_contrast = jax.jit(
+  pixel_contrast.contrast, static_argnames=('temperature', 'base_temperature')
+)
+_draw = jax.jit(
+  pixel_contrast.draw_pixels,
+  static_argnames=('num_classes', 'max_views', 'max_samples', 'include_ignore'),
+)
 IGNORE = labels.IGNORE_LABEL
 
 
@@ -22,8 +25,9 @@ def _unit(key, shape):
 
 def test_two_orthogonal_classes():
   vectors = jnp.eye(3)[jnp.array([0, 0, 2, 2])]
-  loss = _contrast(vectors, jnp.array([0, 0, 1, 1]), temperature=0.5,
-                   base_temperature=0.25)
+  loss = _contrast(
+    vectors, jnp.array([0, 0, 1, 1]), temperature=0.5, base_temperature=0.25
+  )
   # Negatives lie 2 below the positive: two of them.
   np.testing.assert_allclose(loss, 2 * np.log1p(2 * np.exp(-2)), rtol=1e-6)
 
@@ -33,9 +37,9 @@ def test_filling_does_not_count():
   label = jnp.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
   valid = jnp.arange(9) < 6
   loss, gradient = jax.jit(jax.value_and_grad(pixel_contrast.contrast))(
-      vectors, label, valid=valid)
-  np.testing.assert_allclose(loss, _contrast(vectors[:6], label[:6]),
-                             rtol=1e-6)
+    vectors, label, valid=valid
+  )
+  np.testing.assert_allclose(loss, _contrast(vectors[:6], label[:6]), rtol=1e-6)
   assert not np.any(gradient[6:]) and np.all(np.any(gradient[:6], 1))
 
 
@@ -52,7 +56,8 @@ def _maps():
 def test_every_hard_pixel_is_drawn_equally_often():
   label, predicted = _maps()
   draw = lambda key: pixel_contrast.draw_pixels(
-      key, label, predicted, num_classes=3, max_views=6, max_samples=20)
+    key, label, predicted, num_classes=3, max_views=6, max_samples=20
+  )
   samples = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(0), 2000))
   # Two rows of 6: class 2 is too rare. The rest is filling.
   assert np.all(samples.valid == (np.arange(20) < 12))
@@ -71,19 +76,25 @@ def test_one_class_or_none_is_0_with_gradient_0(fill):
   label = jnp.full((2, 4, 4), fill)
   embedding = _unit(jax.random.key(1), (2, 4, 4, 3))
   sample = _draw(
-      jax.random.key(2), label, jnp.zeros_like(label), num_classes=3,
-      max_views=4, max_samples=16)
+    jax.random.key(2),
+    label,
+    jnp.zeros_like(label),
+    num_classes=3,
+    max_views=4,
+    max_samples=16,
+  )
   assert sample.valid.sum() == (8 if fill == 0 else 0)
-  loss, gradient = jax.jit(jax.value_and_grad(
-      pixel_contrast.pixel_contrast))(embedding, sample)
+  loss, gradient = jax.jit(jax.value_and_grad(pixel_contrast.pixel_contrast))(
+    embedding, sample
+  )
   assert loss == 0 and not np.any(gradient)
 
 
 def test_no_class_has_enough_pixels():
   label = jnp.arange(16).reshape(1, 4, 4)
   sample = _draw(
-      jax.random.key(0), label, label, num_classes=16, max_views=4,
-      max_samples=16)
+    jax.random.key(0), label, label, num_classes=16, max_views=4, max_samples=16
+  )
   assert not sample.valid.any()
   assert len(np.unique(sample.index)) == 16 and np.all(sample.index >= 16)
 
@@ -91,6 +102,12 @@ def test_no_class_has_enough_pixels():
 def test_ignored_pixels_are_a_class_if_asked_for():
   label = jnp.where(jnp.arange(32).reshape(1, 4, 8) < 16, 1, IGNORE)
   sample = _draw(
-      jax.random.key(0), label, label, num_classes=2, max_views=3,
-      max_samples=6, include_ignore=True)
+    jax.random.key(0),
+    label,
+    label,
+    num_classes=2,
+    max_views=3,
+    max_samples=6,
+    include_ignore=True,
+  )
   np.testing.assert_array_equal(sample.label, [1] * 3 + [IGNORE] * 3)

@@ -14,8 +14,10 @@ IGNORE = labels.IGNORE_LABEL
 
 def _example(seed=0, shape=(2, 4, 6), classes=3):
   random = np.random.default_rng(seed)
-  return (random.normal(size=(*shape, classes)).astype(np.float32),
-          random.integers(0, classes, shape).astype(np.int32))
+  return (
+    random.normal(size=(*shape, classes)).astype(np.float32),
+    random.integers(0, classes, shape).astype(np.int32),
+  )
 
 
 def test_equal_logits_cost_log_c():
@@ -41,7 +43,8 @@ def test_both_averages_weigh_and_ignore():
 def test_nothing_but_ignored_pixels_is_zero_with_zero_gradient(average):
   logits, label = _example()
   loss, gradient = jax.value_and_grad(losses.cross_entropy)(
-      logits, np.full_like(label, IGNORE), average=average)
+    logits, np.full_like(label, IGNORE), average=average
+  )
   assert loss == 0
   np.testing.assert_array_equal(gradient, 0)
 
@@ -53,8 +56,7 @@ def test_gradient_is_prob_minus_one_hot_and_finite_at_large_logits():
   prob = jax.nn.softmax(logits)
   expected = (prob - jax.nn.one_hot(label, 3)) * (label != IGNORE)[..., None]
   np.testing.assert_allclose(gradient, expected / 24, atol=1e-7)
-  loss, gradient = jax.value_and_grad(losses.cross_entropy)(
-      1e4 * logits, label)
+  loss, gradient = jax.value_and_grad(losses.cross_entropy)(1e4 * logits, label)
   assert np.isfinite(loss) and np.isfinite(gradient).all()
 
 
@@ -63,11 +65,13 @@ def test_order_of_pixels_and_of_classes_is_irrelevant():
   loss = losses.cross_entropy(logits, label)
   pixels = np.random.default_rng(2).permutation(label.size)
   shuffled = losses.cross_entropy(
-      logits.reshape(-1, 3)[pixels].reshape(logits.shape),
-      label.reshape(-1)[pixels].reshape(label.shape))
+    logits.reshape(-1, 3)[pixels].reshape(logits.shape),
+    label.reshape(-1)[pixels].reshape(label.shape),
+  )
   np.testing.assert_allclose(shuffled, loss, rtol=1e-6)
-  renamed = losses.cross_entropy(logits[..., [2, 0, 1]],
-                                 np.array([1, 2, 0], np.int32)[label])
+  renamed = losses.cross_entropy(
+    logits[..., [2, 0, 1]], np.array([1, 2, 0], np.int32)[label]
+  )
   np.testing.assert_allclose(renamed, loss, rtol=1e-6)
 
 
@@ -82,11 +86,13 @@ def test_an_unknown_class_is_nan_not_a_wrong_number():
 def test_resized_equals_resizing_first():
   logits, _ = _example()
   _, label = _example(shape=(2, 8, 12))
-  loss, gradient = jax.jit(
-      jax.value_and_grad(losses.resized_cross_entropy))(logits, label)
+  loss, gradient = jax.jit(jax.value_and_grad(losses.resized_cross_entropy))(
+    logits, label
+  )
   large = jax.image.resize(logits, (2, 8, 12, 3), 'bilinear')
-  np.testing.assert_allclose(loss, losses.cross_entropy(large, label),
-                             rtol=1e-6)
+  np.testing.assert_allclose(
+    loss, losses.cross_entropy(large, label), rtol=1e-6
+  )
   assert np.isfinite(gradient).all() and np.any(gradient)
 
 
@@ -117,8 +123,9 @@ def test_focal_term_of_pixels_and_of_the_mean():
     focal = losses.focal_term(logits, label, gamma=3.0, of=of)
     expected = np.mean(loss * (1 - np.exp(-loss)) ** 3)
     np.testing.assert_allclose(focal, expected, rtol=1e-5)
-  np.testing.assert_allclose(losses.focal_term(logits, label, gamma=0.0),
-                             valid.mean(), rtol=1e-6)
+  np.testing.assert_allclose(
+    losses.focal_term(logits, label, gamma=0.0), valid.mean(), rtol=1e-6
+  )
   with pytest.raises(ValueError, match="of: expected 'pixel' or 'mean'"):
     losses.focal_term(logits, label, gamma=3.0, of='image')
 
@@ -127,8 +134,9 @@ def test_focal_term_of_pixels_and_of_the_mean():
 @pytest.mark.parametrize('of', ['pixel', 'mean'])
 def test_focal_term_is_finite_at_both_ends(of, gamma):
   logits, label = _example()
-  gradient = jax.jit(jax.value_and_grad(lambda x, y: losses.focal_term(
-      x, y, gamma=gamma, of=of)))
+  gradient = jax.jit(
+    jax.value_and_grad(lambda x, y: losses.focal_term(x, y, gamma=gamma, of=of))
+  )
   loss, slope = gradient(logits, np.full_like(label, IGNORE))
   assert loss == 0
   np.testing.assert_array_equal(slope, 0)

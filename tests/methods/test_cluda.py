@@ -20,8 +20,9 @@ NUM_CLASSES = tiny_hrda.NUM_CLASSES
 
 
 def _config(**fields):
-  base = hrda_configs.method(tiny.self_training_config(),
-                             detail_crop=tiny_hrda.CROP)
+  base = hrda_configs.method(
+    tiny.self_training_config(), detail_crop=tiny_hrda.CROP
+  )
   config = cluda_configs.method(base, grid=(9, 9), entropy_start=5)
   config.update(fields)
   return config
@@ -30,8 +31,9 @@ def _config(**fields):
 def _method(config) -> types.Method:
   """Without colour jitter, which takes long to compile."""
   operators = hrda.operators(config, NUM_CLASSES)
-  return cluda.make(config, operators._replace(
-      augment=lambda key, pixels: pixels), hrda.segment)
+  return cluda.make(
+    config, operators._replace(augment=lambda key, pixels: pixels), hrda.segment
+  )
 
 
 @pytest.fixture(scope='module')
@@ -48,8 +50,9 @@ def run(state):
   @jax.jit
   def gradient(params, batch, scales):
     def total(params):
-      terms = method.loss(params, state, batch, jax.random.key(3), network, (),
-                          phase=1).terms
+      terms = method.loss(
+        params, state, batch, jax.random.key(3), network, (), phase=1
+      ).terms
       values = {name: t.weight * t.value for name, t in terms.items()}
       return sum(scales[name] * x for name, x in values.items()), values
 
@@ -57,26 +60,44 @@ def run(state):
     return values, grads
 
   def call(batch, **scales):
-    names = [f'{name}{term}' for name in ('source', 'mixed')
-             for term in ('', '_detail', '_contrast')]
+    names = [
+      f'{name}{term}'
+      for name in ('source', 'mixed')
+      for term in ('', '_detail', '_contrast')
+    ]
     default = 0.0 if scales else 1.0
-    return gradient(state.student.params, batch,
-                    {name: scales.get(name, default) for name in names})
+    return gradient(
+      state.student.params,
+      batch,
+      {name: scales.get(name, default) for name in names},
+    )
 
   return call
 
 
 def test_terms_and_whom_they_train(run):
-  values, grads = run(tiny_hrda.batch(), source_contrast=1.0,
-                      mixed_contrast=1.0)
-  assert set(values) == {'source', 'source_detail', 'source_contrast', 'mixed',
-                         'mixed_detail', 'mixed_contrast'}
+  values, grads = run(
+    tiny_hrda.batch(), source_contrast=1.0, mixed_contrast=1.0
+  )
+  assert set(values) == {
+    'source',
+    'source_detail',
+    'source_contrast',
+    'mixed',
+    'mixed_detail',
+    'mixed_contrast',
+  }
   assert all(value > 0 for value in values.values())
   heads = {**grads['decode_head'], 'backbone': grads['backbone']}
-  assert {name: any(np.any(g) for g in jax.tree.leaves(tree))
-          for name, tree in heads.items()} == {
-              'head': True, 'feat_weighter': True, 'scale_attention': False,
-              'backbone': True}
+  assert {
+    name: any(np.any(g) for g in jax.tree.leaves(tree))
+    for name, tree in heads.items()
+  } == {
+    'head': True,
+    'feat_weighter': True,
+    'scale_attention': False,
+    'backbone': True,
+  }
   assert not np.any(grads['decode_head']['head']['conv_seg']['kernel'])
 
 
@@ -85,9 +106,20 @@ def test_only_the_later_phase_asks_for_the_highest_entropy(state, phase):
   seen = []
   method = _method(_config())
   assert method.starts == (5,)
-  jax.eval_shape(lambda batch: method.loss(
-      state.student.params, state, batch, jax.random.key(3),
-      tiny_hrda.network(seen), (), phase=phase).terms, tiny_hrda.batch())
+  jax.eval_shape(
+    lambda batch: (
+      method.loss(
+        state.student.params,
+        state,
+        batch,
+        jax.random.key(3),
+        tiny_hrda.network(seen),
+        (),
+        phase=phase,
+      ).terms
+    ),
+    tiny_hrda.batch(),
+  )
   source, teacher, mixed = seen
   assert teacher is None
   assert source.shape == (4,)
@@ -98,8 +130,9 @@ def test_without_a_start_there_is_one_phase():
   assert _method(_config(entropy_start=0)).starts == ()
 
 
-@pytest.mark.parametrize('case', ['all ignored', 'one class',
-                                  'nothing trusted'])
+@pytest.mark.parametrize(
+  'case', ['all ignored', 'one class', 'nothing trusted']
+)
 def test_degenerate_batches_are_finite(run, case):
   batch = tiny_hrda.batch()
   source, target, _ = batch
@@ -119,12 +152,17 @@ def test_degenerate_batches_are_finite(run, case):
 def _pass(label, config):
   """A grid of one pass of maps that are easy to follow."""
   size = label.shape[1:]
-  maps = {'fused_lr': jnp.ones((1, *size, 2)),
-          'fused_hr': jnp.ones((1, *size, 2)),
-          'feature_weight': jnp.full((1, *size, 1), 0.25),
-          'crop_mask': jnp.zeros((1, *size, 1)).at[:, :, 2:].set(1)}
-  return cluda.to_grid(config, maps, self_training.Labelled(
-      (), jnp.asarray(label), jnp.full(label.shape, 0.5)))
+  maps = {
+    'fused_lr': jnp.ones((1, *size, 2)),
+    'fused_hr': jnp.ones((1, *size, 2)),
+    'feature_weight': jnp.full((1, *size, 1), 0.25),
+    'crop_mask': jnp.zeros((1, *size, 1)).at[:, :, 2:].set(1),
+  }
+  return cluda.to_grid(
+    config,
+    maps,
+    self_training.Labelled((), jnp.asarray(label), jnp.full(label.shape, 0.5)),
+  )
 
 
 def test_road_in_the_crop_counts_as_outside_only_as_released():
@@ -153,12 +191,16 @@ def test_one_resolution_through_the_table():
   assert value > 0
   doubtful = data._replace(weight=jnp.full(label.shape, 0.5))
   # Confidence enters once an anchor and once a positive.
-  np.testing.assert_allclose(cluda.contrast(config, outputs, doubtful),
-                             value / 4, rtol=1e-5)
+  np.testing.assert_allclose(
+    cluda.contrast(config, outputs, doubtful), value / 4, rtol=1e-5
+  )
 
 
 def test_detail_crops_need_the_learned_weight():
   maps = {'fused_hr': jnp.zeros((2, 8, 8, 1))}
   with pytest.raises(ValueError, match='config.model.feature_weight'):
-    cluda.to_grid(_config(), maps,
-                  self_training.Labelled((), jnp.zeros((2, 8, 8), jnp.int32)))
+    cluda.to_grid(
+      _config(),
+      maps,
+      self_training.Labelled((), jnp.zeros((2, 8, 8), jnp.int32)),
+    )

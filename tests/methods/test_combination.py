@@ -26,11 +26,22 @@ from uda_jax.ops import boxes
 from uda_jax.train import optim
 from uda_jax.train import step as step_lib
 
-HEADS = extra_heads.build(ml_collections.ConfigDict(dict(
-    heads=(('proj', 'features', 4), ('cls', 'features', 3),
-           ('project', 'logits', 4)))))
-EARLY = {f'{name}{term}' for name in ('source', 'mixed')
-         for term in ('', '_detail', '_contrast')}
+HEADS = extra_heads.build(
+  ml_collections.ConfigDict(
+    dict(
+      heads=(
+        ('proj', 'features', 4),
+        ('cls', 'features', 3),
+        ('project', 'logits', 4),
+      )
+    )
+  )
+)
+EARLY = {
+  f'{name}{term}'
+  for name in ('source', 'mixed')
+  for term in ('', '_detail', '_contrast')
+}
 EARLY |= {'pixel', 'masked', 'masked_detail'}
 
 
@@ -39,8 +50,13 @@ def method() -> types.Method:
   """Patches from step 3 on, crops of highest entropy from step 5 on."""
   config = hrda.method(tiny.self_training_config(), detail_crop=tiny_hrda.CROP)
   config = pipa.method(config, patch_features='logits')
-  config.update(patch_start=3, patch_channels=4, patch_samples=5,
-                patch_threshold=0.1, pixel_max_samples=24)
+  config.update(
+    patch_start=3,
+    patch_channels=4,
+    patch_samples=5,
+    patch_threshold=0.1,
+    pixel_max_samples=24,
+  )
   config = cluda.method(config, grid=(9, 9), entropy_start=5)
   config = mic.masked(config, block=8)
   config.name = 'pipa'
@@ -57,21 +73,25 @@ def method() -> types.Method:
 def state(method) -> types.TrainState:
   network = tiny_hrda.network(heads=HEADS)
   return dataclasses.replace(
-      tiny_hrda.state(network),
-      method_state=method.init(jax.random.key(0), network, ()))
+    tiny_hrda.state(network),
+    method_state=method.init(jax.random.key(0), network, ()),
+  )
 
 
 def _batch() -> types.Batch:
   random = np.random.default_rng(1)
-  views = {'image': random.integers(0, 256, (2, 2, 16, 16, 3), np.uint8),
-           'box': np.tile(np.int32([[0, 8, 8, 16], [8, 16, 0, 8]]), (2, 1, 1)),
-           'flipped': np.array([[True, False], [False, False]])}
+  views = {
+    'image': random.integers(0, 256, (2, 2, 16, 16, 3), np.uint8),
+    'box': np.tile(np.int32([[0, 8, 8, 16], [8, 16, 0, 8]]), (2, 1, 1)),
+    'flipped': np.array([[True, False], [False, False]]),
+  }
   return tiny_hrda.batch()._replace(views=views)
 
 
 def _losses(method, params, state, batch, network, phase):
-  return method.loss(params, state, batch, jax.random.key(3), network, (),
-                     phase=phase)
+  return method.loss(
+    params, state, batch, jax.random.key(3), network, (), phase=phase
+  )
 
 
 @pytest.mark.parametrize('phase', [0, 1, 2])
@@ -79,34 +99,65 @@ def test_what_starts_late_is_not_there_before(method, state, phase):
   assert method.starts == (3, 5)
   seen = []
   losses = jax.eval_shape(
-      lambda batch: _losses(method, state.student.params, state, batch,
-                            tiny_hrda.network(seen, HEADS), phase), _batch())
+    lambda batch: _losses(
+      method,
+      state.student.params,
+      state,
+      batch,
+      tiny_hrda.network(seen, HEADS),
+      phase,
+    ),
+    _batch(),
+  )
   assert set(losses.terms) == EARLY | ({'patch'} if phase else set())
   # The source, the teacher, the mixture, late the patches, then MIC's two.
-  asked = ['windows' if detail is None else
-           detail if isinstance(detail, str) else 'box' for detail in seen]
+  asked = [
+    'windows'
+    if detail is None
+    else detail
+    if isinstance(detail, str)
+    else 'box'
+    for detail in seen
+  ]
   mixed = boxes.MAX_ENTROPY if phase == 2 else 'box'
-  assert asked == ['box', 'windows', mixed, *['windows'] * bool(phase),
-                   'windows', 'box']
+  assert asked == [
+    'box',
+    'windows',
+    mixed,
+    *['windows'] * bool(phase),
+    'windows',
+    'box',
+  ]
 
 
 @pytest.mark.parametrize('phase', [0, 1])
 def test_heads_that_no_loss_reaches_are_left_alone(method, state, phase):
   network = tiny_hrda.network(heads=HEADS)
   params = state.student.params
-  recipe = step_lib.Recipe(method, network, optim.make(tiny.adamw(), params),
-                           lambda state: jnp.asarray(1e-2))
+  recipe = step_lib.Recipe(
+    method,
+    network,
+    optim.make(tiny.adamw(), params),
+    lambda state: jnp.asarray(1e-2),
+  )
   groups = lambda tree: jax.tree.map(lambda x: jnp.asarray(x)[None], tree)
   gradient, _ = jax.eval_shape(
-      step_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=phase),
-      params, dataclasses.replace(
-          state, method_state=groups(state.method_state)), groups(_batch()), ())
+    step_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=phase),
+    params,
+    dataclasses.replace(state, method_state=groups(state.method_state)),
+    groups(_batch()),
+    (),
+  )
   trained = jax.tree.map(lambda p, g: g is not None, params, gradient)
   found = {name: set(jax.tree.leaves(tree)) for name, tree in trained.items()}
   assert found == {
-      'backbone': {True}, 'decode_head': {True}, 'proj_head': {True},
-      # Released code's head of classes; the patches' head before its start.
-      'cls_head': {False}, 'project': {bool(phase)}}
+    'backbone': {True},
+    'decode_head': {True},
+    'proj_head': {True},
+    # Released code's head of classes; the patches' head before its start.
+    'cls_head': {False},
+    'project': {bool(phase)},
+  }
 
 
 @pytest.fixture(scope='module')
@@ -120,22 +171,32 @@ def gradient(method, state):
       given = dataclasses.replace(state, teacher=teacher)
       terms = _losses(method, params, given, batch, network, 2).terms
       return sum(t.weight * t.value for t in terms.values()), {
-          name: term.value for name, term in terms.items()}
+        name: term.value for name, term in terms.items()
+      }
 
     return jax.grad(total, has_aux=True)(state.student.params)
 
   return run
 
 
-@pytest.mark.parametrize('case', [
-    'all ignored', 'one class', 'class absent', 'nothing trusted',
-    'no confident pixel', 'flat images'])
+@pytest.mark.parametrize(
+  'case',
+  [
+    'all ignored',
+    'one class',
+    'class absent',
+    'nothing trusted',
+    'no confident pixel',
+    'flat images',
+  ],
+)
 def test_degenerate_batches_are_finite(gradient, state, case):
   source, target, views = _batch()
   teacher = state.teacher
   if case == 'all ignored':
-    source = source._replace(label=np.full_like(source.label,
-                                                labels.IGNORE_LABEL))
+    source = source._replace(
+      label=np.full_like(source.label, labels.IGNORE_LABEL)
+    )
   elif case == 'one class':
     source = source._replace(label=np.zeros_like(source.label))
   elif case == 'class absent':
@@ -145,8 +206,9 @@ def test_degenerate_batches_are_finite(gradient, state, case):
   elif case == 'no confident pixel':
     teacher = jax.tree.map(jnp.zeros_like, teacher)
   else:
-    source, target = (x._replace(image=np.full_like(x.image, 128))
-                      for x in (source, target))
+    source, target = (
+      x._replace(image=np.full_like(x.image, 128)) for x in (source, target)
+    )
   grads, terms = gradient(types.Batch(source, target, views), teacher)
   for name, value in terms.items():
     assert np.isfinite(value), name

@@ -31,17 +31,29 @@ def _method(*args, **fields):
 
 
 def test_terms_and_weights():
-  main = {'source_main': 1.0, 'source_aux': 0.1,
-          'mixed_main': 0.1, 'mixed_aux': 0.01, 'into_source_main': 0.1,
-          'class_contrast': 0.01, 'pixel_contrast': 0.01}
-  edge = {'mixed_border_main': 0.1, 'mixed_border_aux': 0.01,
-          'into_source_border': 0.01, 'into_source_aux': 0.001}
+  main = {
+    'source_main': 1.0,
+    'source_aux': 0.1,
+    'mixed_main': 0.1,
+    'mixed_aux': 0.01,
+    'into_source_main': 0.1,
+    'class_contrast': 0.01,
+    'pixel_contrast': 0.01,
+  }
+  edge = {
+    'mixed_border_main': 0.1,
+    'mixed_border_aux': 0.01,
+    'into_source_border': 0.01,
+    'into_source_aux': 0.001,
+  }
   assert tiny.weights(_method('main')) == pytest.approx(main)
   assert tiny.weights(_method('edge')) == pytest.approx(main | edge)
 
 
-@pytest.mark.parametrize(('variant', 'released', 'confidence'), [
-    ('main', False, 0.3), ('edge', True, 0.999)])
+@pytest.mark.parametrize(
+  ('variant', 'released', 'confidence'),
+  [('main', False, 0.3), ('edge', True, 0.999)],
+)
 def test_degenerate_groups_are_finite(variant, released, confidence):
   config = _config(variant, released, blur=0.5)
   config.confidence = confidence
@@ -58,7 +70,9 @@ def test_degenerate_groups_are_finite(variant, released, confidence):
 
 def _views(value, label):
   full = lambda v: jnp.full((2, 4, 4, 3), v)
-  return weak_strong.Views(full(value), full(value + 1), jnp.full((2, 4, 4), label))
+  return weak_strong.Views(
+    full(value), full(value + 1), jnp.full((2, 4, 4), label)
+  )
 
 
 def test_weak_source_pixels_go_into_both_views():
@@ -91,12 +105,14 @@ def test_confident_area(variant):
 def test_borders_of_both_or_of_none():
   border = jnp.zeros((2, 4, 4), bool).at[0, 1, 1].set(True)
   label = jnp.ones((2, 4, 4), jnp.int32)
-  count = lambda released: int((ehtdi.on_border(
-      _config(released=released), label, border) != IGNORE).sum())
+  count = lambda released: int(
+    (ehtdi.on_border(_config(released=released), label, border) != IGNORE).sum()
+  )
   assert count(True) == 0 and count(False) == 1
   both = border.at[1, 2, 2].set(True)
-  assert (ehtdi.on_border(_config(released=True), label, both)
-          != IGNORE).sum() == 2
+  assert (
+    ehtdi.on_border(_config(released=True), label, both) != IGNORE
+  ).sum() == 2
 
 
 def test_contrast_moves_both_views_at_any_stride():
@@ -109,6 +125,7 @@ def test_contrast_moves_both_views_at_any_stride():
       outputs = [types.Outputs(x) for x in (strong, weak)]
       terms = ehtdi.contrast(_config(contrast_stride=stride), *outputs, label)
       return sum(t.weight * t.value for t in terms.values())
+
     return jax.jit(jax.grad(total, (0, 1)))(weak, strong)
 
   for stride in (0, 4):
@@ -143,8 +160,9 @@ def test_the_same_key_gives_the_same_views():
   batch = tiny.group()
   views_of = jax.jit(operators.source_views)
   first, second, other = (
-      views_of(jax.random.key(k), batch.source.image, batch.source.label)
-      for k in (0, 0, 1))
+    views_of(jax.random.key(k), batch.source.image, batch.source.label)
+    for k in (0, 0, 1)
+  )
   jax.tree.map(np.testing.assert_array_equal, first, second)
   assert first.weak.shape == (2, 6, 6, 3)
   assert not np.array_equal(first.weak, other.weak)

@@ -20,9 +20,15 @@ def _state(network):
   teacher = network.init(jax.random.key(1), (8, 8))
   zero = jnp.zeros((), jnp.int32)
   return types.TrainState(
-      step=zero, student=student, teacher=teacher, opt_state=(),
-      method_state=(), round=types.Round(zero, zero, zero + 10),
-      nonfinite=zero, rng=jax.random.key(2))
+    step=zero,
+    student=student,
+    teacher=teacher,
+    opt_state=(),
+    method_state=(),
+    round=types.Round(zero, zero, zero + 10),
+    nonfinite=zero,
+    rng=jax.random.key(2),
+  )
 
 
 def _losses(method, batch):
@@ -36,19 +42,22 @@ def _losses(method, batch):
     losses = method.loss(params, state, batch, jax.random.key(3), network, ())
     return sum(t.weight * t.value for t in losses.terms.values())
 
-  losses = method.loss(state.student.params, state, batch, jax.random.key(3),
-                       network, ())
+  losses = method.loss(
+    state.student.params, state, batch, jax.random.key(3), network, ()
+  )
   return losses, *total(state.student.params)
 
 
 def _group():
-  return jax.tree.map(lambda x: jnp.asarray(x[0]),
-                      tiny.batch(0, 1, NUM_CLASSES))
+  return jax.tree.map(
+    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
+  )
 
 
 def _source_method():
-  config = ml_collections.ConfigDict(dict(
-      name='source_only', augment=False, weight_aux=0.0, average='valid'))
+  config = ml_collections.ConfigDict(
+    dict(name='source_only', augment=False, weight_aux=0.0, average='valid')
+  )
   return source_only.make(config, source_only.operators(config))
 
 
@@ -57,19 +66,24 @@ def test_source_only_is_the_mean_cross_entropy():
   losses, value, _ = _losses(_source_method(), batch)
   network = tiny.network(NUM_CLASSES)
   net = _state(network).student
-  outputs, stats = network.forward(net.params, net.batch_stats,
-                                   network.normalise(batch.source.image))
+  outputs, stats = network.forward(
+    net.params, net.batch_stats, network.normalise(batch.source.image)
+  )
   log_prob = jax.nn.log_softmax(outputs.logits)
-  expected = -np.mean(np.take_along_axis(
-      np.asarray(log_prob), np.asarray(batch.source.label)[..., None], -1))
+  expected = -np.mean(
+    np.take_along_axis(
+      np.asarray(log_prob), np.asarray(batch.source.label)[..., None], -1
+    )
+  )
   np.testing.assert_allclose(value, expected, rtol=1e-6)
   jax.tree.map(np.testing.assert_array_equal, losses.student_stats, stats)
 
 
 def test_source_only_without_any_label_is_zero():
   batch = _group()
-  batch = batch._replace(source=batch.source._replace(
-      label=jnp.full_like(batch.source.label, 255)))
+  batch = batch._replace(
+    source=batch.source._replace(label=jnp.full_like(batch.source.label, 255))
+  )
   _, value, gradient = _losses(_source_method(), batch)
   assert value == 0
   assert all(not np.any(g) for g in jax.tree.leaves(gradient))
@@ -77,8 +91,9 @@ def test_source_only_without_any_label_is_zero():
 
 def _paste_nothing():
   return self_training.Operators(
-      choose_classes=lambda key, label: jnp.zeros(label.shape, bool),
-      augment=lambda key, pixels: pixels)
+    choose_classes=lambda key, label: jnp.zeros(label.shape, bool),
+    augment=lambda key, pixels: pixels,
+  )
 
 
 def test_self_training_in_its_parts():
@@ -86,27 +101,34 @@ def test_self_training_in_its_parts():
   network = tiny.network(NUM_CLASSES)
   state = _state(network)
   image = network.normalise(batch.target.image)
-  logits = network.forward(state.teacher.params, state.teacher.batch_stats,
-                           image)[0].logits
+  logits = network.forward(
+    state.teacher.params, state.teacher.batch_stats, image
+  )[0].logits
   confidence = np.asarray(jax.nn.softmax(logits).max(-1))
   config.threshold = float(np.quantile(confidence, 0.3))
   losses, *_ = _losses(self_training.make(config, _paste_nothing()), batch)
   # Nothing is pasted: the mixture is the target with the teacher's labels.
   share = np.mean(confidence >= config.threshold)
-  np.testing.assert_allclose(losses.metrics['pseudo/confident_share'], share,
-                             atol=0.02)
-  # Statistics pass through the network without entering a tiny net's logits.
-  log_prob = jax.nn.log_softmax(network.forward(
-      state.student.params, losses.student_stats, image)[0].logits)
-  picked = np.take_along_axis(np.asarray(log_prob), np.asarray(
-      logits.argmax(-1))[..., None], -1)
   np.testing.assert_allclose(
-      losses.terms['mixed'].value,
-      -losses.metrics['pseudo/confident_share'] * picked.mean(), rtol=1e-5)
+    losses.metrics['pseudo/confident_share'], share, atol=0.02
+  )
+  # Statistics pass through the network without entering a tiny net's logits.
+  log_prob = jax.nn.log_softmax(
+    network.forward(state.student.params, losses.student_stats, image)[0].logits
+  )
+  picked = np.take_along_axis(
+    np.asarray(log_prob), np.asarray(logits.argmax(-1))[..., None], -1
+  )
+  np.testing.assert_allclose(
+    losses.terms['mixed'].value,
+    -losses.metrics['pseudo/confident_share'] * picked.mean(),
+    rtol=1e-5,
+  )
 
 
-@pytest.mark.parametrize('case', ['all ignored', 'no confident pixel',
-                                  'nothing trusted', 'one class'])
+@pytest.mark.parametrize(
+  'case', ['all ignored', 'no confident pixel', 'nothing trusted', 'one class']
+)
 def test_degenerate_batches_are_finite(case):
   batch, config = _group(), tiny.self_training_config()
   source, target, _ = batch

@@ -21,15 +21,21 @@ def _state() -> types.TrainState:
   network = tiny.network(NUM_CLASSES)
   zero = jnp.zeros((), jnp.int32)
   return types.TrainState(
-      step=zero, student=network.init(jax.random.key(0), (8, 8)),
-      teacher=network.init(jax.random.key(1), (8, 8)), opt_state=(),
-      method_state=(), round=types.Round(zero, zero, zero + 10),
-      nonfinite=zero, rng=jax.random.key(2))
+    step=zero,
+    student=network.init(jax.random.key(0), (8, 8)),
+    teacher=network.init(jax.random.key(1), (8, 8)),
+    opt_state=(),
+    method_state=(),
+    round=types.Round(zero, zero, zero + 10),
+    nonfinite=zero,
+    rng=jax.random.key(2),
+  )
 
 
 def _batch() -> types.Batch:
-  return jax.tree.map(lambda x: jnp.asarray(x[0]),
-                      tiny.batch(0, 1, NUM_CLASSES))
+  return jax.tree.map(
+    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
+  )
 
 
 def _losses(batch, visible) -> types.Losses:
@@ -37,14 +43,23 @@ def _losses(batch, visible) -> types.Losses:
   config = mic_configs.masked(tiny.self_training_config(), block=4)
   base = tiny.self_training_method(NUM_CLASSES)
   operators = mic.Operators(
-      augment=lambda key, pixels: pixels,
-      mask=lambda key, pixels: jnp.broadcast_to(
-          jnp.arange(pixels.shape[2]) < visible, pixels.shape[:3]),
-      detail=lambda key, size, name, phase: None)
+    augment=lambda key, pixels: pixels,
+    mask=lambda key, pixels: jnp.broadcast_to(
+      jnp.arange(pixels.shape[2]) < visible, pixels.shape[:3]
+    ),
+    detail=lambda key, size, name, phase: None,
+  )
   method = mic.with_masking(config, base, operators, self_training.segment)
-  return jax.jit(lambda batch: method.loss(
-      _state().student.params, _state(), batch, jax.random.key(3),
-      tiny.network(NUM_CLASSES), ()))(batch)
+  return jax.jit(
+    lambda batch: method.loss(
+      _state().student.params,
+      _state(),
+      batch,
+      jax.random.key(3),
+      tiny.network(NUM_CLASSES),
+      (),
+    )
+  )(batch)
 
 
 def test_the_teacher_sees_the_image_and_the_student_a_part():
@@ -52,28 +67,30 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
   losses = _losses(batch, visible=3)
   image = network.normalise(batch.target.image)
   label, weight, _, _ = self_training.pseudo_label(
-      tiny.self_training_config(), state, batch, network)
+    tiny.self_training_config(), state, batch, network
+  )
   hidden = image.at[:, :, 3:].set(0)
   outputs, _ = network.forward(*state.student, hidden)
   expected = segmentation.cross_entropy(outputs.logits, label, weight=weight)
   np.testing.assert_allclose(losses.terms['masked'].value, expected, rtol=1e-5)
-  np.testing.assert_allclose(losses.panels['masked'],
-                             network.denormalise(hidden), rtol=1e-5)
+  np.testing.assert_allclose(
+    losses.panels['masked'], network.denormalise(hidden), rtol=1e-5
+  )
   assert set(losses.terms) == {'source', 'mixed', 'masked'}
 
 
 def test_nothing_trusted_is_nothing_to_learn():
   batch = _batch()
-  target = batch.target._replace(
-      trusted=jnp.zeros_like(batch.target.trusted))
+  target = batch.target._replace(trusted=jnp.zeros_like(batch.target.trusted))
   losses = _losses(batch._replace(target=target), visible=3)
   assert losses.terms['masked'].value == 0
 
 
 def test_statistics_pass_through_the_masked_pass():
   """Hidden everything, the last pass moves the mean towards 0."""
-  open_, blind = (_losses(_batch(), visible).student_stats['mean']
-                  for visible in (8, 0))
+  open_, blind = (
+    _losses(_batch(), visible).student_stats['mean'] for visible in (8, 0)
+  )
   assert np.all(np.abs(open_ - blind) > 1e-6)
 
 
@@ -83,19 +100,29 @@ def test_the_table_adds_the_pass_where_the_config_says(masked):
   if masked:
     config = mic_configs.masked(config, block=4)
   method = methods.make(config, NUM_CLASSES)
-  losses = jax.eval_shape(lambda batch: method.loss(
-      _state().student.params, _state(), batch, jax.random.key(3),
-      tiny.network(NUM_CLASSES), ()), _batch())
+  losses = jax.eval_shape(
+    lambda batch: method.loss(
+      _state().student.params,
+      _state(),
+      batch,
+      jax.random.key(3),
+      tiny.network(NUM_CLASSES),
+      (),
+    ),
+    _batch(),
+  )
   assert ('masked' in losses.terms) == masked
 
 
 def test_a_group_is_jittered_in_one_order_and_blurred_with_one_sigma(
-    monkeypatch):
+  monkeypatch,
+):
   seen = []
-  monkeypatch.setattr(dacs_jitter, 'apply_strong',
-                      lambda pixels, draw: seen.append(draw))
+  monkeypatch.setattr(
+    dacs_jitter, 'apply_strong', lambda pixels, draw: seen.append(draw)
+  )
   mic.augment_together(jax.random.key(0), jnp.zeros((8, 4, 4, 3)))
-  draw, = seen
+  (draw,) = seen
   assert (draw.jitter.order == draw.jitter.order[:1]).all()
   assert len(set(draw.sigma.tolist())) == 1
   assert len(set(draw.jitter.hue.tolist())) == 8

@@ -22,8 +22,14 @@ MESH = parallel.make_mesh(1)
 
 def _config(**fields):
   config = configs.method(tiny.self_training_config())
-  config.update(pixel_max_views=6, pixel_max_samples=24, patch_start=1,
-                patch_channels=4, patch_threshold=0.1, patch_samples=5)
+  config.update(
+    pixel_max_views=6,
+    pixel_max_samples=24,
+    patch_start=1,
+    patch_channels=4,
+    patch_threshold=0.1,
+    patch_samples=5,
+  )
   config.update(fields)
   return config
 
@@ -32,32 +38,40 @@ def _method(**fields):
   config = _config(**fields)
   operators = pipa.operators(config, NUM_CLASSES)
   base = operators.base._replace(augment=lambda key, pixels: pixels)
-  return pipa.make(config, operators._replace(
-      base=base, augment_views=lambda key, pixels: pixels))
+  return pipa.make(
+    config,
+    operators._replace(base=base, augment_views=lambda key, pixels: pixels),
+  )
 
 
 def _views(groups=1):
   random = np.random.default_rng(1)
-  return {'image': random.integers(0, 256, (groups, 3, 2, 8, 8, 3), np.uint8),
-          'box': np.tile(np.int32([[0, 4, 2, 8], [4, 8, 0, 6]]),
-                         (groups, 3, 1, 1)),
-          'flipped': random.random((groups, 3, 2)) < 0.5}
+  return {
+    'image': random.integers(0, 256, (groups, 3, 2, 8, 8, 3), np.uint8),
+    'box': np.tile(np.int32([[0, 4, 2, 8], [4, 8, 0, 6]]), (groups, 3, 1, 1)),
+    'flipped': random.random((groups, 3, 2)) < 0.5,
+  }
 
 
 def _batch(views=True, label=None):
   batch = tiny.batch(0, 1, NUM_CLASSES)
   if label is not None:
-    batch = batch._replace(source=batch.source._replace(
-        label=np.full_like(batch.source.label, label)))
+    batch = batch._replace(
+      source=batch.source._replace(
+        label=np.full_like(batch.source.label, label)
+      )
+    )
   return batch._replace(views=_views() if views else ())
 
 
 def _recipe(method, params):
   return step_lib.Recipe(
-      method=method, network=tiny.network_with_heads(NUM_CLASSES),
-      optimizer=optim.make(tiny.adamw(), params),
-      learning_rate=lambda state: jnp.asarray(1e-2),
-      teacher=teacher_lib.Rule(0.9, ramp=True))
+    method=method,
+    network=tiny.network_with_heads(NUM_CLASSES),
+    optimizer=optim.make(tiny.adamw(), params),
+    learning_rate=lambda state: jnp.asarray(1e-2),
+    teacher=teacher_lib.Rule(0.9, ramp=True),
+  )
 
 
 def _start(method, batch):
@@ -65,8 +79,9 @@ def _start(method, batch):
   network = tiny.network_with_heads(NUM_CLASSES)
   net = network.init(jax.random.key(0), (8, 8))
   recipe = _recipe(method, net.params)
-  return recipe, step_lib.init_state(recipe, net, jax.random.key(1), batch,
-                                     num_steps=10)
+  return recipe, step_lib.init_state(
+    recipe, net, jax.random.key(1), batch, num_steps=10
+  )
 
 
 def _gradient(method, batch, phase):
@@ -90,15 +105,21 @@ def test_before_its_start_the_patch_term_is_not_there():
 
   config = _config()
   operators = pipa.operators(config, NUM_CLASSES)
-  early = pipa.make(config, operators._replace(
+  early = pipa.make(
+    config,
+    operators._replace(
       base=operators.base._replace(augment=lambda key, pixels: pixels),
-      augment_views=fail, draw_cells=fail))
+      augment_views=fail,
+      draw_cells=fail,
+    ),
+  )
   for views in (False, True):
     state, grads, found = _gradient(early, _batch(views), 0)
     assert set(found.terms) == {'source', 'pixel', 'mixed'}
     assert not np.any(grads['project']) and np.any(grads['proj'])
-    jax.tree.map(np.testing.assert_array_equal, found.method_state,
-                 state.method_state)
+    jax.tree.map(
+      np.testing.assert_array_equal, found.method_state, state.method_state
+    )
 
 
 def test_the_patch_term_trains_the_student():
@@ -113,15 +134,21 @@ def test_the_patch_term_trains_the_student():
   _assert_finite((grads, found))
 
 
-@pytest.mark.parametrize('fields', [
-    {}, dict(pixel_predict='untrained', pixel_include_ignore=True),
-    dict(patch_threshold=1.0)])
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {},
+    dict(pixel_predict='untrained', pixel_include_ignore=True),
+    dict(patch_threshold=1.0),
+  ],
+)
 def test_finite_whatever_the_labels_and_the_confidence(fields):
   recipe, state = _start(_method(**fields), _batch())
   gradient = jax.jit(step_lib.make_gradient(recipe, MESH, 1, phase=1))
   for label in (None, 2, labels.IGNORE_LABEL):
-    grads, found = gradient(state.student.params, state, _batch(label=label),
-                            ())
+    grads, found = gradient(
+      state.student.params, state, _batch(label=label), ()
+    )
     _assert_finite((grads, found))
     assert (found.terms['pixel'].value == 0) == (label is not None)
     assert (found.terms['patch'].value == 0) == ('patch_threshold' in fields)
@@ -147,8 +174,11 @@ def test_the_bank_fills_over_steps_and_survives_a_restart(tmp_path):
     resumed = saved.restore(jax.eval_shape(lambda: first))
   resumed, _ = update(resumed, batch)
   for part in ('student', 'teacher', 'opt_state', 'method_state'):
-    jax.tree.map(np.testing.assert_array_equal, getattr(resumed, part),
-                 getattr(states[3], part))
+    jax.tree.map(
+      np.testing.assert_array_equal,
+      getattr(resumed, part),
+      getattr(states[3], part),
+    )
 
 
 def test_the_released_code_has_no_patch_term():
@@ -160,12 +190,15 @@ def test_the_released_code_has_no_patch_term():
 def test_labels_of_a_detail_crop():
   label = jnp.arange(2 * 16 * 16).reshape(2, 16, 16)
   outputs = types.Outputs(
-      jnp.zeros((2, 8, 8, 3)), maps={'detail': jnp.zeros((2, 4, 4, 3))},
-      boxes=jnp.array([2, 10, 4, 12]))
+    jnp.zeros((2, 8, 8, 3)),
+    maps={'detail': jnp.zeros((2, 4, 4, 3))},
+    boxes=jnp.array([2, 10, 4, 12]),
+  )
   aligned = pipa.pixel_label(_config(), outputs, label, (4, 4))
   np.testing.assert_array_equal(aligned, label[:, 2:10:2, 4:12:2])
-  squeezed = pipa.pixel_label(_config(pixel_align_label=False), outputs, label,
-                              (4, 4))
+  squeezed = pipa.pixel_label(
+    _config(pixel_align_label=False), outputs, label, (4, 4)
+  )
   np.testing.assert_array_equal(squeezed, label[:, ::4, ::4])
 
 

@@ -13,8 +13,9 @@ from uda_jax.methods import pixmatch
 
 def _config(**fields):
   config = blocks.method()
-  config.update(crop_size=(6, 6), weight_fourier=0.2, weight_cutmix=0.3,
-                fourier_share=0.3)
+  config.update(
+    crop_size=(6, 6), weight_fourier=0.2, weight_cutmix=0.3, fourier_share=0.3
+  )
   config.update(fields)
   return config
 
@@ -25,12 +26,24 @@ def _method(**fields):
 
 
 def test_terms_and_weights():
-  assert tiny.weights(_method()) == pytest.approx({
-      'source_main': 1.0, 'source_aux': 0.1, 'augment_main': 0.1,
-      'augment_aux': 0.01, 'fourier_main': 0.2, 'fourier_aux': 0.02,
-      'cutmix_main': 0.3, 'cutmix_aux': 0.03})
+  assert tiny.weights(_method()) == pytest.approx(
+    {
+      'source_main': 1.0,
+      'source_aux': 0.1,
+      'augment_main': 0.1,
+      'augment_aux': 0.01,
+      'fourier_main': 0.2,
+      'fourier_aux': 0.02,
+      'cutmix_main': 0.3,
+      'cutmix_aux': 0.03,
+    }
+  )
   assert set(tiny.weights(_method(weight_augment=0.0, weight_cutmix=0.0))) == {
-      'source_main', 'source_aux', 'fourier_main', 'fourier_aux'}
+    'source_main',
+    'source_aux',
+    'fourier_main',
+    'fourier_aux',
+  }
 
 
 def test_degenerate_groups_are_finite():
@@ -42,8 +55,8 @@ def test_degenerate_groups_are_finite():
     assert np.any(grads['aux_kernel'] != 0)
     # Untrusted pixels have no label, here all the others have one.
     np.testing.assert_array_equal(
-        losses.panels['pseudo_label'] != labels.IGNORE_LABEL,
-        batch.target.trusted)
+      losses.panels['pseudo_label'] != labels.IGNORE_LABEL, batch.target.trusted
+    )
     if name == 'all ignored':
       assert losses.terms['source_main'].value == 0
     if name == 'nothing trusted':
@@ -52,7 +65,8 @@ def test_degenerate_groups_are_finite():
 
 def test_without_a_confident_pixel_only_the_source_teaches():
   losses, grads = tiny.gradient(_method(threshold=0.999, weight_cutmix=0.0))(
-      tiny.group())
+    tiny.group()
+  )
   assert losses.metrics['pseudo/labelled_share'] == 0
   assert losses.terms['augment_main'].value == 0
   assert np.any(grads['kernel'] != 0)
@@ -65,15 +79,19 @@ def test_the_auxiliary_label_is_cut_with_the_image_or_not(same):
   made = tiny.network()
   label = jnp.arange(2 * 64).reshape(2, 8, 8)
   target = pixmatch.View(jnp.zeros((2, 8, 8, 3)), label, label)
-  view = jax.jit(lambda: operators.perturbations['augment'](
-      jax.random.key(0), made, target, target))()
+  view = jax.jit(
+    lambda: operators.perturbations['augment'](
+      jax.random.key(0), made, target, target
+    )
+  )()
   assert view.image.shape == (2, 6, 6, 3)
   assert np.array_equal(view.label, view.aux_label) == same
 
 
 def test_one_head_needs_no_auxiliary_weight():
-  assert 'augment_aux' not in tiny.weights(_method(weight_aux=0.0),
-                                           aux_head=False)
+  assert 'augment_aux' not in tiny.weights(
+    _method(weight_aux=0.0), aux_head=False
+  )
   with pytest.raises(ValueError, match=r'method\.weight_aux.*no auxiliary'):
     tiny.weights(_method(), aux_head=False)
 

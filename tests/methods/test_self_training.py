@@ -31,21 +31,34 @@ def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
   network = _network(requests)
   config = tiny.self_training_config()
   config.weight_distance = weight
-  batch = jax.tree.map(lambda x: jnp.asarray(x[0]),
-                       tiny.batch(0, 1, NUM_CLASSES))
+  batch = jax.tree.map(
+    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
+  )
   zero = jnp.zeros((), jnp.int32)
   net = network.init(jax.random.key(0), (8, 8))
   state = types.TrainState(
-      step=zero, student=net, teacher=net, opt_state=(), method_state=(),
-      round=types.Round(zero, zero, zero + 10), nonfinite=zero,
-      rng=jax.random.key(2))
-  frozen = () if frozen_key is None else network.init(
-      jax.random.key(frozen_key), (8, 8))
+    step=zero,
+    student=net,
+    teacher=net,
+    opt_state=(),
+    method_state=(),
+    round=types.Round(zero, zero, zero + 10),
+    nonfinite=zero,
+    rng=jax.random.key(2),
+  )
+  frozen = (
+    ()
+    if frozen_key is None
+    else network.init(jax.random.key(frozen_key), (8, 8))
+  )
   operators = self_training.Operators(
-      choose_classes=lambda key, label: label == 0,
-      augment=lambda key, pixels: pixels, detail=detail)
+    choose_classes=lambda key, label: label == 0,
+    augment=lambda key, pixels: pixels,
+    detail=detail,
+  )
   losses = self_training.make(config, operators).loss(
-      net.params, state, batch, jax.random.key(3), network, frozen)
+    net.params, state, batch, jax.random.key(3), network, frozen
+  )
   return losses, requests
 
 
@@ -55,8 +68,9 @@ def test_the_distance_is_to_the_frozen_network_with_running_statistics():
   assert term.weight == 0.5
   network = _network([])
   student, frozen = (network.init(jax.random.key(i), (8, 8)) for i in (0, 1))
-  image = network.normalise(jnp.asarray(
-      tiny.batch(0, 1, NUM_CLASSES).source.image[0]))
+  image = network.normalise(
+    jnp.asarray(tiny.batch(0, 1, NUM_CLASSES).source.image[0])
+  )
   ours = network.forward(*student, image)[0].features[-1]
   other = network.forward(*frozen, image, use_running_average=True)[0]
   expected = np.linalg.norm(ours - other.features[-1], axis=-1).mean()
@@ -75,8 +89,12 @@ def test_a_missing_frozen_network_is_named():
 
 
 def test_only_the_student_is_asked_for_detail_anew_in_each_pass():
-  draw = lambda key, image_size, name, phase: (jax.random.uniform(key),
-                                               image_size, name, phase)
+  draw = lambda key, image_size, name, phase: (
+    jax.random.uniform(key),
+    image_size,
+    name,
+    phase,
+  )
   _, requests = _losses(frozen_key=1, detail=draw)
   asked = [request for request in requests if request is not None]
   assert len(requests) == 4 and len(asked) == 2

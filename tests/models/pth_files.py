@@ -18,7 +18,7 @@ def text(value):
 
 
 def integer(value):
-  if -2**31 <= value < 2**31:
+  if -(2**31) <= value < 2**31:
     return b'J' + struct.pack('<i', value)
   data = value.to_bytes(16, 'little', signed=True)
   return b'\x8a' + bytes([len(data)]) + data
@@ -44,19 +44,36 @@ def mapping(entries):
 
 def storage(array, key, *more, kind=None, size=None):
   """The persistent id of a flat array; `more` is None in old files."""
-  return sequence([
-      text('storage'), name('torch', kind or KINDS[array.dtype]), text(key),
-      text('cpu'), integer(array.size if size is None else size), *more]) + b'Q'
+  return (
+    sequence(
+      [
+        text('storage'),
+        name('torch', kind or KINDS[array.dtype]),
+        text(key),
+        text('cpu'),
+        integer(array.size if size is None else size),
+        *more,
+      ]
+    )
+    + b'Q'
+  )
 
 
-def tensor(stored, shape, strides=None, offset=0,
-           function='_rebuild_tensor_v2'):
+def tensor(
+  stored, shape, strides=None, offset=0, function='_rebuild_tensor_v2'
+):
   """A tensor; strides of a contiguous one if not given."""
   if strides is None:
-    strides = [int(np.prod(shape[i + 1:])) for i in range(len(shape))]
-  return call(name('torch._utils', function), stored, integer(offset),
-              sequence(map(integer, shape)), sequence(map(integer, strides)),
-              b'\x89', call(name('collections', 'OrderedDict')))
+    strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
+  return call(
+    name('torch._utils', function),
+    stored,
+    integer(offset),
+    sequence(map(integer, shape)),
+    sequence(map(integer, strides)),
+    b'\x89',
+    call(name('collections', 'OrderedDict')),
+  )
 
 
 def write_zip(path, content, storages, **members):

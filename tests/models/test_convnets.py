@@ -26,16 +26,15 @@ def _fcn8s(**changes):
 
 
 def _shapes(network):
-  return jax.eval_shape(
-      lambda key: network.init(key, SIZE), jax.random.key(0))
+  return jax.eval_shape(lambda key: network.init(key, SIZE), jax.random.key(0))
 
 
 def _noise(shapes, seed=0):
   """Variables at random, without the compilation that a draw costs."""
   random = np.random.default_rng(seed)
   return jax.tree.map(
-      lambda x: jnp.asarray(random.uniform(0.1, 0.3, x.shape), x.dtype),
-      shapes)
+    lambda x: jnp.asarray(random.uniform(0.1, 0.3, x.shape), x.dtype), shapes
+  )
 
 
 def _image(dtype=np.float32):
@@ -53,16 +52,18 @@ def test_fcn8s_at_full_size():
   net = _shapes(network)
   assert _count(net) == 134_456_985
   for size, sizes in (
-      ((512, 1024), [(355, 611), (178, 306), (89, 153), (45, 77), (23, 39)]),
-      ((721, 1280), [(460, 739), (230, 370), (115, 185), (58, 93), (29, 47)])):
+    ((512, 1024), [(355, 611), (178, 306), (89, 153), (45, 77), (23, 39)]),
+    ((721, 1280), [(460, 739), (230, 370), (115, 185), (58, 93), (29, 47)]),
+  ):
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     outputs, _ = jax.eval_shape(network.forward, *net, image)
     assert outputs.logits.shape == (1, *size, 19)
     assert [x.shape[1:3] for x in outputs.features] == sizes
 
 
-@pytest.mark.parametrize(('dtype', 'stored'), [
-    ('bfloat16', 'float32'), ('float64', 'float64')])
+@pytest.mark.parametrize(
+  ('dtype', 'stored'), [('bfloat16', 'float32'), ('float64', 'float64')]
+)
 def test_fcn8s_dtypes(dtype, stored):
   with jax.enable_x64(dtype == 'float64'):
     network = models.build(_fcn8s(dtype=dtype), NUM_CLASSES)
@@ -82,7 +83,8 @@ def test_fcn8s_gradients_and_dropout():
   def run(params, key):
     def loss(params):
       logits = network.forward(params, {}, _image(), key=key)[0].logits
-      return jnp.mean(logits ** 2), logits
+      return jnp.mean(logits**2), logits
+
     return jax.grad(loss, has_aux=True)(params)
 
   gradients, first = run(net.params, jax.random.key(1))
@@ -100,8 +102,9 @@ def test_fcn8s_starts_with_scores_of_zero_and_bilinear_enlargement():
     kernel = np.asarray(leaves['kernel'])
     if name.startswith('upscore'):
       np.testing.assert_array_equal(kernel[..., 0, 1], 0)
-      np.testing.assert_allclose(kernel.sum((0, 1)), np.eye(NUM_CLASSES)
-                                 * (len(kernel) // 2) ** 2)
+      np.testing.assert_allclose(
+        kernel.sum((0, 1)), np.eye(NUM_CLASSES) * (len(kernel) // 2) ** 2
+      )
     else:
       assert np.any(kernel) != name.startswith('score'), name
 
@@ -128,8 +131,9 @@ def test_bilinear_kernel_enlarges_a_ramp_to_a_ramp():
   kernel = fcn8s_vgg.bilinear_kernel(2 * stride, 1)
   ramp = np.broadcast_to(np.arange(6.0)[:, None, None], (1, 6, 6, 1))
   module = fcn8s_vgg.TransposedConv(1, stride)
-  ours = module.apply({'params': {'kernel': jnp.asarray(kernel, 'f')}},
-                      jnp.asarray(ramp, 'f'))
+  ours = module.apply(
+    {'params': {'kernel': jnp.asarray(kernel, 'f')}}, jnp.asarray(ramp, 'f')
+  )
   inner = ours[0, stride:-stride, 3 * stride, 0]
   np.testing.assert_allclose(np.diff(inner)[2:-2], 1 / stride, rtol=1e-5)
 
@@ -146,8 +150,10 @@ def _torchvision(shapes):
       shape = (outputs, inputs * height * width)
     tensors[f'{theirs}.weight'] = random.normal(size=shape)
     tensors[f'{theirs}.bias'] = random.normal(size=outputs)
-  return tensors | {'classifier.6.weight': np.zeros((10, 4)),
-                    'classifier.6.bias': np.zeros(10)}
+  return tensors | {
+    'classifier.6.weight': np.zeros((10, 4)),
+    'classifier.6.bias': np.zeros(10),
+  }
 
 
 def test_torchvision_weights():
@@ -162,8 +168,9 @@ def test_torchvision_weights():
   theirs = tensors['classifier.0.weight'] @ x.transpose(2, 0, 1).reshape(-1)
   np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
   # The rest of the network keeps its own values.
-  np.testing.assert_array_equal(net.params['score_fr']['kernel'],
-                                like.params['score_fr']['kernel'])
+  np.testing.assert_array_equal(
+    net.params['score_fr']['kernel'], like.params['score_fr']['kernel']
+  )
 
 
 def test_released_fcn8s_round_trip():
@@ -173,7 +180,8 @@ def test_released_fcn8s_round_trip():
   assert tensors['upscore8.weight'].shape == (NUM_CLASSES, NUM_CLASSES, 16, 16)
   chosen, name_of = fcn8s_vgg.choose(tensors)
   loaded, _ = state_dict.load(
-      chosen, jax.tree.map(jnp.zeros_like, net), name_of)
+    chosen, jax.tree.map(jnp.zeros_like, net), name_of
+  )
   jax.tree.map(np.testing.assert_array_equal, loaded, net)
 
 
@@ -183,8 +191,10 @@ def test_unknown_preprocessing_is_named():
 
 
 def test_class_rows_cut_the_classifiers_only():
-  tensors = {'conv1.weight': np.zeros((19, 3, 7, 7)),
-             'layer6.conv2d_list.0.bias': np.arange(19.0)}
+  tensors = {
+    'conv1.weight': np.zeros((19, 3, 7, 7)),
+    'layer6.conv2d_list.0.bias': np.arange(19.0),
+  }
   chosen, _ = deeplab_v2.choose(tensors, class_rows=(3, 1))
   assert chosen['conv1.weight'].shape == (19, 3, 7, 7)
   np.testing.assert_array_equal(chosen['layer6.conv2d_list.0.bias'], [3, 1])
@@ -201,8 +211,9 @@ def _conv(x, kernel, stride=1, dilation=1):
   taps = []
   for i, j in np.ndindex(size, size):
     rows, cols = (
-        slice(k * dilation, k * dilation + (n - 1) * stride + 1, stride)
-        for k, n in zip((i, j), sides))
+      slice(k * dilation, k * dilation + (n - 1) * stride + 1, stride)
+      for k, n in zip((i, j), sides)
+    )
     taps.append(x[:, rows, cols] @ kernel[i, j])
   return sum(taps)
 
@@ -211,8 +222,9 @@ class _NumpyResNet:
   """ResNet-v1c with running statistics, written down from its definition."""
 
   def __init__(self, variables, blocks):
-    self.tensors = state_dict.export(types.Net(
-        variables['params'], variables['batch_stats']))
+    self.tensors = state_dict.export(
+      types.Net(variables['params'], variables['batch_stats'])
+    )
     self.blocks = blocks
 
   def conv(self, x, name, *args):
@@ -220,8 +232,10 @@ class _NumpyResNet:
     return _conv(x, kernel, *args)
 
   def norm(self, x, name):
-    weight, bias, mean, var = (self.tensors[f'{name}.{part}'] for part in (
-        'weight', 'bias', 'running_mean', 'running_var'))
+    weight, bias, mean, var = (
+      self.tensors[f'{name}.{part}']
+      for part in ('weight', 'bias', 'running_mean', 'running_var')
+    )
     return (x - mean) / np.sqrt(var + 1e-5) * weight + bias
 
   def unit(self, x, conv, norm, *args):
@@ -229,8 +243,9 @@ class _NumpyResNet:
 
   def block(self, x, name, stride, dilation):
     y = np.maximum(self.unit(x, f'{name}.conv1', f'{name}.bn1'), 0)
-    y = np.maximum(self.unit(
-        y, f'{name}.conv2', f'{name}.bn2', stride, dilation), 0)
+    y = np.maximum(
+      self.unit(y, f'{name}.conv2', f'{name}.bn2', stride, dilation), 0
+    )
     y = self.unit(y, f'{name}.conv3', f'{name}.bn3')
     if name.endswith('.0'):
       x = self.unit(x, f'{name}.downsample.0', f'{name}.downsample.1', stride)
@@ -242,12 +257,18 @@ class _NumpyResNet:
       x = np.maximum(self.unit(x, f'stem.{conv}', norm, stride), 0)
     x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = ((n - 3) // 2 + 1 for n in x.shape[1:3])
-    x = np.max([x[:, i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2]
-                for i, j in np.ndindex(3, 3)], 0)
+    x = np.max(
+      [
+        x[:, i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2]
+        for i, j in np.ndindex(3, 3)
+      ],
+      0,
+    )
     features = []
     # Stage: stride and dilation of the first block, dilation of the others.
     for i, (stride, first, others) in enumerate(
-        ((1, 1, 1), (2, 1, 1), (1, 1, 2), (1, 2, 4))):
+      ((1, 1, 1), (2, 1, 1), (1, 1, 2), (1, 2, 4))
+    ):
       for j in range(self.blocks[i]):
         step, dilation = (1, others) if j else (stride, first)
         x = self.block(x, f'layer{i + 1}.{j}', step, dilation)
@@ -259,11 +280,15 @@ def test_resnet_v1c_against_its_definition():
   blocks = (1, 1, 2, 2)
   module = resnet_v1c.ResNetV1c(blocks, 4, (2, 2, 2, 2))
   image = _image()
-  variables = _noise(jax.eval_shape(
+  variables = _noise(
+    jax.eval_shape(
       lambda key: module.init(key, image, use_running_average=True),
-      jax.random.key(0)))
-  ours = jax.jit(lambda variables: module.apply(
-      variables, image, use_running_average=True))(variables)
+      jax.random.key(0),
+    )
+  )
+  ours = jax.jit(
+    lambda variables: module.apply(variables, image, use_running_average=True)
+  )(variables)
   expected = _NumpyResNet(variables, blocks)(image.astype(np.float64))
   assert [x.shape[1:3] for x in ours] == [(5, 9), (3, 5), (3, 5), (3, 5)]
   for a, b in zip(ours, expected, strict=True):
@@ -271,29 +296,48 @@ def test_resnet_v1c_against_its_definition():
 
 
 def _dlv2(encoder):
-  return ml_collections.ConfigDict({'model': dict(
-      name='encoder_decoder', encoder=encoder, head='dlv2', weights='',
-      dtype='float32', dilations=(6, 12), remat=False, heads=())})
+  return ml_collections.ConfigDict(
+    {
+      'model': dict(
+        name='encoder_decoder',
+        encoder=encoder,
+        head='dlv2',
+        weights='',
+        dtype='float32',
+        dilations=(6, 12),
+        remat=False,
+        heads=(),
+      )
+    }
+  )
 
 
 # torchvision's published numbers of parameters. ResNet-v1c has another stem,
 # and the encoder has no layer of 1000 classes.
-@pytest.mark.parametrize(('encoder', 'published'), [
-    ('resnet50_v1c', 25_557_032), ('resnet101_v1c', 44_549_160)])
+@pytest.mark.parametrize(
+  ('encoder', 'published'),
+  [('resnet50_v1c', 25_557_032), ('resnet101_v1c', 44_549_160)],
+)
 def test_resnet_v1c_under_deeplabs_head(encoder, published):
   stem = 9 * (3 * 32 + 32 * 32 + 32 * 64) + 2 * (32 + 32 + 64)
   old_stem, classifier = 49 * 3 * 64 + 2 * 64, 2048 * 1000 + 1000
   network = models.build(_dlv2(encoder), 19)
   net = jax.eval_shape(
-      lambda key: network.init(key, (64, 64)), jax.random.key(0))
-  assert (_count(net.params['backbone'])
-          == published - classifier - old_stem + stem)
+    lambda key: network.init(key, (64, 64)), jax.random.key(0)
+  )
+  assert (
+    _count(net.params['backbone']) == published - classifier - old_stem + stem
+  )
   assert _count(net.params['decode_head']) == 2 * 19 * (9 * 2048 + 1)
-  names = state_dict.export(jax.tree.map(
-      lambda x: np.broadcast_to(np.int8(0), x.shape), net))
-  for name in ('backbone.stem.3.weight', 'backbone.stem.7.running_mean',
-               'backbone.layer3.0.downsample.1.weight',
-               'decode_head.aspp_modules.1.conv.bias'):
+  names = state_dict.export(
+    jax.tree.map(lambda x: np.broadcast_to(np.int8(0), x.shape), net)
+  )
+  for name in (
+    'backbone.stem.3.weight',
+    'backbone.stem.7.running_mean',
+    'backbone.layer3.0.downsample.1.weight',
+    'decode_head.aspp_modules.1.conv.bias',
+  ):
     assert name in names
   image = jax.ShapeDtypeStruct((1, 512, 512, 3), jnp.float32)
   outputs, _ = jax.eval_shape(network.forward, *net, image)

@@ -24,7 +24,8 @@ def _noise(shapes, seed=0):
   """Variables at random, without the compilation that a draw costs."""
   random = np.random.default_rng(seed)
   return jax.tree.map(
-      lambda x: jnp.asarray(random.normal(0, 0.5, x.shape), x.dtype), shapes)
+    lambda x: jnp.asarray(random.normal(0, 0.5, x.shape), x.dtype), shapes
+  )
 
 
 def _image(height, width, dtype=np.float32, batch=2):
@@ -48,13 +49,16 @@ def _resampled(grid, size, offset):
   """PyTorch's bicubic without antialiasing, a pixel at a time."""
   result = np.zeros((*size, grid.shape[-1]))
   for y, x in np.ndindex(*size):
-    source = [(i + 0.5) * n / (out + offset) - 0.5
-              for i, n, out in zip((y, x), grid.shape, size)]
+    source = [
+      (i + 0.5) * n / (out + offset) - 0.5
+      for i, n, out in zip((y, x), grid.shape, size)
+    ]
     low = [math.floor(value) for value in source]
     for i, j in np.ndindex(4, 4):
       pixel = low[0] + i - 1, low[1] + j - 1
-      weight = (_keys(source[0] - pixel[0], -0.75)
-                * _keys(source[1] - pixel[1], -0.75))
+      weight = _keys(source[0] - pixel[0], -0.75) * _keys(
+        source[1] - pixel[1], -0.75
+      )
       inside = tuple(min(max(p, 0), n - 1) for p, n in zip(pixel, grid.shape))
       result[y, x] += weight * grid[inside]
   return result
@@ -64,8 +68,7 @@ class _NumpyViT:
   """The forward pass written down from the checkpoint's names."""
 
   def __init__(self, variables, registers):
-    self.tensors = state_dict.export(
-        types.Net(variables['params'], {}))
+    self.tensors = state_dict.export(types.Net(variables['params'], {}))
     self.registers = registers
 
   def dense(self, x, name):
@@ -94,29 +97,33 @@ class _NumpyViT:
     """Features of an image of whole patches with these positions."""
     rows, cols = image.shape[1] // 14, image.shape[2] // 14
     patches = image.reshape(-1, rows, 14, cols, 14, 3)
-    x = np.einsum('byixjc,ocij->byxo', patches,
-                  self.tensors['patch_embed.proj.weight'])
+    x = np.einsum(
+      'byixjc,ocij->byxo', patches, self.tensors['patch_embed.proj.weight']
+    )
     x = x + self.tensors['patch_embed.proj.bias'] + positions
     x = x.reshape(len(x), rows * cols, -1)
     first = [self.tensors['cls_token'] + self.tensors['pos_embed'][:, :1]]
     if self.registers:
       first.append(self.tensors['register_tokens'])
-    x = np.concatenate(
-        [*(np.repeat(part, len(x), 0) for part in first), x], 1)
+    x = np.concatenate([*(np.repeat(part, len(x), 0) for part in first), x], 1)
     features = []
     for i in range(TINY['depth']):
       name = f'blocks.{i}'
       x = x + self.tensors[f'{name}.ls1.gamma'] * self.attention(
-          self.norm(x, f'{name}.norm1'), f'{name}.attn')
+        self.norm(x, f'{name}.norm1'), f'{name}.attn'
+      )
       x = x + self.tensors[f'{name}.ls2.gamma'] * self.mlp(
-          self.norm(x, f'{name}.norm2'), f'{name}.mlp')
-      kept = self.norm(x, 'norm')[:, 1 + self.registers:]
+        self.norm(x, f'{name}.norm2'), f'{name}.mlp'
+      )
+      kept = self.norm(x, 'norm')[:, 1 + self.registers :]
       features.append(kept.reshape(len(x), rows, cols, -1))
     return features
 
 
-@pytest.mark.parametrize(('dtype', 'registers', 'size'), [
-    ('float32', 0, (28, 70)), ('float64', 2, (42, 42))])
+@pytest.mark.parametrize(
+  ('dtype', 'registers', 'size'),
+  [('float32', 0, (28, 70)), ('float64', 2, (42, 42))],
+)
 def test_features_against_numpy(dtype, registers, size):
   """On another grid than the stored one, and on that one with registers."""
   with jax.enable_x64(dtype == 'float64'):
@@ -141,7 +148,8 @@ def test_bicubic_resampling(size, offset):
   grid = np.random.default_rng(0).normal(size=(4, 5, 2))
   with jax.enable_x64(True):
     ours = position_embedding.resample(
-        jnp.asarray(grid), size, offset=offset, antialias=False)
+      jnp.asarray(grid), size, offset=offset, antialias=False
+    )
   np.testing.assert_allclose(ours, _resampled(grid, size, offset), atol=1e-12)
 
 
@@ -150,7 +158,8 @@ def test_antialiased_resampling(size):
   """As Pillow resizes, which PyTorch follows; its own grid comes back."""
   grid = np.random.default_rng(0).normal(size=(9, 6)).astype('f')
   ours = position_embedding.resample(
-      jnp.asarray(grid)[..., None], size, offset=0.0, antialias=True)
+    jnp.asarray(grid)[..., None], size, offset=0.0, antialias=True
+  )
   expected = Image.fromarray(grid).resize(size[::-1], Image.Resampling.BICUBIC)
   np.testing.assert_allclose(ours[..., 0], expected, rtol=1e-5, atol=1e-6)
 
@@ -159,36 +168,57 @@ def test_other_sizes_are_enlarged_to_whole_patches():
   """The maps span the image: a constant one is constant up to its border."""
   module = dinov2.DINOv2(**TINY)
   shapes = jax.eval_shape(module.init, jax.random.key(0), _image(42, 42))
-  for size, grid in (((43, 30), (4, 3)), ((512, 512), (37, 37)),
-                     ((14, 15), (1, 2))):
+  for size, grid in (
+    ((43, 30), (4, 3)),
+    ((512, 512), (37, 37)),
+    ((14, 15), (1, 2)),
+  ):
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     outputs = jax.eval_shape(module.apply, shapes, image)
     assert {x.shape for x in outputs} == {(1, *grid, TINY['width'])}
   variables = _noise(shapes)
   variables['params']['pos_embed'] *= 0
   x = jax.jit(module.apply)(variables, np.ones((1, 16, 41, 3), 'f'))[-1]
-  np.testing.assert_allclose(x, np.broadcast_to(x[:, :1, :1], x.shape),
-                             rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(
+    x, np.broadcast_to(x[:, :1, :1], x.shape), rtol=1e-4, atol=1e-5
+  )
 
 
 def _config(encoder, **changes):
   fields = dict(
-      name='encoder_decoder', encoder=encoder, head='daformer', weights='',
-      dtype='float32', head_width=8, head_dropout=0.1, fusion='sepaspp',
-      drop_path=0.1, attention='', remat=False, heads=())
+    name='encoder_decoder',
+    encoder=encoder,
+    head='daformer',
+    weights='',
+    dtype='float32',
+    head_width=8,
+    head_dropout=0.1,
+    fusion='sepaspp',
+    drop_path=0.1,
+    attention='',
+    remat=False,
+    heads=(),
+  )
   return ml_collections.ConfigDict({'model': fields | changes})
 
 
 # timm's model cards of vit_{small,base,large}_patch14[_reg4]_dinov2.lvd142m,
 # in millions; `mask_token` is not among them.
-@pytest.mark.parametrize(('encoder', 'millions'), [
-    ('dinov2_s', 22.1), ('dinov2_b', 86.6), ('dinov2_l', 304.4),
-    ('dinov2_s_reg', 22.1)])
+@pytest.mark.parametrize(
+  ('encoder', 'millions'),
+  [
+    ('dinov2_s', 22.1),
+    ('dinov2_b', 86.6),
+    ('dinov2_l', 304.4),
+    ('dinov2_s_reg', 22.1),
+  ],
+)
 def test_published_sizes_and_the_plug(encoder, millions):
   """Any head takes it, and the gradient's path is the network's own affair."""
   network = models.build(_config(encoder), 19)
   net = jax.eval_shape(
-      lambda key: network.init(key, (64, 64)), jax.random.key(0))
+    lambda key: network.init(key, (64, 64)), jax.random.key(0)
+  )
   total = sum(x.size for x in jax.tree.leaves(net.params['backbone']))
   assert round(total / 1e6, 1) == millions
   image = jax.ShapeDtypeStruct((2, 512, 512, 3), jnp.float32)
@@ -210,29 +240,49 @@ def test_released_names():
   assert tensors['cls_token'].shape == (1, 1, 8)
   assert tensors['register_tokens'].shape == (1, 4, 8)
   assert tensors['patch_embed.proj.weight'].shape == (8, 3, 14, 14)
-  block = {n.removeprefix('blocks.3.') for n in tensors
-           if n.startswith('blocks.3.')}
+  block = {
+    n.removeprefix('blocks.3.') for n in tensors if n.startswith('blocks.3.')
+  }
   assert block == {
-      f'{part}.{kind}' for kind in ('weight', 'bias') for part in (
-          'norm1', 'attn.qkv', 'attn.proj', 'norm2', 'mlp.fc1', 'mlp.fc2')
+    f'{part}.{kind}'
+    for kind in ('weight', 'bias')
+    for part in (
+      'norm1',
+      'attn.qkv',
+      'attn.proj',
+      'norm2',
+      'mlp.fc1',
+      'mlp.fc2',
+    )
   } | {'ls1.gamma', 'ls2.gamma'}
   assert {n for n in tensors if not n.startswith('blocks.')} == {
-      'cls_token', 'pos_embed', 'register_tokens', 'mask_token',
-      'patch_embed.proj.weight', 'patch_embed.proj.bias', 'norm.weight',
-      'norm.bias'}
+    'cls_token',
+    'pos_embed',
+    'register_tokens',
+    'mask_token',
+    'patch_embed.proj.weight',
+    'patch_embed.proj.bias',
+    'norm.weight',
+    'norm.bias',
+  }
 
 
 def test_released_weights_come_under_the_head():
   module = dinov2.DINOv2(**TINY)
   variables = _variables(module, _image(42, 42))
   chosen, name_of = encoder_decoder.choose(_released(variables))
-  like = types.Net({'backbone': jax.tree.map(
-      jnp.zeros_like, variables['params']), 'decode_head': {
-          'conv_seg': {'bias': jnp.ones(2)}}}, {})
+  like = types.Net(
+    {
+      'backbone': jax.tree.map(jnp.zeros_like, variables['params']),
+      'decode_head': {'conv_seg': {'bias': jnp.ones(2)}},
+    },
+    {},
+  )
   net, count = state_dict.load(chosen, like, name_of)
   assert count == len(chosen) == len(jax.tree.leaves(variables))
-  jax.tree.map(np.testing.assert_array_equal, net.params['backbone'],
-               variables['params'])
+  jax.tree.map(
+    np.testing.assert_array_equal, net.params['backbone'], variables['params']
+  )
   assert net.params['decode_head']['conv_seg']['bias'].all()
 
 
@@ -245,17 +295,24 @@ def test_gradient_stochastic_depth_and_rematerialisation():
     variables = _variables(module, image)
 
     def loss(params, key):
-      features = module.apply({'params': params}, image, deterministic=False,
-                              rngs={'dropout': key})
-      return sum(jnp.mean(x ** 2 * (i + 1)) for i, x in enumerate(features))
+      features = module.apply(
+        {'params': params}, image, deterministic=False, rngs={'dropout': key}
+      )
+      return sum(jnp.mean(x**2 * (i + 1)) for i, x in enumerate(features))
+
     gradient = jax.jit(jax.grad(loss))
-    return [gradient(variables['params'], k)
-            for k in map(jax.random.key, (0, 5))]
+    return [
+      gradient(variables['params'], k) for k in map(jax.random.key, (0, 5))
+    ]
 
   (plain, other), (again, _) = run(False), run(True)
   for path, leaf in jax.tree_util.tree_leaves_with_path(plain):
     assert np.isfinite(leaf).all() and np.any(leaf), path
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(
-      a, b, rtol=1e-3, atol=1e-5), plain, again)
-  assert not np.array_equal(plain['patch_embed']['proj']['bias'],
-                            other['patch_embed']['proj']['bias'])
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+    plain,
+    again,
+  )
+  assert not np.array_equal(
+    plain['patch_embed']['proj']['bias'], other['patch_embed']['proj']['bias']
+  )

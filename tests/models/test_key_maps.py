@@ -27,20 +27,24 @@ from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict
 
 MIT = mix_transformer.MixTransformer(
-    (4, 8, 12, 16), (1, 2, 2, 1), heads=(1, 2, 3, 4))
+  (4, 8, 12, 16), (1, 2, 2, 1), heads=(1, 2, 3, 4)
+)
 RESNET = resnet_v1c.ResNetV1c((1, 2, 1, 1), stem=4, planes=(2, 2, 3, 4))
 NETWORKS = {
-    'deeplab': deeplab_v2.DeepLabV2(
-        3, stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1)),
-    'fcn': fcn8s_vgg.FCN8sVGG(3, (2, 3, 4, 5, 6), fc_width=8),
-    'daformer': encoder_decoder.EncoderDecoder(
-        MIT, daformer_head.DAFormerHead(3, 8)),
-    'segformer': encoder_decoder.EncoderDecoder(
-        MIT, segformer_head.SegformerHead(3, 8)),
-    'resnet_v1c': encoder_decoder.EncoderDecoder(
-        RESNET, dlv2_head.DLV2Head(3)),
-    'dinov2': encoder_decoder.EncoderDecoder(
-        dinov2.DINOv2(8, 4, head_width=4, grid=3), dlv2_head.DLV2Head(3)),
+  'deeplab': deeplab_v2.DeepLabV2(
+    3, stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1)
+  ),
+  'fcn': fcn8s_vgg.FCN8sVGG(3, (2, 3, 4, 5, 6), fc_width=8),
+  'daformer': encoder_decoder.EncoderDecoder(
+    MIT, daformer_head.DAFormerHead(3, 8)
+  ),
+  'segformer': encoder_decoder.EncoderDecoder(
+    MIT, segformer_head.SegformerHead(3, 8)
+  ),
+  'resnet_v1c': encoder_decoder.EncoderDecoder(RESNET, dlv2_head.DLV2Head(3)),
+  'dinov2': encoder_decoder.EncoderDecoder(
+    dinov2.DINOv2(8, 4, head_width=4, grid=3), dlv2_head.DLV2Head(3)
+  ),
 }
 
 
@@ -53,8 +57,8 @@ def _shapes(name: str) -> types.Net:
 def _net(name, seed):
   random = np.random.default_rng(seed)
   return jax.tree.map(
-      lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype),
-      _shapes(name))
+    lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype), _shapes(name)
+  )
 
 
 class Case(NamedTuple):
@@ -72,73 +76,126 @@ class Case(NamedTuple):
 HEAD = ('decode_head.',)
 MIT_CASE = Case('daformer', encoder_decoder.choose, without=HEAD)
 CASES = {
-    'caffe_resnet': Case(
-        'deeplab', deeplab_v2.choose, 'CAFFE', ('layer5.', 'layer6.'),
-        ('Scale.layer5.conv2d_list.0.weight',), 'Scale.layer2.1.bn1.weight'),
-    'torchvision_resnet': Case(
-        'deeplab', deeplab_v2.choose, without=('layer5.', 'layer6.'),
-        extra=('fc.weight', 'fc.bias'), name='layer1.0.downsample.0.weight'),
-    'torchvision_vgg16': Case(
-        'fcn', fcn8s_vgg.choose, without=('score', 'upscore'),
-        extra=('classifier.6.weight',), name='classifier.3.bias'),
-    'mmlab_resnet_v1c': Case(
-        'resnet_v1c', encoder_decoder.choose, without=HEAD,
-        extra=('fc.weight',), name='stem.3.weight'),
-    'mit': MIT_CASE._replace(
-        extra=('head.weight',), name='block1.0.attn.kv.weight'),
-    'mit_hub': MIT_CASE._replace(
-        extra=('classifier.weight',),
-        name='segformer.encoder.block.1.0.attention.self.key.weight'),
-    'mit_transformers5': MIT_CASE._replace(
-        extra=('classifier.bias',), name='segformer.stages.2.blocks.1.'
-        'attention.sequence_reduction.layer_norm.weight'),
-    'segformer_hub': Case(
-        'segformer', encoder_decoder.choose,
-        name='decode_head.linear_c.3.proj.bias'),
-    'segformer_transformers5': Case(
-        'segformer', encoder_decoder.choose,
-        name='decode_head.linear_projections.0.proj.weight'),
-    'dinov2': Case('dinov2', encoder_decoder.choose, without=HEAD,
-                   extra=('mask_token',), name='blocks.3.ls2.gamma'),
-    'segformer': Case('segformer', encoder_decoder.choose,
-                      extra=('decode_head.conv_seg.weight',),
-                      name='decode_head.linear_c4.proj.weight'),
-    'encoder_decoder': Case('daformer', encoder_decoder.choose,
-                            extra=('proj_head.proj.0.weight',),
-                            name='decode_head.embed_layers.3.proj.weight'),
-    'mmlab_backbone': Case('resnet_v1c', encoder_decoder.choose, without=HEAD,
-                           extra=('head.fc.weight',),
-                           name='backbone.layer4.0.bn3.running_var'),
-    'deeplab_v2': Case('deeplab', deeplab_v2.choose, 'CAFFE',
-                       extra=('para', 'fuse_weight_1'),
-                       name='layer6.conv2d_list.3.bias'),
-    'fcn8s_vgg': Case('fcn', fcn8s_vgg.choose, 'CAFFE',
-                      name='upscore_pool4.weight'),
+  'caffe_resnet': Case(
+    'deeplab',
+    deeplab_v2.choose,
+    'CAFFE',
+    ('layer5.', 'layer6.'),
+    ('Scale.layer5.conv2d_list.0.weight',),
+    'Scale.layer2.1.bn1.weight',
+  ),
+  'torchvision_resnet': Case(
+    'deeplab',
+    deeplab_v2.choose,
+    without=('layer5.', 'layer6.'),
+    extra=('fc.weight', 'fc.bias'),
+    name='layer1.0.downsample.0.weight',
+  ),
+  'torchvision_vgg16': Case(
+    'fcn',
+    fcn8s_vgg.choose,
+    without=('score', 'upscore'),
+    extra=('classifier.6.weight',),
+    name='classifier.3.bias',
+  ),
+  'mmlab_resnet_v1c': Case(
+    'resnet_v1c',
+    encoder_decoder.choose,
+    without=HEAD,
+    extra=('fc.weight',),
+    name='stem.3.weight',
+  ),
+  'mit': MIT_CASE._replace(
+    extra=('head.weight',), name='block1.0.attn.kv.weight'
+  ),
+  'mit_hub': MIT_CASE._replace(
+    extra=('classifier.weight',),
+    name='segformer.encoder.block.1.0.attention.self.key.weight',
+  ),
+  'mit_transformers5': MIT_CASE._replace(
+    extra=('classifier.bias',),
+    name='segformer.stages.2.blocks.1.'
+    'attention.sequence_reduction.layer_norm.weight',
+  ),
+  'segformer_hub': Case(
+    'segformer', encoder_decoder.choose, name='decode_head.linear_c.3.proj.bias'
+  ),
+  'segformer_transformers5': Case(
+    'segformer',
+    encoder_decoder.choose,
+    name='decode_head.linear_projections.0.proj.weight',
+  ),
+  'dinov2': Case(
+    'dinov2',
+    encoder_decoder.choose,
+    without=HEAD,
+    extra=('mask_token',),
+    name='blocks.3.ls2.gamma',
+  ),
+  'segformer': Case(
+    'segformer',
+    encoder_decoder.choose,
+    extra=('decode_head.conv_seg.weight',),
+    name='decode_head.linear_c4.proj.weight',
+  ),
+  'encoder_decoder': Case(
+    'daformer',
+    encoder_decoder.choose,
+    extra=('proj_head.proj.0.weight',),
+    name='decode_head.embed_layers.3.proj.weight',
+  ),
+  'mmlab_backbone': Case(
+    'resnet_v1c',
+    encoder_decoder.choose,
+    without=HEAD,
+    extra=('head.fc.weight',),
+    name='backbone.layer4.0.bn3.running_var',
+  ),
+  'deeplab_v2': Case(
+    'deeplab',
+    deeplab_v2.choose,
+    'CAFFE',
+    extra=('para', 'fuse_weight_1'),
+    name='layer6.conv2d_list.3.bias',
+  ),
+  'fcn8s_vgg': Case(
+    'fcn', fcn8s_vgg.choose, 'CAFFE', name='upscore_pool4.weight'
+  ),
 }
 
 
 def _pth(path, tensors, write, *more):
-  flat = {str(i): np.ascontiguousarray(x).reshape(-1)
-          for i, x in enumerate(tensors.values())}
+  flat = {
+    str(i): np.ascontiguousarray(x).reshape(-1)
+    for i, x in enumerate(tensors.values())
+  }
   content = {
-      name: make.tensor(make.storage(flat[str(i)], str(i), *more), x.shape)
-      for i, (name, x) in enumerate(tensors.items())}
+    name: make.tensor(make.storage(flat[str(i)], str(i), *more), x.shape)
+    for i, (name, x) in enumerate(tensors.items())
+  }
   write(path, make.mapping(content), flat)
 
 
 FORMATS = {
-    'safetensors': safetensors.write,
-    'zip': lambda path, x: _pth(path, x, make.write_zip),
-    'legacy': lambda path, x: _pth(path, x, make.write_legacy, b'N'),
+  'safetensors': safetensors.write,
+  'zip': lambda path, x: _pth(path, x, make.write_zip),
+  'legacy': lambda path, x: _pth(path, x, make.write_legacy, b'N'),
 }
 
 
 def _file_of(case, spelling, net):
   """The tensors of a published file, and the canonical ones in it."""
-  tensors = {n: np.asarray(x) for n, x in state_dict.export(net).items()
-             if not n.startswith(case.without or ('\n',))}
-  if spelling not in ('segformer', 'encoder_decoder', 'segformer_hub',
-                      'segformer_transformers5'):
+  tensors = {
+    n: np.asarray(x)
+    for n, x in state_dict.export(net).items()
+    if not n.startswith(case.without or ('\n',))
+  }
+  if spelling not in (
+    'segformer',
+    'encoder_decoder',
+    'segformer_hub',
+    'segformer_transformers5',
+  ):
     tensors = {n.removeprefix('backbone.'): x for n, x in tensors.items()}
   return key_maps.respell(tensors, spelling), tensors
 
@@ -181,7 +238,8 @@ def test_key_and_value_are_one_layer_key_first():
   block = 'segformer.encoder.block.2.1.attention.self.'
   key, value = hub[block + 'key.weight'], hub[block + 'value.weight']
   np.testing.assert_array_equal(
-      ours['block3.1.attn.kv.weight'], np.concatenate([key, value]))
+    ours['block3.1.attn.kv.weight'], np.concatenate([key, value])
+  )
   assert key.shape == (12, 12)
 
 
@@ -223,30 +281,40 @@ def test_what_a_spelling_has_no_name_for_is_an_error():
 def test_depths_that_are_mixed_up_are_told():
   """MiT-B2 for MiT-B5 cost ten points once; here it is an error."""
   tensors = state_dict.export(_net('daformer', 0))
-  shallow = {n.removeprefix('backbone.'): x for n, x in tensors.items()
-             if n.startswith('backbone.') and '.block2.1.' not in n}
+  shallow = {
+    n.removeprefix('backbone.'): x
+    for n, x in tensors.items()
+    if n.startswith('backbone.') and '.block2.1.' not in n
+  }
   chosen, name_of = encoder_decoder.choose(shallow)
   with pytest.raises(ValueError) as error:
     state_dict.load(chosen, _shapes('daformer'), name_of, source='mit_b2.pth')
   lines = [line.strip() for line in str(error.value).splitlines()]
-  assert lines[1] == ('another depth: expected stages of 1, 2, 2, 1 blocks, '
-                      'got 1, 1, 2, 1')
+  assert lines[1] == (
+    'another depth: expected stages of 1, 2, 2, 1 blocks, got 1, 1, 2, 1'
+  )
   missing = {line.split()[1] for line in lines if line.startswith('missing: ')}
   assert len(missing) == len(lines) - 2
-  assert missing == {n.removeprefix('backbone.') for n in tensors
-                     if '.block2.1.' in n}
+  assert missing == {
+    n.removeprefix('backbone.') for n in tensors if '.block2.1.' in n
+  }
 
 
-@pytest.mark.parametrize(('name', 'pixels', 'message'), [
+@pytest.mark.parametrize(
+  ('name', 'pixels', 'message'),
+  [
     ('torchvision_resnet', 'CAFFE', 'expected weights for CAFFE.*config.model'),
     ('caffe_resnet', 'IMAGENET', 'some for CAFFE pixels .spelling caffe_resn'),
-])
+  ],
+)
 def test_weights_for_other_pixels_are_refused(name, pixels, message, tmp_path):
   case = CASES[name]
   published, _ = _file_of(case, name, _net('deeplab', 0))
   path = tmp_path / 'a.safetensors'
   safetensors.write(
-      path, published | {n: np.ones(1, np.float32) for n in case.extra})
+    path, published | {n: np.ones(1, np.float32) for n in case.extra}
+  )
   with pytest.raises(ValueError, match=message):
-    weights.load(weights.Importer(path, pixels, case.choose),
-                 _net('deeplab', 1))
+    weights.load(
+      weights.Importer(path, pixels, case.choose), _net('deeplab', 1)
+    )

@@ -17,17 +17,26 @@ from uda_jax.models import resnet
 GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
 NUM_CLASSES = 5
 SIZE = (37, 50)  # odd and even, no multiple of any stride
-DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
-               aspp_branches=2, aux_head=True, remat=False,
-               class_rows=())
+DEEPLAB = dict(
+  stem=4,
+  planes=(2, 2, 3, 4),
+  blocks=(1, 2, 1, 1),
+  aspp_branches=2,
+  aux_head=True,
+  remat=False,
+  class_rows=(),
+)
 FIELDS = {
-    'compact': {},
-    'efficientnet_lite0': dict(width=16, dropout=0.5),
-    'deeplab_v2': DEEPLAB,
+  'compact': {},
+  'efficientnet_lite0': dict(width=16, dropout=0.5),
+  'deeplab_v2': DEEPLAB,
 }
 # Size of the logits at SIZE.
-LOGITS = {'compact': (19, 25), 'efficientnet_lite0': (10, 13),
-          'deeplab_v2': SIZE}
+LOGITS = {
+  'compact': (19, 25),
+  'efficientnet_lite0': (10, 13),
+  'deeplab_v2': SIZE,
+}
 
 
 def _build(name, **changes):
@@ -42,16 +51,15 @@ def _image(dtype=np.float32, batch=2):
 
 
 def _shapes(network):
-  return jax.eval_shape(
-      lambda key: network.init(key, SIZE), jax.random.key(0))
+  return jax.eval_shape(lambda key: network.init(key, SIZE), jax.random.key(0))
 
 
 def _noise(shapes):
   """Variables at random, without the compilation that a draw costs."""
   random = np.random.default_rng(1)
   return jax.tree.map(
-      lambda x: jnp.asarray(random.uniform(0.2, 0.4, x.shape), x.dtype),
-      shapes)
+    lambda x: jnp.asarray(random.uniform(0.2, 0.4, x.shape), x.dtype), shapes
+  )
 
 
 @pytest.fixture(scope='module', params=sorted(FIELDS))
@@ -63,11 +71,16 @@ def passes(request):
   @jax.jit
   def run(params, stats, image, key):
     def forward(key, use_running_average):
-      return network.forward(params, stats, image, key=key,
-                             use_running_average=use_running_average)
+      return network.forward(
+        params, stats, image, key=key, use_running_average=use_running_average
+      )
+
     return {
-        'train': forward(None, False), 'dropout': forward(key, False),
-        'eval': forward(None, True), 'eval_dropout': forward(key, True)}
+      'train': forward(None, False),
+      'dropout': forward(key, False),
+      'eval': forward(None, True),
+      'eval_dropout': forward(key, True),
+    }
 
   first, second = (run(*net, _image(), jax.random.key(i)) for i in (1, 2))
   return request.param, net, first, second
@@ -86,10 +99,12 @@ def test_output_sizes(passes):
 def test_running_statistics_are_one_switch(passes):
   _, net, first, _ = passes
   for kind in ('eval', 'eval_dropout'):
-    jax.tree.map(np.testing.assert_array_equal, first[kind][1],
-                 net.batch_stats)
-  for before, after in zip(jax.tree.leaves(net.batch_stats),
-                           jax.tree.leaves(first['train'][1]), strict=True):
+    jax.tree.map(np.testing.assert_array_equal, first[kind][1], net.batch_stats)
+  for before, after in zip(
+    jax.tree.leaves(net.batch_stats),
+    jax.tree.leaves(first['train'][1]),
+    strict=True,
+  ):
     assert (np.asarray(before) != after).any()
   assert not np.array_equal(first['train'][0].logits, first['eval'][0].logits)
 
@@ -97,12 +112,14 @@ def test_running_statistics_are_one_switch(passes):
 def test_dropout_is_the_other_switch(passes):
   name, _, first, second = passes
   for kind, without in (('dropout', 'train'), ('eval_dropout', 'eval')):
-    np.testing.assert_array_equal(first[without][0].logits,
-                                  second[without][0].logits)
+    np.testing.assert_array_equal(
+      first[without][0].logits, second[without][0].logits
+    )
     has_dropout = 'dropout' in FIELDS[name]
     for other in (first[without], second[kind]):
-      assert has_dropout != np.array_equal(first[kind][0].logits,
-                                           other[0].logits)
+      assert has_dropout != np.array_equal(
+        first[kind][0].logits, other[0].logits
+      )
 
 
 def test_kernels_start_at_their_standard_deviation(passes):
@@ -111,8 +128,9 @@ def test_kernels_start_at_their_standard_deviation(passes):
   for path, leaf in jax.tree_util.tree_leaves_with_path(net.params):
     if path[-1].key != 'kernel' or leaf.size < 2000:
       continue
-    expected = (0.01 if name == 'deeplab_v2'
-                else np.sqrt(2 / np.prod(leaf.shape[:-1])))
+    expected = (
+      0.01 if name == 'deeplab_v2' else np.sqrt(2 / np.prod(leaf.shape[:-1]))
+    )
     np.testing.assert_allclose(np.std(leaf), expected, rtol=0.1)
     np.testing.assert_allclose(np.mean(leaf), 0, atol=0.1 * expected)
     checked += 1
@@ -122,8 +140,9 @@ def test_kernels_start_at_their_standard_deviation(passes):
 def test_start_depends_on_the_key_alone():
   network = _build('compact')
   first, same, other = (
-      jax.tree.leaves(network.init(jax.random.key(i), size).params)
-      for i, size in ((0, (32, 32)), (0, (48, 32)), (1, (32, 32))))
+    jax.tree.leaves(network.init(jax.random.key(i), size).params)
+    for i, size in ((0, (32, 32)), (0, (48, 32)), (1, (32, 32)))
+  )
   for a, b in zip(first, same, strict=True):
     np.testing.assert_array_equal(a, b)
   assert any((a != b).any() for a, b in zip(first, other, strict=True))
@@ -144,33 +163,51 @@ def _assert_all_reached(loss, params):
 def test_gradient_of_compact():
   network = _build('compact')
   net = _noise(_shapes(network))
-  _assert_all_reached(lambda params: jnp.mean(network.forward(
-      params, net.batch_stats, _image())[0].logits ** 2), net.params)
+  _assert_all_reached(
+    lambda params: jnp.mean(
+      network.forward(params, net.batch_stats, _image())[0].logits ** 2
+    ),
+    net.params,
+  )
 
 
 def test_gradient_of_the_light_decoder():
   """The gradients of its encoder's layers are tested with the layers."""
   module = light_decoder.LightDecoder(NUM_CLASSES, width=4)
-  features = [np.random.default_rng(i).normal(size=(2, h, w, 3)).astype('f')
-              for i, (h, w) in enumerate([(9, 12), (5, 6), (3, 3)])]
+  features = [
+    np.random.default_rng(i).normal(size=(2, h, w, 3)).astype('f')
+    for i, (h, w) in enumerate([(9, 12), (5, 6), (3, 3)])
+  ]
 
   def apply(variables):
     (logits, _), _ = module.apply(
-        variables, features, use_running_average=False, deterministic=False,
-        rngs={'dropout': jax.random.key(0)}, mutable=['batch_stats'])
+      variables,
+      features,
+      use_running_average=False,
+      deterministic=False,
+      rngs={'dropout': jax.random.key(0)},
+      mutable=['batch_stats'],
+    )
     return logits
 
-  variables = _noise(jax.eval_shape(
-      lambda key: module.init(key, features, use_running_average=True,
-                              deterministic=True), jax.random.key(0)))
+  variables = _noise(
+    jax.eval_shape(
+      lambda key: module.init(
+        key, features, use_running_average=True, deterministic=True
+      ),
+      jax.random.key(0),
+    )
+  )
   _assert_all_reached(
-      lambda params: jnp.mean(apply(variables | {'params': params}) ** 2),
-      variables['params'])
+    lambda params: jnp.mean(apply(variables | {'params': params}) ** 2),
+    variables['params'],
+  )
 
 
 @pytest.mark.parametrize('name', sorted(FIELDS))
-@pytest.mark.parametrize(('dtype', 'stored'), [
-    ('bfloat16', 'float32'), ('float64', 'float64')])
+@pytest.mark.parametrize(
+  ('dtype', 'stored'), [('bfloat16', 'float32'), ('float64', 'float64')]
+)
 def test_dtypes(name, dtype, stored):
   """Variables, statistics and logits are wide; float64 is never narrowed."""
   with jax.enable_x64(dtype == 'float64'):
@@ -190,8 +227,11 @@ def test_detail_is_refused():
 
 def test_unknown_model_is_named():
   config = ml_collections.ConfigDict({'model': {'name': 'vgg'}})
-  with pytest.raises(ValueError, match=r"config\.model\.name: .*compact.*"
-                                       r"deeplab_v2.*got 'vgg'"):
+  with pytest.raises(
+    ValueError,
+    match=r'config\.model\.name: .*compact.*'
+    r"deeplab_v2.*got 'vgg'",
+  ):
     models.build(config, 3)
 
 
@@ -200,9 +240,13 @@ def test_wrong_number_of_branches_is_named():
     _build('deeplab_v2', aspp_branches=3)
 
 
-@pytest.mark.parametrize(('dtype', 'message'), [
+@pytest.mark.parametrize(
+  ('dtype', 'message'),
+  [
     ('float31', r"config\.model\.dtype: got 'float31'.*bfloat16"),
-    ('float64', 'JAX_ENABLE_X64')])
+    ('float64', 'JAX_ENABLE_X64'),
+  ],
+)
 def test_wrong_dtype_is_named(dtype, message):
   with pytest.raises(ValueError, match=message):
     _build('compact', dtype=dtype)
@@ -213,14 +257,21 @@ def test_all_four_branches_sum():
   two, four = (_build('deeplab_v2', aspp_branches=n) for n in (2, 4))
   net = _noise(_shapes(two))
   assert jax.tree.map(jnp.shape, net) == jax.tree.map(
-      jnp.shape, _noise(_shapes(four)))
+    jnp.shape, _noise(_shapes(four))
+  )
   for head in ('layer5', 'layer6'):
     for branch in ('0', '1'):
       net.params[head]['conv2d_list'][branch] = jax.tree.map(
-          jnp.zeros_like, net.params[head]['conv2d_list'][branch])
-  logits = [jax.jit(lambda net, network=network: network.forward(
-      *net, _image(), use_running_average=True)[0].logits)(net)
-            for network in (two, four)]
+        jnp.zeros_like, net.params[head]['conv2d_list'][branch]
+      )
+  logits = [
+    jax.jit(
+      lambda net, network=network: (
+        network.forward(*net, _image(), use_running_average=True)[0].logits
+      )
+    )(net)
+    for network in (two, four)
+  ]
   assert not np.any(logits[0]) and np.any(logits[1])
 
 
@@ -242,8 +293,10 @@ def test_torchvisions_resnet_under_deeplab():
   def run(name):
     network = _build('deeplab_v2', resnet=name)
     net = _noise(_shapes(network))
-    program, outputs = jax.make_jaxpr(lambda x: network.forward(
-        *net, x, use_running_average=True)[0], return_shape=True)(image)
+    program, outputs = jax.make_jaxpr(
+      lambda x: network.forward(*net, x, use_running_average=True)[0],
+      return_shape=True,
+    )(image)
     # Strided 1x1 convolutions are products of every other pixel.
     strided = str(program).count('window_strides=(2, 2)')
     return net, outputs.features[0].shape[1:3], strided
@@ -265,31 +318,43 @@ def test_rematerialisation_changes_no_value_and_no_name():
 
     def loss(params):
       out, stats = module.apply(
-          variables | {'params': params}, x, use_running_average=False,
-          mutable=['batch_stats'])
-      return jnp.mean(out ** 2), stats
+        variables | {'params': params},
+        x,
+        use_running_average=False,
+        mutable=['batch_stats'],
+      )
+      return jnp.mean(out**2), stats
+
     return jax.jit(jax.grad(loss, has_aux=True))(variables['params'])
 
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(
-      a, b, rtol=1e-4, atol=1e-6), run(False), run(True))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+    run(False),
+    run(True),
+  )
   assert _shapes(_build('deeplab_v2', remat=True)) == _shapes(
-      _build('deeplab_v2'))
+    _build('deeplab_v2')
+  )
 
 
 def test_deeplab_feature_sizes():
   """Output stride 8 after the pooling that rounds up."""
   network = _build('deeplab_v2')
   net = _shapes(network)
-  for size, expected in (((640, 1280), (81, 161)), ((512, 512), (65, 65)),
-                         ((720, 1280), (91, 161))):
+  for size, expected in (
+    ((640, 1280), (81, 161)),
+    ((512, 512), (65, 65)),
+    ((720, 1280), (91, 161)),
+  ):
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     outputs, _ = jax.eval_shape(network.forward, *net, image)
     assert outputs.maps['low_logits'].shape[1:3] == expected
     assert outputs.logits.shape[1:3] == size
 
 
-@pytest.mark.parametrize('name', [
-    'pixmatch/deeplab_tiny_train1', 'efficientnet_lite0/features'])
+@pytest.mark.parametrize(
+  'name', ['pixmatch/deeplab_tiny_train1', 'efficientnet_lite0/features']
+)
 def test_golden_in_float64(name):
   path = GOLDEN / f'{name}.npz'
   check = runner.find(f'{name}.npz')

@@ -24,9 +24,12 @@ def test_preprocessing_and_back(name):
 def test_channel_order():
   red = np.array([255, 0, 0], np.uint8)
   np.testing.assert_allclose(
-      preprocessing.CAFFE.normalise(red),
-      [-104.00698793, -116.66876762, 255 - 122.67891434], rtol=1e-6)
+    preprocessing.CAFFE.normalise(red),
+    [-104.00698793, -116.66876762, 255 - 122.67891434],
+    rtol=1e-6,
+  )
   np.testing.assert_allclose(
-      preprocessing.CENTRED.normalise(red), [1, -127 / 128, -127 / 128])
+    preprocessing.CENTRED.normalise(red), [1, -127 / 128, -127 / 128]
+  )
   with pytest.raises(ValueError, match="got 'grb'"):
     preprocessing.Preprocessing((0, 0, 0), channel_order='grb')

@@ -16,15 +16,22 @@ from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict
 
 GOLDEN = pathlib.Path(__file__).parent.parent / 'golden'
-DEEPLAB = dict(stem=4, planes=(2, 2, 3, 4), blocks=(1, 2, 1, 1),
-               aspp_branches=2, aux_head=True, remat=False,
-               class_rows=())
+DEEPLAB = dict(
+  stem=4,
+  planes=(2, 2, 3, 4),
+  blocks=(1, 2, 1, 1),
+  aspp_branches=2,
+  aux_head=True,
+  remat=False,
+  class_rows=(),
+)
 HEADS = (('proj', 'features', 4), ('project', 'fused', 4))
 
 
 def _config(name, path='', **fields):
-  return ml_collections.ConfigDict({'model': dict(
-      name=name, weights=str(path), dtype='float32') | fields})
+  return ml_collections.ConfigDict(
+    {'model': dict(name=name, weights=str(path), dtype='float32') | fields}
+  )
 
 
 def _variables(config, seed, num_classes=5):
@@ -32,21 +39,29 @@ def _variables(config, seed, num_classes=5):
   network = models.build(config, num_classes)
   random = np.random.default_rng(seed)
   shapes = jax.eval_shape(
-      lambda key: network.init(key, (32, 32)), jax.random.key(0))
+    lambda key: network.init(key, (32, 32)), jax.random.key(0)
+  )
   return jax.tree.map(
-      lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype), shapes)
+    lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype), shapes
+  )
 
 
 def _assert_equal(a, b):
   jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-@pytest.mark.parametrize(('config', 'name_of'), [
+@pytest.mark.parametrize(
+  ('config', 'name_of'),
+  [
     (_config('compact'), state_dict.dotted),
     (_config('deeplab_v2', **DEEPLAB), state_dict.dotted),
-    (_config('efficientnet_lite0', width=8, dropout=0.0, heads=HEADS),
-     efficientnet_lite.whole_name),
-], ids=['compact', 'deeplab_v2', 'efficientnet_lite0'])
+    (
+      _config('efficientnet_lite0', width=8, dropout=0.0, heads=HEADS),
+      efficientnet_lite.whole_name,
+    ),
+  ],
+  ids=['compact', 'deeplab_v2', 'efficientnet_lite0'],
+)
 def test_round_trip_is_bit_equal(config, name_of):
   net, other = _variables(config, 0), _variables(config, 1)
   tensors = state_dict.export(net, name_of)
@@ -59,16 +74,25 @@ def test_round_trip_is_bit_equal(config, name_of):
 
 def test_layouts():
   net = types.Net(
-      {'conv': {'kernel': np.arange(24.0).reshape(1, 2, 3, 4)},
-       'depthwise': {'kernel': np.arange(18.0).reshape(3, 3, 1, 2)},
-       'linear': {'kernel': np.arange(6.0).reshape(2, 3), 'bias': np.ones(3)},
-       'norm': {'scale': np.zeros(2), 'bias': np.ones(2)}},
-      {'norm': {'mean': np.full(2, 3.0), 'var': np.full(2, 4.0)}})
+    {
+      'conv': {'kernel': np.arange(24.0).reshape(1, 2, 3, 4)},
+      'depthwise': {'kernel': np.arange(18.0).reshape(3, 3, 1, 2)},
+      'linear': {'kernel': np.arange(6.0).reshape(2, 3), 'bias': np.ones(3)},
+      'norm': {'scale': np.zeros(2), 'bias': np.ones(2)},
+    },
+    {'norm': {'mean': np.full(2, 3.0), 'var': np.full(2, 4.0)}},
+  )
   tensors = state_dict.export(net)
   assert {k: v.shape for k, v in tensors.items()} == {
-      'conv.weight': (4, 3, 1, 2), 'depthwise.weight': (2, 1, 3, 3),
-      'linear.weight': (3, 2), 'linear.bias': (3,), 'norm.weight': (2,),
-      'norm.bias': (2,), 'norm.running_mean': (2,), 'norm.running_var': (2,)}
+    'conv.weight': (4, 3, 1, 2),
+    'depthwise.weight': (2, 1, 3, 3),
+    'linear.weight': (3, 2),
+    'linear.bias': (3,),
+    'norm.weight': (2,),
+    'norm.bias': (2,),
+    'norm.running_mean': (2,),
+    'norm.running_var': (2,),
+  }
   kernel = net.params['conv']['kernel']
   assert tensors['conv.weight'][3, 2, 0, 1] == kernel[0, 1, 2, 3]
   assert tensors['norm.running_var'][0] == 4
@@ -86,8 +110,9 @@ def test_every_mismatch_is_reported_at_once():
   text = str(error.value)
   assert text.startswith('some.pth does not fit the network (3 problems')
   assert 'missing: layer1.0.bn2.running_var (2,)' in text
-  assert ('wrong shape: conv1.weight expected (4, 3, 7, 7), '
-          'got (4, 1, 7, 7)') in text
+  assert (
+    'wrong shape: conv1.weight expected (4, 3, 7, 7), got (4, 1, 7, 7)'
+  ) in text
   assert 'unexpected: fc.weight (10, 4)' in text
 
 
@@ -98,18 +123,29 @@ def test_dtype_is_the_networks():
 
 
 def test_names_and_shapes_of_the_released_resnet101():
-  config = _config('deeplab_v2', stem=64, planes=(64, 128, 256, 512),
-                   blocks=(3, 4, 23, 3), aspp_branches=2, aux_head=True,
-                   remat=False)
+  config = _config(
+    'deeplab_v2',
+    stem=64,
+    planes=(64, 128, 256, 512),
+    blocks=(3, 4, 23, 3),
+    aspp_branches=2,
+    aux_head=True,
+    remat=False,
+  )
   network = models.build(config, 19)
   shapes = jax.eval_shape(
-      lambda key: network.init(key, (65, 65)), jax.random.key(0))
+    lambda key: network.init(key, (65, 65)), jax.random.key(0)
+  )
   assert sum(x.size for x in jax.tree.leaves(shapes.params)) == 44_601_560
-  ours = state_dict.export(jax.tree.map(
-      lambda x: np.broadcast_to(np.float32(0), x.shape), shapes))
+  ours = state_dict.export(
+    jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), shapes)
+  )
   table = np.load(GOLDEN / 'pixmatch' / 'param_table.npz')
-  expected = {str(n) for n in table['state_keys']
-              if not str(n).endswith(state_dict.COUNTER)}
+  expected = {
+    str(n)
+    for n in table['state_keys']
+    if not str(n).endswith(state_dict.COUNTER)
+  }
   assert set(ours) == expected
   for name, shape in zip(table['names'], table['shapes'], strict=True):
     assert str(ours[str(name)].shape) == str(shape)
@@ -127,8 +163,10 @@ def test_whole_deeplab_files(tmp_path):
   unused = ('proto_classifier.weight', 'para', 'fuse_weight_1')
   extra = {name: np.zeros(1, np.float32) for name in unused}
   for prefix, more, part in (
-      ('', extra, ''), ('module.', {}, ''),
-      ('state_dict/module.', {'shadow/x': np.ones(2)}, '#state_dict')):
+    ('', extra, ''),
+    ('module.', {}, ''),
+    ('state_dict/module.', {'shadow/x': np.ones(2)}, '#state_dict'),
+  ):
     _write(path, {prefix + n: x for n, x in tensors.items()} | more)
     config = _config('deeplab_v2', f'{path}{part}', **DEEPLAB)
     loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
@@ -136,14 +174,17 @@ def test_whole_deeplab_files(tmp_path):
 
 
 def test_imagenet_file_gives_the_backbone(tmp_path):
-  tensors = state_dict.export(_variables(
-      _config('deeplab_v2', **DEEPLAB), 0, num_classes=21))
-  path = _write(tmp_path / 'init.safetensors', {
-      f'Scale.{n}': x for n, x in tensors.items()
-      if not n.startswith('layer6')})
+  tensors = state_dict.export(
+    _variables(_config('deeplab_v2', **DEEPLAB), 0, num_classes=21)
+  )
+  path = _write(
+    tmp_path / 'init.safetensors',
+    {f'Scale.{n}': x for n, x in tensors.items() if not n.startswith('layer6')},
+  )
   config = _config('deeplab_v2', path, **DEEPLAB)
   fresh = models.build(_config('deeplab_v2', **DEEPLAB), 5).init(
-      jax.random.key(1), (32, 32))
+    jax.random.key(1), (32, 32)
+  )
   loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
   for head in ('layer5', 'layer6'):
     _assert_equal(loaded.params[head], fresh.params[head])
@@ -152,8 +193,9 @@ def test_imagenet_file_gives_the_backbone(tmp_path):
     if not name.startswith(('layer5', 'layer6')):
       np.testing.assert_array_equal(backbone[name], tensor)
   origin = models.provenance(config)
-  assert origin.loaded == len([n for n in backbone
-                               if not n.startswith(('layer5', 'layer6'))])
+  assert origin.loaded == len(
+    [n for n in backbone if not n.startswith(('layer5', 'layer6'))]
+  )
 
 
 def test_compact_comes_back_from_a_file(tmp_path):
@@ -166,16 +208,18 @@ def test_compact_comes_back_from_a_file(tmp_path):
 
 
 def test_packaged_encoder_and_its_provenance():
-  config = _config('efficientnet_lite0', 'package', width=8, dropout=0.0,
-                   heads=HEADS)
+  config = _config(
+    'efficientnet_lite0', 'package', width=8, dropout=0.0, heads=HEADS
+  )
   net = models.build(config, 5).init(jax.random.key(0), (32, 32))
   tensors = weights.read(efficientnet_lite.package_file())
   np.testing.assert_array_equal(
-      net.params['encoder']['blocks']['3']['depthwise_conv']['kernel'],
-      tensors['_blocks.3._depthwise_conv.weight'].transpose(2, 3, 1, 0))
+    net.params['encoder']['blocks']['3']['depthwise_conv']['kernel'],
+    tensors['_blocks.3._depthwise_conv.weight'].transpose(2, 3, 1, 0),
+  )
   np.testing.assert_array_equal(
-      net.batch_stats['encoder']['bn0']['var'],
-      tensors['_bn0.running_var'])
+    net.batch_stats['encoder']['bn0']['var'], tensors['_bn0.running_var']
+  )
   origin = models.provenance(config)
   assert origin.loaded == 240 and origin.preprocessing == 'CENTRED'
   # The file's own name ends with the beginning of its hash.

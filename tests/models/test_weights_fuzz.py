@@ -27,47 +27,84 @@ FOUND = (22076, 30827, 89348, 98376)
 SECONDS, BYTES = 2.0, 1 << 20
 
 RANDOM = np.random.default_rng(0)
-FLAT = {str(i): RANDOM.normal(size=n).astype(dtype)
-        for i, (n, dtype) in enumerate([(400, 'f4'), (5, 'i8'), (6, 'f2')])}
+FLAT = {
+  str(i): RANDOM.normal(size=n).astype(dtype)
+  for i, (n, dtype) in enumerate([(400, 'f4'), (5, 'i8'), (6, 'f2')])
+}
 CALL = make.call(make.name('os', 'system'), make.text('touch CANARY'))
 # What mutations insert: calls, and instructions of every kind.
 HOSTILE = (
-    CALL, make.name('builtins', 'eval'), b'\x8c\x02os\x8c\x06system\x93',
-    b'(X\x0c\x00\x00\x00touch CANARYios\nsystem\n', b'\x82\x01', b'}q\x01h\x01',
-    b'X\xff\xff\xff\x7f', b'T\xff\xff\xff\x7f', b'\x8b\xff\xff\xff\x7f',
-    b'r\xff\xff\xff\xff', b'(' * 50, b'.', b'R', b'b', b'h\x01' * 50,
-    b'I' + b'9' * 5000 + b'\n', b'\x80\x05', b'\x85' * 500, b'Q')
-NUMBERS = [n.to_bytes(size, 'little') for size in (4, 8) for n in (
-    0, 1, 2**15, 2**31 - 1, 2**32 - 1)] + [
-        n.to_bytes(8, 'little') for n in (2**40, 2**63 - 1, 2**64 - 1)]
+  CALL,
+  make.name('builtins', 'eval'),
+  b'\x8c\x02os\x8c\x06system\x93',
+  b'(X\x0c\x00\x00\x00touch CANARYios\nsystem\n',
+  b'\x82\x01',
+  b'}q\x01h\x01',
+  b'X\xff\xff\xff\x7f',
+  b'T\xff\xff\xff\x7f',
+  b'\x8b\xff\xff\xff\x7f',
+  b'r\xff\xff\xff\xff',
+  b'(' * 50,
+  b'.',
+  b'R',
+  b'b',
+  b'h\x01' * 50,
+  b'I' + b'9' * 5000 + b'\n',
+  b'\x80\x05',
+  b'\x85' * 500,
+  b'Q',
+)
+NUMBERS = [
+  n.to_bytes(size, 'little')
+  for size in (4, 8)
+  for n in (0, 1, 2**15, 2**31 - 1, 2**32 - 1)
+] + [n.to_bytes(8, 'little') for n in (2**40, 2**63 - 1, 2**64 - 1)]
 
 
 def _content(*more):
   def stored(key):
     return make.storage(FLAT[key], key, *more)
-  state = make.mapping({
+
+  state = make.mapping(
+    {
       'conv.weight': make.tensor(stored('0'), (4, 10, 10)),
       'conv.view': make.tensor(stored('0'), (4, 3), (1, 4), 12),
       'count': make.tensor(stored('1'), (), offset=3),
-      'half': make.tensor(stored('2'), (2, 3))})
-  return make.mapping({
-      'state_dict': state, 'epoch': make.integer(7),
-      'lr': b'G' + bytes(8), 'names': make.sequence([make.text('road')])})
+      'half': make.tensor(stored('2'), (2, 3)),
+    }
+  )
+  return make.mapping(
+    {
+      'state_dict': state,
+      'epoch': make.integer(7),
+      'lr': b'G' + bytes(8),
+      'names': make.sequence([make.text('road')]),
+    }
+  )
 
 
 def _safetensors(path):
-  safetensors.write(path, {
-      'conv.weight': FLAT['0'].reshape(4, 10, 10), 'count': FLAT['1'][3],
-      'half': FLAT['2'].reshape(2, 3), 'none': np.zeros((0, 3))})
+  safetensors.write(
+    path,
+    {
+      'conv.weight': FLAT['0'].reshape(4, 10, 10),
+      'count': FLAT['1'][3],
+      'half': FLAT['2'].reshape(2, 3),
+      'none': np.zeros((0, 3)),
+    },
+  )
 
 
 WRITERS = {
-    'zip': lambda path: make.write_zip(path, _content(), FLAT),
-    'legacy': lambda path: make.write_legacy(path, _content(b'N'), FLAT),
-    'safetensors': _safetensors,
+  'zip': lambda path: make.write_zip(path, _content(), FLAT),
+  'legacy': lambda path: make.write_legacy(path, _content(b'N'), FLAT),
+  'safetensors': _safetensors,
 }
-ORACLES = {'zip': oracle.read_zip, 'legacy': oracle.read_legacy,
-           'safetensors': oracle.read_safetensors}
+ORACLES = {
+  'zip': oracle.read_zip,
+  'legacy': oracle.read_legacy,
+  'safetensors': oracle.read_safetensors,
+}
 
 
 def mutate(data, random):
@@ -83,16 +120,16 @@ def mutate(data, random):
       data[at:at] = random.bytes(end - at)
     elif kind == 3:
       source = int(random.integers(0, len(data) + 1))
-      data[at:at] = data[source:source + end - at]
+      data[at:at] = data[source : source + end - at]
     elif kind == 4:
       number = NUMBERS[random.integers(len(NUMBERS))]
-      data[at:at + len(number)] = number
+      data[at : at + len(number)] = number
     elif kind == 5:
       data[at:at] = HOSTILE[random.integers(len(HOSTILE))]
     elif kind == 6:
       del data[at:]
     else:
-      data[at:at + 1] = random.bytes(1)
+      data[at : at + 1] = random.bytes(1)
   return bytes(data)
 
 
@@ -103,22 +140,34 @@ def mutate_inside(form, whole, random, path):
     make.write_zip(path, b'', FLAT, **{'data.pkl': mutate(pickled, random)})
     return path.read_bytes()
   length = int.from_bytes(whole[:8], 'little')
-  header = mutate(whole[8:8 + length], random)
-  return len(header).to_bytes(8, 'little') + header + whole[8 + length:]
+  header = mutate(whole[8 : 8 + length], random)
+  return len(header).to_bytes(8, 'little') + header + whole[8 + length :]
 
 
 class Hung(BaseException):
   """A read that takes too long; no error that a reader could catch."""
 
 
-FORBIDDEN = ('os.', 'subprocess.', 'socket.', 'shutil.', 'exec', 'compile',
-             'import', 'pickle.find_class', 'ctypes.')
+FORBIDDEN = (
+  'os.',
+  'subprocess.',
+  'socket.',
+  'shutil.',
+  'exec',
+  'compile',
+  'import',
+  'pickle.find_class',
+  'ctypes.',
+)
 _watching = []
 
 
 def _audit(event, args):
-  if _watching and (event.startswith(FORBIDDEN)
-                    or event == 'open' and str(args[0]) != _watching[0]):
+  if _watching and (
+    event.startswith(FORBIDDEN)
+    or event == 'open'
+    and str(args[0]) != _watching[0]
+  ):
     _watching.append((event, args))
 
 
@@ -144,8 +193,10 @@ def watch(tmp_path):
     finally:
       signal.setitimer(signal.ITIMER_VIRTUAL, 0)
       seen, _watching[:] = _watching[1:], []
-    spent = (time.process_time() - start,
-             tracemalloc.get_traced_memory()[1] - before)
+    spent = (
+      time.process_time() - start,
+      tracemalloc.get_traced_memory()[1] - before,
+    )
     run.most = tuple(map(max, run.most, spent))
     assert spent[0] < SECONDS and spent[1] < BYTES
     assert not seen
@@ -186,8 +237,11 @@ def test_mutated_files(tmp_path, watch, monkeypatch):
     random = np.random.default_rng(i)
     form = sorted(WRITERS)[i % 3]
     inside = form != 'legacy' and i % 2 == 0
-    data = (mutate_inside(form, wholes[form], random, path) if inside
-            else mutate(wholes[form], random))
+    data = (
+      mutate_inside(form, wholes[form], random, path)
+      if inside
+      else mutate(wholes[form], random)
+    )
     path.write_bytes(data)
     found = watch(path)
     tally[form, found is not None] = tally.get((form, found is not None), 0) + 1
@@ -210,9 +264,11 @@ def test_mutated_files(tmp_path, watch, monkeypatch):
 
 def test_a_call_is_seen_by_the_watch(tmp_path, watch, monkeypatch):
   """The test above would fail if anything ran."""
+
   def careless(path):
     os.system(f'touch {tmp_path}/CANARY')
     return {}
+
   monkeypatch.setattr(weights, 'read', careless)
   with pytest.raises(AssertionError, match='os.system'):
     watch(tmp_path / 'a')

@@ -14,9 +14,17 @@ import ml_dtypes
 import numpy as np
 
 DTYPES = {
-    'Double': 'f8', 'Float': 'f4', 'Half': 'f2', 'BFloat16': ml_dtypes.bfloat16,
-    'Long': 'i8', 'Int': 'i4', 'Short': 'i2', 'Char': 'i1', 'Byte': 'u1',
-    'Bool': '?'}
+  'Double': 'f8',
+  'Float': 'f4',
+  'Half': 'f2',
+  'BFloat16': ml_dtypes.bfloat16,
+  'Long': 'i8',
+  'Int': 'i4',
+  'Short': 'i2',
+  'Char': 'i1',
+  'Byte': 'u1',
+  'Bool': '?',
+}
 
 
 class Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
@@ -29,11 +37,14 @@ class Unpickler(pickle._Unpickler):  # pylint: disable=protected-access
 
   def find_class(self, module, name):
     stand_ins = {
-        '_rebuild_tensor': lambda *a: ('tensor', *a[:4]),
-        '_rebuild_tensor_v2': lambda *a: ('tensor', *a[:4]),
-        '_rebuild_parameter': lambda *a: a[0], 'OrderedDict': dict,
-        'scalar': lambda *a: None, 'dtype': lambda *a: None,
-        'encode': lambda *a: None}
+      '_rebuild_tensor': lambda *a: ('tensor', *a[:4]),
+      '_rebuild_tensor_v2': lambda *a: ('tensor', *a[:4]),
+      '_rebuild_parameter': lambda *a: a[0],
+      'OrderedDict': dict,
+      'scalar': lambda *a: None,
+      'dtype': lambda *a: None,
+      'encode': lambda *a: None,
+    }
     return stand_ins.get(name, name)
 
   def persistent_load(self, pid):
@@ -68,7 +79,7 @@ def _tensors(content, storage):
 
 def read_zip(data):
   archive = zipfile.ZipFile(io.BytesIO(data))
-  name, = (n for n in archive.namelist() if n.endswith('/data.pkl'))
+  (name,) = (n for n in archive.namelist() if n.endswith('/data.pkl'))
   root = name.removesuffix('data.pkl')
   content = Unpickler(io.BytesIO(archive.read(name))).load()
   return _tensors(content, lambda key: archive.read(f'{root}data/{key}'))
@@ -83,7 +94,6 @@ def read_legacy(data):
   sizes = {}
 
   class Sizes(Unpickler):
-
     def persistent_load(self, pid):
       item = np.dtype(DTYPES[pid[1].split('Storage')[0]]).itemsize
       sizes[pid[2]] = pid[4] * item
@@ -102,13 +112,23 @@ def read_legacy(data):
 
 def read_safetensors(data):
   length = int.from_bytes(data[:8], 'little')
-  names = {'F64': 'f8', 'F32': 'f4', 'F16': 'f2', 'BF16': ml_dtypes.bfloat16,
-           'I64': 'i8', 'I32': 'i4', 'I16': 'i2', 'I8': 'i1', 'U8': 'u1',
-           'BOOL': '?'}
+  names = {
+    'F64': 'f8',
+    'F32': 'f4',
+    'F16': 'f2',
+    'BF16': ml_dtypes.bfloat16,
+    'I64': 'i8',
+    'I32': 'i4',
+    'I16': 'i2',
+    'I8': 'i1',
+    'U8': 'u1',
+    'BOOL': '?',
+  }
   found = {}
-  for name, entry in json.loads(data[8:8 + length].decode()).items():
+  for name, entry in json.loads(data[8 : 8 + length].decode()).items():
     if name != '__metadata__':
       begin, end = (8 + length + n for n in entry['data_offsets'])
       found[name] = np.frombuffer(
-          data[begin:end], names[entry['dtype']]).reshape(entry['shape'])
+        data[begin:end], names[entry['dtype']]
+      ).reshape(entry['shape'])
   return found

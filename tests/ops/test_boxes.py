@@ -16,8 +16,9 @@ def test_corners_of_the_published_crop_leave_out_the_last():
 
 def test_a_crop_as_large_as_the_image_has_one_place():
   for include_last in (False, True):
-    box = boxes_lib.draw_box(jax.random.key(3), (24, 32), (24, 32),
-                         include_last=include_last)
+    box = boxes_lib.draw_box(
+      jax.random.key(3), (24, 32), (24, 32), include_last=include_last
+    )
     np.testing.assert_array_equal(box, (0, 24, 0, 32))
 
 
@@ -28,16 +29,22 @@ def test_a_crop_larger_than_the_image_is_refused():
 
 @pytest.mark.parametrize('include_last', [False, True])
 def test_every_corner_is_drawn_about_equally_often(include_last):
-  draw = jax.vmap(lambda key: boxes_lib.draw_box(
-      key, (40, 24), (16, 16), divisible=8, include_last=include_last))
+  draw = jax.vmap(
+    lambda key: boxes_lib.draw_box(
+      key, (40, 24), (16, 16), divisible=8, include_last=include_last
+    )
+  )
   boxes = np.asarray(draw(jax.random.split(jax.random.key(0), 1200)))
   np.testing.assert_array_equal(boxes[:, 1::2] - boxes[:, ::2], 16)
-  places = [(y, x) for y in range(0, 25 if include_last else 24, 8)
-            for x in range(0, 9 if include_last else 8, 8)]
+  places = [
+    (y, x)
+    for y in range(0, 25 if include_last else 24, 8)
+    for x in range(0, 9 if include_last else 8, 8)
+  ]
   seen, counts = np.unique(boxes[:, ::2], axis=0, return_counts=True)
   np.testing.assert_array_equal(seen, places)
   expected = 1200 / len(places)
-  np.testing.assert_allclose(counts, expected, atol=5 * expected ** 0.5)
+  np.testing.assert_allclose(counts, expected, atol=5 * expected**0.5)
 
 
 def test_cut_and_paste_undo_each_other_for_one_box_and_for_one_an_image():
@@ -69,11 +76,14 @@ def test_the_mean_over_windows_of_an_image_is_the_image(size):
   windows = boxes_lib.stack(x, boxes)
   assert len(windows) == 2 * len(boxes)
   np.testing.assert_array_equal(windows[-2:], boxes_lib.stack(x, boxes[-1:]))
-  np.testing.assert_allclose(boxes_lib.average(windows, boxes, size), x, rtol=1e-6)
+  np.testing.assert_allclose(
+    boxes_lib.average(windows, boxes, size), x, rtol=1e-6
+  )
 
 
 def test_windows_that_differ_are_averaged_where_they_overlap():
   boxes = boxes_lib.sliding_boxes((2, 6), (2, 4), (2, 2))
   x = jnp.stack([jnp.full((2, 4, 1), 1.0), jnp.full((2, 4, 1), 3.0)])
-  np.testing.assert_allclose(boxes_lib.average(x, boxes, (2, 6))[0, 0, :, 0],
-                             [1, 1, 2, 2, 3, 3])
+  np.testing.assert_allclose(
+    boxes_lib.average(x, boxes, (2, 6))[0, 0, :, 0], [1, 1, 2, 2, 3, 3]
+  )

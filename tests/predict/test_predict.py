@@ -27,8 +27,9 @@ def run(tmp_path_factory):
   config = leaf.get_config()
   network = models.build(config, len(NAMES))
   net = network.init(jax.random.key(1), (32, 48))
-  provenance.run_manifest(workdir, config, {
-      'classes': {'names': NAMES, 'palette': PALETTE}})
+  provenance.run_manifest(
+    workdir, config, {'classes': {'names': NAMES, 'palette': PALETTE}}
+  )
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
     saved.save_best(1, net, {'value': 0.5})
   return workdir, network, net
@@ -38,9 +39,11 @@ def run(tmp_path_factory):
 def images(tmp_path):
   """Three images of two sizes, one of them in a folder of its own."""
   random = np.random.default_rng(0)
-  pixels = {'a': random.integers(0, 256, (32, 48, 3), np.uint8),
-            'b.1': random.integers(0, 256, (32, 48, 3), np.uint8),
-            'night/c': random.integers(0, 256, (40, 36, 3), np.uint8)}
+  pixels = {
+    'a': random.integers(0, 256, (32, 48, 3), np.uint8),
+    'b.1': random.integers(0, 256, (32, 48, 3), np.uint8),
+    'night/c': random.integers(0, 256, (40, 36, 3), np.uint8),
+  }
   for name, image in pixels.items():
     pictures.write_png(tmp_path / 'images' / f'{name}.png', image)
   (tmp_path / 'images' / 'notes.txt').write_text('no image')
@@ -56,32 +59,45 @@ def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
   workdir, network, net = run
   folder, pixels = images
   out = tmp_path / 'out'
-  _main(monkeypatch, f'--workdir={workdir}', f'--images={folder}',
-        f'--out={out}', '--network=best', '--batch_size=2', '--confidence',
-        '--ids=cityscapes')
+  _main(
+    monkeypatch,
+    f'--workdir={workdir}',
+    f'--images={folder}',
+    f'--out={out}',
+    '--network=best',
+    '--batch_size=2',
+    '--confidence',
+    '--ids=cityscapes',
+  )
   assert len(list(out.rglob('*.png'))) == 4 * len(pixels)
   for name, image in pixels.items():
-    outputs, _ = network.forward(*net, network.normalise(image[None]),
-                                 use_running_average=True)
-    logits = jax.image.resize(outputs.logits, (1, *image.shape[:2], 3),
-                              'linear')
+    outputs, _ = network.forward(
+      *net, network.normalise(image[None]), use_running_average=True
+    )
+    logits = jax.image.resize(
+      outputs.logits, (1, *image.shape[:2], 3), 'linear'
+    )
     read = lambda kind, n=name: np.asarray(Image.open(out / kind / f'{n}.png'))
     expected = np.asarray(logits.argmax(-1))[0]
     ids = np.array([7, 23, 26])  # of Cityscapes
     # Equal logits may fall either way.
     assert (read('ids') == ids[expected]).mean() > 0.999
     np.testing.assert_array_equal(
-        read('color'), np.array(PALETTE)[np.searchsorted(ids, read('ids'))])
+      read('color'), np.array(PALETTE)[np.searchsorted(ids, read('ids'))]
+    )
     np.testing.assert_array_equal(
-        read('overlay'), (image.astype(int) + read('color')) // 2)
+      read('overlay'), (image.astype(int) + read('color')) // 2
+    )
     confidence = np.asarray(jax.nn.softmax(logits)).max(-1)[0]
     assert np.abs(read('confidence') / 255 - confidence).max() < 0.004
 
 
 def test_overlays_as_a_video(run, images, tmp_path, monkeypatch):
   for number in (1, 2, 10):
-    pictures.write_png(images[0] / f'frames/f{number}.png',
-                       np.full((32, 48, 3), 20 * number, np.uint8))
+    pictures.write_png(
+      images[0] / f'frames/f{number}.png',
+      np.full((32, 48, 3), 20 * number, np.uint8),
+    )
   out = tmp_path / 'out' / 'drive.webp'
   args = (f'--workdir={run[0]}', '--network=best', f'--out={out}', '--fps=4')
   _main(monkeypatch, *args, f'--images={images[0] / "frames"}')
@@ -110,15 +126,23 @@ def test_resized_for_the_network_and_back(run, images):
   assert trained.class_names == NAMES and trained.palette == PALETTE
 
 
-@pytest.mark.parametrize('args, message', [
+@pytest.mark.parametrize(
+  'args, message',
+  [
     (('--images=/nowhere/*.png',), '--images: found no image'),
     (('--network=teacher',), 'checkpoint'),
     (('--workdir=/nowhere',), 'expected the directory of a run'),
-])
+  ],
+)
 def test_errors_are_one_line(run, images, tmp_path, monkeypatch, args, message):
   with pytest.raises(SystemExit, match=message):
-    _main(monkeypatch, f'--workdir={run[0]}', f'--images={images[0]}',
-          f'--out={tmp_path / "out"}', *args)
+    _main(
+      monkeypatch,
+      f'--workdir={run[0]}',
+      f'--images={images[0]}',
+      f'--out={tmp_path / "out"}',
+      *args,
+    )
   assert not (tmp_path / 'out').exists()
 
 
@@ -126,8 +150,13 @@ def test_a_broken_image_is_named(run, images, tmp_path, monkeypatch):
   broken = images[0] / 'broken.jpg'
   broken.write_bytes(b'\xff\xd8 no more')
   with pytest.raises(SystemExit, match='broken.jpg: expected an image'):
-    _main(monkeypatch, f'--workdir={run[0]}', f'--images={images[0]}',
-          f'--out={tmp_path / "out"}', '--network=best')
+    _main(
+      monkeypatch,
+      f'--workdir={run[0]}',
+      f'--images={images[0]}',
+      f'--out={tmp_path / "out"}',
+      '--network=best',
+    )
 
 
 def test_names_of_patterns(images):
@@ -142,6 +171,10 @@ def test_names_of_patterns(images):
 
 
 def test_help():
-  done = subprocess.run([sys.executable, '-m', 'uda_jax.predict', '--help'],
-                        capture_output=True, text=True, timeout=100)
+  done = subprocess.run(
+    [sys.executable, '-m', 'uda_jax.predict', '--help'],
+    capture_output=True,
+    text=True,
+    timeout=100,
+  )
   assert done.returncode == 0 and '--confidence' in done.stdout

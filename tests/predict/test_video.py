@@ -33,8 +33,9 @@ def test_a_failed_animation_leaves_nothing(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_the_missing_package_is_named_with_its_install_line(tmp_path,
-                                                            monkeypatch):
+def test_the_missing_package_is_named_with_its_install_line(
+  tmp_path, monkeypatch
+):
   monkeypatch.setitem(sys.modules, 'imageio.v2', None)
   (tmp_path / 'in.mp4').write_bytes(b'')
   with pytest.raises(ValueError, match=r'in\.mp4.*pip install .imageio'):

@@ -30,27 +30,37 @@ def _state(num_classes=NUM_CLASSES, seed=0, teacher=True):
   net = _net(num_classes, seed)
   copy = lambda tree: jax.tree.map(jnp.array, tree)
   return types.TrainState(
-      step=jnp.asarray(7, jnp.int32), student=net,
-      teacher=copy(net) if teacher else (),
-      opt_state=optim.make(tiny.adamw(), net.params).init(net.params),
-      method_state={'bank': jax.random.normal(jax.random.key(seed), (4, 5)),
-                    'counts': jnp.arange(4)},
-      round=types.Round(*jnp.arange(3)), nonfinite=jnp.zeros((), jnp.int32),
-      rng=jax.random.key(seed + 1))
+    step=jnp.asarray(7, jnp.int32),
+    student=net,
+    teacher=copy(net) if teacher else (),
+    opt_state=optim.make(tiny.adamw(), net.params).init(net.params),
+    method_state={
+      'bank': jax.random.normal(jax.random.key(seed), (4, 5)),
+      'counts': jnp.arange(4),
+    },
+    round=types.Round(*jnp.arange(3)),
+    nonfinite=jnp.zeros((), jnp.int32),
+    rng=jax.random.key(seed + 1),
+  )
 
 
 def _like(state, mesh=None):
   mesh = mesh or parallel.make_mesh(1)
   shapes = jax.eval_shape(lambda: state)
   return jax.tree.map(
-      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-      shapes, parallel.state_sharding(shapes, mesh))
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    shapes,
+    parallel.state_sharding(shapes, mesh),
+  )
 
 
 def _assert_same(a, b, rtol=0):
   assert jax.tree.structure(a) == jax.tree.structure(b)
-  data = lambda x: jax.random.key_data(x) if jnp.issubdtype(
-      x.dtype, jax.dtypes.prng_key) else x
+  data = lambda x: (
+    jax.random.key_data(x)
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    else x
+  )
   for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)):
     assert x.dtype == y.dtype
     np.testing.assert_allclose(data(x), data(y), rtol=rtol)
@@ -99,10 +109,13 @@ def test_saves_at_the_interval_and_when_forced(tmp_path):
 def test_a_state_may_be_donated_right_after_save(tmp_path, devices):
   sharding = parallel.replicated(parallel.make_mesh(devices))
   # Large enough to be still on its way to the disk when the next steps run.
-  state = {f'w{i}': jax.device_put(np.full((512, 1024), 1.0, np.float32),
-                                   sharding) for i in range(16)}
-  step = jax.jit(lambda tree: jax.tree.map(lambda x: 2 * x + 1, tree),
-                 donate_argnums=0)
+  state = {
+    f'w{i}': jax.device_put(np.full((512, 1024), 1.0, np.float32), sharding)
+    for i in range(16)
+  }
+  step = jax.jit(
+    lambda tree: jax.tree.map(lambda x: 2 * x + 1, tree), donate_argnums=0
+  )
   state = step(state)  # compiled: all leaves are 3
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     for number in (1, 2):
@@ -112,13 +125,15 @@ def test_a_state_may_be_donated_right_after_save(tmp_path, devices):
         state = step(state)
       jax.block_until_ready(state)
       saved.wait()
-      like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
-          x.shape, x.dtype, sharding=sharding), state)
+      like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        state,
+      )
       for leaf in jax.tree.leaves(saved.restore(like)):
         assert (np.asarray(leaf) == expected).all()
 
 
-_KILLED = '''
+_KILLED = """
 import os, pathlib, signal, sys
 import jax, jax.numpy as jnp
 from uda_jax.runs import checkpoint
@@ -130,27 +145,38 @@ saved.wait()
 saved.save(2, jax.tree.map(lambda x: x + 1, big))
 print('saving', flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 
 
 def test_kill_during_a_save_leaves_the_previous_one(tmp_path):
-  child = subprocess.run([sys.executable, '-c', _KILLED, tmp_path], cwd=ROOT,
-                         capture_output=True, text=True, timeout=120)
+  child = subprocess.run(
+    [sys.executable, '-c', _KILLED, tmp_path],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
   assert child.returncode == -9 and child.stdout == 'saving\n', child.stderr
   left = _folders(tmp_path / 'checkpoints')
   assert left[0] == '1' and len(left) == 2 and 'tmp' in left[1], left
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     assert saved.latest_step() == 1
     sharding = parallel.replicated(parallel.make_mesh(1))
-    state = saved.restore({f'w{i}': jax.ShapeDtypeStruct(
-        (1024, 1024), jnp.float32, sharding=sharding) for i in range(24)})
+    state = saved.restore(
+      {
+        f'w{i}': jax.ShapeDtypeStruct(
+          (1024, 1024), jnp.float32, sharding=sharding
+        )
+        for i in range(24)
+      }
+    )
     assert all((np.asarray(x) == 2).all() for x in state.values())
     assert saved.best() == {'step': 1, 'value': 0.5}
     assert saved.save(2, state)
   assert _folders(tmp_path / 'checkpoints') == ['2']
 
 
-_STOPPED = '''
+_STOPPED = """
 import os, pathlib, signal, sys, time
 import jax
 jax.config.update('jax_num_cpu_devices', 2)
@@ -176,17 +202,23 @@ with checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=3) as saved:
           jax.tree.map(lambda x: x.addressable_data(0), state))
       print('stopped at', step)
       sys.exit(75)
-'''
+"""
 
 
 def test_two_processes_save_the_same_step_when_one_is_told_to_stop(tmp_path):
   with socket.socket() as free:
     free.bind(('localhost', 0))
     address = f'localhost:{free.getsockname()[1]}'
-  processes = [subprocess.Popen(
-      [sys.executable, '-c', _STOPPED, tmp_path, address, str(i)], cwd=ROOT,
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-      for i in range(2)]
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', _STOPPED, tmp_path, address, str(i)],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for i in range(2)
+  ]
   outputs = [process.communicate(timeout=120) for process in processes]
   assert [process.returncode for process in processes] == [75, 75], outputs
   lines = {out.splitlines()[-1] for out, _ in outputs}
@@ -278,6 +310,7 @@ def test_an_interval_of_nothing_names_its_field(tmp_path):
 def test_orbax_is_quiet_and_the_run_is_not(tmp_path, caplog):
   caplog.set_level(logging.INFO)
   from absl import logging as absl_logging
+
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     absl_logging.info('our own line')
     saved.save(1, _state())

@@ -49,14 +49,18 @@ def uninterrupted(cache):
 
 
 def _plans(workdir):
-  return [json.loads(path.read_text())
-          for path in sorted((workdir / 'rounds').glob('*.json'))]
+  return [
+    json.loads(path.read_text())
+    for path in sorted((workdir / 'rounds').glob('*.json'))
+  ]
 
 
 def _patches(workdir):
-  return {path.relative_to(workdir): path.read_bytes()
-          for path in (workdir / 'rounds').rglob('*.png')
-          if 'incomplete' not in str(path)}
+  return {
+    path.relative_to(workdir): path.read_bytes()
+    for path in (workdir / 'rounds').rglob('*.png')
+    if 'incomplete' not in str(path)
+  }
 
 
 def test_every_round_has_its_plan_and_patches(uninterrupted):
@@ -92,20 +96,20 @@ def test_the_labels_of_its_patches_meet_the_true_ones(cache, uninterrupted):
   truth = datasets.load_part(benchmarks.as_oracle(config.data), 'source')
   assert truth.labelled and len(truth.image_paths) == 7
   for index, plan in enumerate(_plans(workdir)):
-    pairs = list(round_labels.pairs(
-        config.to_dict(), workdir, plan, index, truth))
-    assert len(pairs) == (
-        len(plan['images']) * config.rounds.patches_per_image)
+    pairs = list(
+      round_labels.pairs(config.to_dict(), workdir, plan, index, truth)
+    )
+    assert len(pairs) == (len(plan['images']) * config.rounds.patches_per_image)
     assert all(patch.shape == true.shape for patch, true in pairs)
 
 
 def test_killed_within_and_between_rounds(cache, uninterrupted, monkeypatch):
   workdir = cache / 'killed'
   for place, attribute, call in (
-      (round_mining, 'collect', 1),  # while the first round is planned
-      (image_files, 'write_label', 3),  # half way through its patches
-      (loop.writers.Writer, 'step', 3),  # after a checkpoint within it
-      (round_mining, 'collect', 1),  # at the boundary to the second round
+    (round_mining, 'collect', 1),  # while the first round is planned
+    (image_files, 'write_label', 3),  # half way through its patches
+    (loop.writers.Writer, 'step', 3),  # after a checkpoint within it
+    (round_mining, 'collect', 1),  # at the boundary to the second round
   ):
     with monkeypatch.context() as patch, pytest.raises(Killed):
       _kill_at(patch, place, attribute, call)
@@ -125,11 +129,21 @@ def test_two_shares_rank_as_one(cache):
   rows = []
   for process in range(2):
     for batch in pipeline.eval_batches(
-        run.data.target, batch_size=1, process_index=process,
-        process_count=2):
-      rows.append(tuple(map(np.asarray, functions.measure(
-          student, parallel.to_global(
-              (batch.image, batch.index, batch.valid), run.mesh)))))
+      run.data.target, batch_size=1, process_index=process, process_count=2
+    ):
+      rows.append(
+        tuple(
+          map(
+            np.asarray,
+            functions.measure(
+              student,
+              parallel.to_global(
+                (batch.image, batch.index, batch.valid), run.mesh
+              ),
+            ),
+          )
+        )
+      )
   assert len(rows) == 8
   for ours, expected in zip(round_mining.collect(rows, 7), whole):
     np.testing.assert_array_equal(ours, expected)
@@ -145,10 +159,14 @@ def test_nothing_chosen_leaves_the_source_steps(cache):
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.net))
 
 
-@pytest.mark.parametrize('change, message', [
+@pytest.mark.parametrize(
+  'change, message',
+  [
     (dict(window=(64, 128)), 'config.rounds.window'),
     (dict(p_start=0.0), 'config.rounds.p_start'),
-    (dict(divisor=0), 'config.rounds.divisor')])
+    (dict(divisor=0), 'config.rounds.divisor'),
+  ],
+)
 def test_bad_fields_are_named(cache, tmp_path, change, message):
   config = _config(cache)
   config.method.adapt_from = 0
@@ -161,9 +179,11 @@ def test_bad_fields_are_named(cache, tmp_path, change, message):
 def test_a_window_is_a_pair_that_fits(window):
   target = types.SimpleNamespace(heights=np.array([9]), widths=np.array([9]))
   run = types.SimpleNamespace(
-      data=types.SimpleNamespace(target=target),
-      config=ml_collections.ConfigDict(dict(
-          data=dict(target_image_size=(0, 0)), rounds=dict(window=window))))
+    data=types.SimpleNamespace(target=target),
+    config=ml_collections.ConfigDict(
+      dict(data=dict(target_image_size=(0, 0)), rounds=dict(window=window))
+    ),
+  )
   with pytest.raises(ValueError, match=r'window: expected \(height, width\)'):
     round_mining.check_window(run)
 

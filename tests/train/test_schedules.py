@@ -15,40 +15,51 @@ from uda_jax.train import schedules
 
 
 def test_poly_ends_at_zero_and_stays():
-  rate = schedules.poly(np.array([0, 5, 10, 12]), base=2., num_steps=10,
-                        power=.9)
-  np.testing.assert_allclose(rate, [2, 2 * .5**.9, 0, 0], rtol=1e-6)
+  rate = schedules.poly(
+    np.array([0, 5, 10, 12]), base=2.0, num_steps=10, power=0.9
+  )
+  np.testing.assert_allclose(rate, [2, 2 * 0.5**0.9, 0, 0], rtol=1e-6)
 
 
 def test_warmup_is_linear_then_one():
-  factor = schedules.linear_warmup(np.array([0, 750, 1500, 9000]),
-                                   num_steps=1500, ratio=1e-6)
-  np.testing.assert_allclose(factor, [1e-6, .5 + .5e-6, 1, 1], rtol=1e-6)
+  factor = schedules.linear_warmup(
+    np.array([0, 750, 1500, 9000]), num_steps=1500, ratio=1e-6
+  )
+  np.testing.assert_allclose(factor, [1e-6, 0.5 + 0.5e-6, 1, 1], rtol=1e-6)
 
 
 def test_the_step_may_be_traced():
-  rate = jax.jit(lambda step: schedules.poly(
-      step, base=1., num_steps=jnp.asarray(4), power=1.))(3)
+  rate = jax.jit(
+    lambda step: schedules.poly(
+      step, base=1.0, num_steps=jnp.asarray(4), power=1.0
+    )
+  )(3)
   assert rate == 0.25
 
 
 def test_staircase_drops_at_whole_periods():
-  rate = schedules.staircase(np.array([0, 9, 10, 25]), base=2., every=10,
-                             factor=.1)
-  np.testing.assert_allclose(rate, [2, 2, .2, .02], rtol=1e-6)
+  rate = schedules.staircase(
+    np.array([0, 9, 10, 25]), base=2.0, every=10, factor=0.1
+  )
+  np.testing.assert_allclose(rate, [2, 2, 0.2, 0.02], rtol=1e-6)
 
 
-@pytest.mark.parametrize('index, step, expected', [
-    (-1, 0, 2.0), (-1, 5, 1.0), (0, 10, 0.2), (0, 12, 0.1), (3, 10, 0.2)])
+@pytest.mark.parametrize(
+  'index, step, expected',
+  [(-1, 0, 2.0), (-1, 5, 1.0), (0, 10, 0.2), (0, 12, 0.1), (3, 10, 0.2)],
+)
 def test_every_round_is_a_run_of_its_own_at_its_own_rate(index, step, expected):
   config = common.cosine(learning_rate=2.0)
   config.round_factor = 0.1
   first, length = (0, 10) if index < 0 else (10, 4)
   state = types.SimpleNamespace(
-      step=jnp.asarray(step), round=types_lib.Round(index, first, length))
-  np.testing.assert_allclose(optim.learning_rate(config, state), expected,
-                             rtol=1e-6)
+    step=jnp.asarray(step), round=types_lib.Round(index, first, length)
+  )
+  np.testing.assert_allclose(
+    optim.learning_rate(config, state), expected, rtol=1e-6
+  )
   # Without the field, and for a config without rounds, nothing is scaled.
   del config.round_factor
   assert optim.learning_rate(ml_collections.ConfigDict(config), state) == (
-      pytest.approx(expected if index < 0 else 10 * expected))
+    pytest.approx(expected if index < 0 else 10 * expected)
+  )

@@ -10,10 +10,14 @@ from uda_jax.train import setup
 
 
 def _config(*, weight_distance, weights):
-  return ml_collections.ConfigDict(dict(
-      seed=0, warm_start=dict(workdir='', network='student'),
+  return ml_collections.ConfigDict(
+    dict(
+      seed=0,
+      warm_start=dict(workdir='', network='student'),
       method=dict(weight_distance=weight_distance),
-      model=dict(weights=weights)))
+      model=dict(weights=weights),
+    )
+  )
 
 
 def _start(config):

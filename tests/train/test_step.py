@@ -24,17 +24,24 @@ def _recipe(method=None, **kwargs):
   params = network.init(jax.random.key(0), (8, 8)).params
   config = tiny.adamw()
   return step_lib.Recipe(
-      method=method or tiny.self_training_method(NUM_CLASSES),
-      network=network, optimizer=optim.make(config, params),
-      learning_rate=lambda state: jnp.asarray(1e-2),
-      teacher=teacher_lib.Rule(decay=0.9, ramp=True), **kwargs)
+    method=method or tiny.self_training_method(NUM_CLASSES),
+    network=network,
+    optimizer=optim.make(config, params),
+    learning_rate=lambda state: jnp.asarray(1e-2),
+    teacher=teacher_lib.Rule(decay=0.9, ramp=True),
+    **kwargs,
+  )
 
 
 def _init(recipe, groups=4):
   net = recipe.network.init(jax.random.key(1), (8, 8))
-  return step_lib.init_state(recipe, net, jax.random.key(2),
-                             tiny.batch(0, groups, NUM_CLASSES),
-                             num_steps=10)
+  return step_lib.init_state(
+    recipe,
+    net,
+    jax.random.key(2),
+    tiny.batch(0, groups, NUM_CLASSES),
+    num_steps=10,
+  )
 
 
 def _run(recipe, devices, groups=4, steps=5):
@@ -57,8 +64,12 @@ def test_devices_and_accumulation_change_nothing():
   for name, (state, other) in runs.items():
     np.testing.assert_allclose(other, losses, rtol=1e-5, err_msg=str(name))
     for part in ('student', 'teacher'):
-      for a, b, s in zip(*map(jax.tree.leaves, (
-          getattr(reference, part), getattr(state, part), start.student))):
+      for a, b, s in zip(
+        *map(
+          jax.tree.leaves,
+          (getattr(reference, part), getattr(state, part), start.student),
+        )
+      ):
         change = np.max(np.abs(a - s))
         assert np.max(np.abs(a - b)) <= 1e-5 * max(change, 1e-3), (name, part)
 
@@ -75,13 +86,15 @@ def test_a_nonfinite_step_moves_nothing_but_the_counters():
   state = _init(recipe, 2)
   before = jax.device_get(state)
   batch = tiny.batch(0, 2, NUM_CLASSES)
-  bad = batch._replace(source=batch.source._replace(
-      image=np.full_like(batch.source.image, np.nan)))
+  bad = batch._replace(
+    source=batch.source._replace(image=np.full_like(batch.source.image, np.nan))
+  )
   state, metrics = step(state, bad, ())
   after = jax.device_get(state)
   assert after.step == 1 and after.nonfinite == 1 and metrics['skipped'] == 1
-  same = dataclasses.replace(after, step=before.step,
-                             nonfinite=before.nonfinite, rng=())
+  same = dataclasses.replace(
+    after, step=before.step, nonfinite=before.nonfinite, rng=()
+  )
   expected = dataclasses.replace(before, rng=())
   jax.tree.map(np.testing.assert_array_equal, same, expected)
   state, metrics = step(state, batch, ())
@@ -90,8 +103,9 @@ def test_a_nonfinite_step_moves_nothing_but_the_counters():
 
 
 def test_unreached_and_frozen_parameters_stay():
-  recipe = _recipe(frozen=lambda params: optim.match(
-      params, (('norm', True),), False))
+  recipe = _recipe(
+    frozen=lambda params: optim.match(params, (('norm', True),), False)
+  )
   start = _init(recipe)
   state, _ = _run(recipe, 1, steps=2)
   before, after = start.student.params, state.student.params
@@ -111,37 +125,46 @@ def test_teacher_is_the_ramped_average_of_the_student():
   for number in (1, 2):
     decay = min(1 - 1 / (number + 1), 0.9)
     expected = decay * expected + (1 - decay) * k[number]
-    np.testing.assert_allclose(states[number].teacher.params['kernel'],
-                               expected, rtol=1e-6)
+    np.testing.assert_allclose(
+      states[number].teacher.params['kernel'], expected, rtol=1e-6
+    )
 
 
 def test_copied_statistics():
-  recipe = _recipe()._replace(teacher=teacher_lib.Rule(
-      decay=0.9, ramp=False, copy_stats_every=2))
+  recipe = _recipe()._replace(
+    teacher=teacher_lib.Rule(decay=0.9, ramp=False, copy_stats_every=2)
+  )
   start = _init(recipe)
   one, _ = _run(recipe, 1, steps=1)
   two, _ = _run(recipe, 1, steps=2)
-  np.testing.assert_array_equal(one.teacher.batch_stats['mean'],
-                                start.teacher.batch_stats['mean'])
-  np.testing.assert_array_equal(two.teacher.batch_stats['mean'],
-                                two.student.batch_stats['mean'])
+  np.testing.assert_array_equal(
+    one.teacher.batch_stats['mean'], start.teacher.batch_stats['mean']
+  )
+  np.testing.assert_array_equal(
+    two.teacher.batch_stats['mean'], two.student.batch_stats['mean']
+  )
 
 
 def test_method_state_has_an_entry_a_group():
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     value = jnp.mean(params['kernel'] ** 2) * jnp.mean(
-        batch.source.image.astype(jnp.float32))
+      batch.source.image.astype(jnp.float32)
+    )
     return types.Losses(
-        {'toy': types.LossTerm(value)}, state.student.batch_stats,
-        state.teacher.batch_stats,
-        method_state=state.method_state + batch.source.label[0, 0, 0])
+      {'toy': types.LossTerm(value)},
+      state.student.batch_stats,
+      state.teacher.batch_stats,
+      method_state=state.method_state + batch.source.label[0, 0, 0],
+    )
 
   method = types.Method(
-      loss, init=lambda key, network, batch: jnp.zeros((), jnp.int32))
+    loss, init=lambda key, network, batch: jnp.zeros((), jnp.int32)
+  )
   for devices in (1, 2):
     state, _ = _run(_recipe(method), devices, steps=3)
-    expected = sum(tiny.batch(n, 4, NUM_CLASSES).source.label[:, 0, 0, 0]
-                   for n in range(3))
+    expected = sum(
+      tiny.batch(n, 4, NUM_CLASSES).source.label[:, 0, 0, 0] for n in range(3)
+    )
     np.testing.assert_array_equal(state.method_state, expected)
 
 
@@ -150,26 +173,31 @@ def test_a_phase_that_has_not_begun_is_not_compiled():
     terms = {'always': types.LossTerm(jnp.sum(params['kernel'] ** 2))}
     if phase:
       terms['late'] = types.LossTerm(jnp.sum(params['unused'] ** 2))
-    return types.Losses(terms, state.student.batch_stats,
-                            state.teacher.batch_stats)
+    return types.Losses(
+      terms, state.student.batch_stats, state.teacher.batch_stats
+    )
 
   recipe = _recipe(types.Method(loss, starts=(3,)))
   mesh = parallel.make_mesh(1)
   state = _init(recipe, 2)
   batch = tiny.batch(0, 2, NUM_CLASSES)
   update = lambda phase: jax.jit(
-      step_lib.make_update(recipe, mesh, 2, phase=phase))
+    step_lib.make_update(recipe, mesh, 2, phase=phase)
+  )
   _, early = update(0)(state, batch)
   after, late = update(1)(state, batch)
   assert 'loss/late' not in early and 'loss/late' in late
-  assert np.any(np.asarray(after.student.params['unused'])
-                != np.asarray(state.student.params['unused']))
+  assert np.any(
+    np.asarray(after.student.params['unused'])
+    != np.asarray(state.student.params['unused'])
+  )
 
 
 def test_panels_are_a_function_of_their_own():
   recipe = _recipe()
   panels = step_lib.make_panels(recipe, parallel.make_mesh(1))(
-      _init(recipe, 2), tiny.batch(0, 2, NUM_CLASSES))
+    _init(recipe, 2), tiny.batch(0, 2, NUM_CLASSES)
+  )
   assert panels['mixed'].shape == (2, 8, 8, 3)
   assert panels['mixed_weight'].shape == (2, 8, 8)
 
@@ -178,13 +206,21 @@ def test_panels_are_a_function_of_their_own():
 def test_repeated_sgd_against_the_loop(repeats):
   params = {'a': jnp.array([1.0, -2.0])}
   rule = optim.repeated_sgd(
-      momentum=0.9, weight_decay={'a': 0.1}, rates={'a': 2.0},
-      repeats={'a': repeats}, fresh_every_repeat=False)
+    momentum=0.9,
+    weight_decay={'a': 0.1},
+    rates={'a': 2.0},
+    repeats={'a': repeats},
+    fresh_every_repeat=False,
+  )
   state = rule.init(params)
   p, b = np.array([1.0, -2.0]), np.zeros(2)
   for g in (np.array([0.5, 1.0]), np.array([-1.0, 0.25])):
-    updates, state = rule.update({'a': jnp.asarray(g, jnp.float32)}, state,
-                                 params, learning_rate=jnp.asarray(0.1))
+    updates, state = rule.update(
+      {'a': jnp.asarray(g, jnp.float32)},
+      state,
+      params,
+      learning_rate=jnp.asarray(0.1),
+    )
     params = optax.apply_updates(params, updates)
     for _ in range(repeats):
       b = 0.9 * b + g + 0.1 * p
@@ -195,16 +231,27 @@ def test_repeated_sgd_against_the_loop(repeats):
 def test_depends_on_input():
   @jax.jit
   def function(x, y):
-    return {'no': jnp.zeros(3), 'yes': jnp.sin(x), 'both': x * y,
-            'constant': jnp.arange(3) + 1}
+    return {
+      'no': jnp.zeros(3),
+      'yes': jnp.sin(x),
+      'both': x * y,
+      'constant': jnp.arange(3) + 1,
+    }
+
   assert optim.depends_on_input(function, jnp.ones(3), jnp.ones(3)) == {
-      'no': False, 'yes': True, 'both': True, 'constant': False}
+    'no': False,
+    'yes': True,
+    'both': True,
+    'constant': False,
+  }
 
 
 def test_first_matching_row_wins():
   tree = {'head': {'norm': 0, 'kernel': 0}, 'stem': {'norm': 0}}
   assert optim.match(tree, (('head', 10.0), ('norm', 2.0)), 1.0) == {
-      'head': {'norm': 10.0, 'kernel': 10.0}, 'stem': {'norm': 2.0}}
+    'head': {'norm': 10.0, 'kernel': 10.0},
+    'stem': {'norm': 2.0},
+  }
 
 
 def test_self_training_operators_are_random_but_keyed():

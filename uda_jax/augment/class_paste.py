@@ -39,8 +39,9 @@ def _order(num_classes: int, pool: Sequence[int]) -> np.ndarray:
   return np.array([labels.IGNORE_LABEL, *others, *sorted(pool)])
 
 
-def present(label: jax.Array, *, num_classes: int, pool: Sequence[int]
-            ) -> tuple[jax.Array, jax.Array, jax.Array]:
+def present(
+  label: jax.Array, *, num_classes: int, pool: Sequence[int]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Says which ids occur in each image, and how many of them.
 
   Args:
@@ -58,8 +59,9 @@ def present(label: jax.Array, *, num_classes: int, pool: Sequence[int]
   return occurs, occurs.sum(-1), (occurs & in_pool).sum(-1)
 
 
-def draw_positions(key: jax.Array, label: jax.Array, *, num_classes: int,
-                   pool: Sequence[int]) -> jax.Array:
+def draw_positions(
+  key: jax.Array, label: jax.Array, *, num_classes: int, pool: Sequence[int]
+) -> jax.Array:
   """Draws half of the pool's n classes in each image: positions in 0..n-1.
 
   Without replacement, n // 2 of them, or the only one if n = 1.
@@ -83,8 +85,9 @@ def draw_positions(key: jax.Array, label: jax.Array, *, num_classes: int,
   return rank < drawn
 
 
-def paste_mask(label: jax.Array, drawn: jax.Array, *, pool: Sequence[int],
-               offset: int = 0) -> jax.Array:
+def paste_mask(
+  label: jax.Array, drawn: jax.Array, *, pool: Sequence[int], offset: int = 0
+) -> jax.Array:
   """Returns where the label is one of the classes drawn.
 
   Args:
@@ -105,9 +108,11 @@ def paste_mask(label: jax.Array, drawn: jax.Array, *, pool: Sequence[int],
   place = jnp.cumsum(occurs, -1) - 1
   position = jnp.mod(place - (total - count) - offset, total)
   chosen = occurs & jnp.take_along_axis(
-      drawn, jnp.minimum(position, num_classes), -1)
+    drawn, jnp.minimum(position, num_classes), -1
+  )
   is_chosen = (label[..., None] == _order(num_classes, pool)) & (
-      chosen[:, None, None])
+    chosen[:, None, None]
+  )
   return is_chosen.any(-1)
 
 
@@ -125,14 +130,16 @@ def border(mask: jax.Array) -> jax.Array:
   """
   padded = jnp.pad(mask, ((0, 0), (1, 0), (1, 0)), mode='edge')
   height, width = mask.shape[1:]
-  window = [padded[:, i:i + height, j:j + width]
-            for i in range(2) for j in range(2)]
+  window = [
+    padded[:, i : i + height, j : j + width] for i in range(2) for j in range(2)
+  ]
   inside = jnp.stack(window)
   return inside.any(0) & ~inside.all(0)
 
 
-def paste_classes(pasted: jax.Array, source: weak_strong.Views,
-                  target: weak_strong.Views) -> Mixed:
+def paste_classes(
+  pasted: jax.Array, source: weak_strong.Views, target: weak_strong.Views
+) -> Mixed:
   """Pastes the source's WEAK pixels into both views of the target.
 
   Args:
@@ -143,6 +150,9 @@ def paste_classes(pasted: jax.Array, source: weak_strong.Views,
   Returns:
     `Mixed`; ignored pixels are pasted as ignored.
   """
-  return Mixed(classmix.mix(pasted, source.weak, target.strong),
-               classmix.mix(pasted, source.weak, target.weak),
-               classmix.mix(pasted, source.label, target.label), pasted)
+  return Mixed(
+    classmix.mix(pasted, source.weak, target.strong),
+    classmix.mix(pasted, source.weak, target.weak),
+    classmix.mix(pasted, source.label, target.label),
+    pasted,
+  )

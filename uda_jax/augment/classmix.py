@@ -14,9 +14,14 @@ def _ids(num_classes: int) -> np.ndarray:
   return np.append(np.arange(num_classes), labels.IGNORE_LABEL)
 
 
-def draw_classes(key: jax.Array, source_label: jax.Array, *, num_classes: int,
-                 choose_from: str = 'batch',
-                 include_ignore: bool = True) -> jax.Array:
+def draw_classes(
+  key: jax.Array,
+  source_label: jax.Array,
+  *,
+  num_classes: int,
+  choose_from: str = 'batch',
+  include_ignore: bool = True,
+) -> jax.Array:
   """Draws half of the classes present, for each image, without replacement.
 
   Of n classes (n + n mod 2) / 2 are chosen (DACS, arXiv 2007.08702).
@@ -36,8 +41,10 @@ def draw_classes(key: jax.Array, source_label: jax.Array, *, num_classes: int,
   """
   axes = {'batch': (0, 1, 2), 'image': (1, 2)}
   if choose_from not in axes:
-    raise ValueError("draw_classes: choose_from: expected 'batch' or 'image', "
-                     f'got {choose_from!r}')
+    raise ValueError(
+      "draw_classes: choose_from: expected 'batch' or 'image', "
+      f'got {choose_from!r}'
+    )
   occurs = jnp.asarray(source_label)[..., None] == _ids(num_classes)
   present = occurs.any(axes[choose_from], keepdims=True)[:, 0, 0]
   present = present.at[:, -1].set(present[:, -1] & include_ignore)

@@ -44,14 +44,19 @@ def box_mask(draw: CutMixDraw, size: tuple[int, int]) -> jax.Array:
     # In whole numbers as the released code truncates them.
     half = jnp.floor(n * side).astype(jnp.int32) // 2
     place = jnp.arange(n)
-    inside.append((place >= draw.centre[axis] - half)
-                  & (place < draw.centre[axis] + half))
+    inside.append(
+      (place >= draw.centre[axis] - half) & (place < draw.centre[axis] + half)
+    )
   return inside[0][:, None] & inside[1][None, :]
 
 
-def cutmix(first: jax.Array, first_label: jax.Array, second: jax.Array,
-           second_label: jax.Array, draw: CutMixDraw
-           ) -> tuple[jax.Array, jax.Array]:
+def cutmix(
+  first: jax.Array,
+  first_label: jax.Array,
+  second: jax.Array,
+  second_label: jax.Array,
+  draw: CutMixDraw,
+) -> tuple[jax.Array, jax.Array]:
   """Pastes a box of one image, with its labels, into the other.
 
   PixMatch (arXiv 2105.08128, released code). If the sizes differ, the first
@@ -74,5 +79,7 @@ def cutmix(first: jax.Array, first_label: jax.Array, second: jax.Array,
   # The second image is the patch, or else the first is.
   from_second = jnp.where(draw.role > 0.5, ~inside, inside)
   from_second = jnp.broadcast_to(from_second, first_label.shape)
-  return (classmix.mix(from_second, second, first),
-          classmix.mix(from_second, second_label, first_label))
+  return (
+    classmix.mix(from_second, second, first),
+    classmix.mix(from_second, second_label, first_label),
+  )

@@ -39,8 +39,9 @@ class ColorJitter(NamedTuple):
   order: jax.Array
 
 
-def draw_color_jitter(key: jax.Array, *, batch: int,
-                      strength: float = STRENGTH) -> ColorJitter:
+def draw_color_jitter(
+  key: jax.Array, *, batch: int, strength: float = STRENGTH
+) -> ColorJitter:
   """Draws factors and an order for each image.
 
   Args:
@@ -53,12 +54,15 @@ def draw_color_jitter(key: jax.Array, *, batch: int,
     `ColorJitter` with leaves [B] and an order [B, 4].
   """
   factor_key, order_key = jax.random.split(key)
-  offset = jax.random.uniform(factor_key, (4, batch), minval=-strength,
-                              maxval=strength)
+  offset = jax.random.uniform(
+    factor_key, (4, batch), minval=-strength, maxval=strength
+  )
   order = jax.vmap(lambda k: jax.random.permutation(k, 4))(
-      jax.random.split(order_key, batch))
-  return ColorJitter(1 + offset[0], 1 + offset[1], 1 + offset[2], offset[3],
-                     order)
+    jax.random.split(order_key, batch)
+  )
+  return ColorJitter(
+    1 + offset[0], 1 + offset[1], 1 + offset[2], offset[3], order
+  )
 
 
 def color_jitter(image: jax.Array, draw: ColorJitter) -> jax.Array:
@@ -87,11 +91,13 @@ def _jitter_one(image: jax.Array, draw: ColorJitter) -> jax.Array:
   affine_place, hsv_place = place[:2], place[2:]
   # Rows: brightness and contrast, saturation and hue; first come, first.
   one = jnp.ones_like(draw.contrast)
-  affine = jnp.stack([jnp.stack([one, draw.brightness - 1]),
-                      jnp.stack([draw.contrast, 0 * one])])
+  affine = jnp.stack(
+    [jnp.stack([one, draw.brightness - 1]), jnp.stack([draw.contrast, 0 * one])]
+  )
   affine = affine[jnp.argsort(affine_place)].astype(image.dtype)
-  hsv = jnp.stack([jnp.stack([draw.saturation, 0 * one]),
-                   jnp.stack([one, draw.hue])])
+  hsv = jnp.stack(
+    [jnp.stack([draw.saturation, 0 * one]), jnp.stack([one, draw.hue])]
+  )
   hsv = hsv[jnp.argsort(hsv_place)].astype(image.dtype)
   affine_place, hsv_place = jnp.sort(affine_place), jnp.sort(hsv_place)
   # Number of HSV operations before each affine one.
@@ -136,14 +142,15 @@ def gaussian_kernel(sigma: jax.Array, *, size: int) -> jax.Array:
   """
   sigma = jnp.asarray(sigma)[..., None]
   x = np.arange(size) - (size - 1) // 2
-  weights = jnp.exp(-x**2 / (2 * sigma**2))
+  weights = jnp.exp(-(x**2) / (2 * sigma**2))
   return weights / weights.sum(-1, keepdims=True)
 
 
 def draw_blur(key: jax.Array, *, batch: int) -> jax.Array:
   """Draws one sigma an image: [B] float, uniform in [0.15, 1.15)."""
-  return jax.random.uniform(key, (batch,), minval=SIGMA_RANGE[0],
-                            maxval=SIGMA_RANGE[1])
+  return jax.random.uniform(
+    key, (batch,), minval=SIGMA_RANGE[0], maxval=SIGMA_RANGE[1]
+  )
 
 
 def gaussian_blur(image: jax.Array, sigma: jax.Array) -> jax.Array:
@@ -164,9 +171,11 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array) -> jax.Array:
     kernel = gaussian_kernel(sigma, size=2 * radius + 1).astype(image.dtype)
     pad = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
     padded = jnp.pad(image, pad, mode='reflect')
-    taps = [kernel[:, i, None, None, None] * jax.lax.slice_in_dim(
-        padded, i, i + image.shape[axis], axis=axis)
-            for i in range(2 * radius + 1)]
+    taps = [
+      kernel[:, i, None, None, None]
+      * jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis)
+      for i in range(2 * radius + 1)
+    ]
     image = sum(taps)
   return image
 
@@ -199,9 +208,11 @@ class StrongDraw(NamedTuple):
 def draw_strong(key: jax.Array, *, batch: int) -> StrongDraw:
   """Draws what `apply_strong` needs for B = `batch` images [B, H, W, 3]."""
   gate_key, jitter_key, blur_key = jax.random.split(key, 3)
-  return StrongDraw(jax.random.uniform(gate_key, (2,)),
-                    draw_color_jitter(jitter_key, batch=batch),
-                    draw_blur(blur_key, batch=batch))
+  return StrongDraw(
+    jax.random.uniform(gate_key, (2,)),
+    draw_color_jitter(jitter_key, batch=batch),
+    draw_blur(blur_key, batch=batch),
+  )
 
 
 def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
@@ -216,10 +227,12 @@ def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
   """
   pixels = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32))
   same = lambda image, _: image
-  image = jax.lax.cond(jitter_is_on(draw.gates[0]), color_jitter, same,
-                       pixels / 255, draw.jitter)
-  return 255 * jax.lax.cond(blur_is_on(draw.gates[1]), gaussian_blur, same,
-                            image, draw.sigma)
+  image = jax.lax.cond(
+    jitter_is_on(draw.gates[0]), color_jitter, same, pixels / 255, draw.jitter
+  )
+  return 255 * jax.lax.cond(
+    blur_is_on(draw.gates[1]), gaussian_blur, same, image, draw.sigma
+  )
 
 
 def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:

@@ -17,8 +17,13 @@ def border(size: tuple[int, int], share: float) -> int:
   return int(np.floor(min(size) * share))
 
 
-def amplitude_mix(content: jax.Array, style: jax.Array, *, share: float,
-                  resize_style: bool = True) -> jax.Array:
+def amplitude_mix(
+  content: jax.Array,
+  style: jax.Array,
+  *,
+  share: float,
+  resize_style: bool = True,
+) -> jax.Array:
   """Gives images the lowest spatial amplitudes of others.
 
   Blocks of b x b amplitudes, b = floor(share * shorter side), in the corners
@@ -45,10 +50,11 @@ def amplitude_mix(content: jax.Array, style: jax.Array, *, share: float,
   side = border(size, share)
   # Channels are transformed one by one; real input needs half of the columns.
   spectrum = jnp.fft.rfft2(content, axes=(1, 2))
-  style_spectrum = jnp.fft.fft(
-      jnp.fft.fft(style, axis=2)[:, :, :side], axis=1)[:, :size[0]]
+  style_spectrum = jnp.fft.fft(jnp.fft.fft(style, axis=2)[:, :, :side], axis=1)[
+    :, : size[0]
+  ]
   amplitude = jnp.abs(style_spectrum)
-  rows, columns = np.ogrid[:size[0], :side]
+  rows, columns = np.ogrid[: size[0], :side]
   swapped = (rows < side) | (rows >= size[0] - side)
   swapped = np.broadcast_to(swapped, (size[0], side))[..., None]
   low = spectrum[:, :, :side]

@@ -28,8 +28,10 @@ def rgb_to_hsv(rgb: jax.Array) -> jax.Array:
   spread = jnp.where(spread == 0, 1, spread)
   rc, gc, bc = value - r, value - g, value - b
   sector = jnp.where(
-      r == value, bc - gc,
-      jnp.where(g == value, 2 * spread + rc - bc, 4 * spread + gc - rc))
+    r == value,
+    bc - gc,
+    jnp.where(g == value, 2 * spread + rc - bc, 4 * spread + gc - rc),
+  )
   hue = TURN * jnp.mod(sector / spread / 6, 1)
   return jnp.stack([hue, saturation, value], -1)
 
@@ -52,6 +54,11 @@ def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
   q = value * (1 - f * saturation)
   t = value * (1 - (1 - f) * saturation)
   pick = lambda *choices: jnp.select([sector == i for i in range(6)], choices)
-  return jnp.stack([pick(value, q, p, p, t, value),
-                    pick(t, value, value, q, p, p),
-                    pick(p, p, t, value, value, q)], -1)
+  return jnp.stack(
+    [
+      pick(value, q, p, p, t, value),
+      pick(t, value, value, q, p, p),
+      pick(p, p, t, value, value, q),
+    ],
+    -1,
+  )

@@ -8,18 +8,25 @@ import jax.numpy as jnp
 from uda_jax.ops import resize
 
 
-def block_grid(image_size: tuple[int, int], block_size: int
-               ) -> tuple[int, int]:
+def block_grid(image_size: tuple[int, int], block_size: int) -> tuple[int, int]:
   """Returns (rows, columns) of blocks; halves round to even (released code)."""
   grid = tuple(round(n / block_size) for n in image_size)
   if not min(grid):
-    raise ValueError(f'block_size: expected blocks that fit into {image_size}, '
-                     f'got {block_size}')
+    raise ValueError(
+      f'block_size: expected blocks that fit into {image_size}, '
+      f'got {block_size}'
+    )
   return grid
 
 
-def draw_mask(key: jax.Array, image_size: tuple[int, int], *, batch: int,
-              ratio: float, block_size: int) -> jax.Array:
+def draw_mask(
+  key: jax.Array,
+  image_size: tuple[int, int],
+  *,
+  batch: int,
+  ratio: float,
+  block_size: int,
+) -> jax.Array:
   """Draws which pixels stay visible, every block on its own.
 
   Args:
@@ -34,12 +41,14 @@ def draw_mask(key: jax.Array, image_size: tuple[int, int], *, batch: int,
     [B, height, width] bool, True where visible.
   """
   uniform = jax.random.uniform(
-      key, (batch, *block_grid(image_size, block_size)))
+    key, (batch, *block_grid(image_size, block_size))
+  )
   return visible(uniform, image_size, ratio=ratio)
 
 
-def visible(uniform: jax.Array, image_size: tuple[int, int], *,
-            ratio: float) -> jax.Array:
+def visible(
+  uniform: jax.Array, image_size: tuple[int, int], *, ratio: float
+) -> jax.Array:
   """Turns drawn numbers into the mask.
 
   Args:

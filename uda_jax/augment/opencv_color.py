@@ -16,8 +16,9 @@ PLACES = 12
 HUES = 180
 
 
-def brightness_contrast(pixels: jax.Array, alpha: jax.Array, beta: jax.Array
-                        ) -> jax.Array:
+def brightness_contrast(
+  pixels: jax.Array, alpha: jax.Array, beta: jax.Array
+) -> jax.Array:
   """Computes alpha * v + 255 * beta, clipped and rounded down.
 
   Args:
@@ -53,8 +54,10 @@ def rgb_to_hsv(pixels: jax.Array) -> jax.Array:
   value = jnp.maximum(jnp.maximum(r, g), b)
   spread = value - jnp.minimum(jnp.minimum(r, g), b)
   sector = jnp.where(
-      value == r, g - b,
-      jnp.where(value == g, b - r + 2 * spread, r - g + 4 * spread))
+    value == r,
+    g - b,
+    jnp.where(value == g, b - r + 2 * spread, r - g + 4 * spread),
+  )
   hue = _divide(sector, HUES // 6, spread)
   hue = jnp.where(hue < 0, hue + HUES, hue)
   return jnp.stack([hue, _divide(spread, 255, value), value], -1)
@@ -80,9 +83,14 @@ def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
   q = value * (1 - saturation * f)
   t = value * (1 - saturation * (1 - f))
   pick = lambda *choices: jnp.select([sector == i for i in range(6)], choices)
-  rgb = jnp.stack([pick(value, q, p, p, t, value),
-                   pick(t, value, value, q, p, p),
-                   pick(p, p, t, value, value, q)], -1)
+  rgb = jnp.stack(
+    [
+      pick(value, q, p, p, t, value),
+      pick(t, value, value, q, p, p),
+      pick(p, p, t, value, value, q),
+    ],
+    -1,
+  )
   # In float32, value * 1 may end just below the whole number that it is.
   return jnp.floor(rgb + 1e-3).astype(jnp.int32)
 
@@ -131,7 +139,7 @@ def binomial_blur(pixels: jax.Array, *, radius: int) -> jax.Array:
   padding = [(radius, radius)] * 2 + [(0, 0)]
   height, width = pixels.shape[:2]
   pixels = jnp.pad(pixels, padding, mode='reflect')
-  rows = sum(tap * pixels[i:i + height] for i, tap in enumerate(taps))
-  total = sum(tap * rows[:, i:i + width] for i, tap in enumerate(taps))
+  rows = sum(tap * pixels[i : i + height] for i, tap in enumerate(taps))
+  total = sum(tap * rows[:, i : i + width] for i, tap in enumerate(taps))
   places = 4 * radius
   return (total + (1 << places - 1)) >> places

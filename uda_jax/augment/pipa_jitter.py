@@ -53,9 +53,11 @@ def _grey(image: jax.Array) -> jax.Array:
 def _jitter(image: jax.Array, factor: jax.Array) -> jax.Array:
   """Jitters images in [0, 1], in this order (torchvision draws the order)."""
   brightness, contrast, saturation, hue = jnp.moveaxis(
-      factor.astype(image.dtype), -1, 0)[..., None, None, None]
+    factor.astype(image.dtype), -1, 0
+  )[..., None, None, None]
   blend = lambda x, other, share: jnp.clip(
-      share * x + (1 - share) * other, 0, 1)
+    share * x + (1 - share) * other, 0, 1
+  )
   image = jnp.clip(brightness * image, 0, 1)
   image = blend(image, _grey(image).mean((1, 2), keepdims=True), contrast)
   image = blend(image, _grey(image), saturation)
@@ -70,9 +72,11 @@ def _blur(image: jax.Array) -> jax.Array:
   for axis in (1, 2):
     pad = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
     padded = jnp.pad(image, pad, mode='reflect')
-    image = sum(kernel[i].astype(image.dtype) * jax.lax.slice_in_dim(
-        padded, i, i + image.shape[axis], axis=axis)
-                for i in range(BLUR_TAPS))
+    image = sum(
+      kernel[i].astype(image.dtype)
+      * jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis)
+      for i in range(BLUR_TAPS)
+    )
   return image
 
 

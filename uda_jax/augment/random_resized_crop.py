@@ -16,8 +16,9 @@ ATTEMPTS = 10
 PLACES = 11
 
 
-def fallback_size(image_size: tuple[int, int], aspect: tuple[float, float]
-                  ) -> tuple[int, int]:
+def fallback_size(
+  image_size: tuple[int, int], aspect: tuple[float, float]
+) -> tuple[int, int]:
   """Returns the largest (height, width) whose width / height is allowed."""
   height, width = image_size
   low, high = aspect
@@ -28,8 +29,14 @@ def fallback_size(image_size: tuple[int, int], aspect: tuple[float, float]
   return height, width
 
 
-def draw(key: jax.Array, image_size: tuple[int, int], *, batch: int,
-         area: tuple[float, float], aspect: tuple[float, float]) -> jax.Array:
+def draw(
+  key: jax.Array,
+  image_size: tuple[int, int],
+  *,
+  batch: int,
+  area: tuple[float, float],
+  aspect: tuple[float, float],
+) -> jax.Array:
   """Draws one box an image: the first of ten that fits, or a central one.
 
   Args:
@@ -47,8 +54,9 @@ def draw(key: jax.Array, image_size: tuple[int, int], *, batch: int,
   between = lambda u, low, high: low + (high - low) * u
   surface = image_size[0] * image_size[1] * between(share, *area)
   ratio = jnp.exp(between(ratio, *np.log(aspect)))
-  size = jnp.round(jnp.sqrt(jnp.stack(
-      [surface / ratio, surface * ratio], -1))).astype(jnp.int32)
+  size = jnp.round(
+    jnp.sqrt(jnp.stack([surface / ratio, surface * ratio], -1))
+  ).astype(jnp.int32)
   limit = jnp.array(image_size)
   fits = ((size > 0) & (size <= limit)).all(-1)
   first = jnp.argmax(fits, -1)[:, None, None]
@@ -78,13 +86,15 @@ def _neighbours(start, length, out):
   low = jnp.floor(position)
   second = jnp.round((position - low) * (1 << PLACES)).astype(jnp.int32)
   # Beyond the border both are the edge pixel.
-  first, last = (jnp.clip(low.astype(jnp.int32) + i, 0, length - 1)
-                 for i in range(2))
+  first, last = (
+    jnp.clip(low.astype(jnp.int32) + i, 0, length - 1) for i in range(2)
+  )
   return start + first, start + last, second
 
 
-def cut_image(pixels: jax.Array, box: jax.Array, size: tuple[int, int]
-              ) -> jax.Array:
+def cut_image(
+  pixels: jax.Array, box: jax.Array, size: tuple[int, int]
+) -> jax.Array:
   """Cuts a box and resizes it bilinearly, without antialiasing, to bytes.
 
   Args:
@@ -98,18 +108,20 @@ def cut_image(pixels: jax.Array, box: jax.Array, size: tuple[int, int]
   one = 1 << PLACES
   first, last, second = _neighbours(box[1], box[3], size[1])
   second = second[:, None]
-  rows = (jnp.take(pixels, first, 1) * (one - second)
-          + jnp.take(pixels, last, 1) * second)
+  rows = (
+    jnp.take(pixels, first, 1) * (one - second)
+    + jnp.take(pixels, last, 1) * second
+  )
   first, last, second = _neighbours(box[0], box[2], size[0])
   second = second[:, None, None]
   # OpenCV drops bits before each product, so that it fits into 16.
-  part = lambda index, weight: (
-      (weight * (jnp.take(rows, index, 0) >> 4)) >> 16)
+  part = lambda index, weight: (weight * (jnp.take(rows, index, 0) >> 4)) >> 16
   return (part(first, one - second) + part(last, second) + 2) >> 2
 
 
-def cut_label(label: jax.Array, box: jax.Array, size: tuple[int, int]
-              ) -> jax.Array:
+def cut_label(
+  label: jax.Array, box: jax.Array, size: tuple[int, int]
+) -> jax.Array:
   """Cuts a box and picks the pixels floor(i * in / out).
 
   As OpenCV: computed with the reciprocal of out / in, some exact quotients

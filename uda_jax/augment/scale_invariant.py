@@ -14,8 +14,13 @@ from uda_jax import labels
 from uda_jax.ops import resize
 
 
-def draw_windows(key: jax.Array, image_size: tuple[int, int],
-                 window: tuple[int, int], *, count: int) -> jax.Array:
+def draw_windows(
+  key: jax.Array,
+  image_size: tuple[int, int],
+  window: tuple[int, int],
+  *,
+  count: int,
+) -> jax.Array:
   """Draws where windows begin; all places are equally likely.
 
   Args:
@@ -32,8 +37,9 @@ def draw_windows(key: jax.Array, image_size: tuple[int, int],
   return jax.random.randint(key, (count, 2), 0, last + 1)
 
 
-def zoom(x: jax.Array, start: jax.Array, *,
-         window: tuple[int, int]) -> jax.Array:
+def zoom(
+  x: jax.Array, start: jax.Array, *, window: tuple[int, int]
+) -> jax.Array:
   """Enlarges a window to the size of the whole, corners on corners.
 
   Args:
@@ -44,13 +50,20 @@ def zoom(x: jax.Array, start: jax.Array, *,
   Returns:
     [H, W, C].
   """
-  cut = jax.lax.dynamic_slice(x, (*start, jnp.zeros_like(start[0])),
-                              (*window, x.shape[-1]))
+  cut = jax.lax.dynamic_slice(
+    x, (*start, jnp.zeros_like(start[0])), (*window, x.shape[-1])
+  )
   return resize.bilinear(cut, x.shape[:2], align_corners=True)
 
 
-def zoom_label(prob: jax.Array, keep: jax.Array, start: jax.Array, *,
-               window: tuple[int, int], keep_rule: str = 'any') -> jax.Array:
+def zoom_label(
+  prob: jax.Array,
+  keep: jax.Array,
+  start: jax.Array,
+  *,
+  window: tuple[int, int],
+  keep_rule: str = 'any',
+) -> jax.Array:
   """Labels an enlarged window by the enlarged probabilities.
 
   Args:
@@ -65,8 +78,9 @@ def zoom_label(prob: jax.Array, keep: jax.Array, start: jax.Array, *,
     [H, W] int32, `IGNORE_LABEL` where not labelled.
   """
   if keep_rule not in ('any', 'full'):
-    raise ValueError("config.rounds.keep_rule: expected 'any' or 'full', got "
-                     f'{keep_rule!r}')
+    raise ValueError(
+      f"config.rounds.keep_rule: expected 'any' or 'full', got {keep_rule!r}"
+    )
   size = prob.shape[:2]
   label = jnp.argmax(zoom(prob, start, window=window), -1)
   part = jax.lax.dynamic_slice(keep, (start[0], start[1]), window)

@@ -58,13 +58,18 @@ class Views(NamedTuple):
 def draw_color(key: jax.Array, *, batch: int) -> ColorDraw:
   """Draws what `apply_color` needs for images [batch, H, W, 3]."""
   gates = jax.random.uniform(jax.random.fold_in(key, 0), (4, batch))
-  shift = jax.random.uniform(jax.random.fold_in(key, 1), (5, batch),
-                             minval=-1.0, maxval=1.0)
+  shift = jax.random.uniform(
+    jax.random.fold_in(key, 1), (5, batch), minval=-1.0, maxval=1.0
+  )
   radius = jnp.where(gates[3] < LARGE_BLUR, 2, 1)
   return ColorDraw(
-      jitter=gates[0] < JITTER, alpha=1 + CONTRAST * shift[0],
-      beta=BRIGHTNESS * shift[1], hsv=(shift[2:].T * jnp.array(HSV)),
-      gray=gates[1] < GRAY, blur=jnp.where(gates[2] < BLUR, radius, 0))
+    jitter=gates[0] < JITTER,
+    alpha=1 + CONTRAST * shift[0],
+    beta=BRIGHTNESS * shift[1],
+    hsv=(shift[2:].T * jnp.array(HSV)),
+    gray=gates[1] < GRAY,
+    blur=jnp.where(gates[2] < BLUR, radius, 0),
+  )
 
 
 def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
@@ -77,6 +82,7 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
   Returns:
     [B, H, W, 3] uint8.
   """
+
   def one(x, draw):
     jittered = opencv_color.brightness_contrast(x, draw.alpha, draw.beta)
     x = jnp.where(draw.jitter, opencv_color.shift_hsv(jittered, draw.hsv), x)
@@ -87,8 +93,9 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
   return jax.vmap(one)(pixels.astype(jnp.int32), draw).astype(jnp.uint8)
 
 
-def crop(pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
-         ) -> jax.Array:
+def crop(
+  pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
+) -> jax.Array:
   """Cuts and resizes images.
 
   Args:
@@ -103,17 +110,23 @@ def crop(pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
   return jax.vmap(cut)(pixels.astype(jnp.int32), boxes).astype(jnp.uint8)
 
 
-def crop_label(label: jax.Array, boxes: jax.Array, size: tuple[int, int]
-               ) -> jax.Array:
+def crop_label(
+  label: jax.Array, boxes: jax.Array, size: tuple[int, int]
+) -> jax.Array:
   """Cuts and resizes label maps [B, H, W]; see `crop`."""
   cut = lambda x, box: random_resized_crop.cut_label(x, box, size)
   return jax.vmap(cut)(label, boxes)
 
 
-def random_views(key: jax.Array, pixels: jax.Array, label: jax.Array, *,
-                 size: tuple[int, int],
-                 area: tuple[float, float] = (0.2, 1.0),
-                 aspect: tuple[float, float] = (3 / 4, 4 / 3)) -> Views:
+def random_views(
+  key: jax.Array,
+  pixels: jax.Array,
+  label: jax.Array,
+  *,
+  size: tuple[int, int],
+  area: tuple[float, float] = (0.2, 1.0),
+  aspect: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Views:
   """Draws a crop of each image, and other colours for its strong view.
 
   Args:
@@ -128,8 +141,9 @@ def random_views(key: jax.Array, pixels: jax.Array, label: jax.Array, *,
     `Views`, whose label is that of both.
   """
   keys = rng.streams(key, 'box', 'color')
-  boxes = random_resized_crop.draw(keys['box'], label.shape[1:], batch=len(label),
-                            area=area, aspect=aspect)
+  boxes = random_resized_crop.draw(
+    keys['box'], label.shape[1:], batch=len(label), area=area, aspect=aspect
+  )
   weak = crop(to_bytes(pixels), boxes, size)
   strong = apply_color(weak, draw_color(keys['color'], batch=len(label)))
   return Views(strong, weak, crop_label(label, boxes, size))
@@ -142,8 +156,9 @@ def to_bytes(pixels: jax.Array) -> jax.Array:
   return jnp.clip(jnp.round(pixels), 0, 255).astype(jnp.uint8)
 
 
-def random_blur(key: jax.Array, pixels: jax.Array, *, share: float
-                ) -> jax.Array:
+def random_blur(
+  key: jax.Array, pixels: jax.Array, *, share: float
+) -> jax.Array:
   """Blurs some of the images slightly, with sigmas uniform in [0, 1).
 
   As Pillow does (released code of PixMatch).

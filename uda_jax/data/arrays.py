@@ -16,8 +16,9 @@ _SOURCE, _TARGET = 0, 1
 _ORDER, _CROP = 0, 1
 
 
-def _generator(seed: int, domain: int, purpose: int,
-               number: int) -> np.random.Generator:
+def _generator(
+  seed: int, domain: int, purpose: int, number: int
+) -> np.random.Generator:
   """Returns the random stream of one element (or epoch) of one domain."""
   # Philox is counter-based: keys next to each other give independent streams.
   key = np.array([seed, number], np.uint64)
@@ -37,8 +38,14 @@ def _order(seed: int, domain: int, elements: range, size: int) -> np.ndarray:
   return result
 
 
-def _crop(seed: int, domain: int, element: int, arrays: tuple[np.ndarray, ...],
-          crop_size: tuple[int, int] | None, flip: bool) -> list[np.ndarray]:
+def _crop(
+  seed: int,
+  domain: int,
+  element: int,
+  arrays: tuple[np.ndarray, ...],
+  crop_size: tuple[int, int] | None,
+  flip: bool,
+) -> list[np.ndarray]:
   """Cuts the same random window out of every array, and mirrors it or not."""
   height, width = arrays[0].shape[:2]
   crop_size = crop_size or (height, width)
@@ -46,39 +53,65 @@ def _crop(seed: int, domain: int, element: int, arrays: tuple[np.ndarray, ...],
   top = random.integers(0, height - crop_size[0], endpoint=True)
   left = random.integers(0, width - crop_size[1], endpoint=True)
   direction = -1 if random.random() < 0.5 and flip else 1
-  return [x[top:top + crop_size[0], left:left + crop_size[1]][:, ::direction]
-          for x in arrays]
+  return [
+    x[top : top + crop_size[0], left : left + crop_size[1]][:, ::direction]
+    for x in arrays
+  ]
 
 
-def _rows(seed: int, domain: int, elements: range, lead: tuple[int, int],
-          arrays: tuple[np.ndarray, ...], crop_size: tuple[int, int] | None,
-          flip: bool) -> tuple[list[np.ndarray], np.ndarray]:
+def _rows(
+  seed: int,
+  domain: int,
+  elements: range,
+  lead: tuple[int, int],
+  arrays: tuple[np.ndarray, ...],
+  crop_size: tuple[int, int] | None,
+  flip: bool,
+) -> tuple[list[np.ndarray], np.ndarray]:
   """Returns crops of every array, arranged in groups, and their indices."""
   index = _order(seed, domain, elements, len(arrays[0]))
-  crops = [_crop(seed, domain, k, tuple(x[i] for x in arrays), crop_size, flip)
-           for k, i in zip(elements, index)]
+  crops = [
+    _crop(seed, domain, k, tuple(x[i] for x in arrays), crop_size, flip)
+    for k, i in zip(elements, index)
+  ]
   stacked = [np.stack(x) for x in zip(*crops)]
-  return ([x.reshape(*lead, *x.shape[1:]) for x in stacked],
-          index.reshape(lead))
+  return (
+    [x.reshape(*lead, *x.shape[1:]) for x in stacked],
+    index.reshape(lead),
+  )
 
 
-def _check(images: np.ndarray, name: str,
-           crop_size: tuple[int, int] | None) -> None:
+def _check(
+  images: np.ndarray, name: str, crop_size: tuple[int, int] | None
+) -> None:
   """Raises unless `images` are images, and large enough."""
   if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
-    raise ValueError(f'{name}: expected uint8 [N, H, W, 3], got '
-                     f'{images.dtype} {list(images.shape)}')
+    raise ValueError(
+      f'{name}: expected uint8 [N, H, W, 3], got '
+      f'{images.dtype} {list(images.shape)}'
+    )
   if crop_size and (np.array(crop_size) > images.shape[1:3]).any():
-    raise ValueError(f'crop_size: expected at most the size of {name}, '
-                     f'{images.shape[1:3]}, got {tuple(crop_size)}')
+    raise ValueError(
+      f'crop_size: expected at most the size of {name}, '
+      f'{images.shape[1:3]}, got {tuple(crop_size)}'
+    )
 
 
-def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
-                  target_images: np.ndarray, *, seed: int, first_step: int,
-                  num_steps: int, groups: int, group_size: int,
-                  crop_size: tuple[int, int] | None = None, flip: bool = True,
-                  process_index: int = 0,
-                  process_count: int = 1) -> Iterator[types.Batch]:
+def train_batches(
+  source_images: np.ndarray,
+  source_labels: np.ndarray,
+  target_images: np.ndarray,
+  *,
+  seed: int,
+  first_step: int,
+  num_steps: int,
+  groups: int,
+  group_size: int,
+  crop_size: tuple[int, int] | None = None,
+  flip: bool = True,
+  process_index: int = 0,
+  process_count: int = 1,
+) -> Iterator[types.Batch]:
   """Returns one process's share of the batches of training.
 
   Args:
@@ -101,11 +134,15 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
   _check(source_images, 'source_images', crop_size)
   _check(target_images, 'target_images', crop_size)
   if source_labels.shape != source_images.shape[:3]:
-    raise ValueError(f'source_labels: expected {source_images.shape[:3]}, got '
-                     f'{source_labels.shape}')
+    raise ValueError(
+      f'source_labels: expected {source_images.shape[:3]}, got '
+      f'{source_labels.shape}'
+    )
   if groups % process_count:
-    raise ValueError(f'groups: expected a multiple of the {process_count} '
-                     f'processes, got {groups}')
+    raise ValueError(
+      f'groups: expected a multiple of the {process_count} '
+      f'processes, got {groups}'
+    )
   lead = (groups // process_count, group_size)
   rows = lead[0] * lead[1]
 
@@ -113,11 +150,18 @@ def train_batches(source_images: np.ndarray, source_labels: np.ndarray,
     first = (step * process_count + process_index) * rows
     elements = range(first, first + rows)
     (image, label), index = _rows(
-        seed, _SOURCE, elements, lead, (source_images, source_labels),
-        crop_size, flip)
+      seed,
+      _SOURCE,
+      elements,
+      lead,
+      (source_images, source_labels),
+      crop_size,
+      flip,
+    )
     source = types.Source(image, label.astype(np.int32), index)
     (image,), index = _rows(
-        seed, _TARGET, elements, lead, (target_images,), crop_size, flip)
+      seed, _TARGET, elements, lead, (target_images,), crop_size, flip
+    )
     trusted = np.ones(image.shape[:-1], bool)
     return types.Batch(source, types.Target(image, trusted, (), index))
 

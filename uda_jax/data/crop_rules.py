@@ -21,8 +21,9 @@ class Wanted(NamedTuple):
   pixels: float
 
 
-def crop_window(share: tf.Tensor, full: tf.Tensor,
-                spec: transforms.Spec) -> transforms.Window:
+def crop_window(
+  share: tf.Tensor, full: tf.Tensor, spec: transforms.Spec
+) -> transforms.Window:
   """Returns the crop window that a draw stands for.
 
   Args:
@@ -45,8 +46,10 @@ def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
   """Counts the pixels of each class: int32 [num_classes]; 255 is left out."""
   # Passes over what is not below `size`.
   return tf.raw_ops.DenseBincount(
-      input=tf.cast(tf.reshape(label, [-1]), tf.int32), size=num_classes,
-      weights=tf.constant([], tf.int32))
+    input=tf.cast(tf.reshape(label, [-1]), tf.int32),
+    size=num_classes,
+    weights=tf.constant([], tf.int32),
+  )
 
 
 def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
@@ -63,8 +66,9 @@ class _Drawn(NamedTuple):
   counts: tf.Tensor
 
 
-def _first_accepted(make: Callable[[tf.Tensor], _Drawn],
-                    accept: Callable[[tf.Tensor], tf.Tensor]) -> _Drawn:
+def _first_accepted(
+  make: Callable[[tf.Tensor], _Drawn], accept: Callable[[tf.Tensor], tf.Tensor]
+) -> _Drawn:
   """Returns the first of `make(0)` to `make(10)` accepted, else the last."""
 
   def again(count, drawn):
@@ -77,9 +81,14 @@ def _first_accepted(make: Callable[[tf.Tensor], _Drawn],
   return tf.while_loop(again, body, (tf.constant(0), make(tf.constant(0))))[1]
 
 
-def choose_window(shares: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
-                  spec: transforms.Spec, num_classes: int,
-                  wanted: Wanted | None = None) -> transforms.Window:
+def choose_window(
+  shares: tf.Tensor,
+  label: tf.Tensor,
+  full: tf.Tensor,
+  spec: transforms.Spec,
+  num_classes: int,
+  wanted: Wanted | None = None,
+) -> transforms.Window:
   """Chooses the crop of a labelled image.
 
   DAFormer's rules (specification: data and rare class sampling): a crop that
@@ -104,17 +113,24 @@ def choose_window(shares: tf.Tensor, label: tf.Tensor, full: tf.Tensor,
 
   def draw(attempt, count):
     window = crop_window(shares[attempt, count], full, spec)
-    return _Drawn(window, class_counts(
-        transforms.cut_label(label, window, spec.resize), num_classes))
+    return _Drawn(
+      window,
+      class_counts(
+        transforms.cut_label(label, window, spec.resize), num_classes
+      ),
+    )
 
   def mixed(attempt):
     if spec.max_class_share >= 1:
       return draw(attempt, 0)
     return _first_accepted(
-        lambda count: draw(attempt, count),
-        lambda counts: accept_crop(counts, spec.max_class_share))
+      lambda count: draw(attempt, count),
+      lambda counts: accept_crop(counts, spec.max_class_share),
+    )
 
   if wanted is None:
     return mixed(0).window
-  return _first_accepted(mixed, lambda counts: tf.cast(
-      counts[wanted.class_id], tf.float32) > wanted.pixels).window
+  return _first_accepted(
+    mixed,
+    lambda counts: tf.cast(counts[wanted.class_id], tf.float32) > wanted.pixels,
+  ).window

@@ -14,8 +14,8 @@ from uda_jax.data.streets import dataset
 PARTS = ('source', 'target', 'evaluation')
 # kind -> (record type, recipe of a record).
 KINDS = {
-    'folder': (folders.FolderRecord, folders.recipe),
-    'streets': (dataset.StreetsRecord, dataset.recipe),
+  'folder': (folders.FolderRecord, folders.recipe),
+  'streets': (dataset.StreetsRecord, dataset.recipe),
 }
 
 
@@ -29,30 +29,46 @@ def load_part(config: Any, name: str) -> manifest.Manifest:
   Returns:
     The manifest.
   """
-  return load(config[name], root=config.root, cache_dir=config.cache_dir,
-              field=f'config.data.{name}', labels=name != 'target',
-              resize=_resize(config, name))
+  return load(
+    config[name],
+    root=config.root,
+    cache_dir=config.cache_dir,
+    field=f'config.data.{name}',
+    labels=name != 'target',
+    resize=_resize(config, name),
+  )
 
 
 def _resize(config: Any, name: str) -> transforms.Spec | None:
   """The size of the copies that training reads instead of the images."""
   # Labels are scored at their own size, pairs are cut at a scale of their own.
-  if not config.resized_copies or name == 'evaluation' or (
-      name == 'target' and any(config.pair.crop_size)):
+  if (
+    not config.resized_copies
+    or name == 'evaluation'
+    or (name == 'target' and any(config.pair.crop_size))
+  ):
     return None
   size = tuple(config[f'{name}_image_size'])
   if not any(size) or tuple(config.scale_range) != (1.0, 1.0):
     raise ValueError(
-        'config.data.resized_copies: expected False, as there is no one size '
-        f'for copies: config.data.{name}_image_size is {size} and '
-        f'config.data.scale_range {tuple(config.scale_range)}')
-  return transforms.Spec(image_size=size, keep_ratio=config.keep_ratio,
-                         resize=config.resize)
+      'config.data.resized_copies: expected False, as there is no one size '
+      f'for copies: config.data.{name}_image_size is {size} and '
+      f'config.data.scale_range {tuple(config.scale_range)}'
+    )
+  return transforms.Spec(
+    image_size=size, keep_ratio=config.keep_ratio, resize=config.resize
+  )
 
 
-def load(record: Mapping[str, Any], *, root: str, cache_dir: str, field: str,
-         labels: bool, resize: transforms.Spec | None = None
-         ) -> manifest.Manifest:
+def load(
+  record: Mapping[str, Any],
+  *,
+  root: str,
+  cache_dir: str,
+  field: str,
+  labels: bool,
+  resize: transforms.Spec | None = None,
+) -> manifest.Manifest:
   """Prepares the data set of a record (once) and reads its manifest.
 
   Args:
@@ -70,23 +86,33 @@ def load(record: Mapping[str, Any], *, root: str, cache_dir: str, field: str,
   values = dict(record.items())
   kind = values.pop('kind', None)
   if kind not in KINDS:
-    raise ValueError(f'{field}.kind: expected one of {sorted(KINDS)}, got '
-                     f'{kind!r}')
+    raise ValueError(
+      f'{field}.kind: expected one of {sorted(KINDS)}, got {kind!r}'
+    )
   record_type, recipe = KINDS[kind]
   unknown = sorted(set(values) - set(record_type._fields))
-  missing = sorted(set(record_type._fields) - set(values)
-                   - set(record_type._field_defaults))
+  missing = sorted(
+    set(record_type._fields) - set(values) - set(record_type._field_defaults)
+  )
   if unknown or missing:
     wrong = f'got {unknown[0]!r}' if unknown else f'{missing[0]!r} is missing'
-    raise ValueError(f'{field}: expected the fields of kind {kind!r}, '
-                     f'{record_type._fields}, {wrong}')
+    raise ValueError(
+      f'{field}: expected the fields of kind {kind!r}, '
+      f'{record_type._fields}, {wrong}'
+    )
   if not cache_dir:
-    raise ValueError('config.data.cache_dir: expected a folder for prepared '
-                     "data, got ''")
+    raise ValueError(
+      "config.data.cache_dir: expected a folder for prepared data, got ''"
+    )
   if resize is not None and kind != 'folder':
-    raise ValueError('config.data.resized_copies: expected False, as there are '
-                     f"copies of kind 'folder' alone, got kind {kind!r}")
+    raise ValueError(
+      'config.data.resized_copies: expected False, as there are '
+      f"copies of kind 'folder' alone, got kind {kind!r}"
+    )
   copies = {} if resize is None else {'resize': resize}
   return manifest.prepare(
-      recipe(record_type(**values), root=root, field=field, labels=labels,
-             **copies), cache_dir)
+    recipe(
+      record_type(**values), root=root, field=field, labels=labels, **copies
+    ),
+    cache_dir,
+  )

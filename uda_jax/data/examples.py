@@ -36,8 +36,9 @@ class Domain(NamedTuple):
   rare_pixels: float = 0.0
 
 
-def domains(config: Any, source: manifest_lib.Manifest,
-            target: manifest_lib.Manifest) -> tuple[Domain, Domain]:
+def domains(
+  config: Any, source: manifest_lib.Manifest, target: manifest_lib.Manifest
+) -> tuple[Domain, Domain]:
   """Reads `config.data` and checks it against the images.
 
   Args:
@@ -49,25 +50,44 @@ def domains(config: Any, source: manifest_lib.Manifest,
     The source and the target domain.
   """
   if config.resize not in transforms.RESIZE:
-    raise ValueError('config.data.resize: expected one of '
-                     f'{sorted(transforms.RESIZE)}, got {config.resize!r}')
+    raise ValueError(
+      'config.data.resize: expected one of '
+      f'{sorted(transforms.RESIZE)}, got {config.resize!r}'
+    )
   spec = transforms.Spec(
-      keep_ratio=config.keep_ratio, resize=config.resize,
-      crop_size=tuple(config.crop_size), scale_range=tuple(config.scale_range),
-      flip=config.flip, pad=config.pad)
+    keep_ratio=config.keep_ratio,
+    resize=config.resize,
+    crop_size=tuple(config.crop_size),
+    scale_range=tuple(config.scale_range),
+    flip=config.flip,
+    pad=config.pad,
+  )
   rare = None
   if config.rare_class.temperature > 0:
     rare = sampling.rare_classes(
-        source.class_pixels, temperature=config.rare_class.temperature,
-        min_pixels=config.rare_class.min_pixels)
+      source.class_pixels,
+      temperature=config.rare_class.temperature,
+      min_pixels=config.rare_class.min_pixels,
+    )
   source_domain = Domain(
-      source, spec._replace(image_size=tuple(config.source_image_size),
-                            max_class_share=config.max_class_share),
-      sampling.SOURCE, 'source_image_size', rare, _rare_pixels(config, source))
+    source,
+    spec._replace(
+      image_size=tuple(config.source_image_size),
+      max_class_share=config.max_class_share,
+    ),
+    sampling.SOURCE,
+    'source_image_size',
+    rare,
+    _rare_pixels(config, source),
+  )
   target_domain = Domain(
-      target, spec._replace(image_size=tuple(config.target_image_size),
-                            margins=tuple(config.margins)),
-      sampling.TARGET, 'target_image_size')
+    target,
+    spec._replace(
+      image_size=tuple(config.target_image_size), margins=tuple(config.margins)
+    ),
+    sampling.TARGET,
+    'target_image_size',
+  )
   return _checked(source_domain), _checked(target_domain)
 
 
@@ -77,8 +97,11 @@ def _rare_pixels(config: Any, source: manifest_lib.Manifest) -> float:
   pixels = rare.min_pixels * rare.min_crop_ratio
   if rare.min_pixels >= 1:
     return pixels
-  size = (config.crop_size if any(config.crop_size)
-          else (source.heights[0], source.widths[0]))
+  size = (
+    config.crop_size
+    if any(config.crop_size)
+    else (source.heights[0], source.widths[0])
+  )
   return pixels * float(np.prod(size))
 
 
@@ -93,24 +116,27 @@ def _checked(domain: Domain) -> Domain:
   if not any(spec.crop_size):
     if spec.scale_range != (1.0, 1.0) or len(np.unique(full, axis=0)) > 1:
       raise ValueError(
-          'config.data.crop_size: expected a size, because the images of '
-          f'{data.name} differ in size after config.data.{domain.field} and '
-          'config.data.scale_range, got (0, 0)')
+        'config.data.crop_size: expected a size, because the images of '
+        f'{data.name} differ in size after config.data.{domain.field} and '
+        'config.data.scale_range, got (0, 0)'
+      )
     return domain._replace(spec=spec)
   small = np.flatnonzero((full < spec.crop_size).any(1))
   if small.size and not spec.pad:
     first = small[0]
     raise ValueError(
-        'config.data.crop_size: expected at most '
-        f'{tuple(full[first].tolist())}, the smallest size that '
-        f'{data.image_paths[first]} is resized to, got {spec.crop_size}; use a '
-        f'smaller crop, a larger config.data.{domain.field} or '
-        'config.data.scale_range, or config.data.pad=True')
+      'config.data.crop_size: expected at most '
+      f'{tuple(full[first].tolist())}, the smallest size that '
+      f'{data.image_paths[first]} is resized to, got {spec.crop_size}; use a '
+      f'smaller crop, a larger config.data.{domain.field} or '
+      'config.data.scale_range, or config.data.pad=True'
+    )
   return domain._replace(spec=spec)
 
 
-def choose(domain: Domain, seed: int,
-           element: tf.Tensor) -> tuple[tf.Tensor, crop_rules.Wanted | None]:
+def choose(
+  domain: Domain, seed: int, element: tf.Tensor
+) -> tuple[tf.Tensor, crop_rules.Wanted | None]:
   """Returns which image an element is, and what its crop must hold.
 
   Args:
@@ -122,10 +148,10 @@ def choose(domain: Domain, seed: int,
     int64 scalar index, and a rare class that was asked for (or None).
   """
   if domain.rare is None:
-    return sampling.permuted_index(seed, domain.name, element,
-                                   len(domain.data.image_paths)), None
-  index, class_id = sampling.rare_index(seed, domain.name, element,
-                                        domain.rare)
+    return sampling.permuted_index(
+      seed, domain.name, element, len(domain.data.image_paths)
+    ), None
+  index, class_id = sampling.rare_index(seed, domain.name, element, domain.rare)
   return index, crop_rules.Wanted(class_id, domain.rare_pixels)
 
 
@@ -149,7 +175,8 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
   def read(element: tf.Tensor) -> Example:
     index, wanted = choose(domain, seed, element)
     uniform = lambda purpose, shape=(): sampling.Stream(
-        seed, domain.name, purpose).uniform(element, shape)
+      seed, domain.name, purpose
+    ).uniform(element, shape)
     image = transforms.read_image(images[index])
     factor = 1.0
     if spec.scale_range != (1.0, 1.0):
@@ -167,7 +194,8 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
         whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
         label = transforms.cut_label(label, whole, spec.resize)
       window = crop_rules.choose_window(
-          shares, label, full, spec, len(data.class_names), wanted)
+        shares, label, full, spec, len(data.class_names), wanted
+      )
       values['label'] = transforms.cut_label(label, window, spec.resize)
     values['image'] = transforms.cut_image(image, window, spec.resize)
     values['trusted'] = transforms.trusted_pixels(window, spec.margins)

@@ -48,9 +48,13 @@ class Source(NamedTuple):
   stamps: list[tuple[str, int, float]]
 
 
-def rows(record: Any, sources: Sequence[Source], field: str,
-         resize: transforms.Spec | None, folder: epath.Path
-         ) -> Iterator[manifest.Row]:
+def rows(
+  record: Any,
+  sources: Sequence[Source],
+  field: str,
+  resize: transforms.Spec | None,
+  folder: epath.Path,
+) -> Iterator[manifest.Row]:
   """Checks all files, writes labels of train ids, and yields the rows.
 
   Args:
@@ -95,20 +99,32 @@ def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:
     if now > last + _SECONDS_BETWEEN_LINES:
       last, done = now, number + 1
       left = (now - start) / done * (len(futures) - done)
-      logging.info('%s: %d of %d files, %.0f a second, ETA %s', field, done,
-                   len(futures), done / (now - start),
-                   datetime.timedelta(seconds=round(left)))
+      logging.info(
+        '%s: %d of %d files, %.0f a second, ETA %s',
+        field,
+        done,
+        len(futures),
+        done / (now - start),
+        datetime.timedelta(seconds=round(left)),
+      )
     yield future
 
 
-def _kept_row(record: Any, field: str, resize: transforms.Spec | None,
-              folder: epath.Path, title: str, source: Source) -> manifest.Row:
+def _kept_row(
+  record: Any,
+  field: str,
+  resize: transforms.Spec | None,
+  folder: epath.Path,
+  title: str,
+  source: Source,
+) -> manifest.Row:
   """Returns the row of an image, from an earlier start if it was done then."""
   # What decides a single file: not which other files there are.
   fields = record._replace(name='', files=(), skip_last=0, palette=())
   size = resize and [resize.image_size, resize.keep_ratio, resize.resize]
-  key = manifest.fingerprint([
-      str(source.image), fields._asdict(), size, source.stamps])
+  key = manifest.fingerprint(
+    [str(source.image), fields._asdict(), size, source.stamps]
+  )
   done = folder / title / f'{key}.json'
   try:
     values = json.loads(done.read_text())
@@ -120,30 +136,41 @@ def _kept_row(record: Any, field: str, resize: transforms.Spec | None,
   return manifest.Row(**values)
 
 
-def _row(record: Any, field: str, resize: transforms.Spec | None,
-         folder: epath.Path, stem: str, source: Source) -> manifest.Row:
+def _row(
+  record: Any,
+  field: str,
+  resize: transforms.Spec | None,
+  folder: epath.Path,
+  stem: str,
+  source: Source,
+) -> manifest.Row:
   """Checks an image and its label; writes the label, and a smaller copy."""
   size = image_files.image_size(source.image)
   counts, notes, label = np.zeros(len(record.class_names), np.int64), [], None
   published = tuple(record.published_size)
   if any(published) and size != published:
-    notes.append(f'{source.image}: {size[0]} x {size[1]}, published are '
-                 f'{published[0]} x {published[1]}')
+    notes.append(
+      f'{source.image}: {size[0]} x {size[1]}, published are '
+      f'{published[0]} x {published[1]}'
+    )
   if record.labels:
     label = _label(record, field, source)
     if label.shape != size:
-      notes.append(f'{source.label}: {label.shape[0]} x {label.shape[1]}, '
-                   f'brought to the {size[0]} x {size[1]} of its image')
+      notes.append(
+        f'{source.label}: {label.shape[0]} x {label.shape[1]}, '
+        f'brought to the {size[0]} x {size[1]} of its image'
+      )
       label = _fit(label, size, source, field, record.resize_labels)
-    counts += np.bincount(label.ravel(), minlength=256)[:counts.size]
+    counts += np.bincount(label.ravel(), minlength=256)[: counts.size]
   image, path = str(source.image), f'{stem}.png' if record.labels else ''
   full = size
   if resize is not None:
     full = tuple(transforms.resized_size(size, resize).numpy().tolist())
   if full != size:
     image = f'{stem}_image.png'
-    label = _write_copy(folder / image, source, label, size, full, resize,
-                        field)
+    label = _write_copy(
+      folder / image, source, label, size, full, resize, field
+    )
   if label is not None:
     image_files.write_label(folder / path, label)
   return manifest.Row(image, path, *full, counts, '; '.join(notes))
@@ -153,52 +180,69 @@ def _label(record: Any, field: str, source: Source) -> np.ndarray:
   """Reads the label of an image: [H, W] uint8 train ids."""
   if source.label is None:
     raise FileNotFoundError(
-        f'{field}.labels: found no label named {source.name!r} for '
-        f'{source.image} among the files {record.labels!r}; the * of images '
-        'and labels must stand for the same text')
+      f'{field}.labels: found no label named {source.name!r} for '
+      f'{source.image} among the files {record.labels!r}; the * of images '
+      'and labels must stand for the same text'
+    )
   if record.label_colors:
-    return color_ids(image_files.read_rgb(source.label), record,
-                     path=source.label, field=field)
+    return color_ids(
+      image_files.read_rgb(source.label), record, path=source.label, field=field
+    )
   raw = image_files.read_label(source.label, channel=record.label_channel)
   return train_ids(raw, record, path=source.label, field=field)
 
 
-def _fit(label: np.ndarray, size: tuple[int, int], source: Source, field: str,
-         allowed: bool) -> np.ndarray:
+def _fit(
+  label: np.ndarray,
+  size: tuple[int, int],
+  source: Source,
+  field: str,
+  allowed: bool,
+) -> np.ndarray:
   """Brings a label to the size of its image."""
   if not allowed:
     raise ValueError(
-        f'{source.label}: expected the size of its image {source.image}, '
-        f'{size[0]} x {size[1]} (height x width), got {label.shape[0]} x '
-        f'{label.shape[1]}; set {field}.resize_labels=True to bring labels to '
-        'the size of their images')
+      f'{source.label}: expected the size of its image {source.image}, '
+      f'{size[0]} x {size[1]} (height x width), got {label.shape[0]} x '
+      f'{label.shape[1]}; set {field}.resize_labels=True to bring labels to '
+      'the size of their images'
+    )
   rows, columns = (np.arange(n) * m // n for n, m in zip(size, label.shape))
   return label[rows[:, None], columns]
 
 
-def _write_copy(path: epath.Path, source: Source, label: np.ndarray | None,
-                size: tuple[int, int], full: tuple[int, int],
-                resize: transforms.Spec, field: str) -> np.ndarray | None:
+def _write_copy(
+  path: epath.Path,
+  source: Source,
+  label: np.ndarray | None,
+  size: tuple[int, int],
+  full: tuple[int, int],
+  resize: transforms.Spec,
+  field: str,
+) -> np.ndarray | None:
   """Writes the resized image as training would see it; returns the label."""
   if any(f > s for f, s in zip(full, size)):
     raise ValueError(
-        f'config.data.resized_copies: expected images that shrink, got '
-        f'{source.image} of {size}, which config.data.'
-        f'{field.split(".")[-1]}_image_size makes {full}; such copies are '
-        'slower to read: set config.data.resized_copies=False')
-  window = transforms.Window(tf.zeros(2, tf.int32), tf.constant(full),
-                             tf.constant(full))
+      f'config.data.resized_copies: expected images that shrink, got '
+      f'{source.image} of {size}, which config.data.'
+      f'{field.split(".")[-1]}_image_size makes {full}; such copies are '
+      'slower to read: set config.data.resized_copies=False'
+    )
+  window = transforms.Window(
+    tf.zeros(2, tf.int32), tf.constant(full), tf.constant(full)
+  )
   image = transforms.read_image(str(source.image))
   image_files.write_image(
-      path, transforms.cut_image(image, window, resize.resize).numpy())
+    path, transforms.cut_image(image, window, resize.resize).numpy()
+  )
   if label is None:
     return None
-  return transforms.cut_label(tf.constant(label), window,
-                              resize.resize).numpy()
+  return transforms.cut_label(tf.constant(label), window, resize.resize).numpy()
 
 
-def train_ids(raw: np.ndarray, record: Any, *, path: os.PathLike,
-              field: str) -> np.ndarray:
+def train_ids(
+  raw: np.ndarray, record: Any, *, path: os.PathLike, field: str
+) -> np.ndarray:
   """Maps raw class ids to train ids.
 
   Args:
@@ -218,12 +262,13 @@ def train_ids(raw: np.ndarray, record: Any, *, path: os.PathLike,
   if unknown:
     first = unknown[0]
     raise ValueError(
-        f'{path}: expected the ids of {field} '
-        f'({"label_map" if record.label_map else "class_names"}: '
-        f'{sorted(known)}), got {first} in {counts[first]} pixels'
-        + (f' (and also {unknown[1:]})' if unknown[1:] else '')
-        + f'; add ({first}, train id) to {field}.label_map, or {first} to '
-        f'{field}.ignore_ids')
+      f'{path}: expected the ids of {field} '
+      f'({"label_map" if record.label_map else "class_names"}: '
+      f'{sorted(known)}), got {first} in {counts[first]} pixels'
+      + (f' (and also {unknown[1:]})' if unknown[1:] else '')
+      + f'; add ({first}, train id) to {field}.label_map, or {first} to '
+      f'{field}.ignore_ids'
+    )
   table = np.full(counts.size, _IGNORE, np.uint8)
   for value, train_id in known.items():
     if 0 <= value < counts.size:
@@ -231,8 +276,9 @@ def train_ids(raw: np.ndarray, record: Any, *, path: os.PathLike,
   return table[raw]
 
 
-def color_ids(pixels: np.ndarray, record: Any, *, path: os.PathLike,
-              field: str) -> np.ndarray:
+def color_ids(
+  pixels: np.ndarray, record: Any, *, path: os.PathLike, field: str
+) -> np.ndarray:
   """Maps colours to train ids.
 
   Args:
@@ -254,7 +300,8 @@ def color_ids(pixels: np.ndarray, record: Any, *, path: os.PathLike,
   if unknown.any():
     color = tuple(pixels[unknown][0].tolist())
     raise ValueError(
-        f'{path}: expected the colours of {field}.label_colors, got {color} '
-        f'(in all {unknown.sum()} pixels of other colours); add ({color}, '
-        'train id) to it, train id 255 to ignore the colour')
+      f'{path}: expected the colours of {field}.label_colors, got {color} '
+      f'(in all {unknown.sum()} pixels of other colours); add ({color}, '
+      'train id) to it, train id 255 to ignore the colour'
+    )
   return label

@@ -33,13 +33,15 @@ def _open(path: epath.Path) -> Image.Image:
       image.load()
     except UnidentifiedImageError as error:
       raise ValueError(
-          f'{path}: expected an image, got a file that is none; remove it or '
-          'leave it out') from error
+        f'{path}: expected an image, got a file that is none; remove it or '
+        'leave it out'
+      ) from error
     # Pillow raises SyntaxError and others for broken chunks.
     except Exception as error:
       raise ValueError(
-          f'{path}: cannot be decoded to the end ({error}); the file is '
-          'truncated or damaged, fetch it again') from error
+        f'{path}: cannot be decoded to the end ({error}); the file is '
+        'truncated or damaged, fetch it again'
+      ) from error
   return image
 
 
@@ -48,8 +50,9 @@ def image_size(path: epath.Path) -> tuple[int, int]:
   image = _open(path)
   if image.format not in _IMAGE_FORMATS or image.mode not in _IMAGE_MODES:
     raise ValueError(
-        f'{path}: expected a JPEG or 8-bit PNG image, got {image.format} with '
-        f'pixels of type {image.mode!r}; convert it to PNG')
+      f'{path}: expected a JPEG or 8-bit PNG image, got {image.format} with '
+      f'pixels of type {image.mode!r}; convert it to PNG'
+    )
   return image.height, image.width
 
 
@@ -77,13 +80,17 @@ def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
     return polygons.read(path)
   image = _open(path)
   channels = len(image.getbands())
-  if image.format == 'JPEG' or image.mode not in _LABEL_MODES or (
-      channel >= channels or channel < 0 and channels > 1):
+  if (
+    image.format == 'JPEG'
+    or image.mode not in _LABEL_MODES
+    or (channel >= channels or channel < 0 and channels > 1)
+  ):
     raise ValueError(
-        f'{path}: expected class ids in a PNG of one channel (grey or '
-        f'palette) or in the channel label_channel={channel}, got '
-        f'{image.format} of {channels} channels, type {image.mode!r}; convert '
-        'it, or set label_channel to the channel with the ids')
+      f'{path}: expected class ids in a PNG of one channel (grey or '
+      f'palette) or in the channel label_channel={channel}, got '
+      f'{image.format} of {channels} channels, type {image.mode!r}; convert '
+      'it, or set label_channel to the channel with the ids'
+    )
   depth = _png_depth(path)
   if channels > 1 and depth == 16:
     # Pillow keeps the high byte of such files: every class becomes 0.
@@ -96,7 +103,7 @@ def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
   pixels = pixels.astype(np.int32)
   if image.mode == 'L' and depth in (2, 4):
     # Pillow stretches grey values of few bits to 0..255.
-    pixels //= 255 // (2 ** depth - 1)
+    pixels //= 255 // (2**depth - 1)
   return pixels
 
 
@@ -105,9 +112,10 @@ def read_rgb(path: epath.Path) -> np.ndarray:
   image = _open(path)
   if image.format != 'PNG' or image.mode not in ('P', 'RGB', 'RGBA'):
     raise ValueError(
-        f'{path}: expected a PNG with colours, got {image.format} with pixels '
-        f'of type {image.mode!r}; use label_map for class ids, and convert '
-        'JPEG labels, whose colours are not exact')
+      f'{path}: expected a PNG with colours, got {image.format} with pixels '
+      f'of type {image.mode!r}; use label_map for class ids, and convert '
+      'JPEG labels, whose colours are not exact'
+    )
   return np.asarray(image.convert('RGB'))
 
 

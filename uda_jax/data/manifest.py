@@ -95,8 +95,12 @@ class Broken(ValueError):
   def __init__(self, problems: Sequence[str]):
     """The message is that of the first problem, and how many there are."""
     self.problems = tuple(problems)
-    more = (f' (and {len(problems) - 1} more: python -m uda_jax.data.prepare '
-            'lists them)' if len(problems) > 1 else '')
+    more = (
+      f' (and {len(problems) - 1} more: python -m uda_jax.data.prepare '
+      'lists them)'
+      if len(problems) > 1
+      else ''
+    )
     super().__init__(problems[0] + more)
 
 
@@ -134,25 +138,34 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     self._recipe = recipe
     self._files = epath.Path(data_dir) / _FILES
     config = tfds.core.BuilderConfig(
-        name=folder_name(recipe.name, recipe[:-1]), version=VERSION)
+      name=folder_name(recipe.name, recipe[:-1]), version=VERSION
+    )
     super().__init__(data_dir=data_dir, config=config)
 
   def _info(self) -> tfds.core.DatasetInfo:
     recipe = self._recipe
-    features = tfds.features.FeaturesDict({
+    features = tfds.features.FeaturesDict(
+      {
         'image': tfds.features.Text(),
         'label': tfds.features.Text(),
         'height': tfds.features.Scalar(np.int32),
         'width': tfds.features.Scalar(np.int32),
         'class_pixels': tfds.features.Tensor(
-            shape=(len(recipe.class_names),), dtype=np.int64),
+          shape=(len(recipe.class_names),), dtype=np.int64
+        ),
         'note': tfds.features.Text(),
-    })
+      }
+    )
     return tfds.core.DatasetInfo(
-        builder=self, features=features, disable_shuffling=True,
-        metadata=tfds.core.MetadataDict(
-            name=recipe.name, class_names=list(recipe.class_names),
-            palette=[list(colour) for colour in recipe.palette]))
+      builder=self,
+      features=features,
+      disable_shuffling=True,
+      metadata=tfds.core.MetadataDict(
+        name=recipe.name,
+        class_names=list(recipe.class_names),
+        palette=[list(colour) for colour in recipe.palette],
+      ),
+    )
 
   def _split_generators(self, dl_manager):
     return {_SPLIT: self._generate_examples()}
@@ -219,19 +232,28 @@ def read(folder: epath.PathLike) -> Manifest:
   folder = epath.Path(folder)
   with _quiet():
     builder = tfds.builder_from_directory(folder)
-    rows = tfds.as_numpy(builder.as_dataset(
-        split=_SPLIT, shuffle_files=False, batch_size=-1,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1)))
+    rows = tfds.as_numpy(
+      builder.as_dataset(
+        split=_SPLIT,
+        shuffle_files=False,
+        batch_size=-1,
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),
+      )
+    )
   files = folder.parents[2] / _FILES
   # An absolute path stays as it is when joined.
   paths = lambda name: tuple(
-      str(files / path.decode()) if path else None for path in rows[name])
+    str(files / path.decode()) if path else None for path in rows[name]
+  )
   metadata = builder.info.metadata
   return Manifest(
-      name=metadata['name'],
-      image_paths=paths('image'), label_paths=paths('label'),
-      heights=rows['height'], widths=rows['width'],
-      class_pixels=rows['class_pixels'],
-      class_names=tuple(metadata['class_names']),
-      palette=tuple(tuple(colour) for colour in metadata['palette']),
-      notes=tuple(note.decode() for note in rows['note'] if note))
+    name=metadata['name'],
+    image_paths=paths('image'),
+    label_paths=paths('label'),
+    heights=rows['height'],
+    widths=rows['width'],
+    class_pixels=rows['class_pixels'],
+    class_names=tuple(metadata['class_names']),
+    palette=tuple(tuple(colour) for colour in metadata['palette']),
+    notes=tuple(note.decode() for note in rows['note'] if note),
+  )

@@ -47,25 +47,33 @@ def spec(config: Any) -> Spec | None:
   """Reads `config.data.pair`; None if its crop has no size."""
   if not any(config.crop_size):
     return None
-  made = Spec(tuple(config.crop_size), tuple(config.long_side),
-              tuple(config.overlap), config.stride, config.group_size,
-              config.first_step)
+  made = Spec(
+    tuple(config.crop_size),
+    tuple(config.long_side),
+    tuple(config.overlap),
+    config.stride,
+    config.group_size,
+    config.first_step,
+  )
   if any(n % made.stride for n in made.crop_size):
     raise ValueError(
-        'config.data.pair.crop_size: expected multiples of '
-        f'config.data.pair.stride, {made.stride}, got {made.crop_size}')
+      'config.data.pair.crop_size: expected multiples of '
+      f'config.data.pair.stride, {made.stride}, got {made.crop_size}'
+    )
   return made
 
 
 def resized_size(size: tf.Tensor, long_side: tf.Tensor) -> tf.Tensor:
   """Returns [2] int32: `size` with the longer side as given."""
   ratio = tf.cast(size, tf.float64) / tf.cast(tf.reduce_max(size), tf.float64)
-  return tf.cast(tf.floor(ratio * tf.cast(long_side, tf.float64) + 0.5),
-                 tf.int32)
+  return tf.cast(
+    tf.floor(ratio * tf.cast(long_side, tf.float64) + 0.5), tf.int32
+  )
 
 
-def second_corner(first: tf.Tensor, candidates: tf.Tensor, pair: Spec
-                  ) -> tuple[tf.Tensor, tf.Tensor]:
+def second_corner(
+  first: tf.Tensor, candidates: tf.Tensor, pair: Spec
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Chooses the corner of the second crop.
 
   Args:
@@ -90,8 +98,9 @@ def second_corner(first: tf.Tensor, candidates: tf.Tensor, pair: Spec
   return tf.concat([moved, first[None]], 0)[number], number
 
 
-def overlap_boxes(first: tf.Tensor, second: tf.Tensor, full: tf.Tensor,
-                  pair: Spec) -> tf.Tensor:
+def overlap_boxes(
+  first: tf.Tensor, second: tf.Tensor, full: tf.Tensor, pair: Spec
+) -> tf.Tensor:
   """Returns [2, 4] int32: what both crops show, as a box in each of them.
 
   Args:
@@ -110,23 +119,31 @@ def overlap_boxes(first: tf.Tensor, second: tf.Tensor, full: tf.Tensor,
   return tf.stack(boxes)
 
 
-def _cut(image: tf.Tensor, corner: tf.Tensor, full: tf.Tensor,
-         flip: tf.Tensor, pair: Spec) -> tf.Tensor:
+def _cut(
+  image: tf.Tensor,
+  corner: tf.Tensor,
+  full: tf.Tensor,
+  flip: tf.Tensor,
+  pair: Spec,
+) -> tf.Tensor:
   """Cuts, fills and mirrors one crop of the resized image."""
   size = tf.minimum(full, tf.constant(pair.crop_size))
   pixels = transforms.cut_image(
-      image, transforms.Window(corner, size, full), 'bicubic')
+    image, transforms.Window(corner, size, full), 'bicubic'
+  )
   inside = tf.ones(size, bool)[..., None]
-  missing = tf.pad(tf.constant(pair.crop_size)[:, None] - size[:, None],
-                   [[0, 1], [1, 0]])
+  missing = tf.pad(
+    tf.constant(pair.crop_size)[:, None] - size[:, None], [[0, 1], [1, 0]]
+  )
   pixels, inside = (tf.pad(x, missing) for x in (pixels, inside))
   pixels = tf.where(inside, pixels, tf.constant(FILL, tf.uint8))
   pixels = tf.cond(flip, lambda: tf.reverse(pixels, [1]), lambda: pixels)
   return tf.ensure_shape(pixels, (*pair.crop_size, 3))
 
 
-def reader(data: manifest_lib.Manifest, pair: Spec, seed: int
-           ) -> Callable[[tf.Tensor], examples.Example]:
+def reader(
+  data: manifest_lib.Manifest, pair: Spec, seed: int
+) -> Callable[[tf.Tensor], examples.Example]:
   """Makes the function from an element's number to its pair.
 
   Args:
@@ -143,23 +160,35 @@ def reader(data: manifest_lib.Manifest, pair: Spec, seed: int
 
   def read(element: tf.Tensor) -> examples.Example:
     uniform = lambda purpose, shape=(): sampling.Stream(
-        seed, sampling.PAIR, purpose).uniform(element, shape)
-    index = sampling.permuted_index(seed, sampling.PAIR, element,
-                                    len(data.image_paths))
+      seed, sampling.PAIR, purpose
+    ).uniform(element, shape)
+    index = sampling.permuted_index(
+      seed, sampling.PAIR, element, len(data.image_paths)
+    )
     image = transforms.read_image(images[index])
     low, high = pair.long_side
-    full = resized_size(tf.shape(image)[:2], low + sampling.uniform_int(
-        uniform(sampling.SCALE), tf.constant(high - low + 1)))
+    full = resized_size(
+      tf.shape(image)[:2],
+      low
+      + sampling.uniform_int(
+        uniform(sampling.SCALE), tf.constant(high - low + 1)
+      ),
+    )
     places = tf.maximum(full - tf.constant(pair.crop_size), 0) + 1
     corners = sampling.uniform_int(
-        uniform(sampling.CROP, (1 + ATTEMPTS, 2)), places)
+      uniform(sampling.CROP, (1 + ATTEMPTS, 2)), places
+    )
     second, _ = second_corner(corners[0], corners[1:], pair)
     flip = uniform(sampling.FLIP, (2,)) < 0.5
     return {
-        'image': tf.stack([
-            _cut(image, corner, full, flip[i], pair)
-            for i, corner in enumerate((corners[0], second))]),
-        'box': overlap_boxes(corners[0], second, full, pair),
-        'flipped': flip}
+      'image': tf.stack(
+        [
+          _cut(image, corner, full, flip[i], pair)
+          for i, corner in enumerate((corners[0], second))
+        ]
+      ),
+      'box': overlap_boxes(corners[0], second, full, pair),
+      'flipped': flip,
+    }
 
   return read

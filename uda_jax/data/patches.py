@@ -35,8 +35,12 @@ def file_number(image: int, patch: int, per_image: int) -> int:
   return (per_image + 1) * image + patch
 
 
-def recipe(like: manifest.Manifest, name: str, contents: Any,
-           make: Callable[[], Iterable[Patch]]) -> manifest.Recipe:
+def recipe(
+  like: manifest.Manifest,
+  name: str,
+  contents: Any,
+  make: Callable[[], Iterable[Patch]],
+) -> manifest.Recipe:
   """Says how to prepare a data set of patches.
 
   Args:
@@ -48,18 +52,24 @@ def recipe(like: manifest.Manifest, name: str, contents: Any,
   num_classes = len(like.class_names)
   own = manifest.folder_name(name, contents)
   return manifest.Recipe(
-      name, like.class_names, like.palette, contents,
-      lambda folder: _rows(folder, own, make(), num_classes))
+    name,
+    like.class_names,
+    like.palette,
+    contents,
+    lambda folder: _rows(folder, own, make(), num_classes),
+  )
 
 
-def _rows(folder: epath.Path, own: str, patches: Iterable[Patch],
-          num_classes: int) -> Iterator[manifest.Row]:
+def _rows(
+  folder: epath.Path, own: str, patches: Iterable[Patch], num_classes: int
+) -> Iterator[manifest.Row]:
   """Writes the files of every patch below folder/own, and yields its row."""
   for kind in ('images', 'labels'):
     (folder / own / kind).mkdir(parents=True, exist_ok=True)
   for patch in patches:
-    image, label = (f'{own}/{kind}/{patch.number:06d}.png'
-                    for kind in ('images', 'labels'))
+    image, label = (
+      f'{own}/{kind}/{patch.number:06d}.png' for kind in ('images', 'labels')
+    )
     image_files.write_image(folder / image, patch.image)
     image_files.write_label(folder / label, patch.label)
     counts = np.bincount(patch.label.ravel(), minlength=256)[:num_classes]

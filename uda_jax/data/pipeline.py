@@ -25,10 +25,19 @@ from uda_jax.data import transforms
 _PREFETCH = 2
 
 
-def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
-                  groups: int, group_size: int, process_index: int,
-                  process_count: int, source: manifest_lib.Manifest,
-                  target: manifest_lib.Manifest) -> Iterator[types.Batch]:
+def train_batches(
+  config: Any,
+  *,
+  seed: int,
+  first_step: int,
+  num_steps: int,
+  groups: int,
+  group_size: int,
+  process_index: int,
+  process_count: int,
+  source: manifest_lib.Manifest,
+  target: manifest_lib.Manifest,
+) -> Iterator[types.Batch]:
   """Returns this process's share of the batches of training.
 
   Args:
@@ -52,8 +61,10 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
     first batch.
   """
   if groups % process_count:
-    raise ValueError(f'config.batch.groups: expected a multiple of the '
-                     f'{process_count} processes, got {groups}')
+    raise ValueError(
+      f'config.batch.groups: expected a multiple of the '
+      f'{process_count} processes, got {groups}'
+    )
   pair = examples.domains(config, source, target)
   readers = [examples.reader(domain, seed) for domain in pair]
   local_groups = groups // process_count
@@ -72,14 +83,24 @@ def train_batches(config: Any, *, seed: int, first_step: int, num_steps: int,
 
   dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
   batches = _numpy(_parallel(dataset, read, local), files)
-  views = _views(config, target, seed, range(first_step, num_steps),
-                 local_groups, process_index, process_count)
-  return (_batch(*values, (local_groups, group_size))._replace(views=pairs)
-          for values, pairs in zip(batches, views))
+  views = _views(
+    config,
+    target,
+    seed,
+    range(first_step, num_steps),
+    local_groups,
+    process_index,
+    process_count,
+  )
+  return (
+    _batch(*values, (local_groups, group_size))._replace(views=pairs)
+    for values, pairs in zip(batches, views)
+  )
 
 
-def _element(local: int, process_index: int, process_count: int
-             ) -> Callable[[tf.Tensor], tf.Tensor]:
+def _element(
+  local: int, process_index: int, process_count: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
   """Makes the function from a local row's number to that among all rows."""
 
   def element(count):
@@ -89,13 +110,22 @@ def _element(local: int, process_index: int, process_count: int
   return element
 
 
-def _views(config: Any, target: manifest_lib.Manifest, seed: int, steps: range,
-           groups: int, process_index: int, process_count: int
-           ) -> Iterator[Any]:
+def _views(
+  config: Any,
+  target: manifest_lib.Manifest,
+  seed: int,
+  steps: range,
+  groups: int,
+  process_index: int,
+  process_count: int,
+) -> Iterator[Any]:
   """Yields `Batch.views` of each step: () or pairs [groups, pairs, ...]."""
   pair = pair_crops.spec(config.pair)
-  first_step = steps.stop if pair is None else min(
-      max(pair.first_step, steps.start), steps.stop)
+  first_step = (
+    steps.stop
+    if pair is None
+    else min(max(pair.first_step, steps.start), steps.stop)
+  )
   for _ in range(steps.start, first_step):
     yield ()
   if first_step == steps.stop:
@@ -107,24 +137,32 @@ def _views(config: Any, target: manifest_lib.Manifest, seed: int, steps: range,
   def files(number):
     for count in range(local):
       row = element((first_step + number) * local + count)
-      index = sampling.permuted_index(seed, sampling.PAIR, row,
-                                      len(target.image_paths))
+      index = sampling.permuted_index(
+        seed, sampling.PAIR, row, len(target.image_paths)
+      )
       yield target.image_paths[int(index)]
 
   dataset = tf.data.Dataset.range(first_step * local, steps.stop * local)
-  for values in _numpy(_parallel(dataset, lambda count: read(element(count)),
-                                 local), files):
-    yield {name: x.reshape(groups, pair.group_size, *x.shape[1:])
-           for name, x in values.items()}
+  for values in _numpy(
+    _parallel(dataset, lambda count: read(element(count)), local), files
+  ):
+    yield {
+      name: x.reshape(groups, pair.group_size, *x.shape[1:])
+      for name, x in values.items()
+    }
 
 
-def _parallel(dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any],
-              batch_size: int) -> tf.data.Dataset:
+def _parallel(
+  dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any], batch_size: int
+) -> tf.data.Dataset:
   """Reads elements on all cores, in order, and batches them."""
   # No reader branches on tensors in Python; looking for such branches takes
   # most of the time until the first batch.
-  dataset = dataset.map(tf.autograph.experimental.do_not_convert(read),
-                        num_parallel_calls=os.cpu_count(), deterministic=True)
+  dataset = dataset.map(
+    tf.autograph.experimental.do_not_convert(read),
+    num_parallel_calls=os.cpu_count(),
+    deterministic=True,
+  )
   return dataset.batch(batch_size).prefetch(_PREFETCH)
 
 
@@ -135,8 +173,9 @@ def _files_of(data: manifest_lib.Manifest, index: int) -> Iterator[str]:
     yield data.label_paths[index]
 
 
-def _numpy(dataset: tf.data.Dataset,
-           files: Callable[[int], Iterator[str]]) -> Iterator[Any]:
+def _numpy(
+  dataset: tf.data.Dataset, files: Callable[[int], Iterator[str]]
+) -> Iterator[Any]:
   """Yields numpy trees; an error names the file that cannot be read.
 
   Args:
@@ -158,23 +197,28 @@ def _numpy(dataset: tf.data.Dataset,
         transforms.read_image(path)
       except tf.errors.OpError:
         raise OSError(
-            f'{path}: expected the image that was there when the data were '
-            'prepared, got none or a damaged one; put it back, or start again '
-            'to have all files checked') from error
+          f'{path}: expected the image that was there when the data were '
+          'prepared, got none or a damaged one; put it back, or start again '
+          'to have all files checked'
+        ) from error
     raise
 
 
-def _batch(source: examples.Example, target: examples.Example,
-           lead: tuple[int, int]) -> types.Batch:
+def _batch(
+  source: examples.Example, target: examples.Example, lead: tuple[int, int]
+) -> types.Batch:
   """Arranges flat rows in groups."""
   group = lambda x: x.reshape(*lead, *x.shape[1:])
   label = lambda values: group(values['label']).astype(np.int32)
   return types.Batch(
-      types.Source(group(source['image']), label(source),
-                   group(source['index'])),
-      types.Target(group(target['image']), group(target['trusted']),
-                   label(target) if 'label' in target else (),
-                   group(target['index'])))
+    types.Source(group(source['image']), label(source), group(source['index'])),
+    types.Target(
+      group(target['image']),
+      group(target['trusted']),
+      label(target) if 'label' in target else (),
+      group(target['index']),
+    ),
+  )
 
 
 class EvalBatch(NamedTuple):
@@ -194,10 +238,15 @@ class EvalBatch(NamedTuple):
   index: np.ndarray
 
 
-def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
-                 image_size: tuple[int, int] = (0, 0),
-                 resize: str = 'bilinear', process_index: int = 0,
-                 process_count: int = 1) -> Iterator[EvalBatch]:
+def eval_batches(
+  data: manifest_lib.Manifest,
+  *,
+  batch_size: int,
+  image_size: tuple[int, int] = (0, 0),
+  resize: str = 'bilinear',
+  process_index: int = 0,
+  process_count: int = 1,
+) -> Iterator[EvalBatch]:
   """Returns every image of a data set once, spread over the processes.
 
   All processes get equally many batches, of the same sizes in the same
@@ -230,17 +279,29 @@ def eval_batches(data: manifest_lib.Manifest, *, batch_size: int,
     if labels is not None:
       label = tf.cast(transforms.read_label(labels[index]), tf.int32)
       label = tf.where(valid, label, transforms.IGNORE)
-    return EvalBatch(transforms.cut_image(image, window, resize), label, valid,
-                     tf.cast(index, tf.int32))
+    return EvalBatch(
+      transforms.cut_image(image, window, resize),
+      label,
+      valid,
+      tf.cast(index, tf.int32),
+    )
 
   dataset = tf.data.Dataset.from_tensor_slices(plan.ravel())
   rows = np.where(plan < 0, -1 - plan, plan)
-  return _numpy(_parallel(dataset, read, plan.shape[1]), lambda number: (
-      path for index in rows[number] for path in _files_of(data, index)))
+  return _numpy(
+    _parallel(dataset, read, plan.shape[1]),
+    lambda number: (
+      path for index in rows[number] for path in _files_of(data, index)
+    ),
+  )
 
 
-def _plan(data: manifest_lib.Manifest, batch_size: int, process_index: int,
-          process_count: int) -> np.ndarray:
+def _plan(
+  data: manifest_lib.Manifest,
+  batch_size: int,
+  process_index: int,
+  process_count: int,
+) -> np.ndarray:
   """Returns [batches, B]: the images of each batch; -1 - i repeats image i."""
   sizes = np.stack([data.heights, data.widths], 1)
   kinds, kind = np.unique(sizes, axis=0, return_inverse=True)

@@ -31,12 +31,16 @@ def read(path: epath.Path) -> np.ndarray:
   try:
     content = json.loads(path.read_text())
     size = int(content['imgWidth']), int(content['imgHeight'])
-    objects = [(str(o['label']), [tuple(map(float, p)) for p in o['polygon']])
-               for o in content['objects'] if not o.get('deleted')]
+    objects = [
+      (str(o['label']), [tuple(map(float, p)) for p in o['polygon']])
+      for o in content['objects']
+      if not o.get('deleted')
+    ]
   except (ValueError, KeyError, TypeError) as error:
     raise ValueError(
-        f'{path}: expected polygons as Cityscapes has them (imgWidth, '
-        f'imgHeight, objects with label and polygon), got {error!r}') from error
+      f'{path}: expected polygons as Cityscapes has them (imgWidth, '
+      f'imgHeight, objects with label and polygon), got {error!r}'
+    ) from error
   image = Image.new('L', size, 0)
   draw = ImageDraw.Draw(image)
   for name, polygon in objects:
@@ -45,8 +49,9 @@ def read(path: epath.Path) -> np.ndarray:
     if name == _NEVER_DRAWN:
       continue
     if name not in _IDS:
-      raise ValueError(f'{path}: expected names of Cityscapes labels, got '
-                       f'{name!r}')
+      raise ValueError(
+        f'{path}: expected names of Cityscapes labels, got {name!r}'
+      )
     if len(polygon) > 1:
       draw.polygon(polygon, fill=_IDS[name])
   return np.asarray(image, np.int32)

@@ -29,19 +29,30 @@ from ml_collections import config_flags
 import numpy as np
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'Any leaf of the benchmark; fields are overridden by '
-    '--config.FIELD=VALUE.')
+  'config',
+  None,
+  'Any leaf of the benchmark; fields are overridden by --config.FIELD=VALUE.',
+)
 _PARTS = flags.DEFINE_list(
-    'parts', ['source', 'target', 'evaluation'],
-    'Which of its data sets; --parts=source while the others are on their way.')
+  'parts',
+  ['source', 'target', 'evaluation'],
+  'Which of its data sets; --parts=source while the others are on their way.',
+)
 _DATASET = flags.DEFINE_string(
-    'dataset', '', 'Instead of --config: gta5, synthia, cityscapes, acdc, '
-    'dark_zurich, camvid or idd_lite.')
+  'dataset',
+  '',
+  'Instead of --config: gta5, synthia, cityscapes, acdc, '
+  'dark_zurich, camvid or idd_lite.',
+)
 _SOURCE = flags.DEFINE_string(
-    'source', '', 'With --dataset: its folder, as it was published.')
+  'source', '', 'With --dataset: its folder, as it was published.'
+)
 _OUT = flags.DEFINE_string(
-    'out', '', 'With --dataset: where prepared data are kept, instead of '
-    "config.data.cache_dir's default.")
+  'out',
+  '',
+  'With --dataset: where prepared data are kept, instead of '
+  "config.data.cache_dir's default.",
+)
 # Notes and errors that are printed.
 _SHOWN = 20
 
@@ -53,11 +64,13 @@ def summary(record: Any, data: Any) -> Iterator[str]:
     record: of the data set in the config.
     data: its manifest.
   """
-  sizes, counts = np.unique(np.stack([data.heights, data.widths], 1), axis=0,
-                            return_counts=True)
+  sizes, counts = np.unique(
+    np.stack([data.heights, data.widths], 1), axis=0, return_counts=True
+  )
   order = np.argsort(-counts, kind='stable')
-  shown = ', '.join(f'{counts[i]} of {sizes[i][0]} x {sizes[i][1]}'
-                    for i in order[:5])
+  shown = ', '.join(
+    f'{counts[i]} of {sizes[i][0]} x {sizes[i][1]}' for i in order[:5]
+  )
   more = f', {len(order) - 5} further sizes' if len(order) > 5 else ''
   yield f'{len(data.image_paths)} images (height x width): {shown}{more}'
   if data.labelled:
@@ -80,10 +93,13 @@ def _notes(record: Any, data: Any) -> Iterator[str]:
   """What differs from the published data set, or from what is usual."""
   published = record.get('published_images', 0)
   if published and published != len(data.image_paths):
-    yield (f'{len(data.image_paths)} images, {published} are published; is the '
-           'download complete?')
-  absent = [data.class_names[c]
-            for c in np.flatnonzero(data.class_pixels.sum(0) == 0)]
+    yield (
+      f'{len(data.image_paths)} images, {published} are published; is the '
+      'download complete?'
+    )
+  absent = [
+    data.class_names[c] for c in np.flatnonzero(data.class_pixels.sum(0) == 0)
+  ]
   if data.labelled and absent:
     yield f'classes without a pixel: {", ".join(absent)}'
   yield from data.notes[:_SHOWN]
@@ -96,8 +112,10 @@ def _report(config: Any, part: str, problems: Sequence[str]) -> Iterator[str]:
   path = epath.Path(config.data.cache_dir).expanduser() / f'errors_{part}.txt'
   path.write_text('\n'.join(problems) + '\n')
   yield from (f'error: {problem}' for problem in problems[:_SHOWN])
-  yield (f'{len(problems)} file(s) cannot be used, all are listed in '
-         f'{path}; the others are done and are not looked at again')
+  yield (
+    f'{len(problems)} file(s) cannot be used, all are listed in '
+    f'{path}; the others are done and are not looked at again'
+  )
 
 
 def run(config: Any, parts: list[str]) -> bool:
@@ -107,14 +125,16 @@ def run(config: Any, parts: list[str]) -> bool:
 
   wrong = sorted(set(parts) - set(datasets.PARTS))
   if wrong:
-    raise ValueError(f'--parts: expected some of {datasets.PARTS}, got '
-                     f'{wrong[0]!r}')
+    raise ValueError(
+      f'--parts: expected some of {datasets.PARTS}, got {wrong[0]!r}'
+    )
   well = True
   # A data set by itself is not all parts of a run.
   there = [part for part in datasets.PARTS if config.data[part]]
   if not set(parts) & set(there):
-    raise ValueError(f'--parts: expected some of what there is, {there}, got '
-                     f'{parts}')
+    raise ValueError(
+      f'--parts: expected some of what there is, {there}, got {parts}'
+    )
   for part in parts:
     if part not in there:
       continue
@@ -136,16 +156,20 @@ def _alone(name: str, source: str, out: str) -> Any:
   from uda_jax.data import datasets
 
   if name not in benchmarks.DATASETS:
-    raise ValueError(f'--dataset: expected one of {list(benchmarks.DATASETS)}, '
-                     f'got {name!r}')
+    raise ValueError(
+      f'--dataset: expected one of {list(benchmarks.DATASETS)}, got {name!r}'
+    )
   if not source:
     raise ValueError(f'--source: expected the folder of {name}, got none')
   data = benchmarks.DATASETS[name]()
   if out:
     data.cache_dir = out
   # Absolute, or in a bucket: then a root above it changes nothing.
-  root = source if '://' in source else str(
-      epath.Path(source).expanduser().absolute())
+  root = (
+    source
+    if '://' in source
+    else str(epath.Path(source).expanduser().absolute())
+  )
   for part in datasets.PARTS:
     if data[part]:
       data[part].root = root
@@ -154,8 +178,11 @@ def _alone(name: str, source: str, out: str) -> Any:
 
 def _flags_to_train(config: Any, parts: Sequence[str]) -> str:
   """What to train with, so that training finds what was prepared."""
-  roots = (f'--config.data.{part}.root={config.data[part].root}'
-           for part in parts if config.data[part])
+  roots = (
+    f'--config.data.{part}.root={config.data[part].root}'
+    for part in parts
+    if config.data[part]
+  )
   return ' '.join((f'--config.data.cache_dir={config.data.cache_dir}', *roots))
 
 
@@ -169,14 +196,17 @@ def main(argv):
   writers.plain_log()
   try:
     if bool(_DATASET.value) == bool(_CONFIG.value):
-      raise ValueError('--config, --dataset: expected one of them, got '
-                       + ('both' if _DATASET.value else 'neither'))
+      raise ValueError(
+        '--config, --dataset: expected one of them, got '
+        + ('both' if _DATASET.value else 'neither')
+      )
     if _CONFIG.value and (_SOURCE.value or _OUT.value):
-      raise ValueError('--source, --out: expected them with --dataset, got '
-                       '--config; set config.data.root and '
-                       'config.data.cache_dir instead')
-    config = _CONFIG.value or _alone(
-        _DATASET.value, _SOURCE.value, _OUT.value)
+      raise ValueError(
+        '--source, --out: expected them with --dataset, got '
+        '--config; set config.data.root and '
+        'config.data.cache_dir instead'
+      )
+    config = _CONFIG.value or _alone(_DATASET.value, _SOURCE.value, _OUT.value)
     well = run(config, _PARTS.value)
     if _DATASET.value and well:
       print(f'\nin a leaf: {_flags_to_train(config, _PARTS.value)}')

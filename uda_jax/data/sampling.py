@@ -15,7 +15,13 @@ import tensorflow as tf
 # The domains, and what a random number is for.
 SOURCE, TARGET, PAIR = 'source', 'target', 'pair'
 ORDER, SCALE, CROP, FLIP, CLASS, FILE = (
-    'order', 'scale', 'crop', 'flip', 'class', 'file')
+  'order',
+  'scale',
+  'crop',
+  'flip',
+  'class',
+  'file',
+)
 
 
 class Stream(NamedTuple):
@@ -33,8 +39,9 @@ class Stream(NamedTuple):
     own = int.from_bytes(hashlib.sha256(text).digest()[:8], 'big', signed=True)
     return tf.stack([tf.constant(own, tf.int64), number])
 
-  def uniform(self, number: tf.Tensor, shape: tuple[int, ...] = ()
-              ) -> tf.Tensor:
+  def uniform(
+    self, number: tf.Tensor, shape: tuple[int, ...] = ()
+  ) -> tf.Tensor:
     """Draws float32 in [0, 1), a pure function of the stream and `number`."""
     return tf.random.stateless_uniform(shape, self.key(number))
 
@@ -44,8 +51,9 @@ def uniform_int(share: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
   return tf.cast(share * tf.cast(stop, tf.float32), tf.int32)
 
 
-def permuted_index(seed: int, domain: str, element: tf.Tensor,
-                   size: int) -> tf.Tensor:
+def permuted_index(
+  seed: int, domain: str, element: tf.Tensor, size: int
+) -> tf.Tensor:
   """Returns the image of an element: a fresh permutation every epoch.
 
   Args:
@@ -60,8 +68,10 @@ def permuted_index(seed: int, domain: str, element: tf.Tensor,
   epoch, position = element // size, element % size
   # `max_index` is inclusive.
   return tf.random.experimental.index_shuffle(
-      position, seed=Stream(seed, domain, ORDER).key(epoch),
-      max_index=tf.constant(size - 1, tf.int64))
+    position,
+    seed=Stream(seed, domain, ORDER).key(epoch),
+    max_index=tf.constant(size - 1, tf.int64),
+  )
 
 
 class RareClasses(NamedTuple):
@@ -80,8 +90,9 @@ class RareClasses(NamedTuple):
   count: np.ndarray
 
 
-def rare_classes(class_pixels: np.ndarray, *, temperature: float,
-                 min_pixels: float) -> RareClasses:
+def rare_classes(
+  class_pixels: np.ndarray, *, temperature: float, min_pixels: float
+) -> RareClasses:
   """Computes how often each class is asked for, and in which images it is.
 
   DAFormer's rare class sampling: f_c = share of class c among all labelled
@@ -110,20 +121,25 @@ def rare_classes(class_pixels: np.ndarray, *, temperature: float,
   if not count.size or not count.all():
     largest = amount[:, classes].max(0).min() if count.size else 0
     raise ValueError(
-        'config.data.rare_class.min_pixels: expected images with more than '
-        f'{min_pixels} pixels of each class, got none for the classes '
-        f'{classes[count == 0].tolist()}; with min_pixels < {largest:.9g} '
-        'every class has one')
+      'config.data.rare_class.min_pixels: expected images with more than '
+      f'{min_pixels} pixels of each class, got none for the classes '
+      f'{classes[count == 0].tolist()}; with min_pixels < {largest:.9g} '
+      'every class has one'
+    )
   padded = np.zeros((len(classes), count.max()), np.int32)
   for row, f in zip(padded, files):
-    row[:len(f)] = f
-  return RareClasses(classes.astype(np.int32),
-                     (weight / weight.sum()).astype(np.float32), padded,
-                     count.astype(np.int32))
+    row[: len(f)] = f
+  return RareClasses(
+    classes.astype(np.int32),
+    (weight / weight.sum()).astype(np.float32),
+    padded,
+    count.astype(np.int32),
+  )
 
 
-def rare_index(seed: int, domain: str, element: tf.Tensor,
-               tables: RareClasses) -> tuple[tf.Tensor, tf.Tensor]:
+def rare_index(
+  seed: int, domain: str, element: tf.Tensor, tables: RareClasses
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Draws a class and an image that holds it, for one element.
 
   Args:
@@ -136,9 +152,12 @@ def rare_index(seed: int, domain: str, element: tf.Tensor,
     (int64 image, int32 class to look for in the crop), scalars.
   """
   row = tf.random.stateless_categorical(
-      np.log(tables.probability)[None], 1,
-      seed=Stream(seed, domain, CLASS).key(element))[0, 0]
-  column = uniform_int(Stream(seed, domain, FILE).uniform(element),
-                       tf.gather(tables.count, row))
+    np.log(tables.probability)[None],
+    1,
+    seed=Stream(seed, domain, CLASS).key(element),
+  )[0, 0]
+  column = uniform_int(
+    Stream(seed, domain, FILE).uniform(element), tf.gather(tables.count, row)
+  )
   image = tf.gather(tables.files, row)[column]
   return tf.cast(image, tf.int64), tf.gather(tables.classes, row)

@@ -60,8 +60,9 @@ def read_image(path: tf.Tensor) -> tf.Tensor:
   """Returns the uint8 [H, W, 3] pixels of a JPEG or PNG file."""
   # This operation reads PNG as well; INTEGER_ACCURATE is what Pillow, OpenCV
   # and PyTorch's loaders decode with.
-  return tf.io.decode_jpeg(tf.io.read_file(path), channels=3,
-                           dct_method='INTEGER_ACCURATE')
+  return tf.io.decode_jpeg(
+    tf.io.read_file(path), channels=3, dct_method='INTEGER_ACCURATE'
+  )
 
 
 def read_label(path: tf.Tensor) -> tf.Tensor:
@@ -69,8 +70,9 @@ def read_label(path: tf.Tensor) -> tf.Tensor:
   return tf.io.decode_png(tf.io.read_file(path), channels=1)[..., 0]
 
 
-def resized_size(size: tf.Tensor, spec: Spec,
-                 factor: tf.Tensor | float = 1.0) -> tf.Tensor:
+def resized_size(
+  size: tf.Tensor, spec: Spec, factor: tf.Tensor | float = 1.0
+) -> tf.Tensor:
   """Computes the size that images are resized to.
 
   Args:
@@ -88,8 +90,9 @@ def resized_size(size: tf.Tensor, spec: Spec,
     wanted = tf.constant(spec.image_size, tf.float64)
     if spec.keep_ratio:
       ratio = tf.minimum(
-          tf.reduce_max(wanted) / tf.reduce_max(exact, -1, keepdims=True),
-          tf.reduce_min(wanted) / tf.reduce_min(exact, -1, keepdims=True))
+        tf.reduce_max(wanted) / tf.reduce_max(exact, -1, keepdims=True),
+        tf.reduce_min(wanted) / tf.reduce_min(exact, -1, keepdims=True),
+      )
       exact = tf.floor(exact * ratio + 0.5)
     else:
       exact = tf.broadcast_to(wanted, tf.shape(exact))
@@ -100,23 +103,29 @@ def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:
   """Returns the window of an image that has its size already."""
   image = tf.convert_to_tensor(image)
   rest = image.shape.rank - 2
-  return tf.slice(image, tf.pad(window.start, [[0, rest]]), tf.concat(
-      [window.size, tf.fill([rest], -1)], 0))
+  return tf.slice(
+    image,
+    tf.pad(window.start, [[0, rest]]),
+    tf.concat([window.size, tf.fill([rest], -1)], 0),
+  )
 
 
 def _bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
   # Faster than the operation that resizes only the window, unless windows are
   # small, and to the same bits wherever a window lies.
   whole = tf.raw_ops.ResizeBilinear(
-      images=image[None], size=window.full, half_pixel_centers=True)[0]
+    images=image[None], size=window.full, half_pixel_centers=True
+  )[0]
   # Within 0..255 already, where a cast rounds down.
   return tf.cast(_slice(whole, window) + 0.5, tf.uint8)
 
 
 def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
   """Returns the uint8 window of the image resized by an antialiased cubic."""
-  scale = tf.cast(tf.cast(window.full, tf.float64)
-                  / tf.cast(tf.shape(image)[:2], tf.float64), tf.float32)
+  scale = tf.cast(
+    tf.cast(window.full, tf.float64) / tf.cast(tf.shape(image)[:2], tf.float64),
+    tf.float32,
+  )
   # A translation changes how positions round, so that grey levels differ by 1
   # here and there from those of the whole image. Where images shrink, windows
   # are computed from the corner on instead, to equal `resized_copies`;
@@ -124,10 +133,14 @@ def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
   shrinks = tf.reduce_all(window.full <= tf.shape(image)[:2])
   before = tf.where(shrinks, window.start, 0)
   pixels = tf.raw_ops.ScaleAndTranslate(
-      images=image[None], size=window.size + before, scale=scale,
-      translation=tf.cast(before - window.start, tf.float32),
-      kernel_type='keyscubic', antialias=True)[0]
-  pixels = tf.floor(pixels[before[0]:, before[1]:] + 0.5)
+    images=image[None],
+    size=window.size + before,
+    scale=scale,
+    translation=tf.cast(before - window.start, tf.float32),
+    kernel_type='keyscubic',
+    antialias=True,
+  )[0]
+  pixels = tf.floor(pixels[before[0] :, before[1] :] + 0.5)
   return tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
 
 
@@ -136,10 +149,12 @@ def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
   # several if the rounding in between is left out.
   size = tf.shape(image)[:2]
   mixed = lambda rows, columns: tf.stack([rows[0], columns[1]])
-  columns = Window(mixed([0], window.start), mixed(size, window.size),
-                   mixed(size, window.full))
-  rows = Window(mixed(window.start, [0, 0]), window.size,
-                mixed(window.full, window.size))
+  columns = Window(
+    mixed([0], window.start), mixed(size, window.size), mixed(size, window.full)
+  )
+  rows = Window(
+    mixed(window.start, [0, 0]), window.size, mixed(window.full, window.size)
+  )
   return _scale(_scale(image, columns), rows)
 
 
@@ -150,15 +165,19 @@ class _Resize(NamedTuple):
   label_offset: float
 
 
-RESIZE = {'bilinear': _Resize(_bilinear, 0.0),
-          'bicubic': _Resize(_bicubic, 0.5)}
+RESIZE = {
+  'bilinear': _Resize(_bilinear, 0.0),
+  'bicubic': _Resize(_bicubic, 0.5),
+}
 
 
 def cut_image(image: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
   """Returns the uint8 window [h, w, 3] of the resized image."""
-  return tf.cond(tf.reduce_all(tf.shape(image)[:2] == window.full),
-                 lambda: _slice(image, window),
-                 lambda: RESIZE[resize].cut(image, window))
+  return tf.cond(
+    tf.reduce_all(tf.shape(image)[:2] == window.full),
+    lambda: _slice(image, window),
+    lambda: RESIZE[resize].cut(image, window),
+  )
 
 
 def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
@@ -176,8 +195,8 @@ def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
     return tf.gather(tf.gather(label, rows), columns, axis=1)
 
   return tf.cond(
-      tf.reduce_all(size == window.full), lambda: _slice(label, window),
-      resized)
+    tf.reduce_all(size == window.full), lambda: _slice(label, window), resized
+  )
 
 
 def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
@@ -191,8 +210,9 @@ def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
   return inside[0][:, None] & inside[1][None]
 
 
-def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
-           spec: Spec) -> dict[str, tf.Tensor]:
+def finish(
+  values: dict[str, tf.Tensor], flip: tf.Tensor, spec: Spec
+) -> dict[str, tf.Tensor]:
   """Mirrors and pads image, label and trusted mask alike.
 
   Args:
@@ -205,8 +225,10 @@ def finish(values: dict[str, tf.Tensor], flip: tf.Tensor,
     The same, at `crop_size` if there is one.
   """
   values = tf.cond(
-      flip, lambda: {k: tf.reverse(v, [1]) for k, v in values.items()},
-      lambda: {k: tf.identity(v) for k, v in values.items()})
+    flip,
+    lambda: {k: tf.reverse(v, [1]) for k, v in values.items()},
+    lambda: {k: tf.identity(v) for k, v in values.items()},
+  )
   if not any(spec.crop_size):
     return values
   # A random scale, in float32, can be a hair below the lowest one that images

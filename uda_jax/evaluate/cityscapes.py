@@ -23,16 +23,24 @@ CATEGORIES = tuple(dict.fromkeys(c for _, c in labels.CITYSCAPES_LABELS))
 # Mean pixels of an instance in the training set, by id; these ids have
 # instances.
 INSTANCE_SIZES = {
-    24: 3462.4756337644, 25: 3930.4788056518, 26: 12794.0202738185,
-    27: 27855.1264367816, 28: 35732.1511111111, 29: 36771.8241758242,
-    30: 16926.9763313609, 31: 67583.7075812274, 32: 6298.7200839748,
-    33: 4672.3249222261}
+  24: 3462.4756337644,
+  25: 3930.4788056518,
+  26: 12794.0202738185,
+  27: 27855.1264367816,
+  28: 35732.1511111111,
+  29: 36771.8241758242,
+  30: 16926.9763313609,
+  31: 67583.7075812274,
+  32: 6298.7200839748,
+  33: 4672.3249222261,
+}
 
 
 def members(category: str) -> tuple[int, ...]:
   """Returns all ids of a category."""
-  return tuple(i for i, (_, c) in enumerate(labels.CITYSCAPES_LABELS)
-               if c == category)
+  return tuple(
+    i for i, (_, c) in enumerate(labels.CITYSCAPES_LABELS) if c == category
+  )
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -46,7 +54,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     [34, 34] int64, rows truth, columns prediction.
   """
   pair = truth.astype(np.int64).ravel() * NUM_IDS + prediction.ravel()
-  return np.bincount(pair, minlength=NUM_IDS ** 2).reshape(NUM_IDS, NUM_IDS)
+  return np.bincount(pair, minlength=NUM_IDS**2).reshape(NUM_IDS, NUM_IDS)
 
 
 def instance_hits(instances: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -106,8 +114,9 @@ def _category_scores(matrix, hits) -> tuple[dict[str, float], dict[str, float]]:
     if not inside:
       continue
     false = matrix[np.ix_(outside, inside)].sum()
-    plain[category] = _ratio(matrix[np.ix_(inside, inside)].sum(),
-                             matrix[inside].sum() + false)
+    plain[category] = _ratio(
+      matrix[np.ix_(inside, inside)].sum(), matrix[inside].sum() + false
+    )
     if all(i in INSTANCE_SIZES for i in all_ids):
       # Here the ids that are not scored (caravan, trailer) count too.
       false = matrix[np.ix_(outside, all_ids)].sum()
@@ -129,13 +138,13 @@ def scores(matrix: np.ndarray, hits: np.ndarray) -> dict[str, Any]:
   classes, class_instances = _class_scores(matrix, hits)
   categories, category_instances = _category_scores(matrix, hits)
   return {
-      'confMatrix': matrix.tolist(),
-      'classScores': classes,
-      'classInstScores': class_instances,
-      'categoryScores': categories,
-      'categoryInstScores': category_instances,
-      'averageScoreClasses': _mean(classes.values()),
-      'averageScoreInstClasses': _mean(class_instances.values()),
-      'averageScoreCategories': _mean(categories.values()),
-      'averageScoreInstCategories': _mean(category_instances.values()),
+    'confMatrix': matrix.tolist(),
+    'classScores': classes,
+    'classInstScores': class_instances,
+    'categoryScores': categories,
+    'categoryInstScores': category_instances,
+    'averageScoreClasses': _mean(classes.values()),
+    'averageScoreInstClasses': _mean(class_instances.values()),
+    'averageScoreCategories': _mean(categories.values()),
+    'averageScoreInstCategories': _mean(category_instances.values()),
   }

@@ -30,13 +30,15 @@ def subsets(config, class_names) -> dict[str, tuple[int, ...]]:
 def _batches(config, data):
   """This process's share of a data set, as the evaluation sees it."""
   return pipeline.eval_batches(
-      data, batch_size=config.eval.batch_size,
-      image_size=tuple(config.data.eval_image_size),
-      process_index=jax.process_index(), process_count=jax.process_count())
+    data,
+    batch_size=config.eval.batch_size,
+    image_size=tuple(config.data.eval_image_size),
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  )
 
 
-def make_labelled(config, network: types.Network, data,
-                  mesh: Mesh) -> Score:
+def make_labelled(config, network: types.Network, data, mesh: Mesh) -> Score:
   """Returns f(net) -> report of a network on a labelled split.
 
   Args:
@@ -46,20 +48,25 @@ def make_labelled(config, network: types.Network, data,
     mesh: the devices, which hold the network's variables.
   """
   predict = inference.make_predict(
-      network, window=inference.configured_window(config.eval), mesh=mesh,
-      scales=tuple(config.eval.scales), flip=config.eval.flip)
+    network,
+    window=inference.configured_window(config.eval),
+    mesh=mesh,
+    scales=tuple(config.eval.scales),
+    flip=config.eval.flip,
+  )
 
   def score(net: types.Net) -> dict[str, Any]:
-    confusion = inference.evaluate(predict, net, _batches(config, data),
-                                  num_classes=len(data.class_names))
-    return reports.report(confusion, data.class_names,
-                          subsets(config, data.class_names))
+    confusion = inference.evaluate(
+      predict, net, _batches(config, data), num_classes=len(data.class_names)
+    )
+    return reports.report(
+      confusion, data.class_names, subsets(config, data.class_names)
+    )
 
   return score
 
 
-def make_label_free(config, network: types.Network, data,
-                    mesh: Mesh) -> Score:
+def make_label_free(config, network: types.Network, data, mesh: Mesh) -> Score:
   """Returns f(net, other) -> `selection.statistics`, means over images.
 
   Args:
@@ -71,14 +78,15 @@ def make_label_free(config, network: types.Network, data,
   """
   free = config.eval.label_free
   logits = inference.make_logits(
-      network, window=inference.configured_window(config.eval))
+    network, window=inference.configured_window(config.eval)
+  )
 
   @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
   def sums(net, other, images, valid):
     predict = lambda net: logits(net, images, images.shape[1:3])
-    found = selection.statistics(predict(net),
-                                 predict(other) if other else None,
-                                 threshold=free.threshold)
+    found = selection.statistics(
+      predict(net), predict(other) if other else None, threshold=free.threshold
+    )
     return {name: jnp.where(valid, x, 0).sum() for name, x in found.items()}
 
   def score(net: types.Net, other: Any) -> dict[str, float]:
@@ -89,8 +97,9 @@ def make_label_free(config, network: types.Network, data,
       found = sums(net, other, place(batch.image), place(batch.valid))
       for name, value in jax.device_get(found).items():
         total[name] = total.get(name, 0.0) + float(value)
-    return {name: value / len(chosen.image_paths)
-            for name, value in total.items()}
+    return {
+      name: value / len(chosen.image_paths) for name, value in total.items()
+    }
 
   return score
 
@@ -101,9 +110,12 @@ def _spread(data, count: int):
   rows = np.linspace(0, size - 1, min(count, size)).astype(int)
   pick = lambda paths: tuple(paths[i] for i in rows)
   return data._replace(
-      image_paths=pick(data.image_paths), label_paths=pick(data.label_paths),
-      heights=data.heights[rows], widths=data.widths[rows],
-      class_pixels=data.class_pixels[rows])
+    image_paths=pick(data.image_paths),
+    label_paths=pick(data.label_paths),
+    heights=data.heights[rows],
+    widths=data.widths[rows],
+    class_pixels=data.class_pixels[rows],
+  )
 
 
 def make_score(run) -> Score:
@@ -112,10 +124,12 @@ def make_score(run) -> Score:
   Args:
     run: an `experiment.Run`.
   """
-  labelled = make_labelled(run.config, run.recipe.network, run.data.evaluation,
-                           run.mesh)
-  label_free = make_label_free(run.config, run.recipe.network, run.data.target,
-                               run.mesh)
+  labelled = make_labelled(
+    run.config, run.recipe.network, run.data.evaluation, run.mesh
+  )
+  label_free = make_label_free(
+    run.config, run.recipe.network, run.data.target, run.mesh
+  )
 
   def score(net: types.Net, other: Any = ()) -> dict[str, Any]:
     report = labelled(net)

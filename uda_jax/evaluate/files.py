@@ -1,6 +1,6 @@
 """Scores label files against label files.
 
-  python -m uda_jax.evaluate --predictions=DIR --labels=DIR
+python -m uda_jax.evaluate --predictions=DIR --labels=DIR
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ def read_ids(path: pathlib.Path) -> np.ndarray:
       bands, mode = image.getbands(), image.mode
       ids = np.asarray(image)
   except (UnidentifiedImageError, SyntaxError, OSError) as error:
-    raise ValueError(f'{path}: expected a PNG of ids, got a file that cannot '
-                     f'be read ({error})') from error
+    raise ValueError(
+      f'{path}: expected a PNG of ids, got a file that cannot be read ({error})'
+    ) from error
   if len(bands) != 1 or mode == 'F':
-    raise ValueError(f'{path}: expected a PNG of one channel that holds ids, '
-                     f'got {len(bands)} channels of type {mode!r}; colours '
-                     'cannot be scored')
+    raise ValueError(
+      f'{path}: expected a PNG of one channel that holds ids, '
+      f'got {len(bands)} channels of type {mode!r}; colours '
+      'cannot be scored'
+    )
   return ids.astype(np.int64)
 
 
@@ -50,33 +53,38 @@ def _unique(files: list[pathlib.Path], what: str) -> dict[str, pathlib.Path]:
   for path in files:
     other = found.setdefault(_frame(path), path)
     if other != path:
-      raise ValueError(f'expected one {what} for {_frame(path)}, got {other} '
-                       f'and {path}')
+      raise ValueError(
+        f'expected one {what} for {_frame(path)}, got {other} and {path}'
+      )
   return found
 
 
-def _pairs(predictions: pathlib.Path, truth: pathlib.Path
-           ) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
+def _pairs(
+  predictions: pathlib.Path, truth: pathlib.Path
+) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
   """Yields (prediction, labels of the same frame)."""
   for folder in (predictions, truth):
     if not folder.is_dir():
       raise FileNotFoundError(f'{folder}: expected a folder, found none')
   labels = _unique(sorted(truth.rglob(f'*{_TRUTH}')), 'label file')
   if not labels:
-    raise FileNotFoundError(f'{truth}: expected files named *{_TRUTH}, found '
-                            'none')
+    raise FileNotFoundError(
+      f'{truth}: expected files named *{_TRUTH}, found none'
+    )
   found = _unique(sorted(predictions.rglob('*.png')), 'prediction')
   missing = [frame for frame in labels if frame not in found]
   if missing:
     raise FileNotFoundError(
-        f'{predictions}: expected a PNG for each of {len(labels)} label files, '
-        f'found none named {missing[0]}*.png ({len(missing)} are missing)')
+      f'{predictions}: expected a PNG for each of {len(labels)} label files, '
+      f'found none named {missing[0]}*.png ({len(missing)} are missing)'
+    )
   for frame, path in labels.items():
     yield found[frame], path
 
 
-def cityscapes(predictions: pathlib.Path, truth: pathlib.Path
-               ) -> dict[str, Any]:
+def cityscapes(
+  predictions: pathlib.Path, truth: pathlib.Path
+) -> dict[str, Any]:
   """Scores predictions as the official Cityscapes evaluation does.
 
   Args:
@@ -92,22 +100,28 @@ def cityscapes(predictions: pathlib.Path, truth: pathlib.Path
   matrix, hits = np.zeros((ids, ids), np.int64), np.zeros((ids, 4))
   for file, label_file in _pairs(predictions, truth):
     prediction, label = read_ids(file), read_ids(label_file)
-    instances = read_ids(label_file.with_name(
-        label_file.name.replace(_TRUTH, _INSTANCES)))
+    instances = read_ids(
+      label_file.with_name(label_file.name.replace(_TRUTH, _INSTANCES))
+    )
     for path, array in ((label_file, label), (file, prediction)):
       if array.max() >= ids:
-        raise ValueError(f'{path}: expected label ids 0..{ids - 1}, got '
-                         f'{array.max()}; are these train ids?')
+        raise ValueError(
+          f'{path}: expected label ids 0..{ids - 1}, got '
+          f'{array.max()}; are these train ids?'
+        )
     if not prediction.shape == label.shape == instances.shape:
-      raise ValueError(f'{file}: expected the size of {label_file}, '
-                       f'{label.shape}, got {prediction.shape}')
+      raise ValueError(
+        f'{file}: expected the size of {label_file}, '
+        f'{label.shape}, got {prediction.shape}'
+      )
     matrix += cityscapes_lib.confusion(label, prediction)
     hits += cityscapes_lib.instance_hits(instances, prediction)
   return cityscapes_lib.scores(matrix, hits)
 
 
-def train_ids(predictions: pathlib.Path, truth: pathlib.Path,
-              num_classes: int) -> np.ndarray:
+def train_ids(
+  predictions: pathlib.Path, truth: pathlib.Path, num_classes: int
+) -> np.ndarray:
   """Counts pixels of label files that hold classes 0..C-1, 255 = ignore.
 
   Args:
@@ -127,21 +141,25 @@ def train_ids(predictions: pathlib.Path, truth: pathlib.Path,
   for label_file in files:
     if label_file.stem not in found:
       raise FileNotFoundError(
-          f'{predictions}: expected {label_file.name}, found {len(found)} PNG '
-          'files of other names')
+        f'{predictions}: expected {label_file.name}, found {len(found)} PNG '
+        'files of other names'
+      )
     file = found[label_file.stem]
     prediction, label = read_ids(file), read_ids(label_file)
     if prediction.shape != label.shape:
-      raise ValueError(f'{file}: expected the size of {label_file}, '
-                       f'{label.shape}, got {prediction.shape}')
+      raise ValueError(
+        f'{file}: expected the size of {label_file}, '
+        f'{label.shape}, got {prediction.shape}'
+      )
     kept = label != labels_lib.IGNORE_LABEL
     for path, ids in ((label_file, label[kept]), (file, prediction[kept])):
       if ids.size and ids.max() >= num_classes:
-        raise ValueError(f'{path}: expected classes 0..{num_classes - 1} where '
-                         f'there is a label, got {ids.max()}')
+        raise ValueError(
+          f'{path}: expected classes 0..{num_classes - 1} where '
+          f'there is a label, got {ids.max()}'
+        )
     pair = label[kept] * num_classes + prediction[kept]
-    matrix += np.bincount(pair, minlength=num_classes ** 2).reshape(
-        matrix.shape)
+    matrix += np.bincount(pair, minlength=num_classes**2).reshape(matrix.shape)
   return matrix
 
 
@@ -152,10 +170,15 @@ def _official_table(scores: dict[str, Any]) -> str:
     plain, weighted = scores[f'{kind}Scores'], scores[f'{kind}InstScores']
     many = 'Classes' if kind == 'class' else 'Categories'
     lines.append(f'{kind:<16}{"IoU":>8}{"iIoU":>8}')
-    lines += [f'{name:<16}{plain[name]:8.3f}{weighted[name]:8.3f}'
-              for name in plain if not np.isnan(plain[name])]
-    lines.append(f'{"mean":<16}{scores[f"averageScore{many}"]:8.3f}'
-                 f'{scores[f"averageScoreInst{many}"]:8.3f}\n')
+    lines += [
+      f'{name:<16}{plain[name]:8.3f}{weighted[name]:8.3f}'
+      for name in plain
+      if not np.isnan(plain[name])
+    ]
+    lines.append(
+      f'{"mean":<16}{scores[f"averageScore{many}"]:8.3f}'
+      f'{scores[f"averageScoreInst{many}"]:8.3f}\n'
+    )
   return '\n'.join(lines)
 
 
@@ -168,22 +191,36 @@ def _without_nan(tree: Any) -> Any:
 def main() -> None:
   """Scores folders of PNGs, and prints (and writes) the result."""
   parser = argparse.ArgumentParser(
-      prog='python -m uda_jax.evaluate',
-      description='Scores predicted label files against true ones.',
-      epilog='To score a run: see --workdir= --help.')
-  parser.add_argument('--predictions', type=pathlib.Path, required=True,
-                      help='folder of PNGs, searched recursively')
-  parser.add_argument('--labels', type=pathlib.Path, required=True,
-                      help='folder of true PNGs: gtFine/val for --ids='
-                      'cityscapes, else files of the same names')
-  parser.add_argument('--ids', choices=('cityscapes', 'train'),
-                      default='cityscapes',
-                      help='cityscapes: label ids 0..33, scored as the '
-                      'official evaluation does; train: classes 0, 1, ... and '
-                      '255 = ignore')
-  parser.add_argument('--classes', default=','.join(
-      labels_lib.CITYSCAPES_CLASSES),
-                      help='names of the classes for --ids=train')
+    prog='python -m uda_jax.evaluate',
+    description='Scores predicted label files against true ones.',
+    epilog='To score a run: see --workdir= --help.',
+  )
+  parser.add_argument(
+    '--predictions',
+    type=pathlib.Path,
+    required=True,
+    help='folder of PNGs, searched recursively',
+  )
+  parser.add_argument(
+    '--labels',
+    type=pathlib.Path,
+    required=True,
+    help='folder of true PNGs: gtFine/val for --ids='
+    'cityscapes, else files of the same names',
+  )
+  parser.add_argument(
+    '--ids',
+    choices=('cityscapes', 'train'),
+    default='cityscapes',
+    help='cityscapes: label ids 0..33, scored as the '
+    'official evaluation does; train: classes 0, 1, ... and '
+    '255 = ignore',
+  )
+  parser.add_argument(
+    '--classes',
+    default=','.join(labels_lib.CITYSCAPES_CLASSES),
+    help='names of the classes for --ids=train',
+  )
   parser.add_argument('--out', type=pathlib.Path, help='a JSON file to write')
   args = parser.parse_args()
   try:

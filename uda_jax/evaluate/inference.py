@@ -44,8 +44,9 @@ def configured_window(config: Any) -> Window | None:
   return Window(tuple(config.window), tuple(config.stride))
 
 
-def sliding_logits(logits: Callable[[jax.Array], jax.Array], image: jax.Array,
-                   window: Window) -> jax.Array:
+def sliding_logits(
+  logits: Callable[[jax.Array], jax.Array], image: jax.Array, window: Window
+) -> jax.Array:
   """Averages the logits of overlapping windows by the number of visits.
 
   Args:
@@ -62,13 +63,15 @@ def sliding_logits(logits: Callable[[jax.Array], jax.Array], image: jax.Array,
   starts = np.array([(y, x) for y in rows for x in columns])
   visits = np.zeros((*full, 1))
   for y, x in starts:
-    visits[y:y + size[0], x:x + size[1]] += 1
+    visits[y : y + size[0], x : x + size[1]] += 1
   cut = lambda start: jax.lax.dynamic_slice(
-      image, (0, start[0], start[1], 0),
-      (image.shape[0], *size, image.shape[3]))
+    image, (0, start[0], start[1], 0), (image.shape[0], *size, image.shape[3])
+  )
   shape = jax.eval_shape(lambda start: logits(cut(start)), starts[0])
-  total = jnp.zeros((shape.shape[0], *full, shape.shape[3]),
-                    jnp.promote_types(shape.dtype, jnp.float32))
+  total = jnp.zeros(
+    (shape.shape[0], *full, shape.shape[3]),
+    jnp.promote_types(shape.dtype, jnp.float32),
+  )
 
   def add(total, start):
     corner = (0, start[0], start[1], 0)
@@ -81,9 +84,12 @@ def sliding_logits(logits: Callable[[jax.Array], jax.Array], image: jax.Array,
   return total / visits.astype(total.dtype)
 
 
-def make_logits(network: types.Network, *, window: Window | None = None,
-                align_corners: bool = False
-                ) -> Callable[..., jax.Array]:
+def make_logits(
+  network: types.Network,
+  *,
+  window: Window | None = None,
+  align_corners: bool = False,
+) -> Callable[..., jax.Array]:
   """Makes `logits(net, images, size)`, to be called under jit.
 
   The network's output is enlarged to its input, averaged over the windows, and
@@ -101,10 +107,12 @@ def make_logits(network: types.Network, *, window: Window | None = None,
   """
 
   def whole(net: types.Net, image: jax.Array) -> jax.Array:
-    outputs, _ = network.forward(net.params, net.batch_stats, image,
-                                 use_running_average=True)
-    return resize.bilinear(outputs.logits, image.shape[1:3],
-                           align_corners=align_corners)
+    outputs, _ = network.forward(
+      net.params, net.batch_stats, image, use_running_average=True
+    )
+    return resize.bilinear(
+      outputs.logits, image.shape[1:3], align_corners=align_corners
+    )
 
   def logits(net, images, size):
     image = network.normalise(images)
@@ -129,8 +137,9 @@ class Predict:
   window: Window | None
   mesh: Mesh | None
 
-  def __call__(self, net: types.Net, images: np.ndarray,
-               size: tuple[int, int]) -> np.ndarray:
+  def __call__(
+    self, net: types.Net, images: np.ndarray, size: tuple[int, int]
+  ) -> np.ndarray:
     """Predicts this process's images.
 
     Args:
@@ -142,29 +151,38 @@ class Predict:
       [B, height, width] int32 class ids, on the host.
     """
     prediction = self.on_devices(net, images, size)
-    shards = sorted(prediction.addressable_shards,
-                    key=lambda shard: shard.index[0].start or 0)
-    return np.concatenate([s.data for s in shards])[:len(images)]
+    shards = sorted(
+      prediction.addressable_shards, key=lambda shard: shard.index[0].start or 0
+    )
+    return np.concatenate([s.data for s in shards])[: len(images)]
 
-  def on_devices(self, net: types.Net, images: np.ndarray,
-                 size: tuple[int, int]) -> jax.Array:
+  def on_devices(
+    self, net: types.Net, images: np.ndarray, size: tuple[int, int]
+  ) -> jax.Array:
     """Like a call; stays on the devices, with rows that fill them up."""
     self._check_window(images.shape[1:3])
-    return self.function(net, parallel.place_rows(images, self.mesh),
-                         tuple(map(int, size)))
+    return self.function(
+      net, parallel.place_rows(images, self.mesh), tuple(map(int, size))
+    )
 
   def _check_window(self, image_size: Sequence[int]) -> None:
     if self.window and (np.array(self.window.size) > image_size).any():
       raise ValueError(
-          'config.eval.window: expected at most the size of the images, '
-          f'{tuple(image_size)}, got {self.window.size}; use (0, 0) for whole '
-          'images, or set the image size of the evaluation')
+        'config.eval.window: expected at most the size of the images, '
+        f'{tuple(image_size)}, got {self.window.size}; use (0, 0) for whole '
+        'images, or set the image size of the evaluation'
+      )
 
 
-def make_predict(network: types.Network, *, window: Window | None = None,
-                 mesh: Mesh | None = None, align_corners: bool = False,
-                 scales: Sequence[float] = (1.0,), flip: bool = False
-                 ) -> Predict:
+def make_predict(
+  network: types.Network,
+  *,
+  window: Window | None = None,
+  mesh: Mesh | None = None,
+  align_corners: bool = False,
+  scales: Sequence[float] = (1.0,),
+  flip: bool = False,
+) -> Predict:
   """Makes the function that predicts label maps; see `make_logits`.
 
   Args:
@@ -176,8 +194,10 @@ def make_predict(network: types.Network, *, window: Window | None = None,
     flip: average over the mirrored images, too.
   """
   if window and min(*window.size, *window.stride) < 1:
-    raise ValueError('config.eval: expected a window and a stride of at least '
-                     f'1, got {window.size} and {window.stride}')
+    raise ValueError(
+      'config.eval: expected a window and a stride of at least '
+      f'1, got {window.size} and {window.stride}'
+    )
   if mesh is None and jax.process_count() > 1:
     raise ValueError('make_predict: several processes need a mesh')
   scores = make_logits(network, window=window, align_corners=align_corners)
@@ -201,8 +221,9 @@ def _count(label, prediction, *, num_classes, mesh):
   return jax.lax.with_sharding_constraint(matrix, parallel.replicated(mesh))
 
 
-def evaluate(predict: Predict, net: types.Net, batches: Iterable[Any], *,
-             num_classes: int) -> np.ndarray:
+def evaluate(
+  predict: Predict, net: types.Net, batches: Iterable[Any], *, num_classes: int
+) -> np.ndarray:
   """Counts true and predicted classes over a split.
 
   Args:
@@ -220,13 +241,16 @@ def evaluate(predict: Predict, net: types.Net, batches: Iterable[Any], *,
   total = np.zeros((num_classes, num_classes), np.int64)
   waiting = None
   for batch in batches:
-    label = np.where(np.asarray(batch.valid)[:, None, None], batch.label,
-                     labels.IGNORE_LABEL)
+    label = np.where(
+      np.asarray(batch.valid)[:, None, None], batch.label, labels.IGNORE_LABEL
+    )
     prediction = predict.on_devices(net, batch.image, label.shape[1:])
-    label = parallel.place_rows(label, predict.mesh,
-                                filling=labels.IGNORE_LABEL)
-    matrix = _count(label, prediction, num_classes=num_classes,
-                    mesh=predict.mesh)
+    label = parallel.place_rows(
+      label, predict.mesh, filling=labels.IGNORE_LABEL
+    )
+    matrix = _count(
+      label, prediction, num_classes=num_classes, mesh=predict.mesh
+    )
     # Read one batch late: the next images are fetched while this one computes.
     if waiting is not None:
       total += np.asarray(waiting)
@@ -234,4 +258,3 @@ def evaluate(predict: Predict, net: types.Net, batches: Iterable[Any], *,
   if waiting is None:
     raise ValueError('evaluate: expected at least one batch, got none')
   return total + np.asarray(waiting)
-

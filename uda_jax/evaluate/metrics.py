@@ -19,8 +19,9 @@ from uda_jax import labels
 _CHUNK = 2**16
 
 
-def confusion_matrix(label: jax.Array, prediction: jax.Array, *,
-                     num_classes: int) -> jax.Array:
+def confusion_matrix(
+  label: jax.Array, prediction: jax.Array, *, num_classes: int
+) -> jax.Array:
   """Counts the pixels of each pair of true and predicted class.
 
   Exact for up to 2^31 pixels; sum the matrices of several batches in int64.
@@ -37,24 +38,29 @@ def confusion_matrix(label: jax.Array, prediction: jax.Array, *,
   size = label.size
   chunk = min(_CHUNK, max(size, 1))
   chunks = lambda x: jnp.pad(
-      x.reshape(-1), (0, -size % chunk),
-      constant_values=labels.IGNORE_LABEL).reshape(-1, chunk)
+    x.reshape(-1), (0, -size % chunk), constant_values=labels.IGNORE_LABEL
+  ).reshape(-1, chunk)
 
   def count(matrix, pair):
-    truth, guess = (jax.nn.one_hot(x, num_classes, dtype=jnp.float32)
-                    for x in pair)
+    truth, guess = (
+      jax.nn.one_hot(x, num_classes, dtype=jnp.float32) for x in pair
+    )
     return matrix + (truth.T @ guess).astype(jnp.int32), None
 
   start = jnp.zeros((num_classes, num_classes), jnp.int32)
-  return jax.lax.scan(count, start, (chunks(label.astype(jnp.int32)),
-                                     chunks(prediction.astype(jnp.int32))))[0]
+  return jax.lax.scan(
+    count,
+    start,
+    (chunks(label.astype(jnp.int32)), chunks(prediction.astype(jnp.int32))),
+  )[0]
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
   """Returns part / whole, NaN where whole is 0."""
   part, whole = np.asarray(part, float), np.asarray(whole, float)
-  return np.divide(part, whole, out=np.full(whole.shape, np.nan),
-                   where=whole > 0)
+  return np.divide(
+    part, whole, out=np.full(whole.shape, np.nan), where=whole > 0
+  )
 
 
 def _mean(scores: np.ndarray, subset: Sequence[int] | None) -> float:
@@ -95,20 +101,23 @@ def mean_iou(matrix: np.ndarray, subset: Sequence[int] | None = None) -> float:
   return _mean(iou(matrix), subset)
 
 
-def mean_accuracy(matrix: np.ndarray,
-                  subset: Sequence[int] | None = None) -> float:
+def mean_accuracy(
+  matrix: np.ndarray, subset: Sequence[int] | None = None
+) -> float:
   """Returns the mean of `accuracy` over the classes that occur."""
   return _mean(accuracy(matrix), subset)
 
 
-def mean_precision(matrix: np.ndarray,
-                   subset: Sequence[int] | None = None) -> float:
+def mean_precision(
+  matrix: np.ndarray, subset: Sequence[int] | None = None
+) -> float:
   """Returns the mean of `precision` over the classes that are predicted."""
   return _mean(precision(matrix), subset)
 
 
-def frequency_weighted_iou(matrix: np.ndarray,
-                           subset: Sequence[int] | None = None) -> float:
+def frequency_weighted_iou(
+  matrix: np.ndarray, subset: Sequence[int] | None = None
+) -> float:
   """Returns the sum of IoU times the class's share of all counted pixels.
 
   A subset still divides by the pixels of all classes (PixMatch, released

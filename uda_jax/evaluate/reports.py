@@ -24,8 +24,11 @@ def _or_none(score: float) -> float | None:
   return None if math.isnan(score) else float(score)
 
 
-def report(confusion: np.ndarray, class_names: Sequence[str],
-           subsets: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+def report(
+  confusion: np.ndarray,
+  class_names: Sequence[str],
+  subsets: Mapping[str, Sequence[int]],
+) -> dict[str, Any]:
   """Makes the scores of a confusion matrix, ready for JSON.
 
   Args:
@@ -39,14 +42,17 @@ def report(confusion: np.ndarray, class_names: Sequence[str],
     is left out of means.
   """
   if len(class_names) != len(confusion):
-    raise ValueError(f'report: expected {len(confusion)} class names, got '
-                     f'{len(class_names)}')
+    raise ValueError(
+      f'report: expected {len(confusion)} class names, got {len(class_names)}'
+    )
   return {
-      'miou': {name: _or_none(metrics.mean_iou(confusion, classes))
-               for name, classes in subsets.items()},
-      'iou': dict(zip(class_names, map(_or_none, metrics.iou(confusion)))),
-      'pixel_accuracy': _or_none(metrics.pixel_accuracy(confusion)),
-      'pixels': int(confusion.sum()),
+    'miou': {
+      name: _or_none(metrics.mean_iou(confusion, classes))
+      for name, classes in subsets.items()
+    },
+    'iou': dict(zip(class_names, map(_or_none, metrics.iou(confusion)))),
+    'pixel_accuracy': _or_none(metrics.pixel_accuracy(confusion)),
+    'pixels': int(confusion.sum()),
   }
 
 
@@ -68,23 +74,31 @@ def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
   """
   percent = lambda score: '-' if score is None else f'{100 * score:.1f}'
   first = next(iter(reports.values()))
-  words = [['run']] + [['mIoU', *_mean_name(name, first).split()]
-                       for name in first['miou']]
+  words = [['run']] + [
+    ['mIoU', *_mean_name(name, first).split()] for name in first['miou']
+  ]
   words += [name.split() for name in first['iou']] + [['pixel', 'acc.']]
   height = max(map(len, words))
   # Names stand one word a line, so that columns stay narrow.
   lines = [[''] * (height - len(w)) + w for w in words]
   columns = [list(column) for column in lines]
   for name, scores in reports.items():
-    values = [*scores['miou'].values(), *scores['iou'].values(),
-              scores['pixel_accuracy']]
-    for column, text in zip(columns, [row_name(name, scores),
-                                      *map(percent, values)]):
+    values = [
+      *scores['miou'].values(),
+      *scores['iou'].values(),
+      scores['pixel_accuracy'],
+    ]
+    for column, text in zip(
+      columns, [row_name(name, scores), *map(percent, values)]
+    ):
       column.append(text)
   widths = [max(map(len, column)) for column in columns]
-  rows = ['  '.join([row[0].ljust(widths[0]),
-                     *map(str.rjust, row[1:], widths[1:])]).rstrip()
-          for row in zip(*columns)]
+  rows = [
+    '  '.join(
+      [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+    ).rstrip()
+    for row in zip(*columns)
+  ]
   rule = '-' * max(map(len, rows))
   return '\n'.join([*rows[:height], rule, *rows[height:]]) + '\n'
 
@@ -102,15 +116,21 @@ def to_csv(reports: Mapping[str, dict[str, Any]]) -> str:
   for name in first['iou']:
     write([name, *(r['iou'][name] for r in reports.values())])
   for name in first['miou']:
-    write([f'mean of {_mean_name(name, first)}',
-           *(r['miou'][name] for r in reports.values())])
+    write(
+      [
+        f'mean of {_mean_name(name, first)}',
+        *(r['miou'][name] for r in reports.values()),
+      ]
+    )
   write(['pixel accuracy', *(r['pixel_accuracy'] for r in reports.values())])
   return file.getvalue()
 
 
-def write_results(workdir: os.PathLike | str,
-                  reports: Mapping[str, dict[str, Any]],
-                  notes: Sequence[str] = ()) -> None:
+def write_results(
+  workdir: os.PathLike | str,
+  reports: Mapping[str, dict[str, Any]],
+  notes: Sequence[str] = (),
+) -> None:
   """Writes results.json, .csv and, as a table, .txt; each whole or not at all.
 
   Args:
@@ -122,6 +142,5 @@ def write_results(workdir: os.PathLike | str,
   text = format_table(reports)
   text += ''.join(f'{note}\n' for note in ['', *notes] if notes)
   files.write_atomically(workdir / 'results.json', files.to_json(dict(reports)))
-  files.write_atomically(workdir / 'results.csv',
-                            to_csv(reports).encode())
+  files.write_atomically(workdir / 'results.csv', to_csv(reports).encode())
   files.write_atomically(workdir / 'results.txt', text.encode())

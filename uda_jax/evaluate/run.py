@@ -55,8 +55,9 @@ def read_config(base: Any, args: Sequence[str]) -> Any:
   return options['flag_values'].config
 
 
-def run(args: argparse.Namespace, config_args: Sequence[str]
-        ) -> dict[str, dict[str, Any]]:
+def run(
+  args: argparse.Namespace, config_args: Sequence[str]
+) -> dict[str, dict[str, Any]]:
   """Scores what the arguments name, and writes the results."""
   trained = restore.load(args.workdir, args.network)
   config = read_config(trained.config, config_args)
@@ -64,23 +65,33 @@ def run(args: argparse.Namespace, config_args: Sequence[str]
     config.eval.scales = args.scales
   config.eval.flip = args.flip or config.eval.flip
   data = datasets.load(
-      config.data.evaluation, root=config.data.root,
-      cache_dir=config.data.cache_dir, field='config.data.evaluation',
-      labels=True)
+    config.data.evaluation,
+    root=config.data.root,
+    cache_dir=config.data.cache_dir,
+    field='config.data.evaluation',
+    labels=True,
+  )
   if tuple(data.class_names) != trained.class_names:
     raise ValueError(
-        f'config.data.evaluation: expected the classes of {args.workdir}, '
-        f'{trained.class_names}, got {tuple(data.class_names)}')
+      f'config.data.evaluation: expected the classes of {args.workdir}, '
+      f'{trained.class_names}, got {tuple(data.class_names)}'
+    )
   mesh = parallel.make_mesh(config.get('devices') or None)
   net = jax.device_put(trained.net, parallel.replicated(mesh))
   score = evaluator.make_labelled(config, trained.network, data, mesh)
   name = args.network or trained.config.eval.network
   report = score(net) | selection.told(trained.config, name)
   views = f'scales {", ".join(f"{s:g}" for s in config.eval.scales)}' + (
-      ', each also mirrored' if config.eval.flip else '')
-  reports.write_results(args.out, {name: report}, [
+    ', each also mirrored' if config.eval.flip else ''
+  )
+  reports.write_results(
+    args.out,
+    {name: report},
+    [
       f'{args.workdir}: the {name} on {data.name}, {len(data.image_paths)} '
-      f'images, {views}.'])
+      f'images, {views}.'
+    ],
+  )
   return {name: report}
 
 
@@ -91,24 +102,37 @@ def _scales(text: str) -> tuple[float, ...]:
 def main() -> None:
   """Reads the arguments; an error is one line."""
   parser = argparse.ArgumentParser(
-      prog='python -m uda_jax.evaluate', description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--workdir', type=pathlib.Path, required=True,
-                      help='the directory of the run')
-  parser.add_argument('--network', default='',
-                      choices=('student', 'teacher', 'best'),
-                      help='default: the one that the run reports')
-  parser.add_argument('--scales', type=_scales, metavar='S,S,...',
-                      help='factors of the image size to average over; '
-                      "default: the config's")
-  parser.add_argument('--flip', action='store_true',
-                      help='average over mirrored images, too')
-  parser.add_argument('--out', type=pathlib.Path, required=True,
-                      help='the folder for the results')
+    prog='python -m uda_jax.evaluate',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    '--workdir',
+    type=pathlib.Path,
+    required=True,
+    help='the directory of the run',
+  )
+  parser.add_argument(
+    '--network',
+    default='',
+    choices=('student', 'teacher', 'best'),
+    help='default: the one that the run reports',
+  )
+  parser.add_argument(
+    '--scales',
+    type=_scales,
+    metavar='S,S,...',
+    help="factors of the image size to average over; default: the config's",
+  )
+  parser.add_argument(
+    '--flip', action='store_true', help='average over mirrored images, too'
+  )
+  parser.add_argument(
+    '--out', type=pathlib.Path, required=True, help='the folder for the results'
+  )
   args, rest = parser.parse_known_args()
   writers.plain_log()
   try:
     print(reports.format_table(run(args, rest)))
   except (ValueError, OSError) as error:
     raise SystemExit(f'error: {error}') from error
-

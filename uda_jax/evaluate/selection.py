@@ -19,14 +19,15 @@ from uda_jax.evaluate import reports
 LABELLED = 'miou'
 # Name -> f(label-free statistics): larger is better.
 LABEL_FREE: dict[str, Callable[[dict[str, float]], float]] = {
-    'entropy': lambda statistics: -statistics['entropy'],
-    'confident': lambda statistics: statistics['confident'],
-    'agreement': lambda statistics: statistics['agreement'],
+  'entropy': lambda statistics: -statistics['entropy'],
+  'confident': lambda statistics: statistics['confident'],
+  'agreement': lambda statistics: statistics['agreement'],
 }
 
 
-def statistics(logits: jax.Array, other: jax.Array | None = None, *,
-               threshold: float) -> dict[str, jax.Array]:
+def statistics(
+  logits: jax.Array, other: jax.Array | None = None, *, threshold: float
+) -> dict[str, jax.Array]:
   """Describes predictions without labels, image by image.
 
   Args:
@@ -41,8 +42,9 @@ def statistics(logits: jax.Array, other: jax.Array | None = None, *,
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
   label, confidence = pseudo_labels.from_logits(logits)
   pixels = {
-      'entropy': pseudo_labels.entropy(jax.nn.softmax(logits)),
-      'confident': (confidence >= threshold).astype(logits.dtype)}
+    'entropy': pseudo_labels.entropy(jax.nn.softmax(logits)),
+    'confident': (confidence >= threshold).astype(logits.dtype),
+  }
   if other is not None:
     same = label == jnp.argmax(other, -1)
     pixels['agreement'] = same.astype(logits.dtype)
@@ -58,10 +60,16 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
   """
   best, subset = config.checkpoint.best, config.checkpoint.best_subset
   if best == LABELLED:
-    return {'metric': f'eval/miou/{subset}', 'value': report['miou'][subset],
-            'report': report}
-  return {'metric': f'eval/label_free/{best}',
-          'value': LABEL_FREE[best](report['label_free']), 'report': report}
+    return {
+      'metric': f'eval/miou/{subset}',
+      'value': report['miou'][subset],
+      'report': report,
+    }
+  return {
+    'metric': f'eval/label_free/{best}',
+    'value': LABEL_FREE[best](report['label_free']),
+    'report': report,
+  }
 
 
 def words(config: Any) -> str:
@@ -83,17 +91,23 @@ def check(config: Any) -> None:
   best, subset = config.checkpoint.best, config.checkpoint.best_subset
   allowed = (LABELLED, *LABEL_FREE)
   if best not in allowed:
-    raise ValueError(f'config.checkpoint.best: expected one of {allowed}, got '
-                     f'{best!r}')
+    raise ValueError(
+      f'config.checkpoint.best: expected one of {allowed}, got {best!r}'
+    )
   subsets = (reports.ALL, *config.eval.subsets)
   if subset not in subsets:
-    raise ValueError('config.checkpoint.best_subset: expected one of '
-                     f'{subsets} (config.eval.subsets), got {subset!r}')
+    raise ValueError(
+      'config.checkpoint.best_subset: expected one of '
+      f'{subsets} (config.eval.subsets), got {subset!r}'
+    )
   if best in LABEL_FREE and not config.eval.label_free.num_images:
     raise ValueError(
-        'config.eval.label_free.num_images: expected 1 or more, since '
-        f'config.checkpoint.best is {best!r}, got 0')
+      'config.eval.label_free.num_images: expected 1 or more, since '
+      f'config.checkpoint.best is {best!r}, got 0'
+    )
   if best == 'agreement' and not config.teacher.use:
-    raise ValueError("config.checkpoint.best: 'agreement' is that of student "
-                     'and teacher, but config.teacher.use is off; expected one '
-                     f'of {(LABELLED, "entropy", "confident")}')
+    raise ValueError(
+      "config.checkpoint.best: 'agreement' is that of student "
+      'and teacher, but config.teacher.use is off; expected one '
+      f'of {(LABELLED, "entropy", "confident")}'
+    )

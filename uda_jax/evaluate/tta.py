@@ -20,13 +20,16 @@ _LARGEST = 8.0
 def check(scales: Sequence[float]) -> None:
   """Raises for scales that are none."""
   if not scales or not all(0 < scale <= _LARGEST for scale in scales):
-    raise ValueError('config.eval.scales (--scales): expected factors of the '
-                     f'image size, above 0 and up to {_LARGEST:g}, such as '
-                     f'(0.75, 1.0), got {tuple(scales)}')
+    raise ValueError(
+      'config.eval.scales (--scales): expected factors of the '
+      f'image size, above 0 and up to {_LARGEST:g}, such as '
+      f'(0.75, 1.0), got {tuple(scales)}'
+    )
 
 
-def make_prob(logits: Callable[..., jax.Array], *, scales: Sequence[float],
-              flip: bool) -> Callable[..., jax.Array]:
+def make_prob(
+  logits: Callable[..., jax.Array], *, scales: Sequence[float], flip: bool
+) -> Callable[..., jax.Array]:
   """Makes `prob(net, images, size)`, to be called under jit.
 
   Args:
@@ -52,8 +55,11 @@ def make_prob(logits: Callable[..., jax.Array], *, scales: Sequence[float],
     return jax.nn.softmax(out[:, :, ::-1] if mirror else out)
 
   def prob(net, images, size):
-    views = [view(net, images, size, scale, mirror)
-             for scale in scales for mirror in mirrored]
+    views = [
+      view(net, images, size, scale, mirror)
+      for scale in scales
+      for mirror in mirrored
+    ]
     return sum(views) / len(views)
 
   return prob

@@ -42,13 +42,15 @@ _AGREEMENT = 0.999
 def make_function(trained: restore.Trained) -> Function:
   """Makes `f(images)` of a network, with the variables inside."""
   logits = inference.make_logits(
-      trained.network,
-      window=inference.configured_window(trained.config.eval))
+    trained.network, window=inference.configured_window(trained.config.eval)
+  )
 
   def function(images: jax.Array) -> dict[str, jax.Array]:
     values = logits(trained.net, images, images.shape[1:3])
-    return {'ids': jnp.argmax(values, -1).astype(jnp.int32),
-            'logits': values.astype(jnp.float32)}
+    return {
+      'ids': jnp.argmax(values, -1).astype(jnp.int32),
+      'logits': values.astype(jnp.float32),
+    }
 
   return function
 
@@ -65,19 +67,25 @@ def to_stablehlo(function: Function, shape: tuple[int | str, ...]) -> bytes:
   fresh = jax.jit(lambda images: function(images))
   with depthwise.traced_as('by_platform'):
     exported = jax_export.export(fresh, platforms=_PLATFORMS)(
-        jax.ShapeDtypeStruct(symbolic, jnp.uint8))
+      jax.ShapeDtypeStruct(symbolic, jnp.uint8)
+    )
   return bytes(exported.serialize())
 
 
-def run_stablehlo(path: pathlib.Path, images: np.ndarray
-                  ) -> dict[str, np.ndarray]:
+def run_stablehlo(
+  path: pathlib.Path, images: np.ndarray
+) -> dict[str, np.ndarray]:
   """Runs a file of `to_stablehlo`."""
   exported = jax_export.deserialize(bytearray(path.read_bytes()))
   return jax.device_get(exported.call(images))
 
 
-def compare(name: str, found: dict[str, np.ndarray],
-            expected: dict[str, np.ndarray], limit: float) -> dict[str, float]:
+def compare(
+  name: str,
+  found: dict[str, np.ndarray],
+  expected: dict[str, np.ndarray],
+  limit: float,
+) -> dict[str, float]:
   """Measures how far a file is from its network; raises if it is too far.
 
   Args:
@@ -92,9 +100,10 @@ def compare(name: str, found: dict[str, np.ndarray],
   same = float((found['ids'] == expected['ids']).mean())
   if not (error <= limit and same >= _AGREEMENT):
     raise ValueError(
-        f'{name}: expected the logits of the network up to {limit:g} and its '
-        f'labels on {_AGREEMENT:.1%} of the pixels, got a difference of '
-        f'{error:.2g} and {same:.2%}; the file was not written')
+      f'{name}: expected the logits of the network up to {limit:g} and its '
+      f'labels on {_AGREEMENT:.1%} of the pixels, got a difference of '
+      f'{error:.2g} and {same:.2%}; the file was not written'
+    )
   return {'logit_difference': error, 'label_agreement': same}
 
 
@@ -110,8 +119,10 @@ def sample_image(shape: tuple[int, int, int]) -> np.ndarray:
 def _size(args: argparse.Namespace, config: Any) -> tuple[int, int]:
   size = args.size or tuple(config.data.eval_image_size)
   if not all(size):
-    raise ValueError('--size: expected HEIGHTxWIDTH, as the run has no '
-                     'evaluation size of its own')
+    raise ValueError(
+      '--size: expected HEIGHTxWIDTH, as the run has no '
+      'evaluation size of its own'
+    )
   return size
 
 
@@ -121,9 +132,11 @@ def _try_stablehlo(function: Function, shape: tuple[int | str, ...]) -> bytes:
   except Exception as error:  # JAX has many kinds.
     if isinstance(shape[0], int):
       raise
-    raise ValueError('--batch_size=0: expected a network that any number of '
-                     'images can be exported for, got one that needs a fixed '
-                     f'number ({error!s:.200})') from error
+    raise ValueError(
+      '--batch_size=0: expected a network that any number of '
+      'images can be exported for, got one that needs a fixed '
+      f'number ({error!s:.200})'
+    ) from error
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -141,41 +154,56 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
   with tempfile.TemporaryDirectory(prefix='.unfinished_', dir=args.out) as tmp:
     path = pathlib.Path(tmp) / 'network.stablehlo'
     path.write_bytes(_try_stablehlo(function, shape))
-    files[path] = compare(path.name, run_stablehlo(path, images), expected,
-                          1e-5)
+    files[path] = compare(
+      path.name, run_stablehlo(path, images), expected, 1e-5
+    )
     if args.onnx:
       path = pathlib.Path(tmp) / 'network.onnx'
       onnx.write(function, images.shape, path)
-      files[path] = compare(path.name, onnx.run(path, images), expected,
-                            1e-4)
-    about = _about(trained, args, shape) | {'files': {
+      files[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
+    about = _about(trained, args, shape) | {
+      'files': {
         path.name: {'sha256': metadata.sha256(path), **facts}
-        for path, facts in files.items()}}
+        for path, facts in files.items()
+      }
+    }
     for path in files:
       path.replace(args.out / path.name)
-  files.write_atomically(args.out / 'network.json',
-                            (json.dumps(about, indent=2) + '\n').encode())
+  files.write_atomically(
+    args.out / 'network.json', (json.dumps(about, indent=2) + '\n').encode()
+  )
   return about
 
 
-def _about(trained: restore.Trained, args: argparse.Namespace,
-           shape: tuple[int | str, ...]) -> dict[str, Any]:
+def _about(
+  trained: restore.Trained,
+  args: argparse.Namespace,
+  shape: tuple[int | str, ...],
+) -> dict[str, Any]:
   """What a user of the files must know."""
   lead = list(shape[:3])
   which = args.network or trained.config.eval.network
   return {
-      'input': {'name': 'images', 'dtype': 'uint8', 'shape': list(shape),
-                'colors': 'RGB'},
-      'outputs': {
-          'ids': {'dtype': 'int32', 'shape': lead},
-          'logits': {'dtype': 'float32',
-                     'shape': [*lead, len(trained.class_names)]}},
-      'classes': trained.class_names,
-      'palette': trained.palette,
-      'trained': weights.declaration(
-          trained.config, which, '', weights.started_from(args.workdir)
-      ) | selection.told(trained.config, which),
-      'jax': jax.__version__,
+    'input': {
+      'name': 'images',
+      'dtype': 'uint8',
+      'shape': list(shape),
+      'colors': 'RGB',
+    },
+    'outputs': {
+      'ids': {'dtype': 'int32', 'shape': lead},
+      'logits': {
+        'dtype': 'float32',
+        'shape': [*lead, len(trained.class_names)],
+      },
+    },
+    'classes': trained.class_names,
+    'palette': trained.palette,
+    'trained': weights.declaration(
+      trained.config, which, '', weights.started_from(args.workdir)
+    )
+    | selection.told(trained.config, which),
+    'jax': jax.__version__,
   }
 
 
@@ -187,28 +215,47 @@ def _height_and_width(text: str) -> tuple[int, int]:
 def main() -> None:
   """Reads the arguments; an error is one line."""
   parser = argparse.ArgumentParser(
-      prog='python -m uda_jax.export', description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--workdir', type=pathlib.Path, required=True,
-                      help='the directory of the run')
-  parser.add_argument('--network', default='',
-                      choices=('student', 'teacher', 'best'),
-                      help='default: the one that the run reports')
-  parser.add_argument('--out', type=pathlib.Path, required=True,
-                      help='the folder for the files')
-  parser.add_argument('--size', type=_height_and_width, metavar='HxW',
-                      help="size of the images; default: the run's "
-                      'evaluation size')
-  parser.add_argument('--batch_size', type=int, default=1,
-                      help='number of images; 0: any (StableHLO alone)')
-  parser.add_argument('--onnx', action='store_true',
-                      help=f'write ONNX, too ({onnx.INSTALL})')
+    prog='python -m uda_jax.export',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    '--workdir',
+    type=pathlib.Path,
+    required=True,
+    help='the directory of the run',
+  )
+  parser.add_argument(
+    '--network',
+    default='',
+    choices=('student', 'teacher', 'best'),
+    help='default: the one that the run reports',
+  )
+  parser.add_argument(
+    '--out', type=pathlib.Path, required=True, help='the folder for the files'
+  )
+  parser.add_argument(
+    '--size',
+    type=_height_and_width,
+    metavar='HxW',
+    help="size of the images; default: the run's evaluation size",
+  )
+  parser.add_argument(
+    '--batch_size',
+    type=int,
+    default=1,
+    help='number of images; 0: any (StableHLO alone)',
+  )
+  parser.add_argument(
+    '--onnx', action='store_true', help=f'write ONNX, too ({onnx.INSTALL})'
+  )
   args = parser.parse_args()
   try:
     about = run(args)
   except (ValueError, OSError, ImportError) as error:
     raise SystemExit(f'error: {error}') from error
   for name, facts in about['files'].items():
-    print(f'{args.out / name}: logits within {facts["logit_difference"]:.1e}, '
-          f'labels equal on {facts["label_agreement"]:.3%} of the pixels')
-
+    print(
+      f'{args.out / name}: logits within {facts["logit_difference"]:.1e}, '
+      f'labels equal on {facts["label_agreement"]:.3%} of the pixels'
+    )

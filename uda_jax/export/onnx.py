@@ -20,12 +20,16 @@ def require() -> None:
   """Raises, with the line that installs them, if packages are missing."""
   missing = [name for name in _PACKAGES if not importlib.util.find_spec(name)]
   if missing:
-    raise ImportError(f'--onnx: the package {missing[0]} is not installed; '
-                      f'{INSTALL}')
+    raise ImportError(
+      f'--onnx: the package {missing[0]} is not installed; {INSTALL}'
+    )
 
 
-def write(function: Callable[[jax.Array], dict[str, jax.Array]],
-          shape: tuple[int, ...], path: pathlib.Path) -> None:
+def write(
+  function: Callable[[jax.Array], dict[str, jax.Array]],
+  shape: tuple[int, ...],
+  path: pathlib.Path,
+) -> None:
   """Writes a function of one uint8 array as a single ONNX file.
 
   Args:
@@ -34,25 +38,35 @@ def write(function: Callable[[jax.Array], dict[str, jax.Array]],
     path: the file.
   """
   import jax2onnx
+
   both = lambda images: tuple(function(images)[k] for k in ('ids', 'logits'))
   try:
     # The mode 'web' keeps the weights in the file.
     with depthwise.traced_as('conv'):
       jax2onnx.to_onnx(
-          both, [jax.ShapeDtypeStruct(shape, jnp.uint8)], return_mode='file',
-          output_path=str(path), export_mode='web', input_names=['images'],
-          output_names=['ids', 'logits'])
+        both,
+        [jax.ShapeDtypeStruct(shape, jnp.uint8)],
+        return_mode='file',
+        output_path=str(path),
+        export_mode='web',
+        input_names=['images'],
+        output_names=['ids', 'logits'],
+      )
   except Exception as error:  # It has no errors of its own.
-    raise ValueError('--onnx: jax2onnx cannot convert this network '
-                     f'({type(error).__name__}: {error!s:.300})') from error
+    raise ValueError(
+      '--onnx: jax2onnx cannot convert this network '
+      f'({type(error).__name__}: {error!s:.300})'
+    ) from error
 
 
 def run(path: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
   """Runs a file of `write` with ONNX Runtime, on the CPU."""
   import onnxruntime
+
   options = onnxruntime.SessionOptions()
   options.log_severity_level = 3  # Errors; names that are unused are none.
   session = onnxruntime.InferenceSession(
-      path, options, providers=['CPUExecutionProvider'])
+    path, options, providers=['CPUExecutionProvider']
+  )
   names = [output.name for output in session.get_outputs()]
   return dict(zip(names, session.run(None, {'images': images})))

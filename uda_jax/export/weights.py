@@ -24,8 +24,10 @@ from uda_jax.runs import restore
 
 
 def declaration(
-    config: ml_collections.ConfigDict, which: str, spelling: str,
-    started_from: dict[str, Any]
+  config: ml_collections.ConfigDict,
+  which: str,
+  spelling: str,
+  started_from: dict[str, Any],
 ) -> dict[str, Any]:
   """Returns what is to be told of a run's weights.
 
@@ -42,13 +44,14 @@ def declaration(
     trained_on += f', {target.name} without (method {config.method.name})'
   before = started_from.get('trained_on')
   return {
-      'trained_on': f'{before}; {trained_on}' if before else trained_on,
-      'saw_target_labels': (
-          oracle or bool(started_from.get('saw_target_labels'))),
-      'preprocessing': models.preprocessing_name(config),
-      'model': config.model.name,
-      'network': which,
-      'spelling': spelling,
+    'trained_on': f'{before}; {trained_on}' if before else trained_on,
+    'saw_target_labels': (
+      oracle or bool(started_from.get('saw_target_labels'))
+    ),
+    'preprocessing': models.preprocessing_name(config),
+    'model': config.model.name,
+    'network': which,
+    'spelling': spelling,
   }
 
 
@@ -66,27 +69,50 @@ def run(args: Any) -> int:
   if args.spelling:
     tensors = key_maps.respell(tensors, args.spelling)
   safetensors.write(args.out, tensors)
-  metadata.write(args.out, declaration(
-      trained.config, args.network or trained.config.eval.network,
-      args.spelling, started_from(args.workdir)))
+  metadata.write(
+    args.out,
+    declaration(
+      trained.config,
+      args.network or trained.config.eval.network,
+      args.spelling,
+      started_from(args.workdir),
+    ),
+  )
   return len(tensors)
 
 
 def main() -> None:
   """Reads the arguments; an error is one message without a traceback."""
   parser = argparse.ArgumentParser(
-      prog='python -m uda_jax.export.weights', description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--workdir', type=pathlib.Path, required=True,
-                      help='the directory of the run')
-  parser.add_argument('--network', default='',
-                      choices=('student', 'teacher', 'best'),
-                      help='default: the one that the run reports')
-  parser.add_argument('--out', type=pathlib.Path, required=True,
-                      help='the .safetensors file to write')
-  parser.add_argument('--spelling', default='',
-                      choices=[s.name for s in key_maps.SPELLINGS],
-                      metavar='NAME', help="default: the authors' own names")
+    prog='python -m uda_jax.export.weights',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    '--workdir',
+    type=pathlib.Path,
+    required=True,
+    help='the directory of the run',
+  )
+  parser.add_argument(
+    '--network',
+    default='',
+    choices=('student', 'teacher', 'best'),
+    help='default: the one that the run reports',
+  )
+  parser.add_argument(
+    '--out',
+    type=pathlib.Path,
+    required=True,
+    help='the .safetensors file to write',
+  )
+  parser.add_argument(
+    '--spelling',
+    default='',
+    choices=[s.name for s in key_maps.SPELLINGS],
+    metavar='NAME',
+    help="default: the authors' own names",
+  )
   args = parser.parse_args()
   try:
     count = run(args)

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from uda_jax import labels
 
 
-def dominant_label(label: jax.Array, *, cell: int, num_classes: int,
-                   min_share: float) -> jax.Array:
+def dominant_label(
+  label: jax.Array, *, cell: int, num_classes: int, min_share: float
+) -> jax.Array:
   """Shrinks a label map to the class that fills most of each cell.
 
   DAFormer (arXiv 2111.14887, section 3.3; released code). Rows and columns
@@ -30,8 +31,9 @@ def dominant_label(label: jax.Array, *, cell: int, num_classes: int,
   """
   batch, height, width = label.shape
   rows, columns = height // cell, width // cell
-  cells = label[:, :rows * cell, :columns * cell].reshape(
-      batch, rows, cell, columns, cell)
+  cells = label[:, : rows * cell, : columns * cell].reshape(
+    batch, rows, cell, columns, cell
+  )
   ids = jnp.append(jnp.arange(num_classes), labels.IGNORE_LABEL)
   count = (cells[..., None] == ids).sum((2, 4))
   winner = jnp.argmax(count, -1)
@@ -39,9 +41,15 @@ def dominant_label(label: jax.Array, *, cell: int, num_classes: int,
   return jnp.where(sure, winner, labels.IGNORE_LABEL).astype(jnp.int32)
 
 
-def feature_distance(feature: jax.Array, reference: jax.Array,
-                     label: jax.Array, *, num_classes: int,
-                     classes: Sequence[int], min_share: float) -> jax.Array:
+def feature_distance(
+  feature: jax.Array,
+  reference: jax.Array,
+  label: jax.Array,
+  *,
+  num_classes: int,
+  classes: Sequence[int],
+  min_share: float,
+) -> jax.Array:
   """Computes the mean distance of features where things are.
 
   mean over cells of ||feature - reference||_2, DAFormer's thing-class ImageNet
@@ -67,13 +75,17 @@ def feature_distance(feature: jax.Array, reference: jax.Array,
   mask = jnp.ones(square.shape, bool)
   if classes:
     small = dominant_label(
-        label, cell=label.shape[2] // feature.shape[2],
-        num_classes=num_classes, min_share=min_share)
+      label,
+      cell=label.shape[2] // feature.shape[2],
+      num_classes=num_classes,
+      min_share=min_share,
+    )
     if small.shape != square.shape:
       raise ValueError(
-          f'feature_distance: label {label.shape} in cells of '
-          f'{label.shape[2] // feature.shape[2]} gives {small.shape}, features '
-          f'have {square.shape}')
+        f'feature_distance: label {label.shape} in cells of '
+        f'{label.shape[2] // feature.shape[2]} gives {small.shape}, features '
+        f'have {square.shape}'
+      )
     mask = (small[..., None] == jnp.asarray(classes)).any(-1)
   apart = square > 0
   distance = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)

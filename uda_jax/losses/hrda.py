@@ -9,10 +9,17 @@ from uda_jax.ops import boxes
 
 
 def two_scale_cross_entropy(
-    fused: jax.Array, detail: jax.Array, context: jax.Array, label: jax.Array,
-    box: jax.Array | None, *, detail_weight: float, context_weight: float = 0.0,
-    weight: jax.Array | None = None, average: str = 'all'
-    ) -> dict[str, tuple[jax.Array, float]]:
+  fused: jax.Array,
+  detail: jax.Array,
+  context: jax.Array,
+  label: jax.Array,
+  box: jax.Array | None,
+  *,
+  detail_weight: float,
+  context_weight: float = 0.0,
+  weight: jax.Array | None = None,
+  average: str = 'all',
+) -> dict[str, tuple[jax.Array, float]]:
   """Computes the terms of HRDA's loss (arXiv 2204.13132, equation 11).
 
   The fused and the context logits are compared with the whole label, the
@@ -36,8 +43,9 @@ def two_scale_cross_entropy(
     of weight 0 is left out. A map of ignored pixels gives 0.
   """
   inputs = {
-      'fused': (fused, label, weight, 1 - detail_weight - context_weight),
-      'context': (context, label, weight, context_weight)}
+    'fused': (fused, label, weight, 1 - detail_weight - context_weight),
+    'context': (context, label, weight, context_weight),
+  }
   if box is not None:
     stride = label.shape[1] // fused.shape[1]
     size = tuple(n * stride for n in detail.shape[1:3])
@@ -45,6 +53,12 @@ def two_scale_cross_entropy(
     weight = None if weight is None else boxes.cut(weight, box, size)
   inputs['detail'] = detail, label, weight, detail_weight
   return {
-      name: (segmentation.resized_cross_entropy(
-          logits, label, weight=weight, average=average), share)
-      for name, (logits, label, weight, share) in inputs.items() if share}
+    name: (
+      segmentation.resized_cross_entropy(
+        logits, label, weight=weight, average=average
+      ),
+      share,
+    )
+    for name, (logits, label, weight, share) in inputs.items()
+    if share
+  }

@@ -45,8 +45,9 @@ class Pixels(NamedTuple):
   weight: jax.Array | None = None
 
 
-def log_probability(anchor: jax.Array, column: jax.Array,
-                    negative: jax.Array) -> jax.Array:
+def log_probability(
+  anchor: jax.Array, column: jax.Array, negative: jax.Array
+) -> jax.Array:
   """Computes how likely each column is, beside the anchor's negatives alone.
 
   lp[i, j] = s[i, j] - log(exp s[i, j] + sum over negatives k of exp s[i, k])
@@ -61,23 +62,27 @@ def log_probability(anchor: jax.Array, column: jax.Array,
     [R, N] float.
   """
   # In full precision: accelerators would multiply in bfloat16 or TF32.
-  similarity = jnp.matmul(anchor, column.T,
-                          precision=jax.lax.Precision.HIGHEST)
+  similarity = jnp.matmul(anchor, column.T, precision=jax.lax.Precision.HIGHEST)
   others = jnp.where(negative, jnp.exp(similarity), 0).sum(-1, keepdims=True)
   return -jnp.log1p(others * jnp.exp(-similarity))
 
 
-def positives(row: Pixels, column: Pixels, row_label: jax.Array,
-              column_label: jax.Array) -> jax.Array:
+def positives(
+  row: Pixels, column: Pixels, row_label: jax.Array, column_label: jax.Array
+) -> jax.Array:
   """Returns [R, N] bool: pairs of two pixels of one class."""
-  return ((row_label[:, None] == column_label)
-          & (row.index[:, None] != column.index)
-          & (row.thing[:, None] == column.thing)
-          & row.counts[:, None] & column.counts)
+  return (
+    (row_label[:, None] == column_label)
+    & (row.index[:, None] != column.index)
+    & (row.thing[:, None] == column.thing)
+    & row.counts[:, None]
+    & column.counts
+  )
 
 
-def negatives(column: Pixels, row_label: jax.Array,
-              column_label: jax.Array) -> jax.Array:
+def negatives(
+  column: Pixels, row_label: jax.Array, column_label: jax.Array
+) -> jax.Array:
   """Returns [R, N] bool: pairs of two classes."""
   return (row_label[:, None] != column_label) & column.counts
 
@@ -99,12 +104,19 @@ def normalise(feature: jax.Array) -> jax.Array:
 
 
 def multi_resolution_contrast(
-    feature: jax.Array, detail_feature: jax.Array, label: jax.Array,
-    inside: jax.Array, weight: jax.Array, *,
-    detail_label: jax.Array | None = None,
-    confidence: jax.Array | None = None, things: Sequence[int] = (),
-    ignore_label: int | None = None, order: str = 'aligned',
-    block_size: int = 512) -> jax.Array:
+  feature: jax.Array,
+  detail_feature: jax.Array,
+  label: jax.Array,
+  inside: jax.Array,
+  weight: jax.Array,
+  *,
+  detail_label: jax.Array | None = None,
+  confidence: jax.Array | None = None,
+  things: Sequence[int] = (),
+  ignore_label: int | None = None,
+  order: str = 'aligned',
+  block_size: int = 512,
+) -> jax.Array:
   """Computes CLUDA's contrast of coarse with coarse and detail features.
 
   0.5 * mean over anchors i of
@@ -137,17 +149,24 @@ def multi_resolution_contrast(
   pixels = _pixels(feature, label, confidence, things, ignore_label, order)
   detail_label = label if detail_label is None else detail_label
   pixels = pixels._replace(
-      detail_feature=_flatten(normalise(detail_feature), order),
-      detail_label=detail_label.ravel(), inside=inside.ravel(),
-      weight=weight.ravel().astype(pixels.confidence.dtype))
+    detail_feature=_flatten(normalise(detail_feature), order),
+    detail_label=detail_label.ravel(),
+    inside=inside.ravel(),
+    weight=weight.ravel().astype(pixels.confidence.dtype),
+  )
   return 0.5 * _mean_over_rows(_two_resolutions, pixels, block_size)
 
 
 def single_resolution_contrast(
-    feature: jax.Array, label: jax.Array, *,
-    confidence: jax.Array | None = None, things: Sequence[int] = (),
-    ignore_label: int | None = None, order: str = 'aligned',
-    block_size: int = 512) -> jax.Array:
+  feature: jax.Array,
+  label: jax.Array,
+  *,
+  confidence: jax.Array | None = None,
+  things: Sequence[int] = (),
+  ignore_label: int | None = None,
+  order: str = 'aligned',
+  block_size: int = 512,
+) -> jax.Array:
   """Computes the contrast of features of one resolution.
 
   Mean over anchors i of -sum_j lp_ij p_i p_j / max(1, number of positives),
@@ -176,13 +195,21 @@ def _pixels(feature, label, confidence, things, ignore_label, order) -> Pixels:
     raise ValueError(f'order: expected one of {ORDERS}, got {order!r}')
   flat = label.ravel()
   feature = _flatten(normalise(feature), order)
-  confidence = (jnp.ones(flat.shape) if confidence is None
-                else confidence.ravel())
+  confidence = (
+    jnp.ones(flat.shape) if confidence is None else confidence.ravel()
+  )
   thing = (flat[:, None] == jnp.asarray(things, flat.dtype)).any(-1)
-  counts = (jnp.ones(flat.shape, bool) if ignore_label is None
-            else flat != ignore_label)
-  return Pixels(feature, flat, jnp.arange(flat.size, dtype=jnp.int32), counts,
-                thing, confidence.astype(feature.dtype))
+  counts = (
+    jnp.ones(flat.shape, bool) if ignore_label is None else flat != ignore_label
+  )
+  return Pixels(
+    feature,
+    flat,
+    jnp.arange(flat.size, dtype=jnp.int32),
+    counts,
+    thing,
+    confidence.astype(feature.dtype),
+  )
 
 
 def _flatten(feature: jax.Array, order: str) -> jax.Array:
@@ -196,23 +223,27 @@ def _two_resolutions(row: Pixels, column: Pixels) -> jax.Array:
   """Returns the loss [R] of a block of anchors, not halved."""
   coarse = positives(row, column, row.label, column.label)
   coarse_lp = log_probability(
-      row.feature, column.feature,
-      negatives(column, row.label, column.label))
+    row.feature, column.feature, negatives(column, row.label, column.label)
+  )
   detail = positives(row, column, row.detail_label, column.detail_label)
   detail_lp = log_probability(
-      row.feature, column.detail_feature,
-      negatives(column, row.detail_label, column.detail_label))
+    row.feature,
+    column.detail_feature,
+    negatives(column, row.detail_label, column.detail_label),
+  )
   weight = jnp.where(row.inside, row.weight, 0)[:, None] * column.weight
-  pair = (jnp.where(coarse, weight * coarse_lp, 0)
-          + jnp.where(detail, (1 - weight) * detail_lp, 0))
+  pair = jnp.where(coarse, weight * coarse_lp, 0) + jnp.where(
+    detail, (1 - weight) * detail_lp, 0
+  )
   return _row_loss(pair, coarse, row, column)
 
 
 def _one_resolution(row: Pixels, column: Pixels) -> jax.Array:
   """Returns the loss [R] of a block of anchors."""
   positive = positives(row, column, row.label, column.label)
-  lp = log_probability(row.feature, column.feature,
-                       negatives(column, row.label, column.label))
+  lp = log_probability(
+    row.feature, column.feature, negatives(column, row.label, column.label)
+  )
   return _row_loss(jnp.where(positive, lp, 0), positive, row, column)
 
 
@@ -221,17 +252,20 @@ def _row_loss(pair, positive, row: Pixels, column: Pixels) -> jax.Array:
   return -total / jnp.maximum(positive.sum(-1), 1)
 
 
-def _mean_over_rows(loss: Callable[[Pixels, Pixels], jax.Array],
-                    pixels: Pixels, block_size: int) -> jax.Array:
+def _mean_over_rows(
+  loss: Callable[[Pixels, Pixels], jax.Array], pixels: Pixels, block_size: int
+) -> jax.Array:
   """Returns the mean of `loss(rows, all pixels)` over blocks of rows."""
   count = pixels.label.size
   blocks = -(-count // block_size)
   rows = -(-count // blocks)
   # Rows that fill the last block have confidence 0, so add nothing.
   padded = jax.tree.map(
-      lambda x: jnp.pad(x, [(0, blocks * rows - count)]
-                        + [(0, 0)] * (x.ndim - 1)).reshape(
-                            blocks, rows, *x.shape[1:]), pixels)
+    lambda x: jnp.pad(
+      x, [(0, blocks * rows - count)] + [(0, 0)] * (x.ndim - 1)
+    ).reshape(blocks, rows, *x.shape[1:]),
+    pixels,
+  )
 
   @jax.checkpoint
   def add(total, block):

@@ -16,9 +16,14 @@ from uda_jax.ops import resize
 BLOCK_SIZE = 512
 
 
-def pair_contrast(first: jax.Array, second: jax.Array, *, scale: float,
-                  valid: jax.Array | None = None,
-                  block_size: int = BLOCK_SIZE) -> jax.Array:
+def pair_contrast(
+  first: jax.Array,
+  second: jax.Array,
+  *,
+  scale: float,
+  valid: jax.Array | None = None,
+  block_size: int = BLOCK_SIZE,
+) -> jax.Array:
   """Computes the mean cross-entropy of finding each row's partner.
 
   S = [first; second]; of the 2 N rows r, the mean of
@@ -47,8 +52,9 @@ def pair_contrast(first: jax.Array, second: jax.Array, *, scale: float,
   @jax.checkpoint
   def log_sum(block):
     mine, own_number = block
-    similarity = scale * jnp.matmul(mine, rows.T,
-                                    precision=jax.lax.Precision.HIGHEST)
+    similarity = scale * jnp.matmul(
+      mine, rows.T, precision=jax.lax.Precision.HIGHEST
+    )
     others = valid & (number != own_number[:, None])
     # A row without any other is no row that counts; its sum must be finite.
     others |= ~others.any(-1, keepdims=True)
@@ -56,22 +62,27 @@ def pair_contrast(first: jax.Array, second: jax.Array, *, scale: float,
 
   padding = -len(rows) % block_size
   blocks = (
-      jnp.pad(rows, ((0, padding), (0, 0))).reshape(-1, block_size,
-                                                    rows.shape[1]),
-      jnp.pad(number, (0, padding), constant_values=-1).reshape(
-          -1, block_size))
+    jnp.pad(rows, ((0, padding), (0, 0))).reshape(
+      -1, block_size, rows.shape[1]
+    ),
+    jnp.pad(number, (0, padding), constant_values=-1).reshape(-1, block_size),
+  )
   if len(rows) <= block_size:
     total = log_sum((rows, number))
   else:
-    total = jax.lax.map(log_sum, blocks).reshape(-1)[:len(rows)]
+    total = jax.lax.map(log_sum, blocks).reshape(-1)[: len(rows)]
   partner = scale * (first * second).sum(-1)
   loss = total - jnp.concatenate([partner, partner])
   return jnp.where(valid, loss, 0).sum() / jnp.maximum(valid.sum(), 1)
 
 
-def pixel_contrast(logits: jax.Array, other_logits: jax.Array, *,
-                   scale: float = 20.0,
-                   block_size: int = BLOCK_SIZE) -> jax.Array:
+def pixel_contrast(
+  logits: jax.Array,
+  other_logits: jax.Array,
+  *,
+  scale: float = 20.0,
+  block_size: int = BLOCK_SIZE,
+) -> jax.Array:
   """Computes the contrast of all pixels of two views, image by image.
 
   Args:
@@ -83,17 +94,24 @@ def pixel_contrast(logits: jax.Array, other_logits: jax.Array, *,
   Returns:
     [] float, the mean over the images. No pixel is ignored.
   """
+
   def one(first, second):
     flat = lambda x: jax.nn.softmax(x.reshape(-1, x.shape[-1]), -1)
-    return pair_contrast(flat(first), flat(second), scale=scale,
-                         block_size=block_size)
+    return pair_contrast(
+      flat(first), flat(second), scale=scale, block_size=block_size
+    )
 
   return jax.vmap(one)(logits, other_logits).mean()
 
 
-def class_contrast(logits: jax.Array, other_logits: jax.Array,
-                   label: jax.Array, *, scale: float = 7.0,
-                   all_images: bool = True) -> jax.Array:
+def class_contrast(
+  logits: jax.Array,
+  other_logits: jax.Array,
+  label: jax.Array,
+  *,
+  scale: float = 7.0,
+  all_images: bool = True,
+) -> jax.Array:
   """Computes the contrast of the classes' mean logits in two views.
 
   The label is shrunk to the logits' size (nearest); for each class present the
@@ -112,19 +130,30 @@ def class_contrast(logits: jax.Array, other_logits: jax.Array,
     gives 0.
   """
   one_hot = resize.nearest(label, logits.shape[1:3])[..., None] == jnp.arange(
-      logits.shape[-1])
+    logits.shape[-1]
+  )
 
   def one(first, second, one_hot):
     count = one_hot.sum((0, 1))
-    mean = lambda x: jnp.einsum(
-        'hwk,hwc->kc', one_hot.astype(x.dtype), x,
-        precision=jax.lax.Precision.HIGHEST) / jnp.maximum(
-            count, 1)[:, None].astype(x.dtype)
+    mean = lambda x: (
+      jnp.einsum(
+        'hwk,hwc->kc',
+        one_hot.astype(x.dtype),
+        x,
+        precision=jax.lax.Precision.HIGHEST,
+      )
+      / jnp.maximum(count, 1)[:, None].astype(x.dtype)
+    )
     return pair_contrast(
-        jax.nn.softmax(mean(first), -1), jax.nn.softmax(mean(second), -1),
-        scale=scale, valid=count > 0)
+      jax.nn.softmax(mean(first), -1),
+      jax.nn.softmax(mean(second), -1),
+      scale=scale,
+      valid=count > 0,
+    )
 
   images = len(logits)
   used = images if all_images else 1
-  return jax.vmap(one)(logits[:used], other_logits[:used],
-                       one_hot[:used]).sum() / images
+  return (
+    jax.vmap(one)(logits[:used], other_logits[:used], one_hot[:used]).sum()
+    / images
+  )

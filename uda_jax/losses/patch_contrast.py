@@ -72,19 +72,24 @@ def mirror_back(cells: Cells, flipped: jax.Array) -> Cells:
   return Cells(*map(one, cells))
 
 
-def empty_bank(*, steps: int, size: int, channels: int,
-               dtype: Any = float) -> Bank:
+def empty_bank(
+  *, steps: int, size: int, channels: int, dtype: Any = float
+) -> Bank:
   """Returns a bank [steps, size, channels] for that many blocks of vectors."""
-  return Bank(jnp.zeros((steps, size, channels), dtype),
-              jnp.zeros((steps, size), jnp.int32), jnp.zeros(steps, bool))
+  return Bank(
+    jnp.zeros((steps, size, channels), dtype),
+    jnp.zeros((steps, size), jnp.int32),
+    jnp.zeros(steps, bool),
+  )
 
 
 def draw_cells(key: jax.Array, *, cells: int, count: int) -> jax.Array:
   """Draws `count` different cells of each crop: [2, count] int32."""
   if count > cells:
     raise ValueError(
-        'config.method.patch_samples: expected at most the number of cells of '
-        f'the crops of a group, {cells}, got {count}')
+      'config.method.patch_samples: expected at most the number of cells of '
+      f'the crops of a group, {cells}, got {count}'
+    )
   draw = lambda key: jax.random.choice(key, cells, (count,), replace=False)
   return jax.vmap(draw)(jax.random.split(key)).astype(jnp.int32)
 
@@ -101,21 +106,32 @@ def push(bank: Bank, first: Cells, second: Cells, index: jax.Array) -> Bank:
   Returns:
     The bank; no gradient passes.
   """
+
   def block(get):
     pick = lambda x, places: x.reshape(-1, *x.shape[3:])[places]
-    return jnp.concatenate([pick(get(first), index[0]),
-                            pick(get(second), index[1])])
+    return jnp.concatenate(
+      [pick(get(first), index[0]), pick(get(second), index[1])]
+    )
 
   vector = block(lambda cells: cells.vector).astype(bank.vector.dtype)
   label = block(lambda cells: cells.label).astype(bank.label.dtype)
   append = lambda old, new: jnp.concatenate([old[1:], new[None]])
-  return jax.lax.stop_gradient(Bank(
-      append(bank.vector, vector), append(bank.label, label),
-      append(bank.filled, jnp.ones((), bool))))
+  return jax.lax.stop_gradient(
+    Bank(
+      append(bank.vector, vector),
+      append(bank.label, label),
+      append(bank.filled, jnp.ones((), bool)),
+    )
+  )
 
 
-def _anchor_losses(vector: jax.Array, partner: jax.Array, label: jax.Array,
-                   bank: Bank, temperature: float) -> jax.Array:
+def _anchor_losses(
+  vector: jax.Array,
+  partner: jax.Array,
+  label: jax.Array,
+  bank: Bank,
+  temperature: float,
+) -> jax.Array:
   """The losses [n] of anchors [n, D] with partners [n, D], classes [n]."""
   exists = jnp.repeat(bank.filled, bank.label.shape[1])
   bank_vector = bank.vector.reshape(-1, bank.vector.shape[-1])
@@ -125,23 +141,33 @@ def _anchor_losses(vector: jax.Array, partner: jax.Array, label: jax.Array,
   def one(anchor):
     vector, partner, label = anchor
     positive = (vector * partner).sum() / temperature
-    similarity = jnp.matmul(bank_vector, vector,
-                            precision=jax.lax.Precision.HIGHEST) / temperature
+    similarity = (
+      jnp.matmul(bank_vector, vector, precision=jax.lax.Precision.HIGHEST)
+      / temperature
+    )
     # Released code: over its first 8000 entries; it matters up to EPS.
-    largest = jax.lax.stop_gradient(jnp.maximum(
-        positive, jnp.max(similarity, where=exists, initial=-jnp.inf)))
+    largest = jax.lax.stop_gradient(
+      jnp.maximum(positive, jnp.max(similarity, where=exists, initial=-jnp.inf))
+    )
     other = exists & (bank_label != label)
     negative = jnp.where(
-        other, jnp.exp(jnp.where(other, similarity - largest, 0)), 0).sum()
+      other, jnp.exp(jnp.where(other, similarity - largest, 0)), 0
+    ).sum()
     positive = jnp.exp(positive - largest)
     return -jnp.log(positive / (positive + negative + EPS) + EPS)
 
   return jax.lax.map(one, (vector, partner, label), batch_size=CHUNK)
 
 
-def _one_side(own: Cells, other: Cells, own_box: jax.Array,
-              other_box: jax.Array, bank: Bank, threshold: float,
-              temperature: float) -> Contrast:
+def _one_side(
+  own: Cells,
+  other: Cells,
+  own_box: jax.Array,
+  other_box: jax.Array,
+  bank: Bank,
+  threshold: float,
+  temperature: float,
+) -> Contrast:
   """The contrast with the cells of one crop as anchors."""
   other = jax.lax.stop_gradient(other)
 
@@ -151,12 +177,19 @@ def _one_side(own: Cells, other: Cells, own_box: jax.Array,
 
   partner = Cells(*(jax.vmap(move)(x, own_box, other_box) for x in other))
   overlap = boxes_lib.inside(own_box, own.label.shape[1:3])[..., 0]
-  active = (overlap & (partner.confidence > threshold)
-            & (own.confidence < partner.confidence))
+  active = (
+    overlap
+    & (partner.confidence > threshold)
+    & (own.confidence < partner.confidence)
+  )
   channels = own.vector.shape[-1]
-  loss = _anchor_losses(own.vector.reshape(-1, channels),
-                        partner.vector.reshape(-1, channels),
-                        own.label.reshape(-1), bank, temperature)
+  loss = _anchor_losses(
+    own.vector.reshape(-1, channels),
+    partner.vector.reshape(-1, channels),
+    own.label.reshape(-1),
+    bank,
+    temperature,
+  )
   count = active.sum()
   # Padding of the last chunk and inactive anchors carry no NaN: all lengths
   # are 0 or 1.
@@ -164,9 +197,15 @@ def _one_side(own: Cells, other: Cells, own_box: jax.Array,
   return Contrast(mean, count, overlap.sum())
 
 
-def patch_contrast(first: Cells, second: Cells, boxes: jax.Array, bank: Bank,
-                   *, threshold: float = 0.9, temperature: float = 0.1
-                   ) -> Contrast:
+def patch_contrast(
+  first: Cells,
+  second: Cells,
+  boxes: jax.Array,
+  bank: Bank,
+  *,
+  threshold: float = 0.9,
+  temperature: float = 0.1,
+) -> Contrast:
   """Computes the contrast of two crops in both directions (equation 4).
 
   For an anchor z with the other crop's z' at the same place, over the vectors
@@ -188,8 +227,12 @@ def patch_contrast(first: Cells, second: Cells, boxes: jax.Array, bank: Bank,
     Losses and counts; a crop without anchors gives 0.
   """
   options = (bank, threshold, temperature)
-  sides = (_one_side(first, second, boxes[:, 0], boxes[:, 1], *options),
-           _one_side(second, first, boxes[:, 1], boxes[:, 0], *options))
-  return Contrast(jnp.stack([side.loss for side in sides]),
-                  jnp.stack([side.active for side in sides]),
-                  sides[0].overlap)
+  sides = (
+    _one_side(first, second, boxes[:, 0], boxes[:, 1], *options),
+    _one_side(second, first, boxes[:, 1], boxes[:, 0], *options),
+  )
+  return Contrast(
+    jnp.stack([side.loss for side in sides]),
+    jnp.stack([side.active for side in sides]),
+    sides[0].overlap,
+  )

@@ -44,8 +44,9 @@ class _Groups(NamedTuple):
   count: jax.Array
 
 
-def hard_easy_counts(hard: jax.Array, easy: jax.Array, views: jax.Array
-                     ) -> tuple[jax.Array, jax.Array]:
+def hard_easy_counts(
+  hard: jax.Array, easy: jax.Array, views: jax.Array
+) -> tuple[jax.Array, jax.Array]:
   """Computes how many hard and easy pixels of a row are kept.
 
   Half of each if there are as many, else all of the rarer kind.
@@ -60,8 +61,11 @@ def hard_easy_counts(hard: jax.Array, easy: jax.Array, views: jax.Array
     Kept hard and easy pixels, [...] int each (released code).
   """
   enough_hard, enough_easy = 2 * hard >= views, 2 * easy >= views
-  kept = jnp.where(enough_hard & enough_easy, views // 2,
-                   jnp.where(enough_hard, views - easy, hard))
+  kept = jnp.where(
+    enough_hard & enough_easy,
+    views // 2,
+    jnp.where(enough_hard, views - easy, hard),
+  )
   return kept, views - kept
 
 
@@ -71,21 +75,32 @@ def _grouped(key, label, predicted, num_classes) -> _Groups:
   label = label.reshape(images, -1)
   easy = (predicted.reshape(images, -1) == label).astype(jnp.int32)
   # Ignored pixels come as class `num_classes`, which is a row like the others.
-  row = jnp.minimum(label, num_classes) + (num_classes + 1) * jnp.arange(
-      images)[:, None]
+  row = (
+    jnp.minimum(label, num_classes)
+    + (num_classes + 1) * jnp.arange(images)[:, None]
+  )
   group = (2 * row + easy).reshape(-1)
   groups = 2 * (num_classes + 1) * images
   sorted_, _, order = jax.lax.sort(
-      (group, jax.random.bits(key, group.shape), jnp.arange(group.size)),
-      num_keys=2)
+    (group, jax.random.bits(key, group.shape), jnp.arange(group.size)),
+    num_keys=2,
+  )
   start = jnp.searchsorted(sorted_, jnp.arange(groups + 1))
-  return _Groups(order, start[:-1].reshape(-1, 2),
-                 jnp.diff(start).reshape(-1, 2))
+  return _Groups(
+    order, start[:-1].reshape(-1, 2), jnp.diff(start).reshape(-1, 2)
+  )
 
 
-def draw_pixels(key: jax.Array, label: jax.Array, predicted: jax.Array, *,
-                num_classes: int, max_views: int, max_samples: int,
-                include_ignore: bool = False) -> Sample:
+def draw_pixels(
+  key: jax.Array,
+  label: jax.Array,
+  predicted: jax.Array,
+  *,
+  num_classes: int,
+  max_views: int,
+  max_samples: int,
+  include_ignore: bool = False,
+) -> Sample:
   """Draws the pixels to contrast.
 
   A row is a class in an image with more than `max_views` pixels. All rows get
@@ -106,8 +121,9 @@ def draw_pixels(key: jax.Array, label: jax.Array, predicted: jax.Array, *,
     any row, all of it is filling.
   """
   groups = _grouped(key, label, predicted, num_classes)
-  classes = jnp.append(jnp.arange(num_classes, dtype=jnp.int32),
-                       jnp.int32(labels.IGNORE_LABEL))
+  classes = jnp.append(
+    jnp.arange(num_classes, dtype=jnp.int32), jnp.int32(labels.IGNORE_LABEL)
+  )
   row_class = jnp.tile(classes, label.shape[0])
   eligible = groups.count.sum(1) > max_views
   if not include_ignore:
@@ -121,8 +137,11 @@ def draw_pixels(key: jax.Array, label: jax.Array, predicted: jax.Array, *,
   rank, view = jnp.divmod(slot, jnp.maximum(views, 1))
   valid = (rank < count) & (views > 0)
   row = rows[jnp.minimum(rank, len(rows) - 1)]
-  place = jnp.where(view < hard[row], groups.start[row, 0] + view,
-                    groups.start[row, 1] + view - hard[row])
+  place = jnp.where(
+    view < hard[row],
+    groups.start[row, 0] + view,
+    groups.start[row, 1] + view - hard[row],
+  )
   # Different places beyond the map: a gather that fills, and whose gradient
   # is free of collisions.
   index = jnp.where(valid, groups.order[place], label.size + slot)
@@ -132,13 +151,19 @@ def draw_pixels(key: jax.Array, label: jax.Array, predicted: jax.Array, *,
 def gather(embedding: jax.Array, sample: Sample) -> jax.Array:
   """Returns the sampled vectors [M, D] of [B, h, w, D], 0 for the filling."""
   flat = embedding.reshape(-1, embedding.shape[-1])
-  return flat.at[sample.index].get(mode='fill', fill_value=0,
-                                   unique_indices=True)
+  return flat.at[sample.index].get(
+    mode='fill', fill_value=0, unique_indices=True
+  )
 
 
-def contrast(vectors: jax.Array, label: jax.Array, *,
-             valid: jax.Array | None = None, temperature: float = 0.1,
-             base_temperature: float = 0.07) -> jax.Array:
+def contrast(
+  vectors: jax.Array,
+  label: jax.Array,
+  *,
+  valid: jax.Array | None = None,
+  temperature: float = 0.1,
+  base_temperature: float = 0.07,
+) -> jax.Array:
   """Computes the supervised contrast of vectors (PiPa, equation 3).
 
   Every vector is an anchor; vectors of its class are its positives, all others
@@ -159,22 +184,23 @@ def contrast(vectors: jax.Array, label: jax.Array, *,
     valid = jnp.ones(label.shape, bool)
   pair = valid[:, None] & valid[None]
   same = label[:, None] == label[None]
-  similarity = jnp.matmul(vectors, vectors.T,
-                          precision=jax.lax.Precision.HIGHEST) / temperature
-  largest = jnp.max(similarity, 1, where=pair, initial=-jnp.inf,
-                    keepdims=True)
+  similarity = (
+    jnp.matmul(vectors, vectors.T, precision=jax.lax.Precision.HIGHEST)
+    / temperature
+  )
+  largest = jnp.max(similarity, 1, where=pair, initial=-jnp.inf, keepdims=True)
   largest = jnp.where(valid[:, None], largest, 0)
   similarity = jnp.where(pair, similarity - jax.lax.stop_gradient(largest), 0)
 
   negative = jnp.where(pair & ~same, jnp.exp(similarity), 0).sum(
-      1, keepdims=True)
+    1, keepdims=True
+  )
   exists = negative > 0
   log_negative = jnp.log(jnp.where(exists, negative, 1))
   # s - log(exp(s) + n) is -softplus(log n - s), and 0 where n is 0.
   loss = jnp.where(exists, jax.nn.softplus(log_negative - similarity), 0)
   positive = pair & same & ~jnp.eye(len(label), dtype=bool)
-  anchor = jnp.where(positive, loss, 0).sum(1) / jnp.maximum(
-      positive.sum(1), 1)
+  anchor = jnp.where(positive, loss, 0).sum(1) / jnp.maximum(positive.sum(1), 1)
   mean = anchor.sum() / jnp.maximum(valid.sum(), 1)
   return temperature / base_temperature * mean
 
@@ -189,5 +215,4 @@ def pixel_contrast(embedding: jax.Array, sample: Sample) -> jax.Array:
   Returns:
     Scalar, see `contrast`; 0 for a sample that is all filling.
   """
-  return contrast(gather(embedding, sample), sample.label,
-                  valid=sample.valid)
+  return contrast(gather(embedding, sample), sample.label, valid=sample.valid)

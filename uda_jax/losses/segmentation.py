@@ -9,9 +9,14 @@ from uda_jax import labels
 from uda_jax.ops import resize
 
 
-def cross_entropy(logits: jax.Array, label: jax.Array, *,
-                  weight: jax.Array | None = None, average: str = 'all',
-                  ignore_label: int = labels.IGNORE_LABEL) -> jax.Array:
+def cross_entropy(
+  logits: jax.Array,
+  label: jax.Array,
+  *,
+  weight: jax.Array | None = None,
+  average: str = 'all',
+  ignore_label: int = labels.IGNORE_LABEL,
+) -> jax.Array:
   """Computes the mean cross-entropy of a label map.
 
   mean(weight * -log softmax(logits)[label]), in float32 at least. Ignored
@@ -31,8 +36,9 @@ def cross_entropy(logits: jax.Array, label: jax.Array, *,
     [] float.
   """
   if average not in ('all', 'valid'):
-    raise ValueError("cross_entropy: average: expected 'all' or 'valid', got "
-                     f'{average!r}')
+    raise ValueError(
+      f"cross_entropy: average: expected 'all' or 'valid', got {average!r}"
+    )
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
   if weight is not None:
     loss = loss * weight
@@ -41,8 +47,12 @@ def cross_entropy(logits: jax.Array, label: jax.Array, *,
   return loss.sum() / jnp.maximum((label != ignore_label).sum(), 1)
 
 
-def pixel_cross_entropy(logits: jax.Array, label: jax.Array, *,
-                        ignore_label: int = labels.IGNORE_LABEL) -> jax.Array:
+def pixel_cross_entropy(
+  logits: jax.Array,
+  label: jax.Array,
+  *,
+  ignore_label: int = labels.IGNORE_LABEL,
+) -> jax.Array:
   """Computes -log softmax(logits)[label] of every pixel.
 
   Args:
@@ -55,8 +65,10 @@ def pixel_cross_entropy(logits: jax.Array, label: jax.Array, *,
     [...] float32 at least, >= 0.
   """
   if label.shape != logits.shape[:-1]:
-    raise ValueError(f'cross_entropy: label {label.shape} does not fit logits '
-                     f'{logits.shape}; see resized_cross_entropy')
+    raise ValueError(
+      f'cross_entropy: label {label.shape} does not fit logits '
+      f'{logits.shape}; see resized_cross_entropy'
+    )
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
   one_hot = label[..., None] == jnp.arange(logits.shape[-1])
   picked = jnp.where(one_hot, logits, 0).sum(-1)
@@ -65,9 +77,14 @@ def pixel_cross_entropy(logits: jax.Array, label: jax.Array, *,
   return jnp.where(label != ignore_label, loss, 0)
 
 
-def focal_term(logits: jax.Array, label: jax.Array, *, gamma: float,
-               of: str = 'pixel',
-               ignore_label: int = labels.IGNORE_LABEL) -> jax.Array:
+def focal_term(
+  logits: jax.Array,
+  label: jax.Array,
+  *,
+  gamma: float,
+  of: str = 'pixel',
+  ignore_label: int = labels.IGNORE_LABEL,
+) -> jax.Array:
   """Computes the focal term that LSE adds to the cross-entropy.
 
   mean(l (1 - exp(-l))^gamma) with l the cross-entropy of a pixel, over the
@@ -97,11 +114,14 @@ def focal_term(logits: jax.Array, label: jax.Array, *, gamma: float,
   return (loss * factor(loss)).sum() / count
 
 
-def resized_cross_entropy(logits: jax.Array, label: jax.Array, *,
-                          weight: jax.Array | None = None,
-                          average: str = 'all',
-                          ignore_label: int = labels.IGNORE_LABEL
-                          ) -> jax.Array:
+def resized_cross_entropy(
+  logits: jax.Array,
+  label: jax.Array,
+  *,
+  weight: jax.Array | None = None,
+  average: str = 'all',
+  ignore_label: int = labels.IGNORE_LABEL,
+) -> jax.Array:
   """Computes `cross_entropy` of logits enlarged to the label's size.
 
   Bilinear with half-pixel centres, as DAFormer and its descendants do.
@@ -117,5 +137,6 @@ def resized_cross_entropy(logits: jax.Array, label: jax.Array, *,
     [] float; 0 if all pixels are ignored.
   """
   logits = resize.bilinear(logits, label.shape[-2:])
-  return cross_entropy(logits, label, weight=weight, average=average,
-                       ignore_label=ignore_label)
+  return cross_entropy(
+    logits, label, weight=weight, average=average, ignore_label=ignore_label
+  )

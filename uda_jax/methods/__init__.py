@@ -27,8 +27,9 @@ def _source_only(config, num_classes: int) -> types.Method:
 
 
 def _self_training(config, num_classes: int) -> types.Method:
-  return self_training.make(config,
-                            self_training.operators(config, num_classes))
+  return self_training.make(
+    config, self_training.operators(config, num_classes)
+  )
 
 
 def _hrda(config, num_classes: int) -> types.Method:
@@ -46,8 +47,9 @@ def _pipa(config, num_classes: int) -> types.Method:
   if 'weight_contrast' in config:
     operators = cluda.with_entropy(config, operators)
     segment = cluda.with_contrast(segment)
-  return pipa.make(config, pipa.operators(config, num_classes, operators),
-                   segment)
+  return pipa.make(
+    config, pipa.operators(config, num_classes, operators), segment
+  )
 
 
 def _cluda(config, num_classes: int) -> types.Method:
@@ -66,22 +68,24 @@ def _lse(config, num_classes: int) -> types.Method:
 
 # name -> make(config.method, num_classes), with the operators of training.
 METHODS: dict[str, Callable[..., types.Method]] = {
-    'source_only': _source_only,
-    'self_training': _self_training,
-    'hrda': _hrda,
-    'pixmatch': _pixmatch,
-    'ehtdi': _ehtdi,
-    'pipa': _pipa,
-    'cluda': _cluda,
-    'lse': _lse,
+  'source_only': _source_only,
+  'self_training': _self_training,
+  'hrda': _hrda,
+  'pixmatch': _pixmatch,
+  'ehtdi': _ehtdi,
+  'pipa': _pipa,
+  'cluda': _cluda,
+  'lse': _lse,
 }
 
 
 def check(config) -> None:
   """Raises if there is no method of the name `config.name`."""
   if config.name not in METHODS:
-    raise ValueError(f'config.method.name: expected one of {sorted(METHODS)}, '
-                     f'got {config.name!r}')
+    raise ValueError(
+      f'config.method.name: expected one of {sorted(METHODS)}, '
+      f'got {config.name!r}'
+    )
 
 
 def make(config, num_classes: int) -> types.Method:
@@ -95,7 +99,9 @@ def make(config, num_classes: int) -> types.Method:
   if 'weight_masked' in config:
     base = _base(config)
     method = mic.with_masking(
-        config, method,
-        mic.operators(config, base.operators(config, num_classes)),
-        base.segment)
+      config,
+      method,
+      mic.operators(config, base.operators(config, num_classes)),
+      base.segment,
+    )
   return method

@@ -23,8 +23,7 @@ class Logits(NamedTuple):
   aux: jax.Array
 
 
-def enlarge(config, outputs: types.Outputs, size: tuple[int, int]
-            ) -> Logits:
+def enlarge(config, outputs: types.Outputs, size: tuple[int, int]) -> Logits:
   """Returns a pass's logits at the image's size.
 
   Without `config.weight_aux`, the main head stands for the auxiliary one.
@@ -34,8 +33,9 @@ def enlarge(config, outputs: types.Outputs, size: tuple[int, int]
     return Logits(main, main)
   if isinstance(outputs.aux_logits, tuple):
     raise ValueError(
-        'config.method.weight_aux: expected 0, as the network of config.model '
-        f'has no auxiliary head, got {config.weight_aux}; DeepLab-v2 has one.')
+      'config.method.weight_aux: expected 0, as the network of config.model '
+      f'has no auxiliary head, got {config.weight_aux}; DeepLab-v2 has one.'
+    )
   return Logits(main, resize.bilinear(outputs.aux_logits, size))
 
 
@@ -44,15 +44,21 @@ def low_logits(outputs: types.Outputs) -> jax.Array:
   return dict(outputs.maps).get('low_logits', outputs.logits)
 
 
-def cross_entropies(config, name: str, logits: Logits, label: jax.Array,
-                    aux_label: jax.Array, weight: float) -> Terms:
+def cross_entropies(
+  config,
+  name: str,
+  logits: Logits,
+  label: jax.Array,
+  aux_label: jax.Array,
+  weight: float,
+) -> Terms:
   """The cross-entropies of both heads, means over the labelled pixels."""
   value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
-  terms = {f'{name}_main': types.LossTerm(
-      value(logits.main, label), weight)}
+  terms = {f'{name}_main': types.LossTerm(value(logits.main, label), weight)}
   if config.weight_aux:
     terms[f'{name}_aux'] = types.LossTerm(
-        value(logits.aux, aux_label), weight * config.weight_aux)
+      value(logits.aux, aux_label), weight * config.weight_aux
+    )
   return terms
 
 

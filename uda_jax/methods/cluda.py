@@ -51,38 +51,55 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labelled) -> Grid:
   Maps have corners on corners, labels and the crop's mask are picked as
   `resize.nearest` does: they lie up to a cell apart (released code).
   """
+
   def sample(x):
     return resize.bilinear(x, config.grid, align_corners=True)
 
   label = resize.nearest(data.label, config.grid)
-  confidence = (None if data.weight is None
-                else sample(data.weight[..., None])[..., 0])
+  confidence = (
+    None if data.weight is None else sample(data.weight[..., None])[..., 0]
+  )
   if 'fused_hr' not in maps:
     return Grid(sample(maps['fused']), label, confidence)
   if 'feature_weight' not in maps:
-    raise ValueError('config.model.feature_weight: CLUDA on detail crops needs '
-                     'this head, expected True, got False')
+    raise ValueError(
+      'config.model.feature_weight: CLUDA on detail crops needs '
+      'this head, expected True, got False'
+    )
   inside = resize.nearest(maps['crop_mask'][..., 0], config.grid) > 0
   if config.class_0_is_outside:
     # Released code: the mask times the label, so that road looks like outside.
     inside &= label != 0
   return Grid(
-      sample(maps['fused_lr']), label, confidence, sample(maps['fused_hr']),
-      inside, sample(maps['feature_weight'])[..., 0])
+    sample(maps['fused_lr']),
+    label,
+    confidence,
+    sample(maps['fused_hr']),
+    inside,
+    sample(maps['feature_weight'])[..., 0],
+  )
 
 
 def contrast(config, outputs: types.Outputs, data: Labelled) -> jax.Array:
   """The contrast of the pixels of one pass, a scalar."""
   grid = to_grid(config, outputs.maps, data)
   options = dict(
-      confidence=grid.confidence, order=config.pixel_order,
-      ignore_label=(None if config.contrast_ignored else labels.IGNORE_LABEL))
+    confidence=grid.confidence,
+    order=config.pixel_order,
+    ignore_label=(None if config.contrast_ignored else labels.IGNORE_LABEL),
+  )
   if grid.detail_feature is None:
     return contrast_lib.single_resolution_contrast(
-        grid.feature, grid.label, **options)
+      grid.feature, grid.label, **options
+    )
   return contrast_lib.multi_resolution_contrast(
-      grid.feature, grid.detail_feature, grid.label, grid.inside, grid.weight,
-      **options)
+    grid.feature,
+    grid.detail_feature,
+    grid.label,
+    grid.inside,
+    grid.weight,
+    **options,
+  )
 
 
 def with_contrast(segment: Callable[..., Terms]) -> Callable[..., Terms]:
@@ -90,14 +107,18 @@ def with_contrast(segment: Callable[..., Terms]) -> Callable[..., Terms]:
 
   def both(config, name, outputs, data, weight):
     terms = segment(config, name, outputs, data, weight)
-    return terms | {f'{name}_contrast': types.LossTerm(
-        contrast(config, outputs, data), config.weight_contrast)}
+    return terms | {
+      f'{name}_contrast': types.LossTerm(
+        contrast(config, outputs, data), config.weight_contrast
+      )
+    }
 
   return both
 
 
-def with_entropy(config, operators: self_training.Operators
-                 ) -> self_training.Operators:
+def with_entropy(
+  config, operators: self_training.Operators
+) -> self_training.Operators:
   """Lets mixed images have the crops of highest entropy, late in training."""
   if not config.entropy_start:
     return operators
@@ -110,9 +131,11 @@ def with_entropy(config, operators: self_training.Operators
   return operators._replace(detail=detail, starts=(config.entropy_start,))
 
 
-def make(config, operators: self_training.Operators,
-         segment: Callable[..., Terms] = self_training.segment
-         ) -> types.Method:
+def make(
+  config,
+  operators: self_training.Operators,
+  segment: Callable[..., Terms] = self_training.segment,
+) -> types.Method:
   """Makes the method.
 
   Fields of `self_training.make`, and: `weight_contrast`; `grid`, its (height,
@@ -126,5 +149,6 @@ def make(config, operators: self_training.Operators,
     operators: the random operators.
     segment: see `self_training.make`.
   """
-  return self_training.make(config, with_entropy(config, operators),
-                            with_contrast(segment))
+  return self_training.make(
+    config, with_entropy(config, operators), with_contrast(segment)
+  )

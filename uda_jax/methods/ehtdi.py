@@ -73,28 +73,43 @@ def operators(config, num_classes: int) -> Operators:
   """
   pool = tuple(config.paste_classes)
   if not set(pool) <= set(range(num_classes)):
-    raise ValueError('config.method.paste_classes: expected classes in 0..'
-                     f'{num_classes - 1}, got {pool}')
+    raise ValueError(
+      'config.method.paste_classes: expected classes in 0..'
+      f'{num_classes - 1}, got {pool}'
+    )
 
   make_views = functools.partial(
-      weak_strong.random_views, size=tuple(config.crop_size), area=config.crop_area,
-      aspect=config.crop_aspect)
+    weak_strong.random_views,
+    size=tuple(config.crop_size),
+    area=config.crop_area,
+    aspect=config.crop_aspect,
+  )
 
   def choose_classes(key, label):
-    drawn = class_paste.draw_positions(key, label, num_classes=num_classes,
-                                   pool=pool)
-    return class_paste.paste_mask(label, drawn, pool=pool,
-                              offset=config.paste_offset)
+    drawn = class_paste.draw_positions(
+      key, label, num_classes=num_classes, pool=pool
+    )
+    return class_paste.paste_mask(
+      label, drawn, pool=pool, offset=config.paste_offset
+    )
 
   return Operators(
-      make_views, make_views, choose_classes,
-      prepare=lambda key, pixels: weak_strong.random_blur(key, pixels,
-                                                    share=config.blur))
+    make_views,
+    make_views,
+    choose_classes,
+    prepare=lambda key, pixels: weak_strong.random_blur(
+      key, pixels, share=config.blur
+    ),
+  )
 
 
-def confident_area(logits: jax.Array, mixed: class_paste.Mixed, *,
-                   confidence: float = 0.95, variant: str = 'main'
-                   ) -> Confident:
+def confident_area(
+  logits: jax.Array,
+  mixed: class_paste.Mixed,
+  *,
+  confidence: float = 0.95,
+  variant: str = 'main',
+) -> Confident:
   """Finds what is confident in a weak view.
 
   In the edge variant `logits` are those of the view without pasted classes,
@@ -117,8 +132,9 @@ def confident_area(logits: jax.Array, mixed: class_paste.Mixed, *,
   return Confident(sure | mixed.pasted, known, known, sure)
 
 
-def contrast(config, strong: types.Outputs, weak: types.Outputs,
-             label: jax.Array) -> aux_head.Terms:
+def contrast(
+  config, strong: types.Outputs, weak: types.Outputs, label: jax.Array
+) -> aux_head.Terms:
   """The terms between the two views; no gradient is stopped, both move.
 
   With `config.contrast_stride`, the logits are first shrunk to that stride, for
@@ -129,13 +145,21 @@ def contrast(config, strong: types.Outputs, weak: types.Outputs,
     size = tuple(-(-n // config.contrast_stride) for n in label.shape[1:])
     strong, weak = resize.bilinear(strong, size), resize.bilinear(weak, size)
   values = {
-      'class_contrast': nt_xent.class_contrast(
-          strong, weak, label, scale=config.class_scale,
-          all_images=config.class_contrast_all_images),
-      'pixel_contrast': nt_xent.pixel_contrast(
-          strong, weak, scale=config.pixel_scale)}
-  return {name: types.LossTerm(value, config.weight_contrast)
-          for name, value in values.items()}
+    'class_contrast': nt_xent.class_contrast(
+      strong,
+      weak,
+      label,
+      scale=config.class_scale,
+      all_images=config.class_contrast_all_images,
+    ),
+    'pixel_contrast': nt_xent.pixel_contrast(
+      strong, weak, scale=config.pixel_scale
+    ),
+  }
+  return {
+    name: types.LossTerm(value, config.weight_contrast)
+    for name, value in values.items()
+  }
 
 
 def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
@@ -148,21 +172,36 @@ def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
   return jnp.where(border, label, labels.IGNORE_LABEL)
 
 
-def target_terms(config, logits: aux_head.Logits, mixed: class_paste.Mixed,
-                 aux_label: jax.Array) -> aux_head.Terms:
+def target_terms(
+  config,
+  logits: aux_head.Logits,
+  mixed: class_paste.Mixed,
+  aux_label: jax.Array,
+) -> aux_head.Terms:
   """The terms of the strong view with source classes in it."""
-  terms = aux_head.cross_entropies(config, 'mixed', logits, mixed.label,
-                                    aux_label, config.weight_mixed)
+  terms = aux_head.cross_entropies(
+    config, 'mixed', logits, mixed.label, aux_label, config.weight_mixed
+  )
   if config.variant == 'edge':
     border = class_paste.border(mixed.pasted)
     terms |= aux_head.cross_entropies(
-        config, 'mixed_border', logits, on_border(config, mixed.label, border),
-        on_border(config, aux_label, border), config.weight_mixed)
+      config,
+      'mixed_border',
+      logits,
+      on_border(config, mixed.label, border),
+      on_border(config, aux_label, border),
+      config.weight_mixed,
+    )
   return terms
 
 
-def source_terms(config, logits: aux_head.Logits, label: jax.Array,
-                 aux_label: jax.Array, border: jax.Array) -> aux_head.Terms:
+def source_terms(
+  config,
+  logits: aux_head.Logits,
+  label: jax.Array,
+  aux_label: jax.Array,
+  border: jax.Array,
+) -> aux_head.Terms:
   """The terms of the source with confident target pixels in it.
 
   The edge variant's are weighted within the term, hence the products.
@@ -171,32 +210,47 @@ def source_terms(config, logits: aux_head.Logits, label: jax.Array,
   border_label = on_border(config, label, border)
   if config.into_source_first_only:
     logits, label, aux_label, border_label = jax.tree.map(
-        lambda x: x[:1], (logits, label, aux_label, border_label))
+      lambda x: x[:1], (logits, label, aux_label, border_label)
+    )
   value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
   term = types.LossTerm
   terms = {'into_source_main': term(value(logits.main, label), weight)}
   if config.variant == 'edge':
-    terms['into_source_border'] = term(value(logits.main, border_label),
-                                       weight * weight)
+    terms['into_source_border'] = term(
+      value(logits.main, border_label), weight * weight
+    )
     if config.weight_aux:
       terms['into_source_aux'] = term(
-          value(logits.aux, aux_label),
-          weight * config.weight_mixed * config.weight_aux)
+        value(logits.aux, aux_label),
+        weight * config.weight_mixed * config.weight_aux,
+      )
   return terms
 
 
-def into_source(area: Confident, mixed: class_paste.Mixed, source: weak_strong.Views,
-                aux_label: jax.Array) -> tuple[jax.Array, ...]:
+def into_source(
+  area: Confident,
+  mixed: class_paste.Mixed,
+  source: weak_strong.Views,
+  aux_label: jax.Array,
+) -> tuple[jax.Array, ...]:
   """Pastes the area into the source: pixels, and both heads' labels."""
   aux_label = classmix.mix(mixed.pasted, mixed.label, aux_label)
-  return (classmix.mix(area.mask, mixed.strong, source.strong),
-          classmix.mix(area.mask, area.label, source.label),
-          classmix.mix(area.mask, aux_label, source.label))
+  return (
+    classmix.mix(area.mask, mixed.strong, source.strong),
+    classmix.mix(area.mask, area.label, source.label),
+    classmix.mix(area.mask, aux_label, source.label),
+  )
 
 
-def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
-          stats: types.PyTree, forward: Callable[..., Any]
-          ) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
+def adapt(
+  config,
+  operators: Operators,
+  keys,
+  batch: types.Batch,
+  pixels,
+  stats: types.PyTree,
+  forward: Callable[..., Any],
+) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
   """Everything after the supervised pass: terms, statistics, panels.
 
   `forward(stats, pixels, key) -> (outputs, stats)` is the network in training
@@ -210,10 +264,10 @@ def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
   label = jnp.where(batch.target.trusted, label, labels.IGNORE_LABEL)
 
   # 3. Views of both domains; source classes go into those of the target.
-  source = operators.source_views(keys['source_views'], pixels['source'],
-                                  batch.source.label)
-  target = operators.target_views(keys['target_views'], pixels['target'],
-                                  label)
+  source = operators.source_views(
+    keys['source_views'], pixels['source'], batch.source.label
+  )
+  target = operators.target_views(keys['target_views'], pixels['target'], label)
   pasted = operators.choose_classes(keys['classes'], source.label)
   mixed = class_paste.paste_classes(pasted, source, target)
   strong, stats = forward(stats, mixed.strong, keys['strong'])
@@ -225,23 +279,39 @@ def adapt(config, operators: Operators, keys, batch: types.Batch, pixels,
   if config.variant == 'edge':
     unmixed, stats = forward(stats, target.weak)
     logits = enlarge(unmixed, target.weak)
-  area = confident_area(logits.main, mixed, confidence=config.confidence,
-                        variant=config.variant)
+  area = confident_area(
+    logits.main, mixed, confidence=config.confidence, variant=config.variant
+  )
   image, *image_labels = into_source(area, mixed, source, aux_label)
   into, stats = forward(stats, image, keys['into_source'])
 
   # 5. The losses.
   terms = target_terms(config, enlarge(strong, mixed.strong), mixed, aux_label)
-  terms |= source_terms(config, enlarge(into, image), *image_labels,
-                        class_paste.border(area.sure) & ~pasted)
+  terms |= source_terms(
+    config,
+    enlarge(into, image),
+    *image_labels,
+    class_paste.border(area.sure) & ~pasted,
+  )
   terms |= contrast(config, strong, weak, area.contrast_label)
-  return terms, stats, {
-      'target': pixels['target'], 'pseudo_label': label,
-      'mixed_strong': mixed.strong, 'mixed_weak': mixed.weak,
-      'mixed_label': mixed.label, 'pasted': pasted, 'aux_label': aux_label,
-      'into_source': image, 'into_source_label': image_labels[0],
-      'into_source_aux_label': image_labels[1], 'confident': area.sure,
-      'contrast_label': area.contrast_label}
+  return (
+    terms,
+    stats,
+    {
+      'target': pixels['target'],
+      'pseudo_label': label,
+      'mixed_strong': mixed.strong,
+      'mixed_weak': mixed.weak,
+      'mixed_label': mixed.label,
+      'pasted': pasted,
+      'aux_label': aux_label,
+      'into_source': image,
+      'into_source_label': image_labels[0],
+      'into_source_aux_label': image_labels[1],
+      'confident': area.sure,
+      'contrast_label': area.contrast_label,
+    },
+  )
 
 
 def make(config, operators: Operators) -> types.Method:
@@ -258,43 +328,76 @@ def make(config, operators: Operators) -> types.Method:
   learned from (0 in the paper's runs, which start from trained networks).
   """
   if config.variant not in VARIANTS:
-    raise ValueError(f'config.method.variant: expected one of {VARIANTS}, got '
-                     f'{config.variant!r}')
+    raise ValueError(
+      f'config.method.variant: expected one of {VARIANTS}, got '
+      f'{config.variant!r}'
+    )
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen
     keys = rng.streams(
-        key, 'prepare_source', 'prepare_target', 'source', 'source_views',
-        'target_views', 'classes', 'strong', 'weak', 'into_source')
+      key,
+      'prepare_source',
+      'prepare_target',
+      'source',
+      'source_views',
+      'target_views',
+      'classes',
+      'strong',
+      'weak',
+      'into_source',
+    )
     pixels = {
-        name: operators.prepare(keys[f'prepare_{name}'], images)
-        for name, images in (('source', batch.source.image),
-                             ('target', batch.target.image))}
+      name: operators.prepare(keys[f'prepare_{name}'], images)
+      for name, images in (
+        ('source', batch.source.image),
+        ('target', batch.target.image),
+      )
+    }
 
     # 1. The source, with its labels.
     outputs, stats = network.forward(
-        params, state.student.batch_stats,
-        network.normalise(pixels['source']), key=keys['source'])
+      params,
+      state.student.batch_stats,
+      network.normalise(pixels['source']),
+      key=keys['source'],
+    )
     label = batch.source.label
     terms = aux_head.cross_entropies(
-        config, 'source', aux_head.enlarge(config, outputs, label.shape[1:]),
-        label, label, 1.0)
+      config,
+      'source',
+      aux_head.enlarge(config, outputs, label.shape[1:]),
+      label,
+      label,
+      1.0,
+    )
     panels, metrics = {'source': pixels['source'], 'label': label}, {}
 
     if aux_head.adapts(config, phase):
       own, stats, maps = adapt(
-          config, operators, keys, batch, pixels, stats,
-          lambda stats, x, key=None: network.forward(
-              params, stats, network.normalise(x), key=key))
+        config,
+        operators,
+        keys,
+        batch,
+        pixels,
+        stats,
+        lambda stats, x, key=None: network.forward(
+          params, stats, network.normalise(x), key=key
+        ),
+      )
       terms |= own
       panels |= maps
       metrics['pseudo/confident_share'] = jnp.mean(
-          maps['confident'], dtype=terms['source_main'].value.dtype)
+        maps['confident'], dtype=terms['source_main'].value.dtype
+      )
 
     # Batch norm's statistics are no function to be differentiated.
     return types.Losses(
-        terms, jax.lax.stop_gradient(stats),
-        teacher_stats=state.teacher.batch_stats if state.teacher else (),
-        metrics=metrics, panels=panels)
+      terms,
+      jax.lax.stop_gradient(stats),
+      teacher_stats=state.teacher.batch_stats if state.teacher else (),
+      metrics=metrics,
+      panels=panels,
+    )
 
   return types.Method(loss, starts=aux_head.starts(config))

@@ -19,26 +19,41 @@ def operators(config, num_classes: int) -> self_training.Operators:
   def detail(key, image_size, name, phase):
     del name, phase
     return boxes.draw_box(
-        key, image_size, tuple(config.detail_crop),
-        divisible=config.detail_divisible,
-        include_last=config.detail_include_last)
+      key,
+      image_size,
+      tuple(config.detail_crop),
+      divisible=config.detail_divisible,
+      include_last=config.detail_include_last,
+    )
 
   return self_training.operators(config, num_classes)._replace(detail=detail)
 
 
-def segment(config, name: str, outputs: types.Outputs,
-            data: self_training.Labelled, weight: float
-            ) -> self_training.Terms:
+def segment(
+  config,
+  name: str,
+  outputs: types.Outputs,
+  data: self_training.Labelled,
+  weight: float,
+) -> self_training.Terms:
   """The terms of one pass of the student: `name` is that of the fusion."""
   terms = hrda.two_scale_cross_entropy(
-      outputs.logits, outputs.maps['detail'], outputs.maps['context'],
-      data.label, outputs.boxes, weight=data.weight,
-      detail_weight=config.weight_detail, context_weight=config.weight_context,
-      average=config.ce_average)
+    outputs.logits,
+    outputs.maps['detail'],
+    outputs.maps['context'],
+    data.label,
+    outputs.boxes,
+    weight=data.weight,
+    detail_weight=config.weight_detail,
+    context_weight=config.weight_context,
+    average=config.ce_average,
+  )
   return {
-      name if scale == 'fused' else f'{name}_{scale}':
-          types.LossTerm(value, weight * share)
-      for scale, (value, share) in terms.items()}
+    name if scale == 'fused' else f'{name}_{scale}': types.LossTerm(
+      value, weight * share
+    )
+    for scale, (value, share) in terms.items()
+  }
 
 
 def make(config, operators: self_training.Operators) -> types.Method:

@@ -35,14 +35,21 @@ def make(config) -> types.Method:
 
     def logits(domain, stats, data):
       outputs, stats = network.forward(
-          params, stats, network.normalise(data.image), key=keys[domain],
-          use_running_average=config.freeze_statistics)
+        params,
+        stats,
+        network.normalise(data.image),
+        key=keys[domain],
+        use_running_average=config.freeze_statistics,
+      )
       return resize.bilinear(outputs.logits, data.label.shape[1:]), stats
 
     # 1. The source, with its labels.
     source, stats = logits('source', state.student.batch_stats, batch.source)
-    terms = {'source': types.LossTerm(segmentation.cross_entropy(
-        source, batch.source.label, average='valid'))}
+    terms = {
+      'source': types.LossTerm(
+        segmentation.cross_entropy(source, batch.source.label, average='valid')
+      )
+    }
     panels = {'source': batch.source.image, 'label': batch.source.label}
     metrics = {}
 
@@ -51,20 +58,31 @@ def make(config) -> types.Method:
     if phase == len(starts):
       target, stats = logits('target', stats, batch.target)
       label = batch.target.label
-      terms['target'] = types.LossTerm(segmentation.cross_entropy(
-          target, label, average='valid'))
+      terms['target'] = types.LossTerm(
+        segmentation.cross_entropy(target, label, average='valid')
+      )
       if config.weight_focal:
-        terms['focal'] = types.LossTerm(segmentation.focal_term(
-            target, label, gamma=config.gamma, of=config.focal_of),
-                                            config.weight_focal)
+        terms['focal'] = types.LossTerm(
+          segmentation.focal_term(
+            target, label, gamma=config.gamma, of=config.focal_of
+          ),
+          config.weight_focal,
+        )
       labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
       metrics = {'pseudo/labelled_share': labelled.mean()}
-      panels |= {'target': batch.target.image, 'pseudo_label': label,
-                 'prediction': jnp.argmax(target, -1)}
+      panels |= {
+        'target': batch.target.image,
+        'pseudo_label': label,
+        'prediction': jnp.argmax(target, -1),
+      }
 
     # A teacher, if any, is for evaluation; it never looks at an image itself.
     return types.Losses(
-        terms, stats, state.teacher.batch_stats if state.teacher else (),
-        metrics=metrics, panels=panels)
+      terms,
+      stats,
+      state.teacher.batch_stats if state.teacher else (),
+      metrics=metrics,
+      panels=panels,
+    )
 
   return types.Method(loss, starts=starts)

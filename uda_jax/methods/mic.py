@@ -51,7 +51,8 @@ def augment_together(key: jax.Array, pixels: jax.Array) -> jax.Array:
   first = lambda x: jnp.broadcast_to(x[:1], x.shape)
   jitter = draw.jitter._replace(order=first(draw.jitter.order))
   return dacs_jitter.apply_strong(
-      pixels, draw._replace(jitter=jitter, sigma=first(draw.sigma)))
+    pixels, draw._replace(jitter=jitter, sigma=first(draw.sigma))
+  )
 
 
 def operators(config, base: self_training.Operators) -> Operators:
@@ -59,15 +60,22 @@ def operators(config, base: self_training.Operators) -> Operators:
 
   def mask(key, pixels):
     return masking.draw_mask(
-        key, pixels.shape[1:3], batch=len(pixels), ratio=config.mask_ratio,
-        block_size=config.mask_block)
+      key,
+      pixels.shape[1:3],
+      batch=len(pixels),
+      ratio=config.mask_ratio,
+      block_size=config.mask_block,
+    )
 
   return Operators(augment_together, mask, base.detail)
 
 
-def with_masking(config, method: types.Method, operators: Operators,
-                 segment: Callable[..., self_training.Terms]
-                 ) -> types.Method:
+def with_masking(
+  config,
+  method: types.Method,
+  operators: Operators,
+  segment: Callable[..., self_training.Terms],
+) -> types.Method:
   """Adds the masked pass to a method.
 
   Fields: those of `self_training.pseudo_label`, `weight_masked`, `mask_ratio`
@@ -81,25 +89,38 @@ def with_masking(config, method: types.Method, operators: Operators,
   """
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    losses = method.loss(params, state, batch, key, network, frozen,
-                         phase=phase)
-    keys = rng.streams(key, 'masked_augment', 'mask', 'masked',
-                       'masked_detail')
+    losses = method.loss(
+      params, state, batch, key, network, frozen, phase=phase
+    )
+    keys = rng.streams(key, 'masked_augment', 'mask', 'masked', 'masked_detail')
     # The method has asked the teacher the same: XLA computes it once.
-    label, weight, _, _ = self_training.pseudo_label(config, state, batch,
-                                                     network)
+    label, weight, _, _ = self_training.pseudo_label(
+      config, state, batch, network
+    )
     pixels = operators.augment(keys['masked_augment'], batch.target.image)
-    image = masking.apply_mask(network.normalise(pixels),
-                               operators.mask(keys['mask'], pixels))
+    image = masking.apply_mask(
+      network.normalise(pixels), operators.mask(keys['mask'], pixels)
+    )
     outputs, stats = network.forward(
-        params, losses.student_stats, image, key=keys['masked'],
-        detail=operators.detail(keys['masked_detail'], pixels.shape[1:3],
-                                'masked', phase))
-    terms = segment(config, 'masked', outputs,
-                    self_training.Labelled(pixels, label, weight),
-                    config.weight_masked)
+      params,
+      losses.student_stats,
+      image,
+      key=keys['masked'],
+      detail=operators.detail(
+        keys['masked_detail'], pixels.shape[1:3], 'masked', phase
+      ),
+    )
+    terms = segment(
+      config,
+      'masked',
+      outputs,
+      self_training.Labelled(pixels, label, weight),
+      config.weight_masked,
+    )
     return losses._replace(
-        terms=losses.terms | terms, student_stats=stats,
-        panels=losses.panels | {'masked': network.denormalise(image)})
+      terms=losses.terms | terms,
+      student_stats=stats,
+      panels=losses.panels | {'masked': network.denormalise(image)},
+    )
 
   return method._replace(loss=loss)

@@ -47,19 +47,24 @@ class Operators(NamedTuple):
   draw_cells: Callable[..., jax.Array]
 
 
-def operators(config, num_classes: int,
-              base: self_training.Operators | None = None) -> Operators:
+def operators(
+  config, num_classes: int, base: self_training.Operators | None = None
+) -> Operators:
   """The operators that training uses; fields as in `make`."""
   return Operators(
-      base=base or self_training.operators(config, num_classes),
-      sample=functools.partial(
-          pixel_contrast.draw_pixels, num_classes=num_classes,
-          max_views=config.pixel_max_views,
-          max_samples=config.pixel_max_samples,
-          include_ignore=config.pixel_include_ignore),
-      augment_views=pipa_jitter.augment_views,
-      draw_cells=functools.partial(patch_contrast.draw_cells,
-                                   count=config.patch_samples))
+    base=base or self_training.operators(config, num_classes),
+    sample=functools.partial(
+      pixel_contrast.draw_pixels,
+      num_classes=num_classes,
+      max_views=config.pixel_max_views,
+      max_samples=config.pixel_max_samples,
+      include_ignore=config.pixel_include_ignore,
+    ),
+    augment_views=pipa_jitter.augment_views,
+    draw_cells=functools.partial(
+      patch_contrast.draw_cells, count=config.patch_samples
+    ),
+  )
 
 
 def _detail_box(outputs: types.Outputs, label: jax.Array):
@@ -69,8 +74,9 @@ def _detail_box(outputs: types.Outputs, label: jax.Array):
   return outputs.boxes, (height * stride, width * stride)
 
 
-def pixel_label(config, outputs: types.Outputs, label: jax.Array,
-                size: tuple[int, int]) -> jax.Array:
+def pixel_label(
+  config, outputs: types.Outputs, label: jax.Array, size: tuple[int, int]
+) -> jax.Array:
   """The source label of each embedding, [B, *size] int32.
 
   With a detail crop: of that crop; or of the whole image, squeezed, as the
@@ -89,22 +95,30 @@ def _predicted(config, key, params, stats, outputs, features, label, network):
     # Released code: a head that no loss trains.
     logits, _ = network.head('cls', params, stats, features, key=key)
   else:
-    logits = resize.bilinear(dict(outputs.maps).get('detail', outputs.logits),
-                             label.shape[1:3])
+    logits = resize.bilinear(
+      dict(outputs.maps).get('detail', outputs.logits), label.shape[1:3]
+    )
   return jnp.argmax(jax.lax.stop_gradient(logits), -1)
 
 
-def pixel_terms(config, operators: Operators, key, params, stats,
-                outputs: types.Outputs, label: jax.Array,
-                network: types.Network
-                ) -> tuple[Terms, types.PyTree]:
+def pixel_terms(
+  config,
+  operators: Operators,
+  key,
+  params,
+  stats,
+  outputs: types.Outputs,
+  label: jax.Array,
+  network: types.Network,
+) -> tuple[Terms, types.PyTree]:
   """The contrast of the source's pixels, and the statistics after it."""
   keys = rng.streams(key, 'predict', 'sample')
   features = dict(outputs.maps).get('detail_features', outputs.features)
   embedding, stats = network.head('proj', params, stats, features)
   label = pixel_label(config, outputs, label, embedding.shape[1:3])
-  predicted = _predicted(config, keys['predict'], params, stats, outputs,
-                         features, label, network)
+  predicted = _predicted(
+    config, keys['predict'], params, stats, outputs, features, label, network
+  )
   sample = operators.sample(keys['sample'], label, predicted)
   loss = pixel_contrast.pixel_contrast(embedding, sample)
   return {'pixel': types.LossTerm(loss, config.weight_pixel)}, stats
@@ -116,10 +130,14 @@ def make_cells(vector: jax.Array, logits: jax.Array) -> patch_contrast.Cells:
   return patch_contrast.Cells(vector, label, confidence)
 
 
-def contrast_crops(config, crops_: tuple[patch_contrast.Cells, ...],
-                   boxes: jax.Array, flipped: jax.Array,
-                   bank: patch_contrast.Bank, index: jax.Array
-                   ) -> tuple[patch_contrast.Contrast, patch_contrast.Bank]:
+def contrast_crops(
+  config,
+  crops_: tuple[patch_contrast.Cells, ...],
+  boxes: jax.Array,
+  flipped: jax.Array,
+  bank: patch_contrast.Bank,
+  index: jax.Array,
+) -> tuple[patch_contrast.Contrast, patch_contrast.Bank]:
   """The contrast of two crops' cells, and the bank with this step's block.
 
   Args:
@@ -131,11 +149,18 @@ def contrast_crops(config, crops_: tuple[patch_contrast.Cells, ...],
     index: [2, n] int32, the cells that go into the bank.
   """
   bank = patch_contrast.push(bank, *crops_, index)
-  first, second = (patch_contrast.mirror_back(cells, flipped[:, i])
-                   for i, cells in enumerate(crops_))
+  first, second = (
+    patch_contrast.mirror_back(cells, flipped[:, i])
+    for i, cells in enumerate(crops_)
+  )
   return patch_contrast.patch_contrast(
-      first, second, boxes, bank, threshold=config.patch_threshold,
-      temperature=config.patch_temperature), bank
+    first,
+    second,
+    boxes,
+    bank,
+    threshold=config.patch_threshold,
+    temperature=config.patch_temperature,
+  ), bank
 
 
 def pool(x: jax.Array) -> jax.Array:
@@ -143,8 +168,16 @@ def pool(x: jax.Array) -> jax.Array:
   return resize.bilinear_by_factor(x, 0.5)
 
 
-def patch_terms(config, operators: Operators, key, params, stats, views, bank,
-                network: types.Network):
+def patch_terms(
+  config,
+  operators: Operators,
+  key,
+  params,
+  stats,
+  views,
+  bank,
+  network: types.Network,
+):
   """The contrast of two crops of the target.
 
   Both go through the student at once, without dropout; its own logits label
@@ -155,8 +188,9 @@ def patch_terms(config, operators: Operators, key, params, stats, views, bank,
   """
   if not views:
     raise ValueError(
-        'config.data.pair: expected pairs of crops from step '
-        'config.method.patch_start on, got none; set crop_size and first_step')
+      'config.data.pair: expected pairs of crops from step '
+      'config.method.patch_start on, got none; set crop_size and first_step'
+    )
   keys = rng.streams(key, 'views', 'bank')
   image = views['image']
   pairs, _, height = image.shape[:3]
@@ -165,59 +199,87 @@ def patch_terms(config, operators: Operators, key, params, stats, views, bank,
   pixels = operators.augment_views(keys['views'], pixels)
   outputs, stats = network.forward(params, stats, network.normalise(pixels))
   logits = pool(outputs.logits)
-  features = (logits if config.patch_features == 'logits'
-              else pool(outputs.maps[config.patch_features]))
+  features = (
+    logits
+    if config.patch_features == 'logits'
+    else pool(outputs.maps[config.patch_features])
+  )
   vector, stats = network.head('project', params, stats, features)
   if vector.shape[-1] != bank.vector.shape[-1]:
     raise ValueError(
-        f'config.method.patch_channels: expected {vector.shape[-1]}, the '
-        "channels of the head 'project' in config.model.heads, got "
-        f'{bank.vector.shape[-1]}')
+      f'config.method.patch_channels: expected {vector.shape[-1]}, the '
+      "channels of the head 'project' in config.model.heads, got "
+      f'{bank.vector.shape[-1]}'
+    )
   cells = make_cells(vector, logits)
-  both = tuple(jax.tree.map(lambda x, part=part: x[part], cells)
-               for part in (slice(pairs), slice(pairs, None)))
+  both = tuple(
+    jax.tree.map(lambda x, part=part: x[part], cells)
+    for part in (slice(pairs), slice(pairs, None))
+  )
   index = operators.draw_cells(
-      keys['bank'], cells=pairs * vector.shape[1] * vector.shape[2])
+    keys['bank'], cells=pairs * vector.shape[1] * vector.shape[2]
+  )
   boxes = views['box'] // (height // vector.shape[1])
-  contrast, bank = contrast_crops(config, both, boxes, views['flipped'], bank,
-                                  index)
-  terms = {'patch': types.LossTerm(contrast.loss.sum(),
-                                       config.weight_patch)}
+  contrast, bank = contrast_crops(
+    config, both, boxes, views['flipped'], bank, index
+  )
+  terms = {'patch': types.LossTerm(contrast.loss.sum(), config.weight_patch)}
   share = contrast.active / jnp.maximum(contrast.overlap, 1)
   return terms, {'patch/active_share': share.mean()}, stats, bank
 
 
-def with_patches(config, method: types.Method, operators: Operators
-                 ) -> types.Method:
-  """Adds the contrast of patches, and its bank, from `config.patch_start` on.
-  """
+def with_patches(
+  config, method: types.Method, operators: Operators
+) -> types.Method:
+  """Adds the contrast of patches and its bank from `patch_start` on."""
   starts = tuple(sorted({*method.starts, config.patch_start}))
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     begun = starts[:phase]
-    losses = method.loss(params, state, batch, key, network, frozen,
-                         phase=sum(start in begun for start in method.starts))
+    losses = method.loss(
+      params,
+      state,
+      batch,
+      key,
+      network,
+      frozen,
+      phase=sum(start in begun for start in method.starts),
+    )
     if config.patch_start not in begun:
       return losses._replace(method_state=state.method_state)
     terms, metrics, stats, bank = patch_terms(
-        config, operators, key, params, losses.student_stats, batch.views,
-        state.method_state, network)
+      config,
+      operators,
+      key,
+      params,
+      losses.student_stats,
+      batch.views,
+      state.method_state,
+      network,
+    )
     return losses._replace(
-        terms=losses.terms | terms, student_stats=stats, method_state=bank,
-        metrics=losses.metrics | metrics)
+      terms=losses.terms | terms,
+      student_stats=stats,
+      method_state=bank,
+      metrics=losses.metrics | metrics,
+    )
 
   def init(key, network, batch):
     del key, network, batch
     return patch_contrast.empty_bank(
-        steps=config.bank_steps, size=2 * config.patch_samples,
-        channels=config.patch_channels)
+      steps=config.bank_steps,
+      size=2 * config.patch_samples,
+      channels=config.patch_channels,
+    )
 
   return method._replace(loss=loss, init=init, starts=starts)
 
 
-def make(config, operators: Operators,
-         segment: Callable[..., Terms] = self_training.segment
-         ) -> types.Method:
+def make(
+  config,
+  operators: Operators,
+  segment: Callable[..., Terms] = self_training.segment,
+) -> types.Method:
   """Makes the method.
 
   Fields of `self_training.make`, and: `weight_pixel`; `pixel_max_views` and
@@ -236,11 +298,16 @@ def make(config, operators: Operators,
     segment: see `self_training.make`.
   """
   if config.pixel_predict not in PREDICTIONS:
-    raise ValueError(f'config.method.pixel_predict: expected one of '
-                     f'{PREDICTIONS}, got {config.pixel_predict!r}')
+    raise ValueError(
+      f'config.method.pixel_predict: expected one of '
+      f'{PREDICTIONS}, got {config.pixel_predict!r}'
+    )
   method = self_training.make(
-      config, operators.base, segment,
-      functools.partial(pixel_terms, config, operators))
+    config,
+    operators.base,
+    segment,
+    functools.partial(pixel_terms, config, operators),
+  )
   if not config.weight_patch:
     return method
   return with_patches(config, method, operators)

@@ -51,26 +51,34 @@ class Operators(NamedTuple):
   prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
 
 
-def strong_view(config, key: jax.Array, network: types.Network,
-                target: View) -> View:
+def strong_view(
+  config, key: jax.Array, network: types.Network, target: View
+) -> View:
   """Cuts and recolours the target's bytes; the labels are cut with it."""
   keys = rng.streams(key, 'box', 'aux_box', 'color')
   size = tuple(config.crop_size)
 
   def boxes(key):
     return random_resized_crop.draw(
-        key, target.label.shape[1:], batch=len(target.label),
-        area=config.crop_area, aspect=config.crop_aspect)
+      key,
+      target.label.shape[1:],
+      batch=len(target.label),
+      area=config.crop_area,
+      aspect=config.crop_aspect,
+    )
 
   box = boxes(keys['box'])
   aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
   pixels = weak_strong.to_bytes(network.denormalise(target.image))
   pixels = weak_strong.apply_color(
-      weak_strong.crop(pixels, box, size),
-      weak_strong.draw_color(keys['color'], batch=len(pixels)))
-  return View(network.normalise(pixels),
-              weak_strong.crop_label(target.label, box, size),
-              weak_strong.crop_label(target.aux_label, aux_box, size))
+    weak_strong.crop(pixels, box, size),
+    weak_strong.draw_color(keys['color'], batch=len(pixels)),
+  )
+  return View(
+    network.normalise(pixels),
+    weak_strong.crop_label(target.label, box, size),
+    weak_strong.crop_label(target.aux_label, aux_box, size),
+  )
 
 
 def operators(config) -> Operators:
@@ -84,8 +92,12 @@ def operators(config) -> Operators:
   """
 
   def mix_amplitudes(content, style):
-    return fourier.amplitude_mix(content, style, share=config.fourier_share,
-                                 resize_style=config.fourier_resize_style)
+    return fourier.amplitude_mix(
+      content,
+      style,
+      share=config.fourier_share,
+      resize_style=config.fourier_resize_style,
+    )
 
   def augment(key, network, source, target):
     del source
@@ -98,34 +110,46 @@ def operators(config) -> Operators:
   def mix_boxes(key, network, source, target):
     del network
     draw = cutmix.draw(key, source.label.shape[1:])
-    image, label = cutmix.cutmix(target.image, target.label, source.image,
-                                 source.label, draw)
+    image, label = cutmix.cutmix(
+      target.image, target.label, source.image, source.label, draw
+    )
     return View(image, label, label)
 
   table = {'augment': augment, 'fourier': mix_fourier, 'cutmix': mix_boxes}
   return Operators(
-      source=lambda key, source, target: (
-          mix_amplitudes(source, target) if config.source_fourier else source),
-      perturbations={name: f for name, f in table.items()
-                     if config[f'weight_{name}']},
-      prepare=lambda key, pixels: weak_strong.random_blur(key, pixels,
-                                                    share=config.blur))
+    source=lambda key, source, target: (
+      mix_amplitudes(source, target) if config.source_fourier else source
+    ),
+    perturbations={
+      name: f for name, f in table.items() if config[f'weight_{name}']
+    },
+    prepare=lambda key, pixels: weak_strong.random_blur(
+      key, pixels, share=config.blur
+    ),
+  )
 
 
-def label_target(config, outputs: types.Outputs, image: jax.Array,
-                 trusted: jax.Array) -> View:
+def label_target(
+  config, outputs: types.Outputs, image: jax.Array, trusted: jax.Array
+) -> View:
   """Labels the clean target with both heads; no gradient goes back."""
   logits = aux_head.enlarge(config, outputs, image.shape[1:3])
   both = pseudo_labels.from_two_heads(*logits, threshold=config.threshold)
-  return jax.lax.stop_gradient(View(image, *(
-      jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)))
+  return jax.lax.stop_gradient(
+    View(
+      image, *(jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)
+    )
+  )
 
 
-def _shown(network: types.Network, panels: dict[str, jax.Array]
-           ) -> dict[str, jax.Array]:
+def _shown(
+  network: types.Network, panels: dict[str, jax.Array]
+) -> dict[str, jax.Array]:
   """Images [B, H, W, 3] as pixels again; label maps [B, H, W] as they are."""
-  return {name: network.denormalise(x) if x.ndim == 4 else x
-          for name, x in panels.items()}
+  return {
+    name: network.denormalise(x) if x.ndim == 4 else x
+    for name, x in panels.items()
+  }
 
 
 def make(config, operators: Operators) -> types.Method:
@@ -140,51 +164,67 @@ def make(config, operators: Operators) -> types.Method:
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen
     names = tuple(operators.perturbations)
-    keys = rng.streams(key, 'prepare_source', 'prepare_target', 'source_mix',
-                       'source', *names, *(f'{n}_dropout' for n in names))
+    keys = rng.streams(
+      key,
+      'prepare_source',
+      'prepare_target',
+      'source_mix',
+      'source',
+      *names,
+      *(f'{n}_dropout' for n in names),
+    )
     stats = state.student.batch_stats
     image = network.normalise(
-        operators.prepare(keys['prepare_source'], batch.source.image))
+      operators.prepare(keys['prepare_source'], batch.source.image)
+    )
     source = View(image, batch.source.label, batch.source.label)
     target_image = network.normalise(
-        operators.prepare(keys['prepare_target'], batch.target.image))
+      operators.prepare(keys['prepare_target'], batch.target.image)
+    )
 
     def learn(name, view, stats, weight, key):
       """One pass with gradient; returns its terms and the statistics."""
       outputs, stats = network.forward(params, stats, view.image, key=key)
       logits = aux_head.enlarge(config, outputs, view.label.shape[1:])
       return aux_head.cross_entropies(
-          config, name, logits, view.label, view.aux_label, weight), stats
+        config, name, logits, view.label, view.aux_label, weight
+      ), stats
 
     # 1. The source, with its labels.
     image = operators.source(keys['source_mix'], source.image, target_image)
-    terms, stats = learn('source', source._replace(image=image), stats, 1.0,
-                         keys['source'])
+    terms, stats = learn(
+      'source', source._replace(image=image), stats, 1.0, keys['source']
+    )
     panels, metrics = {'source': image, 'label': source.label}, {}
 
     if aux_head.adapts(config, phase):
       # 2. The clean target: labels, no gradient. The network is in training
       #    mode, so the running statistics see this pass too.
       outputs, stats = network.forward(params, stats, target_image)
-      target = label_target(config, outputs, target_image,
-                            batch.target.trusted)
+      target = label_target(config, outputs, target_image, batch.target.trusted)
       panels |= {'target': target_image, 'pseudo_label': target.label}
       metrics['pseudo/labelled_share'] = jnp.mean(
-          target.label != labels.IGNORE_LABEL, dtype=target_image.dtype)
+        target.label != labels.IGNORE_LABEL, dtype=target_image.dtype
+      )
 
       # 3. The perturbed target, one pass a perturbation.
       for name in names:
-        view = operators.perturbations[name](keys[name], network, source,
-                                             target)
-        own, stats = learn(name, view, stats, config[f'weight_{name}'],
-                           keys[f'{name}_dropout'])
+        view = operators.perturbations[name](
+          keys[name], network, source, target
+        )
+        own, stats = learn(
+          name, view, stats, config[f'weight_{name}'], keys[f'{name}_dropout']
+        )
         terms |= own
         panels |= {name: view.image, f'{name}_label': view.label}
 
     # Batch norm's statistics are no function to be differentiated.
     return types.Losses(
-        terms, jax.lax.stop_gradient(stats),
-        teacher_stats=state.teacher.batch_stats if state.teacher else (),
-        metrics=metrics, panels=_shown(network, panels))
+      terms,
+      jax.lax.stop_gradient(stats),
+      teacher_stats=state.teacher.batch_stats if state.teacher else (),
+      metrics=metrics,
+      panels=_shown(network, panels),
+    )
 
   return types.Method(loss, starts=aux_head.starts(config))

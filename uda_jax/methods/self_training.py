@@ -42,7 +42,8 @@ class Operators(NamedTuple):
   choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
   augment: Callable[[jax.Array, jax.Array], jax.Array]
   detail: Callable[[jax.Array, tuple[int, int], str, int], Any] = (
-      lambda key, image_size, name, phase: None)
+    lambda key, image_size, name, phase: None
+  )
   starts: tuple[int, ...] = ()
 
 
@@ -59,9 +60,12 @@ def operators(config, num_classes: int) -> Operators:
 
   def choose_classes(key, source_label):
     chosen = classmix.draw_classes(
-        key, source_label, num_classes=num_classes,
-        choose_from=config.mix_classes_from,
-        include_ignore=config.mix_include_ignore)
+      key,
+      source_label,
+      num_classes=num_classes,
+      choose_from=config.mix_classes_from,
+      include_ignore=config.mix_include_ignore,
+    )
     return classmix.class_mask(source_label, chosen)
 
   return Operators(choose_classes, dacs_jitter.strong_augment)
@@ -76,14 +80,16 @@ def pseudo_label(config, state, batch, network):
   """
   teacher = state.teacher
   outputs, stats = network.forward(
-      teacher.params, teacher.batch_stats,
-      network.normalise(batch.target.image),
-      use_running_average=config.teacher_bn == 'ema')
+    teacher.params,
+    teacher.batch_stats,
+    network.normalise(batch.target.image),
+    use_running_average=config.teacher_bn == 'ema',
+  )
   logits = resize.bilinear(outputs.logits, batch.target.trusted.shape[1:3])
   label, confidence = pseudo_labels.from_logits(logits)
   weight = pseudo_labels.quality_weight(
-      confidence, threshold=config.threshold,
-      share_over=config.pseudo_weight)
+    confidence, threshold=config.threshold, share_over=config.pseudo_weight
+  )
   share = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
   weight = pseudo_labels.mask_untrusted(weight, batch.target.trusted)
   return jax.lax.stop_gradient((label, weight, share, stats))
@@ -94,22 +100,25 @@ def mix(keys, operators, batch, label, weight) -> Labelled:
   mask = operators.choose_classes(keys['mix'], batch.source.label)
   pixels = classmix.mix(mask, batch.source.image, batch.target.image)
   return Labelled(
-      pixels=operators.augment(keys['augment'], pixels),
-      label=classmix.mix(mask, batch.source.label, label),
-      weight=classmix.mix(mask, jnp.ones_like(weight), weight))
+    pixels=operators.augment(keys['augment'], pixels),
+    label=classmix.mix(mask, batch.source.label, label),
+    weight=classmix.mix(mask, jnp.ones_like(weight), weight),
+  )
 
 
-def segment(config, name: str, outputs: types.Outputs, data: Labelled,
-            weight: float) -> Terms:
+def segment(
+  config, name: str, outputs: types.Outputs, data: Labelled, weight: float
+) -> Terms:
   """The terms of one pass of the student: the cross-entropy, as `name`."""
   loss = segmentation.resized_cross_entropy(
-      outputs.logits, data.label, weight=data.weight,
-      average=config.ce_average)
+    outputs.logits, data.label, weight=data.weight, average=config.ce_average
+  )
   return {name: types.LossTerm(loss, weight)}
 
 
-def distance(config, outputs: types.Outputs, batch, network,
-             frozen: types.Net) -> Terms:
+def distance(
+  config, outputs: types.Outputs, batch, network, frozen: types.Net
+) -> Terms:
   """How far the student's coarsest features of the source have moved.
 
   From those of the frozen network, with its running statistics and without
@@ -119,20 +128,29 @@ def distance(config, outputs: types.Outputs, batch, network,
     return {}
   if not frozen:
     raise ValueError(
-        'config.method.weight_distance: the distance is to a frozen network, '
-        'which was not given to the step; 0 switches it off.')
+      'config.method.weight_distance: the distance is to a frozen network, '
+      'which was not given to the step; 0 switches it off.'
+    )
   reference, _ = network.forward(
-      frozen.params, frozen.batch_stats, network.normalise(batch.source.image),
-      use_running_average=True)
+    frozen.params,
+    frozen.batch_stats,
+    network.normalise(batch.source.image),
+    use_running_average=True,
+  )
   value = feature_distance.feature_distance(
-      outputs.features[-1], jax.lax.stop_gradient(reference.features[-1]),
-      batch.source.label, num_classes=outputs.logits.shape[-1],
-      classes=config.distance_classes, min_share=config.distance_min_share)
+    outputs.features[-1],
+    jax.lax.stop_gradient(reference.features[-1]),
+    batch.source.label,
+    num_classes=outputs.logits.shape[-1],
+    classes=config.distance_classes,
+    min_share=config.distance_min_share,
+  )
   return {'distance': types.LossTerm(value, config.weight_distance)}
 
 
-def no_terms(key, params, stats, outputs, label, network
-             ) -> tuple[Terms, types.PyTree]:
+def no_terms(
+  key, params, stats, outputs, label, network
+) -> tuple[Terms, types.PyTree]:
   """What the base adds to the source pass: nothing."""
   del key, params, outputs, label, network
   return {}, stats
@@ -140,16 +158,23 @@ def no_terms(key, params, stats, outputs, label, network
 
 def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
   """What the log shows: images [B, H, W, 3], labels and weights [B, H, W]."""
-  return {'source': batch.source.image, 'label': batch.source.label,
-          'target': batch.target.image, 'pseudo_label': pseudo_label,
-          'mixed': mixed.pixels, 'mixed_label': mixed.label,
-          'mixed_weight': mixed.weight}
+  return {
+    'source': batch.source.image,
+    'label': batch.source.label,
+    'target': batch.target.image,
+    'pseudo_label': pseudo_label,
+    'mixed': mixed.pixels,
+    'mixed_label': mixed.label,
+    'mixed_weight': mixed.weight,
+  }
 
 
-def make(config, operators: Operators,
-         segment: Callable[..., Terms] = segment,
-         source_terms: Callable[..., tuple[Terms, types.PyTree]] = no_terms
-         ) -> types.Method:
+def make(
+  config,
+  operators: Operators,
+  segment: Callable[..., Terms] = segment,
+  source_terms: Callable[..., tuple[Terms, types.PyTree]] = no_terms,
+) -> types.Method:
   """Makes the method.
 
   Fields: `threshold` (confidence limit), `pseudo_weight` ('batch', 'image',
@@ -170,28 +195,34 @@ def make(config, operators: Operators,
   """
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    keys = rng.streams(key, 'source', 'source_detail', 'mix', 'augment',
-                       'mixed', 'mixed_detail')
+    keys = rng.streams(
+      key, 'source', 'source_detail', 'mix', 'augment', 'mixed', 'mixed_detail'
+    )
 
     def student(name, stats, pixels):
-      detail = operators.detail(keys[f'{name}_detail'], pixels.shape[1:3],
-                                name, phase)
-      return network.forward(params, stats, network.normalise(pixels),
-                             key=keys[name], detail=detail)
+      detail = operators.detail(
+        keys[f'{name}_detail'], pixels.shape[1:3], name, phase
+      )
+      return network.forward(
+        params, stats, network.normalise(pixels), key=keys[name], detail=detail
+      )
 
     # 1. The student on the source.
-    outputs, stats = student('source', state.student.batch_stats,
-                             batch.source.image)
+    outputs, stats = student(
+      'source', state.student.batch_stats, batch.source.image
+    )
     source = Labelled(batch.source.image, batch.source.label)
     terms = segment(config, 'source', outputs, source, 1.0)
     terms |= distance(config, outputs, batch, network, frozen)
-    more, stats = source_terms(key, params, stats, outputs, source.label,
-                               network)
+    more, stats = source_terms(
+      key, params, stats, outputs, source.label, network
+    )
     terms |= more
 
     # 2. The teacher labels the target.
     label, weight, share, teacher_stats = pseudo_label(
-        config, state, batch, network)
+      config, state, batch, network
+    )
 
     # 3. The student on the mixture.
     mixed = mix(keys, operators, batch, label, weight)
@@ -199,10 +230,11 @@ def make(config, operators: Operators,
     terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
 
     return types.Losses(
-        terms=terms,
-        student_stats=stats,
-        teacher_stats=teacher_stats,
-        metrics={'pseudo/confident_share': share},
-        panels=_panels(batch, label, mixed))
+      terms=terms,
+      student_stats=stats,
+      teacher_stats=teacher_stats,
+      metrics={'pseudo/confident_share': share},
+      panels=_panels(batch, label, mixed),
+    )
 
   return types.Method(loss, starts=operators.starts)

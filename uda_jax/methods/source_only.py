@@ -36,24 +36,41 @@ def make(config, operators: Operators) -> types.Method:
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen, phase
     keys = rng.streams(key, 'augment', 'source')
-    pixels = operators.augment(keys['augment'],
-                               batch.source.image.astype(jnp.float32))
+    pixels = operators.augment(
+      keys['augment'], batch.source.image.astype(jnp.float32)
+    )
     outputs, stats = network.forward(
-        params, state.student.batch_stats, network.normalise(pixels),
-        key=keys['source'])
-    terms = {'source': types.LossTerm(segmentation.resized_cross_entropy(
-        outputs.logits, batch.source.label, average=config.average))}
+      params,
+      state.student.batch_stats,
+      network.normalise(pixels),
+      key=keys['source'],
+    )
+    terms = {
+      'source': types.LossTerm(
+        segmentation.resized_cross_entropy(
+          outputs.logits, batch.source.label, average=config.average
+        )
+      )
+    }
     if config.weight_aux:
       terms['source_aux'] = types.LossTerm(
-          segmentation.resized_cross_entropy(
-              outputs.aux_logits, batch.source.label, average=config.average),
-          config.weight_aux)
+        segmentation.resized_cross_entropy(
+          outputs.aux_logits, batch.source.label, average=config.average
+        ),
+        config.weight_aux,
+      )
     # A teacher, if any, is for evaluation; it never looks at an image itself.
     teacher_stats = state.teacher.batch_stats if state.teacher else ()
     return types.Losses(
-        terms, stats, teacher_stats,
-        panels={'source': batch.source.image, 'augmented': pixels,
-                'label': batch.source.label,
-                'prediction': jnp.argmax(outputs.logits, -1)})
+      terms,
+      stats,
+      teacher_stats,
+      panels={
+        'source': batch.source.image,
+        'augmented': pixels,
+        'label': batch.source.label,
+        'prediction': jnp.argmax(outputs.logits, -1),
+      },
+    )
 
   return types.Method(loss, uses_target=False)

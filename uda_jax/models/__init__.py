@@ -16,36 +16,38 @@ from uda_jax.models.weights import state_dict
 
 # name -> build(config.model, num_classes) -> Network
 MODELS: dict[str, Callable[..., types.Network]] = {
-    'compact': compact.build,
-    'deeplab_v2': deeplab_v2.build,
-    'efficientnet_lite0': efficientnet_lite.build,
-    'encoder_decoder': encoder_decoder.build,
-    'fcn8s_vgg': fcn8s_vgg.build,
-    'hrda': hrda_build.build,
+  'compact': compact.build,
+  'deeplab_v2': deeplab_v2.build,
+  'efficientnet_lite0': efficientnet_lite.build,
+  'encoder_decoder': encoder_decoder.build,
+  'fcn8s_vgg': fcn8s_vgg.build,
+  'hrda': hrda_build.build,
 }
 
 # name -> importer(config.model) -> Importer, None from scratch
 IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
-    'compact': compact.importer,
-    'deeplab_v2': deeplab_v2.importer,
-    'efficientnet_lite0': efficientnet_lite.importer,
-    'encoder_decoder': encoder_decoder.importer,
-    'fcn8s_vgg': fcn8s_vgg.importer,
-    'hrda': hrda_build.importer,
+  'compact': compact.importer,
+  'deeplab_v2': deeplab_v2.importer,
+  'efficientnet_lite0': efficientnet_lite.importer,
+  'encoder_decoder': encoder_decoder.importer,
+  'fcn8s_vgg': fcn8s_vgg.importer,
+  'hrda': hrda_build.importer,
 }
 
 # name -> how the network's modules are called in files of all its tensors;
 # others carry the authors' names themselves.
 NAMES: dict[str, state_dict.NameOf] = {
-    'efficientnet_lite0': efficientnet_lite.whole_name,
+  'efficientnet_lite0': efficientnet_lite.whole_name,
 }
 
 
 def check(config) -> None:
   """Raises if there is no network of the name `config.model.name`."""
   if config.model.name not in MODELS:
-    raise ValueError(f'config.model.name: expected one of {sorted(MODELS)}, '
-                     f'got {config.model.name!r}')
+    raise ValueError(
+      f'config.model.name: expected one of {sorted(MODELS)}, '
+      f'got {config.model.name!r}'
+    )
 
 
 def build(config, num_classes: int) -> types.Network:
@@ -67,8 +69,8 @@ def build(config, num_classes: int) -> types.Network:
   importer = IMPORTERS[name](config.model)
   if importer is not None:
     weights.check(
-        importer,
-        allow_target_labels=config.model.get('allow_target_labels', False),
+      importer,
+      allow_target_labels=config.model.get('allow_target_labels', False),
     )
   return MODELS[name](config.model, num_classes)
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 
 def attend(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    *,
-    implementation: str = 'xla',
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  *,
+  implementation: str = 'xla',
 ) -> jax.Array:
   """Returns softmax(query key^T / sqrt(N)) value for every head.
 
@@ -26,7 +26,7 @@ def attend(
   """
   if query.dtype != jnp.float64:
     return jax.nn.dot_product_attention(
-        query, key, value, implementation=implementation
+      query, key, value, implementation=implementation
     )
   # JAX's own takes the softmax in float32, whatever its input.
   scores = jnp.einsum('bthn,bshn->bhts', query, key) * query.shape[-1] ** -0.5

@@ -13,7 +13,7 @@ from uda_jax.models import layers
 
 
 def drop_path(
-    x: jax.Array, uniform: jax.Array, *, rate: jax.Array | float
+  x: jax.Array, uniform: jax.Array, *, rate: jax.Array | float
 ) -> jax.Array:
   """Drops a residual branch for some samples and scales it up for the others.
 
@@ -71,7 +71,7 @@ class Blocks(nn.Module):
     uniform = None
     if not deterministic and any(rates):
       uniform = jax.random.uniform(
-          self.make_rng('dropout'), (depth, 2, x.shape[0]), rates.dtype
+        self.make_rng('dropout'), (depth, 2, x.shape[0]), rates.dtype
       )
 
     block = self.make_block(parent=None)
@@ -92,7 +92,7 @@ class Blocks(nn.Module):
 
     # A scan of scans: still one compiled block.
     pieces = jax.tree.map(
-        lambda leaf: leaf.reshape(self.parts, -1, *leaf.shape[1:]),
-        (stacked, uniform, rates),
+      lambda leaf: leaf.reshape(self.parts, -1, *leaf.shape[1:]),
+      (stacked, uniform, rates),
     )
     return jax.lax.scan(apply_part, x, pieces)[1]

@@ -37,14 +37,14 @@ class ConvNorm(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     x = layers.Conv(
-        self.features,
-        self.kernel_size,
-        stride=self.stride,
-        dtype=self.dtype,
-        name='conv',
+      self.features,
+      self.kernel_size,
+      stride=self.stride,
+      dtype=self.dtype,
+      name='conv',
     )(x)
     x = layers.BatchNorm(dtype=self.dtype, name='norm')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
     return x if self.linear else nn.relu(x)
 
@@ -58,10 +58,10 @@ class ResidualPair(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     y = ConvNorm(self.features, dtype=self.dtype, name='first')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
     y = ConvNorm(self.features, linear=True, dtype=self.dtype, name='second')(
-        y, use_running_average=use_running_average
+      y, use_running_average=use_running_average
     )
     return nn.relu(x + y)
 
@@ -81,11 +81,11 @@ class Compact(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> types.Outputs:
     """Returns logits at half size and the features of the encoder.
 
@@ -101,10 +101,10 @@ class Compact(nn.Module):
     x = image.astype(self.dtype)
     for i, width in enumerate(self.widths):
       x = ConvNorm(width, stride=2, dtype=self.dtype, name=f'down{i}')(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
       x = ResidualPair(width, dtype=self.dtype, name=f'pair{i}')(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
       features.append(x)
     x = self._add_global_branch(x)
@@ -113,22 +113,22 @@ class Compact(nn.Module):
       x = layers.Conv(width, 1, dtype=self.dtype, name=f'project{i}')(x)
       x = skip + resize.bilinear(x, skip.shape[1:3])
       x = ConvNorm(width, dtype=self.dtype, name=f'up{i}')(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
     logits = layers.Conv(
-        self.num_classes, 1, use_bias=True, dtype=self.dtype, name='classifier'
+      self.num_classes, 1, use_bias=True, dtype=self.dtype, name='classifier'
     )(x)
     return types.Outputs(
-        logits=logits.astype(layers.storage_dtype(self.dtype)),
-        features=tuple(features),
-        maps={'fused': x},
+      logits=logits.astype(layers.storage_dtype(self.dtype)),
+      features=tuple(features),
+      maps={'fused': x},
     )
 
   def _add_global_branch(self, x: jax.Array) -> jax.Array:
     # No batch norm here: with one image a batch it would return zeros.
     pooled = jnp.mean(x, (1, 2), keepdims=True)
     pooled = layers.Conv(
-        x.shape[-1], 1, use_bias=True, dtype=self.dtype, name='pooled'
+      x.shape[-1], 1, use_bias=True, dtype=self.dtype, name='pooled'
     )(pooled)
     return x + nn.relu(pooled)
 
@@ -142,10 +142,10 @@ def build(config, num_classes: int) -> types.Network:
   """
   module = Compact(num_classes, dtype=network.compute_dtype(config))
   return network.from_module(
-      module,
-      preprocessing.IMAGENET,
-      importer=importer(config),
-      heads=extra_heads.build(config),
+    module,
+    preprocessing.IMAGENET,
+    importer=importer(config),
+    heads=extra_heads.build(config),
   )
 
 
@@ -154,7 +154,7 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   return weights.Importer(
-      pathlib.Path(config.weights),
-      'IMAGENET',
-      lambda tensors: (tensors, state_dict.dotted),
+    pathlib.Path(config.weights),
+    'IMAGENET',
+    lambda tensors: (tensors, state_dict.dotted),
   )

@@ -45,8 +45,8 @@ class Embeddings(nn.Module):
   @nn.compact
   def __call__(self, features: Sequence[jax.Array]) -> list[jax.Array]:
     return [
-        Embedding(self.features, self.dtype, name=str(i))(x)
-        for i, x in enumerate(features)
+      Embedding(self.features, self.dtype, name=str(i))(x)
+      for i, x in enumerate(features)
     ]
 
 
@@ -73,7 +73,7 @@ class ConvModule(nn.Module):
     else:
       conv = layers.DepthwiseConv(self.kernel_size, **options)
     x = layers.BatchNorm(dtype=self.dtype, name='bn')(
-        conv(x), use_running_average=use_running_average
+      conv(x), use_running_average=use_running_average
     )
     return nn.relu(x)
 
@@ -88,10 +88,10 @@ class SeparableConv(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     x = ConvModule(0, 3, self.dilation, self.dtype, name='depthwise_conv')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
     return ConvModule(self.features, dtype=self.dtype, name='pointwise_conv')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
 
 
@@ -110,13 +110,9 @@ class Branches(nn.Module):
       if dilation == 1:
         module = ConvModule(self.features, dtype=self.dtype, name=str(i))
       elif self.separable:
-        module = SeparableConv(
-            self.features, dilation, self.dtype, name=str(i)
-        )
+        module = SeparableConv(self.features, dilation, self.dtype, name=str(i))
       else:
-        module = ConvModule(
-            self.features, 3, dilation, self.dtype, name=str(i)
-        )
+        module = ConvModule(self.features, 3, dilation, self.dtype, name=str(i))
       maps.append(module(x, use_running_average=use_running_average))
     return jnp.concatenate(maps, -1)
 
@@ -132,14 +128,14 @@ class ASPP(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     x = Branches(
-        self.features,
-        self.separable,
-        self.dilations,
-        self.dtype,
-        name='aspp_modules',
+      self.features,
+      self.separable,
+      self.dilations,
+      self.dtype,
+      name='aspp_modules',
     )(x, use_running_average=use_running_average)
     return ConvModule(self.features, 3, dtype=self.dtype, name='bottleneck')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
 
 
@@ -166,26 +162,26 @@ class DAFormerHead(nn.Module):
   dilations: Sequence[int] = DILATIONS
 
   def __call__(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> jax.Array:
     """Returns the logits alone, see `decode`."""
     return self.decode(
-        features,
-        use_running_average=use_running_average,
-        deterministic=deterministic,
+      features,
+      use_running_average=use_running_average,
+      deterministic=deterministic,
     )[0]
 
   @nn.compact
   def decode(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> tuple[jax.Array, jax.Array]:
     """Decodes to the first stage's size.
 
@@ -199,28 +195,32 @@ class DAFormerHead(nn.Module):
       classifier sees, before dropout.
     """
     maps = Embeddings(
-        self.embed_width or self.width, self.dtype, name='embed_layers'
+      self.embed_width or self.width, self.dtype, name='embed_layers'
     )(features)
     x = jnp.concatenate(
-        [resize.bilinear(x, maps[0].shape[1:3]) for x in maps], -1
+      [resize.bilinear(x, maps[0].shape[1:3]) for x in maps], -1
     )
     fused = self._fuse()(x, use_running_average=use_running_average)
     logits = classify(
-        fused, self.num_classes, self.dropout, self.dtype, deterministic,
-        name='conv_seg',
+      fused,
+      self.num_classes,
+      self.dropout,
+      self.dtype,
+      deterministic,
+      name='conv_seg',
     )
     return logits, fused
 
   def _fuse(self) -> nn.Module:
     if self.fusion not in FUSIONS:
       raise ValueError(
-          f'DAFormerHead.fusion: got {self.fusion!r}, expected one of {FUSIONS}'
+        f'DAFormerHead.fusion: got {self.fusion!r}, expected one of {FUSIONS}'
       )
     if self.fusion == 'conv1':
       return ConvModule(self.width, dtype=self.dtype, name='fuse_layer')
     separable = self.fusion == 'sepaspp'
     return ASPP(
-        self.width, separable, self.dilations, self.dtype, name='fuse_layer'
+      self.width, separable, self.dilations, self.dtype, name='fuse_layer'
     )
 
   @staticmethod
@@ -230,13 +230,13 @@ class DAFormerHead(nn.Module):
 
 
 def classify(
-    x: jax.Array,
-    num_classes: int,
-    dropout: float,
-    dtype: Any,
-    deterministic: bool,
-    *,
-    name: str,
+  x: jax.Array,
+  num_classes: int,
+  dropout: float,
+  dtype: Any,
+  deterministic: bool,
+  *,
+  name: str,
 ) -> jax.Array:
   """Drops whole channels of a map and returns its logits (in a module)."""
   x = nn.Dropout(dropout, broadcast_dims=(1, 2))(x, deterministic=deterministic)
@@ -245,7 +245,7 @@ def classify(
 
 
 def initial_kernel(
-    path: tuple[str, ...], noise: jax.Array, *, classifier: str
+  path: tuple[str, ...], noise: jax.Array, *, classifier: str
 ) -> jax.Array:
   """Returns the initial value of a decoder's kernel, as released.
 

@@ -62,15 +62,15 @@ class Branches(nn.Module):
       return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     maps = [
-        layers.Conv(
-            self.num_classes,
-            dilation=dilation,
-            use_bias=True,
-            dtype=self.dtype,
-            bias_init=bias_init,
-            name=str(i),
-        )(x)
-        for i, dilation in enumerate(ASPP_DILATIONS)
+      layers.Conv(
+        self.num_classes,
+        dilation=dilation,
+        use_bias=True,
+        dtype=self.dtype,
+        bias_init=bias_init,
+        name=str(i),
+      )(x)
+      for i, dilation in enumerate(ASPP_DILATIONS)
     ]
     return sum(maps[1 : self.used], start=maps[0])
 
@@ -118,11 +118,11 @@ class DeepLabV2(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> types.Outputs:
     """Returns logits at the size of the image.
 
@@ -139,22 +139,22 @@ class DeepLabV2(nn.Module):
     del deterministic
     x = layers.Conv(self.stem, 7, 2, dtype=self.dtype, name='conv1')(image)
     x = layers.BatchNorm(dtype=self.dtype, name='bn1')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
     x = layers.max_pool(
-        nn.relu(x), size=3, stride=2, padding=1, ceil=self.caffe
+      nn.relu(x), size=3, stride=2, padding=1, ceil=self.caffe
     )
     features = []
     for i in range(4):
       x = resnet.Stage(
-          self.blocks[i],
-          self.planes[i],
-          STRIDES[i],
-          DILATIONS[i],
-          self.dtype,
-          self.remat,
-          stride_on_3x3=not self.caffe,
-          name=f'layer{i + 1}',
+        self.blocks[i],
+        self.planes[i],
+        STRIDES[i],
+        DILATIONS[i],
+        self.dtype,
+        self.remat,
+        stride_on_3x3=not self.caffe,
+        name=f'layer{i + 1}',
       )(x, use_running_average=use_running_average)
       features.append(x)
 
@@ -168,10 +168,10 @@ class DeepLabV2(nn.Module):
     aux = enlarge(head(features[2], 'layer5')) if self.aux_head else ()
     low = head(features[3], 'layer6' if self.aux_head else 'layer5')
     return types.Outputs(
-        logits=enlarge(low),
-        aux_logits=aux,
-        features=tuple(features),
-        maps={'low_logits': low},
+      logits=enlarge(low),
+      aux_logits=aux,
+      features=tuple(features),
+      maps={'low_logits': low},
     )
 
 
@@ -185,25 +185,25 @@ def build(config, num_classes: int) -> types.Network:
   """
   if config.aspp_branches not in (2, 4):
     raise ValueError(
-        'config.model.aspp_branches: expected 2 (as PixMatch, EHTDI and LSE '
-        f'are released) or 4 (ADVENT, BDL), got {config.aspp_branches!r}.'
+      'config.model.aspp_branches: expected 2 (as PixMatch, EHTDI and LSE '
+      f'are released) or 4 (ADVENT, BDL), got {config.aspp_branches!r}.'
     )
   module = DeepLabV2(
-      num_classes=num_classes,
-      stem=config.stem,
-      planes=tuple(config.planes),
-      blocks=tuple(config.blocks),
-      aspp_branches=config.aspp_branches,
-      aux_head=config.aux_head,
-      caffe=_resnet(config) == 'caffe',
-      dtype=network.compute_dtype(config),
-      remat=config.remat,
+    num_classes=num_classes,
+    stem=config.stem,
+    planes=tuple(config.planes),
+    blocks=tuple(config.blocks),
+    aspp_branches=config.aspp_branches,
+    aux_head=config.aux_head,
+    caffe=_resnet(config) == 'caffe',
+    dtype=network.compute_dtype(config),
+    remat=config.remat,
   )
   return network.from_module(
-      module,
-      getattr(preprocessing, PREPROCESSING[_resnet(config)]),
-      kernel_init=lambda path, noise: KERNEL_STD * noise,
-      importer=importer(config),
+    module,
+    getattr(preprocessing, PREPROCESSING[_resnet(config)]),
+    kernel_init=lambda path, noise: KERNEL_STD * noise,
+    importer=importer(config),
   )
 
 
@@ -211,8 +211,8 @@ def _resnet(config) -> str:
   name = config.get('resnet', 'caffe')
   if name not in PREPROCESSING:
     raise ValueError(
-        f'config.model.resnet: got {name!r}, expected one of '
-        f'{sorted(PREPROCESSING)}.'
+      f'config.model.resnet: got {name!r}, expected one of '
+      f'{sorted(PREPROCESSING)}.'
     )
   return name
 
@@ -222,14 +222,14 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   return weights.Importer(
-      pathlib.Path(config.weights),
-      PREPROCESSING[_resnet(config)],
-      functools.partial(choose, class_rows=tuple(config.class_rows)),
+    pathlib.Path(config.weights),
+    PREPROCESSING[_resnet(config)],
+    functools.partial(choose, class_rows=tuple(config.class_rows)),
   )
 
 
 def choose(
-    tensors: weights.Tensors, *, class_rows: Sequence[int] = ()
+  tensors: weights.Tensors, *, class_rows: Sequence[int] = ()
 ) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
@@ -247,9 +247,7 @@ def choose(
     return used, _backbone_name
   if class_rows:
     used |= {
-        n: _take(x, class_rows, n)
-        for n, x in used.items()
-        if n.startswith(HEADS)
+      n: _take(x, class_rows, n) for n, x in used.items() if n.startswith(HEADS)
     }
   return used, state_dict.dotted
 
@@ -257,8 +255,8 @@ def choose(
 def _take(x: np.ndarray, rows: Sequence[int], name: str) -> np.ndarray:
   if max(rows) >= len(x):
     raise ValueError(
-        f'config.model.class_rows: got {tuple(rows)}, but {name} of '
-        f'config.model.weights has {len(x)} classes; () takes all.'
+      f'config.model.class_rows: got {tuple(rows)}, but {name} of '
+      f'config.model.weights has {len(x)} classes; () takes all.'
     )
   return x[list(rows)]
 

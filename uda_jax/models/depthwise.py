@@ -39,13 +39,13 @@ def traced_as(form: str) -> Iterator[None]:
 
 
 def convolve(
-    x: jax.Array,
-    kernel: jax.Array,
-    *,
-    stride: int,
-    dilation: int,
-    padding: Padding,
-    form: str,
+  x: jax.Array,
+  kernel: jax.Array,
+  *,
+  stride: int,
+  dilation: int,
+  padding: Padding,
+  form: str,
 ) -> jax.Array:
   """Returns the depthwise convolution of an image.
 
@@ -62,38 +62,42 @@ def convolve(
   if form == 'by_platform':
     fixed = dict(stride=stride, dilation=dilation, padding=padding)
     return jax.lax.platform_dependent(
-        x, kernel, cpu=functools.partial(convolve, **fixed, form='shifted'),
-        default=functools.partial(convolve, **fixed, form='conv'))
+      x,
+      kernel,
+      cpu=functools.partial(convolve, **fixed, form='shifted'),
+      default=functools.partial(convolve, **fixed, form='conv'),
+    )
   if form == 'shifted':
     padding = tuple(map(tuple, padding))
     return _shifted(x, kernel, stride, dilation, padding)
   if form != 'conv':
     raise ValueError(
-        f"form must be 'conv', 'shifted' or 'by_platform', got {form!r}.")
+      f"form must be 'conv', 'shifted' or 'by_platform', got {form!r}."
+    )
   return jax.lax.conv_general_dilated(
-      x,
-      kernel,
-      (stride, stride),
-      padding,
-      rhs_dilation=(dilation, dilation),
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      feature_group_count=x.shape[-1],
+    x,
+    kernel,
+    (stride, stride),
+    padding,
+    rhs_dilation=(dilation, dilation),
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    feature_group_count=x.shape[-1],
   )
 
 
 def _sum_of_shifts(
-    x: jax.Array,
-    kernel: jax.Array,
-    stride: int,
-    dilation: int,
-    padding: Padding,
+  x: jax.Array,
+  kernel: jax.Array,
+  stride: int,
+  dilation: int,
+  padding: Padding,
 ) -> jax.Array:
   """Returns sum over (i, j) of kernel[i, j] times x shifted by (i, j)."""
   size = kernel.shape[0]
   extent = (size - 1) * dilation + 1
   height, width = (
-      (n + sum(pad) - extent) // stride + 1
-      for n, pad in zip(x.shape[1:3], padding)
+    (n + sum(pad) - extent) // stride + 1
+    for n, pad in zip(x.shape[1:3], padding)
   )
   dtype = jnp.promote_types(x.dtype, jnp.float32)
   kernel = kernel.astype(dtype)
@@ -122,8 +126,8 @@ def _forward(x, kernel, stride, dilation, padding):
 def _backward(stride, dilation, padding, saved, grad):
   x, kernel = saved
   return (
-      _image_gradient(x, kernel, stride, dilation, padding, grad),
-      _kernel_gradient(x, kernel, stride, dilation, padding, grad),
+    _image_gradient(x, kernel, stride, dilation, padding, grad),
+    _kernel_gradient(x, kernel, stride, dilation, padding, grad),
   )
 
 
@@ -140,18 +144,15 @@ def _image_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
   dtype = jnp.promote_types(x.dtype, jnp.float32)
   height, width = (-(-n // stride) for n in x.shape[1:3])
   shifts = [
-      [
-          _phase_taps(phase, low, size, stride, dilation)
-          for phase in range(stride)
-      ]
-      for low, _ in padding
+    [_phase_taps(phase, low, size, stride, dilation) for phase in range(stride)]
+    for low, _ in padding
   ]
   # Room for any shift to either side.
   room = (size - 1) * dilation + 1 + max(max(pad) for pad in padding)
   spare = [max(n - g, 0) for n, g in zip((height, width), grad.shape[1:3])]
   grad = jnp.pad(
-      grad.astype(dtype),
-      ((0, 0), (room, room + spare[0]), (room, room + spare[1]), (0, 0)),
+    grad.astype(dtype),
+    ((0, 0), (room, room + spare[0]), (room, room + spare[1]), (0, 0)),
   )
 
   def phase(rows: list, cols: list) -> jax.Array:
@@ -164,7 +165,7 @@ def _image_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
     return total
 
   phases = jnp.stack(
-      [jnp.stack([phase(r, c) for c in shifts[1]], 3) for r in shifts[0]], 2
+    [jnp.stack([phase(r, c) for c in shifts[1]], 3) for r in shifts[0]], 2
   )
   batch, channels = x.shape[0], x.shape[3]
   whole = phases.reshape(batch, height * stride, width * stride, channels)
@@ -172,13 +173,13 @@ def _image_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
 
 
 def _phase_taps(
-    phase: int, low: int, size: int, stride: int, dilation: int
+  phase: int, low: int, size: int, stride: int, dilation: int
 ) -> list[tuple[int, int]]:
   """Returns the taps that meet the pixels of a phase, and their shifts."""
   return [
-      (i, (phase + low - i * dilation) // stride)
-      for i in range(size)
-      if (phase + low - i * dilation) % stride == 0
+    (i, (phase + low - i * dilation) // stride)
+    for i in range(size)
+    if (phase + low - i * dilation) % stride == 0
   ]
 
 
@@ -211,7 +212,7 @@ def _kernel_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
       for j in range(size):
         shifted = rows[:, :, _taps(j * dilation, width, stride)]
         products.append(
-            sum(shifted[:, q * stride] * grads[:, q] for q in range(_BLOCK))
+          sum(shifted[:, q * stride] * grads[:, q] for q in range(_BLOCK))
         )
       # Without the barrier the two sums would become one slow reduction.
       products = jax.lax.optimization_barrier(jnp.stack(products))

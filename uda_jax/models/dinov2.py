@@ -37,12 +37,12 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {
-    'dinov2_s': Variant(384, 12),
-    'dinov2_b': Variant(768, 12),
-    'dinov2_l': Variant(1024, 24),
-    'dinov2_s_reg': Variant(384, 12, 4),
-    'dinov2_b_reg': Variant(768, 12, 4),
-    'dinov2_l_reg': Variant(1024, 24, 4),
+  'dinov2_s': Variant(384, 12),
+  'dinov2_b': Variant(768, 12),
+  'dinov2_l': Variant(1024, 24),
+  'dinov2_s_reg': Variant(384, 12, 4),
+  'dinov2_b_reg': Variant(768, 12, 4),
+  'dinov2_l_reg': Variant(1024, 24, 4),
 }
 
 
@@ -78,10 +78,10 @@ class Attention(nn.Module):
     qkv = layers.dense(3 * width, self.dtype, 'qkv')(x)
     qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
     mixed = attention.attend(
-        qkv[:, :, 0],
-        qkv[:, :, 1],
-        qkv[:, :, 2],
-        implementation=self.implementation,
+      qkv[:, :, 0],
+      qkv[:, :, 1],
+      qkv[:, :, 2],
+      implementation=self.implementation,
     )
     return layers.dense(width, self.dtype, 'proj')(mixed.reshape(x.shape))
 
@@ -110,12 +110,12 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(
-      self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
+    self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
   ) -> jax.Array:
     """Returns [B, T, D], as `x`; see `blocks.Blocks`."""
     parts = (
-        Attention(self.heads, self.implementation, self.dtype, name='attn'),
-        MLP(self.ratio, self.dtype, name='mlp'),
+      Attention(self.heads, self.implementation, self.dtype, name='attn'),
+      MLP(self.ratio, self.dtype, name='mlp'),
     )
     for i, part in enumerate(parts):
       y = layers.layer_norm(EPS, self.dtype, f'norm{i + 1}')(x)
@@ -135,13 +135,13 @@ class PatchEmbedding(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     return layers.Conv(
-        self.features,
-        PATCH,
-        PATCH,
-        use_bias=True,
-        dtype=self.dtype,
-        padding=0,
-        name='proj',
+      self.features,
+      PATCH,
+      PATCH,
+      use_bias=True,
+      dtype=self.dtype,
+      padding=0,
+      name='proj',
     )(x)
 
 
@@ -176,11 +176,11 @@ class DINOv2(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool = True,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool = True,
+    deterministic: bool = True,
   ) -> tuple[jax.Array, ...]:
     """Returns the maps after each quarter of the blocks, all at stride 14.
 
@@ -204,22 +204,22 @@ class DINOv2(nn.Module):
     x = PatchEmbedding(self.width, self.dtype, name='patch_embed')(image)
     x = self._with_tokens(x.reshape(len(x), -1, self.width), size)
     make_block = functools.partial(
-        Block,
-        self.width // self.head_width,
-        self.ratio,
-        self.implementation,
-        self.dtype,
+      Block,
+      self.width // self.head_width,
+      self.ratio,
+      self.implementation,
+      self.dtype,
     )
     rates = np.linspace(0, self.drop_path, self.depth)
     x = blocks.Blocks(
-        make_block, tuple(rates), self.remat, NUM_FEATURES, name='blocks'
+      make_block, tuple(rates), self.remat, NUM_FEATURES, name='blocks'
     )(x, deterministic=deterministic)
     x = layers.layer_norm(EPS, self.dtype, 'norm')(x)
     x = x[:, :, 1 + self.registers :]
     return tuple(x.reshape(NUM_FEATURES, -1, *size, self.width))
 
   def _with_tokens(
-      self, patches: jax.Array, size: tuple[int, int]
+    self, patches: jax.Array, size: tuple[int, int]
   ) -> jax.Array:
     """Returns class token, registers and patches, with their positions."""
     store = layers.storage_dtype(self.dtype)
@@ -236,14 +236,12 @@ class DINOv2(nn.Module):
       # They have no place in the image.
       first.append(token('register_tokens', self.registers, 1e-6))
     first = [
-        jnp.broadcast_to(x, (len(patches), *x.shape[1:])).astype(self.dtype)
-        for x in first
+      jnp.broadcast_to(x, (len(patches), *x.shape[1:])).astype(self.dtype)
+      for x in first
     ]
     return jnp.concatenate([*first, patches + positions], 1)
 
-  def _positions(
-      self, stored: jax.Array, size: tuple[int, int]
-  ) -> jax.Array:
+  def _positions(self, stored: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Returns [h * w, D] position embeddings for a grid of patches.
 
     As in the released code: the stored grid as it is for an image of its size;
@@ -254,10 +252,10 @@ class DINOv2(nn.Module):
     if size == (self.grid, self.grid):
       return stored
     resampled = position_embedding.resample(
-        stored.reshape(self.grid, self.grid, self.width),
-        size,
-        offset=0.0 if self.registers else 0.1,
-        antialias=bool(self.registers),
+      stored.reshape(self.grid, self.grid, self.width),
+      size,
+      offset=0.0 if self.registers else 0.1,
+      antialias=bool(self.registers),
     )
     return resampled.reshape(-1, self.width)
 

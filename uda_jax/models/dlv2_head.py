@@ -27,12 +27,12 @@ class Branch(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     return layers.Conv(
-        self.features,
-        3,
-        dilation=self.dilation,
-        use_bias=True,
-        dtype=self.dtype,
-        name='conv',
+      self.features,
+      3,
+      dilation=self.dilation,
+      use_bias=True,
+      dtype=self.dtype,
+      name='conv',
     )(x)
 
 
@@ -46,8 +46,8 @@ class Branches(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     maps = [
-        Branch(self.features, dilation, self.dtype, name=str(i))(x)
-        for i, dilation in enumerate(self.dilations)
+      Branch(self.features, dilation, self.dtype, name=str(i))(x)
+      for i, dilation in enumerate(self.dilations)
     ]
     return sum(maps[1:], start=maps[0])
 
@@ -67,26 +67,26 @@ class DLV2Head(nn.Module):
   dtype: Any = jnp.float32
 
   def __call__(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> jax.Array:
     """Returns the logits alone, see `decode`."""
     return self.decode(
-        features,
-        use_running_average=use_running_average,
-        deterministic=deterministic,
+      features,
+      use_running_average=use_running_average,
+      deterministic=deterministic,
     )[0]
 
   @nn.compact
   def decode(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> tuple[jax.Array, jax.Array]:
     """Classifies the last stage.
 
@@ -101,7 +101,7 @@ class DLV2Head(nn.Module):
     del use_running_average, deterministic
     x = features[-1]
     logits = Branches(
-        self.num_classes, self.dilations, self.dtype, name='aspp_modules'
+      self.num_classes, self.dilations, self.dtype, name='aspp_modules'
     )(x)
     return logits.astype(layers.storage_dtype(self.dtype)), x
 

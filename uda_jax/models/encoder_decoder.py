@@ -49,11 +49,11 @@ class EncoderDecoder(nn.Module):
   decode_head: nn.Module
 
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> types.Outputs:
     """Returns logits at the head's resolution, and the encoder's features.
 
@@ -65,12 +65,12 @@ class EncoderDecoder(nn.Module):
       deterministic: turns dropout and stochastic depth off.
     """
     switches = dict(
-        use_running_average=use_running_average, deterministic=deterministic
+      use_running_average=use_running_average, deterministic=deterministic
     )
     features = self.backbone(image, **switches)
     logits, fused = self.decode_head.decode(features, **switches)
     return types.Outputs(
-        logits=logits, features=features, maps={'fused': fused}
+      logits=logits, features=features, maps={'fused': fused}
     )
 
   def kernel_init(self, path: tuple[str, ...], noise: jax.Array) -> jax.Array:
@@ -82,16 +82,16 @@ def attention(config) -> str:
   """Returns the implementation that `config.model.attention` names."""
   if config.attention not in ATTENTION:
     raise ValueError(
-        f'config.model.attention: got {config.attention!r}, expected one of '
-        f"{sorted(ATTENTION)} ('' leaves it to XLA)."
+      f'config.model.attention: got {config.attention!r}, expected one of '
+      f"{sorted(ATTENTION)} ('' leaves it to XLA)."
     )
   if config.attention == 'cudnn' and (
-      jax.default_backend() != 'gpu' or config.dtype != 'bfloat16'
+    jax.default_backend() != 'gpu' or config.dtype != 'bfloat16'
   ):
     raise ValueError(
-        "config.model.attention: 'cudnn' needs a GPU and config.model.dtype "
-        f"'bfloat16', got {jax.default_backend()!r} and {config.dtype!r}; '' "
-        'works everywhere.'
+      "config.model.attention: 'cudnn' needs a GPU and config.model.dtype "
+      f"'bfloat16', got {jax.default_backend()!r} and {config.dtype!r}; '' "
+      'works everywhere.'
     )
   return ATTENTION[config.attention]
 
@@ -99,73 +99,73 @@ def attention(config) -> str:
 def _mix_transformer(config) -> nn.Module:
   variant = mix_transformer.VARIANTS[config.encoder]
   return mix_transformer.MixTransformer(
-      variant.widths,
-      variant.depths,
-      drop_path=config.drop_path,
-      remat=config.remat,
-      implementation=attention(config),
-      dtype=network.compute_dtype(config),
+    variant.widths,
+    variant.depths,
+    drop_path=config.drop_path,
+    remat=config.remat,
+    implementation=attention(config),
+    dtype=network.compute_dtype(config),
   )
 
 
 def _resnet_v1c(config) -> nn.Module:
   return resnet_v1c.ResNetV1c(
-      resnet_v1c.VARIANTS[config.encoder],
-      remat=config.remat,
-      dtype=network.compute_dtype(config),
+    resnet_v1c.VARIANTS[config.encoder],
+    remat=config.remat,
+    dtype=network.compute_dtype(config),
   )
 
 
 def _dinov2(config) -> nn.Module:
   variant = dinov2.VARIANTS[config.encoder]
   return dinov2.DINOv2(
-      variant.width,
-      variant.depth,
-      registers=variant.registers,
-      drop_path=config.drop_path,
-      remat=config.remat,
-      implementation=attention(config),
-      dtype=network.compute_dtype(config),
+    variant.width,
+    variant.depth,
+    registers=variant.registers,
+    drop_path=config.drop_path,
+    remat=config.remat,
+    implementation=attention(config),
+    dtype=network.compute_dtype(config),
   )
 
 
 def _daformer(config, num_classes: int) -> nn.Module:
   return daformer_head.DAFormerHead(
-      num_classes,
-      config.head_width,
-      config.fusion,
-      config.head_dropout,
-      network.compute_dtype(config),
+    num_classes,
+    config.head_width,
+    config.fusion,
+    config.head_dropout,
+    network.compute_dtype(config),
   )
 
 
 def _segformer(config, num_classes: int) -> nn.Module:
   return segformer_head.SegformerHead(
-      num_classes,
-      config.head_width,
-      config.head_dropout,
-      network.compute_dtype(config),
+    num_classes,
+    config.head_width,
+    config.head_dropout,
+    network.compute_dtype(config),
   )
 
 
 def _dlv2(config, num_classes: int) -> nn.Module:
   return dlv2_head.DLV2Head(
-      num_classes, tuple(config.dilations), network.compute_dtype(config)
+    num_classes, tuple(config.dilations), network.compute_dtype(config)
   )
 
 
 # config.model.encoder -> build(config.model) -> encoder
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
-    **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
-    **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
-    **dict.fromkeys(dinov2.VARIANTS, _dinov2),
+  **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
+  **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
+  **dict.fromkeys(dinov2.VARIANTS, _dinov2),
 }
 
 # config.model.head -> build(config.model, num_classes) -> head
 HEADS: dict[str, Callable[..., nn.Module]] = {
-    'daformer': _daformer,
-    'dlv2': _dlv2,
-    'segformer': _segformer,
+  'daformer': _daformer,
+  'dlv2': _dlv2,
+  'segformer': _segformer,
 }
 
 
@@ -182,7 +182,7 @@ def head(config, num_classes: int) -> nn.Module:
 def _named(field: str, name: str, table: dict[str, Callable]) -> Callable:
   if name not in table:
     raise ValueError(
-        f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
+      f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
     )
   return table[name]
 
@@ -199,11 +199,11 @@ def build(config, num_classes: int) -> types.Network:
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   return network.from_module(
-      module,
-      preprocessing.IMAGENET,
-      kernel_init=module.kernel_init,
-      importer=importer(config),
-      heads=extra_heads.build(config),
+    module,
+    preprocessing.IMAGENET,
+    kernel_init=module.kernel_init,
+    importer=importer(config),
+    heads=extra_heads.build(config),
   )
 
 
@@ -215,14 +215,14 @@ def importer(config) -> weights.Importer | None:
   names = {row[0] for row in config.get('heads', ())}
   heads = {key for name, (key, _) in extra_heads.HEADS.items() if name in names}
   return weights.Importer(
-      pathlib.Path(config.weights),
-      'IMAGENET',
-      functools.partial(choose, heads=frozenset(heads)),
+    pathlib.Path(config.weights),
+    'IMAGENET',
+    functools.partial(choose, heads=frozenset(heads)),
   )
 
 
 def choose(
-    tensors: weights.Tensors, *, heads: Set[str] = frozenset()
+  tensors: weights.Tensors, *, heads: Set[str] = frozenset()
 ) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
@@ -241,8 +241,9 @@ def choose(
   missing = heads - modules
   unused = EXTRA_HEADS & modules - heads
   used = {n: x for n, x in found.items() if n.split('.')[0] not in unused}
-  return used, lambda path: (
-      None if path[0] in missing else state_dict.dotted(path)
+  return (
+    used,
+    lambda path: None if path[0] in missing else state_dict.dotted(path),
   )
 
 

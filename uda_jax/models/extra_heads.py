@@ -34,7 +34,7 @@ def concatenate(features: Sequence[jax.Array]) -> jax.Array:
   """
   size = features[0].shape[1:3]
   return jnp.concatenate(
-      [resize.bilinear(x, size, align_corners=True) for x in features], -1
+    [resize.bilinear(x, size, align_corners=True) for x in features], -1
   )
 
 
@@ -53,16 +53,28 @@ def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
   return uniform * math.prod(noise.shape[:-1]) ** -0.5
 
 
-def _conv(channels: int, x: jax.Array, name: str, *, size: int = 1,
-          use_bias: bool = True) -> nn.Module:
+def _conv(
+  channels: int,
+  x: jax.Array,
+  name: str,
+  *,
+  size: int = 1,
+  use_bias: bool = True,
+) -> nn.Module:
   """A convolution for `x`, in its dtype, as PyTorch starts it."""
   bound = (size * size * x.shape[-1]) ** -0.5
 
   def bias_init(key, shape, dtype):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-  return layers.Conv(channels, size, use_bias=use_bias, dtype=x.dtype,
-                     bias_init=bias_init, name=name)
+  return layers.Conv(
+    channels,
+    size,
+    use_bias=use_bias,
+    dtype=x.dtype,
+    bias_init=bias_init,
+    name=name,
+  )
 
 
 class Norm(nn.Module):
@@ -70,8 +82,11 @@ class Norm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
-    return nn.relu(layers.BatchNorm(dtype=x.dtype, name='0')(
-        x, use_running_average=use_running_average))
+    return nn.relu(
+      layers.BatchNorm(dtype=x.dtype, name='0')(
+        x, use_running_average=use_running_average
+      )
+    )
 
 
 class Layers(nn.Module):
@@ -92,12 +107,20 @@ class PixelProjection(nn.Module):
   channels: int
 
   @nn.compact
-  def __call__(self, features: Sequence[jax.Array], *,
-               use_running_average: bool, deterministic: bool) -> jax.Array:
+  def __call__(
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool,
+  ) -> jax.Array:
     del deterministic
     x = concatenate(features)
-    return normalise(Layers(self.channels, name='proj')(
-        x, use_running_average=use_running_average))
+    return normalise(
+      Layers(self.channels, name='proj')(
+        x, use_running_average=use_running_average
+      )
+    )
 
 
 class PixelClasses(nn.Module):
@@ -107,13 +130,19 @@ class PixelClasses(nn.Module):
   dropout: float = 0.1
 
   @nn.compact
-  def __call__(self, features: Sequence[jax.Array], *,
-               use_running_average: bool, deterministic: bool) -> jax.Array:
+  def __call__(
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool,
+  ) -> jax.Array:
     x = concatenate(features)
     x = _conv(x.shape[-1], x, '0', size=3)(x)
     x = Norm(name='1')(x, use_running_average=use_running_average)
     x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(
-        x, deterministic=deterministic)
+      x, deterministic=deterministic
+    )
     return _conv(self.channels, x, '3', use_bias=False)(x)
 
 
@@ -123,8 +152,9 @@ class PatchProjection(nn.Module):
   channels: int
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, use_running_average: bool,
-               deterministic: bool) -> jax.Array:
+  def __call__(
+    self, x: jax.Array, *, use_running_average: bool, deterministic: bool
+  ) -> jax.Array:
     del use_running_average, deterministic
     x = nn.relu(_conv(x.shape[-1], x, '0')(x))
     return normalise(_conv(self.channels, x, '2')(x))
@@ -136,8 +166,9 @@ class PatchClasses(nn.Module):
   channels: int
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, use_running_average: bool,
-               deterministic: bool) -> jax.Array:
+  def __call__(
+    self, x: jax.Array, *, use_running_average: bool, deterministic: bool
+  ) -> jax.Array:
     del use_running_average, deterministic
     conv = _conv(self.channels, x, 'conv')
     nn.share_scope(self, conv)  # a bare convolution in the checkpoints
@@ -146,10 +177,10 @@ class PatchClasses(nn.Module):
 
 # Name in `Network.head` -> name of the variables, module(output channels).
 HEADS: dict[str, tuple[str, Callable[[int], nn.Module]]] = {
-    'proj': ('proj_head', PixelProjection),
-    'cls': ('cls_head', PixelClasses),
-    'project': ('project', PatchProjection),
-    'classifier': ('classifier', PatchClasses),
+  'proj': ('proj_head', PixelProjection),
+  'cls': ('cls_head', PixelClasses),
+  'project': ('project', PatchProjection),
+  'classifier': ('classifier', PatchClasses),
 }
 
 
@@ -164,7 +195,7 @@ def build(config) -> dict[str, network.Head]:
   for name, source, channels in config.get('heads', ()):
     if name not in HEADS:
       raise ValueError(
-          f'config.model.heads: got {name!r}, expected of {sorted(HEADS)}.'
+        f'config.model.heads: got {name!r}, expected of {sorted(HEADS)}.'
       )
     key, make = HEADS[name]
     example = functools.partial(_pick, source)
@@ -177,7 +208,7 @@ def _pick(source: str, outputs: types.Outputs) -> Any:
     return getattr(outputs, source)
   if source not in outputs.maps:
     raise ValueError(
-        "config.model.heads: expected 'features', 'logits' or one of the "
-        f'maps {sorted(outputs.maps)}, got {source!r}.'
+      "config.model.heads: expected 'features', 'logits' or one of the "
+      f'maps {sorted(outputs.maps)}, got {source!r}.'
     )
   return outputs.maps[source]

@@ -39,7 +39,8 @@ OFFSET_LOGITS = 31
 OWN = ('score', 'upscore')
 
 PREPROCESSING = {
-    'CAFFE': preprocessing.CAFFE, 'IMAGENET': preprocessing.IMAGENET
+  'CAFFE': preprocessing.CAFFE,
+  'IMAGENET': preprocessing.IMAGENET,
 }
 
 
@@ -78,10 +79,10 @@ class TransposedConv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     step, size = self.stride, 2 * self.stride
     kernel = self.param(
-        'kernel',
-        nn.initializers.zeros,
-        (size, size, self.features, x.shape[-1]),
-        layers.storage_dtype(self.dtype),
+      'kernel',
+      nn.initializers.zeros,
+      (size, size, self.features, x.shape[-1]),
+      layers.storage_dtype(self.dtype),
     ).astype(self.dtype)
     # Every stride x stride block of the output sees 2x2 pixels: a convolution
     # whose channels are the places in a block multiplies by no zeros, which
@@ -89,11 +90,11 @@ class TransposedConv(nn.Module):
     kernel = kernel.reshape(2, step, 2, step, *kernel.shape[2:])
     kernel = kernel[::-1, :, ::-1].transpose(0, 2, 5, 1, 3, 4)
     blocks = jax.lax.conv_general_dilated(
-        x.astype(self.dtype),
-        kernel.reshape(2, 2, x.shape[-1], -1),
-        (1, 1),
-        [(1, 1), (1, 1)],
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      x.astype(self.dtype),
+      kernel.reshape(2, 2, x.shape[-1], -1),
+      (1, 1),
+      [(1, 1), (1, 1)],
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
     )
     batch, height, width, _ = blocks.shape
     blocks = blocks.reshape(batch, height, width, step, step, self.features)
@@ -120,11 +121,11 @@ class FCN8sVGG(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> types.Outputs:
     """Returns logits at the size of the image.
 
@@ -143,7 +144,7 @@ class FCN8sVGG(nn.Module):
     for name, size in (('fc6', 7), ('fc7', 1)):
       x = nn.relu(self._conv(self.fc_width, size, name, padding=0)(x))
       x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(
-          x, deterministic=deterministic
+        x, deterministic=deterministic
       )
     x = self._enlarge(self._score(x, 'score_fr'), 2, 'upscore2')
     pool4 = self._score(SCALE_POOL4 * features[3], 'score_pool4')
@@ -154,8 +155,8 @@ class FCN8sVGG(nn.Module):
     x = self._enlarge(x, 8, 'upscore8')
     logits = _crop(x, OFFSET_LOGITS, image.shape[1:3])
     return types.Outputs(
-        logits=logits.astype(layers.storage_dtype(self.dtype)),
-        features=tuple(features),
+      logits=logits.astype(layers.storage_dtype(self.dtype)),
+      features=tuple(features),
     )
 
   def _encode(self, x: jax.Array) -> list[jax.Array]:
@@ -170,15 +171,15 @@ class FCN8sVGG(nn.Module):
     return features
 
   def _conv(
-      self, features: int, size: int, name: str, padding: int | None
+    self, features: int, size: int, name: str, padding: int | None
   ) -> layers.Conv:
     return layers.Conv(
-        features,
-        size,
-        use_bias=True,
-        dtype=self.dtype,
-        padding=padding,
-        name=name,
+      features,
+      size,
+      use_bias=True,
+      dtype=self.dtype,
+      padding=padding,
+      name=name,
     )
 
   def _score(self, x: jax.Array, name: str) -> jax.Array:
@@ -220,21 +221,21 @@ def build(config, num_classes: int) -> types.Network:
   """
   if config.preprocessing not in PREPROCESSING:
     raise ValueError(
-        f'config.model.preprocessing: got {config.preprocessing!r}, expected '
-        f'one of {sorted(PREPROCESSING)}.'
+      f'config.model.preprocessing: got {config.preprocessing!r}, expected '
+      f'one of {sorted(PREPROCESSING)}.'
     )
   module = FCN8sVGG(
-      num_classes=num_classes,
-      widths=tuple(config.widths),
-      fc_width=config.fc_width,
-      dropout=config.dropout,
-      dtype=network.compute_dtype(config),
+    num_classes=num_classes,
+    widths=tuple(config.widths),
+    fc_width=config.fc_width,
+    dropout=config.dropout,
+    dtype=network.compute_dtype(config),
   )
   return network.from_module(
-      module,
-      PREPROCESSING[config.preprocessing],
-      kernel_init=initial_kernel,
-      importer=importer(config),
+    module,
+    PREPROCESSING[config.preprocessing],
+    kernel_init=initial_kernel,
+    importer=importer(config),
   )
 
 
@@ -243,12 +244,12 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   return weights.Importer(
-      pathlib.Path(config.weights), config.preprocessing, choose
+    pathlib.Path(config.weights), config.preprocessing, choose
   )
 
 
 def choose(
-    tensors: weights.Tensors,
+  tensors: weights.Tensors,
 ) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 

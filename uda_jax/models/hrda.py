@@ -30,7 +30,7 @@ ORDERS = ('product_then_up', 'up_then_product')
 
 
 def fuse(
-    context: jax.Array, detail: jax.Array, attention: jax.Array, *, order: str
+  context: jax.Array, detail: jax.Array, attention: jax.Array, *, order: str
 ) -> tuple[jax.Array, jax.Array]:
   """Fuses the logits of the two scales (HRDA, equation 9).
 
@@ -110,12 +110,12 @@ class HRDA(nn.Module):
   remat: bool = True
 
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
-      detail: jax.Array | str | None = None,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
+    detail: jax.Array | str | None = None,
   ) -> types.Outputs:
     """Returns the fused logits and the context's features.
 
@@ -132,11 +132,11 @@ class HRDA(nn.Module):
       with boxes, also what `_boxed` gives. `boxes`: those that were used.
     """
     switches = dict(
-        use_running_average=use_running_average, deterministic=deterministic
+      use_running_average=use_running_average, deterministic=deterministic
     )
     size = image.shape[1:3]
     features = self.backbone(
-        resize.bilinear_by_factor(image, self.context_scale), **switches
+      resize.bilinear_by_factor(image, self.context_scale), **switches
     )
     if isinstance(detail, str):
       detail = self._max_entropy(features, size, detail, switches)
@@ -152,14 +152,14 @@ class HRDA(nn.Module):
     if detail is not None or self.is_initializing():
       maps |= self._contrast(features, fused, found.logits.shape[1:3], switches)
     return types.Outputs(
-        logits=logits,
-        features=features,
-        maps=maps,
-        boxes=() if detail is None else detail,
+      logits=logits,
+      features=features,
+      maps=maps,
+      boxes=() if detail is None else detail,
     )
 
   def _decode(
-      self, head: nn.Module, features: Sequence[jax.Array], switches
+    self, head: nn.Module, features: Sequence[jax.Array], switches
   ) -> tuple[jax.Array, jax.Array]:
     """Returns a head's logits and the fused map that they are made of."""
     decode = lambda head, features: head.decode(features, **switches)
@@ -176,7 +176,7 @@ class HRDA(nn.Module):
   def _sliding(self, image: jax.Array, switches) -> Detail:
     """The logits of all windows, where windows overlap their mean."""
     boxes = boxes_lib.sliding_boxes(
-        image.shape[1:3], self.detail_crop, self.detail_stride
+      image.shape[1:3], self.detail_crop, self.detail_stride
     )
     # One batch, window-major: batch norm may take its statistics over it.
     windows = boxes_lib.stack(image, boxes)
@@ -188,7 +188,7 @@ class HRDA(nn.Module):
     return Detail(logits, jnp.ones((1, 1, 1, 1), logits.dtype), {})
 
   def _boxed(
-      self, image: jax.Array, box: jax.Array, context_size, switches
+    self, image: jax.Array, box: jax.Array, context_size, switches
   ) -> Detail:
     """The logits of the boxes at their places.
 
@@ -204,18 +204,18 @@ class HRDA(nn.Module):
     size = image.shape[1:3]
     if any(n % context_stride for n in (*size, *self.detail_crop)):
       raise ValueError(
-          'config.model.detail_crop: expected a crop and an image whose sides '
-          f'are multiples of {context_stride}, got {tuple(self.detail_crop)} '
-          f'in {size}.'
+        'config.model.detail_crop: expected a crop and an image whose sides '
+        f'are multiples of {context_stride}, got {tuple(self.detail_crop)} '
+        f'in {size}.'
       )
     full = tuple(n // stride for n in size)
     mask = boxes_lib.inside(box // context_stride, context_size)
     mask = mask.astype(logits.dtype)
     maps = {
-        'detail': logits,
-        'detail_features': features,
-        'crop_mask': jnp.broadcast_to(mask, (len(image), *mask.shape[1:])),
-        'fused_hr': boxes_lib.paste(fused, box // stride, full),
+      'detail': logits,
+      'detail_features': features,
+      'crop_mask': jnp.broadcast_to(mask, (len(image), *mask.shape[1:])),
+      'fused_hr': boxes_lib.paste(fused, box // stride, full),
     }
     return Detail(boxes_lib.paste(logits, box // stride, full), mask, maps)
 
@@ -233,17 +233,17 @@ class HRDA(nn.Module):
     """Chooses boxes by a further pass of the head, without gradient."""
     if request != boxes_lib.MAX_ENTROPY:
       raise ValueError(
-          f'detail: expected None, boxes or {boxes_lib.MAX_ENTROPY!r}, got '
-          f'{request!r}'
+        f'detail: expected None, boxes or {boxes_lib.MAX_ENTROPY!r}, got '
+        f'{request!r}'
       )
     features = jax.lax.stop_gradient(features)
     logits, _ = self._decode(self.decode_head.head, features, switches)
     return hrda_entropy.max_entropy_boxes(
-        jax.lax.stop_gradient(logits),
-        size,
-        tuple(self.detail_crop),
-        stride=tuple(self.detail_stride),
-        rule=self.entropy_rule,
+      jax.lax.stop_gradient(logits),
+      size,
+      tuple(self.detail_crop),
+      stride=tuple(self.detail_stride),
+      rule=self.entropy_rule,
     )
 
   def kernel_init(self, path: tuple[str, ...], noise: jax.Array) -> jax.Array:

@@ -32,12 +32,12 @@ def build(config, num_classes: int) -> types.Network:
   """
   module = _module(config, num_classes)
   return network.from_module(
-      module,
-      preprocessing.IMAGENET,
-      kernel_init=module.kernel_init,
-      importer=importer(config),
-      heads=extra_heads.build(config),
-      takes_detail=True,
+    module,
+    preprocessing.IMAGENET,
+    kernel_init=module.kernel_init,
+    importer=importer(config),
+    heads=extra_heads.build(config),
+    takes_detail=True,
   )
 
 
@@ -48,11 +48,11 @@ def _module(config, num_classes: int) -> hrda.HRDA:
 
   def light_head(channels: int) -> nn.Module:
     return daformer_head.DAFormerHead(
-        channels,
-        config.attention_width,
-        'conv1',
-        config.head_dropout,
-        network.compute_dtype(config),
+      channels,
+      config.attention_width,
+      'conv1',
+      config.head_dropout,
+      network.compute_dtype(config),
     )
 
   head = encoder_decoder.head(config, num_classes)
@@ -60,24 +60,24 @@ def _module(config, num_classes: int) -> hrda.HRDA:
     head = head.clone(embed_width=config.embed_width)
   channels = {'classwise': num_classes, 'shared': 1}.get(config.scale_attention)
   return hrda.HRDA(
-      encoder_decoder.encoder(config),
-      hrda.TwoScaleHead(
-          head,
-          light_head(channels) if channels else None,
-          light_head(1) if config.feature_weight else None,
-      ),
-      detail_crop=tuple(config.detail_crop),
-      detail_stride=tuple(config.detail_stride),
-      context_scale=config.context_scale,
-      order=config.order,
-      fixed_attention=config.fixed_attention,
-      entropy_rule=config.entropy_rule,
-      remat=config.remat,
+    encoder_decoder.encoder(config),
+    hrda.TwoScaleHead(
+      head,
+      light_head(channels) if channels else None,
+      light_head(1) if config.feature_weight else None,
+    ),
+    detail_crop=tuple(config.detail_crop),
+    detail_stride=tuple(config.detail_stride),
+    context_scale=config.context_scale,
+    order=config.order,
+    fixed_attention=config.fixed_attention,
+    entropy_rule=config.entropy_rule,
+    remat=config.remat,
   )
 
 
 def _check(field: str, value: str, expected: Sequence[str]) -> None:
   if value not in expected:
     raise ValueError(
-        f'config.model.{field}: got {value!r}, expected one of {expected}.'
+      f'config.model.{field}: got {value!r}, expected one of {expected}.'
     )

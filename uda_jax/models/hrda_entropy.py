@@ -36,12 +36,12 @@ def entropy(logits: jax.Array) -> jax.Array:
 
 
 def max_entropy_boxes(
-    logits: jax.Array,
-    image_size: tuple[int, int],
-    crop_size: tuple[int, int],
-    *,
-    stride: tuple[int, int],
-    rule: str,
+  logits: jax.Array,
+  image_size: tuple[int, int],
+  crop_size: tuple[int, int],
+  *,
+  stride: tuple[int, int],
+  rule: str,
 ) -> jax.Array:
   """Returns each image's sliding window of largest mean entropy.
 

@@ -32,30 +32,30 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def dense(
-    features: int,
-    dtype: Dtype,
-    name: str,
-    bias_init: Callable[..., jax.Array] = nn.initializers.zeros,
+  features: int,
+  dtype: Dtype,
+  name: str,
+  bias_init: Callable[..., jax.Array] = nn.initializers.zeros,
 ) -> nn.Dense:
   """Returns a dense layer with bias, over the last axis."""
   return nn.Dense(
-      features,
-      dtype=dtype,
-      param_dtype=storage_dtype(dtype),
-      kernel_init=nn.initializers.zeros,
-      bias_init=bias_init,
-      name=name,
+    features,
+    dtype=dtype,
+    param_dtype=storage_dtype(dtype),
+    kernel_init=nn.initializers.zeros,
+    bias_init=bias_init,
+    name=name,
   )
 
 
 def layer_norm(eps: float, dtype: Dtype, name: str) -> nn.LayerNorm:
   """Returns a layer norm over the channels, statistics as of `BatchNorm`."""
   return nn.LayerNorm(
-      eps,
-      dtype=dtype,
-      param_dtype=storage_dtype(dtype),
-      use_fast_variance=False,
-      name=name,
+    eps,
+    dtype=dtype,
+    param_dtype=storage_dtype(dtype),
+    use_fast_variance=False,
+    name=name,
   )
 
 
@@ -91,10 +91,10 @@ class Conv(nn.Module):
     size = self.kernel_size
     store = storage_dtype(self.dtype)
     kernel = self.param(
-        'kernel',
-        nn.initializers.zeros,
-        (size, size, x.shape[-1], self.features),
-        store,
+      'kernel',
+      nn.initializers.zeros,
+      (size, size, x.shape[-1], self.features),
+      store,
     ).astype(self.dtype)
     x = x.astype(self.dtype)
     if size == 1:
@@ -103,12 +103,12 @@ class Conv(nn.Module):
       x = x[:, ::step, ::step] @ kernel[0, 0]
     else:
       x = jax.lax.conv_general_dilated(
-          x,
-          kernel,
-          (self.stride, self.stride),
-          self._padding(x.shape[1:3]),
-          rhs_dilation=(self.dilation, self.dilation),
-          dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        x,
+        kernel,
+        (self.stride, self.stride),
+        self._padding(x.shape[1:3]),
+        rhs_dilation=(self.dilation, self.dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
       )
     if self.use_bias:
       bias = self.param('bias', self.bias_init, (self.features,), store)
@@ -159,12 +159,12 @@ class DepthwiseConv(nn.Module):
     else:
       padding = [(extent // 2, extent // 2)] * 2
     x = depthwise.convolve(
-        x.astype(self.dtype),
-        kernel.astype(self.dtype),
-        stride=self.stride,
-        dilation=self.dilation,
-        padding=padding,
-        form=self.form or depthwise.default_form(),
+      x.astype(self.dtype),
+      kernel.astype(self.dtype),
+      stride=self.stride,
+      dilation=self.dilation,
+      padding=padding,
+      form=self.form or depthwise.default_form(),
     )
     if self.use_bias:
       bias = self.param('bias', zeros, (x.shape[-1],), store)
@@ -232,7 +232,7 @@ def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def max_pool(
-    x: jax.Array, *, size: int, stride: int, padding: int, ceil: bool = False
+  x: jax.Array, *, size: int, stride: int, padding: int, ceil: bool = False
 ) -> jax.Array:
   """Returns the maximum over square windows, as PyTorch's `MaxPool2d`.
 
@@ -250,16 +250,16 @@ def max_pool(
       image or its leading padding.
   """
   height, width = (
-      _pooled_size(n, size, stride, padding, ceil) for n in x.shape[1:3]
+    _pooled_size(n, size, stride, padding, ceil) for n in x.shape[1:3]
   )
   after = [
-      max((out - 1) * stride + size - padding - n, 0)
-      for out, n in zip((height, width), x.shape[1:3])
+    max((out - 1) * stride + size - padding - n, 0)
+    for out, n in zip((height, width), x.shape[1:3])
   ]
   x = jnp.pad(
-      x,
-      ((0, 0), (padding, after[0]), (padding, after[1]), (0, 0)),
-      constant_values=-jnp.inf,
+    x,
+    ((0, 0), (padding, after[0]), (padding, after[1]), (0, 0)),
+    constant_values=-jnp.inf,
   )
   best = None
   for i in range(size):

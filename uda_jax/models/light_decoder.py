@@ -34,11 +34,11 @@ class LightDecoder(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool,
   ) -> tuple[jax.Array, jax.Array]:
     """Returns logits and the map they are made of, before dropout.
 
@@ -52,13 +52,13 @@ class LightDecoder(nn.Module):
 
     def norm(x: jax.Array, name: str) -> jax.Array:
       return layers.BatchNorm(dtype=self.dtype, name=name)(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
 
     x = None
     for i, feature in reversed(list(enumerate(features))):
       lateral = layers.Conv(
-          self.width, 1, dtype=self.dtype, name=f'project{i}'
+        self.width, 1, dtype=self.dtype, name=f'project{i}'
       )(feature)
       lateral = norm(lateral, f'project_norm{i}')
       if x is None:
@@ -66,16 +66,16 @@ class LightDecoder(nn.Module):
         continue
       x = lateral + resize.bilinear(x, lateral.shape[1:3])
       x = layers.DepthwiseConv(
-          dtype=self.dtype, form=self.form, name=f'depthwise{i}'
+        dtype=self.dtype, form=self.form, name=f'depthwise{i}'
       )(nn.relu(x))
       x = layers.Conv(self.width, 1, dtype=self.dtype, name=f'fuse{i}')(x)
       x = nn.relu(norm(x, f'fuse_norm{i}'))
     fused = x
     # Whole channels: single pixels would be filled in by their neighbours.
     x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(
-        x, deterministic=deterministic
+      x, deterministic=deterministic
     )
     logits = layers.Conv(
-        self.num_classes, 1, use_bias=True, dtype=self.dtype, name='classifier'
+      self.num_classes, 1, use_bias=True, dtype=self.dtype, name='classifier'
     )(x)
     return logits.astype(layers.storage_dtype(self.dtype)), fused

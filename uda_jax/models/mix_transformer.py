@@ -37,12 +37,12 @@ class Variant(NamedTuple):
 
 WIDE = (64, 128, 320, 512)
 VARIANTS = {
-    'mit_b0': Variant((32, 64, 160, 256), (2, 2, 2, 2)),
-    'mit_b1': Variant(WIDE, (2, 2, 2, 2)),
-    'mit_b2': Variant(WIDE, (3, 4, 6, 3)),
-    'mit_b3': Variant(WIDE, (3, 4, 18, 3)),
-    'mit_b4': Variant(WIDE, (3, 8, 27, 3)),
-    'mit_b5': Variant(WIDE, (3, 6, 40, 3)),
+  'mit_b0': Variant((32, 64, 160, 256), (2, 2, 2, 2)),
+  'mit_b1': Variant(WIDE, (2, 2, 2, 2)),
+  'mit_b2': Variant(WIDE, (3, 4, 6, 3)),
+  'mit_b3': Variant(WIDE, (3, 4, 18, 3)),
+  'mit_b4': Variant(WIDE, (3, 8, 27, 3)),
+  'mit_b5': Variant(WIDE, (3, 6, 40, 3)),
 }
 
 
@@ -61,7 +61,7 @@ class Reduction(nn.Module):
     bias = self.param('bias', zeros, (width,), store)
     height, breadth = (n // size for n in x.shape[1:3])
     cells = x[:, : height * size, : breadth * size].reshape(
-        x.shape[0], height, size, breadth, size, width
+      x.shape[0], height, size, breadth, size, width
     )
     # One matrix product; a strided convolution is slow on CPUs.
     cells = cells.transpose(0, 1, 3, 2, 4, 5)
@@ -98,8 +98,8 @@ class Attention(nn.Module):
       return y.reshape(y.shape[0], -1, self.heads, width // self.heads)
 
     mixed = attention.attend(
-        *map(split_heads, (query, key, value)),
-        implementation=self.implementation,
+      *map(split_heads, (query, key, value)),
+      implementation=self.implementation,
     )
     return layers.dense(width, self.dtype, 'proj')(mixed.reshape(query.shape))
 
@@ -112,7 +112,7 @@ class DepthwiseConv(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     return layers.DepthwiseConv(use_bias=True, dtype=self.dtype, name='dwconv')(
-        x
+      x
     )
 
 
@@ -142,7 +142,7 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(
-      self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
+    self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
   ) -> jax.Array:
     """Returns [B, H, W, D], as `x`.
 
@@ -154,14 +154,14 @@ class Block(nn.Module):
     """
     norm = functools.partial(layers.layer_norm, BLOCK_EPS, self.dtype)
     branches = (
-        lambda y: Attention(
-            self.heads,
-            self.reduction,
-            self.implementation,
-            self.dtype,
-            name='attn',
-        )(norm('norm1')(y)),
-        lambda y: MixFFN(self.ratio, self.dtype, name='mlp')(norm('norm2')(y)),
+      lambda y: Attention(
+        self.heads,
+        self.reduction,
+        self.implementation,
+        self.dtype,
+        name='attn',
+      )(norm('norm1')(y)),
+      lambda y: MixFFN(self.ratio, self.dtype, name='mlp')(norm('norm2')(y)),
     )
     for i, branch in enumerate(branches):
       y = branch(x)
@@ -182,12 +182,12 @@ class PatchEmbedding(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     x = layers.Conv(
-        self.features,
-        self.kernel_size,
-        self.stride,
-        use_bias=True,
-        dtype=self.dtype,
-        name='proj',
+      self.features,
+      self.kernel_size,
+      self.stride,
+      use_bias=True,
+      dtype=self.dtype,
+      name='proj',
     )(x)
     return layers.layer_norm(DEFAULT_EPS, self.dtype, 'norm')(x)
 
@@ -219,11 +219,11 @@ class MixTransformer(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool = True,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool = True,
+    deterministic: bool = True,
   ) -> tuple[jax.Array, ...]:
     """Returns the maps of the stages, at strides 4, 8, 16 and 32.
 
@@ -238,30 +238,30 @@ class MixTransformer(nn.Module):
     del use_running_average
     if min(image.shape[1:3]) < 32:
       raise ValueError(
-          f'MixTransformer: image size {image.shape[1:3]}, expected at least '
-          '32 pixels a side: below, the first attention has no cell to look at.'
+        f'MixTransformer: image size {image.shape[1:3]}, expected at least '
+        '32 pixels a side: below, the first attention has no cell to look at.'
       )
     rates = blocks.drop_path_rates(self.drop_path, self.depths)
     x, features = image, []
     for i in range(4):
       kernel_size, stride = (3, 2) if i else (7, 4)
       x = PatchEmbedding(
-          self.widths[i],
-          kernel_size,
-          stride,
-          self.dtype,
-          name=f'patch_embed{i + 1}',
+        self.widths[i],
+        kernel_size,
+        stride,
+        self.dtype,
+        name=f'patch_embed{i + 1}',
       )(x)
       make_block = functools.partial(
-          Block,
-          self.heads[i],
-          self.reductions[i],
-          self.ratios[i],
-          self.implementation,
-          self.dtype,
+        Block,
+        self.heads[i],
+        self.reductions[i],
+        self.ratios[i],
+        self.implementation,
+        self.dtype,
       )
       x = blocks.Blocks(
-          make_block, tuple(rates[i]), self.remat, name=f'block{i + 1}'
+        make_block, tuple(rates[i]), self.remat, name=f'block{i + 1}'
       )(x, deterministic=deterministic)
       x = layers.layer_norm(BLOCK_EPS, self.dtype, f'norm{i + 1}')(x)
       features.append(x)

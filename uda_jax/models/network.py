@@ -21,12 +21,12 @@ def compute_dtype(config) -> jnp.dtype:
   """Returns the dtype that `config.model.dtype` names."""
   if config.dtype not in DTYPES:
     raise ValueError(
-        f'config.model.dtype: got {config.dtype!r}, expected one of {DTYPES}.'
+      f'config.model.dtype: got {config.dtype!r}, expected one of {DTYPES}.'
     )
   if config.dtype == 'float64' and not jax.config.jax_enable_x64:
     raise ValueError(
-        "config.model.dtype: 'float64' needs JAX_ENABLE_X64=1, without which "
-        'JAX computes in float32.'
+      "config.model.dtype: 'float64' needs JAX_ENABLE_X64=1, without which "
+      'JAX computes in float32.'
     )
   return jnp.dtype(config.dtype)
 
@@ -59,13 +59,13 @@ class Head(NamedTuple):
 
 
 def from_module(
-    module: nn.Module,
-    preprocessing: preprocessing_lib.Preprocessing,
-    *,
-    kernel_init: KernelInit = he,
-    importer: weights.Importer | None = None,
-    heads: Mapping[str, Head] = {},
-    takes_detail: bool = False,
+  module: nn.Module,
+  preprocessing: preprocessing_lib.Preprocessing,
+  *,
+  kernel_init: KernelInit = he,
+  importer: weights.Importer | None = None,
+  heads: Mapping[str, Head] = {},
+  takes_detail: bool = False,
 ) -> types.Network:
   """Returns the pure functions of a module.
 
@@ -84,27 +84,42 @@ def from_module(
     net = fresh(key, jnp.zeros((1, *image_size, 3)))
     return net if importer is None else weights.load(importer, net)
 
-  def forward(params, batch_stats, image, *, key=None,
-              use_running_average=False, detail=None):
+  def forward(
+    params,
+    batch_stats,
+    image,
+    *,
+    key=None,
+    use_running_average=False,
+    detail=None,
+  ):
     if detail is not None and not takes_detail:
       raise ValueError(
-          f'{type(module).__name__} has no detail crops: detail must be None.'
+        f'{type(module).__name__} has no detail crops: detail must be None.'
       )
     extra = {'detail': detail} if takes_detail else {}
-    return _apply(module, params, batch_stats, image, key=key,
-                  use_running_average=use_running_average, **extra)
+    return _apply(
+      module,
+      params,
+      batch_stats,
+      image,
+      key=key,
+      use_running_average=use_running_average,
+      **extra,
+    )
 
   return types.Network(
-      init=init,
-      forward=forward,
-      normalise=preprocessing.normalise,
-      denormalise=preprocessing.denormalise,
-      head=_apply_head(heads) if heads else None,
+    init=init,
+    forward=forward,
+    normalise=preprocessing.normalise,
+    denormalise=preprocessing.denormalise,
+    head=_apply_head(heads) if heads else None,
   )
 
 
-def _fresh(module: nn.Module, kernel_init: KernelInit,
-           heads: Mapping[str, Head]):
+def _fresh(
+  module: nn.Module, kernel_init: KernelInit, heads: Mapping[str, Head]
+):
   """Returns f(key, image) -> Net of a network from scratch."""
   inits = {head.key: head.kernel_init for head in heads.values()}
 
@@ -122,7 +137,7 @@ def _fresh(module: nn.Module, kernel_init: KernelInit,
     stats = variables.get('batch_stats', {})
     for i, head in enumerate(heads.values()):
       own = head.module.init(
-          jax.random.fold_in(key, i), head.example(outputs), **switches
+        jax.random.fold_in(key, i), head.example(outputs), **switches
       )
       params = params | {head.key: own['params']}
       if 'batch_stats' in own:
@@ -135,17 +150,23 @@ def _fresh(module: nn.Module, kernel_init: KernelInit,
 def _apply_head(heads: Mapping[str, Head]):
   """Returns `Network.head`, see there."""
 
-  def apply(name, params, batch_stats, features, *, key=None,
-            use_running_average=False):
+  def apply(
+    name, params, batch_stats, features, *, key=None, use_running_average=False
+  ):
     if name not in heads:
       raise ValueError(
-          f'head {name!r}: the network has {sorted(heads)}; see '
-          'config.model.heads.'
+        f'head {name!r}: the network has {sorted(heads)}; see '
+        'config.model.heads.'
       )
     own = heads[name]
     result, updated = _apply(
-        own.module, params[own.key], batch_stats.get(own.key, {}), features,
-        key=key, use_running_average=use_running_average)
+      own.module,
+      params[own.key],
+      batch_stats.get(own.key, {}),
+      features,
+      key=key,
+      use_running_average=use_running_average,
+    )
     if own.key in batch_stats:
       batch_stats = {**batch_stats, own.key: updated}
     return result, batch_stats
@@ -154,30 +175,30 @@ def _apply_head(heads: Mapping[str, Head]):
 
 
 def _apply(
-    module: nn.Module,
-    params: types.PyTree,
-    batch_stats: types.PyTree,
-    x: Any,
-    *,
-    key: jax.Array | None,
-    use_running_average: bool,
-    **options,
+  module: nn.Module,
+  params: types.PyTree,
+  batch_stats: types.PyTree,
+  x: Any,
+  *,
+  key: jax.Array | None,
+  use_running_average: bool,
+  **options,
 ) -> tuple[Any, types.PyTree]:
   """Applies a module; returns its result and the batch statistics after it."""
   result, updated = module.apply(
-      {'params': params, 'batch_stats': batch_stats},
-      x,
-      use_running_average=use_running_average,
-      deterministic=key is None,
-      rngs={} if key is None else {'dropout': key},
-      mutable=[] if use_running_average else ['batch_stats'],
-      **options,
+    {'params': params, 'batch_stats': batch_stats},
+    x,
+    use_running_average=use_running_average,
+    deterministic=key is None,
+    rngs={} if key is None else {'dropout': key},
+    mutable=[] if use_running_average else ['batch_stats'],
+    **options,
   )
   return result, updated.get('batch_stats', batch_stats)
 
 
 def _draw_kernels(
-    key: jax.Array, params: types.PyTree, kernel_init: KernelInit
+  key: jax.Array, params: types.PyTree, kernel_init: KernelInit
 ) -> types.PyTree:
   """Returns the parameters with kernels made from normal noise.
 

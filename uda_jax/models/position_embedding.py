@@ -8,11 +8,11 @@ import numpy as np
 
 
 def resample(
-    grid: jax.Array,
-    size: tuple[int, int],
-    *,
-    offset: float,
-    antialias: bool,
+  grid: jax.Array,
+  size: tuple[int, int],
+  *,
+  offset: float,
+  antialias: bool,
 ) -> jax.Array:
   """Resizes a grid bicubically, with half-pixel centres.
 
@@ -33,16 +33,16 @@ def resample(
     [height, width, D].
   """
   height, width = (
-      _weights(n, out, n / (out + offset), antialias).astype(grid.dtype)
-      for n, out in zip(grid.shape[:2], size)
+    _weights(n, out, n / (out + offset), antialias).astype(grid.dtype)
+    for n, out in zip(grid.shape[:2], size)
   )
   # In full precision: accelerators would multiply in bfloat16 or TF32.
   return jnp.einsum(
-      'yi,xj,ijd->yxd',
-      height,
-      width,
-      grid,
-      precision=jax.lax.Precision.HIGHEST,
+    'yi,xj,ijd->yxd',
+    height,
+    width,
+    grid,
+    precision=jax.lax.Precision.HIGHEST,
   )
 
 

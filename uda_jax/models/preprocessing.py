@@ -25,7 +25,7 @@ class Preprocessing:
   def __post_init__(self):
     if self.channel_order not in ('rgb', 'bgr'):
       raise ValueError(
-          f"channel_order must be 'rgb' or 'bgr', got {self.channel_order!r}."
+        f"channel_order must be 'rgb' or 'bgr', got {self.channel_order!r}."
       )
 
   def normalise(self, pixels: jax.Array) -> jax.Array:
@@ -36,7 +36,7 @@ class Preprocessing:
     x = _as_float(pixels)
     x = x[..., ::-1] if self.channel_order == 'bgr' else x
     return (x - jnp.asarray(self.mean, x.dtype)) / jnp.asarray(
-        self.std, x.dtype
+      self.std, x.dtype
     )
 
   def denormalise(self, image: jax.Array) -> jax.Array:
@@ -55,11 +55,11 @@ def _as_float(x: jax.Array) -> jax.Array:
 
 # RGB, the mean and standard deviation of ImageNet.
 IMAGENET = Preprocessing(
-    mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
+  mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
 )
 # BGR, mean subtracted, as the Caffe networks.
 CAFFE = Preprocessing(
-    mean=(104.00698793, 116.66876762, 122.67891434), channel_order='bgr'
+  mean=(104.00698793, 116.66876762, 122.67891434), channel_order='bgr'
 )
 # RGB in -1..1, as EfficientNet-Lite.
 CENTRED = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3)

@@ -27,10 +27,10 @@ class Downsample(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     x = layers.Conv(self.features, 1, self.stride, dtype=self.dtype, name='0')(
-        x
+      x
     )
     return layers.BatchNorm(dtype=self.dtype, name='1')(
-        x, use_running_average=use_running_average
+      x, use_running_average=use_running_average
     )
 
 
@@ -49,7 +49,7 @@ class Bottleneck(nn.Module):
     def conv(x: jax.Array, i: int, features: int, *args: int) -> jax.Array:
       module = layers.Conv(features, *args, dtype=self.dtype, name=f'conv{i}')
       return layers.BatchNorm(dtype=self.dtype, name=f'bn{i}')(
-          module(x), use_running_average=use_running_average
+        module(x), use_running_average=use_running_average
       )
 
     features = 4 * self.planes
@@ -61,7 +61,7 @@ class Bottleneck(nn.Module):
     y = conv(y, 3, features, 1)
     if self.project:
       x = Downsample(features, self.stride, self.dtype, name='downsample')(
-          x, use_running_average=use_running_average
+        x, use_running_average=use_running_average
       )
     return nn.relu(x + y)
 
@@ -92,17 +92,17 @@ class Stage(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     block = (
-        nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
+      nn.remat(Bottleneck, static_argnums=(2,)) if self.remat else Bottleneck
     )
     first_dilation = self.first_dilation or self.dilation
     for i in range(self.num_blocks):
       x = block(
-          self.planes,
-          self.stride if i == 0 else 1,
-          first_dilation if i == 0 else self.dilation,
-          i == 0,
-          self.dtype,
-          self.stride_on_3x3,
-          name=str(i),
+        self.planes,
+        self.stride if i == 0 else 1,
+        first_dilation if i == 0 else self.dilation,
+        i == 0,
+        self.dtype,
+        self.stride_on_3x3,
+        name=str(i),
       )(x, use_running_average)
     return x

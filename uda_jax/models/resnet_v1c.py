@@ -24,8 +24,8 @@ DILATIONS = (1, 1, 2, 4)
 
 # Blocks of the four stages.
 VARIANTS = {
-    'resnet50_v1c': (3, 4, 6, 3),
-    'resnet101_v1c': (3, 4, 23, 3),
+  'resnet50_v1c': (3, 4, 6, 3),
+  'resnet101_v1c': (3, 4, 23, 3),
 }
 
 
@@ -45,7 +45,7 @@ class Stem(nn.Module):
     widths = (self.features // 2, self.features // 2, self.features)
     for i, width in enumerate(widths):
       conv = layers.Conv(
-          width, 3, 1 if i else 2, dtype=self.dtype, name=str(3 * i)
+        width, 3, 1 if i else 2, dtype=self.dtype, name=str(3 * i)
       )
       norm = layers.BatchNorm(dtype=self.dtype, name=str(3 * i + 1))
       x = nn.relu(norm(conv(x), use_running_average=use_running_average))
@@ -72,11 +72,11 @@ class ResNetV1c(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      image: jax.Array,
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    image: jax.Array,
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> tuple[jax.Array, ...]:
     """Returns the maps of the stages, at strides 4, 8, 8 and 8.
 
@@ -90,21 +90,21 @@ class ResNetV1c(nn.Module):
     """
     del deterministic
     x = Stem(self.stem, self.dtype, name='stem')(
-        image, use_running_average=use_running_average
+      image, use_running_average=use_running_average
     )
     x = layers.max_pool(x, size=3, stride=2, padding=1)
     features = []
     for i, dilation in enumerate(DILATIONS):
       x = resnet.Stage(
-          self.blocks[i],
-          self.planes[i],
-          STRIDES[i],
-          dilation,
-          self.dtype,
-          self.remat,
-          first_dilation=max(dilation // 2, 1),
-          stride_on_3x3=True,
-          name=f'layer{i + 1}',
+        self.blocks[i],
+        self.planes[i],
+        STRIDES[i],
+        dilation,
+        self.dtype,
+        self.remat,
+        first_dilation=max(dilation // 2, 1),
+        stride_on_3x3=True,
+        name=f'layer{i + 1}',
       )(x, use_running_average=use_running_average)
       features.append(x)
     return tuple(features)

@@ -32,44 +32,44 @@ class SegformerHead(nn.Module):
   dtype: Any = jnp.float32
 
   def __call__(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> jax.Array:
     """Returns the logits alone, see `decode`."""
     return self.decode(
-        features,
-        use_running_average=use_running_average,
-        deterministic=deterministic,
+      features,
+      use_running_average=use_running_average,
+      deterministic=deterministic,
     )[0]
 
   @nn.compact
   def decode(
-      self,
-      features: Sequence[jax.Array],
-      *,
-      use_running_average: bool,
-      deterministic: bool = True,
+    self,
+    features: Sequence[jax.Array],
+    *,
+    use_running_average: bool,
+    deterministic: bool = True,
   ) -> tuple[jax.Array, jax.Array]:
     """Decodes to the first stage's size, see `DAFormerHead.decode`."""
     maps = []
     for i, x in reversed(list(enumerate(features))):
       x = daformer_head.Embedding(
-          self.width, self.dtype, name=f'linear_c{i + 1}'
+        self.width, self.dtype, name=f'linear_c{i + 1}'
       )(x)
       maps.append(resize.bilinear(x, features[0].shape[1:3]))
     fused = daformer_head.ConvModule(
-        self.width, dtype=self.dtype, name='linear_fuse'
+      self.width, dtype=self.dtype, name='linear_fuse'
     )(jnp.concatenate(maps, -1), use_running_average=use_running_average)
     logits = daformer_head.classify(
-        fused,
-        self.num_classes,
-        self.dropout,
-        self.dtype,
-        deterministic,
-        name='linear_pred',
+      fused,
+      self.num_classes,
+      self.dropout,
+      self.dtype,
+      deterministic,
+      name='linear_pred',
     )
     return logits, fused
 

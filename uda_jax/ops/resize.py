@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def bilinear(x: jax.Array, size: tuple[int, int], *,
-             align_corners: bool = False) -> jax.Array:
+def bilinear(
+  x: jax.Array, size: tuple[int, int], *, align_corners: bool = False
+) -> jax.Array:
   """Resizes bilinearly, without antialiasing.
 
   Equals `torch.nn.functional.interpolate(size=size, mode='bilinear')`.
@@ -28,8 +29,7 @@ def bilinear(x: jax.Array, size: tuple[int, int], *,
   Returns:
     [..., height, width, C].
   """
-  steps = [_step(n, out, align_corners)
-           for n, out in zip(x.shape[-3:-1], size)]
+  steps = [_step(n, out, align_corners) for n, out in zip(x.shape[-3:-1], size)]
   return _separable(x, size, steps, align_corners)
 
 
@@ -66,10 +66,12 @@ def bicubic(x: jax.Array, size: tuple[int, int]) -> jax.Array:
   for axis, out in zip((x.ndim - 3, x.ndim - 2), size):
     if x.shape[axis] != out:
       weights = _cubic_weights(x.shape[axis], out).astype(x.dtype)
-      product = jnp.tensordot(x, weights, ((axis,), (1,)),
-                              precision=jax.lax.Precision.HIGHEST)
+      product = jnp.tensordot(
+        x, weights, ((axis,), (1,)), precision=jax.lax.Precision.HIGHEST
+      )
       x = jnp.moveaxis(product, -1, axis)
   return x
+
 
 def nearest(label: jax.Array, size: tuple[int, int]) -> jax.Array:
   """Resizes a map by picking the pixel `floor(i * in / out)`.
@@ -101,10 +103,14 @@ def _step(n: int, out: int, align_corners: bool) -> float:
 def _separable(x, size, steps, align_corners):
   """Resizes both axes, the one that shrinks most first."""
   if not jnp.issubdtype(x.dtype, jnp.floating):
-    raise TypeError(f'bilinear resize: expected a float array, got {x.dtype}; '
-                    'convert images first, use `nearest` for label maps')
-  axes = sorted(zip((x.ndim - 3, x.ndim - 2), size, steps),
-                key=lambda axis: axis[1] / x.shape[axis[0]])
+    raise TypeError(
+      f'bilinear resize: expected a float array, got {x.dtype}; '
+      'convert images first, use `nearest` for label maps'
+    )
+  axes = sorted(
+    zip((x.ndim - 3, x.ndim - 2), size, steps),
+    key=lambda axis: axis[1] / x.shape[axis[0]],
+  )
   for axis, out, step in axes:
     x = _resize_axis(x, axis, out, step, align_corners)
   return x
@@ -121,15 +127,17 @@ def _resize_axis(x, axis, out, step, align_corners):
     return _enlarge_axis(x, axis, out // n)
   weights = _weights(n, out, step, align_corners).astype(x.dtype)
   # In full precision: accelerators would multiply in bfloat16 or TF32.
-  product = jnp.tensordot(x, weights, ((axis,), (1,)),
-                          precision=jax.lax.Precision.HIGHEST)
+  product = jnp.tensordot(
+    x, weights, ((axis,), (1,)), precision=jax.lax.Precision.HIGHEST
+  )
   return jnp.moveaxis(product, -1, axis)
 
 
 def _shrink_axis(x, axis, out, step):
   """Shrinks by an integer: the middle pixel, or the mean of the middle two."""
   pick = lambda start: jax.lax.slice_in_dim(
-      x, start, start + (out - 1) * step + 1, step, axis)
+    x, start, start + (out - 1) * step + 1, step, axis
+  )
   if step % 2:
     return pick(step // 2)
   return 0.5 * (pick(step // 2 - 1) + pick(step // 2))
@@ -147,7 +155,7 @@ def _enlarge_axis(x, axis, factor):
     other = previous if shift < 0 else following
     phases.append((1 - abs(shift)) * x + abs(shift) * other)
   stacked = jnp.stack(phases, axis + 1)
-  return stacked.reshape(*x.shape[:axis], n * factor, *x.shape[axis + 1:])
+  return stacked.reshape(*x.shape[:axis], n * factor, *x.shape[axis + 1 :])
 
 
 def _weights(n, out, step, align_corners) -> np.ndarray:
@@ -170,8 +178,9 @@ def _cubic_weights(n, out) -> np.ndarray:
   for tap in range(-1, 3):
     place = np.floor(source) + tap
     index = np.clip(place.astype(int), 0, n - 1)
-    np.add.at(weights, (np.arange(out), index),
-              _keys_kernel(np.abs(source - place)))
+    np.add.at(
+      weights, (np.arange(out), index), _keys_kernel(np.abs(source - place))
+    )
   return weights
 
 

@@ -58,14 +58,18 @@ def find_images(pattern: str) -> dict[str, pathlib.Path]:
     named = {pathlib.Path(p.stem): p for p in files}
   if not files:
     raise FileNotFoundError(
-        f'--images: found no image at {pattern!r} (a folder, a file, or a '
-        f"pattern such as 'photos/*.jpg'; endings {', '.join(_ENDINGS)})")
+      f'--images: found no image at {pattern!r} (a folder, a file, or a '
+      f"pattern such as 'photos/*.jpg'; endings {', '.join(_ENDINGS)})"
+    )
   if len(named) < len(files):
-    raise ValueError(f'--images: expected images of different names, got '
-                     f'{len(files)} files with {len(named)} names at '
-                     f'{pattern!r}; give the folder that holds all of them')
-  numbered = lambda name: [int(part) if part.isdigit() else part
-                           for part in re.split('([0-9]+)', name)]
+    raise ValueError(
+      f'--images: expected images of different names, got '
+      f'{len(files)} files with {len(named)} names at '
+      f'{pattern!r}; give the folder that holds all of them'
+    )
+  numbered = lambda name: [
+    int(part) if part.isdigit() else part for part in re.split('([0-9]+)', name)
+  ]
   names = {name.as_posix(): path for name, path in named.items()}
   return {name: names[name] for name in sorted(names, key=numbered)}
 
@@ -76,12 +80,15 @@ def read_image(path: pathlib.Path) -> np.ndarray:
     with Image.open(path) as image:
       return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
   except (UnidentifiedImageError, SyntaxError, OSError) as error:
-    raise ValueError(f'{path}: expected an image, got a file that cannot be '
-                     f'read ({error}); remove it or leave it out') from error
+    raise ValueError(
+      f'{path}: expected an image, got a file that cannot be '
+      f'read ({error}); remove it or leave it out'
+    ) from error
 
 
-def make_predict(trained: restore.Trained, size: tuple[int, int]
-                 ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+def make_predict(
+  trained: restore.Trained, size: tuple[int, int]
+) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
   """Makes `predict(images) -> (label, confidence)`.
 
   Args:
@@ -94,16 +101,15 @@ def make_predict(trained: restore.Trained, size: tuple[int, int]
     probability [B, H, W] float32 in 0..1, at the size of the images.
   """
   logits = inference.make_logits(
-      trained.network,
-      window=inference.configured_window(trained.config.eval))
+    trained.network, window=inference.configured_window(trained.config.eval)
+  )
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(net, images, full):
     if any(size):
       images = resize.bilinear(images.astype(jnp.float32), size)
     probability = jax.nn.softmax(logits(net, images, full).astype(jnp.float32))
-    return (jnp.argmax(probability, -1).astype(jnp.int32),
-            probability.max(-1))
+    return (jnp.argmax(probability, -1).astype(jnp.int32), probability.max(-1))
 
   def predict(images: np.ndarray):
     label, confidence = function(trained.net, images, images.shape[1:3])
@@ -112,12 +118,14 @@ def make_predict(trained: restore.Trained, size: tuple[int, int]
   return predict
 
 
-def batches(images: Iterable[tuple[str, np.ndarray]], batch_size: int
-            ) -> Iterator[tuple[list[str], np.ndarray]]:
+def batches(
+  images: Iterable[tuple[str, np.ndarray]], batch_size: int
+) -> Iterator[tuple[list[str], np.ndarray]]:
   """Yields names and pixels [B, H, W, 3] of images of one size, in order.
 
   A batch ends where the size changes. Reads no further than it must.
   """
+
   def chunks():
     for _, same in itertools.groupby(images, lambda item: item[1].shape):
       while chunk := list(itertools.islice(same, batch_size)):
@@ -137,28 +145,41 @@ def file_ids(names: tuple[str, ...], ids: str) -> np.ndarray:
   """
   if ids == 'train':
     return np.arange(len(names), dtype=np.uint8)
-  known = {labels.CITYSCAPES_CLASSES[c]: i
-           for i, c in labels.CITYSCAPES_IDS.items()}
+  known = {
+    labels.CITYSCAPES_CLASSES[c]: i for i, c in labels.CITYSCAPES_IDS.items()
+  }
   foreign = [name for name in names if name not in known]
   if foreign:
-    raise ValueError(f'--ids=cityscapes: expected Cityscapes classes, got '
-                     f'{foreign[0]!r}; use --ids=train')
+    raise ValueError(
+      f'--ids=cityscapes: expected Cityscapes classes, got '
+      f'{foreign[0]!r}; use --ids=train'
+    )
   return np.array([known[name] for name in names], np.uint8)
 
 
-def overlay(image: np.ndarray, label: np.ndarray, palette: pictures.Palette
-            ) -> np.ndarray:
+def overlay(
+  image: np.ndarray, label: np.ndarray, palette: pictures.Palette
+) -> np.ndarray:
   """Lays the classes' colours over an image [H, W, 3] uint8."""
   color = pictures.colorize(label, palette)
   return ((image.astype(np.uint16) + color) // 2).astype(np.uint8)
 
 
-def write(out: pathlib.Path, name: str, image: np.ndarray, label: np.ndarray,
-          confidence: np.ndarray | None, ids: np.ndarray,
-          palette: pictures.Palette) -> None:
+def write(
+  out: pathlib.Path,
+  name: str,
+  image: np.ndarray,
+  label: np.ndarray,
+  confidence: np.ndarray | None,
+  ids: np.ndarray,
+  palette: pictures.Palette,
+) -> None:
   """Writes the pictures of one image, each whole or not at all."""
-  shown = {'ids': ids[label], 'color': pictures.colorize(label, palette),
-           'overlay': overlay(image, label, palette)}
+  shown = {
+    'ids': ids[label],
+    'color': pictures.colorize(label, palette),
+    'overlay': overlay(image, label, palette),
+  }
   if confidence is not None:
     shown['confidence'] = np.rint(255 * confidence).astype(np.uint8)
   for kind, pixels in shown.items():
@@ -166,8 +187,9 @@ def write(out: pathlib.Path, name: str, image: np.ndarray, label: np.ndarray,
     pictures.write_png(out / kind / f'{name}.png', pixels)
 
 
-def _read(args: argparse.Namespace
-          ) -> tuple[float, Iterable[tuple[str, np.ndarray]]]:
+def _read(
+  args: argparse.Namespace,
+) -> tuple[float, Iterable[tuple[str, np.ndarray]]]:
   """Frames a second, and names and pixels of all images."""
   if video.is_input(args.images):
     fps, images = video.read(args.images)
@@ -177,21 +199,31 @@ def _read(args: argparse.Namespace
 
 
 @contextlib.contextmanager
-def _writer(args: argparse.Namespace, fps: float,
-            trained: restore.Trained) -> Iterator[Callable[..., None]]:
+def _writer(
+  args: argparse.Namespace, fps: float, trained: restore.Trained
+) -> Iterator[Callable[..., None]]:
   """Yields f(name, image, label, confidence), which writes one image."""
   ids, palette = file_ids(trained.class_names, args.ids), trained.palette
   if not video.is_output(args.out):
     yield lambda name, image, label, confidence: write(
-        args.out, name, image, label, confidence if args.confidence else None,
-        ids, palette)
+      args.out,
+      name,
+      image,
+      label,
+      confidence if args.confidence else None,
+      ids,
+      palette,
+    )
     return
   if args.confidence or args.ids != 'train':
-    raise ValueError(f'--out={args.out}: a video holds overlays alone; for '
-                     '--confidence and --ids give a folder')
+    raise ValueError(
+      f'--out={args.out}: a video holds overlays alone; for '
+      '--confidence and --ids give a folder'
+    )
   with video.writer(args.out, fps) as add:
     yield lambda name, image, label, confidence: add(
-        overlay(image, label, palette))
+      overlay(image, label, palette)
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -205,8 +237,9 @@ def run(args: argparse.Namespace) -> None:
     for names, pixels in batches(images, args.batch_size):
       # Full batches only, so that few programs are compiled.
       missing = args.batch_size - len(names)
-      label, confidence = predict(np.pad(
-          pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge'))
+      label, confidence = predict(
+        np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge')
+      )
       for i, name in enumerate(names):
         write_one(name, pixels[i], label[i], confidence[i])
       done += len(names)
@@ -219,34 +252,60 @@ def run(args: argparse.Namespace) -> None:
 def main() -> None:
   """Reads the arguments; an error is one line."""
   parser = argparse.ArgumentParser(
-      prog='python -m uda_jax.predict', description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--workdir', type=pathlib.Path, required=True,
-                      help='the directory of the run')
-  parser.add_argument('--images', required=True,
-                      help="a folder, a file, a pattern such as 'a/*.jpg' or "
-                      'a video')
-  parser.add_argument('--out', type=pathlib.Path, required=True,
-                      help='the folder for the pictures, or a video to write '
-                      f'({", ".join(video.ENDINGS)})')
-  parser.add_argument('--fps', type=float, default=0.0,
-                      help="frames a second of a video; default: the input's, "
-                      '10 for pictures')
-  parser.add_argument('--network', default='',
-                      choices=('student', 'teacher', 'best'),
-                      help='default: the one that the run reports')
-  parser.add_argument('--ids', choices=('train', 'cityscapes'),
-                      default='train', help='ids in the files of ids/')
-  parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'),
-                      help="size that the network sees; default: the run's "
-                      'evaluation size')
+    prog='python -m uda_jax.predict',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+    '--workdir',
+    type=pathlib.Path,
+    required=True,
+    help='the directory of the run',
+  )
+  parser.add_argument(
+    '--images',
+    required=True,
+    help="a folder, a file, a pattern such as 'a/*.jpg' or a video",
+  )
+  parser.add_argument(
+    '--out',
+    type=pathlib.Path,
+    required=True,
+    help='the folder for the pictures, or a video to write '
+    f'({", ".join(video.ENDINGS)})',
+  )
+  parser.add_argument(
+    '--fps',
+    type=float,
+    default=0.0,
+    help="frames a second of a video; default: the input's, 10 for pictures",
+  )
+  parser.add_argument(
+    '--network',
+    default='',
+    choices=('student', 'teacher', 'best'),
+    help='default: the one that the run reports',
+  )
+  parser.add_argument(
+    '--ids',
+    choices=('train', 'cityscapes'),
+    default='train',
+    help='ids in the files of ids/',
+  )
+  parser.add_argument(
+    '--size',
+    type=int,
+    nargs=2,
+    metavar=('H', 'W'),
+    help="size that the network sees; default: the run's evaluation size",
+  )
   parser.add_argument('--batch_size', type=int, default=1)
-  parser.add_argument('--confidence', action='store_true',
-                      help='write confidence maps, too')
+  parser.add_argument(
+    '--confidence', action='store_true', help='write confidence maps, too'
+  )
   args = parser.parse_args()
   writers.plain_log()
   try:
     run(args)
   except (ValueError, OSError) as error:
     raise SystemExit(f'error: {error}') from error
-

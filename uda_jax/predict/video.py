@@ -36,8 +36,10 @@ def _imageio(path: pathlib.Path | str) -> ModuleType:
     import imageio.v2
     import imageio_ffmpeg  # noqa: F401, what imageio works with
   except ImportError as error:
-    raise ValueError(f'{path}: videos other than {" and ".join(_ANIMATED)} '
-                     f'need imageio with ffmpeg: {_INSTALL}') from error
+    raise ValueError(
+      f'{path}: videos other than {" and ".join(_ANIMATED)} '
+      f'need imageio with ffmpeg: {_INSTALL}'
+    ) from error
   return imageio.v2
 
 
@@ -57,16 +59,19 @@ def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
   try:
     reader = imageio.get_reader(path, format='FFMPEG')
   except (OSError, RuntimeError, ValueError, IndexError) as error:
-    raise ValueError(f'{path}: expected a video, got a file that ffmpeg cannot '
-                     'read') from error
-  frames = ((f'frame_{i:06d}', np.asarray(pixels))
-            for i, pixels in enumerate(reader))
+    raise ValueError(
+      f'{path}: expected a video, got a file that ffmpeg cannot read'
+    ) from error
+  frames = (
+    (f'frame_{i:06d}', np.asarray(pixels)) for i, pixels in enumerate(reader)
+  )
   return float(reader.get_meta_data()['fps']), frames
 
 
 @contextlib.contextmanager
-def writer(path: pathlib.Path, fps: float
-           ) -> Iterator[Callable[[np.ndarray], None]]:
+def writer(
+  path: pathlib.Path, fps: float
+) -> Iterator[Callable[[np.ndarray], None]]:
   """Writes a video; whole or, if anything is raised inside, not at all.
 
   Args:
@@ -80,39 +85,50 @@ def writer(path: pathlib.Path, fps: float
   animated = path.suffix.lower() in _ANIMATED
   imageio = None if animated else _imageio(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(prefix='.unfinished_',
-                                   dir=path.parent) as folder:
+  with tempfile.TemporaryDirectory(
+    prefix='.unfinished_', dir=path.parent
+  ) as folder:
     unfinished = pathlib.Path(folder) / path.name
     if animated:
       with _animation(unfinished, fps) as add:
         yield _of_one_size(path, add)
     else:
       # Odd sizes are scaled to even ones, which most codecs need.
-      with imageio.get_writer(unfinished, format='FFMPEG', fps=fps,
-                              macro_block_size=2) as file:
+      with imageio.get_writer(
+        unfinished, format='FFMPEG', fps=fps, macro_block_size=2
+      ) as file:
         yield _of_one_size(path, file.append_data)
     unfinished.replace(path)
 
 
 @contextlib.contextmanager
-def _animation(path: pathlib.Path, fps: float
-               ) -> Iterator[Callable[[np.ndarray], None]]:
+def _animation(
+  path: pathlib.Path, fps: float
+) -> Iterator[Callable[[np.ndarray], None]]:
   frames: list[Image.Image] = []
   yield lambda pixels: frames.append(Image.fromarray(pixels))
-  frames[0].save(path, save_all=True, append_images=frames[1:],
-                 duration=round(1000 / fps), loop=0)
+  frames[0].save(
+    path,
+    save_all=True,
+    append_images=frames[1:],
+    duration=round(1000 / fps),
+    loop=0,
+  )
 
 
-def _of_one_size(path: pathlib.Path, add: Callable[[np.ndarray], None]
-                 ) -> Callable[[np.ndarray], None]:
+def _of_one_size(
+  path: pathlib.Path, add: Callable[[np.ndarray], None]
+) -> Callable[[np.ndarray], None]:
   """Adds frames, and raises at the first of another size."""
   shapes = []
 
   def checked(pixels: np.ndarray) -> None:
     shapes.append(pixels.shape)
     if shapes[-1] != shapes[0]:
-      raise ValueError(f'{path}: expected frames of one size, got '
-                       f'{shapes[0][:2]} and {shapes[-1][:2]}')
+      raise ValueError(
+        f'{path}: expected frames of one size, got '
+        f'{shapes[0][:2]} and {shapes[-1][:2]}'
+      )
     add(pixels)
 
   return checked

@@ -41,20 +41,30 @@ class Checkpoints:
       every_steps: how often `save` writes.
     """
     if every_steps < 1:
-      raise ValueError('config.checkpoint.every: expected a number of steps, '
-                       f'1 or more, got {every_steps}')
+      raise ValueError(
+        'config.checkpoint.every: expected a number of steps, '
+        f'1 or more, got {every_steps}'
+      )
     _quiet_orbax()
 
     def open_folder(name, policy):
       _remove_half_written(workdir / name)
       return ocp.CheckpointManager(
-          workdir / name, options=ocp.CheckpointManagerOptions(
-              save_decision_policy=policy,
-              preservation_policy=_policies.LatestN(1)))
+        workdir / name,
+        options=ocp.CheckpointManagerOptions(
+          save_decision_policy=policy, preservation_policy=_policies.LatestN(1)
+        ),
+      )
 
-    self._latest = open_folder('checkpoints', _policies.AnySavePolicy([
-        _policies.FixedIntervalPolicy(every_steps),
-        _policies.PreemptionCheckpointingPolicy()]))
+    self._latest = open_folder(
+      'checkpoints',
+      _policies.AnySavePolicy(
+        [
+          _policies.FixedIntervalPolicy(every_steps),
+          _policies.PreemptionCheckpointingPolicy(),
+        ]
+      ),
+    )
     self._best = open_folder('best', _policies.FixedIntervalPolicy(1))
 
   def __enter__(self) -> Checkpoints:
@@ -79,14 +89,20 @@ class Checkpoints:
     """
     step = self.latest_step()
     folder = pathlib.Path(self._latest.directory) / str(step)
-    _check_same(_stored(folder / _STATE), like, folder,
-                'Use a new --workdir, or the config that made this one '
-                '(config.model, config.method).')
-    return self._latest.restore(step, args=ocp.args.Composite(
-        **{_STATE: ocp.args.StandardRestore(like)}))[_STATE]
+    _check_same(
+      _stored(folder / _STATE),
+      like,
+      folder,
+      'Use a new --workdir, or the config that made this one '
+      '(config.model, config.method).',
+    )
+    return self._latest.restore(
+      step, args=ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(like)})
+    )[_STATE]
 
-  def save(self, step: int, state: types.TrainState, *,
-           force: bool = False) -> bool:
+  def save(
+    self, step: int, state: types.TrainState, *, force: bool = False
+  ) -> bool:
     """Saves if it is time to (or `force`); to be called after every step.
 
     Args:
@@ -99,11 +115,13 @@ class Checkpoints:
     """
     if self.latest_step() == step:
       return False
-    return self._latest.save(step, force=force, args=ocp.args.Composite(
-        **{_STATE: ocp.args.StandardSave(state)}))
+    return self._latest.save(
+      step,
+      force=force,
+      args=ocp.args.Composite(**{_STATE: ocp.args.StandardSave(state)}),
+    )
 
-  def save_best(self, step: int, net: types.Net,
-                score: dict[str, Any]) -> bool:
+  def save_best(self, step: int, net: types.Net, score: dict[str, Any]) -> bool:
     """Keeps the network if its score is the best so far.
 
     Args:
@@ -120,10 +138,14 @@ class Checkpoints:
       return False
     number = self._best.latest_step()
     return self._best.save(
-        0 if number is None else number + 1,
-        args=ocp.args.Composite(**{
-            _NET: ocp.args.StandardSave(net),
-            _SCORE: ocp.args.JsonSave({'step': step, **score})}))
+      0 if number is None else number + 1,
+      args=ocp.args.Composite(
+        **{
+          _NET: ocp.args.StandardSave(net),
+          _SCORE: ocp.args.JsonSave({'step': step, **score}),
+        }
+      ),
+    )
 
   def best(self) -> dict[str, Any] | None:
     """The best score so far with its `step`; survives restarts."""
@@ -131,8 +153,9 @@ class Checkpoints:
     number = self._best.latest_step()
     if number is None:
       return None
-    return self._best.restore(number, args=ocp.args.Composite(
-        **{_SCORE: ocp.args.JsonRestore()}))[_SCORE]
+    return self._best.restore(
+      number, args=ocp.args.Composite(**{_SCORE: ocp.args.JsonRestore()})
+    )[_SCORE]
 
   def reached_preemption(self, step: int) -> bool:
     """Says, to all processes at the same step, that SIGTERM came."""
@@ -144,8 +167,13 @@ class Checkpoints:
     self._best.wait_until_finished()
 
 
-def load_net(run: pathlib.Path | str, which: str, like: types.Net, *,
-             field: str = 'config.warm_start.workdir') -> types.Net:
+def load_net(
+  run: pathlib.Path | str,
+  which: str,
+  like: types.Net,
+  *,
+  field: str = 'config.warm_start.workdir',
+) -> types.Net:
   """Reads one network of another run.
 
   Args:
@@ -159,15 +187,19 @@ def load_net(run: pathlib.Path | str, which: str, like: types.Net, *,
     ValueError: there is no such network, or it has other tensors.
   """
   if which not in _STORED:
-    raise ValueError('config.warm_start.network: expected one of '
-                     f'{_STORED}, got {which!r}')
+    raise ValueError(
+      f'config.warm_start.network: expected one of {_STORED}, got {which!r}'
+    )
   _quiet_orbax()
   folder = pathlib.Path(run).absolute() / (
-      'best' if which == 'best' else 'checkpoints')
+    'best' if which == 'best' else 'checkpoints'
+  )
   steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
   if not steps:
-    raise ValueError(f'{field}: expected the workdir of a run with a '
-                     f'checkpoint in {folder}, found none')
+    raise ValueError(
+      f'{field}: expected the workdir of a run with a '
+      f'checkpoint in {folder}, found none'
+    )
   folder = folder / str(max(steps)) / (_NET if which == 'best' else _STATE)
   found = _stored(folder)
   way_out = f'Use config.model of that run, or another {field}.'
@@ -175,8 +207,9 @@ def load_net(run: pathlib.Path | str, which: str, like: types.Net, *,
     _check_same(found, like, folder, way_out)
     return _read(folder, like)
   if not found[which]:
-    raise ValueError(f'{field}: the run in {run} has no {which}; use its '
-                     'student')
+    raise ValueError(
+      f'{field}: the run in {run} has no {which}; use its student'
+    )
   _check_same(found[which], like, folder, way_out)
   return _read(folder, {which: like})[which]
 
@@ -189,11 +222,16 @@ def _stored(folder: pathlib.Path) -> Any:
 def _read(folder: pathlib.Path, like: Any) -> Any:
   """Reads those parts of a stored item that `like` has."""
   item = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
-      like)
-  return ocp.PyTreeCheckpointer().restore(folder, args=ocp.args.PyTreeRestore(
-      item, partial_restore=True,
-      restore_args=ocp.checkpoint_utils.construct_restore_args(item)))
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+  )
+  return ocp.PyTreeCheckpointer().restore(
+    folder,
+    args=ocp.args.PyTreeRestore(
+      item,
+      partial_restore=True,
+      restore_args=ocp.checkpoint_utils.construct_restore_args(item),
+    ),
+  )
 
 
 def _remove_half_written(folder: pathlib.Path) -> None:
@@ -210,33 +248,41 @@ def _remove_half_written(folder: pathlib.Path) -> None:
 def _shapes(tree: Any) -> dict[str, str]:
   """The types of a tree's leaves by path, whatever its containers are."""
   name = lambda path: '/'.join(
-      str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
-      for k in path)
+    str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
+    for k in path
+  )
 
   def kind(leaf):
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # stored as its data
       leaf = jax.eval_shape(jax.random.key_data, leaf)
     return f'{leaf.dtype}{list(leaf.shape)}'
 
-  return {name(path): kind(leaf)
-          for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+  return {
+    name(path): kind(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
 
 
-def _check_same(found: Any, like: Any, folder: pathlib.Path,
-                way_out: str) -> None:
+def _check_same(
+  found: Any, like: Any, folder: pathlib.Path, way_out: str
+) -> None:
   """Raises unless a checkpoint has the tensors that are wanted."""
   have, want = _shapes(found), _shapes(like)
   names = sorted(have.keys() | want.keys())
-  wrong = [f'{name}: expected {want.get(name, "nothing")}, got '
-           f'{have.get(name, "nothing")}'
-           for name in names if have.get(name) != want.get(name)]
+  wrong = [
+    f'{name}: expected {want.get(name, "nothing")}, got '
+    f'{have.get(name, "nothing")}'
+    for name in names
+    if have.get(name) != want.get(name)
+  ]
   if not wrong:
     return
   shown = wrong[:8] + (['...'] if wrong[8:] else [])
   raise ValueError(
-      f'{folder}: expected a checkpoint of the configured network and method, '
-      f'but {len(wrong)} of {len(names)} tensors differ:\n  '
-      + '\n  '.join([*shown, way_out]))
+    f'{folder}: expected a checkpoint of the configured network and method, '
+    f'but {len(wrong)} of {len(names)} tensors differ:\n  '
+    + '\n  '.join([*shown, way_out])
+  )
 
 
 def _quiet_orbax() -> None:

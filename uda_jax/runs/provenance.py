@@ -24,16 +24,33 @@ from uda_jax import files
 from uda_jax import parallel
 
 # Fields that a resumed run may change: what is shown and kept, and where.
-FREE_FIELDS = ('log', 'checkpoint.every', 'devices', 'data.root',
-               'data.cache_dir')
+FREE_FIELDS = (
+  'log',
+  'checkpoint.every',
+  'devices',
+  'data.root',
+  'data.cache_dir',
+)
 
-_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy',
-             'ml-collections', 'clu', 'tensorflow', 'tensorflow-cpu',
-             'tensorflow-datasets', 'pillow')
+_PACKAGES = (
+  'jax',
+  'jaxlib',
+  'flax',
+  'optax',
+  'orbax-checkpoint',
+  'numpy',
+  'ml-collections',
+  'clu',
+  'tensorflow',
+  'tensorflow-cpu',
+  'tensorflow-datasets',
+  'pillow',
+)
 
 
-def run_manifest(workdir: os.PathLike | str, config: Any,
-                 extra: Mapping[str, Any]) -> dict[str, Any]:
+def run_manifest(
+  workdir: os.PathLike | str, config: Any, extra: Mapping[str, Any]
+) -> dict[str, Any]:
   """Writes `<workdir>/manifest.json`, or adds a start to it.
 
   To be called by all processes; the first one writes.
@@ -75,8 +92,11 @@ def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
       devices.pop('cpu_cores', None)
   if first != last:
     logging.warning(
-        'this start has %s, the first had %s: the run goes on, but not to the '
-        'bits that it would have had there', last, first)
+      'this start has %s, the first had %s: the run goes on, but not to the '
+      'bits that it would have had there',
+      last,
+      first,
+    )
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
@@ -85,8 +105,10 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
   except ValueError:
     manifest = None
   if not isinstance(manifest, dict) or {'config', 'starts'} - set(manifest):
-    raise ValueError(f'{path}: expected the manifest of a run, got something '
-                     'else; use another --workdir')
+    raise ValueError(
+      f'{path}: expected the manifest of a run, got something '
+      'else; use another --workdir'
+    )
   return manifest
 
 
@@ -94,49 +116,64 @@ def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
   """The fields of nested dicts by dotted name."""
   if not isinstance(tree, dict) or not tree:
     return {prefix: tree}
-  return {path: value for name, part in tree.items()
-          for path, value in _flat(
-              part, f'{prefix}.{name}' if prefix else name).items()}
+  return {
+    path: value
+    for name, part in tree.items()
+    for path, value in _flat(
+      part, f'{prefix}.{name}' if prefix else name
+    ).items()
+  }
 
 
 def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
   """Fields that differ, by dotted name: (old, new)."""
   old, new = _flat(old), _flat(new)
-  return {name: (old.get(name, 'absent'), new.get(name, 'absent'))
-          for name in sorted(old.keys() | new.keys())
-          if old.get(name, 'absent') != new.get(name, 'absent')}
+  return {
+    name: (old.get(name, 'absent'), new.get(name, 'absent'))
+    for name in sorted(old.keys() | new.keys())
+    if old.get(name, 'absent') != new.get(name, 'absent')
+  }
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-  lines = [f'config.{name}: expected {a!r} as at the first start, got {b!r}'
-           for name, (a, b) in _differences(old, new).items()
-           if not any(f'{name}.'.startswith(f'{free}.')
-                      for free in FREE_FIELDS)]
+  lines = [
+    f'config.{name}: expected {a!r} as at the first start, got {b!r}'
+    for name, (a, b) in _differences(old, new).items()
+    if not any(f'{name}.'.startswith(f'{free}.') for free in FREE_FIELDS)
+  ]
   if lines:
-    raise ValueError(f'{path}: this directory belongs to a run with another '
-                     'config.\n  ' + '\n  '.join(lines) +
-                     '\nUse a new --workdir, or the config of that run.')
+    raise ValueError(
+      f'{path}: this directory belongs to a run with another '
+      'config.\n  '
+      + '\n  '.join(lines)
+      + '\nUse a new --workdir, or the config of that run.'
+    )
 
 
-def _start(first_config: Any, config: Any,
-           extra: Mapping[str, Any]) -> dict[str, Any]:
+def _start(
+  first_config: Any, config: Any, extra: Mapping[str, Any]
+) -> dict[str, Any]:
   """The facts of one start."""
   devices = jax.devices()
   return {
-      'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-      'command': sys.argv,
-      'seed': config.get('seed'),
-      'changed_fields': {
-          name: new for name, (_, new)
-          in _differences(first_config, config).items()},
-      'git': _git(),
-      'python': platform.python_version(),
-      'platform': platform.platform(),
-      'packages': _versions(),
-      'devices': {'platform': devices[0].platform,
-                  'kind': devices[0].device_kind, 'count': len(devices),
-                  'processes': jax.process_count(), 'cpu_cores': _cores()},
-      **extra,
+    'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+    'command': sys.argv,
+    'seed': config.get('seed'),
+    'changed_fields': {
+      name: new for name, (_, new) in _differences(first_config, config).items()
+    },
+    'git': _git(),
+    'python': platform.python_version(),
+    'platform': platform.platform(),
+    'packages': _versions(),
+    'devices': {
+      'platform': devices[0].platform,
+      'kind': devices[0].device_kind,
+      'count': len(devices),
+      'processes': jax.process_count(),
+      'cpu_cores': _cores(),
+    },
+    **extra,
   }
 
 
@@ -162,14 +199,17 @@ def _git() -> dict[str, Any] | None:
   root = pathlib.Path(__file__).resolve().parents[2]
 
   def git(*command):
-    return subprocess.run(['git', '-C', root, *command], check=True, text=True,
-                          capture_output=True).stdout.strip()
+    return subprocess.run(
+      ['git', '-C', root, *command], check=True, text=True, capture_output=True
+    ).stdout.strip()
 
   try:
     # An installed copy may lie inside the checkout of something else.
     if pathlib.Path(git('rev-parse', '--show-toplevel')).resolve() != root:
       return None
-    return {'revision': git('rev-parse', 'HEAD'),
-            'dirty': bool(git('status', '--porcelain', '-uno'))}
+    return {
+      'revision': git('rev-parse', 'HEAD'),
+      'dirty': bool(git('status', '--porcelain', '-uno')),
+    }
   except (OSError, subprocess.CalledProcessError):
     return None

@@ -14,8 +14,10 @@ from uda_jax import types
 from uda_jax.runs import checkpoint
 
 # Fields that runs of earlier versions do not have, and what they did.
-_LATER = {'eval': {'scales': (1.0,), 'flip': False},
-          'checkpoint': {'best': 'miou', 'best_subset': 'all classes'}}
+_LATER = {
+  'eval': {'scales': (1.0,), 'flip': False},
+  'checkpoint': {'best': 'miou', 'best_subset': 'all classes'},
+}
 
 
 class Trained(NamedTuple):
@@ -47,16 +49,22 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
   """Returns the manifest of a run; an error says what is no run."""
   path = workdir / 'manifest.json'
   if not path.is_file():
-    raise FileNotFoundError(f'{workdir}: expected the directory of a run '
-                            '(--workdir of uda_jax.main), found no '
-                            'manifest.json')
+    raise FileNotFoundError(
+      f'{workdir}: expected the directory of a run '
+      '(--workdir of uda_jax.main), found no '
+      'manifest.json'
+    )
   try:
     manifest = json.loads(path.read_text())
-    return {'config': manifest['config'],
-            'classes': manifest['starts'][-1]['classes']}
+    return {
+      'config': manifest['config'],
+      'classes': manifest['starts'][-1]['classes'],
+    }
   except (ValueError, KeyError, TypeError, IndexError) as error:
-    raise ValueError(f'{path}: expected the manifest of a run, with config and '
-                     f'classes, got something else ({error!r})') from error
+    raise ValueError(
+      f'{path}: expected the manifest of a run, with config and '
+      f'classes, got something else ({error!r})'
+    ) from error
 
 
 def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
@@ -76,16 +84,22 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   config.model.weights = ''
   for block, fields in _LATER.items():
     config[block] = fields | config[block].to_dict()
-  names, palette = (_tuples(manifest['classes'][key])
-                    for key in ('names', 'palette'))
+  names, palette = (
+    _tuples(manifest['classes'][key]) for key in ('names', 'palette')
+  )
   network = models.build(config, len(names))
   # Shapes of parameters do not depend on the size of the image.
-  size = next(s for s in (config.data.crop_size, config.data.eval_image_size,
-                          (224, 224)) if any(s))
+  size = next(
+    s
+    for s in (config.data.crop_size, config.data.eval_image_size, (224, 224))
+    if any(s)
+  )
   shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), tuple(size)))
   here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
-      x.shape, x.dtype, sharding=here), shapes)
-  net = checkpoint.load_net(workdir, which or config.eval.network, like,
-                            field='--workdir')
+  like = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes
+  )
+  net = checkpoint.load_net(
+    workdir, which or config.eval.network, like, field='--workdir'
+  )
   return Trained(config, names, palette, network, net)

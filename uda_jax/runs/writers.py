@@ -1,5 +1,4 @@
-"""What a user sees of a run: curves, pictures, progress; the only user of clu.
-"""
+"""Curves, pictures and progress of a run; the only user of clu."""
 
 from __future__ import annotations
 
@@ -25,7 +24,8 @@ def plain_log() -> None:
   logging.use_python_logging(quiet=True)
   logging.set_verbosity(logging.INFO)
   logging.get_absl_handler().setFormatter(
-      std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
+    std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
+  )
   # What JAX says of looking for devices and processes.
   std_logging.getLogger('jax').setLevel(std_logging.ERROR)
 
@@ -48,8 +48,9 @@ class Progress:
   not count, and stands still while the run is `paused`.
   """
 
-  def __init__(self, num_steps: int, images_per_step: int, *,
-               clock=time.monotonic):
+  def __init__(
+    self, num_steps: int, images_per_step: int, *, clock=time.monotonic
+  ):
     """Starts no clock yet.
 
     Args:
@@ -78,15 +79,18 @@ class Progress:
     if self._mark is not None and step > self._mark[0]:
       self._seconds_per_step = (now - self._mark[1]) / (step - self._mark[0])
     self._mark = step, now
-    parts = [f'step {step}/{self._num_steps} '
-             f'({100 * step // self._num_steps}%)']
+    parts = [
+      f'step {step}/{self._num_steps} ({100 * step // self._num_steps}%)'
+    ]
     for name, key in (('loss', 'loss/total'), ('lr', 'learning_rate')):
       if key in metrics:
         parts.append(f'{name} {metrics[key]:.3g}')
     if self._seconds_per_step:
       left = (self._num_steps - step) * self._seconds_per_step
-      parts += [f'{self._images_per_step / self._seconds_per_step:.1f} img/s',
-                f'ETA {duration(left)}']
+      parts += [
+        f'{self._images_per_step / self._seconds_per_step:.1f} img/s',
+        f'ETA {duration(left)}',
+      ]
     return '  '.join(parts)
 
   @contextlib.contextmanager
@@ -106,10 +110,17 @@ class Writer:
   lie in `<workdir>/curves`, pictures in `<workdir>/panels/step_000400.png`.
   """
 
-  def __init__(self, workdir: pathlib.Path | str, *, num_steps: int,
-               images_per_step: int, every: int, seconds: float = 5.0,
-               palette: pictures.Palette = (),
-               class_names: Sequence[str] = ()):
+  def __init__(
+    self,
+    workdir: pathlib.Path | str,
+    *,
+    num_steps: int,
+    images_per_step: int,
+    every: int,
+    seconds: float = 5.0,
+    palette: pictures.Palette = (),
+    class_names: Sequence[str] = (),
+  ):
     """Opens the curves.
 
     Args:
@@ -122,8 +133,9 @@ class Writer:
       class_names: their names.
     """
     if every < 1:
-      raise ValueError('config.log.every: expected a number of steps, 1 or '
-                       f'more, got {every}')
+      raise ValueError(
+        f'config.log.every: expected a number of steps, 1 or more, got {every}'
+      )
     self._workdir = pathlib.Path(workdir)
     self._num_steps = num_steps
     self._every = every
@@ -136,8 +148,10 @@ class Writer:
     if jax.process_index() == 0:
       # TensorFlow comes with it, which prediction has no use for.
       from clu import metric_writers
+
       self._curves = metric_writers.AsyncWriter(
-          metric_writers.SummaryWriter(str(self._workdir / 'curves')))
+        metric_writers.SummaryWriter(str(self._workdir / 'curves'))
+      )
 
   def __enter__(self) -> Writer:
     return self
@@ -183,14 +197,19 @@ class Writer:
       return
     panels = {name: np.asarray(x) for name, x in panels.items()}
     self._curves.write_images(
-        step, {'panels': pictures.strips(panels, self._palette)})
+      step, {'panels': pictures.strips(panels, self._palette)}
+    )
     pictures.gallery(
-        self._workdir / 'panels' / f'step_{step:06d}.png',
-        list(zip(*panels.values())), titles=tuple(panels),
-        palette=self._palette, class_names=self._class_names)
+      self._workdir / 'panels' / f'step_{step:06d}.png',
+      list(zip(*panels.values())),
+      titles=tuple(panels),
+      palette=self._palette,
+      class_names=self._class_names,
+    )
 
-  def report(self, step: int, report: Mapping[str, Any],
-             prefix: str = 'eval') -> None:
+  def report(
+    self, step: int, report: Mapping[str, Any], prefix: str = 'eval'
+  ) -> None:
     """Adds an evaluation to the curves and the log.
 
     Args:
@@ -200,24 +219,41 @@ class Writer:
     """
     if self._curves is None:
       return
-    scores = {f'{prefix}/miou/{name}': score
-              for name, score in report['miou'].items()}
-    classes = {f'{prefix}/iou/{name}': score
-               for name, score in report['iou'].items()}
+    scores = {
+      f'{prefix}/miou/{name}': score for name, score in report['miou'].items()
+    }
+    classes = {
+      f'{prefix}/iou/{name}': score for name, score in report['iou'].items()
+    }
     accuracy = {f'{prefix}/pixel_accuracy': report['pixel_accuracy']}
-    label_free = {f'{prefix}/label_free/{name}': value
-                  for name, value in report.get('label_free', {}).items()}
-    self._curves.write_scalars(step, {
+    label_free = {
+      f'{prefix}/label_free/{name}': value
+      for name, value in report.get('label_free', {}).items()
+    }
+    self._curves.write_scalars(
+      step,
+      {
         name: score
         for name, score in (scores | classes | accuracy | label_free).items()
-        if score is not None})
+        if score is not None
+      },
+    )
     self._curves.flush()
-    logging.info('step %d: %s', step, ', '.join(
-        f'{name} {100 * score:.2f}' for name, score in (
-            scores | accuracy).items() if score is not None))
+    logging.info(
+      'step %d: %s',
+      step,
+      ', '.join(
+        f'{name} {100 * score:.2f}'
+        for name, score in (scores | accuracy).items()
+        if score is not None
+      ),
+    )
     if label_free:
-      logging.info('step %d, without labels: %s', step, ', '.join(
-          f'{name} {value:.3f}' for name, value in label_free.items()))
+      logging.info(
+        'step %d, without labels: %s',
+        step,
+        ', '.join(f'{name} {value:.3f}' for name, value in label_free.items()),
+      )
 
   @contextlib.contextmanager
   def paused(self, what: str) -> Iterator[None]:
@@ -229,8 +265,7 @@ class Writer:
       logging.info('%s took %s', what, duration(time.monotonic() - start))
 
 
-def log_start(net: types.Net, mesh: Mesh,
-              counts: Mapping[str, int]) -> None:
+def log_start(net: types.Net, mesh: Mesh, counts: Mapping[str, int]) -> None:
   """Logs what a run starts with, on the first process.
 
   Args:
@@ -241,10 +276,16 @@ def log_start(net: types.Net, mesh: Mesh,
   if jax.process_index() != 0:
     return
   device = mesh.devices.flat[0]
-  logging.info('devices: %d x %s (%s), processes: %d', mesh.size,
-               device.device_kind, device.platform, jax.process_count())
-  logging.info('images: %s', ', '.join(
-      f'{name} {count}' for name, count in counts.items()))
+  logging.info(
+    'devices: %d x %s (%s), processes: %d',
+    mesh.size,
+    device.device_kind,
+    device.platform,
+    jax.process_count(),
+  )
+  logging.info(
+    'images: %s', ', '.join(f'{name} {count}' for name, count in counts.items())
+  )
   for line in parameter_table(net.params).splitlines():
     logging.info('%s', line)
 
@@ -252,8 +293,10 @@ def log_start(net: types.Net, mesh: Mesh,
 def parameter_table(params: types.PyTree) -> str:
   """Returns a short table: a line a top-level module, and the sum."""
   count = parameter_overview.count_parameters
-  rows = [(name, count(part if isinstance(part, Mapping) else {name: part}))
-          for name, part in params.items()]
+  rows = [
+    (name, count(part if isinstance(part, Mapping) else {name: part}))
+    for name, part in params.items()
+  ]
   rows.append(('all parameters', sum(number for _, number in rows)))
   width = max(len(name) for name, _ in rows)
   return '\n'.join(f'{name:<{width}}  {number:>13,}' for name, number in rows)

@@ -19,4 +19,5 @@ def run(config: Any, workdir: str | os.PathLike) -> Any:
     A `uda_jax.train.loop.Result`.
   """
   from uda_jax.train import loop
+
   return loop.run(config, workdir)

@@ -22,16 +22,19 @@ def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
   """
   if '://' in str(workdir):
     raise ValueError(
-        f'--workdir: expected a folder that all processes see, got {workdir}; '
-        'mount the bucket (gcsfuse for gs://) and give the path there')
+      f'--workdir: expected a folder that all processes see, got {workdir}; '
+      'mount the bucket (gcsfuse for gs://) and give the path there'
+    )
   path = pathlib.Path(workdir).absolute()
   try:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):
       pass
   except OSError as error:
-    raise OSError(f'--workdir: expected a directory that can be written, got '
-                  f'{path} ({error})') from error
+    raise OSError(
+      f'--workdir: expected a directory that can be written, got '
+      f'{path} ({error})'
+    ) from error
   return path
 
 
@@ -41,19 +44,24 @@ def check_config(config) -> None:
   methods.check(config.method)
   network, use = config.eval.network, config.teacher.use
   if network not in (('student', 'teacher') if use else ('student',)):
-    allowed = "'student'" + (" or 'teacher'" if use else
-                             ' (config.teacher.use is off)')
-    raise ValueError(f'config.eval.network: expected {allowed}, got '
-                     f'{network!r}')
+    allowed = "'student'" + (
+      " or 'teacher'" if use else ' (config.teacher.use is off)'
+    )
+    raise ValueError(
+      f'config.eval.network: expected {allowed}, got {network!r}'
+    )
   selection.check(config)
   tta.check(config.eval.scales)
   in_rounds = bool(config.get('rounds'))
   if in_rounds != (config.method.name == 'lse'):
-    raise ValueError("config.rounds: expected fields with method 'lse' and "
-                     f'with no other, got {config.method.name!r} with '
-                     f'{"fields" if in_rounds else "none"}; see configs/lse.py')
+    raise ValueError(
+      "config.rounds: expected fields with method 'lse' and "
+      f'with no other, got {config.method.name!r} with '
+      f'{"fields" if in_rounds else "none"}; see configs/lse.py'
+    )
   least = config.method.adapt_from + 1 if in_rounds else 1
   if config.steps < least and not (in_rounds and config.steps == 0):
     allowed = f'at least {least}' + (
-        ', or 0 for epochs over the patches' if in_rounds else '')
+      ', or 0 for epochs over the patches' if in_rounds else ''
+    )
     raise ValueError(f'config.steps: expected {allowed}, got {config.steps}')

@@ -59,24 +59,34 @@ def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
     return
   bad = [name for name, value in metrics.items() if not np.isfinite(value)]
   raise TrainingFailed(
-      f'step {step}: the loss or the gradient was not finite for {limit} '
-      f'steps in a row (config.log.max_nonfinite); not finite: '
-      f'{", ".join(bad)}. Nothing was updated in these steps; the last '
-      'checkpoint is good. Try a lower config.schedule.learning_rate.')
+    f'step {step}: the loss or the gradient was not finite for {limit} '
+    f'steps in a row (config.log.max_nonfinite); not finite: '
+    f'{", ".join(bad)}. Nothing was updated in these steps; the last '
+    'checkpoint is good. Try a lower config.schedule.learning_rate.'
+  )
 
 
 def _make_steps(run: Run) -> Callable[[int], tuple[Callable, Callable]]:
   """Returns f(phase) -> the train step and the panels, compiled once each."""
-  return functools.cache(lambda phase: (
-      step_lib.make_train_step(run.recipe, run.mesh, run.config.batch.groups,
-                               phase=phase),
-      step_lib.make_panels(run.recipe, run.mesh, phase=phase)))
+  return functools.cache(
+    lambda phase: (
+      step_lib.make_train_step(
+        run.recipe, run.mesh, run.config.batch.groups, phase=phase
+      ),
+      step_lib.make_panels(run.recipe, run.mesh, phase=phase),
+    )
+  )
 
 
-def _loop(run: Run, steps: Callable[[int], tuple[Callable, Callable]],
-          batches: Iterable[types.Batch], state,
-          saved: checkpoint.Checkpoints, writer: writers.Writer,
-          score: evaluator.Score) -> types.TrainState:
+def _loop(
+  run: Run,
+  steps: Callable[[int], tuple[Callable, Callable]],
+  batches: Iterable[types.Batch],
+  state,
+  saved: checkpoint.Checkpoints,
+  writer: writers.Writer,
+  score: evaluator.Score,
+) -> types.TrainState:
   """One step a batch, from the state's step on; returns the last state.
 
   The order matters: a checkpoint is asked for after every step, so that a
@@ -104,15 +114,22 @@ def _loop(run: Run, steps: Callable[[int], tuple[Callable, Callable]],
     if saved.reached_preemption(step):
       saved.save(step, state, force=True)
       saved.wait()
-      raise Preempted(f'stopped at step {step}, saved in {run.workdir}; the '
-                      'same command resumes')
+      raise Preempted(
+        f'stopped at step {step}, saved in {run.workdir}; the '
+        'same command resumes'
+      )
   if previous is not None:
     _check_finite(previous, config.log.max_nonfinite, step)
   return state
 
 
-def _rounds(run: Run, state, saved: checkpoint.Checkpoints,
-            writer: writers.Writer, loop: Callable) -> types.TrainState:
+def _rounds(
+  run: Run,
+  state,
+  saved: checkpoint.Checkpoints,
+  writer: writers.Writer,
+  loop: Callable,
+) -> types.TrainState:
   """One round after the other, each on labels that the network has made."""
   functions = round_mining.make_functions(run)
   while not rounds.finished(run.config, state):
@@ -122,14 +139,16 @@ def _rounds(run: Run, state, saved: checkpoint.Checkpoints,
       saved.wait()
       with writer.paused('ranking the target images'):
         state = rounds.begin(run, functions, state)
-    writer.until(run.config.steps
-                 or int(state.round.first_step + state.round.length))
+    writer.until(
+      run.config.steps or int(state.round.first_step + state.round.length)
+    )
     state = loop(rounds.batches(run, state), state)
   return state
 
 
-def _evaluate(run: Run, state, step: int, saved, writer,
-              score: evaluator.Score) -> None:
+def _evaluate(
+  run: Run, state, step: int, saved, writer, score: evaluator.Score
+) -> None:
   """Scores the evaluated network and keeps it if it is the best so far."""
   net, other = _evaluated(run, state)
   with writer.paused('evaluation'):
@@ -148,8 +167,13 @@ def _keep_best(run: Run, step: int, net, report, saved, writer) -> None:
   writer.report(step, report)
   score = selection.score(run.config, report)
   if saved.save_best(step, net, score) and jax.process_index() == 0:
-    logging.info('step %d is the best so far, %s (%s %.4f)', step,
-                 selection.words(run.config), score['metric'], score['value'])
+    logging.info(
+      'step %d is the best so far, %s (%s %.4f)',
+      step,
+      selection.words(run.config),
+      score['metric'],
+      score['value'],
+    )
 
 
 def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
@@ -160,27 +184,37 @@ def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
     nets['teacher'] = state.teacher, state.student
   if run.config.eval.target_statistics:
     nets['student, target statistics'] = (
-        setup.adapted_statistics(
-            run, state.student, run.config.eval.target_statistics), ())
+      setup.adapted_statistics(
+        run, state.student, run.config.eval.target_statistics
+      ),
+      (),
+    )
   reports = {name: score(*pair) for name, pair in nets.items()}
   step = int(state.step)
   net = nets[evaluated][0]
   _keep_best(run, step, net, reports[evaluated], saved, writer)
   saved.save(step, state, force=True)
   saved.wait()
-  notes = [f'Evaluated on {run.data.evaluation.name}, '
-           f'{len(run.data.evaluation.image_paths)} images, at the last step. '
-           f'This run reports the {evaluated}.']
+  notes = [
+    f'Evaluated on {run.data.evaluation.name}, '
+    f'{len(run.data.evaluation.image_paths)} images, at the last step. '
+    f'This run reports the {evaluated}.'
+  ]
   best = saved.best() if run.config.eval.every else None
   if best:
     words = selection.words(run.config)
     reports['best'] = best['report'] | {'step': best['step'], 'selected': words}
-    notes.append(f'The best is the {evaluated} at step {best["step"]}, {words} '
-                 f'({best["metric"]}).')
+    notes.append(
+      f'The best is the {evaluated} at step {best["step"]}, {words} '
+      f'({best["metric"]}).'
+    )
   if jax.process_index() == 0:
     reports_lib.write_results(run.workdir, reports, notes)
-    logging.info('results in %s\n%s', run.workdir / 'results.txt',
-                 reports_lib.format_table(reports))
+    logging.info(
+      'results in %s\n%s',
+      run.workdir / 'results.txt',
+      reports_lib.format_table(reports),
+    )
   return Result(run, net, reports)
 
 
@@ -203,32 +237,47 @@ def run(config, workdir: str) -> Result:
   workdir = checks.check_workdir(workdir)
   this, student = setup.build(config, workdir)
   data = this.data
-  counts = {f'{name}: {d.name}': len(d.image_paths)
-            for name, d in data._asdict().items()}
+  counts = {
+    f'{name}: {d.name}': len(d.image_paths)
+    for name, d in data._asdict().items()
+  }
   origin = models.provenance(config)
-  provenance.run_manifest(workdir, config, {
+  provenance.run_manifest(
+    workdir,
+    config,
+    {
       'images': counts,
-      'classes': {'names': data.source.class_names,
-                  'palette': data.source.palette},
-      'weights': dataclasses.asdict(origin) if origin else None})
+      'classes': {
+        'names': data.source.class_names,
+        'palette': data.source.palette,
+      },
+      'weights': dataclasses.asdict(origin) if origin else None,
+    },
+  )
   writers.log_start(student, this.mesh, counts)
   if origin:
     logging.info('%s', origin)
   writer = writers.Writer(
-      workdir, num_steps=config.steps, every=config.log.every,
-      seconds=config.log.seconds,
-      images_per_step=2 * config.batch.groups * config.batch.group_size,
-      palette=data.source.palette, class_names=data.source.class_names)
+    workdir,
+    num_steps=config.steps,
+    every=config.log.every,
+    seconds=config.log.seconds,
+    images_per_step=2 * config.batch.groups * config.batch.group_size,
+    palette=data.source.palette,
+    class_names=data.source.class_names,
+  )
   saving = checkpoint.Checkpoints(workdir, every_steps=config.checkpoint.every)
   with saving as saved, writer:
     # Rounds have batches of their own.
     first, batches = _peeked(
-        this, 0 if config.get('rounds') else saved.latest_step() or 0)
+      this, 0 if config.get('rounds') else saved.latest_step() or 0
+    )
     state = _first_state(this, student, first, saved)
     score = evaluator.make_score(this)
     steps = _make_steps(this)
-    loop = lambda batches, state: _loop(this, steps, batches, state, saved,
-                                        writer, score)
+    loop = lambda batches, state: _loop(
+      this, steps, batches, state, saved, writer, score
+    )
     if config.get('rounds'):
       state = _rounds(this, state, saved, writer, loop)
     else:
@@ -236,8 +285,7 @@ def run(config, workdir: str) -> Result:
     return _finish(this, state, saved, writer, score)
 
 
-def _peeked(run: Run, step: int
-            ) -> tuple[types.Batch, Iterator[types.Batch]]:
+def _peeked(run: Run, step: int) -> tuple[types.Batch, Iterator[types.Batch]]:
   """A batch of this run, for its shapes, and all batches from `step` on."""
   batches = setup.batches(run, step)
   first = next(batches, None)
@@ -256,6 +304,8 @@ def _first_state(run: Run, student, batch, saved) -> types.TrainState:
     logging.info('resumed at step %d', int(state.step))
     return state
   # Host arrays go in, arrays over all devices of all processes come out.
-  make = jax.jit(lambda net: setup.init_state(run, net, shape),
-                 out_shardings=jax.tree.map(lambda x: x.sharding, like))
+  make = jax.jit(
+    lambda net: setup.init_state(run, net, shape),
+    out_shardings=jax.tree.map(lambda x: x.sharding, like),
+  )
   return make(jax.device_get(student))

@@ -22,8 +22,9 @@ PyTree = types.PyTree
 def path_tree(params: PyTree) -> PyTree:
   """Returns a tree of the parameters' paths, such as 'head/conv1/kernel'."""
   return jax.tree_util.tree_map_with_path(
-      lambda path, _: jax.tree_util.keystr(path, simple=True, separator='/'),
-      params)
+    lambda path, _: jax.tree_util.keystr(path, simple=True, separator='/'),
+    params,
+  )
 
 
 def match(params: PyTree, table: tuple[tuple, ...], default):
@@ -34,6 +35,7 @@ def match(params: PyTree, table: tuple[tuple, ...], default):
     table: rows (regular expression, value); searched in a parameter's path.
     default: value of a parameter that no row matches.
   """
+
   def first(path):
     for pattern, value in table:
       if re.search(pattern, path):
@@ -50,10 +52,15 @@ class RepeatedSgdState(NamedTuple):
   started: jax.Array
 
 
-def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
-                 repeats: PyTree, fresh_every_repeat: bool,
-                 decay_in_place: bool = False
-                 ) -> optax.GradientTransformationExtraArgs:
+def repeated_sgd(
+  *,
+  momentum: float,
+  weight_decay: PyTree,
+  rates: PyTree,
+  repeats: PyTree,
+  fresh_every_repeat: bool,
+  decay_in_place: bool = False,
+) -> optax.GradientTransformationExtraArgs:
   """SGD in which a parameter may take several whole updates a step.
 
   PixMatch, EHTDI and LSE list their backbone's tensors three or four times in
@@ -72,8 +79,9 @@ def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
   """
 
   def init(params):
-    return RepeatedSgdState(jax.tree.map(jnp.zeros_like, params),
-                            jnp.zeros((), bool))
+    return RepeatedSgdState(
+      jax.tree.map(jnp.zeros_like, params), jnp.zeros((), bool)
+    )
 
   def update(grads, state, params, *, learning_rate, **_):
     def one(g, p, b, wd, rate, k):
@@ -89,10 +97,12 @@ def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
         new = new - (learning_rate * rate).astype(p.dtype) * b
       return new - p, b
 
-    pairs = jax.tree.map(one, grads, params, state.momentum, weight_decay,
-                         rates, repeats)
+    pairs = jax.tree.map(
+      one, grads, params, state.momentum, weight_decay, rates, repeats
+    )
     updates, buffers = jax.tree.transpose(
-        jax.tree.structure(params), jax.tree.structure((0, 0)), pairs)
+      jax.tree.structure(params), jax.tree.structure((0, 0)), pairs
+    )
     return updates, RepeatedSgdState(buffers, jnp.ones((), bool))
 
   return optax.GradientTransformationExtraArgs(init, update)
@@ -100,8 +110,11 @@ def repeated_sgd(*, momentum: float, weight_decay: PyTree, rates: PyTree,
 
 def decay_weights(weight_decay: PyTree) -> optax.GradientTransformation:
   """Adds `wd * p` to the updates, with a wd of its own for each parameter."""
-  return optax.stateless(lambda updates, params: jax.tree.map(
-      lambda u, p, wd: u + wd * p, updates, params, weight_decay))
+  return optax.stateless(
+    lambda updates, params: jax.tree.map(
+      lambda u, p, wd: u + wd * p, updates, params, weight_decay
+    )
+  )
 
 
 def descend(rates: PyTree) -> optax.GradientTransformationExtraArgs:
@@ -110,11 +123,14 @@ def descend(rates: PyTree) -> optax.GradientTransformationExtraArgs:
   def update(updates, state, params=None, *, learning_rate, **_):
     del params
     return jax.tree.map(
-        lambda u, rate: -(learning_rate * rate).astype(u.dtype) * u,
-        updates, rates), state
+      lambda u, rate: -(learning_rate * rate).astype(u.dtype) * u,
+      updates,
+      rates,
+    ), state
 
-  return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(),
-                                               update)
+  return optax.GradientTransformationExtraArgs(
+    lambda _: optax.EmptyState(), update
+  )
 
 
 def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
@@ -128,21 +144,28 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   """
   rates = match(params, tuple((g[0], g[1]) for g in config.groups), 1.0)
   decays = jax.tree.map(
-      lambda factor: factor * config.weight_decay,
-      match(params, tuple((g[0], g[2]) for g in config.groups), 1.0))
+    lambda factor: factor * config.weight_decay,
+    match(params, tuple((g[0], g[2]) for g in config.groups), 1.0),
+  )
   if config.name == 'adamw':
     rule = optax.chain(
-        optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
-        decay_weights(decays), descend(rates))
+      optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
+      decay_weights(decays),
+      descend(rates),
+    )
   elif config.name == 'sgd':
     rule = repeated_sgd(
-        momentum=config.momentum, weight_decay=decays, rates=rates,
-        repeats=match(params, config.repeats, 1),
-        fresh_every_repeat=config.fresh_every_repeat,
-        decay_in_place=config.get('decay_in_place', False))
+      momentum=config.momentum,
+      weight_decay=decays,
+      rates=rates,
+      repeats=match(params, config.repeats, 1),
+      fresh_every_repeat=config.fresh_every_repeat,
+      decay_in_place=config.get('decay_in_place', False),
+    )
   else:
-    raise ValueError("config.optim.name: expected 'adamw' or 'sgd', got "
-                     f'{config.name!r}')
+    raise ValueError(
+      f"config.optim.name: expected 'adamw' or 'sgd', got {config.name!r}"
+    )
   if config.clip_norm:
     rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
   return rule
@@ -162,21 +185,24 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
   length = config.get('length', 0) or state.round.length
   base = config.learning_rate
   if config.shape == 'poly':
-    rate = schedules.poly(step, base=base, num_steps=length,
-                          power=config.power)
+    rate = schedules.poly(step, base=base, num_steps=length, power=config.power)
   elif config.shape == 'cosine':
     rate = base * 0.5 * (1 + jnp.cos(jnp.pi * step / length))
   elif config.shape == 'constant':
     rate = jnp.asarray(base)
   elif config.shape == 'staircase':
-    rate = schedules.staircase(step, base=base, every=config.every,
-                               factor=config.factor)
+    rate = schedules.staircase(
+      step, base=base, every=config.every, factor=config.factor
+    )
   else:
-    raise ValueError("config.schedule.shape: expected 'poly', 'cosine', "
-                     f"'constant' or 'staircase', got {config.shape!r}")
+    raise ValueError(
+      "config.schedule.shape: expected 'poly', 'cosine', "
+      f"'constant' or 'staircase', got {config.shape!r}"
+    )
   if config.warmup_steps:
     rate = rate * schedules.linear_warmup(
-        step, num_steps=config.warmup_steps, ratio=config.warmup_ratio)
+      step, num_steps=config.warmup_steps, ratio=config.warmup_ratio
+    )
   if config.get('round_factor'):
     rate = jnp.where(state.round.index < 0, rate, config.round_factor * rate)
   return rate

@@ -55,12 +55,14 @@ def check_window(run: setup.Run) -> None:
   pair = isinstance(window, tuple) and len(window) == 2
   if not pair or any(a > b for a, b in zip(window, size)):
     raise ValueError(
-        'config.rounds.window: expected (height, width) of at most the size of '
-        f'the target images {size}, got {window!r}')
+      'config.rounds.window: expected (height, width) of at most the size of '
+      f'the target images {size}, got {window!r}'
+    )
 
 
-def rank(run: setup.Run, functions: Functions, student: types.Net
-         ) -> Iterator[tuple[np.ndarray, ...]]:
+def rank(
+  run: setup.Run, functions: Functions, student: types.Net
+) -> Iterator[tuple[np.ndarray, ...]]:
   """Measures all target images; every process does its share, and has all.
 
   Args:
@@ -74,16 +76,20 @@ def rank(run: setup.Run, functions: Functions, student: types.Net
   config, mesh = run.config, run.mesh
   student = jax.device_put(student, parallel.replicated(mesh))
   for batch in pipeline.eval_batches(
-      run.data.target, batch_size=mesh.local_mesh.size,
-      image_size=tuple(config.data.target_image_size),
-      resize=config.data.resize, process_index=jax.process_index(),
-      process_count=jax.process_count()):
+    run.data.target,
+    batch_size=mesh.local_mesh.size,
+    image_size=tuple(config.data.target_image_size),
+    resize=config.data.resize,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  ):
     rows = parallel.to_global((batch.image, batch.index, batch.valid), mesh)
     yield tuple(map(np.asarray, functions.measure(student, rows)))
 
 
-def collect(rows: Iterable[tuple[np.ndarray, ...]], num_images: int
-            ) -> tuple[np.ndarray, np.ndarray]:
+def collect(
+  rows: Iterable[tuple[np.ndarray, ...]], num_images: int
+) -> tuple[np.ndarray, np.ndarray]:
   """Puts the rows of a ranking in the order of the images.
 
   Args:
@@ -97,15 +103,22 @@ def collect(rows: Iterable[tuple[np.ndarray, ...]], num_images: int
   """
   index, valid, *tables = map(np.concatenate, zip(*rows))
   if sorted(index[valid]) != list(range(num_images)):
-    raise ValueError(f'ranking: expected each of the {num_images} images once, '
-                     f'got {valid.sum()} rows')
+    raise ValueError(
+      f'ranking: expected each of the {num_images} images once, '
+      f'got {valid.sum()} rows'
+    )
   in_order = np.argsort(index[valid])
   return tuple(x[valid][in_order].astype(np.float64) for x in tables)
 
 
-def cut(run: setup.Run, functions: Functions, student: types.Net,
-        images: Sequence[int], limits: np.ndarray, key: jax.Array
-        ) -> Iterator[patches.Patch]:
+def cut(
+  run: setup.Run,
+  functions: Functions,
+  student: types.Net,
+  images: Sequence[int],
+  limits: np.ndarray,
+  key: jax.Array,
+) -> Iterator[patches.Patch]:
   """Cuts and enlarges windows of target images, on one device.
 
   Args:
@@ -122,20 +135,28 @@ def cut(run: setup.Run, functions: Functions, student: types.Net,
   config, fields, target = run.config, run.config.rounds, run.data.target
   take = lambda rows: tuple(rows[i] for i in images)
   chosen = target._replace(
-      image_paths=take(target.image_paths),
-      label_paths=(None,) * len(images),
-      heights=np.array(take(target.heights)),
-      widths=np.array(take(target.widths)))
+    image_paths=take(target.image_paths),
+    label_paths=(None,) * len(images),
+    heights=np.array(take(target.heights)),
+    widths=np.array(take(target.widths)),
+  )
   student = jax.device_put(student, jax.local_devices()[0])
   for batch in pipeline.eval_batches(
-      chosen, batch_size=1, image_size=tuple(config.data.target_image_size),
-      resize=config.data.resize):
+    chosen,
+    batch_size=1,
+    image_size=tuple(config.data.target_image_size),
+    resize=config.data.resize,
+  ):
     j = int(batch.index[0])
-    zoomed, labels = jax.device_get(functions.examples(
-        student, batch.image, limits, jax.random.fold_in(key, j)))
+    zoomed, labels = jax.device_get(
+      functions.examples(
+        student, batch.image, limits, jax.random.fold_in(key, j)
+      )
+    )
     for q, (image, label) in enumerate(zip(zoomed, labels)):
       yield patches.Patch(
-          patches.file_number(j, q, fields.patches_per_image), image, label)
+        patches.file_number(j, q, fields.patches_per_image), image, label
+      )
 
 
 def _make_measure(run: setup.Run) -> Callable[..., Any]:
@@ -146,7 +167,8 @@ def _make_measure(run: setup.Run) -> Callable[..., Any]:
   def measure(net, batch):
     image, index, valid = batch
     statistics = pseudo_labels.class_statistics(
-        jax.nn.softmax(logits(net, image, image.shape[1:3])))
+      jax.nn.softmax(logits(net, image, image.shape[1:3]))
+    )
     return index, valid, *statistics
 
   return measure
@@ -163,19 +185,27 @@ def _make_examples(run: setup.Run) -> Callable[..., Any]:
     prob = jax.nn.softmax(logits(net, image, size))[0]
     label = jnp.argmax(prob, -1)
     stretched = pseudo_labels.stretch_by_class(
-        pseudo_labels.entropy(prob), label, num_classes=prob.shape[-1])
+      pseudo_labels.entropy(prob), label, num_classes=prob.shape[-1]
+    )
     keep = pseudo_labels.below_class_limits(stretched, label, limits)
     pixels = image[0].astype(prob.dtype) / 255
 
     def one(start):
       return (
-          scale_invariant.to_pixels(
-              scale_invariant.zoom(pixels, start, window=window)),
-          scale_invariant.zoom_label(prob, keep, start, window=window,
-                                    keep_rule=fields.keep_rule))
+        scale_invariant.to_pixels(
+          scale_invariant.zoom(pixels, start, window=window)
+        ),
+        scale_invariant.zoom_label(
+          prob, keep, start, window=window, keep_rule=fields.keep_rule
+        ),
+      )
 
     # One window after the other, for the memory of its probabilities.
-    return jax.lax.map(one, scale_invariant.draw_windows(
-        key, size, window, count=fields.patches_per_image))
+    return jax.lax.map(
+      one,
+      scale_invariant.draw_windows(
+        key, size, window, count=fields.patches_per_image
+      ),
+    )
 
   return examples

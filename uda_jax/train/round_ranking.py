@@ -43,8 +43,9 @@ def portions(start: float, step: float, maximum: float) -> tuple[float, ...]:
     maximum: a larger share ends the run.
   """
   if not 0 < start <= 1:
-    raise ValueError('config.rounds.p_start: expected a share in (0, 1], got '
-                     f'{start}')
+    raise ValueError(
+      f'config.rounds.p_start: expected a share in (0, 1], got {start}'
+    )
   shares = [start]
   while len(shares) < int(1 / start) and shares[-1] + step <= maximum:
     shares.append(shares[-1] + step)
@@ -70,9 +71,16 @@ def order(confidence: np.ndarray, names: Sequence[str]) -> list[int]:
   return sorted(ranked, key=lambda i: (confidence[i], names[i]), reverse=True)
 
 
-def choose(confidence: np.ndarray, entropy: np.ndarray, names: Sequence[str],
-           limits: np.ndarray, *, portion: float, divisor: int,
-           skip_classes: Sequence[int] = ()) -> Choice:
+def choose(
+  confidence: np.ndarray,
+  entropy: np.ndarray,
+  names: Sequence[str],
+  limits: np.ndarray,
+  *,
+  portion: float,
+  divisor: int,
+  skip_classes: Sequence[int] = (),
+) -> Choice:
   """Chooses images and sets limits, class by class.
 
   Args:
@@ -89,8 +97,10 @@ def choose(confidence: np.ndarray, entropy: np.ndarray, names: Sequence[str],
     skip_classes: classes that choose no image.
   """
   if not 0 < portion < divisor:
-    raise ValueError('config.rounds.divisor: expected more than the portion '
-                     f'{portion}, got {divisor}')
+    raise ValueError(
+      'config.rounds.divisor: expected more than the portion '
+      f'{portion}, got {divisor}'
+    )
   num_classes = confidence.shape[1]
   limits = np.array(limits, np.float64)
   counts = np.zeros(num_classes, int)
@@ -101,7 +111,7 @@ def choose(confidence: np.ndarray, entropy: np.ndarray, names: Sequence[str],
     if c in skip_classes or not ranked:
       continue
     counts[c] = count(len(ranked), portion, divisor)
-    chosen += ranked[:counts[c]]
+    chosen += ranked[: counts[c]]
     limit_images[c] = ranked[counts[c]]
     limit = entropy[limit_images[c], c]
     limits[c] = np.inf if np.isnan(limit) else limit

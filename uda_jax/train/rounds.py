@@ -66,8 +66,9 @@ def finished(config, state: types.TrainState) -> bool:
   return over(state) and int(state.round.index) + 1 == len(_portions(config))
 
 
-def begin(run: setup.Run, functions: round_mining.Functions,
-          state: types.TrainState) -> types.TrainState:
+def begin(
+  run: setup.Run, functions: round_mining.Functions, state: types.TrainState
+) -> types.TrainState:
   """Plans the next round, if that is not done already, and makes its patches.
 
   To be called by all processes, when the checkpoint of `state` is on disk.
@@ -85,27 +86,43 @@ def begin(run: setup.Run, functions: round_mining.Functions,
   student = state.student
   if run.config.rounds.target_statistics:
     student = setup.adapted_statistics(
-        run, student, run.config.rounds.target_statistics)
+      run, student, run.config.rounds.target_statistics
+    )
   student = jax.device_get(student)
   network = _digest(student)
   if not path.exists() or _read(path).network != network:
     plan = _plan(run, functions, student, network, index)
     if jax.process_index() == 0:
-      files.write_atomically(path, (json.dumps(
-          plan._asdict(), indent=2, allow_nan=False) + '\n').encode())
+      files.write_atomically(
+        path,
+        (json.dumps(plan._asdict(), indent=2, allow_nan=False) + '\n').encode(),
+      )
   parallel.barrier('the round is planned')
   plan = _read(path)
   logging.info(
-      'round %d of %d: %d of %d target images, %d steps', index + 1,
-      len(_portions(run.config)), len(plan.images),
-      len(run.data.target.image_paths), plan.steps)
+    'round %d of %d: %d of %d target images, %d steps',
+    index + 1,
+    len(_portions(run.config)),
+    len(plan.images),
+    len(run.data.target.image_paths),
+    plan.steps,
+  )
   if plan.steps:
     key = window_key(run.config.seed, index)
-    _patches(run, index, lambda: round_mining.cut(
-        run, functions, student, plan.images, _limits(plan), key))
+    _patches(
+      run,
+      index,
+      lambda: round_mining.cut(
+        run, functions, student, plan.images, _limits(plan), key
+      ),
+    )
   put = lambda value, old: jax.device_put(np.int32(value), old.sharding)
-  return dataclasses.replace(state, round=jax.tree.map(put, types.Round(
-      index, int(state.step), plan.steps), state.round))
+  return dataclasses.replace(
+    state,
+    round=jax.tree.map(
+      put, types.Round(index, int(state.step), plan.steps), state.round
+    ),
+  )
 
 
 def window_key(seed: int, index: int) -> jax.Array:
@@ -113,8 +130,7 @@ def window_key(seed: int, index: int) -> jax.Array:
   return jax.random.fold_in(rng.stream(jax.random.key(seed), 'windows'), index)
 
 
-def batches(run: setup.Run, state: types.TrainState
-            ) -> Iterator[types.Batch]:
+def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
   """This process's batches from the state's step to the end of its round."""
   index, first, length = map(int, state.round)
   config = run.config
@@ -126,11 +142,17 @@ def batches(run: setup.Run, state: types.TrainState
     # Orders of its own: every patch is seen once an epoch of this round.
     seed = 1000 * (seed + 1) + index
   return pipeline.train_batches(
-      config.data, seed=seed, first_step=int(state.step) - first,
-      num_steps=length, groups=config.batch.groups,
-      group_size=config.batch.group_size, process_index=jax.process_index(),
-      process_count=jax.process_count(), source=data.source,
-      target=data.target)
+    config.data,
+    seed=seed,
+    first_step=int(state.step) - first,
+    num_steps=length,
+    groups=config.batch.groups,
+    group_size=config.batch.group_size,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    source=data.source,
+    target=data.target,
+  )
 
 
 def _portions(config) -> tuple[float, ...]:
@@ -158,29 +180,44 @@ def _digest(net: types.Net) -> str:
   return hashed.hexdigest()[:16]
 
 
-def _plan(run: setup.Run, functions: round_mining.Functions,
-          student: types.Net, network: str, index: int) -> Plan:
+def _plan(
+  run: setup.Run,
+  functions: round_mining.Functions,
+  student: types.Net,
+  network: str,
+  index: int,
+) -> Plan:
   """Ranks the target images, and chooses."""
   target, fields = run.data.target, run.config.rounds
   limits = np.ones(len(target.class_names))
   if index:
     limits = _limits(_read(_path(run, index - 1)))
   confidence, entropy = round_mining.collect(
-      round_mining.rank(run, functions, student), len(target.image_paths))
+    round_mining.rank(run, functions, student), len(target.image_paths)
+  )
   portion = _portions(run.config)[index]
   choice = round_ranking.choose(
-      confidence, entropy, target.image_paths, limits, portion=portion,
-      divisor=fields.divisor, skip_classes=tuple(fields.skip_classes))
+    confidence,
+    entropy,
+    target.image_paths,
+    limits,
+    portion=portion,
+    divisor=fields.divisor,
+    skip_classes=tuple(fields.skip_classes),
+  )
   images = _images(run, choice.images, index)
   return Plan(
-      network, portion, images,
-      [pathlib.PurePath(target.image_paths[i]).name for i in images],
-      [float(x) if np.isfinite(x) else None for x in choice.limits],
-      choice.counts.tolist(), _length(run, len(choice.images), index))
+    network,
+    portion,
+    images,
+    [pathlib.PurePath(target.image_paths[i]).name for i in images],
+    [float(x) if np.isfinite(x) else None for x in choice.limits],
+    choice.counts.tolist(),
+    _length(run, len(choice.images), index),
+  )
 
 
-def _images(run: setup.Run, chosen: tuple[int, ...], index: int
-            ) -> list[int]:
+def _images(run: setup.Run, chosen: tuple[int, ...], index: int) -> list[int]:
   """The images that patches are cut from.
 
   All that were chosen; the released code takes one more, from the list
@@ -190,13 +227,14 @@ def _images(run: setup.Run, chosen: tuple[int, ...], index: int
   fields, total = run.config.rounds, len(run.data.target.image_paths)
   if not chosen:
     return []
-  repeated = (list(chosen) * (total // len(chosen) + 2))[:max(
-      total, len(chosen) + 1)]
+  repeated = (list(chosen) * (total // len(chosen) + 2))[
+    : max(total, len(chosen) + 1)
+  ]
   if fields.shuffle_later_rounds and index:
     key = jax.random.fold_in(_key(run, 'chosen images'), index)
     place = jax.random.permutation(key, len(repeated)).tolist()
     repeated = [repeated[i] for i in place]
-  return repeated[:len(chosen) + bool(fields.one_image_more)]
+  return repeated[: len(chosen) + bool(fields.one_image_more)]
 
 
 def _length(run: setup.Run, num_chosen: int, index: int) -> int:
@@ -205,8 +243,10 @@ def _length(run: setup.Run, num_chosen: int, index: int) -> int:
   if not num_chosen:
     return 0
   if config.steps:
-    count, steps = len(_portions(config)), (
-        config.steps - config.method.adapt_from)
+    count, steps = (
+      len(_portions(config)),
+      (config.steps - config.method.adapt_from),
+    )
     return steps * (index + 1) // count - steps * index // count
   images = num_chosen * fields.patches_per_image * fields.epochs
   return -(-images // (config.batch.groups * config.batch.group_size))
@@ -216,13 +256,17 @@ def _key(run: setup.Run, name: str) -> jax.Array:
   return rng.stream(jax.random.key(run.config.seed), name)
 
 
-def _patches(run: setup.Run, index: int,
-             make: Callable[[], Iterable[patches.Patch]]) -> manifest.Manifest:
+def _patches(
+  run: setup.Run, index: int, make: Callable[[], Iterable[patches.Patch]]
+) -> manifest.Manifest:
   """The patches of a planned round; made by the first process if need be."""
   plan = _read(_path(run, index))
   recipe = patches.recipe(
-      run.data.target, f'patches of round {index}',
-      [plan._asdict(), run.config.rounds.to_dict()], make)
+    run.data.target,
+    f'patches of round {index}',
+    [plan._asdict(), run.config.rounds.to_dict()],
+    make,
+  )
   folder = run.workdir / _FOLDER
   if jax.process_index() == 0:
     data = manifest.prepare(recipe, folder)
@@ -231,6 +275,8 @@ def _patches(run: setup.Run, index: int,
 
 
 def _gone() -> Iterable[patches.Patch]:
-  raise ValueError('--workdir: expected the patches of the round that this run '
-                   f'is in, in {_FOLDER}/, got none; they cannot be made again '
-                   'as the network has trained on. Use a new --workdir')
+  raise ValueError(
+    '--workdir: expected the patches of the round that this run '
+    f'is in, in {_FOLDER}/, got none; they cannot be made again '
+    'as the network has trained on. Use a new --workdir'
+  )

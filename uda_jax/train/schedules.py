@@ -6,8 +6,13 @@ import jax
 import jax.numpy as jnp
 
 
-def poly(step: jax.Array | int, *, base: float, num_steps: int | jax.Array,
-         power: float) -> jax.Array:
+def poly(
+  step: jax.Array | int,
+  *,
+  base: float,
+  num_steps: int | jax.Array,
+  power: float,
+) -> jax.Array:
   """Returns base * (1 - step / num_steps) ** power, and 0 after the end.
 
   Args:
@@ -20,11 +25,12 @@ def poly(step: jax.Array | int, *, base: float, num_steps: int | jax.Array,
     [...] float.
   """
   left = jnp.maximum(num_steps - jnp.asarray(step), 0).astype(float)
-  return base * (left / num_steps)**power
+  return base * (left / num_steps) ** power
 
 
-def linear_warmup(step: jax.Array | int, *, num_steps: int,
-                  ratio: float) -> jax.Array:
+def linear_warmup(
+  step: jax.Array | int, *, num_steps: int, ratio: float
+) -> jax.Array:
   """Returns the factor of a linear warm-up, from `ratio` at step 0 to 1.
 
   ratio + (1 - ratio) * step / num_steps before `num_steps`, then 1. It
@@ -42,8 +48,9 @@ def linear_warmup(step: jax.Array | int, *, num_steps: int,
   return ratio + done / num_steps * (1 - ratio)
 
 
-def staircase(step: jax.Array | int, *, base: float, every: int,
-              factor: float) -> jax.Array:
+def staircase(
+  step: jax.Array | int, *, base: float, every: int, factor: float
+) -> jax.Array:
   """Returns base * factor ** floor(step / every).
 
   Args:
@@ -56,4 +63,4 @@ def staircase(step: jax.Array | int, *, base: float, every: int,
     [...] float.
   """
   drops = (jnp.asarray(step) // every).astype(float)
-  return base * factor ** drops
+  return base * factor**drops

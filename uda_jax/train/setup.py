@@ -24,7 +24,7 @@ from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import step as step_lib
 
-_ENDLESS = 2 ** 31
+_ENDLESS = 2**31
 
 
 class Data(NamedTuple):
@@ -55,13 +55,15 @@ def load_data(config) -> Data:
 
 
 def _load_data(config) -> Data:
-  data = Data(**{name: datasets.load_part(config.data, name)
-                 for name in datasets.PARTS})
+  data = Data(
+    **{name: datasets.load_part(config.data, name) for name in datasets.PARTS}
+  )
   expected = data.source.class_names
   if data.evaluation.class_names != expected:
     raise ValueError(
-        'config.data.evaluation.class_names: expected the classes of '
-        f'config.data.source {expected}, got {data.evaluation.class_names}')
+      'config.data.evaluation.class_names: expected the classes of '
+      f'config.data.source {expected}, got {data.evaluation.class_names}'
+    )
   return data
 
 
@@ -72,15 +74,20 @@ def batches(run: Run, first_step: int) -> Iterator[types.Batch]:
   """
   config = run.config
   return pipeline.train_batches(
-      config.data, seed=config.seed, first_step=first_step,
-      num_steps=config.steps or _ENDLESS, groups=config.batch.groups,
-      group_size=config.batch.group_size,
-      process_index=jax.process_index(), process_count=jax.process_count(),
-      source=run.data.source, target=run.data.target)
+    config.data,
+    seed=config.seed,
+    first_step=first_step,
+    num_steps=config.steps or _ENDLESS,
+    groups=config.batch.groups,
+    group_size=config.batch.group_size,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    source=run.data.source,
+    target=run.data.target,
+  )
 
 
-def adapted_statistics(run: Run, net: types.Net, count: int
-                       ) -> types.Net:
+def adapted_statistics(run: Run, net: types.Net, count: int) -> types.Net:
   """The network with running statistics of the target's training images.
 
   What is known as AdaBN (arXiv 1603.04779).
@@ -110,27 +117,39 @@ def adapted_statistics(run: Run, net: types.Net, count: int
 def abstract_state(run: Run, student, batch) -> types.TrainState:
   """Shapes and shardings of the train state, as a restore wants them."""
   shapes = jax.eval_shape(
-      lambda net, groups: init_state(run, net, groups), student, batch)
+    lambda net, groups: init_state(run, net, groups), student, batch
+  )
   return jax.tree.map(
-      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-      shapes, parallel.state_sharding(shapes, run.mesh))
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    shapes,
+    parallel.state_sharding(shapes, run.mesh),
+  )
 
 
 def init_state(run: Run, student, batch) -> types.TrainState:
   config = run.config
-  state = step_lib.init_state(run.recipe, student, jax.random.key(config.seed),
-                              batch, num_steps=config.steps)
+  state = step_lib.init_state(
+    run.recipe,
+    student,
+    jax.random.key(config.seed),
+    batch,
+    num_steps=config.steps,
+  )
   if not config.get('rounds'):
     return state
   # Steps on the source alone, if any, stand before the first round.
   before = types.Round(-1, 0, config.method.adapt_from)
-  return dataclasses.replace(state, round=jax.tree.map(
-      lambda x, old: jnp.asarray(x, old.dtype), before, state.round))
+  return dataclasses.replace(
+    state,
+    round=jax.tree.map(
+      lambda x, old: jnp.asarray(x, old.dtype), before, state.round
+    ),
+  )
 
 
-def start_networks(config, network: types.Network,
-                   image_size: tuple[int, int]
-                   ) -> tuple[types.Net, types.Net | tuple[()]]:
+def start_networks(
+  config, network: types.Network, image_size: tuple[int, int]
+) -> tuple[types.Net, types.Net | tuple[()]]:
   """What the student starts from, and the network that stays as it was.
 
   The first has fresh variables (pretrained where the model says so), or
@@ -147,17 +166,21 @@ def start_networks(config, network: types.Network,
     return net, ()
   if not config.model.weights:
     raise ValueError(
-        'config.method.weight_distance: the feature distance is to a '
-        'pretrained encoder, expected a file in config.model.weights, got '
-        "''; 0 switches the distance off.")
+      'config.method.weight_distance: the feature distance is to a '
+      'pretrained encoder, expected a file in config.model.weights, got '
+      "''; 0 switches the distance off."
+    )
   return net, pretrained
 
 
 def _image_size(config, data: Data) -> tuple[int, int]:
   """The size of a source image as training sees it."""
   source = data.source
-  sizes = (config.data.crop_size, config.data.source_image_size,
-           (int(source.heights[0]), int(source.widths[0])))
+  sizes = (
+    config.data.crop_size,
+    config.data.source_image_size,
+    (int(source.heights[0]), int(source.widths[0])),
+  )
   return next(tuple(size) for size in sizes if any(size))
 
 

@@ -50,9 +50,15 @@ class Recipe(NamedTuple):
   accumulate: int = 1
 
 
-def init_state(recipe: Recipe, student: Net, key: jax.Array,
-               batch: types.Batch, *, num_steps: int,
-               teacher: Net | None = None) -> TrainState:
+def init_state(
+  recipe: Recipe,
+  student: Net,
+  key: jax.Array,
+  batch: types.Batch,
+  *,
+  num_steps: int,
+  teacher: Net | None = None,
+) -> TrainState:
   """Returns the state before the first step; see `parallel.place_state`.
 
   Args:
@@ -70,20 +76,25 @@ def init_state(recipe: Recipe, student: Net, key: jax.Array,
   @jax.jit
   def make(student, teacher, key):
     one_group = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), batch)
-    method_state = recipe.method.init(rng.stream(key, 'method_state'),
-                                      recipe.network, one_group)
+    method_state = recipe.method.init(
+      rng.stream(key, 'method_state'), recipe.network, one_group
+    )
     return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        student=copy(student),
-        teacher=copy(teacher) if recipe.teacher else (),
-        opt_state=recipe.optimizer.init(student.params),
-        method_state=jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (groups, *x.shape)), method_state),
-        round=types.Round(jnp.zeros((), jnp.int32),
-                              jnp.zeros((), jnp.int32),
-                              jnp.asarray(num_steps, jnp.int32)),
-        nonfinite=jnp.zeros((), jnp.int32),
-        rng=copy(key))
+      step=jnp.zeros((), jnp.int32),
+      student=copy(student),
+      teacher=copy(teacher) if recipe.teacher else (),
+      opt_state=recipe.optimizer.init(student.params),
+      method_state=jax.tree.map(
+        lambda x: jnp.broadcast_to(x, (groups, *x.shape)), method_state
+      ),
+      round=types.Round(
+        jnp.zeros((), jnp.int32),
+        jnp.zeros((), jnp.int32),
+        jnp.asarray(num_steps, jnp.int32),
+      ),
+      nonfinite=jnp.zeros((), jnp.int32),
+      rng=copy(key),
+    )
 
   return make(student, teacher or student, key)
 
@@ -101,10 +112,13 @@ def _group_loss(recipe: Recipe, phase: int):
     if recipe.frozen is not None:
       # Below a frozen stage no gradient is computed at all.
       params = jax.tree.map(
-          lambda p, fixed: jax.lax.stop_gradient(p) if fixed else p,
-          params, recipe.frozen(params))
-    losses = recipe.method.loss(params, state, batch, key, recipe.network,
-                                frozen, phase=phase)
+        lambda p, fixed: jax.lax.stop_gradient(p) if fixed else p,
+        params,
+        recipe.frozen(params),
+      )
+    losses = recipe.method.loss(
+      params, state, batch, key, recipe.network, frozen, phase=phase
+    )
     losses = losses._replace(panels={})
     return _total(losses.terms), losses
 
@@ -126,11 +140,13 @@ def _gradient(recipe: Recipe, phase: int, local_groups: int):
     """Mean loss of the groups that are computed together."""
     if together == 1:
       first = lambda tree: jax.tree.map(lambda x: x[0], tree)
-      total, losses = loss(params, state, first(batch), first(method_state),
-                           group[0], frozen)
+      total, losses = loss(
+        params, state, first(batch), first(method_state), group[0], frozen
+      )
       return total, jax.tree.map(lambda x: jnp.asarray(x)[None], losses)
     totals, losses = jax.vmap(loss, (None, None, 0, 0, 0, None))(
-        params, state, batch, method_state, group, frozen)
+      params, state, batch, method_state, group, frozen
+    )
     return totals.mean(), losses
 
   everywhere = jax.jit(jax.grad(chunk_loss, has_aux=True))
@@ -144,8 +160,9 @@ def _gradient(recipe: Recipe, phase: int, local_groups: int):
     if recipe.accumulate == 1:
       return gradient(params, state, batch, method_state, group, frozen)
     chunks = jax.tree.map(
-        lambda x: x.reshape(recipe.accumulate, together, *x.shape[1:]),
-        (batch, method_state, group))
+      lambda x: x.reshape(recipe.accumulate, together, *x.shape[1:]),
+      (batch, method_state, group),
+    )
 
     def add(sum_, chunk):
       grads, losses = gradient(params, state, *chunk, frozen)
@@ -157,7 +174,8 @@ def _gradient(recipe: Recipe, phase: int, local_groups: int):
     grads, losses = jax.lax.scan(add, zeros, chunks)
     grads = jax.tree.map(lambda g: g / recipe.accumulate, grads)
     return grads, jax.tree.map(
-        lambda x: x.reshape(local_groups, *x.shape[2:]), losses)
+      lambda x: x.reshape(local_groups, *x.shape[2:]), losses
+    )
 
   return device_gradient
 
@@ -180,8 +198,9 @@ def make_gradient(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
   device_gradient = _gradient(recipe, phase, local)
 
   def on_device(params, state, method_state, batch, group, frozen):
-    grads, losses = device_gradient(params, state, batch, method_state, group,
-                                    frozen)
+    grads, losses = device_gradient(
+      params, state, batch, method_state, group, frozen
+    )
     mean = lambda tree: jax.tree.map(lambda x: x.mean(0), tree)
     averaged = (grads, mean(losses._replace(method_state=())))
     grads, means = jax.lax.pmean(averaged, parallel.DATA)
@@ -190,26 +209,43 @@ def make_gradient(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
   # Replication is established by the pmean above; checking it would make JAX
   # insert its own sums into the gradient of the replicated parameters.
   mapped = jax.shard_map(
-      on_device, mesh=mesh, check_vma=False,
-      in_specs=(P(), P(), P(parallel.DATA), P(parallel.DATA),
-                P(parallel.DATA), P()),
-      out_specs=(P(), P(), P(parallel.DATA)))
+    on_device,
+    mesh=mesh,
+    check_vma=False,
+    in_specs=(
+      P(),
+      P(),
+      P(parallel.DATA),
+      P(parallel.DATA),
+      P(parallel.DATA),
+      P(),
+    ),
+    out_specs=(P(), P(), P(parallel.DATA)),
+  )
 
   def gradient(params, state, batch, frozen):
     bare = dataclasses.replace(state, method_state=())
     grads, losses, method_state = mapped(
-        params, bare, state.method_state, batch, jnp.arange(groups), frozen)
+      params, bare, state.method_state, batch, jnp.arange(groups), frozen
+    )
     return grads, losses._replace(method_state=method_state)
 
   return gradient
 
 
 def _metrics(losses, grad_norm, rate, finite) -> dict[str, jax.Array]:
-  metrics = {f'loss/{name}': term.weight * term.value
-             for name, term in losses.terms.items()}
-  return {'loss/total': _total(losses.terms), **metrics, **losses.metrics,
-          'grad_norm': grad_norm, 'learning_rate': rate,
-          'skipped': 1.0 - finite}
+  metrics = {
+    f'loss/{name}': term.weight * term.value
+    for name, term in losses.terms.items()
+  }
+  return {
+    'loss/total': _total(losses.terms),
+    **metrics,
+    **losses.metrics,
+    'grad_norm': grad_norm,
+    'learning_rate': rate,
+    'skipped': 1.0 - finite,
+  }
 
 
 def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
@@ -226,32 +262,52 @@ def make_update(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
     finite = jnp.isfinite(grad_norm) & jnp.isfinite(_total(losses.terms))
     rate = recipe.learning_rate(state)
     updates, opt_state = recipe.optimizer.update(
-        jax.tree.map(lambda p, g: jnp.zeros_like(p) if g is None else g,
-                     params, grads),
-        state.opt_state, params, learning_rate=rate)
-    params = jax.tree.map(lambda p, u, g: p if g is None else p + u,
-                          params, updates, grads)
+      jax.tree.map(
+        lambda p, g: jnp.zeros_like(p) if g is None else g, params, grads
+      ),
+      state.opt_state,
+      params,
+      learning_rate=rate,
+    )
+    params = jax.tree.map(
+      lambda p, u, g: p if g is None else p + u, params, updates, grads
+    )
     student = Net(params, losses.student_stats)
-    teacher = teacher_lib.follow(
-        recipe.teacher, state.step + 1, state.teacher, student,
-        losses.teacher_stats) if recipe.teacher else ()
+    teacher = (
+      teacher_lib.follow(
+        recipe.teacher,
+        state.step + 1,
+        state.teacher,
+        student,
+        losses.teacher_stats,
+      )
+      if recipe.teacher
+      else ()
+    )
     moved = dict(
-        student=student, opt_state=opt_state, teacher=teacher,
-        method_state=losses.method_state)
+      student=student,
+      opt_state=opt_state,
+      teacher=teacher,
+      method_state=losses.method_state,
+    )
     old = {name: getattr(state, name) for name in moved}
-    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved,
-                        old)
+    kept = jax.tree.map(
+      lambda new, old: jnp.where(finite, new, old), moved, old
+    )
     new_state = TrainState(
-        step=state.step + 1, round=state.round, rng=state.rng,
-        nonfinite=jnp.where(finite, 0, state.nonfinite + 1), **kept)
+      step=state.step + 1,
+      round=state.round,
+      rng=state.rng,
+      nonfinite=jnp.where(finite, 0, state.nonfinite + 1),
+      **kept,
+    )
     metrics = _metrics(losses, grad_norm, rate, finite)
     return new_state, metrics | {'nonfinite': new_state.nonfinite}
 
   return update
 
 
-def make_train_step(recipe: Recipe, mesh: Mesh, groups: int, *,
-                    phase: int = 0):
+def make_train_step(recipe: Recipe, mesh: Mesh, groups: int, *, phase: int = 0):
   """Returns the compiled step(state, batch, frozen) -> (state, metrics).
 
   In this order: gradient of the sum of weight * value, averaged over groups;
@@ -265,8 +321,9 @@ def make_train_step(recipe: Recipe, mesh: Mesh, groups: int, *,
     groups: number of groups a step, a multiple of the number of devices.
     phase: which of the method's phases (see `Method.starts`).
   """
-  return jax.jit(make_update(recipe, mesh, groups, phase=phase),
-                 donate_argnums=0)
+  return jax.jit(
+    make_update(recipe, mesh, groups, phase=phase), donate_argnums=0
+  )
 
 
 def make_panels(recipe: Recipe, mesh: Mesh, *, phase: int = 0):
@@ -282,11 +339,16 @@ def make_panels(recipe: Recipe, mesh: Mesh, *, phase: int = 0):
 
   def panels(state, batch, frozen=()):
     first = lambda tree: jax.tree.map(lambda x: x[0], tree)
-    own = dataclasses.replace(
-        state, method_state=first(state.method_state))
+    own = dataclasses.replace(state, method_state=first(state.method_state))
     key = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), 0)
     return recipe.method.loss(
-        state.student.params, own, first(batch), key, recipe.network, frozen,
-        phase=phase).panels
+      state.student.params,
+      own,
+      first(batch),
+      key,
+      recipe.network,
+      frozen,
+      phase=phase,
+    ).panels
 
   return jax.jit(panels, out_shardings=parallel.replicated(mesh))

@@ -28,8 +28,9 @@ class Rule(NamedTuple):
   copy_stats_every: int = 0
 
 
-def ema_decay(step: jax.Array | int, *, maximum: float,
-              ramp: bool = True) -> jax.Array:
+def ema_decay(
+  step: jax.Array | int, *, maximum: float, ramp: bool = True
+) -> jax.Array:
   """Returns the share of the old teacher that is kept.
 
   min(1 - 1 / (step + 1), maximum): at first the teacher is the plain mean of
@@ -57,6 +58,7 @@ def update(teacher: PyTree, student: PyTree, decay: jax.Array) -> PyTree:
     student: the same tree of the student.
     decay: [] float in [0, 1].
   """
+
   def move(old, new):
     keep = jnp.asarray(decay, old.dtype)
     return keep * old + (1 - keep) * new
@@ -64,8 +66,9 @@ def update(teacher: PyTree, student: PyTree, decay: jax.Array) -> PyTree:
   return jax.tree.map(move, teacher, student)
 
 
-def follow(rule: Rule, step: jax.Array, teacher: Any, student: Any,
-           stats: PyTree) -> Any:
+def follow(
+  rule: Rule, step: jax.Array, teacher: Any, student: Any, stats: PyTree
+) -> Any:
   """Returns the teacher that has moved to the student.
 
   Args:
@@ -78,7 +81,11 @@ def follow(rule: Rule, step: jax.Array, teacher: Any, student: Any,
   decay = ema_decay(step, maximum=rule.decay, ramp=rule.ramp)
   if rule.copy_stats_every:
     copy_now = step % rule.copy_stats_every == 0
-    stats = jax.tree.map(lambda new, old: jnp.where(copy_now, new, old),
-                         student.batch_stats, teacher.batch_stats)
+    stats = jax.tree.map(
+      lambda new, old: jnp.where(copy_now, new, old),
+      student.batch_stats,
+      teacher.batch_stats,
+    )
   return teacher._replace(
-      params=update(teacher.params, student.params, decay), batch_stats=stats)
+    params=update(teacher.params, student.params, decay), batch_stats=stats
+  )

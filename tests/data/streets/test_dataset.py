@@ -15,31 +15,51 @@ _SIZE = (32, 48)
 
 
 def load(cache, labelled=True, **fields):
-  record = ml_collections.ConfigDict(dict(
-      kind='streets', split='source_train', num_images=3, gap=(0.0, 0.0),
-      image_size=_SIZE) | fields)
-  return datasets.load(record, root='', cache_dir=str(cache),
-                       field='config.data.source', labels=labelled)
+  record = ml_collections.ConfigDict(
+    dict(
+      kind='streets',
+      split='source_train',
+      num_images=3,
+      gap=(0.0, 0.0),
+      image_size=_SIZE,
+    )
+    | fields
+  )
+  return datasets.load(
+    record,
+    root='',
+    cache_dir=str(cache),
+    field='config.data.source',
+    labels=labelled,
+  )
 
 
 def test_files_are_what_the_renderer_returns(tmp_path):
   data = load(tmp_path, gap=(0.2, 0.8), seed=4)
   assert data.class_names == tuple(render_lib.CLASSES)
-  assert data.palette == tuple(map(tuple, np.array(render_lib.PALETTE).tolist()))
+  assert data.palette == tuple(
+    map(tuple, np.array(render_lib.PALETTE).tolist())
+  )
   for number in range(3):
-    image, label = render_lib.render(4, number, size=_SIZE,
-                                  style=render_lib.style(gap=(0.2, 0.8)))
+    image, label = render_lib.render(
+      4, number, size=_SIZE, style=render_lib.style(gap=(0.2, 0.8))
+    )
     np.testing.assert_array_equal(Image.open(data.image_paths[number]), image)
     np.testing.assert_array_equal(Image.open(data.label_paths[number]), label)
     np.testing.assert_array_equal(
-        data.class_pixels[number],
-        np.bincount(label.ravel(), minlength=256)[:len(render_lib.CLASSES)])
+      data.class_pixels[number],
+      np.bincount(label.ravel(), minlength=256)[: len(render_lib.CLASSES)],
+    )
 
 
 def test_splits_differ_in_their_scenes(tmp_path):
   splits = ('source_train', 'source_test', 'target_train', 'target_test')
-  images = [np.asarray(Image.open(load(tmp_path, split=split, num_images=1)
-                                  .image_paths[0])) for split in splits]
+  images = [
+    np.asarray(
+      Image.open(load(tmp_path, split=split, num_images=1).image_paths[0])
+    )
+    for split in splits
+  ]
   assert len({image.tobytes() for image in images}) == 4
 
 
@@ -47,25 +67,39 @@ def test_target_without_labels_has_no_label_files(tmp_path):
   data = load(tmp_path, labelled=False)
   assert not data.labelled and data.class_pixels.sum() == 0
   assert not list(tmp_path.rglob('labels'))
-  batch = next(pipeline.train_batches(
-      tiny_folder.data(), seed=0, first_step=0, num_steps=1, groups=1,
-      group_size=2, process_index=0, process_count=1, source=load(tmp_path),
-      target=data))
+  batch = next(
+    pipeline.train_batches(
+      tiny_folder.data(),
+      seed=0,
+      first_step=0,
+      num_steps=1,
+      groups=1,
+      group_size=2,
+      process_index=0,
+      process_count=1,
+      source=load(tmp_path),
+      target=data,
+    )
+  )
   assert batch.target.image.shape == (1, 2, *_SIZE, 3)
 
 
-@pytest.mark.parametrize('fields,words', [
+@pytest.mark.parametrize(
+  'fields,words',
+  [
     (dict(split='train'), r"source.split.*'source_test'.*'train'"),
     (dict(num_images=0), 'source.num_images'),
     (dict(image_size=(8, 48)), r'source: size.*\(8, 48\)'),
-    (dict(gap=(0.0, 2.0)), r'source: gap.*2.0')])
+    (dict(gap=(0.0, 2.0)), r'source: gap.*2.0'),
+  ],
+)
 def test_wrong_records_are_refused(tmp_path, fields, words):
   with pytest.raises(ValueError, match=words):
     load(tmp_path, **fields)
 
 
 def test_failing_workers_leave_nothing(tmp_path, monkeypatch):
-  monkeypatch.setattr(dataset.render_worker, '__name__', 'uda_jax.no')
+  monkeypatch.setattr(dataset.worker_lib, '__name__', 'uda_jax.no')
   with pytest.raises(ChildProcessError, match='config.data.source.*scene 0'):
     load(tmp_path)
   assert not [path for path in tmp_path.rglob('*') if path.is_file()]
@@ -75,6 +109,9 @@ def test_changed_renderer_renders_afresh(tmp_path, monkeypatch):
   first = load(tmp_path)
   assert load(tmp_path).image_paths == first.image_paths
   render = render_lib.render
-  monkeypatch.setattr(render_lib, 'render', lambda *args, **kwargs: [
-      255 - x for x in render(*args, **kwargs)])
+  monkeypatch.setattr(
+    render_lib,
+    'render',
+    lambda *args, **kwargs: [255 - x for x in render(*args, **kwargs)],
+  )
   assert load(tmp_path).image_paths != first.image_paths

@@ -7,9 +7,13 @@ import numpy as np
 from uda_jax.data.streets import style as style_lib
 
 
-def expose(image: np.ndarray, depth: np.ndarray, horizon: np.ndarray,
-           style: style_lib.Style, random: np.random.Generator
-           ) -> np.ndarray:
+def expose(
+  image: np.ndarray,
+  depth: np.ndarray,
+  horizon: np.ndarray,
+  style: style_lib.Style,
+  random: np.random.Generator,
+) -> np.ndarray:
   """Turns painted colours into pixels.
 
   Args:
@@ -77,4 +81,4 @@ def _grain(size: tuple[int, int], random: np.random.Generator) -> np.ndarray:
   start = int(random.integers(0, _GRAIN.size))
   tiles = -(-(start + count) // _GRAIN.size)
   grain = np.tile(_GRAIN, tiles) if tiles > 1 else _GRAIN
-  return grain[start:start + count].reshape(*size, 3)
+  return grain[start : start + count].reshape(*size, 3)

@@ -21,8 +21,12 @@ from uda_jax.data.streets import worker as worker_lib
 
 # The scenes of a split have numbers of their own, so that no scene of one
 # stands in another, whatever the sizes.
-_FIRST = {'source_train': 0, 'source_test': 1_000_000,
-          'target_train': 2_000_000, 'target_test': 3_000_000}
+_FIRST = {
+  'source_train': 0,
+  'source_test': 1_000_000,
+  'target_train': 2_000_000,
+  'target_test': 3_000_000,
+}
 
 
 class StreetsRecord(NamedTuple):
@@ -46,20 +50,27 @@ class StreetsRecord(NamedTuple):
   name: str = 'streets'
 
 
-def recipe(record: StreetsRecord, *, root: str, field: str,
-           labels: bool) -> manifest.Recipe:
+def recipe(
+  record: StreetsRecord, *, root: str, field: str, labels: bool
+) -> manifest.Recipe:
   """Says how to render a data set; arguments as in `folders.recipe`."""
   del root
   if record.split not in _FIRST:
-    raise ValueError(f'{field}.split: expected one of {sorted(_FIRST)}, got '
-                     f'{record.split!r}')
+    raise ValueError(
+      f'{field}.split: expected one of {sorted(_FIRST)}, got {record.split!r}'
+    )
   if not 0 < record.num_images <= _FIRST['source_test']:
-    raise ValueError(f'{field}.num_images: expected 1 to '
-                     f'{_FIRST["source_test"]}, got {record.num_images}')
+    raise ValueError(
+      f'{field}.num_images: expected 1 to '
+      f'{_FIRST["source_test"]}, got {record.num_images}'
+    )
   try:
     image, label = render.render(
-        record.seed, _FIRST[record.split], size=tuple(record.image_size),
-        style=render.style(gap=tuple(record.gap)))
+      record.seed,
+      _FIRST[record.split],
+      size=tuple(record.image_size),
+      style=render.style(gap=tuple(record.gap)),
+    )
   except ValueError as error:
     raise ValueError(f'{field}: {error}') from error
   # A renderer that has changed makes other scenes, so other data.
@@ -68,15 +79,19 @@ def recipe(record: StreetsRecord, *, root: str, field: str,
   own = manifest.folder_name(record.name, contents)
   rows = lambda folder: _rows(record, field, labels, folder / own)
   return manifest.Recipe(
-      record.name, tuple(render.CLASSES),
-      tuple(tuple(map(int, colour)) for colour in render.PALETTE),
-      contents, rows)
+    record.name,
+    tuple(render.CLASSES),
+    tuple(tuple(map(int, colour)) for colour in render.PALETTE),
+    contents,
+    rows,
+  )
 
 
-def _rows(record: StreetsRecord, field: str, labels: bool,
-          folder: epath.Path) -> Iterator[manifest.Row]:
+def _rows(
+  record: StreetsRecord, field: str, labels: bool, folder: epath.Path
+) -> Iterator[manifest.Row]:
   """Renders with one process a core, and yields the rows."""
-  for kind in ('images', 'labels')[:1 + labels]:
+  for kind in ('images', 'labels')[: 1 + labels]:
     (folder / kind).mkdir(parents=True, exist_ok=True)
   first = _FIRST[record.split]
   cores = min(os.cpu_count(), record.num_images)
@@ -84,28 +99,55 @@ def _rows(record: StreetsRecord, field: str, labels: bool,
   # process with TensorFlow's threads may hang, and spawned workers would run
   # the caller's script once more.
   package = str(pathlib.Path(__file__).parents[3])
-  environment = os.environ | {'PYTHONPATH': os.pathsep.join(
-      filter(None, [package, os.environ.get('PYTHONPATH')]))}
+  environment = os.environ | {
+    'PYTHONPATH': os.pathsep.join(
+      filter(None, [package, os.environ.get('PYTHONPATH')])
+    )
+  }
   workers = [
-      subprocess.Popen(
-          [sys.executable, '-m', worker_lib.__name__, json.dumps(
-              [first, record.num_images, worker, cores, labels, str(folder),
-               record.seed, record.gap, record.image_size])],
-          env=environment, stdout=subprocess.PIPE, text=True)
-      for worker in range(cores)]
+    subprocess.Popen(
+      [
+        sys.executable,
+        '-m',
+        worker_lib.__name__,
+        json.dumps(
+          [
+            first,
+            record.num_images,
+            worker,
+            cores,
+            labels,
+            str(folder),
+            record.seed,
+            record.gap,
+            record.image_size,
+          ]
+        ),
+      ],
+      env=environment,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    for worker in range(cores)
+  ]
   try:
     for number in range(record.num_images):
       line = workers[number % cores].stdout.readline()
       if not line:
-        raise ChildProcessError(f'{field}: rendering scene {number} failed, '
-                                'see the messages above')
+        raise ChildProcessError(
+          f'{field}: rendering scene {number} failed, see the messages above'
+        )
       if (number + 1) % 100 == 0:
-        logging.info('%s: %d of %d scenes rendered', field, number + 1,
-                     record.num_images)
+        logging.info(
+          '%s: %d of %d scenes rendered', field, number + 1, record.num_images
+        )
       place = f'{folder.name}/{{}}/{number:06d}.png'.format
       yield manifest.Row(
-          place('images'), place('labels') if labels else '',
-          *record.image_size, np.array(json.loads(line), np.int64))
+        place('images'),
+        place('labels') if labels else '',
+        *record.image_size,
+        np.array(json.loads(line), np.int64),
+      )
   finally:
     for worker in workers:
       worker.kill()

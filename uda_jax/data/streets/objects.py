@@ -11,8 +11,14 @@ from uda_jax.data.streets import style as look
 class Brush:
   """Paints shapes at one depth; x is metres from the object, y metres up."""
 
-  def __init__(self, canvas: scene.Canvas, camera: scene.Camera, x: float,
-               z: float, reach: tuple[float, float]):
+  def __init__(
+    self,
+    canvas: scene.Canvas,
+    camera: scene.Camera,
+    x: float,
+    z: float,
+    reach: tuple[float, float],
+  ):
     """Finds the part of the image that the object can cover.
 
     Args:
@@ -25,10 +31,13 @@ class Brush:
     height, width = canvas.label.shape
     bottom, centre = camera.project(x, 0.0, z)
     scale = camera.focal / z
-    rows = slice(max(int(bottom - reach[1] * scale) - 1, 0),
-                 min(int(bottom) + 2, height))
-    columns = slice(max(int(centre - reach[0] * scale) - 1, 0),
-                    min(int(centre + reach[0] * scale) + 2, width))
+    rows = slice(
+      max(int(bottom - reach[1] * scale) - 1, 0), min(int(bottom) + 2, height)
+    )
+    columns = slice(
+      max(int(centre - reach[0] * scale) - 1, 0),
+      min(int(centre + reach[0] * scale) + 2, width),
+    )
     self.empty = rows.start >= rows.stop or columns.start >= columns.stop
     self._image = canvas.image[rows, columns]
     self._label = canvas.label[rows, columns]
@@ -40,8 +49,13 @@ class Brush:
     self.pixel = 0.4 / scale
     self.free = self._depth > z
 
-  def fill(self, shape: np.ndarray, color: np.ndarray, label: int,
-           shade: np.ndarray | float = 1.0) -> None:
+  def fill(
+    self,
+    shape: np.ndarray,
+    color: np.ndarray,
+    label: int,
+    shade: np.ndarray | float = 1.0,
+  ) -> None:
     """Paints where `shape` is true and nothing nearer stands."""
     where = (shape & self.free).nonzero()
     if not where[0].size:
@@ -57,7 +71,8 @@ class Brush:
     """The pixels of an upright rectangle."""
     middle, half = (left + right) / 2, max((right - left) / 2, self.pixel)
     return (np.abs(self.x - middle) <= half) & (
-        (self.y >= low) & (self.y <= high))
+      (self.y >= low) & (self.y <= high)
+    )
 
   def disc(self, x: float, y: float, radius: float):
     """The pixels of a disc."""
@@ -76,13 +91,20 @@ def tree(canvas, camera, style, random, x, z) -> None:
   if brush.empty:
     return
   crown = tall - wide * 1.2
-  brush.fill(brush.box(-0.14, 0.14, 0, crown),
-             _color(random, style, 'trunk'), look.VEGETATION)
+  brush.fill(
+    brush.box(-0.14, 0.14, 0, crown),
+    _color(random, style, 'trunk'),
+    look.VEGETATION,
+  )
   ragged = scene.noise(2, brush.y * 30 + random.integers(256), brush.x * 30)
-  shape = ((brush.x / wide) ** 2 + ((brush.y - crown) / (wide * 1.2)) ** 2
-           < 1 + 0.35 * ragged)
-  shade = 0.85 + 0.15 * (brush.y - crown) / wide + (
-      0.15 + style.texture) * scene.noise(3, brush.y * 60, brush.x * 60)
+  shape = (brush.x / wide) ** 2 + (
+    (brush.y - crown) / (wide * 1.2)
+  ) ** 2 < 1 + 0.35 * ragged
+  shade = (
+    0.85
+    + 0.15 * (brush.y - crown) / wide
+    + (0.15 + style.texture) * scene.noise(3, brush.y * 60, brush.x * 60)
+  )
   brush.fill(shape, _color(random, style, 'tree'), look.VEGETATION, shade)
 
 
@@ -97,8 +119,9 @@ def pole(canvas, camera, style, random, x, z) -> None:
   brush.fill(brush.box(-0.06, 0.06, 0, tall), color, look.POLE)
   if not sign:
     arm = -np.sign(x) * random.uniform(0.6, 1.5)
-    brush.fill(brush.box(min(0, arm), max(0, arm), tall - 0.1, tall), color,
-               look.POLE)
+    brush.fill(
+      brush.box(min(0, arm), max(0, arm), tall - 0.1, tall), color, look.POLE
+    )
     return
   size = random.uniform(0.32, 0.5)
   face = _color(random, style, 'sign')
@@ -109,11 +132,14 @@ def pole(canvas, camera, style, random, x, z) -> None:
     shape = brush.box(-size, size, tall - size, tall + size)
   else:
     shape = (brush.y > tall - size) & (
-        np.abs(brush.x) < (tall + size - brush.y) * 0.55)
+      np.abs(brush.x) < (tall + size - brush.y) * 0.55
+    )
   brush.fill(shape, face, look.SIGN)
-  brush.fill(brush.disc(0, tall, 0.45 * size) & shape,
-             np.float32([0.92, 0.92, 0.90]) * (1 - 0.3 * style.grime),
-             look.SIGN)
+  brush.fill(
+    brush.disc(0, tall, 0.45 * size) & shape,
+    np.float32([0.92, 0.92, 0.90]) * (1 - 0.3 * style.grime),
+    look.SIGN,
+  )
 
 
 def _body(brush, style, random, x, low, tall) -> None:
@@ -122,12 +148,19 @@ def _body(brush, style, random, x, low, tall) -> None:
   waist = low + 0.45 * (tall - low)
   if low == 0:
     for leg in (-0.1, 0.1):
-      brush.fill(brush.box(x + leg - 0.07, x + leg + 0.07, 0, waist),
-                 0.5 * clothes + 0.05, look.PERSON)
-  brush.fill(brush.box(x - 0.22, x + 0.22, max(waist, low), tall - 0.26),
-             clothes, look.PERSON)
-  brush.fill(brush.disc(x, tall - 0.13, 0.14),
-             _color(random, style, 'skin'), look.PERSON)
+      brush.fill(
+        brush.box(x + leg - 0.07, x + leg + 0.07, 0, waist),
+        0.5 * clothes + 0.05,
+        look.PERSON,
+      )
+  brush.fill(
+    brush.box(x - 0.22, x + 0.22, max(waist, low), tall - 0.26),
+    clothes,
+    look.PERSON,
+  )
+  brush.fill(
+    brush.disc(x, tall - 0.13, 0.14), _color(random, style, 'skin'), look.PERSON
+  )
 
 
 def person(canvas, camera, style, random, x, z) -> None:
@@ -152,7 +185,8 @@ def cyclist(canvas, camera, style, random, x, z) -> None:
       ring &= ~brush.disc(wheel, 0.34, inner)
     brush.fill(ring, color, look.BICYCLE)
   slope = np.abs(brush.y - 0.45 - 0.35 * np.abs(brush.x)) < max(
-      0.07, brush.pixel)
+    0.07, brush.pixel
+  )
   brush.fill(slope & (np.abs(brush.x) < 0.55), color, look.BICYCLE)
 
 
@@ -177,10 +211,14 @@ def car(canvas, camera, style, random, x, z) -> None:
   brush.fill(shape & pane & (np.abs(brush.x) < half - 0.1), glass, look.CAR)
   for side in (-1, 1):
     inner, outer = 0.6 * wide * side, 0.95 * wide * side
-    brush.fill(brush.box(min(inner, outer), max(inner, outer), 0, 0.3), tyre,
-               look.CAR)
-    brush.fill(brush.box(min(inner, outer), max(inner, outer), 0.62, 0.75),
-               np.float32([0.75, 0.08, 0.06]), look.CAR)
+    brush.fill(
+      brush.box(min(inner, outer), max(inner, outer), 0, 0.3), tyre, look.CAR
+    )
+    brush.fill(
+      brush.box(min(inner, outer), max(inner, outer), 0.62, 0.75),
+      np.float32([0.75, 0.08, 0.06]),
+      look.CAR,
+    )
 
 
 def _car_side(canvas, camera, x, z, size, colors) -> None:
@@ -202,7 +240,7 @@ def _car_side(canvas, camera, x, z, size, colors) -> None:
   rows = np.arange(min(low, canvas.label.shape[0]))[:, None] + 0.5
   y = camera.height - (rows - camera.row) * depth / camera.focal
   roof = tall * np.where((along > 0.02) & (along < 0.68), 1.0, 0.58)
-  region = np.s_[:len(rows), first:last]
+  region = np.s_[: len(rows), first:last]
   free = canvas.depth[region] > depth
   wheel = (np.abs(along - 0.2) < 0.08) | (np.abs(along - 0.8) < 0.08)
   body = (y > 0.22) & (y < roof) & free & ((along >= 0) & (along <= 1))
@@ -215,8 +253,13 @@ def _car_side(canvas, camera, x, z, size, colors) -> None:
     canvas.depth[region][where] = depth[where[1]]
 
 
-def place(canvas: scene.Canvas, camera: scene.Camera, layout: scene.Layout,
-          style: look.Style, random: np.random.Generator) -> None:
+def place(
+  canvas: scene.Canvas,
+  camera: scene.Camera,
+  layout: scene.Layout,
+  style: look.Style,
+  random: np.random.Generator,
+) -> None:
   """Draws what is in the street, and paints it from far to near."""
   edge, outer = layout.road, layout.road + layout.pavement
   hand = lambda: (-1.0, 1.0)[random.integers(2)]
@@ -229,16 +272,16 @@ def place(canvas: scene.Canvas, camera: scene.Camera, layout: scene.Layout,
   for _ in range(random.poisson(3.0)):
     items.append((tree, hand() * (outer - random.uniform(0, 0.8)), far(6, 50)))
   for _ in range(2 + random.poisson(2.5)):
-    items.append((pole, hand() * (edge + random.uniform(0.2, 0.6)),
-                  far(5, 35)))
+    items.append((pole, hand() * (edge + random.uniform(0.2, 0.6)), far(5, 35)))
   for _ in range(random.poisson(2.2)):
     side = hand() * random.uniform(edge + 0.3, outer - 0.2)
     items.append((person, side, far(4, 25)))
   if random.random() < 0.12:  # someone crosses
     items.append((person, random.uniform(-edge, edge), far(7, 25)))
   for _ in range(random.poisson(0.9)):
-    items.append((cyclist, hand() * random.uniform(0.5 * edge, edge + 0.5),
-                  far(4.5, 22)))
+    items.append(
+      (cyclist, hand() * random.uniform(0.5 * edge, edge + 0.5), far(4.5, 22))
+    )
   for paint, x, z in sorted(items, key=lambda item: -item[2]):
     if z < layout.end:
       paint(canvas, camera, style, random, x, z)

@@ -40,8 +40,10 @@ class Camera(NamedTuple):
 
   def project(self, x: float, y: float, z: float) -> tuple[float, float]:
     """Row and column of a point: x to the right, y up from the ground."""
-    return (self.row + self.focal * (self.height - y) / z,
-            self.column + self.focal * x / z)
+    return (
+      self.row + self.focal * (self.height - y) / z,
+      self.column + self.focal * x / z,
+    )
 
 
 class Layout(NamedTuple):
@@ -63,18 +65,24 @@ class Layout(NamedTuple):
 def draw_camera(random: np.random.Generator, size: tuple[int, int]) -> Camera:
   """Draws where the camera looks."""
   height, width = size
-  return Camera(focal=width * random.uniform(0.5, 0.7),
-                height=random.uniform(1.2, 1.6),
-                row=height * random.uniform(0.38, 0.48),
-                column=width * random.uniform(0.38, 0.62))
+  return Camera(
+    focal=width * random.uniform(0.5, 0.7),
+    height=random.uniform(1.2, 1.6),
+    row=height * random.uniform(0.38, 0.48),
+    column=width * random.uniform(0.38, 0.62),
+  )
 
 
 def draw_layout(random: np.random.Generator) -> Layout:
   """Draws a street."""
   road, pavement = random.uniform(3.2, 5.5), random.uniform(1.6, 3.2)
-  walls = tuple(-(road + pavement + gap) if side < 0 else road + pavement + gap
-                for side, gap in zip((-1, 1), random.choice(
-                    [0.0, 0.0, 2.0, 5.0], 2) + random.uniform(0, 0.5, 2)))
+  walls = tuple(
+    -(road + pavement + gap) if side < 0 else road + pavement + gap
+    for side, gap in zip(
+      (-1, 1),
+      random.choice([0.0, 0.0, 2.0, 5.0], 2) + random.uniform(0, 0.5, 2),
+    )
+  )
   return Layout(road, pavement, walls, random.uniform(35, 90))
 
 
@@ -100,8 +108,9 @@ def noise(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
   return NOISE[kind][u.astype(np.int32) & 255, v.astype(np.int32) & 255]
 
 
-def pick(random: np.random.Generator, style: look.Style, surface: str,
-         count: int = 1) -> np.ndarray:
+def pick(
+  random: np.random.Generator, style: look.Style, surface: str, count: int = 1
+) -> np.ndarray:
   """Draws colours of a surface: [count, 3] float32 in 0..1."""
   colors = style.palette[surface]
   color = colors[random.integers(len(colors), size=count)]
@@ -111,39 +120,49 @@ def pick(random: np.random.Generator, style: look.Style, surface: str,
   return np.minimum(np.maximum(color, 0), 1).astype(np.float32)
 
 
-def paint_sky(canvas: Canvas, camera: Camera, style: look.Style,
-              random: np.random.Generator) -> np.ndarray:
+def paint_sky(
+  canvas: Canvas, camera: Camera, style: look.Style, random: np.random.Generator
+) -> np.ndarray:
   """Fills everything with sky; returns the colour of the horizon."""
   height, width = canvas.label.shape
-  top, = pick(random, style, 'sky')
-  horizon, = pick(random, style, 'horizon')
+  (top,) = pick(random, style, 'sky')
+  (horizon,) = pick(random, style, 'horizon')
   rise = np.clip(1 - np.arange(height) / max(camera.row, 1), 0, 1)
   rows = horizon + rise.astype(np.float32)[:, None] * (top - horizon)
   stretch = 2.0 * 96 / height
-  clouds = noise(1, np.arange(height)[:, None] * stretch * 2
-                 + random.integers(256), np.arange(width)[None] * stretch
-                 + random.integers(256))
+  clouds = noise(
+    1,
+    np.arange(height)[:, None] * stretch * 2 + random.integers(256),
+    np.arange(width)[None] * stretch + random.integers(256),
+  )
   canvas.image[:] = rows[:, None] + (style.clouds * 0.5 * clouds)[..., None]
   canvas.label[:] = look.SKY
   canvas.depth[:] = np.inf
   return horizon
 
 
-def paint_ground(canvas: Canvas, camera: Camera, layout: Layout,
-                 style: look.Style, random: np.random.Generator) -> None:
+def paint_ground(
+  canvas: Canvas,
+  camera: Camera,
+  layout: Layout,
+  style: look.Style,
+  random: np.random.Generator,
+) -> None:
   """Paints road with marks, pavement, kerbs and grass below the horizon."""
   height, width = canvas.label.shape
   first = int(np.floor(camera.row)) + 1
   rows = np.arange(first, height, dtype=np.float32) + 0.5
   z = (camera.focal * camera.height / (rows - camera.row))[:, None]
   x = (np.arange(width, dtype=np.float32) + 0.5 - camera.column) * (
-      z / np.float32(camera.focal))
+    z / np.float32(camera.focal)
+  )
   side = np.abs(x)
   road = side < layout.road
   pavement = ~road & (side < layout.road + layout.pavement)
   grass = ~road & ~pavement
-  colors = np.concatenate([pick(random, style, s)
-                          for s in ('road', 'sidewalk', 'grass', 'mark')])
+  colors = np.concatenate(
+    [pick(random, style, s) for s in ('road', 'sidewalk', 'grass', 'mark')]
+  )
   kind = np.where(road, 0, np.where(pavement, 1, 2))
   offset = random.integers(256, size=2)
   dash = random.uniform(4, 8)
@@ -169,7 +188,8 @@ def paint_ground(canvas: Canvas, camera: Camera, layout: Layout,
   shade *= np.where(x * sun > reach, 1.0, 1 - style.shadow).astype(np.float32)
   canvas.image[first:] = colors[kind] * shade[..., None]
   canvas.label[first:] = np.where(
-      road, look.ROAD, np.where(pavement, look.SIDEWALK, look.VEGETATION))
+    road, look.ROAD, np.where(pavement, look.SIDEWALK, look.VEGETATION)
+  )
   canvas.label[first:][grass & (kind == 2)] = look.VEGETATION
   canvas.depth[first:] = z
 
@@ -190,21 +210,29 @@ class Wall(NamedTuple):
 
 def walls(camera: Camera, layout: Layout, width: int) -> list[Wall]:
   """Where the rays of each column meet the walls."""
-  tangent = (np.arange(width, dtype=np.float32) + 0.5
-             - camera.column) / np.float32(camera.focal)
+  tangent = (
+    np.arange(width, dtype=np.float32) + 0.5 - camera.column
+  ) / np.float32(camera.focal)
   left, right = layout.walls
   with np.errstate(divide='ignore'):
     near = np.where(tangent < 0, left / tangent, right / tangent)
   closed = near >= layout.end
   side = np.where(closed, np.inf, near)
   end = np.where(closed, layout.end, np.inf)
-  return [Wall(end, tangent * layout.end, 0.95),
-          Wall(np.where(tangent < 0, side, np.inf), near, 0.8),
-          Wall(np.where(tangent >= 0, side, np.inf), near, 1.0)]
+  return [
+    Wall(end, tangent * layout.end, 0.95),
+    Wall(np.where(tangent < 0, side, np.inf), near, 0.8),
+    Wall(np.where(tangent >= 0, side, np.inf), near, 1.0),
+  ]
 
 
-def paint_houses(canvas: Canvas, camera: Camera, wall: Wall,
-                 style: look.Style, random: np.random.Generator) -> None:
+def paint_houses(
+  canvas: Canvas,
+  camera: Camera,
+  wall: Wall,
+  style: look.Style,
+  random: np.random.Generator,
+) -> None:
   """Paints a row of houses with windows, and gaps with trees between."""
   has = np.flatnonzero(np.isfinite(wall.depth))
   if not has.size:
@@ -217,26 +245,47 @@ def paint_houses(canvas: Canvas, camera: Camera, wall: Wall,
   tall = random.uniform(5, 14, count).astype(np.float32)
   green = random.random(count) < 0.18
   tall[green] = random.uniform(2.5, 5, green.sum())
-  colors = np.where(green[:, None], pick(random, style, 'hedge', count),
-                    pick(random, style, 'building', count))
+  colors = np.where(
+    green[:, None],
+    pick(random, style, 'hedge', count),
+    pick(random, style, 'building', count),
+  )
   window = pick(random, style, 'window', count)
   storey, pane = random.uniform(2.6, 3.4, count), random.uniform(1.6, 3, count)
   foot, _ = camera.project(0.0, 0.0, depth.min())  # the lowest row they reach
-  rows = np.arange(min(int(foot) + 2, len(canvas.label)),
-                   dtype=np.float32)[:, None] + 0.5
+  rows = (
+    np.arange(min(int(foot) + 2, len(canvas.label)), dtype=np.float32)[:, None]
+    + 0.5
+  )
   y = camera.height - (rows - camera.row) * depth / np.float32(camera.focal)
-  inside = np.nonzero((y >= 0) & (y < tall[house]) & (
-      canvas.depth[:len(rows), first:last] > depth))
+  inside = np.nonzero(
+    (y >= 0)
+    & (y < tall[house])
+    & (canvas.depth[: len(rows), first:last] > depth)
+  )
   # From here on only what is seen, as flat arrays.
-  y, u, house, depth = y[inside], u[inside[1]], house[inside[1]], depth[
-      inside[1]]
+  y, u, house, depth = (
+    y[inside],
+    u[inside[1]],
+    house[inside[1]],
+    depth[inside[1]],
+  )
   v = y % storey[house]
   across = u % pane[house]
-  glass = (v > 0.9) & (v < 2.1) & (across > 0.4) & (
-      across < 0.72 * pane[house]) & ~green[house] & (y < tall[house] - 0.6)
+  glass = (
+    (v > 0.9)
+    & (v < 2.1)
+    & (across > 0.4)
+    & (across < 0.72 * pane[house])
+    & ~green[house]
+    & (y < tall[house] - 0.6)
+  )
   base = np.where(glass[:, None], window[house], colors[house])
-  shade = wall.shade * (1 + style.texture * noise(2, y * 20, u * 20)
-                        + style.grime * noise(0, y * 9, u * 9))
+  shade = wall.shade * (
+    1
+    + style.texture * noise(2, y * 20, u * 20)
+    + style.grime * noise(0, y * 9, u * 9)
+  )
   # Leaves are rougher than plaster.
   shade += np.where(green[house], 0.25, 0) * noise(3, y * 40, u * 40)
   seen = inside[0], inside[1] + first
@@ -246,12 +295,18 @@ def paint_houses(canvas: Canvas, camera: Camera, wall: Wall,
   canvas.depth[seen] = depth
 
 
-def paint_fences(canvas: Canvas, camera: Camera, layout: Layout,
-                 style: look.Style, random: np.random.Generator) -> None:
+def paint_fences(
+  canvas: Canvas,
+  camera: Camera,
+  layout: Layout,
+  style: look.Style,
+  random: np.random.Generator,
+) -> None:
   """Paints fences and hedges along the outer edge of the pavements."""
   height, width = canvas.label.shape
-  tangent = (np.arange(width, dtype=np.float32) + 0.5
-             - camera.column) / np.float32(camera.focal)
+  tangent = (
+    np.arange(width, dtype=np.float32) + 0.5 - camera.column
+  ) / np.float32(camera.focal)
   for hand in (-1, 1):
     if random.random() < 0.35:
       continue
@@ -260,13 +315,13 @@ def paint_fences(canvas: Canvas, camera: Camera, layout: Layout,
     distance = layout.road + layout.pavement - 0.1
     hedge = random.random() < 0.3
     tall = random.uniform(0.9, 1.6)
-    color, = pick(random, style, 'hedge' if hedge else 'fence')
+    (color,) = pick(random, style, 'hedge' if hedge else 'fence')
     with np.errstate(divide='ignore'):
       depth = np.where(tangent * hand > 0, distance / (tangent * hand), np.inf)
     columns = np.flatnonzero((depth > near) & (depth < far))
     if not columns.size:
       continue
-    region = np.s_[:, columns[0]:columns[-1] + 1]
+    region = np.s_[:, columns[0] : columns[-1] + 1]
     depth = depth[region[1]]
     rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
     y = camera.height - (rows - camera.row) * depth / np.float32(camera.focal)

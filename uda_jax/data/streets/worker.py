@@ -16,9 +16,17 @@ from uda_jax import files
 from uda_jax.data.streets import render
 
 
-def run(first: int, count: int, worker: int, workers: int, labels: bool,
-        folder: str, seed: int, gap: tuple[float, float],
-        image_size: tuple[int, int]) -> None:
+def run(
+  first: int,
+  count: int,
+  worker: int,
+  workers: int,
+  labels: bool,
+  folder: str,
+  seed: int,
+  gap: tuple[float, float],
+  image_size: tuple[int, int],
+) -> None:
   """Renders every `workers`-th scene and prints the class counts of each.
 
   Args:
@@ -34,13 +42,14 @@ def run(first: int, count: int, worker: int, workers: int, labels: bool,
   """
   style = render.style(gap=tuple(gap))
   for number in range(worker, count, workers):
-    image, label = render.render(seed, first + number, size=tuple(image_size),
-                                  style=style)
+    image, label = render.render(
+      seed, first + number, size=tuple(image_size), style=style
+    )
     counts = np.zeros(len(render.CLASSES), np.int64)
     _save(image, pathlib.Path(folder, 'images', f'{number:06d}.png'))
     if labels:
       _save(label, pathlib.Path(folder, 'labels', f'{number:06d}.png'))
-      counts += np.bincount(label.ravel(), minlength=256)[:counts.size]
+      counts += np.bincount(label.ravel(), minlength=256)[: counts.size]
     print(json.dumps(counts.tolist()), flush=True)
 
 

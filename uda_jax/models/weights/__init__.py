@@ -64,8 +64,8 @@ class Provenance:
     part = f'#{self.part}' if self.part else ''
     trained_on = self.declared.get('trained_on', 'not declared')
     return (
-        f'loaded {self.loaded} of {self.loaded} tensors of {self.path}{part} '
-        f'(sha256 {self.sha256}; trained on: {trained_on})'
+      f'loaded {self.loaded} of {self.loaded} tensors of {self.path}{part} '
+      f'(sha256 {self.sha256}; trained on: {trained_on})'
     )
 
 
@@ -84,16 +84,16 @@ def read(path: str | pathlib.Path) -> Tensors:
     if matches(head):
       return reader(path)
   raise ValueError(
-      f'{path}: not a weight file of a known format (PyTorch .pth or '
-      f'safetensors); it begins with {head!r}.'
+    f'{path}: not a weight file of a known format (PyTorch .pth or '
+    f'safetensors); it begins with {head!r}.'
   )
 
 
 # What tells a format by the first 16 bytes of a file, and its reader.
 READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
-    (pth.is_zip, pth.read_zip),
-    (pth.is_legacy, pth.read_legacy),
-    (safetensors.matches, safetensors.read),
+  (pth.is_zip, pth.read_zip),
+  (pth.is_legacy, pth.read_legacy),
+  (safetensors.matches, safetensors.read),
 )
 
 
@@ -120,13 +120,13 @@ def provenance(importer: Importer) -> Provenance:
   spelling = key_maps.recognise(tensors)
   digest = metadata.sha256(location.path)
   return Provenance(
-      str(location.path),
-      digest,
-      len(counted),
-      importer.preprocessing,
-      location.part,
-      spelling.name if spelling else '',
-      metadata.read(location.path, digest),
+    str(location.path),
+    digest,
+    len(counted),
+    importer.preprocessing,
+    location.part,
+    spelling.name if spelling else '',
+    metadata.read(location.path, digest),
   )
 
 
@@ -143,8 +143,9 @@ def check(importer: Importer, *, allow_target_labels: bool) -> None:
   found = metadata.read(path, metadata.sha256(path))
   metadata.check_target_labels(path, found, allowed=allow_target_labels)
   metadata.check_preprocessing(
-      str(path), importer.preprocessing,
-      {metadata.beside(path).name: found.get('preprocessing', '')},
+    str(path),
+    importer.preprocessing,
+    {metadata.beside(path).name: found.get('preprocessing', '')},
   )
 
 
@@ -155,7 +156,8 @@ def _network(importer: Importer) -> tuple[parts.Location, Tensors]:
   spelling = key_maps.recognise(tensors)
   if spelling is not None:
     metadata.check_preprocessing(
-        str(location), importer.preprocessing,
-        {f'spelling {spelling.name}': spelling.preprocessing},
+      str(location),
+      importer.preprocessing,
+      {f'spelling {spelling.name}': spelling.preprocessing},
     )
   return location, tensors

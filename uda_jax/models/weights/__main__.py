@@ -32,25 +32,42 @@ def _field(text: str) -> tuple[str, Any]:
 
 def _parse() -> argparse.Namespace:
   parser = argparse.ArgumentParser(
-      prog='python -m uda_jax.models.weights', description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter)
+    prog='python -m uda_jax.models.weights',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
   parser.add_argument('file', metavar='FILE[#PART]')
-  parser.add_argument('--model', required=True,
-                      choices=sorted(convert.PUBLISHED), metavar='NAME',
-                      help=', '.join(sorted(convert.PUBLISHED)))
-  parser.add_argument('--out', type=pathlib.Path, required=True,
-                      help='the .safetensors file to write')
+  parser.add_argument(
+    '--model',
+    required=True,
+    choices=sorted(convert.PUBLISHED),
+    metavar='NAME',
+    help=', '.join(sorted(convert.PUBLISHED)),
+  )
+  parser.add_argument(
+    '--out',
+    type=pathlib.Path,
+    required=True,
+    help='the .safetensors file to write',
+  )
   parser.add_argument('--num_classes', type=int, default=19)
-  parser.add_argument('--set', type=_field, action='append', default=[],
-                      metavar='FIELD=VALUE',
-                      help='another value of a field of config.model, such as '
-                      'encoder=mit_b3')
+  parser.add_argument(
+    '--set',
+    type=_field,
+    action='append',
+    default=[],
+    metavar='FIELD=VALUE',
+    help='another value of a field of config.model, such as encoder=mit_b3',
+  )
   parser.add_argument('--trained_on', help='what the weights were trained on')
   parser.add_argument('--licence')
-  parser.add_argument('--saw_target_labels', choices=('yes', 'no'),
-                      help='whether labels of a target were among it; such '
-                      'weights are refused later, unless '
-                      'config.model.allow_target_labels is set')
+  parser.add_argument(
+    '--saw_target_labels',
+    choices=('yes', 'no'),
+    help='whether labels of a target were among it; such '
+    'weights are refused later, unless '
+    'config.model.allow_target_labels is set',
+  )
   return parser.parse_args()
 
 
@@ -65,13 +82,17 @@ def main() -> None:
   try:
     if unknown:
       raise ValueError(
-          f'--set: {args.model} has no {unknown}, only {sorted(fields)}')
+        f'--set: {args.model} has no {unknown}, only {sorted(fields)}'
+      )
     if args.out.suffix != '.safetensors':
       raise ValueError(f'--out: expected a .safetensors file, got {args.out}')
     origin = convert.convert(
-        args.file, args.out, fields=fields | dict(args.set),
-        num_classes=args.num_classes,
-        told={name: x for name, x in told.items() if x is not None})
+      args.file,
+      args.out,
+      fields=fields | dict(args.set),
+      num_classes=args.num_classes,
+      told={name: x for name, x in told.items() if x is not None},
+    )
   except (ValueError, OSError) as error:
     raise SystemExit(f'error: {error}') from error
   print(f'{origin}\nwrote {args.out} and {args.out.name}.json')

@@ -26,38 +26,73 @@ class Fields(dict):
 
 
 _DAFORMER = dict(
-    name='encoder_decoder', dtype='float32', encoder='mit_b5', head='daformer',
-    head_width=256, head_dropout=0.1, fusion='sepaspp', dilations=(6, 12),
-    drop_path=0.1, attention='', remat=False)
+  name='encoder_decoder',
+  dtype='float32',
+  encoder='mit_b5',
+  head='daformer',
+  head_width=256,
+  head_dropout=0.1,
+  fusion='sepaspp',
+  dilations=(6, 12),
+  drop_path=0.1,
+  attention='',
+  remat=False,
+)
 _HRDA = _DAFORMER | dict(
-    name='hrda', detail_crop=(512, 512), detail_stride=(256, 256),
-    context_scale=0.5, embed_width=0, attention_width=256,
-    scale_attention='classwise', fixed_attention=0.5, order='product_then_up',
-    feature_weight=False, entropy_rule='clean')
+  name='hrda',
+  detail_crop=(512, 512),
+  detail_stride=(256, 256),
+  context_scale=0.5,
+  embed_width=0,
+  attention_width=256,
+  scale_attention='classwise',
+  fixed_attention=0.5,
+  order='product_then_up',
+  feature_weight=False,
+  entropy_rule='clean',
+)
 _DEEPLAB = dict(
-    name='deeplab_v2', dtype='float32', stem=64, planes=(64, 128, 256, 512),
-    blocks=(3, 4, 23, 3), aspp_branches=2, aux_head=True, remat=False,
-    class_rows=(), resnet='caffe')
+  name='deeplab_v2',
+  dtype='float32',
+  stem=64,
+  planes=(64, 128, 256, 512),
+  blocks=(3, 4, 23, 3),
+  aspp_branches=2,
+  aux_head=True,
+  remat=False,
+  class_rows=(),
+  resnet='caffe',
+)
 
 # --model -> config.model: the networks as published. An encoder's own file
 # fits under any head.
 PUBLISHED: dict[str, dict[str, Any]] = {
-    **{name: _DAFORMER | dict(encoder=name)
-       for name in (*mix_transformer.VARIANTS, *dinov2.VARIANTS)},
-    **{name: _DAFORMER | dict(encoder=name, head='dlv2')
-       for name in resnet_v1c.VARIANTS},
-    'daformer': _DAFORMER,
-    'hrda': _HRDA,
-    'cluda': _HRDA | dict(
-        embed_width=512, feature_weight=True, order='up_then_product'),
-    'segformer': _DAFORMER | dict(head='segformer', head_width=768),
-    'deeplab_v2': _DEEPLAB,
-    'deeplab_v2_lse': _DEEPLAB | dict(aux_head=False),
-    'fcn8s_vgg': dict(
-        name='fcn8s_vgg', dtype='float32', widths=(64, 128, 256, 512, 512),
-        fc_width=4096, dropout=0.5, preprocessing='CAFFE'),
-    'efficientnet_lite0': dict(
-        name='efficientnet_lite0', dtype='float32', width=64, dropout=0.1),
+  **{
+    name: _DAFORMER | dict(encoder=name)
+    for name in (*mix_transformer.VARIANTS, *dinov2.VARIANTS)
+  },
+  **{
+    name: _DAFORMER | dict(encoder=name, head='dlv2')
+    for name in resnet_v1c.VARIANTS
+  },
+  'daformer': _DAFORMER,
+  'hrda': _HRDA,
+  'cluda': _HRDA
+  | dict(embed_width=512, feature_weight=True, order='up_then_product'),
+  'segformer': _DAFORMER | dict(head='segformer', head_width=768),
+  'deeplab_v2': _DEEPLAB,
+  'deeplab_v2_lse': _DEEPLAB | dict(aux_head=False),
+  'fcn8s_vgg': dict(
+    name='fcn8s_vgg',
+    dtype='float32',
+    widths=(64, 128, 256, 512, 512),
+    fc_width=4096,
+    dropout=0.5,
+    preprocessing='CAFFE',
+  ),
+  'efficientnet_lite0': dict(
+    name='efficientnet_lite0', dtype='float32', width=64, dropout=0.1
+  ),
 }
 
 # Parameters do not depend on it; the shapes alone are traced.
@@ -65,12 +100,12 @@ _IMAGE_SIZE = (1024, 1024)
 
 
 def convert(
-    source: str,
-    out: pathlib.Path,
-    *,
-    fields: Mapping[str, Any],
-    num_classes: int,
-    told: Mapping[str, Any],
+  source: str,
+  out: pathlib.Path,
+  *,
+  fields: Mapping[str, Any],
+  num_classes: int,
+  told: Mapping[str, Any],
 ) -> weights.Provenance:
   """Writes the tensors of a file that belong to a network, and what is told.
 
@@ -93,12 +128,17 @@ def convert(
   weights.check(importer, allow_target_labels=True)
   origin = weights.provenance(importer)
   tensors, name_of = weights.choose(importer)
-  state_dict.load(
-      tensors, _shapes(config, num_classes), name_of, source=source)
-  safetensors.write(out, {
-      n: x for n, x in tensors.items() if not n.endswith(state_dict.COUNTER)})
+  state_dict.load(tensors, _shapes(config, num_classes), name_of, source=source)
+  safetensors.write(
+    out,
+    {n: x for n, x in tensors.items() if not n.endswith(state_dict.COUNTER)},
+  )
   kept = {n: x for n, x in origin.declared.items() if n in metadata.TYPES}
-  metadata.write(out, kept | dict(told) | {
+  metadata.write(
+    out,
+    kept
+    | dict(told)
+    | {
       'preprocessing': origin.preprocessing,
       'source': pathlib.Path(origin.path).name,
       'source_sha256': origin.sha256,
@@ -106,12 +146,12 @@ def convert(
       'spelling': origin.spelling,
       'model': config.name,
       'tensors': origin.loaded,
-  })
+    },
+  )
   return origin
 
 
 def _shapes(config: Fields, num_classes: int) -> types.Net:
   build = models.MODELS[config.name]
   network = build(Fields(config, weights=''), num_classes)
-  return jax.eval_shape(
-      lambda: network.init(jax.random.key(0), _IMAGE_SIZE))
+  return jax.eval_shape(lambda: network.init(jax.random.key(0), _IMAGE_SIZE))

@@ -23,8 +23,11 @@ from typing import Any, NamedTuple
 
 # Fields with a type.
 TYPES = {
-    'trained_on': str, 'saw_target_labels': bool, 'preprocessing': str,
-    'licence': str, 'sha256': str,
+  'trained_on': str,
+  'saw_target_labels': bool,
+  'preprocessing': str,
+  'licence': str,
+  'sha256': str,
 }
 
 
@@ -44,11 +47,11 @@ class Known(NamedTuple):
 
 # By the first digits of the SHA-256, which publishers put into file names.
 KNOWN = {
-    # DeepLab_resnet_pretrained_init-f81d91e8.pth
-    'f81d91e8': Known('ImageNet/COCO, converted from Caffe', 'CAFFE'),
-    # resnet101-5d3b4d8f.pth and its later form resnet101-63fe2227.pth
-    '5d3b4d8f': Known('ImageNet-1k', 'IMAGENET'),
-    '63fe2227': Known('ImageNet-1k', 'IMAGENET'),
+  # DeepLab_resnet_pretrained_init-f81d91e8.pth
+  'f81d91e8': Known('ImageNet/COCO, converted from Caffe', 'CAFFE'),
+  # resnet101-5d3b4d8f.pth and its later form resnet101-63fe2227.pth
+  '5d3b4d8f': Known('ImageNet-1k', 'IMAGENET'),
+  '63fe2227': Known('ImageNet-1k', 'IMAGENET'),
 }
 
 
@@ -86,13 +89,13 @@ def read(path: pathlib.Path, digest: str) -> dict[str, Any]:
   for field, kind in TYPES.items():
     if field in found and type(found[field]) is not kind:
       raise ValueError(
-          f'{where}: {field}: expected a {kind.__name__}, got '
-          f'{found[field]!r:.80}'
+        f'{where}: {field}: expected a {kind.__name__}, got '
+        f'{found[field]!r:.80}'
       )
   if found.get('sha256', digest) != digest:
     raise ValueError(
-        f'{where}: belongs to a file of SHA-256 {found["sha256"]}, but '
-        f'{path} has {digest}; remove the one that is not meant.'
+      f'{where}: belongs to a file of SHA-256 {found["sha256"]}, but '
+      f'{path} has {digest}; remove the one that is not meant.'
     )
   return found
 
@@ -107,7 +110,7 @@ def write(path: pathlib.Path, found: dict[str, Any]) -> None:
 
 
 def check_target_labels(
-    path: pathlib.Path, found: dict[str, Any], *, allowed: bool
+  path: pathlib.Path, found: dict[str, Any], *, allowed: bool
 ) -> None:
   """Raises unless a file's weights may be used.
 
@@ -118,15 +121,15 @@ def check_target_labels(
   """
   if found.get('saw_target_labels') and not allowed:
     raise ValueError(
-        f'{path}: these weights saw labels of the target (trained on '
-        f'{found.get("trained_on", "data that is not told")}): a run from them '
-        'does not adapt without labels. config.model.allow_target_labels=True '
-        'uses them all the same.'
+      f'{path}: these weights saw labels of the target (trained on '
+      f'{found.get("trained_on", "data that is not told")}): a run from them '
+      'does not adapt without labels. config.model.allow_target_labels=True '
+      'uses them all the same.'
     )
 
 
 def check_preprocessing(
-    source: str, expected: str, found: dict[str, str]
+  source: str, expected: str, found: dict[str, str]
 ) -> None:
   """Raises where a file's preprocessing is not the network's.
 
@@ -138,8 +141,8 @@ def check_preprocessing(
   for teller, name in found.items():
     if name not in ('', expected):
       raise ValueError(
-          f'{source}: expected weights for {expected} pixels, as the network '
-          f'has them, got some for {name} pixels ({teller}). '
-          'config.model.resnet (deeplab_v2) and config.model.preprocessing '
-          '(fcn8s_vgg) choose; other networks take one kind.'
+        f'{source}: expected weights for {expected} pixels, as the network '
+        f'has them, got some for {name} pixels ({teller}). '
+        'config.model.resnet (deeplab_v2) and config.model.preprocessing '
+        '(fcn8s_vgg) choose; other networks take one kind.'
       )

@@ -26,9 +26,9 @@ ENTRIES = ('state_dict', 'shadow', 'model')
 # teacher and ImageNet encoder apart in one state dict; {copy: what of it was
 # never trained}.
 COPIES = {
-    'model': (),
-    'ema_model': (),
-    'imnet_model': ('decode_head.', 'cls_head.', 'proj_head.'),
+  'model': (),
+  'ema_model': (),
+  'imnet_model': ('decode_head.', 'cls_head.', 'proj_head.'),
 }
 # Beside the copies: PiPa's patch heads, which no prediction needs.
 BESIDE_COPIES = ('project.', 'classifier.')
@@ -66,9 +66,7 @@ def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
   return found
 
 
-def take(
-    tensors: Mapping[str, np.ndarray], location: Location
-) -> Tensors:
+def take(tensors: Mapping[str, np.ndarray], location: Location) -> Tensors:
   """Returns the tensors of the wanted network.
 
   Args:
@@ -84,23 +82,25 @@ def take(
   if not location.part and len(found) == 1:
     return next(iter(found.values()))
   held = ', '.join(
-      f'{part or "one without a name"} ({len(content)} tensors)'
-      for part, content in found.items()
+    f'{part or "one without a name"} ({len(content)} tensors)'
+    for part, content in found.items()
   )
   if location.part:
     raise ValueError(
-        f'{location}: the file has no network {location.part!r}; it holds '
-        f'{held}.'
+      f'{location}: the file has no network {location.part!r}; it holds {held}.'
     )
   raise ValueError(
-      f'{location}: the file holds {len(found)} networks: {held}. Say which, '
-      f"such as '{location}#{next(iter(found))}'."
+    f'{location}: the file holds {len(found)} networks: {held}. Say which, '
+    f"such as '{location}#{next(iter(found))}'."
   )
 
 
 def _under(tensors: Mapping[str, np.ndarray], prefix: str) -> Tensors:
-  return {n.removeprefix(prefix): x
-          for n, x in tensors.items() if n.startswith(prefix)}
+  return {
+    n.removeprefix(prefix): x
+    for n, x in tensors.items()
+    if n.startswith(prefix)
+  }
 
 
 def _copies(content: Tensors, copies: dict[str, Tensors]) -> dict[str, Tensors]:
@@ -108,6 +108,6 @@ def _copies(content: Tensors, copies: dict[str, Tensors]) -> dict[str, Tensors]:
   known = tuple(f'{c}.' for c in COPIES) + BESIDE_COPIES
   rest = {n: x for n, x in content.items() if not n.startswith(known)}
   return {
-      c: {n: x for n, x in copy.items() if not n.startswith(COPIES[c])} | rest
-      for c, copy in copies.items()
+    c: {n: x for n, x in copy.items() if not n.startswith(COPIES[c])} | rest
+    for c, copy in copies.items()
   }

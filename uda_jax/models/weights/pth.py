@@ -26,13 +26,13 @@ LEGACY_PROTOCOL = 1001
 MAX_DIRECTORY = 1 << 23
 # What zipfile and NumPy raise on damaged or hostile files.
 _FILE_ERRORS = (
-    ValueError,
-    OverflowError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    struct.error,
-    zipfile.BadZipFile,
+  ValueError,
+  OverflowError,
+  RuntimeError,
+  EOFError,
+  OSError,
+  struct.error,
+  zipfile.BadZipFile,
 )
 
 
@@ -78,8 +78,7 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
     pickles = [name for name in members if name.endswith('/data.pkl')]
     if len(pickles) != 1:
       raise ValueError(
-          'expected one member */data.pkl of a PyTorch file, got '
-          f'{len(pickles)}'
+        f'expected one member */data.pkl of a PyTorch file, got {len(pickles)}'
       )
     root = pickles[0].removesuffix('data.pkl')
 
@@ -110,7 +109,7 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
       info, expected = member(f'data/{key}'), storages[key].num_bytes
       if info.file_size != expected:
         raise ValueError(
-            f'{info.filename}: expected {expected} bytes, got {info.file_size}'
+          f'{info.filename}: expected {expected} bytes, got {info.file_size}'
         )
       arrays[key] = np.frombuffer(archive.read(info), storages[key].dtype)
   return _views(tensors, arrays)
@@ -161,24 +160,24 @@ def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _legacy_storage(
-    file: BinaryIO, storage: torch_pickle.Storage
+  file: BinaryIO, storage: torch_pickle.Storage
 ) -> np.ndarray:
   count = int.from_bytes(file.read(8), 'little')
   if count != storage.size:
     raise ValueError(
-        f'storage {storage.key}: expected {storage.size} elements, got {count}'
+      f'storage {storage.key}: expected {storage.size} elements, got {count}'
     )
   data = file.read(storage.num_bytes)
   if len(data) != storage.num_bytes:
     raise ValueError(
-        f'storage {storage.key}: expected {storage.num_bytes} bytes, the file '
-        f'ends after {len(data)}'
+      f'storage {storage.key}: expected {storage.num_bytes} bytes, the file '
+      f'ends after {len(data)}'
     )
   return np.frombuffer(data, storage.dtype)
 
 
 def _check_total(
-    storages: dict[str, torch_pickle.Storage], path: pathlib.Path
+  storages: dict[str, torch_pickle.Storage], path: pathlib.Path
 ) -> None:
   total = sum(storage.num_bytes for storage in storages.values())
   size = os.path.getsize(path)
@@ -187,9 +186,9 @@ def _check_total(
 
 
 def _views(
-    tensors: dict[str, torch_pickle.Tensor], arrays: dict[str, np.ndarray]
+  tensors: dict[str, torch_pickle.Tensor], arrays: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
   return {
-      name: torch_pickle.view(name, tensor, arrays[tensor.storage.key])
-      for name, tensor in tensors.items()
+    name: torch_pickle.view(name, tensor, arrays[tensor.storage.key])
+    for name, tensor in tensors.items()
   }

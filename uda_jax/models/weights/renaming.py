@@ -85,7 +85,7 @@ def swapped(rows: Rows) -> Rows:
 
 
 def join(
-    tensors: Mapping[str, np.ndarray], parts: Iterable[tuple[str, str, str]]
+  tensors: Mapping[str, np.ndarray], parts: Iterable[tuple[str, str, str]]
 ) -> Tensors:
   """Joins pairs of tensors along their first axis.
 
@@ -104,7 +104,7 @@ def join(
 
 
 def split(
-    tensors: Mapping[str, np.ndarray], parts: Iterable[tuple[str, str, str]]
+  tensors: Mapping[str, np.ndarray], parts: Iterable[tuple[str, str, str]]
 ) -> Tensors:
   """The inverse of `join`."""
   result = dict(tensors)
@@ -117,7 +117,7 @@ def split(
 
 
 def unflatten(
-    tensors: Mapping[str, np.ndarray], sides: Mapping[str, int]
+  tensors: Mapping[str, np.ndarray], sides: Mapping[str, int]
 ) -> Tensors:
   """Makes kernels [out, in, side, side] of matrices [out, in * side^2].
 
@@ -136,10 +136,10 @@ def unflatten(
 
 
 def flatten(
-    tensors: Mapping[str, np.ndarray], sides: Mapping[str, int]
+  tensors: Mapping[str, np.ndarray], sides: Mapping[str, int]
 ) -> Tensors:
   """The inverse of `unflatten`."""
   return {
-      name: x.reshape(len(x), -1) if name in sides else x
-      for name, x in tensors.items()
+    name: x.reshape(len(x), -1) if name in sides else x
+    for name, x in tensors.items()
   }

@@ -104,9 +104,7 @@ def load(window: Window, rules: Rules) -> Any:
   """
   machine = _Machine(rules)
   try:
-    for count, (opcode, arg, position) in enumerate(
-        pickletools.genops(window)
-    ):
+    for count, (opcode, arg, position) in enumerate(pickletools.genops(window)):
       if opcode.name == 'STOP':
         return machine.pop()
       if count == MAX_INSTRUCTIONS:
@@ -176,8 +174,8 @@ class _Machine:
       push(self._rules.persistent(self.pop()))
     else:
       raise ValueError(
-          f'pickle instruction {opcode} at byte {position}: weight files do '
-          'not need it; refused'
+        f'pickle instruction {opcode} at byte {position}: weight files do '
+        'not need it; refused'
       )
 
   def _top(self, *kinds: type) -> Any:
@@ -218,8 +216,8 @@ class _Machine:
     found = Name(module, name)
     if not (_is_ordered_dict(found) or self._rules.allows(found)):
       raise ValueError(
-          f'the file asks for {found}, which is not part of a weight file; '
-          'refused, nothing was executed'
+        f'the file asks for {found}, which is not part of a weight file; '
+        'refused, nothing was executed'
       )
     return found
 

@@ -14,16 +14,16 @@ import numpy as np
 from uda_jax import files
 
 DTYPES = {
-    'F64': np.dtype('<f8'),
-    'F32': np.dtype('<f4'),
-    'F16': np.dtype('<f2'),
-    'BF16': np.dtype(ml_dtypes.bfloat16),
-    'I64': np.dtype('<i8'),
-    'I32': np.dtype('<i4'),
-    'I16': np.dtype('<i2'),
-    'I8': np.dtype('i1'),
-    'U8': np.dtype('u1'),
-    'BOOL': np.dtype('?'),
+  'F64': np.dtype('<f8'),
+  'F32': np.dtype('<f4'),
+  'F16': np.dtype('<f2'),
+  'BF16': np.dtype(ml_dtypes.bfloat16),
+  'I64': np.dtype('<i8'),
+  'I32': np.dtype('<i4'),
+  'I16': np.dtype('<i2'),
+  'I8': np.dtype('i1'),
+  'U8': np.dtype('u1'),
+  'BOOL': np.dtype('?'),
 }
 # Some 150 a tensor; bounds the memory of the parsed header.
 MAX_HEADER = 1 << 24
@@ -61,8 +61,8 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
   entries = {name: _entry(name, entry) for name, entry in header.items()}
   _check_tiling(entries, len(data))
   return {
-      name: np.frombuffer(data[begin:end], dtype).reshape(shape)
-      for name, (dtype, shape, begin, end) in entries.items()
+    name: np.frombuffer(data[begin:end], dtype).reshape(shape)
+    for name, (dtype, shape, begin, end) in entries.items()
   }
 
 
@@ -78,8 +78,8 @@ def _entry(name: str, entry: Any) -> Entry:
   expected = math.prod(shape) * dtype.itemsize
   if end - begin != expected or len(shape) > MAX_RANK:
     raise ValueError(
-        f'{name}: {dtype} of shape {shape} needs {expected} bytes, got offsets '
-        f'{begin} to {end}'
+      f'{name}: {dtype} of shape {shape} needs {expected} bytes, got offsets '
+      f'{begin} to {end}'
     )
   return dtype, shape, begin, end
 
@@ -88,7 +88,7 @@ def _check_tiling(entries: Mapping[str, Entry], size: int) -> None:
   """Raises unless the tensors lie side by side and fill the file's data."""
   at = 0
   for name, (_, _, begin, end) in sorted(
-      entries.items(), key=lambda item: item[1][2:]
+    entries.items(), key=lambda item: item[1][2:]
   ):
     if begin != at:
       raise ValueError(f'{name}: expected to begin at byte {at}, got {begin}')
@@ -109,9 +109,9 @@ def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
       raise ValueError(f'{path}: {key} has dtype {dtype}, which has no name.')
     data = array.astype(dtype).tobytes()
     header[key] = {
-        'dtype': names[dtype],
-        'shape': list(array.shape),
-        'data_offsets': [offset, offset + len(data)],
+      'dtype': names[dtype],
+      'shape': list(array.shape),
+      'data_offsets': [offset, offset + len(data)],
     }
     parts.append(data)
     offset += len(data)

@@ -27,11 +27,11 @@ from uda_jax import types
 NameOf = Callable[[tuple[str, ...]], str | None]
 
 LEAVES = {
-    'kernel': 'weight',
-    'scale': 'weight',
-    'bias': 'bias',
-    'mean': 'running_mean',
-    'var': 'running_var',
+  'kernel': 'weight',
+  'scale': 'weight',
+  'bias': 'bias',
+  'mean': 'running_mean',
+  'var': 'running_var',
 }
 COUNTER = 'num_batches_tracked'
 
@@ -44,9 +44,7 @@ def dotted(path: tuple[str, ...]) -> str:
   return '.'.join(path)
 
 
-def export(
-    net: types.Net, name_of: NameOf = dotted
-) -> dict[str, np.ndarray]:
+def export(net: types.Net, name_of: NameOf = dotted) -> dict[str, np.ndarray]:
   """Returns the PyTorch state dict of a network's variables."""
   tensors = {}
   for path, leaf in jax.tree_util.tree_leaves_with_path(net):
@@ -57,11 +55,11 @@ def export(
 
 
 def load(
-    tensors: Mapping[str, np.ndarray],
-    like: types.Net,
-    name_of: NameOf = dotted,
-    *,
-    source: str = 'state dict',
+  tensors: Mapping[str, np.ndarray],
+  like: types.Net,
+  name_of: NameOf = dotted,
+  *,
+  source: str = 'state dict',
 ) -> tuple[types.Net, int]:
   """Returns a network's variables from a PyTorch state dict, and their number.
 
@@ -89,35 +87,35 @@ def load(
       return leaf
     if tensors[name].shape != expected:
       problems.append(
-          f'wrong shape: {name} expected {expected}, got {tensors[name].shape}'
+        f'wrong shape: {name} expected {expected}, got {tensors[name].shape}'
       )
       return leaf
     return jnp.asarray(_from_torch(tensors[name]), leaf.dtype)
 
   net = jax.tree_util.tree_map_with_path(take, like)
   problems += [
-      f'unexpected: {name} {tensors[name].shape}'
-      for name in tensors
-      if name not in used and not name.endswith(COUNTER)
+    f'unexpected: {name} {tensors[name].shape}'
+    for name in tensors
+    if name not in used and not name.endswith(COUNTER)
   ]
   if problems:
     raise ValueError(
-        f'{source} does not fit the network ({len(problems)} problems, '
-        f'{len(used)} tensors expected):\n  '
-        + '\n  '.join([*_depth_mix_up(used, tensors), *problems])
+      f'{source} does not fit the network ({len(problems)} problems, '
+      f'{len(used)} tensors expected):\n  '
+      + '\n  '.join([*_depth_mix_up(used, tensors), *problems])
     )
   return net, len(used)
 
 
 def _depth_mix_up(
-    expected: Iterable[str], found: Iterable[str]
+  expected: Iterable[str], found: Iterable[str]
 ) -> Iterator[str]:
   """Yields a line where a file is that of a deeper or shallower network."""
   ours, theirs = _num_blocks(expected), _num_blocks(found)
   if ours and theirs and ours != theirs:
     yield (
-        f'another depth: expected stages of {_joined(ours)} blocks, got '
-        f'{_joined(theirs)}'
+      f'another depth: expected stages of {_joined(ours)} blocks, got '
+      f'{_joined(theirs)}'
     )
 
 

@@ -12,26 +12,30 @@ import numpy as np
 from uda_jax.models.weights import restricted_pickle
 
 STORAGES = {
-    'DoubleStorage': np.dtype('<f8'),
-    'FloatStorage': np.dtype('<f4'),
-    'HalfStorage': np.dtype('<f2'),
-    'BFloat16Storage': np.dtype(ml_dtypes.bfloat16),
-    'LongStorage': np.dtype('<i8'),
-    'IntStorage': np.dtype('<i4'),
-    'ShortStorage': np.dtype('<i2'),
-    'CharStorage': np.dtype('i1'),
-    'ByteStorage': np.dtype('u1'),
-    'BoolStorage': np.dtype('?'),
+  'DoubleStorage': np.dtype('<f8'),
+  'FloatStorage': np.dtype('<f4'),
+  'HalfStorage': np.dtype('<f2'),
+  'BFloat16Storage': np.dtype(ml_dtypes.bfloat16),
+  'LongStorage': np.dtype('<i8'),
+  'IntStorage': np.dtype('<i4'),
+  'ShortStorage': np.dtype('<i2'),
+  'CharStorage': np.dtype('i1'),
+  'ByteStorage': np.dtype('u1'),
+  'BoolStorage': np.dtype('?'),
 }
 # The first takes what the second does less the last arguments (PyTorch 0.3
 # and before); a parameter is a tensor with a flag.
 REBUILD = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_parameter')
 # NumPy's scalars, which training scripts put beside the weights as scores;
 # `_codecs` wraps their bytes. None of it is looked up.
-IGNORED = frozenset({
-    'numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar',
-    'numpy.dtype', '_codecs.encode',
-})
+IGNORED = frozenset(
+  {
+    'numpy.core.multiarray.scalar',
+    'numpy._core.multiarray.scalar',
+    'numpy.dtype',
+    '_codecs.encode',
+  }
+)
 # Dictionaries in dictionaries.
 MAX_DEPTH = 8
 
@@ -61,7 +65,7 @@ class Tensor:
 
 
 def load(
-    window: restricted_pickle.Window,
+  window: restricted_pickle.Window,
 ) -> tuple[Any, dict[str, Storage]]:
   """Returns the value of the next pickle and all storages it mentions."""
   storages: dict[str, Storage] = {}
@@ -80,7 +84,7 @@ def flatten(content: Any) -> dict[str, Tensor]:
   """Returns the tensors of nested dictionaries, names joined by '/'."""
   if not isinstance(content, dict):
     raise ValueError(
-        f'expected a dictionary of tensors, got {type(content).__name__}'
+      f'expected a dictionary of tensors, got {type(content).__name__}'
     )
   tensors, seen, todo = {}, {id(content)}, [('', content, 1)]
   while todo:
@@ -104,34 +108,34 @@ def view(name: str, tensor: Tensor, array: np.ndarray) -> np.ndarray:
   """Returns a tensor as a read-only view of its storage's data."""
   count = math.prod(tensor.shape)
   last = tensor.offset + sum(
-      (n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides)
+    (n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides)
   )
   # The first test also refuses expanded tensors, whose copies could be huge.
   if count > array.size or (count and last >= array.size):
     raise ValueError(
-        f'{name}: shape {tensor.shape}, strides {tensor.strides} and offset '
-        f'{tensor.offset} exceed a storage of {array.size} elements'
+      f'{name}: shape {tensor.shape}, strides {tensor.strides} and offset '
+      f'{tensor.offset} exceed a storage of {array.size} elements'
     )
   if not count:
     return np.zeros(tensor.shape, array.dtype)
   return np.lib.stride_tricks.as_strided(
-      array[tensor.offset :],
-      tensor.shape,
-      [stride * array.itemsize for stride in tensor.strides],
-      writeable=False,
+    array[tensor.offset :],
+    tensor.shape,
+    [stride * array.itemsize for stride in tensor.strides],
+    writeable=False,
   )
 
 
 def _allows(name: restricted_pickle.Name) -> bool:
   return (
-      (name.module == 'torch' and name.name in STORAGES)
-      or (name.module == 'torch._utils' and name.name in REBUILD)
-      or str(name) in IGNORED
+    (name.module == 'torch' and name.name in STORAGES)
+    or (name.module == 'torch._utils' and name.name in REBUILD)
+    or str(name) in IGNORED
   )
 
 
 def _rebuild(
-    name: restricted_pickle.Name, args: tuple
+  name: restricted_pickle.Name, args: tuple
 ) -> Tensor | restricted_pickle.Opaque:
   if str(name) in IGNORED:
     return restricted_pickle.Opaque()
@@ -143,13 +147,13 @@ def _rebuild(
     raise ValueError(f'malformed call of {name}')
   storage, offset, shape, strides = args[:4]
   if not (
-      isinstance(storage, Storage)
-      and _counts([offset])
-      and isinstance(shape, tuple)
-      and isinstance(strides, tuple)
-      and len(shape) == len(strides) <= 8
-      and _counts(shape)
-      and _counts(strides)
+    isinstance(storage, Storage)
+    and _counts([offset])
+    and isinstance(shape, tuple)
+    and isinstance(strides, tuple)
+    and len(shape) == len(strides) <= 8
+    and _counts(shape)
+    and _counts(strides)
   ):
     raise ValueError('malformed tensor (storage, offset, shape or strides)')
   return Tensor(storage, offset, shape, strides)
@@ -160,11 +164,11 @@ def _storage(pid: Any) -> Storage:
     raise ValueError('malformed persistent id')
   tag, kind, key, _, size = pid[:5]
   if not (
-      tag == 'storage'
-      and isinstance(kind, restricted_pickle.Name)
-      and kind.name in STORAGES
-      and isinstance(key, str)
-      and _counts([size])
+    tag == 'storage'
+    and isinstance(kind, restricted_pickle.Name)
+    and kind.name in STORAGES
+    and isinstance(key, str)
+    and _counts([size])
   ):
     raise ValueError('malformed persistent id of a storage')
   if len(pid) == 6 and pid[5] is not None:
