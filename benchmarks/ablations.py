@@ -9,7 +9,6 @@ that a benchmark lacks (the released forms, on real images) have no row.
 
 from __future__ import annotations
 
-import importlib.util
 import pathlib
 import sys
 from typing import Any
@@ -19,6 +18,7 @@ from absl import flags
 
 from benchmarks import runs
 from benchmarks import tables
+from uda_jax import configs
 
 # method -> rows: name, leaf, changed fields of `config.method`.
 ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
@@ -73,15 +73,15 @@ def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
     raise ValueError(
       f'--methods: expected some of {list(ROWS)}, got {method!r}'
     )
-  package = f'configs.{benchmark}'
-  if not importlib.util.find_spec(package):
+  known = configs.paths()
+  if benchmark not in {name.split('/')[0] for name in known}:
     raise ValueError(
       f'--benchmark: expected a folder in configs/, got {benchmark!r}'
     )
   return [
     (name, leaf, {f'method.{field}': value for field, value in changes.items()})
     for name, leaf, changes in ROWS[method]
-    if importlib.util.find_spec(f'{package}.{leaf}')
+    if f'{benchmark}/{leaf}' in known
   ]
 
 

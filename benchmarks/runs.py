@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import importlib
 import pathlib
 from typing import Any
+
+from uda_jax import configs
 
 
 def one_run(
@@ -32,10 +33,9 @@ def one_run(
   # TensorFlow and jax load only when a run starts, not for --help.
   from uda_jax.train import loop
 
-  config = importlib.import_module(f'configs.{benchmark}.{leaf}').get_config()
+  config = configs.load(f'{benchmark}/{leaf}')
   config.seed = seed
   config.data.root = root
-  config.lock()  # a change of a field that there is not is an error
   config.update_from_flattened_dict(changes)
   folder = workdir / benchmark / f'{name or leaf}_seed{seed}'
   return loop.run(config, str(folder))

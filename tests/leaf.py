@@ -5,8 +5,8 @@ As any leaf it works with
   python -m uda_jax.main --config=tests/leaf.py --workdir=DIR
 """
 
-from configs import common
-from configs.streets import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.streets import base
 
 
 def get_config():

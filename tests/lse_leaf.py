@@ -3,8 +3,9 @@
 python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
 """
 
-from configs import common
-from configs import lse
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import lse
+
 from tests import tiny_leaf
 
 

@@ -1,53 +1,42 @@
-"""Every leaf can be built, locked and overridden."""
+"""Tests that every config loads, and the one-line errors of those that fail."""
 
-import importlib
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from benchmarks import ablations
+from uda_jax import configs
 from uda_jax import methods
 from uda_jax import models
 
-CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
-LEAVES = sorted(
-  path
-  for path in CONFIGS.glob('*/*.py')
-  if path.stem not in ('__init__', 'base')
-)
+NAMES = list(configs.paths())
 
 
-def _config(path):
-  name = f'configs.{path.parent.name}.{path.stem}'
-  return importlib.import_module(name).get_config()
-
-
-@pytest.mark.parametrize(
-  'path', LEAVES, ids=lambda p: f'{p.parent.name}/{p.stem}'
-)
-def test_leaf(path):
-  config = _config(path)
-  config.lock()
+@pytest.mark.parametrize('name', NAMES)
+def test_config(name):
+  config = configs.load(name)
   num_classes = len(config.data.source.get('class_names', range(11)))
   assert methods.make(config.method, num_classes).loss
   assert config.model.name in models.MODELS
   assert config.teacher.use or config.eval.network == 'student'
   with pytest.raises(AttributeError):
     config.no_such_field = 1
-  assert f'configs/{path.parent.name}/{path.stem}.py' in path.read_text()
+  assert f'--config=configs/{name}.py' in configs.paths()[name].read_text()
 
 
 def test_two_calls_give_two_configs():
-  first, second = _config(LEAVES[0]), _config(LEAVES[0])
+  first, second = configs.load(NAMES[0]), configs.load(NAMES[0])
   first.data.source.name = 'changed'
   assert second.data.source.name != 'changed'
 
 
 def test_only_the_oracle_reads_target_labels():
-  for path in LEAVES:
-    config = _config(path)
+  for name in NAMES:
+    config = configs.load(name)
     same = config.data.source.to_dict() == config.data.target.to_dict()
-    assert same == (path.stem == 'oracle'), path
+    assert same == name.endswith('/oracle'), name
 
 
 @pytest.mark.parametrize('method', ablations.ROWS)
@@ -56,7 +45,7 @@ def test_the_rows_of_ablations(method):
   assert len(rows) == len(ablations.ROWS[method])
   assert 0 < len(ablations.rows('camvid_to_idd', method)) <= len(rows)
   for _, leaf, changes in rows:
-    config = _config(CONFIGS / 'streets' / f'{leaf}.py')
+    config = configs.load(f'streets/{leaf}')
     before = config.to_json()
     config.update_from_flattened_dict(changes)
     assert (config.to_json() != before) == bool(changes)
@@ -68,3 +57,67 @@ def test_ablations_of_what_there_is_not():
     ablations.rows('streets', 'pipe')
   with pytest.raises(ValueError, match="--benchmark: expected .*'street'"):
     ablations.rows('street', 'pipa')
+
+
+def _file(folder, text):
+  path = folder / 'mine.py'
+  path.write_text(text)
+  return str(path)
+
+
+def test_loads_a_file_of_ones_own(tmp_path):
+  text = (
+    'from uda_jax.configs.streets import mic\n'
+    'def get_config():\n'
+    '  config = mic.get_config()\n'
+    '  config.steps = 3\n'
+    '  return config\n'
+  )
+  assert configs.load(_file(tmp_path, text)).steps == 3
+
+
+@pytest.mark.parametrize(
+  ('text', 'expected'),
+  [
+    ('x = 1\n', r'mine.py: expected a function get_config\(\)$'),
+    ('x = 1\ny = x +\n', 'mine.py, line 2: SyntaxError: '),
+    ('import no_such\n', 'mine.py, line 1: ModuleNotFoundError: .*no_such'),
+    ('def get_config():\n  return 1 / 0\n', 'line 2: ZeroDivisionError: '),
+    ('def get_config():\n  return {}\n', 'return a .*ConfigDict, got dict'),
+  ],
+)
+def test_a_file_that_is_no_config(tmp_path, text, expected):
+  with pytest.raises(ValueError, match=expected) as error:
+    configs.load(_file(tmp_path, text))
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('name', 'expected'),
+  [
+    ('streets/pippa', r"'streets/pippa': expected .*; near: streets/pipa"),
+    ('configs/streets/mik.py', 'no such file; near: streets/mic'),
+    ('/else/configs/streets/mic.py', 'no such file; by name: streets/mic'),
+    ('mine.txt', 'expected a name or a path that ends in .py'),
+  ],
+)
+def test_a_config_that_there_is_not(name, expected):
+  with pytest.raises(ValueError, match=expected):
+    configs.load(name)
+
+
+def test_loading_imports_neither_jax_nor_tensorflow():
+  program = (
+    'import sys\n'
+    'from uda_jax import configs\n'
+    'for name in configs.paths(): configs.load(name)\n'
+    "print({'jax', 'tensorflow'} & set(sys.modules))"
+  )
+  printed = subprocess.run(
+    [sys.executable, '-c', program],
+    cwd=pathlib.Path(__file__).parents[1],
+    text=True,
+    capture_output=True,
+    check=True,
+  ).stdout
+  assert printed.strip() == 'set()'

@@ -2,8 +2,8 @@
 
 import jax
 import numpy as np
+from uda_jax.configs.blocks import common
 
-from configs import common
 from tests import leaf
 from uda_jax import models
 from uda_jax import parallel

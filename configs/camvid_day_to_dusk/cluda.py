@@ -5,8 +5,8 @@ r"""CLUDA on CamVid day -> dusk: contrast of pixels at one resolution.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import cluda
-from configs.camvid_day_to_dusk import self_training
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.camvid_day_to_dusk import self_training
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""EHTDI on CamVid day -> dusk: source classes pasted, views contrasted.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import ehtdi
-from configs.camvid_day_to_dusk import base
+from uda_jax.configs.blocks import ehtdi
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():

@@ -5,7 +5,7 @@ r"""EHTDI on CamVid day -> dusk, with losses on the borders of pastes.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs.camvid_day_to_dusk import ehtdi
+from uda_jax.configs.camvid_day_to_dusk import ehtdi
 
 
 def get_config():

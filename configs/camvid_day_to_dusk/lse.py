@@ -5,8 +5,8 @@ r"""LSE on CamVid day -> dusk: rounds on enlarged windows of sure images.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import lse
-from configs.camvid_day_to_dusk import base
+from uda_jax.configs.blocks import lse
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""LSE on CamVid day -> dusk with the choices of the released code.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import lse as blocks
-from configs.camvid_day_to_dusk import lse
+from uda_jax.configs.blocks import lse as blocks
+from uda_jax.configs.camvid_day_to_dusk import lse
 
 
 def get_config():

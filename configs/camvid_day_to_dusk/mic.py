@@ -5,8 +5,8 @@ r"""MIC on CamVid day -> dusk: self-training, images behind blocks.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import mic
-from configs.camvid_day_to_dusk import self_training
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.camvid_day_to_dusk import self_training
 
 
 def get_config():

@@ -5,9 +5,9 @@ r"""Trains on the target's own labels of CamVid day -> dusk: the upper bound.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import benchmarks
-from configs import common
-from configs.camvid_day_to_dusk import base
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():

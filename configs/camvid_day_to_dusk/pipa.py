@@ -5,8 +5,8 @@ r"""PiPa on CamVid day -> dusk: contrast of pixels, later of patches.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import pipa
-from configs.camvid_day_to_dusk import self_training
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.camvid_day_to_dusk import self_training
 
 
 def get_config():

@@ -5,9 +5,9 @@ r"""PiPa, CLUDA and MIC at once on CamVid day -> dusk.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import cluda
-from configs import mic
-from configs.camvid_day_to_dusk import pipa
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.camvid_day_to_dusk import pipa
 
 
 def get_config():

@@ -8,8 +8,8 @@ Other perturbations: --config.method.weight_fourier=0.1 and weight_cutmix. With
 one head and images of one size the released code is the same.
 """
 
-from configs import pixmatch
-from configs.camvid_day_to_dusk import base
+from uda_jax.configs.blocks import pixmatch
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():

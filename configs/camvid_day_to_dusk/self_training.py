@@ -5,8 +5,8 @@ r"""Mean-teacher ClassMix self-training on CamVid day -> dusk.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import common
-from configs.camvid_day_to_dusk import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""As source_only, with colour jitter and blur of the source.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import common
-from configs.camvid_day_to_dusk import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():

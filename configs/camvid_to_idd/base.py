@@ -1,7 +1,7 @@
 """What the runs on CamVid -> IDD-Lite share."""
 
-from configs import benchmarks
-from configs import common
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
 
 
 def get_config():

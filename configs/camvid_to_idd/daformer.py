@@ -10,7 +10,7 @@ frozen ones, by running statistics; and at stride 32 less than one cell of a
 batch lies in a thing.
 """
 
-from configs.camvid_to_idd import self_training
+from uda_jax.configs.camvid_to_idd import self_training
 
 
 def get_config():

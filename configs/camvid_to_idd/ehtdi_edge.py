@@ -5,7 +5,7 @@ r"""EHTDI on CamVid -> IDD-Lite, with losses on the borders of pastes.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs.camvid_to_idd import ehtdi
+from uda_jax.configs.camvid_to_idd import ehtdi
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""EHTDI on CamVid -> IDD-Lite with the choices of the released code.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import ehtdi as blocks
-from configs.camvid_to_idd import ehtdi
+from uda_jax.configs.blocks import ehtdi as blocks
+from uda_jax.configs.camvid_to_idd import ehtdi
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""LSE on CamVid -> IDD-Lite with the choices of the released code.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import lse as blocks
-from configs.camvid_to_idd import lse
+from uda_jax.configs.blocks import lse as blocks
+from uda_jax.configs.camvid_to_idd import lse
 
 
 def get_config():

@@ -5,9 +5,9 @@ r"""Trains on the target's own labels of CamVid -> IDD-Lite: the upper bound.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import benchmarks
-from configs import common
-from configs.camvid_to_idd import base
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
+from uda_jax.configs.camvid_to_idd import base
 
 
 def get_config():

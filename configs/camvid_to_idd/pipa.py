@@ -5,8 +5,8 @@ r"""PiPa on CamVid -> IDD-Lite: contrast of pixels, later of patches.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import pipa
-from configs.camvid_to_idd import self_training
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.camvid_to_idd import self_training
 
 
 def get_config():

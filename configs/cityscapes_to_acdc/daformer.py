@@ -5,8 +5,8 @@ r"""DAFormer on Cityscapes -> ACDC; the paper: 55.4 mIoU (test).
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import benchmarks
-from configs import published
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import published
 
 
 def get_config():

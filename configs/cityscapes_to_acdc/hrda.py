@@ -5,8 +5,8 @@ r"""HRDA on Cityscapes -> ACDC; the paper: 68.0 mIoU (test).
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import benchmarks
-from configs import published
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import published
 
 
 def get_config():

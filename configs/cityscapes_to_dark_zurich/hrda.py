@@ -5,8 +5,8 @@ r"""HRDA on Cityscapes -> Dark Zurich; the paper: 55.9 mIoU (test).
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import benchmarks
-from configs import published
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import published
 
 
 def get_config():

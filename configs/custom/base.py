@@ -5,9 +5,8 @@ Folders are relative to --config.data.root=DIR.
 """
 
 import ml_collections
-
-from configs import benchmarks
-from configs import common
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
 
 # The names of the classes 0, 1, ...; two or more, up to 254.
 CLASS_NAMES = ('background', 'car')

@@ -4,8 +4,8 @@ r"""Trains on folder A alone: what adaptation has to beat.
       --config.data.root=DIR --workdir=DIR
 """
 
-from configs import common
-from configs.custom import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.custom import base
 
 
 def get_config():

@@ -7,8 +7,8 @@ r"""CLUDA on HRDA, GTA5 -> Cityscapes, every pixel with its own label.
 The paper's number is that of the released pixel order, see cluda_released.
 """
 
-from configs import cluda
-from configs.gta5_to_cityscapes import hrda
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.gta5_to_cityscapes import hrda
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""CLUDA on HRDA, GTA5 -> Cityscapes, as released; the paper: 74.4 mIoU.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import cluda as blocks
-from configs.gta5_to_cityscapes import cluda
+from uda_jax.configs.blocks import cluda as blocks
+from uda_jax.configs.gta5_to_cityscapes import cluda
 
 
 def get_config():

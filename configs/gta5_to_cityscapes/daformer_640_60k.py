@@ -7,8 +7,8 @@ r"""DAFormer on GTA5 -> Cityscapes in crops of 640, 60,000 steps.
 What PiPa on DAFormer is to be compared with.
 """
 
-from configs import pipa
-from configs.gta5_to_cityscapes import daformer
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.gta5_to_cityscapes import daformer
 
 
 def get_config():

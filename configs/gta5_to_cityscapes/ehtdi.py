@@ -8,9 +8,9 @@ Starts from a network trained on GTA5: --config.model.weights=FILE, or the
 directory of another run in --config.warm_start.workdir.
 """
 
-from configs import benchmarks
-from configs import ehtdi
-from configs import pixmatch
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import ehtdi
+from uda_jax.configs.blocks import pixmatch
 
 
 def get_config():

@@ -8,8 +8,8 @@ Starts from a network trained on GTA5: --config.model.weights=FILE, or the
 directory of another run in --config.warm_start.workdir.
 """
 
-from configs import ehtdi as blocks
-from configs.gta5_to_cityscapes import ehtdi_edge
+from uda_jax.configs.blocks import ehtdi as blocks
+from uda_jax.configs.gta5_to_cityscapes import ehtdi_edge
 
 
 def get_config():

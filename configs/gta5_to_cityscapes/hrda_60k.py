@@ -7,8 +7,8 @@ r"""HRDA on GTA5 -> Cityscapes, 60,000 steps.
 What PiPa on HRDA is to be compared with.
 """
 
-from configs import pipa
-from configs.gta5_to_cityscapes import hrda
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.gta5_to_cityscapes import hrda
 
 
 def get_config():

@@ -7,8 +7,8 @@ r"""LSE from GTA5 to Cityscapes as its released code runs it: DeepLab-v2.
 Starts as lse_deeplab.
 """
 
-from configs import lse as blocks
-from configs.gta5_to_cityscapes import lse_deeplab
+from uda_jax.configs.blocks import lse as blocks
+from uda_jax.configs.gta5_to_cityscapes import lse_deeplab
 
 
 def get_config():

@@ -7,8 +7,8 @@ r"""GTA5 alone, for LSE to start from: DeepLab-v2 on ResNet-101.
 Starts from ImageNet weights: --config.model.weights=FILE.
 """
 
-from configs import benchmarks
-from configs import lse
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import lse
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""MIC on HRDA, GTA5 -> Cityscapes; the paper: 75.9 mIoU.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import mic
-from configs.gta5_to_cityscapes import hrda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.gta5_to_cityscapes import hrda
 
 
 def get_config():

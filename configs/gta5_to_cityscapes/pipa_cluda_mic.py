@@ -7,10 +7,10 @@ r"""PiPa, CLUDA and MIC at once on HRDA, GTA5 -> Cityscapes.
 Ours, no paper has run it.
 """
 
-from configs import cluda
-from configs import hrda
-from configs import mic
-from configs.gta5_to_cityscapes import pipa
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.blocks import hrda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.gta5_to_cityscapes import pipa
 
 
 def get_config():

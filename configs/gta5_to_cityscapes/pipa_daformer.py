@@ -8,8 +8,8 @@ The paper's number is that of the released code, see
 pipa_daformer_released.
 """
 
-from configs import pipa
-from configs.gta5_to_cityscapes import daformer_640_60k
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.gta5_to_cityscapes import daformer_640_60k
 
 
 def get_config():

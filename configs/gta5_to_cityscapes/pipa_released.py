@@ -8,8 +8,8 @@ The paper: 75.6 mIoU.
 The contrast of patches never reaches the student there.
 """
 
-from configs import pipa
-from configs.gta5_to_cityscapes import hrda_60k
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.gta5_to_cityscapes import hrda_60k
 
 
 def get_config():

@@ -8,8 +8,8 @@ Starts from a network trained on GTA5: --config.model.weights=FILE, or another
 run's directory in --config.warm_start.workdir.
 """
 
-from configs import benchmarks
-from configs import pixmatch
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import pixmatch
 
 
 def get_config():

@@ -8,8 +8,8 @@ Starts from a network trained on GTA5: --config.model.weights=FILE, or another
 run's directory in --config.warm_start.workdir.
 """
 
-from configs import pixmatch as blocks
-from configs.gta5_to_cityscapes import pixmatch
+from uda_jax.configs.blocks import pixmatch as blocks
+from uda_jax.configs.gta5_to_cityscapes import pixmatch
 
 
 def get_config():

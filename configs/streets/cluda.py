@@ -5,8 +5,8 @@ r"""CLUDA on rendered streets: contrast of pixels at one resolution.
       --workdir=DIR
 """
 
-from configs import cluda
-from configs.streets import self_training
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.streets import self_training
 
 
 def get_config():

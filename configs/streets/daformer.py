@@ -8,7 +8,7 @@ Without its feature distance: the network starts from scratch and there is
 nothing to stay near to.
 """
 
-from configs.streets import self_training
+from uda_jax.configs.streets import self_training
 
 
 def get_config():

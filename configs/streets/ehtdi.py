@@ -3,8 +3,8 @@
 python -m uda_jax.main --config=configs/streets/ehtdi.py --workdir=DIR
 """
 
-from configs import ehtdi
-from configs.streets import base
+from uda_jax.configs.blocks import ehtdi
+from uda_jax.configs.streets import base
 
 
 def get_config():

@@ -3,7 +3,7 @@
 python -m uda_jax.main --config=configs/streets/ehtdi_edge.py --workdir=DIR
 """
 
-from configs.streets import ehtdi
+from uda_jax.configs.streets import ehtdi
 
 
 def get_config():

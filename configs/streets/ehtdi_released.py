@@ -5,8 +5,8 @@ r"""EHTDI on rendered streets with the choices of the released code.
       --workdir=DIR
 """
 
-from configs import ehtdi as blocks
-from configs.streets import ehtdi
+from uda_jax.configs.blocks import ehtdi as blocks
+from uda_jax.configs.streets import ehtdi
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""LSE on rendered streets: rounds on enlarged windows of sure images.
       --workdir=DIR
 """
 
-from configs import lse
-from configs.streets import base
+from uda_jax.configs.blocks import lse
+from uda_jax.configs.streets import base
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""LSE on rendered streets with the choices of the released code.
       --workdir=DIR
 """
 
-from configs import lse as blocks
-from configs.streets import lse
+from uda_jax.configs.blocks import lse as blocks
+from uda_jax.configs.streets import lse
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""MIC on rendered streets: self-training, and images behind blocks.
       --workdir=DIR
 """
 
-from configs import mic
-from configs.streets import self_training
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.streets import self_training
 
 
 def get_config():

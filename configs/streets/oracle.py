@@ -3,9 +3,9 @@
 python -m uda_jax.main --config=configs/streets/oracle.py --workdir=DIR
 """
 
-from configs import benchmarks
-from configs import common
-from configs.streets import base
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
+from uda_jax.configs.streets import base
 
 
 def get_config():

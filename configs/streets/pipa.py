@@ -6,9 +6,9 @@ In the proportions of the paper's runs: patches from a sixth of the run on, in
 crops of a third of the image's width.
 """
 
-from configs import common
-from configs import pipa
-from configs.streets import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.streets import base
 
 
 def get_config():

@@ -5,9 +5,9 @@ r"""PiPa, CLUDA and MIC at once on rendered streets.
       --workdir=DIR
 """
 
-from configs import cluda
-from configs import mic
-from configs.streets import pipa
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.streets import pipa
 
 
 def get_config():

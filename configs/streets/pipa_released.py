@@ -7,8 +7,8 @@ r"""PiPa on rendered streets, as released.
 The contrast of patches never reaches the student there.
 """
 
-from configs import pipa
-from configs.streets import self_training
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.streets import self_training
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""Mean-teacher ClassMix self-training on rendered streets.
       --workdir=DIR
 """
 
-from configs import common
-from configs.streets import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.streets import base
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""As source_only, with colour jitter and blur of the source.
       --workdir=DIR
 """
 
-from configs import common
-from configs.streets import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.streets import base
 
 
 def get_config():

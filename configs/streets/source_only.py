@@ -3,8 +3,8 @@
 python -m uda_jax.main --config=configs/streets/source_only.py --workdir=DIR
 """
 
-from configs import common
-from configs.streets import base
+from uda_jax.configs.blocks import common
+from uda_jax.configs.streets import base
 
 
 def get_config():

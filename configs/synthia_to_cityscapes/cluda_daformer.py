@@ -7,8 +7,8 @@ r"""CLUDA on DAFormer, SYNTHIA -> Cityscapes: contrast at one resolution.
 The paper gives numbers for it, the released code has no such run.
 """
 
-from configs import cluda
-from configs.synthia_to_cityscapes import daformer
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.synthia_to_cityscapes import daformer
 
 
 def get_config():

@@ -7,8 +7,8 @@ The paper: 67.2 mIoU of 16 classes in its listed abstract, 66.8 in its text.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import cluda as blocks
-from configs.synthia_to_cityscapes import cluda
+from uda_jax.configs.blocks import cluda as blocks
+from uda_jax.configs.synthia_to_cityscapes import cluda
 
 
 def get_config():

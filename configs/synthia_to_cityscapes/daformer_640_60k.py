@@ -7,8 +7,8 @@ r"""DAFormer on SYNTHIA -> Cityscapes in crops of 640, 60,000 steps.
 What PiPa on DAFormer is to be compared with.
 """
 
-from configs import pipa
-from configs.synthia_to_cityscapes import daformer
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.synthia_to_cityscapes import daformer
 
 
 def get_config():

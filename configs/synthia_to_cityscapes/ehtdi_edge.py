@@ -8,7 +8,7 @@ Starts from a network trained on SYNTHIA: --config.model.weights=FILE, or the
 directory of another run in --config.warm_start.workdir.
 """
 
-from configs.synthia_to_cityscapes import ehtdi
+from uda_jax.configs.synthia_to_cityscapes import ehtdi
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""HRDA on SYNTHIA -> Cityscapes; the paper: 65.8 mIoU of 16 classes.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import benchmarks
-from configs import published
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import published
 
 
 def get_config():

@@ -10,8 +10,8 @@ Starts from a network trained on SYNTHIA: --config.model.weights=FILE, or the
 directory of a run of lse_start in --config.warm_start.workdir.
 """
 
-from configs import benchmarks
-from configs import lse
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import lse
 
 
 def get_config():

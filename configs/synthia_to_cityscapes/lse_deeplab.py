@@ -12,8 +12,8 @@ directory of a run of lse_deeplab_start in --config.warm_start.workdir.
 With weights of BDL or ADVENT: --config.model.aspp_branches=4.
 """
 
-from configs import benchmarks
-from configs import lse
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import lse
 
 
 def get_config():

@@ -7,8 +7,8 @@ r"""LSE from SYNTHIA to Cityscapes as its released code runs it: FCN-8s.
 Starts as lse.
 """
 
-from configs import lse as blocks
-from configs.synthia_to_cityscapes import lse
+from uda_jax.configs.blocks import lse as blocks
+from uda_jax.configs.synthia_to_cityscapes import lse
 
 
 def get_config():

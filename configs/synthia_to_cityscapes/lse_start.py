@@ -8,8 +8,8 @@ Starts from ImageNet weights: --config.model.weights=FILE, and with
 torchvision's VGG-16 --config.model.preprocessing=IMAGENET (in LSE's run too).
 """
 
-from configs import benchmarks
-from configs import lse
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import lse
 
 
 def get_config():

@@ -5,8 +5,8 @@ r"""MIC on HRDA, SYNTHIA -> Cityscapes; the paper: 67.3 mIoU of 16 classes.
       --workdir=DIR --config.data.root=DIR
 """
 
-from configs import mic
-from configs.synthia_to_cityscapes import hrda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.synthia_to_cityscapes import hrda
 
 
 def get_config():

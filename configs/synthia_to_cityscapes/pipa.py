@@ -7,8 +7,8 @@ r"""PiPa on HRDA, SYNTHIA -> Cityscapes: both contrasts train the student.
 The paper's number is that of the released code, see pipa_released.
 """
 
-from configs import pipa
-from configs.synthia_to_cityscapes import hrda_60k
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.synthia_to_cityscapes import hrda_60k
 
 
 def get_config():

@@ -8,8 +8,8 @@ The paper: 63.4 mIoU of 16 classes.
 The contrast of patches never reaches the student there.
 """
 
-from configs import pipa
-from configs.synthia_to_cityscapes import daformer_640_60k
+from uda_jax.configs.blocks import pipa
+from uda_jax.configs.synthia_to_cityscapes import daformer_640_60k
 
 
 def get_config():

@@ -7,8 +7,8 @@ r"""PixMatch from SYNTHIA to Cityscapes, 16 classes.
 Starts from ImageNet weights: --config.model.weights=FILE.
 """
 
-from configs import benchmarks
-from configs import pixmatch
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import pixmatch
 
 
 def get_config():

@@ -7,8 +7,8 @@ r"""PixMatch from SYNTHIA to Cityscapes as its released code runs it.
 Starts from ImageNet weights: --config.model.weights=FILE.
 """
 
-from configs import pixmatch as blocks
-from configs.synthia_to_cityscapes import pixmatch
+from uda_jax.configs.blocks import pixmatch as blocks
+from uda_jax.configs.synthia_to_cityscapes import pixmatch
 
 
 def get_config():

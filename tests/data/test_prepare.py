@@ -7,11 +7,11 @@ import types
 import numpy as np
 from PIL import Image
 import pytest
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
+from uda_jax.configs.custom import self_training as custom
+from uda_jax.configs.streets import source_only
 
-from configs import benchmarks
-from configs import common
-from configs.custom import self_training as custom
-from configs.streets import source_only
 from tests import tiny
 from tests.data import raw_layouts
 from uda_jax import models

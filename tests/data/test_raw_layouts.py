@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from uda_jax.configs.blocks import benchmarks
 
-from configs import benchmarks
 from tests.data import raw_layouts
 from uda_jax.data import datasets
 

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from uda_jax.configs.blocks import cluda as cluda_configs
+from uda_jax.configs.blocks import common as common_configs
 
-from configs import cluda as cluda_configs
-from configs import common as common_configs
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import parallel

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from uda_jax.configs.blocks import convnets
 
-from configs import convnets
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import labels

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
+from uda_jax.configs.blocks import convnets as blocks
 
-from configs import convnets as blocks
 from tests.golden_checks import common
 from tests.golden_checks import ehtdi as parts
 from tests.golden_checks import networks

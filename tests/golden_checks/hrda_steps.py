@@ -8,9 +8,9 @@ import pathlib
 
 import jax.numpy as jnp
 import numpy as np
+from uda_jax.configs.blocks import common as common_configs
+from uda_jax.configs.blocks import hrda as configs
 
-from configs import common as common_configs
-from configs import hrda as configs
 from tests.golden_checks import common
 from tests.golden_checks import hrda as checks
 from tests.golden_checks import self_training

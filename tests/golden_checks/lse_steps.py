@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from uda_jax.configs.blocks import convnets as blocks
 
-from configs import convnets as blocks
 from tests.golden_checks import common
 from tests.golden_checks import convnets
 from tests.golden_checks import networks

@@ -13,9 +13,9 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+from uda_jax.configs.blocks import common as common_configs
+from uda_jax.configs.blocks import pipa as configs
 
-from configs import common as common_configs
-from configs import pipa as configs
 from tests.golden_checks import common
 from tests.golden_checks import pipa as checks
 from tests.golden_checks import transformers

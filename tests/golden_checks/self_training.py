@@ -14,8 +14,8 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+from uda_jax.configs.blocks import common as common_configs
 
-from configs import common as common_configs
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import parallel

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import cluda as cluda_configs
+from uda_jax.configs.blocks import hrda as hrda_configs
 
-from configs import cluda as cluda_configs
-from configs import hrda as hrda_configs
 from tests import tiny
 from tests import tiny_hrda
 from uda_jax import methods

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.blocks import hrda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.blocks import pipa
 
-from configs import cluda
-from configs import hrda
-from configs import mic
-from configs import pipa
 from tests import tiny
 from tests import tiny_hrda
 from uda_jax import labels

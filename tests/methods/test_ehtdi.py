@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import ehtdi as blocks
 
-from configs import ehtdi as blocks
 from tests import tiny_two_heads as tiny
 from uda_jax import labels
 from uda_jax import types

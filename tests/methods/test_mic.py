@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import mic as mic_configs
 
-from configs import mic as mic_configs
 from tests import tiny
 from uda_jax import methods
 from uda_jax import types

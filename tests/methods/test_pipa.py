@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import pipa as configs
 
-from configs import pipa as configs
 from tests import tiny
 from uda_jax import labels
 from uda_jax import parallel

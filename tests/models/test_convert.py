@@ -9,10 +9,10 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import convnets
+from uda_jax.configs.blocks import hrda
 
-from configs import common
-from configs import convnets
-from configs import hrda
 from tests.models import pth_files as make
 from uda_jax import models
 from uda_jax.models import weights

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import convnets
 
-from configs import convnets
 from uda_jax import models
 from uda_jax import types
 from uda_jax.models import deeplab_v2

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import common as common_configs
 
-from configs import common as common_configs
 from uda_jax import models
 from uda_jax import types
 from uda_jax.models import blocks

@@ -7,9 +7,9 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import benchmarks
 
 from benchmarks import round_labels
-from configs import benchmarks
 from tests import lse_leaf
 from uda_jax import parallel
 from uda_jax.data import datasets

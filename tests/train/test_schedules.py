@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from uda_jax.configs.blocks import common
 
-from configs import common
 from uda_jax import types as types_lib
 from uda_jax.train import optim
 from uda_jax.train import schedules

@@ -152,7 +152,7 @@ def run(config: Any, parts: list[str]) -> bool:
 
 def _alone(name: str, source: str, out: str) -> Any:
   """The config of a data set by itself; a part that it has not is None."""
-  from configs import benchmarks
+  from uda_jax.configs.blocks import benchmarks
   from uda_jax.data import datasets
 
   if name not in benchmarks.DATASETS:

@@ -57,7 +57,7 @@ def check_config(config) -> None:
     raise ValueError(
       "config.rounds: expected fields with method 'lse' and "
       f'with no other, got {config.method.name!r} with '
-      f'{"fields" if in_rounds else "none"}; see configs/lse.py'
+      f'{"fields" if in_rounds else "none"}; see configs/blocks/lse.py'
     )
   least = config.method.adapt_from + 1 if in_rounds else 1
   if config.steps < least and not (in_rounds and config.steps == 0):

@@ -1,9 +1,8 @@
 """LSE's blocks: the method, its rounds, and the frame of the published runs."""
 
 import ml_collections
-
-from configs import common
-from configs import convnets
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import convnets
 
 ConfigDict = ml_collections.ConfigDict
 

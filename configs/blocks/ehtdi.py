@@ -1,9 +1,8 @@
 """EHTDI's blocks: the method, and the frame of the published runs."""
 
 import ml_collections
-
-from configs import common
-from configs import pixmatch
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import pixmatch
 
 ConfigDict = ml_collections.ConfigDict
 

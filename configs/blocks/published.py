@@ -5,9 +5,8 @@ crops, MiT-B5 from ImageNet; the student is evaluated, at the last step.
 """
 
 import ml_collections
-
-from configs import common
-from configs import hrda as hrda_fields
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import hrda as hrda_fields
 
 ConfigDict = ml_collections.ConfigDict
 

@@ -1,1 +1,0 @@
-"""One leaf file per published or embedded run; see `common.py`."""

@@ -1,0 +1,1 @@
+"""Parts that configs are made of: data sets, networks, optimisers, methods."""
