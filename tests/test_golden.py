@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.golden import __main__ as command
+from tests.golden_checks import common
+from tests.golden_checks import hrda
 from tests.golden_checks import maths
 from tests.golden_checks import runner
 from tests.golden_checks import scores
@@ -126,3 +128,23 @@ def test_runner_names_a_missing_folder(tmp_path, capsys):
   with pytest.raises(SystemExit):
     command.main([str(tmp_path / 'absent')])
   assert 'absent' in capsys.readouterr().err
+
+
+def test_a_fusion_without_detail_loss(tmp_path):
+  """A weight of 0 has no term: the fused loss is all of the total."""
+  arrays = common.load(FOLDER / 'daformer_hrda' / 'hrda_fusion.npz')
+  case = {name: x for name, x in arrays.items() if name.startswith('a.')}
+  fused = case['a.loss_fused'] / (1 - case['a.hr_loss_weight'])
+  case |= {
+    'a.hr_loss_weight': np.array(0.0),
+    'a.loss_fused': fused,
+    'a.loss_total': fused,
+  }
+  del case['a.loss_hr']
+  _write(tmp_path, 'daformer_hrda/hrda_fusion.npz', **case)
+  found = {
+    name: runner.compare(*rest).problem
+    for name, *rest in hrda.fusion(tmp_path / 'daformer_hrda/hrda_fusion.npz')
+  }
+  assert not found['a.loss_fused'] and not found['a.loss_total']
+  assert 'a.loss_hr' not in found

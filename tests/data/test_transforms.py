@@ -79,13 +79,21 @@ def test_bicubic_and_nearest_of_pillow():
   difference = abs(result.astype(int) - expected)
   # Pillow's weights are fixed-point numbers.
   assert difference.max() <= 1 and (difference > 0).mean() < 2e-3
-  label = image[..., 0]
-  # No sample of these sizes falls between two pixels (there Pillow's sums of
-  # steps decide).
-  expected = Image.fromarray(label).resize((32, 24), Image.NEAREST)
-  np.testing.assert_array_equal(
-    transforms.cut_label(label, whole((24, 32)), 'bicubic'), expected
-  )
+
+
+def test_labels_take_the_rows_that_pillow_takes():
+  # In half of these sizes samples fall on the border of two pixels.
+  cut = tf.function(transforms.cut_label)
+  sizes = [(24, 20), (20, 24), (1024, 640), (1052, 720), (760, 512), (7, 3)]
+  sizes += [
+    (int(a), int(b))
+    for a, b in np.random.default_rng(0).integers(1, 1500, (60, 2))
+  ]
+  for old, new in sizes:
+    label = (np.arange(old) % 251).astype(np.uint8)[:, None].repeat(2, 1)
+    expected = np.asarray(Image.fromarray(label).resize((2, new), 0))
+    ours = cut(label, whole((new, 2)), 'bicubic').numpy()
+    np.testing.assert_array_equal(ours, expected, f'{old} to {new}')
 
 
 def test_nearest_takes_the_floor():

@@ -155,12 +155,16 @@ def fusion(path: pathlib.Path) -> Iterator[common.Difference]:
       'fused': fused,
       'lr_attended': context,
       'loss_total': loss,
-      'loss_fused': terms['fused'],
-      'loss_hr': terms['detail'],
       **{f'd{k}': x for k, x in grads.items()},
     }
-    if 'context' in terms:
-      ours['loss_lr'] = terms['context']
+    # A weight of 0 has no term, and the released code computes no loss then.
+    for name, term in (
+      ('loss_fused', 'fused'),
+      ('loss_hr', 'detail'),
+      ('loss_lr', 'context'),
+    ):
+      if term in terms:
+        ours[name] = terms[term]
     for name, x in ours.items():
       yield f'{case}.{name}', x, given[name], *common.tolerance(given[name])
 

@@ -158,16 +158,34 @@ def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
   return _scale(_scale(image, columns), rows)
 
 
+def _floor_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
+  """Returns the row of each of `full` samples as OpenCV's nearest takes it."""
+  # In integers: floor(place * old / full).
+  return tf.range(full) * old // full
+
+
+def _pillow_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
+  """Returns the row of each of `full` samples as Pillow's nearest takes it.
+
+  Pillow starts in the middle of the first sample and adds the step again and
+  again, in double precision. Where a sample falls on the border of two rows (24
+  rows to 20, 1024 to 640), the rounding of these sums decides.
+  """
+  step = tf.cast(old, tf.float64) / tf.cast(full, tf.float64)
+  steps = tf.concat([[0.5 * step], tf.fill([full - 1], step)], 0)
+  return tf.cast(tf.cumsum(steps), tf.int32)
+
+
 class _Resize(NamedTuple):
   # (image, window) -> uint8 window of the resized image.
   cut: Callable[[tf.Tensor, Window], tf.Tensor]
-  # Where in its cell a nearest-neighbour sample of the label lies.
-  label_offset: float
+  # (old, new number of rows) -> the old row of each new one, for labels.
+  label_samples: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 RESIZE = {
-  'bilinear': _Resize(_bilinear, 0.0),
-  'bicubic': _Resize(_bicubic, 0.5),
+  'bilinear': _Resize(_bilinear, _floor_samples),
+  'bicubic': _Resize(_bicubic, _pillow_samples),
 }
 
 
@@ -183,12 +201,10 @@ def cut_image(image: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
 def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
   """Returns the uint8 window [h, w] of the label, resized by nearest."""
   size = tf.shape(label)
-  offset = int(2 * RESIZE[resize].label_offset)
 
   def samples(start, count, full, old):
-    place = start + tf.range(count)
-    # In integers: floor((place + offset) * old / full).
-    return tf.minimum((2 * place + offset) * old // (2 * full), old - 1)
+    rows = RESIZE[resize].label_samples(old, full)[start : start + count]
+    return tf.minimum(rows, old - 1)
 
   def resized():
     rows, columns = map(samples, *map(tf.unstack, (*window, size)))
