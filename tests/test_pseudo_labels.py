@@ -37,19 +37,15 @@ def test_the_share_is_taken_over_batch_image_or_pixel():
     weight('group')
 
 
-def test_margins_and_masks():
-  trusted = pseudo_labels.inside_margins((5, 6), top=1, bottom=2, right=3)
-  expected = np.zeros((5, 6), bool)
-  expected[1:3, :3] = True
-  np.testing.assert_array_equal(trusted, expected)
-  assert pseudo_labels.inside_margins((5, 6)).all()
-  assert not pseudo_labels.inside_margins((5, 6), top=9).any()
-  weight = pseudo_labels.mask_untrusted(jnp.full((2, 5, 6), 0.3), trusted)
+def test_invalid_pixels_weigh_nothing():
+  valid_mask = np.zeros((5, 6), bool)
+  valid_mask[1:3, :3] = True
+  weight = pseudo_labels.mask_weight(jnp.full((2, 5, 6), 0.3), valid_mask)
   np.testing.assert_allclose(
-    weight, np.tile(0.3 * expected, (2, 1, 1)), rtol=1e-6
+    weight, np.tile(0.3 * valid_mask, (2, 1, 1)), rtol=1e-6
   )
   # A masked NaN is gone: 0 * NaN would not be.
-  masked = pseudo_labels.mask_untrusted(
+  masked = pseudo_labels.mask_weight(
     jnp.array([np.nan, 1.0]), np.array([False, True])
   )
   np.testing.assert_array_equal(masked, [0, 1])

@@ -54,9 +54,11 @@ def degenerate(name: str, batch: types.Batch) -> types.Batch:
   elif name == 'one class':
     source = source._replace(label=jnp.full_like(source.label, 3))
   elif name == 'nothing trusted':
-    target = target._replace(trusted=jnp.zeros_like(target.trusted))
+    target = target._replace(valid_mask=jnp.zeros_like(target.valid_mask))
   elif name == 'half trusted':
-    target = target._replace(trusted=target.trusted.at[:, :, :4].set(False))
+    target = target._replace(
+      valid_mask=target.valid_mask.at[:, :, :4].set(False)
+    )
   elif name == 'flat images':
     source = source._replace(image=jnp.full_like(source.image, 128))
     target = target._replace(image=jnp.full_like(target.image, 128))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from uda_jax import labels
 
@@ -51,48 +50,17 @@ def quality_weight(
   return jnp.broadcast_to(share, confidence.shape)
 
 
-def mask_untrusted(weight: jax.Array, trusted: jax.Array) -> jax.Array:
-  """Sets the weight of untrusted pixels to 0; the others keep theirs.
+def mask_weight(weight: jax.Array, valid_mask: jax.Array) -> jax.Array:
+  """Sets the weight of invalid pixels to 0.
 
   Args:
-    weight: [B, H, W] float.
-    trusted: bool, [B, H, W] or [H, W].
+    weight: [B, H, W] float; NaN is replaced as well.
+    valid_mask: bool, [B, H, W] or [H, W].
 
   Returns:
     [B, H, W] float.
   """
-  return jnp.where(trusted, weight, jnp.zeros_like(weight))
-
-
-def inside_margins(
-  size: tuple[int, int],
-  *,
-  top: int = 0,
-  bottom: int = 0,
-  left: int = 0,
-  right: int = 0,
-) -> np.ndarray:
-  """Returns where a camera's image can be trusted: [H, W] bool.
-
-  Cityscapes shows a rectification border and the own bonnet; DAFormer trusts
-  neither the first 15 nor the last 120 rows of its 512, HRDA leaves out 30,
-  240, 30 and 30 of 1024 x 2048 (released code). Margins may cover everything.
-
-  Args:
-    size: (height, width) of the image.
-    top: rows at the top that are not trusted.
-    bottom: rows at the bottom.
-    left: columns on the left.
-    right: columns on the right.
-  """
-  row = np.arange(size[0])[:, None]
-  column = np.arange(size[1])[None, :]
-  return (
-    (row >= top)
-    & (row < size[0] - bottom)
-    & (column >= left)
-    & (column < size[1] - right)
-  )
+  return jnp.where(valid_mask, weight, jnp.zeros_like(weight))
 
 
 def from_two_heads(

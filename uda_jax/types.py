@@ -34,14 +34,14 @@ class Target(NamedTuple):
 
   Attributes:
     image: [B, H, W, 3] uint8 RGB pixels.
-    trusted: [B, H, W] bool, False where pseudo-labels are not to be trusted
-      (image margins, padding).
+    valid_mask: [B, H, W] bool, False where pseudo-labels get no weight (image
+      margins, padding).
     label: [B, H, W] int32, only where a method mined labels (LSE), else ().
     index: [B] int32, which images of the data set these are.
   """
 
   image: Any
-  trusted: Any
+  valid_mask: Any
   label: Any = ()
   index: Any = ()
 

@@ -61,8 +61,8 @@ def test_contract():
   )
   whole = batches(crop_size=None)[0]
   assert whole.source.image.shape == (2, 2, 10, 12, 3)
-  assert whole.target.trusted.shape == (2, 2, 9, 14)
-  assert whole.target.trusted.all()
+  assert whole.target.valid_mask.shape == (2, 2, 9, 14)
+  assert whole.target.valid_mask.all()
 
 
 def test_resumed_and_shared():

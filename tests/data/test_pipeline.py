@@ -148,7 +148,7 @@ def test_image_label_and_trusted_stay_together(folder, source):
       np.testing.assert_array_equal(part.image[..., 0, 0, 1], part.index)
     # The margin is the one row of 255 at the bottom.
     np.testing.assert_array_equal(
-      batch.target.trusted, batch.target.label != 255
+      batch.target.valid_mask, batch.target.label != 255
     )
     for image in batch.source.image[batch.source.index == 0]:
       windows = np.lib.stride_tricks.sliding_window_view(first, (8, 9, 3))[
@@ -195,7 +195,7 @@ def test_padding(source, target):
   assert (batch.source.label[..., 12:, :] == 255).all()
   assert not batch.source.image[..., 12:, :, :].any()
   np.testing.assert_array_equal(
-    batch.target.trusted[0, 0].all(1), np.arange(15) < 12
+    batch.target.valid_mask[0, 0].all(1), np.arange(15) < 12
   )
 
 

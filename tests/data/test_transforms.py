@@ -122,7 +122,7 @@ def test_mirrored_and_padded_alike():
   values = {
     'image': tf.constant(image),
     'label': tf.constant(image[..., 0]),
-    'trusted': tf.constant(image[..., 0] > 128),
+    'valid_mask': tf.constant(image[..., 0] > 128),
   }
   spec = transforms.Spec(crop_size=(5, 6), pad=True)
   for flip in (False, True):
@@ -132,7 +132,7 @@ def test_mirrored_and_padded_alike():
     for name, x in values.items():
       assert done[name].shape[:2] == (5, 6)
       np.testing.assert_array_equal(done[name][:3, :4], x.numpy()[:, ::step])
-    for name, fill in (('image', 0), ('label', 255), ('trusted', False)):
+    for name, fill in (('image', 0), ('label', 255), ('valid_mask', False)):
       assert (done[name][3:] == fill).all()
       assert (done[name][:, 4:] == fill).all()
 
@@ -151,5 +151,11 @@ def test_margins_follow_the_window():
   full = np.zeros((8, 10), bool)
   full[2:5, 4:9] = True
   np.testing.assert_array_equal(
-    transforms.trusted_pixels(part, (2, 3, 4, 1)), full[1:5, 2:7]
+    transforms.valid_mask(part, (2, 3, 4, 1)), full[1:5, 2:7]
   )
+
+
+def test_margins_may_cover_nothing_or_everything():
+  whole = window((0, 0), (5, 6), (5, 6))
+  assert transforms.valid_mask(whole, (0, 0, 0, 0)).numpy().all()
+  assert not transforms.valid_mask(whole, (9, 0, 0, 0)).numpy().any()

@@ -11,6 +11,7 @@ import numpy as np
 
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.data import transforms
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 
@@ -58,6 +59,15 @@ def from_255(label: np.ndarray) -> np.ndarray:
 def to_255(label: np.ndarray) -> np.ndarray:
   """PixMatch's -1 as our ignored label."""
   return np.where(label == -1, labels.IGNORE_LABEL, label)
+
+
+def inside_margins(
+  size: tuple[int, ...], margins: tuple[int, ...]
+) -> np.ndarray:
+  """The valid mask [H, W] of a whole image, as the pipeline computes it."""
+  size = np.array(size)
+  window = transforms.Window(np.zeros_like(size), size, size)
+  return transforms.valid_mask(window, margins).numpy()
 
 
 def keeping_panels(

@@ -176,15 +176,12 @@ def pseudo_label(path: pathlib.Path) -> Iterator[common.Difference]:
     label, confidence = pseudo_labels.from_logits(jnp.asarray(d['logits']))
     threshold = float(d['threshold'])
     weight = pseudo_labels.quality_weight(confidence, threshold=threshold)
-    trusted = np.ones(label.shape, bool)
+    valid_mask = np.ones(label.shape, bool)
     if 'valid' in d:
-      trusted = d['valid'] > 0
+      valid_mask = d['valid'] > 0
     elif 'ignore_top' in d:
-      trusted = pseudo_labels.inside_margins(
-        label.shape[1:],
-        top=int(d['ignore_top']),
-        bottom=int(d['ignore_bottom']),
-      )
+      margins = int(d['ignore_top']), int(d['ignore_bottom']), 0, 0
+      valid_mask = common.inside_margins(label.shape[1:], margins)
     yield f'{case}.label', label, d['label'], *common.EXACT
     if 'n_confident' in d:
       yield (
@@ -195,7 +192,7 @@ def pseudo_label(path: pathlib.Path) -> Iterator[common.Difference]:
       )
     yield (
       f'{case}.weight',
-      pseudo_labels.mask_untrusted(weight, trusted),
+      pseudo_labels.mask_weight(weight, valid_mask),
       d['weight'],
       *common.tolerance(),
     )

@@ -19,7 +19,6 @@ from uda_jax.configs.blocks import common as common_configs
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import parallel
-from uda_jax import pseudo_labels
 from uda_jax import types
 from uda_jax.augment import classmix
 from uda_jax.augment import dacs_jitter
@@ -35,7 +34,7 @@ from uda_jax.train import teacher as teacher_lib
 
 SCHEDULE = common_configs.poly(learning_rate=1e-3, warmup_steps=2)
 NUM_STEPS = 10
-MARGINS = dict(top=3, bottom=8)
+MARGINS = (3, 8, 0, 0)
 # The reference normalised images in float32 and computed the rest in float64.
 MEAN, STD = (
   np.float32(values)
@@ -135,11 +134,11 @@ def iteration(
     for name in ('img_u8', 'target_u8')
   ]
   label = d['label']
-  trusted = np.broadcast_to(
-    pseudo_labels.inside_margins(label.shape[1:], **MARGINS), label.shape
+  valid_mask = np.broadcast_to(
+    common.inside_margins(label.shape[1:], MARGINS), label.shape
   )
   if 'valid' in d:
-    trusted = d['valid'] > 0
+    valid_mask = d['valid'] > 0
   chosen = np.zeros((len(label), num_classes + 1), bool)
   for row, ids in zip(chosen, np.unique(label)[d['choice']]):
     row[np.minimum(ids, num_classes)] = True
@@ -153,7 +152,7 @@ def iteration(
   names = ('u', 'jitter', 'jitter_order', 'sigma', 'offsets')
   draws = {name: d[name] for name in names if name in d}
   batch = types.Batch(
-    types.Source(images[0], label), types.Target(images[1], trusted)
+    types.Source(images[0], label), types.Target(images[1], valid_mask)
   )
   return batch, unused | draws | {'chosen': chosen}
 

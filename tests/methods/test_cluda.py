@@ -141,7 +141,7 @@ def test_degenerate_batches_are_finite(run, case):
   elif case == 'one class':
     source = source._replace(label=np.zeros_like(source.label))
   else:
-    target = target._replace(trusted=np.zeros_like(target.trusted))
+    target = target._replace(valid_mask=np.zeros_like(target.valid_mask))
   values, grads = run(batch._replace(source=source, target=target))
   assert np.isfinite(list(values.values())).all()
   assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))

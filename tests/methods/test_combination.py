@@ -202,7 +202,7 @@ def test_degenerate_batches_are_finite(gradient, state, case):
   elif case == 'class absent':
     source = source._replace(label=np.minimum(source.label, 1))
   elif case == 'nothing trusted':
-    target = target._replace(trusted=np.zeros_like(target.trusted))
+    target = target._replace(valid_mask=np.zeros_like(target.valid_mask))
   elif case == 'no confident pixel':
     teacher = jax.tree.map(jnp.zeros_like, teacher)
   else:

@@ -139,7 +139,7 @@ def test_degenerate_batches_are_finite(case):
   elif case == 'no confident pixel':
     config.threshold = 1.5
   else:
-    target = target._replace(trusted=jnp.zeros_like(target.trusted))
+    target = target._replace(valid_mask=jnp.zeros_like(target.valid_mask))
   batch = batch._replace(source=source, target=target)
   method = methods.make(config, NUM_CLASSES)
   losses, value, gradient = _losses(method, batch)

@@ -81,7 +81,9 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
 
 def test_nothing_trusted_is_nothing_to_learn():
   batch = _batch()
-  target = batch.target._replace(trusted=jnp.zeros_like(batch.target.trusted))
+  target = batch.target._replace(
+    valid_mask=jnp.zeros_like(batch.target.valid_mask)
+  )
   losses = _losses(batch._replace(target=target), visible=3)
   assert losses.terms['masked'].value == 0
 

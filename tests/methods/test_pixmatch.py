@@ -55,7 +55,8 @@ def test_degenerate_groups_are_finite():
     assert np.any(grads['aux_kernel'] != 0)
     # Untrusted pixels have no label, here all the others have one.
     np.testing.assert_array_equal(
-      losses.panels['pseudo_label'] != labels.IGNORE_LABEL, batch.target.trusted
+      losses.panels['pseudo_label'] != labels.IGNORE_LABEL,
+      batch.target.valid_mask,
     )
     if name == 'all ignored':
       assert losses.terms['source_main'].value == 0

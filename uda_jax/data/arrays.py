@@ -129,7 +129,7 @@ def train_batches(
     process_count: number of shares.
 
   Returns:
-    Iterator as of `pipeline.train_batches`; every target pixel is trusted.
+    Iterator as of `pipeline.train_batches`; every target pixel is valid.
   """
   _check(source_images, 'source_images', crop_size)
   _check(target_images, 'target_images', crop_size)
@@ -162,7 +162,7 @@ def train_batches(
     (image,), index = _rows(
       seed, _TARGET, elements, lead, (target_images,), crop_size, flip
     )
-    trusted = np.ones(image.shape[:-1], bool)
-    return types.Batch(source, types.Target(image, trusted, (), index))
+    valid_mask = np.ones(image.shape[:-1], bool)
+    return types.Batch(source, types.Target(image, valid_mask, (), index))
 
   return map(batch, range(first_step, num_steps))

@@ -164,7 +164,8 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
 
   Returns:
     `read(element)`: int64 scalar k to a dict of 'image' uint8 [H, W, 3],
-    'label' uint8 [H, W] if there are labels, 'trusted' bool [H, W] and 'index'
+    'label' uint8 [H, W] if there are labels, 'valid_mask' bool [H, W] and
+    'index'
     int32, a pure function of (seed, k).
   """
   data, spec = domain.data, domain.spec
@@ -198,7 +199,7 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
       )
       values['label'] = transforms.cut_label(label, window, spec.resize)
     values['image'] = transforms.cut_image(image, window, spec.resize)
-    values['trusted'] = transforms.trusted_pixels(window, spec.margins)
+    values['valid_mask'] = transforms.valid_mask(window, spec.margins)
     flip = spec.flip & (uniform(sampling.FLIP) < 0.5)
     values = transforms.finish(values, flip, spec)
     return values | {'index': tf.cast(index, tf.int32)}

@@ -55,7 +55,7 @@ def train_batches(
 
   Returns:
     Iterator of batches of numpy arrays with leading axes
-    [groups / process_count, group_size]: images uint8, labels int32, trusted
+    [groups / process_count, group_size]: images uint8, labels int32, valid
     bool, indices int32; `views` of the target where `config.pair` asks for
     them. A config that does not fit the data is an error here, not at the
     first batch.
@@ -214,7 +214,7 @@ def _batch(
     types.Source(group(source['image']), label(source), group(source['index'])),
     types.Target(
       group(target['image']),
-      group(target['trusted']),
+      group(target['valid_mask']),
       label(target) if 'label' in target else (),
       group(target['index']),
     ),

@@ -32,8 +32,8 @@ class Spec(NamedTuple):
       share of its labelled pixels; 1 = any crop will do.
     flip: mirror left-right every second time.
     margins: (top, bottom, left, right) of the resized image, in pixels, that
-      are not `trusted`.
-    pad: fill images smaller than the crop (image 0, label 255, not trusted)
+      are False in `valid_mask`.
+    pad: fill images smaller than the crop (image 0, label 255, not valid)
       instead of refusing them.
   """
 
@@ -215,8 +215,8 @@ def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
   )
 
 
-def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
-  """Returns bool [h, w]: which pixels of a window lie inside the margins."""
+def valid_mask(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
+  """Returns bool [h, w]: True for pixels of a window inside the margins."""
   if not any(margins):
     return tf.fill(window.size, True)
   inside = []
@@ -229,10 +229,10 @@ def trusted_pixels(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
 def finish(
   values: dict[str, tf.Tensor], flip: tf.Tensor, spec: Spec
 ) -> dict[str, tf.Tensor]:
-  """Mirrors and pads image, label and trusted mask alike.
+  """Mirrors and pads image, label and valid mask alike.
 
   Args:
-    values: 'image' [h, w, 3], 'label' [h, w] and 'trusted' [h, w], or some.
+    values: 'image' [h, w, 3], 'label' [h, w] and 'valid_mask' [h, w], or some.
     flip: bool scalar.
     spec: with `pad` or a random scale, the bottom and the right are filled up
       to `crop_size`.
@@ -258,7 +258,7 @@ def finish(
 
 def _pad(name: str, value: tf.Tensor, spec: Spec) -> tf.Tensor:
   """Fills the bottom and the right of an image, a label or a mask."""
-  fill = {'image': 0, 'label': IGNORE, 'trusted': False}[name]
+  fill = {'image': 0, 'label': IGNORE, 'valid_mask': False}[name]
   missing = tf.constant(spec.crop_size) - tf.shape(value)[:2]
   pads = tf.stack([tf.zeros(2, tf.int32), missing], 1)
   pads = tf.concat([pads, tf.zeros([value.shape.rank - 2, 2], tf.int32)], 0)

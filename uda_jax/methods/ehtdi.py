@@ -122,9 +122,9 @@ def confident_area(
     variant: 'main' or 'edge'.
   """
   label, prob = pseudo_labels.from_logits(logits)
-  # A pixel of the target without a label is one that is never trusted.
-  trusted = mixed.pasted | (mixed.label != labels.IGNORE_LABEL)
-  sure = (prob > confidence) & trusted
+  # A target pixel without a label is not valid.
+  valid_mask = mixed.pasted | (mixed.label != labels.IGNORE_LABEL)
+  sure = (prob > confidence) & valid_mask
   known = jnp.where(sure, label, labels.IGNORE_LABEL)
   known = jnp.where(mixed.pasted, mixed.label, known)
   if variant == 'main':
@@ -261,7 +261,7 @@ def adapt(
   # 2. The clean target is labelled, without gradient but in training mode.
   outputs, stats = forward(stats, pixels['target'])
   label, _ = pseudo_labels.from_logits(enlarge(outputs, pixels['target']).main)
-  label = jnp.where(batch.target.trusted, label, labels.IGNORE_LABEL)
+  label = jnp.where(batch.target.valid_mask, label, labels.IGNORE_LABEL)
 
   # 3. Views of both domains; source classes go into those of the target.
   source = operators.source_views(

@@ -130,14 +130,15 @@ def operators(config) -> Operators:
 
 
 def label_target(
-  config, outputs: types.Outputs, image: jax.Array, trusted: jax.Array
+  config, outputs: types.Outputs, image: jax.Array, valid_mask: jax.Array
 ) -> View:
   """Labels the clean target with both heads; no gradient goes back."""
   logits = aux_head.enlarge(config, outputs, image.shape[1:3])
   both = pseudo_labels.from_two_heads(*logits, threshold=config.threshold)
   return jax.lax.stop_gradient(
     View(
-      image, *(jnp.where(trusted, label, labels.IGNORE_LABEL) for label in both)
+      image,
+      *(jnp.where(valid_mask, label, labels.IGNORE_LABEL) for label in both),
     )
   )
 
@@ -201,7 +202,9 @@ def make(config, operators: Operators) -> types.Method:
       # 2. The clean target: labels, no gradient. The network is in training
       #    mode, so the running statistics see this pass too.
       outputs, stats = network.forward(params, stats, target_image)
-      target = label_target(config, outputs, target_image, batch.target.trusted)
+      target = label_target(
+        config, outputs, target_image, batch.target.valid_mask
+      )
       panels |= {'target': target_image, 'pseudo_label': target.label}
       metrics['pseudo/labelled_share'] = jnp.mean(
         target.label != labels.IGNORE_LABEL, dtype=target_image.dtype

@@ -85,13 +85,13 @@ def pseudo_label(config, state, batch, network):
     network.normalise(batch.target.image),
     use_running_average=config.teacher_bn == 'ema',
   )
-  logits = resize.bilinear(outputs.logits, batch.target.trusted.shape[1:3])
+  logits = resize.bilinear(outputs.logits, batch.target.valid_mask.shape[1:3])
   label, confidence = pseudo_labels.from_logits(logits)
   weight = pseudo_labels.quality_weight(
     confidence, threshold=config.threshold, share_over=config.pseudo_weight
   )
   share = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
-  weight = pseudo_labels.mask_untrusted(weight, batch.target.trusted)
+  weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
   return jax.lax.stop_gradient((label, weight, share, stats))
 
 
