@@ -4,13 +4,16 @@ import pathlib
 import subprocess
 import sys
 
+import ml_collections
 import pytest
 
 from benchmarks import ablations
 from uda_jax import configs
 from uda_jax import methods
 from uda_jax import models
+from uda_jax.configs import resolved
 
+ROOT = pathlib.Path(__file__).parents[1]
 NAMES = list(configs.paths())
 
 
@@ -115,9 +118,67 @@ def test_loading_imports_neither_jax_nor_tensorflow():
   )
   printed = subprocess.run(
     [sys.executable, '-c', program],
-    cwd=pathlib.Path(__file__).parents[1],
+    cwd=ROOT,
     text=True,
     capture_output=True,
     check=True,
   ).stdout
   assert printed.strip() == 'set()'
+
+
+def test_resolved_configs_are_those_that_are_committed():
+  """A change of any value shows as a diff of configs/resolved."""
+  for name, text in resolved.files().items():
+    assert (resolved.folder() / name).read_text() == text, (
+      f'configs/resolved/{name} is not up to date: run '
+      '`python -m uda_jax.configs --write` and commit what it changes'
+    )
+  assert {path.name for path in resolved.folder().iterdir()} == {
+    *resolved.files()
+  }
+
+
+def test_the_text_of_a_config():
+  config = ml_collections.ConfigDict(
+    {'b': {'size': (1, 2), 'none': None}, 'a': 'x', 'empty': {}}
+  )
+  assert resolved.lines(resolved.as_text(config)) == [
+    "a = 'x'",
+    'b.none = None',
+    'b.size = (1, 2)',
+    'empty = {}',
+  ]
+
+
+def _run(*args):
+  return subprocess.run(
+    [sys.executable, '-m', 'uda_jax.configs', *args],
+    cwd=ROOT,
+    text=True,
+    capture_output=True,
+  )
+
+
+def test_the_command_lists_all_configs():
+  lines = _run().stdout.splitlines()
+  assert [line.split()[0] for line in lines] == NAMES
+  [line] = [line for line in lines if line.startswith('streets/oracle ')]
+  assert line.split(maxsplit=1)[1].startswith("Trains on the target's own")
+
+
+def test_the_command_prints_a_config_and_a_difference():
+  lines = _run('streets/oracle').stdout.splitlines()
+  assert 'optim.weight_decay = 0.0001' in lines
+  changed = _run('streets/oracle', '--diff', 'streets/source_only').stdout
+  assert (
+    "- data.source.split = 'source_train'\n"
+    "+ data.source.split = 'target_train'\n"
+  ) in changed
+  assert 'optim' not in changed
+
+
+def test_an_error_of_the_command_is_one_line():
+  failed = _run('streets/orakle')
+  assert failed.returncode == 1
+  assert failed.stderr.startswith("error: config 'streets/orakle': ")
+  assert failed.stderr.count('\n') == 1
