@@ -1,51 +1,68 @@
-# `make demo` and `make test` need Python 3.11 or newer and git, nothing else.
+# Every target needs Python 3.11 or newer and git, nothing else: packages are
+# installed into .venv.
 PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/python
+PIP = $(RUN) -m pip install --quiet --disable-pip-version-check
+# Workers take whole files of tests, see tests/conftest.py.
+PYTEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: demo test real reliability golden official notebook lint clean
+.DEFAULT_GOAL = help
+.PHONY: help demo test quick lint docs wheel golden reliability official real \
+  notebook clean
 
-$(VENV)/installed: requirements.txt
+help: ## list the targets; ARGS=... is handed to most of them
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+$(VENV)/installed: requirements.txt pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=")'
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) -r requirements.txt
 	touch $@
 
-# Trains on rendered streets and shows what adaptation changes.
-demo: $(VENV)/installed
+$(VENV)/dev: $(VENV)/installed
+	$(PIP) -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed ## train on rendered streets; show what adaptation changes
 	$(RUN) -m benchmarks.demo $(ARGS)
 
-# The whole suite; needs only what is in the repository. Workers share files of
-# tests, see tests/conftest.py.
-test: $(VENV)/installed
-	$(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
+test: $(VENV)/installed ## the whole test suite
+	$(PYTEST) $(ARGS)
 
-# The golden vectors, one line a file.
-golden: $(VENV)/installed
+quick: $(VENV)/installed ## the suite without golden vectors and end-to-end runs
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+lint: $(VENV)/dev ## ruff check, ruff format --check, mypy
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+docs: $(VENV)/dev ## API reference from the docstrings, in build/docs
+	$(RUN) docs/reference.py build/docs
+
+wheel: $(VENV)/installed ## sdist and wheel, in build/dist
+	rm -rf build/dist
+	$(RUN) -m build --outdir build/dist
+	$(RUN) -m twine check --strict build/dist/*
+
+golden: $(VENV)/installed ## all golden vectors in both precisions, one line a file
 	$(RUN) -m tests.golden tests/golden $(ARGS)
 
-# kill -9 at ten random moments: the same bits as without.
-reliability: $(VENV)/installed
+reliability: $(VENV)/installed ## kill -9 at ten random moments; compare the bits
 	KILLS=10 $(RUN) -m pytest -k "kill or sigterm" tests/test_end_to_end.py $(ARGS)
 
-# The tables on real images: make real DATA=/folder/with/camvid/and/idd_lite
-real: $(VENV)/installed
+official: $(VENV)/installed ## compare with the official Cityscapes evaluator
+	$(PIP) --no-deps --upgrade --target build/official cityscapesScripts pyquaternion typing_extensions coloredlogs humanfriendly appdirs tqdm
+	PYTHONPATH=.:build/official $(RUN) -m tests.official_scores
+
+real: $(VENV)/installed ## tables on real images; DATA=/folder/with/camvid/and/idd_lite
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
 
-# Scores of random trees beside the official Cityscapes evaluator's.
-official: $(VENV)/installed
-	$(RUN) -m pip install --quiet --no-deps --upgrade --target build/official cityscapesScripts pyquaternion typing_extensions coloredlogs humanfriendly appdirs tqdm
-	PYTHONPATH=.:build/official $(RUN) -m tests.official_scores
-
-# Runs the notebook and keeps its outputs in it.
-notebook: $(VENV)/installed
-	$(RUN) -m pip install --quiet jupyterlab
+notebook: $(VENV)/installed ## run the notebook and keep its outputs in it
+	$(PIP) -e '.[notebook]'
 	PYTHONPATH=$(CURDIR) $(RUN) -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/losses.ipynb
 
-lint: $(VENV)/installed
-	$(RUN) -m pip install --quiet ruff
-	$(RUN) -m ruff check uda_jax configs tests benchmarks
-
-clean:
-	rm -rf $(VENV) .pytest_cache build
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

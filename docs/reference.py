@@ -1,0 +1,60 @@
+"""Builds the API reference from the docstrings: `make docs`.
+
+Usage: python docs/reference.py OUT
+"""
+
+import importlib
+import inspect
+import os
+import pathlib
+import pkgutil
+import sys
+import typing
+import warnings
+
+# A package that data loading imports asks `uname` for the processor; without
+# this pdoc replaces subprocess while it imports.
+os.environ['PDOC_ALLOW_EXEC'] = '1'
+ROOT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import jax  # noqa: E402
+import pdoc  # noqa: E402
+
+import uda_jax  # noqa: E402
+
+
+def _resolve_named_tuples(module):
+  """Evaluates the annotations of NamedTuples.
+
+  Their constructors keep annotations as text, without the module in which to
+  look the names up, and pdoc warns of every name.
+  """
+  for _, member in inspect.getmembers(module, inspect.isclass):
+    if issubclass(member, tuple) and member.__module__ == module.__name__:
+      member.__new__.__annotations__ = typing.get_type_hints(member)
+
+
+def main(out):
+  """Writes HTML pages to folder `out`; a warning of pdoc is an error."""
+  names = [
+    found.name
+    for found in pkgutil.walk_packages(uda_jax.__path__, 'uda_jax.')
+    if not found.name.endswith('__main__')
+  ]
+  for name in names:
+    _resolve_named_tuples(importlib.import_module(name))
+  pdoc.render.configure(docformat='google', show_source=False)
+  # Signatures would name jaxlib's private module.
+  jax.Array.__module__, jax.Array.__qualname__ = 'jax', 'Array'
+  warnings.filterwarnings('error', module='pdoc')
+  # A function of JAX, the default of a field, whose annotations are private.
+  warnings.filterwarnings('ignore', r'Error parsing .*\.bias_init\.')
+  # `python -m uda_jax.configs` prints configs.
+  pdoc.pdoc('uda_jax', '!uda_jax.configs.', output_directory=pathlib.Path(out))
+
+
+if __name__ == '__main__':
+  if len(sys.argv) != 2:
+    sys.exit(__doc__)
+  main(sys.argv[1])
