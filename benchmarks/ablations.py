@@ -115,9 +115,9 @@ def _table(method: str, workdir: pathlib.Path) -> str:
 def main(argv):
   """Prints the tables."""
   del argv
-  from uda_jax.runs import writers
+  from uda_jax import cli
 
-  writers.plain_log()
+  cli.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   try:
     for method in _METHODS.value:  # before hours of runs

@@ -34,10 +34,10 @@ _WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
 def main(argv):
   """Runs everything that is missing and prints the table."""
   del argv
+  from uda_jax import cli
   from uda_jax.evaluate import reports as reports_lib
-  from uda_jax.runs import writers
 
-  writers.plain_log()
+  cli.plain_log()
   workdir = pathlib.Path(_WORKDIR.value)
   reports = {}
   for leaf in _RUNS.value:

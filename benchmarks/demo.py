@@ -66,9 +66,9 @@ def gallery(path: pathlib.Path, results: dict) -> None:
 def main(argv):
   """Runs the demo."""
   del argv
-  from uda_jax.runs import writers
+  from uda_jax import cli
 
-  writers.plain_log()
+  cli.plain_log()
   leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if _ORACLE.value else {})
   workdir = pathlib.Path(_WORKDIR.value)
   results = {

@@ -41,7 +41,7 @@ ALLOWED = {
     {'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils', 'absl'},
     {'data', 'labels', 'types', 'files'},
   ),
-  'configs': ({'ml_collections'}, {'configs', 'labels'}),
+  'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),
 }
 # Library -> the only places that may import it.
 KEPT = {
@@ -60,7 +60,7 @@ FLOORS = (
   {'methods', 'runs'},
   {'evaluate'},
   {'train', 'predict', 'export'},
-  {'main'},
+  {'main', '__main__'},
 )
 # Commands inside a room: like `main`, they may import what they drive.
 COMMANDS = ('data.prepare',)

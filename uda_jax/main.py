@@ -1,91 +1,101 @@
-"""Trains: `python -m uda_jax.main --config=configs/streets/self_training.py`.
+"""Trains a config, or resumes its run.
 
-Exit codes: 0 done; 1 an error (one line says which); 75 stopped by SIGTERM
-with everything saved: the same command resumes.
+  python -m uda_jax.main --config=streets/self_training --workdir=DIR
+  python -m uda_jax.main --config=my_config.py --workdir=DIR \\
+      --config.steps=2000 --config.data.root=/data
+
+A second start with the same --workdir resumes; a finished run prints its
+results. Several processes (hosts, GPUs of a cluster) make up one run:
+
+  python -m uda_jax.main --config=... --workdir=/shared/DIR \\
+      --coordinator=HOST:PORT --num_processes=2 --process_id=0
+
+Exit codes: 0 done; 1 an error (one line says which); 2 wrong flags; 75 stopped
+by SIGTERM with everything saved: the same command resumes.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 import gc
-import sys
-from typing import NoReturn
 
-from absl import app
-from absl import flags
-from absl import logging
-from ml_collections import config_flags
-
-_CONFIG = config_flags.DEFINE_config_file(
-  'config',
-  None,
-  'The leaf of the run, e.g. configs/streets/'
-  'self_training.py; fields are overridden by --config.FIELD=VALUE.',
-)
-_WORKDIR = flags.DEFINE_string(
-  'workdir',
-  None,
-  'Where checkpoints, curves and results go; a second start '
-  'with the same workdir resumes.',
-)
-_COORDINATOR = flags.DEFINE_string(
-  'coordinator',
-  '',
-  'host:port of process 0 of a run of several processes; '
-  'not needed where JAX finds it (TPU pods, Slurm, MPI).',
-)
-_NUM_PROCESSES = flags.DEFINE_integer(
-  'num_processes', 1, 'Processes of the run, with --coordinator.'
-)
-_PROCESS_ID = flags.DEFINE_integer(
-  'process_id', 0, 'Which of them this is, with --coordinator.'
-)
-_DEBUG = flags.DEFINE_bool('debug', False, 'Show the traceback of an error.')
+from uda_jax import cli
 
 # BSD's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
 EXIT_PREEMPTED = 75
 
 
-def main(argv):
-  """Runs the training that the flags describe."""
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-  # What imports and tracing make lives on; to look for garbage among it again
-  # and again takes a tenth of every start.
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('uda_jax.main', __doc__)
+  group = result.add_argument_group('run')
+  cli.add_config(group, 'what to train')
+  cli.add_workdir(group, 'where checkpoints, curves and results go')
+  group = result.add_argument_group(
+    'several processes',
+    'on TPU pods and under Slurm or MPI JAX finds them without these flags',
+  )
+  group.add_argument(
+    '--coordinator', metavar='HOST:PORT', default='', help='of process 0'
+  )
+  group.add_argument(
+    '--num_processes',
+    metavar='N',
+    type=int,
+    default=1,
+    help='the processes of the run',
+  )
+  group.add_argument(
+    '--process_id',
+    metavar='I',
+    type=int,
+    default=0,
+    help='which of them this is, from 0',
+  )
+  return result
+
+
+def train(args: argparse.Namespace) -> int | None:
+  """Runs the training that the arguments describe; returns the exit code."""
+  # Importing and tracing make objects that live to the end; searching them
+  # again and again for garbage takes a tenth of the start-up time.
   gc.set_threshold(100_000)
-  # Imported here, so that --help and a typo in a flag answer at once, and a bad
-  # config before TensorFlow is there.
+  # All that can be checked without TensorFlow, which takes seconds to import.
+  from uda_jax import configs
+  from uda_jax.configs import overrides
+
+  config = overrides.apply(configs.load(args.config), args.overrides)
+  from uda_jax import parallel
+  from uda_jax.runs import provenance
   from uda_jax.train import checks
 
-  try:
-    checks.check_config(_CONFIG.value)
-    checks.check_workdir(_WORKDIR.value)
-  except (ValueError, OSError) as error:
-    _fail(error)
-  from uda_jax import parallel
-  from uda_jax.runs import writers
-  from uda_jax.train import loop
-
-  writers.plain_log()
+  checks.check_config(config)
+  workdir = checks.check_workdir(args.workdir)
+  provenance.check_resumable(workdir, config)
   parallel.start_processes(
-    _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+    args.coordinator, args.num_processes, args.process_id
   )
+  checks.check_devices(config)
+  with cli.hidden_stderr(not args.debug):
+    from uda_jax.train import loop
+
   try:
-    loop.run(_CONFIG.value, _WORKDIR.value)
+    loop.run(config, workdir)
   except loop.Preempted as stopped:
+    from absl import logging
+
     logging.info('%s', stopped)
-    sys.exit(EXIT_PREEMPTED)
-  except (ValueError, OSError, loop.TrainingFailed) as error:
-    _fail(error)
+    return EXIT_PREEMPTED
+  except loop.TrainingFailed as error:
+    raise cli.Failed(str(error)) from error
+  return None
 
 
-def _fail(error: Exception) -> NoReturn:
-  """Ends the program with one line, or all lines with --debug."""
-  if _DEBUG.value:
-    raise error
-  print(f'error: {error}', file=sys.stderr)
-  sys.exit(1)
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), train, argv)
 
 
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['config', 'workdir'])
-  app.run(main)
+  main()

@@ -191,9 +191,9 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   # Imported here, so that --help and a typo in a flag answer at once.
-  from uda_jax.runs import writers
+  from uda_jax import cli
 
-  writers.plain_log()
+  cli.plain_log()
   try:
     if bool(_DATASET.value) == bool(_CONFIG.value):
       raise ValueError(

@@ -20,13 +20,13 @@ from absl import flags
 import jax
 from ml_collections import config_flags
 
+from uda_jax import cli
 from uda_jax import parallel
 from uda_jax.data import datasets
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 from uda_jax.runs import restore
-from uda_jax.runs import writers
 
 
 def read_config(base: Any, args: Sequence[str]) -> Any:
@@ -131,7 +131,7 @@ def main() -> None:
     '--out', type=pathlib.Path, required=True, help='the folder for the results'
   )
   args, rest = parser.parse_known_args()
-  writers.plain_log()
+  cli.plain_log()
   try:
     print(reports.format_table(run(args, rest)))
   except (ValueError, OSError) as error:

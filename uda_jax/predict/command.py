@@ -31,13 +31,13 @@ from PIL import Image
 from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
+from uda_jax import cli
 from uda_jax import labels
 from uda_jax import pictures
 from uda_jax.evaluate import inference
 from uda_jax.ops import resize
 from uda_jax.predict import video
 from uda_jax.runs import restore
-from uda_jax.runs import writers
 
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff')
 
@@ -304,7 +304,7 @@ def main() -> None:
     '--confidence', action='store_true', help='write confidence maps, too'
   )
   args = parser.parse_args()
-  writers.plain_log()
+  cli.plain_log()
   try:
     run(args)
   except (ValueError, OSError) as error:

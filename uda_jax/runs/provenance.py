@@ -32,6 +32,9 @@ FREE_FIELDS = (
   'data.cache_dir',
 )
 
+# Differing fields that a message lists.
+_SHOWN = 5
+
 _PACKAGES = (
   'jax',
   'jaxlib',
@@ -82,6 +85,19 @@ def run_manifest(
   if jax.process_index() == 0:
     files.write_atomically(path, files.to_json(manifest))
   return manifest
+
+
+def check_resumable(workdir: os.PathLike | str, config: Any) -> None:
+  """Raises ValueError if a directory holds a run with another config.
+
+  Args:
+    workdir: any directory; one without a manifest is free.
+    config: a ConfigDict; fields in `FREE_FIELDS` may differ.
+  """
+  path = pathlib.Path(workdir) / 'manifest.json'
+  if path.exists():
+    new = json.loads(config.to_json_best_effort())
+    _check_same_run(path, _read(path)['config'], new)
 
 
 def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
@@ -136,17 +152,18 @@ def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-  lines = [
+  found = [
     f'config.{name}: expected {a!r} as at the first start, got {b!r}'
     for name, (a, b) in _differences(old, new).items()
     if not any(f'{name}.'.startswith(f'{free}.') for free in FREE_FIELDS)
   ]
-  if lines:
+  if found:
+    shown = '; '.join(found[:_SHOWN])
+    more = len(found) - _SHOWN
     raise ValueError(
-      f'{path}: this directory belongs to a run with another '
-      'config.\n  '
-      + '\n  '.join(lines)
-      + '\nUse a new --workdir, or the config of that run.'
+      f'{path} belongs to a run with another config: {shown}'
+      + (f'; and {more} more fields' if more > 0 else '')
+      + '. Use a new --workdir, or the config of that run'
     )
 
 

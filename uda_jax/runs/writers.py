@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
-import logging as std_logging
 import pathlib
 import time
 from typing import Any
@@ -17,17 +16,6 @@ import numpy as np
 
 from uda_jax import pictures
 from uda_jax import types
-
-
-def plain_log() -> None:
-  """Makes the log of this program lines of 'time message' on the terminal."""
-  logging.use_python_logging(quiet=True)
-  logging.set_verbosity(logging.INFO)
-  logging.get_absl_handler().setFormatter(
-    std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
-  )
-  # What JAX says of looking for devices and processes.
-  std_logging.getLogger('jax').setLevel(std_logging.ERROR)
 
 
 def duration(seconds: float) -> str:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
+from typing import Any
+
+import jax
 
 from uda_jax import methods
 from uda_jax import models
+from uda_jax import parallel
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
 
@@ -36,6 +40,21 @@ def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
       f'{path} ({error})'
     ) from error
   return path
+
+
+def check_devices(config: Any) -> None:
+  """Raises ValueError if the devices here do not suit `config`.
+
+  Starts JAX's backend: to be called after `parallel.start_processes`.
+  """
+  count = jax.device_count()
+  if not 0 <= config.devices <= count:
+    raise ValueError(
+      f'config.devices: expected 1 to {count} (the devices here), or 0 for all '
+      f'of them, got {config.devices}'
+    )
+  mesh = parallel.make_mesh(config.devices or None)
+  parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
 
 
 def check_config(config) -> None:

@@ -187,8 +187,8 @@ def _image_size(config, data: Data) -> tuple[int, int]:
 def build(config, workdir: pathlib.Path) -> tuple[Run, types.Net]:
   """Builds everything the loop needs, and the network it starts from."""
   checks.check_config(config)
+  checks.check_devices(config)
   mesh = parallel.make_mesh(config.devices or None)
-  parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
   data = load_data(config)
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)

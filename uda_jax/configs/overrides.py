@@ -1,0 +1,132 @@
+"""Changes of a config on a command line: `--config.FIELD=VALUE`.
+
+ml_collections parses the values; this module finds what it would refuse first,
+for a message that names the field, what it takes and the nearest other fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import copy
+import difflib
+from typing import Any
+
+from absl import flags
+import ml_collections
+from ml_collections import config_flags
+
+ConfigDict = ml_collections.ConfigDict
+# What absl takes for a bool.
+_BOOLS = ('true', 't', '1', 'false', 'f', '0')
+
+
+def apply(config: ConfigDict, options: Sequence[str]) -> ConfigDict:
+  """Sets fields of a config by options of a command line.
+
+  Args:
+    config: stays as it is.
+    options: `--config.FIELD=VALUE`, or `--config.FIELD` and
+      `--noconfig.FIELD` for a bool; a later one wins.
+
+  Returns:
+    A locked copy.
+
+  Raises:
+    ValueError: there is no such field, or the value is of another type.
+  """
+  for option in options:
+    _check(config, option)
+  values, argv = flags.FlagValues(), ['config', *options]
+  config_flags.DEFINE_config_dict(
+    'config', copy.deepcopy(config), flag_values=values, sys_argv=argv
+  )
+  try:
+    values(argv)
+  except flags.Error as error:
+    raise ValueError(f'--config: {error}') from error
+  return values.config
+
+
+def _check(config: ConfigDict, option: str) -> None:
+  """Raises ValueError for a field that is not there or a wrong value."""
+  name, mark, text = option.partition('=')
+  path = name.partition('.')[2].split('.')
+  old = config
+  for depth, part in enumerate(path):
+    if not isinstance(old, ConfigDict) or part not in old:
+      raise ValueError(_no_such_field(config, path[: depth + 1]))
+    old = old[part]
+  if isinstance(old, bool):
+    good = not mark or (not name.startswith('--no') and text.lower() in _BOOLS)
+    expected = None if good else 'true or false'
+  elif not mark or name.startswith('--no'):
+    expected, text = f'{_kind(old)} after "="', 'none'
+  else:
+    expected = _expected(old, text)
+  if expected:
+    field = '.'.join(('config', *path))
+    raise ValueError(f'{field}: expected {expected}, got {text or repr(text)}')
+
+
+def _no_such_field(config: ConfigDict, path: Sequence[str]) -> str:
+  """Returns the message on a field that is not there, with the nearest."""
+  *parents, name = path
+  node: Any = config
+  for part in parents:
+    node = node[part]
+  field, parent = '.'.join(('config', *path)), '.'.join(('config', *parents))
+  if not isinstance(node, ConfigDict):
+    return f'{field}: there is no such field; {parent} is {node!r}'
+  near = [f'{parent}.{n}' for n in difflib.get_close_matches(name, list(node))]
+  elsewhere = [
+    other for other in _fields(config, 'config') if other.endswith(f'.{name}')
+  ]
+  found = near or elsewhere[:3]
+  hint = f'did you mean {" or ".join(found)}? ' if found else ''
+  return (
+    f'{field}: there is no such field; {hint}{parent} has the fields '
+    f'{", ".join(sorted(node)) or "(none)"}'
+  )
+
+
+def _fields(node: ConfigDict, prefix: str) -> Iterator[str]:
+  """Yields the dotted names of all fields, blocks included."""
+  for name in node:
+    field = f'{prefix}.{name}'
+    yield field
+    if isinstance(node[name], ConfigDict):
+      yield from _fields(node[name], field)
+
+
+def _kind(old: Any) -> str:
+  """Returns the name of the kind of values that may replace this one."""
+  kinds = {int: 'a whole number', float: 'a number', tuple: 'a tuple'}
+  return kinds.get(type(old), 'a value')
+
+
+def _expected(old: Any, text: str) -> str | None:
+  """Returns what a field takes, None if the text can be that."""
+  if isinstance(old, int | float):
+    return _expected_number(type(old), text)
+  if isinstance(old, tuple) and len(old) > 1 and ',' not in text:
+    number = text.strip('()[] ')
+    example = f'({", ".join([number] * len(old))})'
+    return f'a tuple such as {example if number.isdigit() else old}'
+  if isinstance(old, ConfigDict) and not text.startswith('{'):
+    return f'a value for one of its fields ({", ".join(sorted(old))})'
+  return None
+
+
+def _expected_number(kind: type, text: str) -> str | None:
+  """Returns what a number must be, with `1000` for `1e3`; None if it is."""
+  try:
+    kind(text)
+    return None
+  except ValueError:
+    pass
+  try:
+    value = float(text)
+  except ValueError:
+    return _kind(kind())
+  whole = f' such as {int(value)}' if value.is_integer() else ''
+  return _kind(kind()) + whole
