@@ -16,6 +16,10 @@ import uda_jax
 # Name -> (module with `main(argv)`, what it does).
 COMMANDS = {
   'train': ('uda_jax.main', 'train a config, or resume its run'),
+  'configs': (
+    'uda_jax.configs.__main__',
+    'list configs, print one resolved, or compare two',
+  ),
   'evaluate': (
     'uda_jax.evaluate.__main__',
     'score the network of a run, or label files',

@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 
 import uda_jax
 
+# As the help shows them.
+_OVERRIDES = '--config.FIELD'
 _OVERRIDE = re.compile(r'--(no)?config\.')
 
 
@@ -79,16 +81,20 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_config(group: Any, help: str, *, required: bool = True) -> None:
-  """Adds `--config=CONFIG`; `--config.FIELD=VALUE` is parsed by `parse`."""
+  """Adds `--config=CONFIG` and the overrides of its fields."""
   group.add_argument(
     '--config',
     metavar='CONFIG',
     required=required,
     help=f'{help}; a name such as streets/self_training, or a file',
   )
+  add_overrides(group)
+
+
+def add_overrides(group: Any) -> None:
+  """Adds `--config.FIELD=VALUE` to the help; `parse` collects them all."""
   group.add_argument(
-    '--config.FIELD',
-    dest='config_help',
+    _OVERRIDES,
     metavar='VALUE',
     help='another value for a field of the config, such as '
     "--config.steps=2000 or --config.data.crop_size='(256, 256)'",
@@ -184,7 +190,7 @@ def parse(
   options, overrides = _split(sys.argv[1:] if argv is None else argv)
   known = [name for action in parser._actions for name in action.option_strings]
   args, unknown = parser.parse_known_args(options)
-  if overrides and '--config' not in known:
+  if overrides and _OVERRIDES not in known:
     unknown.append(overrides[0])
   if unknown and unknown[0].startswith('-'):
     name = unknown[0].partition('=')[0]

@@ -2,6 +2,7 @@
 
   python -m uda_jax.configs
   python -m uda_jax.configs streets/pipa
+  python -m uda_jax.configs streets/pipa --config.steps=200
   python -m uda_jax.configs streets/pipa --diff streets/self_training
 
 A line `data.crop_size = (96, 192)` is set in every command by
@@ -12,38 +13,37 @@ from __future__ import annotations
 
 import argparse
 import ast
+from collections.abc import Sequence
 import pathlib
-import sys
 
+from uda_jax import cli
 from uda_jax import configs
+from uda_jax.configs import overrides
 from uda_jax.configs import resolved
 
 
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='python -m uda_jax.configs',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-    usage='%(prog)s [CONFIG [--diff OTHER]]',
-    allow_abbrev=False,
-  )
-  parser.add_argument(
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('uda_jax.configs', __doc__)
+  group = result.add_argument_group('configs')
+  group.add_argument(
     'config',
     nargs='?',
     metavar='CONFIG',
     help='name (streets/pipa) or path of a Python file; default: list all',
   )
-  parser.add_argument(
+  cli.add_overrides(group)
+  group.add_argument(
     '--diff',
     metavar='OTHER',
     help='print the fields in which CONFIG (+) differs from this config (-)',
   )
-  parser.add_argument(
+  group.add_argument(
     '--write',
     action='store_true',
     help='write configs/resolved/, the resolved configs of a checkout',
   )
-  return parser
+  return result
 
 
 def summaries() -> list[str]:
@@ -60,27 +60,27 @@ def _first_line(path: pathlib.Path) -> str:
   return doc.partition('\n')[0]
 
 
-def run(args: argparse.Namespace) -> list[str]:
-  """Returns the lines to print."""
+def show(args: argparse.Namespace) -> None:
+  """Prints what the arguments ask for."""
+  print('\n'.join(_lines(args)))
+
+
+def _lines(args: argparse.Namespace) -> list[str]:
   if args.write:
     return [f'wrote {path}' for path in resolved.write()]
   if not args.config:
-    if args.diff:
+    if args.diff or args.overrides:
       raise ValueError('expected CONFIG, such as streets/pipa')
     return summaries()
-  config = configs.load(args.config)
+  config = overrides.apply(configs.load(args.config), args.overrides)
   if args.diff:
     return resolved.difference(configs.load(args.diff), config)
   return resolved.lines(resolved.as_text(config))
 
 
-def main() -> None:
-  """Parses the arguments and prints; an error is one line."""
-  args = _parser().parse_args()
-  try:
-    print('\n'.join(run(args)))
-  except ValueError as error:
-    sys.exit(f'error: {error}')
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), show, argv)
 
 
 if __name__ == '__main__':
