@@ -24,7 +24,7 @@ def test_label_and_confidence():
 def test_the_share_is_taken_over_batch_image_or_pixel():
   confidence = jnp.array([[[0.9, 0.5], [0.9, 0.9]], [[0.1, 0.2], [0.3, 0.9]]])
   weight = lambda over: pseudo_labels.quality_weight(
-    confidence, threshold=0.9, share_over=over
+    confidence, threshold=0.9, fraction_over=over
   )
   np.testing.assert_allclose(weight('batch'), np.full((2, 2, 2), 0.5))
   np.testing.assert_allclose(weight('image')[:, 0, 0], [0.75, 0.25])
@@ -33,7 +33,7 @@ def test_the_share_is_taken_over_batch_image_or_pixel():
     assert weight(over).shape == confidence.shape
   none = pseudo_labels.quality_weight(confidence, threshold=0.95)
   np.testing.assert_array_equal(none, 0)
-  with pytest.raises(ValueError, match="share_over.*'group'"):
+  with pytest.raises(ValueError, match="fraction_over.*'group'"):
     weight('group')
 
 
@@ -72,12 +72,12 @@ def test_order_of_images_is_irrelevant():
   turned, _ = pseudo_labels.from_logits(logits[::-1])
   np.testing.assert_array_equal(turned, label[::-1])
   weight = pseudo_labels.quality_weight(
-    confidence, threshold=0.5, share_over='image'
+    confidence, threshold=0.5, fraction_over='image'
   )
   np.testing.assert_array_equal(
     weight[::-1],
     pseudo_labels.quality_weight(
-      confidence[::-1], threshold=0.5, share_over='image'
+      confidence[::-1], threshold=0.5, fraction_over='image'
     ),
   )
 

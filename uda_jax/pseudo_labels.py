@@ -23,7 +23,7 @@ def from_logits(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def quality_weight(
-  confidence: jax.Array, *, threshold: float, share_over: str = 'batch'
+  confidence: jax.Array, *, threshold: float, fraction_over: str = 'batch'
 ) -> jax.Array:
   """Weights pixels by the share of confident ones.
 
@@ -33,21 +33,21 @@ def quality_weight(
   Args:
     confidence: [B, H, W] float in [0, 1].
     threshold: a pixel is confident if its confidence is not below.
-    share_over: 'batch': one share for the whole group (released code);
+    fraction_over: 'batch': one fraction for the whole group (released code);
       'image': one an image (paper); 'pixel': each pixel its own, 1 or 0.
 
   Returns:
     [B, H, W] float in [0, 1].
   """
   axes = {'batch': (0, 1, 2), 'image': (1, 2), 'pixel': ()}
-  if share_over not in axes:
+  if fraction_over not in axes:
     raise ValueError(
-      f'quality_weight: share_over: expected one of '
-      f'{sorted(axes)}, got {share_over!r}'
+      'quality_weight: fraction_over: expected one of '
+      f'{sorted(axes)}, got {fraction_over!r}'
     )
   confident = (confidence >= threshold).astype(confidence.dtype)
-  share = confident.mean(axes[share_over], keepdims=True)
-  return jnp.broadcast_to(share, confidence.shape)
+  fraction = confident.mean(axes[fraction_over], keepdims=True)
+  return jnp.broadcast_to(fraction, confidence.shape)
 
 
 def mask_weight(weight: jax.Array, valid_mask: jax.Array) -> jax.Array:

@@ -34,7 +34,7 @@ def _drawn(*positions, num_classes=5):
   ],
 )
 def test_half_of_the_pool_is_drawn(ids, count):
-  drawn = class_paste.draw_positions(
+  drawn = class_paste.draw_paste_positions(
     jax.random.key(0), _label(*ids), num_classes=5, pool=POOL
   )
   assert drawn.sum() == count
@@ -45,7 +45,7 @@ def test_half_of_the_pool_is_drawn(ids, count):
 def test_draws_are_spread_over_the_pool():
   draw = jax.jit(
     jax.vmap(
-      lambda key: class_paste.draw_positions(
+      lambda key: class_paste.draw_paste_positions(
         key, _label(2, 3, 4), num_classes=5, pool=POOL
       )[0]
     )
@@ -92,10 +92,10 @@ def test_border():
   expected[1:4, 2:5] = True
   expected[2, 3] = False
   np.testing.assert_array_equal(
-    class_paste.border(jnp.asarray(mask))[0], expected
+    class_paste.mask_border(jnp.asarray(mask))[0], expected
   )
 
 
 @pytest.mark.parametrize('value', [False, True])
 def test_empty_and_full_masks_have_no_border(value):
-  assert not class_paste.border(jnp.full((2, 4, 4), value)).any()
+  assert not class_paste.mask_border(jnp.full((2, 4, 4), value)).any()

@@ -12,8 +12,8 @@ OFF = [False, False, False]
 
 
 def _apply(pixels, on, factor=(1, 1, 1, 0)):
-  draw = pipa_jitter.ViewDraw(jnp.array([factor], float), jnp.array([on]))
-  return pipa_jitter.apply_views(pixels, draw)[0]
+  draw = pipa_jitter.ViewJitter(jnp.array([factor], float), jnp.array([on]))
+  return pipa_jitter.apply_view_jitter(pixels, draw)[0]
 
 
 def _pixels():
@@ -62,7 +62,7 @@ def test_jitter_of_one_colour():
 
 
 def test_draws_lie_in_their_ranges_and_are_on_as_often():
-  draw = pipa_jitter.draw_views(jax.random.key(0), batch=4000)
+  draw = pipa_jitter.draw_view_jitter(jax.random.key(0), batch=4000)
   distance = np.abs(draw.factor - np.array([1, 1, 1, 0]))
   np.testing.assert_allclose(distance.max(0), [0.4, 0.4, 0.4, 0.1], rtol=0.01)
   np.testing.assert_allclose(draw.on.mean(0), [0.5, 0.8, 0.2], atol=0.03)

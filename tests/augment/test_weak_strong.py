@@ -22,7 +22,7 @@ def _pixels(*shape):
 def test_boxes_lie_inside_and_have_the_size_and_aspect_asked_for():
   size, area, aspect = (40, 80), (0.2, 1.0), (0.75, 4 / 3)
   boxes = np.asarray(
-    random_resized_crop.draw(
+    random_resized_crop.draw_crops(
       jax.random.key(0), size, batch=500, area=area, aspect=aspect
     )
   )
@@ -37,7 +37,7 @@ def test_boxes_lie_inside_and_have_the_size_and_aspect_asked_for():
 
 
 def test_what_never_fits_is_cut_from_the_centre():
-  box = random_resized_crop.draw(
+  box = random_resized_crop.draw_crops(
     jax.random.key(0), (10, 200), batch=2, area=(0.9, 1.0), aspect=(0.75, 4 / 3)
   )
   np.testing.assert_array_equal(box, [[0, (200 - 13) // 2, 10, 13]] * 2)
@@ -47,10 +47,12 @@ def test_what_never_fits_is_cut_from_the_centre():
 def test_a_crop_of_the_whole_image_is_the_image():
   image = _pixels(1, 6, 9)
   box = jnp.array([[0, 0, 6, 9]])
-  np.testing.assert_array_equal(weak_strong.crop(image, box, (6, 9)), image)
+  np.testing.assert_array_equal(
+    weak_strong.crop_images(image, box, (6, 9)), image
+  )
   label = jnp.arange(54).reshape(1, 6, 9)
   np.testing.assert_array_equal(
-    weak_strong.crop_label(label, box, (6, 9)), label
+    weak_strong.crop_labels(label, box, (6, 9)), label
   )
 
 
@@ -59,11 +61,11 @@ def test_image_and_label_are_cut_alike():
   label = label.repeat(8, 2)
   image = np.repeat(label[..., None] * 255, 3, -1).astype(np.uint8)
   box = jnp.array([[4, 9, 30, 40]])
-  cut = np.asarray(weak_strong.crop(image, box, (15, 20)))[..., 0] / 255
+  cut = np.asarray(weak_strong.crop_images(image, box, (15, 20)))[..., 0] / 255
   same = np.isin(cut, [0, 1])
   assert same.mean() > 0.8
   np.testing.assert_array_equal(
-    cut[same], np.asarray(weak_strong.crop_label(label, box, (15, 20)))[same]
+    cut[same], np.asarray(weak_strong.crop_labels(label, box, (15, 20)))[same]
   )
 
 
@@ -108,10 +110,10 @@ def test_each_image_has_its_own_colours():
 
 def test_random_blur():
   image = _pixels(8, 64, 64)
-  same = weak_strong.random_blur(jax.random.key(0), image, share=0.0)
+  same = weak_strong.random_blur(jax.random.key(0), image, fraction=0.0)
   np.testing.assert_array_equal(same, image)
   half = np.asarray(
-    weak_strong.random_blur(jax.random.key(0), image, share=0.5)
+    weak_strong.random_blur(jax.random.key(0), image, fraction=0.5)
   )
   changed = (half != image).any((1, 2, 3))
   assert 0 < changed.sum() < 8
@@ -125,7 +127,7 @@ def _cutmix(role, keep, centre, first=(6, 8)):
   draw = cutmix.CutMixDraw(
     jnp.asarray(role), jnp.asarray(keep), jnp.asarray(centre)
   )
-  return cutmix.cutmix(*first, *second, draw)
+  return cutmix.apply_cutmix(*first, *second, draw)
 
 
 def test_cutmix_roles_and_labels():
@@ -155,7 +157,7 @@ def _images(height, width, seed):
 def test_fourier_of_an_image_with_itself_or_without_share_is_the_image():
   image = _images(20, 24, 0)
   mix = lambda style, share: fourier.amplitude_mix(
-    image, style, share=share, resize_style=True
+    image, style, fraction=share, resize_style=True
   )
   np.testing.assert_allclose(mix(image, 0.2), image, atol=1e-5)
   np.testing.assert_allclose(mix(_images(20, 24, 1), 0.04), image, atol=1e-5)
@@ -164,7 +166,7 @@ def test_fourier_of_an_image_with_itself_or_without_share_is_the_image():
 def test_fourier_takes_mean_brightness_from_the_style_and_phase_of_neither():
   content = _images(20, 24, 0) + 3
   style = _images(20, 24, 1) + 9
-  mixed = fourier.amplitude_mix(content, style, share=0.1, resize_style=True)
+  mixed = fourier.amplitude_mix(content, style, fraction=0.1, resize_style=True)
   np.testing.assert_allclose(mixed.mean((1, 2)), style.mean((1, 2)), rtol=1e-4)
   # High frequencies stay.
   high = lambda x: np.fft.rfft2(x, axes=(1, 2))[:, 3:17, 3:]
@@ -174,14 +176,14 @@ def test_fourier_takes_mean_brightness_from_the_style_and_phase_of_neither():
 def test_fourier_reads_larger_styles_at_the_same_indices_unless_resized():
   content, style = _images(20, 24, 0), _images(26, 24, 1)
   results = [
-    fourier.amplitude_mix(content, style, share=0.1, resize_style=r)
+    fourier.amplitude_mix(content, style, fraction=0.1, resize_style=r)
     for r in (False, True)
   ]
   assert np.abs(results[0] - results[1]).max() > 1e-2
   cut = np.fft.ifft2(np.fft.fft2(style, axes=(1, 2))[:, :20], axes=(1, 2))
   np.testing.assert_allclose(
     results[0],
-    fourier.amplitude_mix(content, cut, share=0.1, resize_style=False),
+    fourier.amplitude_mix(content, cut, fraction=0.1, resize_style=False),
     atol=1e-4,
   )
 
@@ -189,7 +191,7 @@ def test_fourier_reads_larger_styles_at_the_same_indices_unless_resized():
 def test_fourier_of_black_images_is_finite():
   black = np.zeros((1, 12, 12, 3), np.float32)
   mixed = fourier.amplitude_mix(
-    black, _images(12, 12, 0)[:1], share=0.2, resize_style=True
+    black, _images(12, 12, 0)[:1], fraction=0.2, resize_style=True
   )
   assert np.isfinite(mixed).all()
 
@@ -198,9 +200,9 @@ def test_views_share_a_crop_and_its_label():
   label = np.zeros((2, 32, 64), np.int32)
   label[:, :, 32:] = 1
   pixels = np.repeat(np.where(label, 220, 40)[..., None], 3, -1)
-  cut = jax.jit(functools.partial(weak_strong.random_views, size=(16, 16)))(
-    jax.random.key(1), pixels.astype(np.uint8), label
-  )
+  cut = jax.jit(
+    functools.partial(weak_strong.weak_strong_views, size=(16, 16))
+  )(jax.random.key(1), pixels.astype(np.uint8), label)
   assert cut.weak.shape == cut.strong.shape == (2, 16, 16, 3)
   # The edge is blurred by the crop's resizing, and by the strong colours.
   agrees = (cut.weak[..., 0] > 130) == (cut.label == 1)

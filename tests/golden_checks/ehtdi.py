@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.golden_checks import common
 from uda_jax.augment import class_paste
-from uda_jax.losses import nt_xent
+from uda_jax.losses import view_contrast
 
 Difference = common.Difference
 
@@ -25,7 +25,7 @@ def borders(path: pathlib.Path) -> Iterator[Difference]:
   d = common.load(path)
   yield (
     'border',
-    jax.jit(class_paste.border)(d['mask'] > 0),
+    jax.jit(class_paste.mask_border)(d['mask'] > 0),
     d['border'],
     *common.EXACT,
   )
@@ -34,7 +34,7 @@ def borders(path: pathlib.Path) -> Iterator[Difference]:
 @functools.partial(jax.jit, static_argnames='num_classes')
 def _num_drawn(label: jax.Array, *, num_classes: int) -> jax.Array:
   """How many classes are drawn in each image."""
-  return class_paste.draw_positions(
+  return class_paste.draw_paste_positions(
     jax.random.key(0),
     label,
     num_classes=num_classes,
@@ -83,16 +83,18 @@ def _contrast(weak, strong, label):
   """The weighted sum's gradient, and the contrasts one by one."""
 
   def terms(weak, strong):
-    by_class = nt_xent.class_contrast(
-      strong, weak, label, scale=7.0, all_images=False
+    by_class = view_contrast.view_class_contrast(
+      strong, weak, label, temperature=1 / 7, all_images=False
     )
-    return by_class + nt_xent.pixel_contrast(strong, weak, scale=20.0), by_class
+    return by_class + view_contrast.view_pixel_contrast(
+      strong, weak, temperature=0.05
+    ), by_class
 
   (total, by_class), gradient = jax.value_and_grad(terms, (0, 1), has_aux=True)(
     weak, strong
   )
   by_image = [
-    nt_xent.pixel_contrast(s[None], w[None], scale=20.0)
+    view_contrast.view_pixel_contrast(s[None], w[None], temperature=0.05)
     for s, w in zip(strong, weak)
   ]
   return total, gradient, jnp.stack([by_class * len(label), *by_image])

@@ -131,8 +131,8 @@ def _maps(panels, variant: str) -> dict[str, jax.Array]:
   pasted, sure = panels['pasted'], panels['confident']
   aux = panels['into_source_aux_label']
   borders_ = {
-    'border_paste': class_paste.border(pasted),
-    'border_conf': class_paste.border(sure) & ~pasted,
+    'border_paste': class_paste.mask_border(pasted),
+    'border_conf': class_paste.mask_border(sure) & ~pasted,
   }
   used = {f'use_{k}': v.any((1, 2))[:2].all() for k, v in borders_.items()}
   edge = {'t2s_mask': sure | pasted, 't2s_label_aux': common.from_255(aux)}

@@ -23,6 +23,7 @@ from uda_jax.losses import hrda as two_scale_losses
 from uda_jax.models import daformer_head
 from uda_jax.models import extra_heads
 from uda_jax.models import hrda
+from uda_jax.ops import vectors
 
 # The README's; no file has it.
 DETAIL_WEIGHT = 0.1
@@ -127,7 +128,7 @@ def fused_features(path: pathlib.Path) -> Iterator[common.Difference]:
       yield key, x, d[key], *_tolerance(d[key])
     key = f'fused_{kind}_l2norm'
     if key in d:
-      ours = extra_heads.normalise(fused)
+      ours = vectors.unit_vectors(fused)
       yield key, ours, d[key], *_tolerance(d[key])
 
 

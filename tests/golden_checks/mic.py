@@ -21,7 +21,9 @@ def mask(path: pathlib.Path) -> Iterator[common.Difference]:
       d['u'].shape[1:],
       *common.EXACT,
     )
-    keep = masking.visible(jnp.asarray(d['u']), size, ratio=float(d['ratio']))
+    keep = masking.visible_mask(
+      jnp.asarray(d['u']), size, ratio=float(d['ratio'])
+    )
     yield (
       f'{case}.y',
       masking.apply_mask(jnp.asarray(d['x']), keep),

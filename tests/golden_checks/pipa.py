@@ -26,8 +26,8 @@ from uda_jax.models import extra_heads
 from uda_jax.models.weights import state_dict
 from uda_jax.ops import resize
 
-_contrast = jax.jit(jax.value_and_grad(pixel_lib.contrast))
-_pixel_contrast = jax.jit(jax.value_and_grad(pixel_lib.pixel_contrast))
+_contrast = jax.jit(jax.value_and_grad(pixel_lib.supervised_contrastive))
+_pixel_contrast = jax.jit(jax.value_and_grad(pixel_lib.sampled_pixel_contrast))
 
 
 def contrast_core(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -55,14 +55,14 @@ def hard_easy_counts(path: pathlib.Path) -> Iterator[common.Difference]:
 
 def recorded_sample(
   d: dict[str, np.ndarray], max_samples: int
-) -> pixel_lib.Sample:
+) -> pixel_lib.PixelSample:
   """A recorded table of pixels (rows, views) as a sample."""
   rows, views = d['index'].shape
   cells = int(np.prod(d['label_small'].shape[1:]))
   filling = max_samples - rows * views
   pad = lambda x, value: np.append(x.ravel(), value).astype(np.int32)
   beyond = d['label_small'].size + np.arange(filling)
-  return pixel_lib.Sample(
+  return pixel_lib.PixelSample(
     pad(d['index'] + cells * d['image'][:, None], beyond),
     pad(np.repeat(d['cls'], views), np.zeros(filling)),
     np.arange(max_samples) < rows * views,
@@ -91,8 +91,8 @@ def sampling(
     include_ignore=True,
   )
   golden = recorded_sample(d, int(d['max_samples']))
-  yield f'{case}.valid', ours.valid, golden.valid, *common.EXACT
-  valid = golden.valid
+  yield f'{case}.valid', ours.valid_mask, golden.valid_mask, *common.EXACT
+  valid = golden.valid_mask
   facts = lambda sample: np.stack(
     [
       np.asarray(sample.label)[valid],

@@ -26,8 +26,8 @@ from uda_jax.models import preprocessing
 Difference = common.Difference
 
 _color = jax.jit(weak_strong.apply_color)
-_crop = jax.jit(weak_strong.crop, static_argnums=2)
-_crop_label = jax.jit(weak_strong.crop_label, static_argnums=2)
+_crop = jax.jit(weak_strong.crop_images, static_argnums=2)
+_crop_label = jax.jit(weak_strong.crop_labels, static_argnums=2)
 
 
 def pixels(image: np.ndarray) -> jax.Array:
@@ -105,7 +105,7 @@ def cutmixes(path: pathlib.Path) -> Iterator[Difference]:
   for case, draws in common.cases(d, '_', 'cxcy'):
     inputs = case.rsplit('_', 1)[0]
     draw = cutmix.CutMixDraw(draws['u'], draws['lam'], draws['cxcy'])
-    image, label = jax.jit(cutmix.cutmix)(
+    image, label = jax.jit(cutmix.apply_cutmix)(
       d[f'{inputs}_img1'],
       d[f'{inputs}_lab1'],
       d[f'{inputs}_img2'],
@@ -123,12 +123,12 @@ def fouriers(path: pathlib.Path) -> Iterator[Difference]:
     share = float(arrays['L'])
     yield (
       f'{case}_b',
-      fourier.border(arrays['content'].shape[1:3], share),
+      fourier.block_side(arrays['content'].shape[1:3], share),
       arrays['b'],
       *common.EXACT,
     )
     ours = fourier.amplitude_mix(
-      arrays['content'], arrays['style'], share=share, resize_style=False
+      arrays['content'], arrays['style'], fraction=share, resize_style=False
     )
     yield f'{case}_out', ours, arrays['out'], 1e-3, 0.0
     if 'content_amp' in arrays:

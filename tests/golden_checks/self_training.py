@@ -47,8 +47,8 @@ LOSSES = {
 }
 
 _distance = jax.jit(
-  jax.value_and_grad(feature_distance.feature_distance),
-  static_argnames=('num_classes', 'classes', 'min_share'),
+  jax.value_and_grad(feature_distance.class_feature_distance),
+  static_argnames=('num_classes', 'classes', 'min_fraction'),
 )
 
 
@@ -61,7 +61,7 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
       label,
       cell=label.shape[2] // d['feat'].shape[2],
       num_classes=19,
-      min_share=method.distance_min_share,
+      min_fraction=method.distance_min_share,
     )
     yield f'{case}.label_small', small, d['label_small'], *common.EXACT
     mask = np.isin(small, method.distance_classes)
@@ -72,7 +72,7 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
       label,
       num_classes=19,
       classes=method.distance_classes,
-      min_share=method.distance_min_share,
+      min_fraction=method.distance_min_share,
     )
     weight = method.weight_distance
     yield (

@@ -8,21 +8,21 @@ import pytest
 from uda_jax.losses import feature_distance
 
 
-def _distance(feature, reference, label, *, classes=(1,), min_share=0.75):
-  return feature_distance.feature_distance(
+def _distance(feature, reference, label, *, classes=(1,), min_fraction=0.75):
+  return feature_distance.class_feature_distance(
     jnp.asarray(feature),
     jnp.asarray(reference),
     jnp.asarray(label),
     num_classes=3,
     classes=classes,
-    min_share=min_share,
+    min_fraction=min_fraction,
   )
 
 
 def test_dominant_label_counts_ignored_pixels_and_keeps_the_lowest_of_equals():
   label = np.array([[[0, 1, 2, 2, 255, 255, 9], [0, 1, 2, 0, 255, 1, 9]]])
   shrink = lambda share: feature_distance.dominant_label(
-    jnp.asarray(label), cell=2, num_classes=3, min_share=share
+    jnp.asarray(label), cell=2, num_classes=3, min_fraction=share
   )
   # The last column does not fill a cell.
   np.testing.assert_array_equal(shrink(0.5), [[[0, 2, 255]]])

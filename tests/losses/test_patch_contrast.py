@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from uda_jax.losses import patch_contrast
-from uda_jax.losses.patch_contrast import Cells
+from uda_jax.losses.patch_contrast import PatchCells
 
 _contrast = jax.jit(
-  patch_contrast.patch_contrast, static_argnames=('threshold', 'temperature')
+  patch_contrast.paired_patch_contrast,
+  static_argnames=('threshold', 'temperature'),
 )
 WHOLE = jnp.array([[[0, 2, 0, 3]] * 2])
 
 
 def _cells(key, confidence, label=0):
   x = jax.random.normal(key, (1, 2, 3, 4))
-  return Cells(
+  return PatchCells(
     x / jnp.linalg.norm(x, axis=-1, keepdims=True),
     jnp.full((1, 2, 3), label),
     jnp.full((1, 2, 3), confidence),
@@ -34,7 +35,7 @@ def _bank(vector, label):
 
 def test_the_less_confident_crop_learns_from_other_classes_of_the_bank():
   same = jnp.broadcast_to(jnp.eye(4)[0], (1, 2, 3, 4))
-  first = Cells(same, jnp.zeros((1, 2, 3), int), jnp.full((1, 2, 3), 0.5))
+  first = PatchCells(same, jnp.zeros((1, 2, 3), int), jnp.full((1, 2, 3), 0.5))
   second = first._replace(confidence=jnp.full((1, 2, 3), 0.95))
   # One vector of its own class, two of others, all orthogonal.
   bank = _bank(jnp.eye(4)[1:], [0, 1, 2])
@@ -55,7 +56,7 @@ def test_gradients_reach_anchors_alone_and_are_finite(filled):
 
   def loss(vectors, bank_vector):
     first, second = (c._replace(vector=v) for c, v in zip(cells, vectors))
-    return patch_contrast.patch_contrast(
+    return patch_contrast.paired_patch_contrast(
       first, second, WHOLE, bank._replace(vector=bank_vector)
     ).loss.sum()
 
@@ -80,7 +81,7 @@ def test_cells_meet_at_their_places_whoever_is_mirrored():
   scene = jax.random.normal(jax.random.key(0), (3, 4, 4))
   scene = scene / jnp.linalg.norm(scene, axis=-1, keepdims=True)
   boxes = jnp.array([[[1, 2, 1, 3], [0, 1, 0, 2]]])
-  cut = lambda y, x, confidence: Cells(
+  cut = lambda y, x, confidence: PatchCells(
     scene[None, y : y + 2, x : x + 3],
     jnp.zeros((1, 2, 3), int),
     jnp.full((1, 2, 3), confidence),
@@ -93,7 +94,7 @@ def test_cells_meet_at_their_places_whoever_is_mirrored():
   np.testing.assert_allclose(
     plain.loss[0], np.log1p(negative / np.exp(10)).mean(), rtol=1e-4
   )
-  seen = Cells(*(jnp.flip(x, 2) for x in second))
+  seen = PatchCells(*(jnp.flip(x, 2) for x in second))
   back = patch_contrast.mirror_back(seen, jnp.array([True]))
   np.testing.assert_array_equal(back.vector, second.vector)
 
@@ -105,7 +106,7 @@ def test_the_bank_forgets_the_oldest_block():
   for step in range(3):
     keys = jax.random.split(jax.random.key(step))
     cells = [_cells(key, 0.5, label=step) for key in keys]
-    bank = patch_contrast.push(bank, *cells, index)
+    bank = patch_contrast.push_bank(bank, *cells, index)
     blocks.append(
       np.concatenate(
         [np.reshape(c.vector, (6, 4))[i] for c, i in zip(cells, index)]

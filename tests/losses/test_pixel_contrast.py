@@ -9,7 +9,8 @@ from uda_jax import labels
 from uda_jax.losses import pixel_contrast
 
 _contrast = jax.jit(
-  pixel_contrast.contrast, static_argnames=('temperature', 'base_temperature')
+  pixel_contrast.supervised_contrastive,
+  static_argnames=('temperature', 'base_temperature'),
 )
 _draw = jax.jit(
   pixel_contrast.draw_pixels,
@@ -36,9 +37,9 @@ def test_filling_does_not_count():
   vectors = _unit(jax.random.key(0), (9, 5))
   label = jnp.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
   valid = jnp.arange(9) < 6
-  loss, gradient = jax.jit(jax.value_and_grad(pixel_contrast.contrast))(
-    vectors, label, valid=valid
-  )
+  loss, gradient = jax.jit(
+    jax.value_and_grad(pixel_contrast.supervised_contrastive)
+  )(vectors, label, valid_mask=valid)
   np.testing.assert_allclose(loss, _contrast(vectors[:6], label[:6]), rtol=1e-6)
   assert not np.any(gradient[6:]) and np.all(np.any(gradient[:6], 1))
 
@@ -60,7 +61,7 @@ def test_every_hard_pixel_is_drawn_equally_often():
   )
   samples = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(0), 2000))
   # Two rows of 6: class 2 is too rare. The rest is filling.
-  assert np.all(samples.valid == (np.arange(20) < 12))
+  assert np.all(samples.valid_mask == (np.arange(20) < 12))
   np.testing.assert_array_equal(samples.label[0, :12], [0] * 6 + [1] * 6)
   often = np.bincount(np.ravel(samples.index[:, :6]), minlength=48)
   hard = np.ravel((label != predicted) & (label == 0))
@@ -83,10 +84,10 @@ def test_one_class_or_none_is_0_with_gradient_0(fill):
     max_views=4,
     max_samples=16,
   )
-  assert sample.valid.sum() == (8 if fill == 0 else 0)
-  loss, gradient = jax.jit(jax.value_and_grad(pixel_contrast.pixel_contrast))(
-    embedding, sample
-  )
+  assert sample.valid_mask.sum() == (8 if fill == 0 else 0)
+  loss, gradient = jax.jit(
+    jax.value_and_grad(pixel_contrast.sampled_pixel_contrast)
+  )(embedding, sample)
   assert loss == 0 and not np.any(gradient)
 
 
@@ -95,7 +96,7 @@ def test_no_class_has_enough_pixels():
   sample = _draw(
     jax.random.key(0), label, label, num_classes=16, max_views=4, max_samples=16
   )
-  assert not sample.valid.any()
+  assert not sample.valid_mask.any()
   assert len(np.unique(sample.index)) == 16 and np.all(sample.index >= 16)
 
 

@@ -89,7 +89,7 @@ def test_confident_area(variant):
   pasted = jnp.zeros((1, 5, 1), bool).at[0, :2].set(True)
   label = jnp.array([1, 1, 2, 2, IGNORE]).reshape(1, 5, 1)
   logits = jnp.zeros((1, 5, 1, 4)).at[0, jnp.array([0, 2, 4]), 0, 3].set(9.0)
-  mixed = class_paste.Mixed((), (), label, pasted)
+  mixed = class_paste.PastedViews((), (), label, pasted)
   area = ehtdi.confident_area(logits, mixed, variant=variant)
   flat = lambda x: np.asarray(x).ravel().tolist()
   assert flat(area.sure) == [True, False, True, False, False]

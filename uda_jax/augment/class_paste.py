@@ -17,7 +17,7 @@ from uda_jax.augment import classmix
 from uda_jax.augment import weak_strong
 
 
-class Mixed(NamedTuple):
+class PastedViews(NamedTuple):
   """The target's views with the source's classes in them.
 
   Attributes:
@@ -39,7 +39,7 @@ def _order(num_classes: int, pool: Sequence[int]) -> np.ndarray:
   return np.array([labels.IGNORE_LABEL, *others, *sorted(pool)])
 
 
-def present(
+def classes_present(
   label: jax.Array, *, num_classes: int, pool: Sequence[int]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Says which ids occur in each image, and how many of them.
@@ -59,7 +59,7 @@ def present(
   return occurs, occurs.sum(-1), (occurs & in_pool).sum(-1)
 
 
-def draw_positions(
+def draw_paste_positions(
   key: jax.Array, label: jax.Array, *, num_classes: int, pool: Sequence[int]
 ) -> jax.Array:
   """Draws half of the pool's n classes in each image: positions in 0..n-1.
@@ -75,7 +75,7 @@ def draw_positions(
   Returns:
     [B, C + 1] bool, True at the positions drawn; nothing where n = 0.
   """
-  _, _, count = present(label, num_classes=num_classes, pool=pool)
+  _, _, count = classes_present(label, num_classes=num_classes, pool=pool)
   count = count[:, None]
   position = jnp.arange(num_classes + 1)
   score = jax.random.uniform(key, (len(label), num_classes + 1))
@@ -92,7 +92,7 @@ def paste_mask(
 
   Args:
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
-    drawn: [B, C + 1] bool, see `draw_positions`.
+    drawn: [B, C + 1] bool, see `draw_paste_positions`.
     pool: the classes that are drawn from, those after all others.
     offset: added to the positions among all ids that occur (ignored first); 0
       takes the pool's classes. The released code has -1: the class before the
@@ -103,7 +103,9 @@ def paste_mask(
     [B, H, W] bool.
   """
   num_classes = drawn.shape[-1] - 1
-  occurs, total, count = present(label, num_classes=num_classes, pool=pool)
+  occurs, total, count = classes_present(
+    label, num_classes=num_classes, pool=pool
+  )
   total, count = total[:, None], count[:, None]
   place = jnp.cumsum(occurs, -1) - 1
   position = jnp.mod(place - (total - count) - offset, total)
@@ -116,7 +118,7 @@ def paste_mask(
   return is_chosen.any(-1)
 
 
-def border(mask: jax.Array) -> jax.Array:
+def mask_border(mask: jax.Array) -> jax.Array:
   """Returns the pixels whose 2 x 2 window holds both inside and outside.
 
   The window is the pixel, those above, on the left and between, as far as they
@@ -139,7 +141,7 @@ def border(mask: jax.Array) -> jax.Array:
 
 def paste_classes(
   pasted: jax.Array, source: weak_strong.Views, target: weak_strong.Views
-) -> Mixed:
+) -> PastedViews:
   """Pastes the source's WEAK pixels into both views of the target.
 
   Args:
@@ -148,9 +150,9 @@ def paste_classes(
     target: views of the target with its pseudo-labels.
 
   Returns:
-    `Mixed`; ignored pixels are pasted as ignored.
+    `PastedViews`; ignored pixels are pasted as ignored.
   """
-  return Mixed(
+  return PastedViews(
     classmix.mix(pasted, source.weak, target.strong),
     classmix.mix(pasted, source.weak, target.weak),
     classmix.mix(pasted, source.label, target.label),

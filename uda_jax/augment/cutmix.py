@@ -22,15 +22,15 @@ class CutMixDraw(NamedTuple):
 
   role: jax.Array
   keep: jax.Array
-  centre: jax.Array
+  center: jax.Array
 
 
-def draw(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
+def draw_cutmix(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
   """Draws a box and the roles for images [B, H, W, C] with `size` (H, W)."""
-  share_key, centre_key = jax.random.split(key)
-  role, keep = jax.random.uniform(share_key, (2,))
-  centre = jax.random.randint(centre_key, (2,), 0, jnp.array(size))
-  return CutMixDraw(role, keep, centre)
+  area_key, center_key = jax.random.split(key)
+  role, keep = jax.random.uniform(area_key, (2,))
+  center = jax.random.randint(center_key, (2,), 0, jnp.array(size))
+  return CutMixDraw(role, keep, center)
 
 
 def box_mask(draw: CutMixDraw, size: tuple[int, int]) -> jax.Array:
@@ -45,12 +45,12 @@ def box_mask(draw: CutMixDraw, size: tuple[int, int]) -> jax.Array:
     half = jnp.floor(n * side).astype(jnp.int32) // 2
     place = jnp.arange(n)
     inside.append(
-      (place >= draw.centre[axis] - half) & (place < draw.centre[axis] + half)
+      (place >= draw.center[axis] - half) & (place < draw.center[axis] + half)
     )
   return inside[0][:, None] & inside[1][None, :]
 
 
-def cutmix(
+def apply_cutmix(
   first: jax.Array,
   first_label: jax.Array,
   second: jax.Array,
@@ -67,7 +67,7 @@ def cutmix(
     first_label: [B, H, W] int.
     second: [B, H', W', C] float, the source.
     second_label: [B, H', W'] int.
-    draw: what `draw` returns for (H', W').
+    draw: what `draw_cutmix` returns for (H', W').
 
   Returns:
     [B, H', W', C] float and [B, H', W'] int; ignored pixels are pasted too.

@@ -12,21 +12,21 @@ import numpy as np
 from uda_jax.ops import resize
 
 
-def border(size: tuple[int, int], share: float) -> int:
+def block_side(size: tuple[int, int], fraction: float) -> int:
   """Returns the side of the square blocks of amplitudes that are exchanged."""
-  return int(np.floor(min(size) * share))
+  return int(np.floor(min(size) * fraction))
 
 
 def amplitude_mix(
   content: jax.Array,
   style: jax.Array,
   *,
-  share: float,
+  fraction: float,
   resize_style: bool = True,
 ) -> jax.Array:
   """Gives images the lowest spatial amplitudes of others.
 
-  Blocks of b x b amplitudes, b = floor(share * shorter side), in the corners
+  Blocks of b x b amplitudes, b = floor(fraction * shorter side), in the corners
   of the spectrum come from `style`. The inverse takes half of the spectrum
   (columns 0 to W // 2), so only the two blocks on the left count, and the
   result is real. It is neither clipped nor rounded, and b = 0 changes nothing.
@@ -35,7 +35,7 @@ def amplitude_mix(
   Args:
     content: [B, H, W, C] float, any values.
     style: [B, H', W', C] float.
-    share: of the shorter side, 0.01 in the paper's runs.
+    fraction: of the shorter side, 0.01 in the paper's runs.
     resize_style: also resizes a larger style. Without (released code), its
       amplitudes are read at the content's indices: the rows from H - b on are
       then no low frequencies.
@@ -47,7 +47,7 @@ def amplitude_mix(
   smaller = min(np.subtract(style.shape[1:3], size)) < 0
   if smaller or (resize_style and style.shape[1:3] != size):
     style = resize.bicubic(style, size)
-  side = border(size, share)
+  side = block_side(size, fraction)
   # Channels are transformed one by one; real input needs half of the columns.
   spectrum = jnp.fft.rfft2(content, axes=(1, 2))
   style_spectrum = jnp.fft.fft(jnp.fft.fft(style, axis=2)[:, :, :side], axis=1)[

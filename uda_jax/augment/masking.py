@@ -43,10 +43,10 @@ def draw_mask(
   uniform = jax.random.uniform(
     key, (batch, *block_grid(image_size, block_size))
   )
-  return visible(uniform, image_size, ratio=ratio)
+  return visible_mask(uniform, image_size, ratio=ratio)
 
 
-def visible(
+def visible_mask(
   uniform: jax.Array, image_size: tuple[int, int], *, ratio: float
 ) -> jax.Array:
   """Turns drawn numbers into the mask.

@@ -22,7 +22,7 @@ PROBABILITY = (0.5, 0.8, 0.2)
 BLUR_SIGMA, BLUR_TAPS = 1.1, 5
 
 
-class ViewDraw(NamedTuple):
+class ViewJitter(NamedTuple):
   """The draws, one row an image.
 
   Attributes:
@@ -35,16 +35,16 @@ class ViewDraw(NamedTuple):
   on: jax.Array
 
 
-def draw_views(key: jax.Array, *, batch: int) -> ViewDraw:
-  """Draws what `apply_views` needs for [B, H, W, 3] images, B = `batch`."""
+def draw_view_jitter(key: jax.Array, *, batch: int) -> ViewJitter:
+  """Draws the input of `apply_view_jitter` for `batch` images [B, H, W, 3]."""
   factor_key, gate_key = jax.random.split(key)
   strength = jnp.array(STRENGTH)
   offset = strength * jax.random.uniform(factor_key, (batch, 4), minval=-1)
   on = jax.random.uniform(gate_key, (batch, 3)) < jnp.array(PROBABILITY)
-  return ViewDraw(offset + jnp.array([1, 1, 1, 0]), on)
+  return ViewJitter(offset + jnp.array([1, 1, 1, 0]), on)
 
 
-def _grey(image: jax.Array) -> jax.Array:
+def _gray(image: jax.Array) -> jax.Array:
   """The luma [..., 1] of ITU-R 601, as Pillow has it."""
   weights = jnp.array([0.299, 0.587, 0.114], image.dtype)
   return (image * weights).sum(-1, keepdims=True)
@@ -59,8 +59,8 @@ def _jitter(image: jax.Array, factor: jax.Array) -> jax.Array:
     share * x + (1 - share) * other, 0, 1
   )
   image = jnp.clip(brightness * image, 0, 1)
-  image = blend(image, _grey(image).mean((1, 2), keepdims=True), contrast)
-  image = blend(image, _grey(image), saturation)
+  image = blend(image, _gray(image).mean((1, 2), keepdims=True), contrast)
+  image = blend(image, _gray(image), saturation)
   turn = hsv.TURN * hue * jnp.array([1, 0, 0], image.dtype)
   return jnp.clip(hsv.hsv_to_rgb(hsv.rgb_to_hsv(image) + turn), 0, 1)
 
@@ -80,23 +80,23 @@ def _blur(image: jax.Array) -> jax.Array:
   return image
 
 
-def apply_views(pixels: jax.Array, draw: ViewDraw) -> jax.Array:
+def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
   """Blurs, jitters and greys each image, or does not.
 
   Args:
     pixels: [B, H, W, 3] in 0..255, uint8 or float; H, W of 3 or more.
-    draw: what `draw_views` returns.
+    draw: what `draw_view_jitter` returns.
 
   Returns:
     [B, H, W, 3] float in 0..255.
   """
   image = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32)) / 255
-  blur, jitter, grey = jnp.moveaxis(draw.on, -1, 0)[..., None, None, None]
+  blur, jitter, gray = jnp.moveaxis(draw.on, -1, 0)[..., None, None, None]
   image = jnp.where(blur, _blur(image), image)
   image = jnp.where(jitter, _jitter(image, draw.factor), image)
-  return 255 * jnp.where(grey, _grey(image), image)
+  return 255 * jnp.where(gray, _gray(image), image)
 
 
-def augment_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
-  """Changes the colours of [B, H, W, 3] images; see `apply_views`."""
-  return apply_views(pixels, draw_views(key, batch=len(pixels)))
+def jitter_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
+  """Changes the colours of [B, H, W, 3] images; see `apply_view_jitter`."""
+  return apply_view_jitter(pixels, draw_view_jitter(key, batch=len(pixels)))

@@ -29,7 +29,7 @@ def fallback_size(
   return height, width
 
 
-def draw(
+def draw_crops(
   key: jax.Array,
   image_size: tuple[int, int],
   *,
@@ -80,7 +80,7 @@ def place(offset: jax.Array) -> jax.Array:
   return jnp.maximum(offset - 1, 0)
 
 
-def _neighbours(start, length, out):
+def _neighbors(start, length, out):
   """Two neighbours of every output pixel, and the second's 11-bit weight."""
   position = (jnp.arange(out) + 0.5) * (length / out) - 0.5
   low = jnp.floor(position)
@@ -106,13 +106,13 @@ def cut_image(
     [height, width, C] int32 in 0..255.
   """
   one = 1 << PLACES
-  first, last, second = _neighbours(box[1], box[3], size[1])
+  first, last, second = _neighbors(box[1], box[3], size[1])
   second = second[:, None]
   rows = (
     jnp.take(pixels, first, 1) * (one - second)
     + jnp.take(pixels, last, 1) * second
   )
-  first, last, second = _neighbours(box[0], box[2], size[0])
+  first, last, second = _neighbors(box[0], box[2], size[0])
   second = second[:, None, None]
   # OpenCV drops bits before each product, so that it fits into 16.
   part = lambda index, weight: (weight * (jnp.take(rows, index, 0) >> 4)) >> 16

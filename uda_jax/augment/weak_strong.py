@@ -93,7 +93,7 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
   return jax.vmap(one)(pixels.astype(jnp.int32), draw).astype(jnp.uint8)
 
 
-def crop(
+def crop_images(
   pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
   """Cuts and resizes images.
@@ -110,15 +110,15 @@ def crop(
   return jax.vmap(cut)(pixels.astype(jnp.int32), boxes).astype(jnp.uint8)
 
 
-def crop_label(
+def crop_labels(
   label: jax.Array, boxes: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
-  """Cuts and resizes label maps [B, H, W]; see `crop`."""
+  """Cuts and resizes label maps [B, H, W]; see `crop_images`."""
   cut = lambda x, box: random_resized_crop.cut_label(x, box, size)
   return jax.vmap(cut)(label, boxes)
 
 
-def random_views(
+def weak_strong_views(
   key: jax.Array,
   pixels: jax.Array,
   label: jax.Array,
@@ -141,12 +141,12 @@ def random_views(
     `Views`, whose label is that of both.
   """
   keys = rng.streams(key, 'box', 'color')
-  boxes = random_resized_crop.draw(
+  boxes = random_resized_crop.draw_crops(
     keys['box'], label.shape[1:], batch=len(label), area=area, aspect=aspect
   )
-  weak = crop(to_bytes(pixels), boxes, size)
+  weak = crop_images(to_bytes(pixels), boxes, size)
   strong = apply_color(weak, draw_color(keys['color'], batch=len(label)))
-  return Views(strong, weak, crop_label(label, boxes, size))
+  return Views(strong, weak, crop_labels(label, boxes, size))
 
 
 def to_bytes(pixels: jax.Array) -> jax.Array:
@@ -157,7 +157,7 @@ def to_bytes(pixels: jax.Array) -> jax.Array:
 
 
 def random_blur(
-  key: jax.Array, pixels: jax.Array, *, share: float
+  key: jax.Array, pixels: jax.Array, *, fraction: float
 ) -> jax.Array:
   """Blurs some of the images slightly, with sigmas uniform in [0, 1).
 
@@ -166,15 +166,15 @@ def random_blur(
   Args:
     key: a JAX key.
     pixels: [B, H, W, 3] in 0..255, uint8 or float.
-    share: the probability that an image is blurred; 0 changes nothing.
+    fraction: expected fraction of images blurred; 0 changes nothing.
 
   Returns:
-    [B, H, W, 3] uint8; with share 0 the pixels as they are.
+    [B, H, W, 3] uint8; the input itself if `fraction` is 0.
   """
-  if not share:
+  if not fraction:
     return pixels
   gate, sigma = jax.random.uniform(key, (2, len(pixels)))
   pixels = to_bytes(pixels)
   blurred = pillow_blur.gaussian(pixels, sigma)
-  chosen = (gate < share)[:, None, None, None]
+  chosen = (gate < fraction)[:, None, None, None]
   return jnp.where(chosen, blurred, pixels)

@@ -11,7 +11,7 @@ from uda_jax import labels
 
 
 def dominant_label(
-  label: jax.Array, *, cell: int, num_classes: int, min_share: float
+  label: jax.Array, *, cell: int, num_classes: int, min_fraction: float
 ) -> jax.Array:
   """Shrinks a label map to the class that fills most of each cell.
 
@@ -22,8 +22,8 @@ def dominant_label(
     label: [B, H, W] int, in [0, num_classes) or `IGNORE_LABEL`.
     cell: side of the square cells, in pixels.
     num_classes: C.
-    min_share: a class that fills less of its cell does not count; nor do cells
-      that are mostly ignored.
+    min_fraction: a class that fills less of its cell does not count; nor do
+      cells that are mostly ignored.
 
   Returns:
     [B, H // cell, W // cell] int32: the class (the lowest of equals) or
@@ -37,18 +37,18 @@ def dominant_label(
   ids = jnp.append(jnp.arange(num_classes), labels.IGNORE_LABEL)
   count = (cells[..., None] == ids).sum((2, 4))
   winner = jnp.argmax(count, -1)
-  sure = (count.max(-1) >= min_share * cell**2) & (winner < num_classes)
+  sure = (count.max(-1) >= min_fraction * cell**2) & (winner < num_classes)
   return jnp.where(sure, winner, labels.IGNORE_LABEL).astype(jnp.int32)
 
 
-def feature_distance(
+def class_feature_distance(
   feature: jax.Array,
   reference: jax.Array,
   label: jax.Array,
   *,
   num_classes: int,
   classes: Sequence[int],
-  min_share: float,
+  min_fraction: float,
 ) -> jax.Array:
   """Computes the mean distance of features where things are.
 
@@ -65,7 +65,7 @@ def feature_distance(
     num_classes: C.
     classes: those that count, such as Cityscapes' things; none: all cells,
       whatever their label.
-    min_share: see `dominant_label`.
+    min_fraction: see `dominant_label`.
 
   Returns:
     [] float.
@@ -78,7 +78,7 @@ def feature_distance(
       label,
       cell=label.shape[2] // feature.shape[2],
       num_classes=num_classes,
-      min_share=min_share,
+      min_fraction=min_fraction,
     )
     if small.shape != square.shape:
       raise ValueError(

@@ -20,7 +20,7 @@ EPS = 1e-8
 CHUNK = 1024
 
 
-class Cells(NamedTuple):
+class PatchCells(NamedTuple):
   """What is known of a crop's cells.
 
   Attributes:
@@ -34,7 +34,7 @@ class Cells(NamedTuple):
   confidence: jax.Array
 
 
-class Bank(NamedTuple):
+class PatchBank(NamedTuple):
   """Blocks of vectors of the last steps, the newest last.
 
   Attributes:
@@ -48,7 +48,7 @@ class Bank(NamedTuple):
   filled: jax.Array
 
 
-class Contrast(NamedTuple):
+class PatchContrast(NamedTuple):
   """Of the first and of the second crop as the anchor.
 
   Attributes:
@@ -62,21 +62,21 @@ class Contrast(NamedTuple):
   overlap: jax.Array
 
 
-def mirror_back(cells: Cells, flipped: jax.Array) -> Cells:
+def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
   """Undoes the mirroring of crops; `flipped` is [B] bool."""
 
   def one(x):
     chosen = flipped.reshape(-1, *(1,) * (x.ndim - 1))
     return jnp.where(chosen, jnp.flip(x, 2), x)
 
-  return Cells(*map(one, cells))
+  return PatchCells(*map(one, cells))
 
 
 def empty_bank(
   *, steps: int, size: int, channels: int, dtype: Any = float
-) -> Bank:
+) -> PatchBank:
   """Returns a bank [steps, size, channels] for that many blocks of vectors."""
-  return Bank(
+  return PatchBank(
     jnp.zeros((steps, size, channels), dtype),
     jnp.zeros((steps, size), jnp.int32),
     jnp.zeros(steps, bool),
@@ -94,7 +94,9 @@ def draw_cells(key: jax.Array, *, cells: int, count: int) -> jax.Array:
   return jax.vmap(draw)(jax.random.split(key)).astype(jnp.int32)
 
 
-def push(bank: Bank, first: Cells, second: Cells, index: jax.Array) -> Bank:
+def push_bank(
+  bank: PatchBank, first: PatchCells, second: PatchCells, index: jax.Array
+) -> PatchBank:
   """Adds a step's block to the bank, and forgets the oldest.
 
   Args:
@@ -117,7 +119,7 @@ def push(bank: Bank, first: Cells, second: Cells, index: jax.Array) -> Bank:
   label = block(lambda cells: cells.label).astype(bank.label.dtype)
   append = lambda old, new: jnp.concatenate([old[1:], new[None]])
   return jax.lax.stop_gradient(
-    Bank(
+    PatchBank(
       append(bank.vector, vector),
       append(bank.label, label),
       append(bank.filled, jnp.ones((), bool)),
@@ -129,7 +131,7 @@ def _anchor_losses(
   vector: jax.Array,
   partner: jax.Array,
   label: jax.Array,
-  bank: Bank,
+  bank: PatchBank,
   temperature: float,
 ) -> jax.Array:
   """The losses [n] of anchors [n, D] with partners [n, D], classes [n]."""
@@ -160,14 +162,14 @@ def _anchor_losses(
 
 
 def _one_side(
-  own: Cells,
-  other: Cells,
+  own: PatchCells,
+  other: PatchCells,
   own_box: jax.Array,
   other_box: jax.Array,
-  bank: Bank,
+  bank: PatchBank,
   threshold: float,
   temperature: float,
-) -> Contrast:
+) -> PatchContrast:
   """The contrast with the cells of one crop as anchors."""
   other = jax.lax.stop_gradient(other)
 
@@ -175,7 +177,7 @@ def _one_side(
     """Brings the other crop's cells to their places in this crop."""
     return jnp.roll(x, (own_box - other_box)[::2], (0, 1))
 
-  partner = Cells(*(jax.vmap(move)(x, own_box, other_box) for x in other))
+  partner = PatchCells(*(jax.vmap(move)(x, own_box, other_box) for x in other))
   overlap = boxes_lib.inside(own_box, own.label.shape[1:3])[..., 0]
   active = (
     overlap
@@ -194,18 +196,18 @@ def _one_side(
   # Padding of the last chunk and inactive anchors carry no NaN: all lengths
   # are 0 or 1.
   mean = jnp.where(active.reshape(-1), loss, 0).sum() / jnp.maximum(count, 1)
-  return Contrast(mean, count, overlap.sum())
+  return PatchContrast(mean, count, overlap.sum())
 
 
-def patch_contrast(
-  first: Cells,
-  second: Cells,
+def paired_patch_contrast(
+  first: PatchCells,
+  second: PatchCells,
   boxes: jax.Array,
-  bank: Bank,
+  bank: PatchBank,
   *,
   threshold: float = 0.9,
   temperature: float = 0.1,
-) -> Contrast:
+) -> PatchContrast:
   """Computes the contrast of two crops in both directions (equation 4).
 
   For an anchor z with the other crop's z' at the same place, over the vectors
@@ -219,7 +221,7 @@ def patch_contrast(
     second: of the second crop, mirrored back.
     boxes: [B, 2, 4] int32, the overlap in the first and in the second crop, of
       equal sizes, in cells.
-    bank: of this step, see `push`.
+    bank: of this step, see `push_bank`.
     threshold: of the confidence.
     temperature: T.
 
@@ -231,7 +233,7 @@ def patch_contrast(
     _one_side(first, second, boxes[:, 0], boxes[:, 1], *options),
     _one_side(second, first, boxes[:, 1], boxes[:, 0], *options),
   )
-  return Contrast(
+  return PatchContrast(
     jnp.stack([side.loss for side in sides]),
     jnp.stack([side.active for side in sides]),
     sides[0].overlap,

@@ -15,19 +15,19 @@ import jax.numpy as jnp
 from uda_jax import labels
 
 
-class Sample(NamedTuple):
+class PixelSample(NamedTuple):
   """Pixels of a batch, in rows of (image, class); the rest is filling.
 
   Attributes:
     index: [M] int32 places in [0, B * h * w), different ones; places beyond
-      them where not `valid`.
+      them where not `valid_mask`.
     label: [M] int32 class.
-    valid: [M] bool, False for the filling at the end.
+    valid_mask: [M] bool, False for the filling at the end.
   """
 
   index: jax.Array
   label: jax.Array
-  valid: jax.Array
+  valid_mask: jax.Array
 
 
 class _Groups(NamedTuple):
@@ -100,7 +100,7 @@ def draw_pixels(
   max_views: int,
   max_samples: int,
   include_ignore: bool = False,
-) -> Sample:
+) -> PixelSample:
   """Draws the pixels to contrast.
 
   A row is a class in an image with more than `max_views` pixels. All rows get
@@ -135,7 +135,7 @@ def draw_pixels(
 
   slot = jnp.arange(max_samples)
   rank, view = jnp.divmod(slot, jnp.maximum(views, 1))
-  valid = (rank < count) & (views > 0)
+  valid_mask = (rank < count) & (views > 0)
   row = rows[jnp.minimum(rank, len(rows) - 1)]
   place = jnp.where(
     view < hard[row],
@@ -144,11 +144,11 @@ def draw_pixels(
   )
   # Different places beyond the map: a gather that fills, and whose gradient
   # is free of collisions.
-  index = jnp.where(valid, groups.order[place], label.size + slot)
-  return Sample(index.astype(jnp.int32), row_class[row], valid)
+  index = jnp.where(valid_mask, groups.order[place], label.size + slot)
+  return PixelSample(index.astype(jnp.int32), row_class[row], valid_mask)
 
 
-def gather(embedding: jax.Array, sample: Sample) -> jax.Array:
+def gather(embedding: jax.Array, sample: PixelSample) -> jax.Array:
   """Returns the sampled vectors [M, D] of [B, h, w, D], 0 for the filling."""
   flat = embedding.reshape(-1, embedding.shape[-1])
   return flat.at[sample.index].get(
@@ -156,11 +156,11 @@ def gather(embedding: jax.Array, sample: Sample) -> jax.Array:
   )
 
 
-def contrast(
+def supervised_contrastive(
   vectors: jax.Array,
   label: jax.Array,
   *,
-  valid: jax.Array | None = None,
+  valid_mask: jax.Array | None = None,
   temperature: float = 0.1,
   base_temperature: float = 0.07,
 ) -> jax.Array:
@@ -172,7 +172,7 @@ def contrast(
   Args:
     vectors: [M, D] float of unit length.
     label: [M] int class.
-    valid: [M] bool, vectors that count; all if not given.
+    valid_mask: [M] bool, vectors that count; all if not given.
     temperature: of the similarities.
     base_temperature: the loss is scaled by `temperature / base_temperature`.
 
@@ -180,16 +180,16 @@ def contrast(
     Scalar: mean over the anchors of the mean over their positives. Anchors
     without positives give 0, a single class gives 0, and so does nothing.
   """
-  if valid is None:
-    valid = jnp.ones(label.shape, bool)
-  pair = valid[:, None] & valid[None]
+  if valid_mask is None:
+    valid_mask = jnp.ones(label.shape, bool)
+  pair = valid_mask[:, None] & valid_mask[None]
   same = label[:, None] == label[None]
   similarity = (
     jnp.matmul(vectors, vectors.T, precision=jax.lax.Precision.HIGHEST)
     / temperature
   )
   largest = jnp.max(similarity, 1, where=pair, initial=-jnp.inf, keepdims=True)
-  largest = jnp.where(valid[:, None], largest, 0)
+  largest = jnp.where(valid_mask[:, None], largest, 0)
   similarity = jnp.where(pair, similarity - jax.lax.stop_gradient(largest), 0)
 
   negative = jnp.where(pair & ~same, jnp.exp(similarity), 0).sum(
@@ -201,11 +201,13 @@ def contrast(
   loss = jnp.where(exists, jax.nn.softplus(log_negative - similarity), 0)
   positive = pair & same & ~jnp.eye(len(label), dtype=bool)
   anchor = jnp.where(positive, loss, 0).sum(1) / jnp.maximum(positive.sum(1), 1)
-  mean = anchor.sum() / jnp.maximum(valid.sum(), 1)
+  mean = anchor.sum() / jnp.maximum(valid_mask.sum(), 1)
   return temperature / base_temperature * mean
 
 
-def pixel_contrast(embedding: jax.Array, sample: Sample) -> jax.Array:
+def sampled_pixel_contrast(
+  embedding: jax.Array, sample: PixelSample
+) -> jax.Array:
   """Computes the contrast of sampled pixels.
 
   Args:
@@ -213,6 +215,8 @@ def pixel_contrast(embedding: jax.Array, sample: Sample) -> jax.Array:
     sample: of maps of this size, see `draw_pixels`.
 
   Returns:
-    Scalar, see `contrast`; 0 for a sample that is all filling.
+    Scalar, see `supervised_contrastive`; 0 for a sample that is all filling.
   """
-  return contrast(gather(embedding, sample), sample.label, valid=sample.valid)
+  return supervised_contrastive(
+    gather(embedding, sample), sample.label, valid_mask=sample.valid_mask
+  )

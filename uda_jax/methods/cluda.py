@@ -16,7 +16,7 @@ import jax
 
 from uda_jax import labels
 from uda_jax import types
-from uda_jax.losses import multi_resolution_contrast as contrast_lib
+from uda_jax.losses import resolution_contrast as contrast_lib
 from uda_jax.methods import self_training
 from uda_jax.ops import boxes
 from uda_jax.ops import resize

@@ -22,8 +22,8 @@ from uda_jax import types
 from uda_jax.augment import class_paste
 from uda_jax.augment import classmix
 from uda_jax.augment import weak_strong
-from uda_jax.losses import nt_xent
 from uda_jax.losses import segmentation
+from uda_jax.losses import view_contrast
 from uda_jax.methods import aux_head
 from uda_jax.ops import resize
 
@@ -79,14 +79,14 @@ def operators(config, num_classes: int) -> Operators:
     )
 
   make_views = functools.partial(
-    weak_strong.random_views,
+    weak_strong.weak_strong_views,
     size=tuple(config.crop_size),
     area=config.crop_area,
     aspect=config.crop_aspect,
   )
 
   def choose_classes(key, label):
-    drawn = class_paste.draw_positions(
+    drawn = class_paste.draw_paste_positions(
       key, label, num_classes=num_classes, pool=pool
     )
     return class_paste.paste_mask(
@@ -98,14 +98,14 @@ def operators(config, num_classes: int) -> Operators:
     make_views,
     choose_classes,
     prepare=lambda key, pixels: weak_strong.random_blur(
-      key, pixels, share=config.blur
+      key, pixels, fraction=config.blur
     ),
   )
 
 
 def confident_area(
   logits: jax.Array,
-  mixed: class_paste.Mixed,
+  mixed: class_paste.PastedViews,
   *,
   confidence: float = 0.95,
   variant: str = 'main',
@@ -145,15 +145,15 @@ def contrast(
     size = tuple(-(-n // config.contrast_stride) for n in label.shape[1:])
     strong, weak = resize.bilinear(strong, size), resize.bilinear(weak, size)
   values = {
-    'class_contrast': nt_xent.class_contrast(
+    'class_contrast': view_contrast.view_class_contrast(
       strong,
       weak,
       label,
-      scale=config.class_scale,
+      temperature=1 / config.class_scale,
       all_images=config.class_contrast_all_images,
     ),
-    'pixel_contrast': nt_xent.pixel_contrast(
-      strong, weak, scale=config.pixel_scale
+    'pixel_contrast': view_contrast.view_pixel_contrast(
+      strong, weak, temperature=1 / config.pixel_scale
     ),
   }
   return {
@@ -175,7 +175,7 @@ def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
 def target_terms(
   config,
   logits: aux_head.Logits,
-  mixed: class_paste.Mixed,
+  mixed: class_paste.PastedViews,
   aux_label: jax.Array,
 ) -> aux_head.Terms:
   """The terms of the strong view with source classes in it."""
@@ -183,7 +183,7 @@ def target_terms(
     config, 'mixed', logits, mixed.label, aux_label, config.weight_mixed
   )
   if config.variant == 'edge':
-    border = class_paste.border(mixed.pasted)
+    border = class_paste.mask_border(mixed.pasted)
     terms |= aux_head.cross_entropies(
       config,
       'mixed_border',
@@ -229,7 +229,7 @@ def source_terms(
 
 def into_source(
   area: Confident,
-  mixed: class_paste.Mixed,
+  mixed: class_paste.PastedViews,
   source: weak_strong.Views,
   aux_label: jax.Array,
 ) -> tuple[jax.Array, ...]:
@@ -291,7 +291,7 @@ def adapt(
     config,
     enlarge(into, image),
     *image_labels,
-    class_paste.border(area.sure) & ~pasted,
+    class_paste.mask_border(area.sure) & ~pasted,
   )
   terms |= contrast(config, strong, weak, area.contrast_label)
   return (

@@ -35,14 +35,14 @@ class Operators(NamedTuple):
 
   Attributes:
     base: of self-training.
-    sample: `f(key, label, predicted) -> pixel_contrast.Sample` of the maps
+    sample: `f(key, label, predicted) -> pixel_contrast.PixelSample` of the maps
       [B, h, w] int32.
     augment_views: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
     draw_cells: `f(key, *, cells) -> index` [2, n] int32 in [0, cells).
   """
 
   base: self_training.Operators
-  sample: Callable[..., pixel_contrast.Sample]
+  sample: Callable[..., pixel_contrast.PixelSample]
   augment_views: Callable[[jax.Array, jax.Array], jax.Array]
   draw_cells: Callable[..., jax.Array]
 
@@ -60,7 +60,7 @@ def operators(
       max_samples=config.pixel_max_samples,
       include_ignore=config.pixel_include_ignore,
     ),
-    augment_views=pipa_jitter.augment_views,
+    augment_views=pipa_jitter.jitter_views,
     draw_cells=functools.partial(
       patch_contrast.draw_cells, count=config.patch_samples
     ),
@@ -120,24 +120,26 @@ def pixel_terms(
     config, keys['predict'], params, stats, outputs, features, label, network
   )
   sample = operators.sample(keys['sample'], label, predicted)
-  loss = pixel_contrast.pixel_contrast(embedding, sample)
+  loss = pixel_contrast.sampled_pixel_contrast(embedding, sample)
   return {'pixel': types.LossTerm(loss, config.weight_pixel)}, stats
 
 
-def make_cells(vector: jax.Array, logits: jax.Array) -> patch_contrast.Cells:
+def make_cells(
+  vector: jax.Array, logits: jax.Array
+) -> patch_contrast.PatchCells:
   """Cells of unit vectors [B, h, w, D] and logits [B, h, w, C]."""
   label, confidence = pseudo_labels.from_logits(jax.lax.stop_gradient(logits))
-  return patch_contrast.Cells(vector, label, confidence)
+  return patch_contrast.PatchCells(vector, label, confidence)
 
 
 def contrast_crops(
   config,
-  crops_: tuple[patch_contrast.Cells, ...],
+  crops_: tuple[patch_contrast.PatchCells, ...],
   boxes: jax.Array,
   flipped: jax.Array,
-  bank: patch_contrast.Bank,
+  bank: patch_contrast.PatchBank,
   index: jax.Array,
-) -> tuple[patch_contrast.Contrast, patch_contrast.Bank]:
+) -> tuple[patch_contrast.PatchContrast, patch_contrast.PatchBank]:
   """The contrast of two crops' cells, and the bank with this step's block.
 
   Args:
@@ -148,12 +150,12 @@ def contrast_crops(
     bank: as the last step left it.
     index: [2, n] int32, the cells that go into the bank.
   """
-  bank = patch_contrast.push(bank, *crops_, index)
+  bank = patch_contrast.push_bank(bank, *crops_, index)
   first, second = (
     patch_contrast.mirror_back(cells, flipped[:, i])
     for i, cells in enumerate(crops_)
   )
-  return patch_contrast.patch_contrast(
+  return patch_contrast.paired_patch_contrast(
     first,
     second,
     boxes,

@@ -59,7 +59,7 @@ def strong_view(
   size = tuple(config.crop_size)
 
   def boxes(key):
-    return random_resized_crop.draw(
+    return random_resized_crop.draw_crops(
       key,
       target.label.shape[1:],
       batch=len(target.label),
@@ -71,13 +71,13 @@ def strong_view(
   aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
   pixels = weak_strong.to_bytes(network.denormalise(target.image))
   pixels = weak_strong.apply_color(
-    weak_strong.crop(pixels, box, size),
+    weak_strong.crop_images(pixels, box, size),
     weak_strong.draw_color(keys['color'], batch=len(pixels)),
   )
   return View(
     network.normalise(pixels),
-    weak_strong.crop_label(target.label, box, size),
-    weak_strong.crop_label(target.aux_label, aux_box, size),
+    weak_strong.crop_labels(target.label, box, size),
+    weak_strong.crop_labels(target.aux_label, aux_box, size),
   )
 
 
@@ -95,7 +95,7 @@ def operators(config) -> Operators:
     return fourier.amplitude_mix(
       content,
       style,
-      share=config.fourier_share,
+      fraction=config.fourier_share,
       resize_style=config.fourier_resize_style,
     )
 
@@ -109,8 +109,8 @@ def operators(config) -> Operators:
 
   def mix_boxes(key, network, source, target):
     del network
-    draw = cutmix.draw(key, source.label.shape[1:])
-    image, label = cutmix.cutmix(
+    draw = cutmix.draw_cutmix(key, source.label.shape[1:])
+    image, label = cutmix.apply_cutmix(
       target.image, target.label, source.image, source.label, draw
     )
     return View(image, label, label)
@@ -124,7 +124,7 @@ def operators(config) -> Operators:
       name: f for name, f in table.items() if config[f'weight_{name}']
     },
     prepare=lambda key, pixels: weak_strong.random_blur(
-      key, pixels, share=config.blur
+      key, pixels, fraction=config.blur
     ),
   )
 

@@ -88,7 +88,7 @@ def pseudo_label(config, state, batch, network):
   logits = resize.bilinear(outputs.logits, batch.target.valid_mask.shape[1:3])
   label, confidence = pseudo_labels.from_logits(logits)
   weight = pseudo_labels.quality_weight(
-    confidence, threshold=config.threshold, share_over=config.pseudo_weight
+    confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
   )
   share = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
   weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
@@ -137,13 +137,13 @@ def distance(
     network.normalise(batch.source.image),
     use_running_average=True,
   )
-  value = feature_distance.feature_distance(
+  value = feature_distance.class_feature_distance(
     outputs.features[-1],
     jax.lax.stop_gradient(reference.features[-1]),
     batch.source.label,
     num_classes=outputs.logits.shape[-1],
     classes=config.distance_classes,
-    min_share=config.distance_min_share,
+    min_fraction=config.distance_min_share,
   )
   return {'distance': types.LossTerm(value, config.weight_distance)}
 

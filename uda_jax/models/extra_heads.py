@@ -20,6 +20,7 @@ from uda_jax import types
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.ops import resize
+from uda_jax.ops import vectors
 
 
 def concatenate(features: Sequence[jax.Array]) -> jax.Array:
@@ -36,14 +37,6 @@ def concatenate(features: Sequence[jax.Array]) -> jax.Array:
   return jnp.concatenate(
     [resize.bilinear(x, size, align_corners=True) for x in features], -1
   )
-
-
-def normalise(x: jax.Array) -> jax.Array:
-  """Scales vectors [..., D] to length 1; zeros stay, with gradient 0."""
-  squared = jnp.square(x).sum(-1, keepdims=True)
-  positive = squared > 0
-  length = jnp.sqrt(jnp.where(positive, squared, 1))
-  return jnp.where(positive, x / jnp.maximum(length, 1e-12), 0)
 
 
 def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
@@ -116,7 +109,7 @@ class PixelProjection(nn.Module):
   ) -> jax.Array:
     del deterministic
     x = concatenate(features)
-    return normalise(
+    return vectors.unit_vectors(
       Layers(self.channels, name='proj')(
         x, use_running_average=use_running_average
       )
@@ -157,7 +150,7 @@ class PatchProjection(nn.Module):
   ) -> jax.Array:
     del use_running_average, deterministic
     x = nn.relu(_conv(x.shape[-1], x, '0')(x))
-    return normalise(_conv(self.channels, x, '2')(x))
+    return vectors.unit_vectors(_conv(self.channels, x, '2')(x))
 
 
 class PatchClasses(nn.Module):

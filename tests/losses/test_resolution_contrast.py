@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uda_jax.losses import multi_resolution_contrast as contrast_lib
+from uda_jax.losses import resolution_contrast as contrast_lib
 
 SHAPE = (2, 3, 4)
 

@@ -16,25 +16,25 @@ from uda_jax.ops import resize
 BLOCK_SIZE = 512
 
 
-def pair_contrast(
+def nt_xent(
   first: jax.Array,
   second: jax.Array,
   *,
-  scale: float,
-  valid: jax.Array | None = None,
+  temperature: float,
+  valid_mask: jax.Array | None = None,
   block_size: int = BLOCK_SIZE,
 ) -> jax.Array:
   """Computes the mean cross-entropy of finding each row's partner.
 
   S = [first; second]; of the 2 N rows r, the mean of
-  -log(exp(scale S_r . S_partner(r)) / sum over s != r of exp(scale S_r . S_s)),
+  -log(exp(S_r . S_partner(r) / T) / sum over s != r of exp(S_r . S_s / T)),
   in float32 at least. Memory grows with `block_size` * N, not with N^2.
 
   Args:
     first: [N, D] float, of moderate size (probabilities): not normalised here.
     second: [N, D] float.
-    scale: the inverse temperature.
-    valid: [N] bool, rows that take part; all if not given.
+    temperature: > 0, divides the similarities.
+    valid_mask: [N] bool, rows that take part; all if not given.
     block_size: rows whose similarities are computed together; changes neither
       value nor gradient.
 
@@ -44,10 +44,12 @@ def pair_contrast(
   dtype = jnp.promote_types(first.dtype, jnp.float32)
   first, second = first.astype(dtype), second.astype(dtype)
   rows = jnp.concatenate([first, second])
-  if valid is None:
-    valid = jnp.ones(len(first), bool)
-  valid = jnp.concatenate([valid, valid])
+  if valid_mask is None:
+    valid_mask = jnp.ones(len(first), bool)
+  valid_mask = jnp.concatenate([valid_mask, valid_mask])
   number = jnp.arange(len(rows))
+  # The released code multiplies; so does this, for the same rounding.
+  scale = 1 / temperature
 
   @jax.checkpoint
   def log_sum(block):
@@ -55,7 +57,7 @@ def pair_contrast(
     similarity = scale * jnp.matmul(
       mine, rows.T, precision=jax.lax.Precision.HIGHEST
     )
-    others = valid & (number != own_number[:, None])
+    others = valid_mask & (number != own_number[:, None])
     # A row without any other is no row that counts; its sum must be finite.
     others |= ~others.any(-1, keepdims=True)
     return jax.nn.logsumexp(similarity, -1, where=others)
@@ -73,14 +75,14 @@ def pair_contrast(
     total = jax.lax.map(log_sum, blocks).reshape(-1)[: len(rows)]
   partner = scale * (first * second).sum(-1)
   loss = total - jnp.concatenate([partner, partner])
-  return jnp.where(valid, loss, 0).sum() / jnp.maximum(valid.sum(), 1)
+  return jnp.where(valid_mask, loss, 0).sum() / jnp.maximum(valid_mask.sum(), 1)
 
 
-def pixel_contrast(
+def view_pixel_contrast(
   logits: jax.Array,
   other_logits: jax.Array,
   *,
-  scale: float = 20.0,
+  temperature: float = 0.05,
   block_size: int = BLOCK_SIZE,
 ) -> jax.Array:
   """Computes the contrast of all pixels of two views, image by image.
@@ -88,8 +90,8 @@ def pixel_contrast(
   Args:
     logits: [B, h, w, C] float, any values; their softmax is compared.
     other_logits: [B, h, w, C] float, of the other view.
-    scale: the inverse temperature; 20 in the released code.
-    block_size: see `pair_contrast`.
+    temperature: > 0; 1 / 20 in the released code.
+    block_size: see `nt_xent`.
 
   Returns:
     [] float, the mean over the images. No pixel is ignored.
@@ -97,19 +99,19 @@ def pixel_contrast(
 
   def one(first, second):
     flat = lambda x: jax.nn.softmax(x.reshape(-1, x.shape[-1]), -1)
-    return pair_contrast(
-      flat(first), flat(second), scale=scale, block_size=block_size
+    return nt_xent(
+      flat(first), flat(second), temperature=temperature, block_size=block_size
     )
 
   return jax.vmap(one)(logits, other_logits).mean()
 
 
-def class_contrast(
+def view_class_contrast(
   logits: jax.Array,
   other_logits: jax.Array,
   label: jax.Array,
   *,
-  scale: float = 7.0,
+  temperature: float = 1 / 7,
   all_images: bool = True,
 ) -> jax.Array:
   """Computes the contrast of the classes' mean logits in two views.
@@ -121,7 +123,7 @@ def class_contrast(
     logits: [B, h, w, C] float, any values.
     other_logits: [B, h, w, C] float, of the other view.
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
-    scale: the inverse temperature; 7 in the released code.
+    temperature: > 0; 1 / 7 in the released code.
     all_images: False: only the first image has such a term, and the sum is
       divided by B all the same (released code, an indexing slip).
 
@@ -144,11 +146,11 @@ def class_contrast(
       )
       / jnp.maximum(count, 1)[:, None].astype(x.dtype)
     )
-    return pair_contrast(
+    return nt_xent(
       jax.nn.softmax(mean(first), -1),
       jax.nn.softmax(mean(second), -1),
-      scale=scale,
-      valid=count > 0,
+      temperature=temperature,
+      valid_mask=count > 0,
     )
 
   images = len(logits)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from uda_jax.ops import vectors
+
 ORDERS = ('aligned', 'released')
 
 
@@ -87,22 +89,6 @@ def negatives(
   return (row_label[:, None] != column_label) & column.counts
 
 
-def normalise(feature: jax.Array) -> jax.Array:
-  """Scales vectors to length 1, in float32 at least; zeros stay zeros.
-
-  Args:
-    feature: [..., D] float; a vector of zeros has gradient 0.
-
-  Returns:
-    [..., D].
-  """
-  feature = feature.astype(jnp.promote_types(feature.dtype, jnp.float32))
-  square = jnp.square(feature).sum(-1, keepdims=True)
-  nonzero = square > 0
-  length = jnp.sqrt(jnp.where(nonzero, square, 1))
-  return jnp.where(nonzero, feature / jnp.maximum(length, 1e-12), 0)
-
-
 def multi_resolution_contrast(
   feature: jax.Array,
   detail_feature: jax.Array,
@@ -149,7 +135,7 @@ def multi_resolution_contrast(
   pixels = _pixels(feature, label, confidence, things, ignore_label, order)
   detail_label = label if detail_label is None else detail_label
   pixels = pixels._replace(
-    detail_feature=_flatten(normalise(detail_feature), order),
+    detail_feature=_flatten(_unit(detail_feature), order),
     detail_label=detail_label.ravel(),
     inside=inside.ravel(),
     weight=weight.ravel().astype(pixels.confidence.dtype),
@@ -194,7 +180,7 @@ def _pixels(feature, label, confidence, things, ignore_label, order) -> Pixels:
   if order not in ORDERS:
     raise ValueError(f'order: expected one of {ORDERS}, got {order!r}')
   flat = label.ravel()
-  feature = _flatten(normalise(feature), order)
+  feature = _flatten(_unit(feature), order)
   confidence = (
     jnp.ones(flat.shape) if confidence is None else confidence.ravel()
   )
@@ -210,6 +196,12 @@ def _pixels(feature, label, confidence, things, ignore_label, order) -> Pixels:
     thing,
     confidence.astype(feature.dtype),
   )
+
+
+def _unit(feature: jax.Array) -> jax.Array:
+  """Returns unit vectors, in float32 at least."""
+  dtype = jnp.promote_types(feature.dtype, jnp.float32)
+  return vectors.unit_vectors(feature.astype(dtype))
 
 
 def _flatten(feature: jax.Array, order: str) -> jax.Array:

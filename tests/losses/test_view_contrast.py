@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from uda_jax import labels
-from uda_jax.losses import nt_xent
+from uda_jax.losses import view_contrast
 
 IGNORE = labels.IGNORE_LABEL
 
 
-def _dense(first, second, *, scale, valid=None):
+def _dense(first, second, *, temperature, valid=None):
   """The definition, with the whole matrix of similarities."""
   if valid is not None:
     first, second = first[valid], second[valid]
   rows = jnp.concatenate([first, second])
   n = len(first)
   similarity = jnp.where(jnp.eye(2 * n, dtype=bool), -1e5, rows @ rows.T)
-  log_prob = jax.nn.log_softmax(scale * similarity, -1)
+  log_prob = jax.nn.log_softmax(similarity / temperature, -1)
   partner = (np.arange(2 * n) + n) % (2 * n)
   return -log_prob[np.arange(2 * n), partner].mean()
 
@@ -37,12 +37,12 @@ def _rows(n=23, d=5):
 def test_blocks_change_neither_value_nor_gradient(block_size):
   first, second = _rows()
   expected, gradient = jax.jit(jax.value_and_grad(_dense, (0, 1)))(
-    first, second, scale=20.0
+    first, second, temperature=0.05
   )
   ours, own = jax.jit(
     jax.value_and_grad(
-      lambda a, b: nt_xent.pair_contrast(
-        a, b, scale=20.0, block_size=block_size
+      lambda a, b: view_contrast.nt_xent(
+        a, b, temperature=0.05, block_size=block_size
       ),
       (0, 1),
     )
@@ -55,18 +55,22 @@ def test_blocks_change_neither_value_nor_gradient(block_size):
 def test_invalid_rows_are_as_if_absent():
   first, second = _rows()
   valid = np.arange(len(first)) % 3 > 0
-  ours = nt_xent.pair_contrast(
-    first, second, scale=7.0, block_size=16, valid=jnp.asarray(valid)
+  ours = view_contrast.nt_xent(
+    first,
+    second,
+    temperature=1 / 7,
+    block_size=16,
+    valid_mask=jnp.asarray(valid),
   )
   np.testing.assert_allclose(
-    ours, _dense(first, second, scale=7.0, valid=valid), rtol=1e-5
+    ours, _dense(first, second, temperature=1 / 7, valid=valid), rtol=1e-5
   )
 
 
 def test_equal_rows_cannot_be_told_apart():
   rows = jnp.full((6, 4), 0.25)
   np.testing.assert_allclose(
-    nt_xent.pair_contrast(rows, rows, scale=20.0), np.log(11), rtol=1e-6
+    view_contrast.nt_xent(rows, rows, temperature=0.05), np.log(11), rtol=1e-6
   )
 
 
@@ -79,8 +83,8 @@ def test_no_class_or_one_gives_nothing(classes):
     label[:, :4] = c
   value, gradient = jax.jit(
     jax.value_and_grad(
-      lambda x: nt_xent.class_contrast(
-        x[0], x[1], jnp.asarray(label), scale=7.0
+      lambda x: view_contrast.view_class_contrast(
+        x[0], x[1], jnp.asarray(label), temperature=1 / 7
       )
     )
   )(logits)
@@ -93,7 +97,7 @@ def test_only_the_first_image_as_released():
   weak, strong = jnp.asarray(random.normal(size=(2, 3, 4, 4, 5)), jnp.float32)
   label = jnp.asarray(random.integers(0, 5, (3, 8, 8)))
   contrast_of = jax.jit(
-    functools.partial(nt_xent.class_contrast, scale=7.0),
+    functools.partial(view_contrast.view_class_contrast, temperature=1 / 7),
     static_argnames='all_images',
   )
   values = [
@@ -115,8 +119,10 @@ def test_class_means_follow_the_shrunk_label():
   logits = logits.at[:, 2:, 2:].set(100.0)  # ignored
   prob = jax.nn.softmax(table)
   np.testing.assert_allclose(
-    nt_xent.class_contrast(logits, logits, jnp.asarray(label), scale=7.0),
-    _dense(prob, prob, scale=7.0),
+    view_contrast.view_class_contrast(
+      logits, logits, jnp.asarray(label), temperature=1 / 7
+    ),
+    _dense(prob, prob, temperature=1 / 7),
     rtol=1e-5,
   )
 
@@ -126,10 +132,12 @@ def test_pixels_of_one_image_do_not_meet_those_of_another():
   weak, strong = jnp.asarray(random.normal(size=(2, 2, 3, 4, 5)), jnp.float32)
   flat = lambda x: jax.nn.softmax(x.reshape(12, 5))
   expected = np.mean(
-    [_dense(flat(s), flat(w), scale=20.0) for s, w in zip(strong, weak)]
+    [_dense(flat(s), flat(w), temperature=0.05) for s, w in zip(strong, weak)]
   )
   np.testing.assert_allclose(
-    nt_xent.pixel_contrast(strong, weak, scale=20.0, block_size=8),
+    view_contrast.view_pixel_contrast(
+      strong, weak, temperature=0.05, block_size=8
+    ),
     expected,
     rtol=1e-5,
   )
