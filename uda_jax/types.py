@@ -93,15 +93,15 @@ class Network(NamedTuple):
     head: `head(name, params, batch_stats, features, *, key=None,
       use_running_average=False) -> (map, batch_stats)`: an extra trainable
       module on maps that the method prepared; None if there is none.
-    normalise: `normalise(pixels) -> image`: RGB pixels in 0..255, uint8 or
+    normalize: `normalize(pixels) -> image`: RGB pixels in 0..255, uint8 or
       float, to the float input of `forward`.
-    denormalise: the inverse of `normalise`, not rounded.
+    denormalize: the inverse of `normalize`, not rounded.
   """
 
   init: Callable[..., Net]
   forward: Callable[..., tuple[Outputs, PyTree]]
-  normalise: Callable[[jax.Array], jax.Array]
-  denormalise: Callable[[jax.Array], jax.Array]
+  normalize: Callable[[jax.Array], jax.Array]
+  denormalize: Callable[[jax.Array], jax.Array]
   head: Callable[..., tuple[jax.Array, PyTree]] | None = None
 
 

@@ -49,7 +49,7 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   net, other = (network.init(jax.random.key(i), (8, 8)) for i in range(2))
   other = jax.tree.map(lambda x, y: (x + y) / 2, net, other)
   net, other = jax.device_put((net, other), parallel.replicated(mesh))
-  report = evaluator.make_labelled(config, network, split, mesh)(net)
+  report = evaluator.make_labeled(config, network, split, mesh)(net)
   free = evaluator.make_label_free(config, network, split, mesh)(net, other)
   batch = next(pipeline.eval_batches(split, batch_size=3))
   logits = inference.make_logits(network)

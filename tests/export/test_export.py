@@ -60,7 +60,7 @@ def test_the_file_runs_alone(main, batch_size, capsys):
   )
   found = jax_export.deserialize(bytearray(path.read_bytes())).call(images)
   outputs, _ = trained.network.forward(
-    *trained.net, trained.network.normalise(images), use_running_average=True
+    *trained.net, trained.network.normalize(images), use_running_average=True
   )
   np.testing.assert_allclose(found['logits'], outputs.logits, atol=1e-5)
   np.testing.assert_array_equal(found['ids'], found['logits'].argmax(-1))

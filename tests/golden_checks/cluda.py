@@ -235,7 +235,7 @@ def step_gradient(config, d, learned):
 
 def term_gradient(config, d, learned):
   """The contrast of the mixed pass alone: its weights are beyond a teacher."""
-  data = self_training.Labelled(
+  data = self_training.Labeled(
     (), jnp.asarray(d['label']), jnp.asarray(d['pseudo_weight'])
   )
   loss = lambda learned: cluda.contrast(
@@ -248,7 +248,7 @@ def step(path: pathlib.Path) -> Iterator[common.Difference]:
   """From maps, boxes and labels to the loss and its gradients."""
   d = common.load(path)
   learned = {name: jnp.asarray(d[name]) for name in MAPS}
-  data = self_training.Labelled(
+  data = self_training.Labeled(
     (), jnp.asarray(d['label']), d.get('pseudo_weight')
   )
   config = _config(d, contrast_lib.ORDERS[0])

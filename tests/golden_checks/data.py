@@ -213,7 +213,7 @@ def _resized(case: str, d) -> Iterator[common.Difference]:
   yield f'{case}.label_resized', small.numpy(), d[f'{case}.label_resized'], 0, 0
   # From the recorded pixels on, so that their rounding does not matter.
   recorded = d[f'{case}.bgr_resized'][..., ::-1]
-  normalised = np.asarray(preprocessing.IMAGENET.normalise(recorded))
+  normalised = np.asarray(preprocessing.IMAGENET.normalize(recorded))
   yield f'{case}.normalised', normalised, d[f'{case}.normalised'], 1e-5, 1e-4
   filled = transforms.finish(
     {'image': tf.constant(normalised), 'label': small}, tf.constant(False), spec

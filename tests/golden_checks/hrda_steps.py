@@ -29,7 +29,7 @@ def network(
 ) -> tuple[types.Network, types.Net]:
   """The network of a state dict, which takes normalised images."""
   made, net = checks.network(tensors, crop_size=crop_size)
-  return made._replace(normalise=lambda image: image), net
+  return made._replace(normalize=lambda image: image), net
 
 
 def step_hrda(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -258,15 +258,15 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
   pixels = transforms.cut_image(
     tf.constant(d['image']), window, 'bicubic'
   ).numpy()
-  normalise = preprocessing.Preprocessing(
+  normalize = preprocessing.Preprocessing(
     tuple(d['mean_bgr'].tolist()), channel_order='bgr'
-  ).normalise
+  ).normalize
   # Pillow's weights have 22 bits, ours are floats: a grey level at most.
   yield 'gta5_rgb', pixels[None], d['gta5_rgb'], 1, 0
   yield 'cityscapes_rgb', pixels[None], d['cityscapes_rgb'], 1, 0
   yield ('mean_bgr', preprocessing.CAFFE.mean, d['mean_bgr'], 1e-5, 0.0)
   for name in ('gta5', 'synthia', 'cityscapes', 'generated'):
-    ours = normalise(pixels)[None]
+    ours = normalize(pixels)[None]
     yield f'{name}_image', ours, d[f'{name}_image'], 1 + 1e-5, 0.0
   for name, raw, table in (
     ('gta5', 'label', labels.GTA5_IDS),

@@ -112,7 +112,7 @@ def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
 
   net, _ = state_dict.load(tensors, shapes)
   return made._replace(
-    head=head, forward=forward, normalise=lambda image: image
+    head=head, forward=forward, normalize=lambda image: image
   ), net
 
 

@@ -32,7 +32,7 @@ _crop_label = jax.jit(weak_strong.crop_labels, static_argnums=2)
 
 def pixels(image: np.ndarray) -> jax.Array:
   """The bytes that a normalised image (BGR minus mean) was made from."""
-  return weak_strong.to_bytes(preprocessing.CAFFE.denormalise(image))
+  return weak_strong.to_bytes(preprocessing.CAFFE.denormalize(image))
 
 
 def _draw(d: dict[str, np.ndarray]) -> weak_strong.ColorDraw:
@@ -95,7 +95,7 @@ def augment(path: pathlib.Path) -> Iterator[Difference]:
       for stage, ours, atol in _stages(mine, weak[0]):
         yield f'{i}_{stage}', ours, mine[stage], atol, 0.0
     name = 'x_aug' if 'x_aug' in mine else 'strong'
-    strong = preprocessing.CAFFE.normalise(_color(weak, _draw(mine))[0])
+    strong = preprocessing.CAFFE.normalize(_color(weak, _draw(mine))[0])
     yield f'{i}_{name}', strong, mine[name], 2.0, 0.0
 
 

@@ -35,10 +35,10 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
   """
   d = dict(np.load(path))
   full = d['crop_wh'][::-1].astype(np.int32)
-  normalise = preprocessing.CAFFE.normalise
+  normalize = preprocessing.CAFFE.normalize
   pixels, label = _resized(d['rgb'], d['ids'], full)
   yield 'val_resized_rgb_u8', pixels, d['val_resized_rgb_u8'], 1, 0
-  yield 'val_x', normalise(pixels), d['val_x'], 1 + 1e-5, 0.0
+  yield 'val_x', normalize(pixels), d['val_x'], 1 + 1e-5, 0.0
   yield 'val_y', common.to_255(d['val_y']), label, *common.EXACT
   for name in sorted(k for k in d if re.fullmatch(r'train\d+_x', k)):
     case = name.removesuffix('_x')
@@ -50,7 +50,7 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
       pixels = pillow_blur.gaussian(
         jnp.asarray(pixels)[None], jnp.asarray(d[f'{case}_radius'])[None]
       )[0]
-    yield name, normalise(pixels), d[name], 1 + 1e-5, 0.0
+    yield name, normalize(pixels), d[name], 1 + 1e-5, 0.0
     truth = common.to_255(d[f'{case}_y'])
     yield f'{case}_y', label, truth, *common.EXACT
 

@@ -161,7 +161,7 @@ def _pass(label, config):
   return cluda.to_grid(
     config,
     maps,
-    self_training.Labelled((), jnp.asarray(label), jnp.full(label.shape, 0.5)),
+    self_training.Labeled((), jnp.asarray(label), jnp.full(label.shape, 0.5)),
   )
 
 
@@ -186,7 +186,7 @@ def test_one_resolution_through_the_table():
   label = jnp.asarray(tiny_hrda.batch().source.label)
   maps = {'fused': jax.random.normal(jax.random.key(0), (2, 8, 8, 4))}
   outputs = types.Outputs((), maps=maps)
-  data = self_training.Labelled((), label)
+  data = self_training.Labeled((), label)
   value = cluda.contrast(config, outputs, data)
   assert value > 0
   doubtful = data._replace(weight=jnp.full(label.shape, 0.5))
@@ -202,5 +202,5 @@ def test_detail_crops_need_the_learned_weight():
     cluda.to_grid(
       _config(),
       maps,
-      self_training.Labelled((), jnp.zeros((2, 8, 8), jnp.int32)),
+      self_training.Labeled((), jnp.zeros((2, 8, 8), jnp.int32)),
     )

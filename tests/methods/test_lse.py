@@ -67,7 +67,7 @@ def test_terms_are_those_of_two_passes_in_order():
   logits = {}
   for name, data in (('source', batch.source), ('target', batch.target)):
     outputs, stats = NETWORK.forward(
-      params, stats, NETWORK.normalise(data.image)
+      params, stats, NETWORK.normalize(data.image)
     )
     logits[name] = outputs.logits
     np.testing.assert_allclose(

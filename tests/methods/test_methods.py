@@ -67,7 +67,7 @@ def test_source_only_is_the_mean_cross_entropy():
   network = tiny.network(NUM_CLASSES)
   net = _state(network).student
   outputs, stats = network.forward(
-    net.params, net.batch_stats, network.normalise(batch.source.image)
+    net.params, net.batch_stats, network.normalize(batch.source.image)
   )
   log_prob = jax.nn.log_softmax(outputs.logits)
   expected = -np.mean(
@@ -100,7 +100,7 @@ def test_self_training_in_its_parts():
   batch, config = _group(), tiny.self_training_config()
   network = tiny.network(NUM_CLASSES)
   state = _state(network)
-  image = network.normalise(batch.target.image)
+  image = network.normalize(batch.target.image)
   logits = network.forward(
     state.teacher.params, state.teacher.batch_stats, image
   )[0].logits

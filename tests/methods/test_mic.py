@@ -65,7 +65,7 @@ def _losses(batch, visible) -> types.Losses:
 def test_the_teacher_sees_the_image_and_the_student_a_part():
   batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
   losses = _losses(batch, visible=3)
-  image = network.normalise(batch.target.image)
+  image = network.normalize(batch.target.image)
   label, weight, _, _ = self_training.pseudo_label(
     tiny.self_training_config(), state, batch, network
   )
@@ -74,7 +74,7 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
   expected = segmentation.cross_entropy(outputs.logits, label, weight=weight)
   np.testing.assert_allclose(losses.terms['masked'].value, expected, rtol=1e-5)
   np.testing.assert_allclose(
-    losses.panels['masked'], network.denormalise(hidden), rtol=1e-5
+    losses.panels['masked'], network.denormalize(hidden), rtol=1e-5
   )
   assert set(losses.terms) == {'source', 'mixed', 'masked'}
 

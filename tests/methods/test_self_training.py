@@ -68,7 +68,7 @@ def test_the_distance_is_to_the_frozen_network_with_running_statistics():
   assert term.weight == 0.5
   network = _network([])
   student, frozen = (network.init(jax.random.key(i), (8, 8)) for i in (0, 1))
-  image = network.normalise(
+  image = network.normalize(
     jnp.asarray(tiny.batch(0, 1, NUM_CLASSES).source.image[0])
   )
   ours = network.forward(*student, image)[0].features[-1]

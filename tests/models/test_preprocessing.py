@@ -11,12 +11,12 @@ from uda_jax.models import preprocessing
 def test_preprocessing_and_back(name):
   rule = getattr(preprocessing, name)
   pixels = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
-  image = rule.normalise(pixels)
+  image = rule.normalize(pixels)
   assert image.dtype == np.float32
-  back = rule.denormalise(image)
+  back = rule.denormalize(image)
   np.testing.assert_allclose(back, pixels, atol=1e-4)
   with jax.enable_x64(True):
-    wide = rule.normalise(pixels.astype(np.float64))
+    wide = rule.normalize(pixels.astype(np.float64))
     assert wide.dtype == np.float64
     np.testing.assert_allclose(wide, image, atol=1e-4)
 
@@ -24,12 +24,12 @@ def test_preprocessing_and_back(name):
 def test_channel_order():
   red = np.array([255, 0, 0], np.uint8)
   np.testing.assert_allclose(
-    preprocessing.CAFFE.normalise(red),
+    preprocessing.CAFFE.normalize(red),
     [-104.00698793, -116.66876762, 255 - 122.67891434],
     rtol=1e-6,
   )
   np.testing.assert_allclose(
-    preprocessing.CENTRED.normalise(red), [1, -127 / 128, -127 / 128]
+    preprocessing.CENTERED.normalize(red), [1, -127 / 128, -127 / 128]
   )
   with pytest.raises(ValueError, match="got 'grb'"):
     preprocessing.Preprocessing((0, 0, 0), channel_order='grb')

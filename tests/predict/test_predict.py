@@ -72,7 +72,7 @@ def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
   assert len(list(out.rglob('*.png'))) == 4 * len(pixels)
   for name, image in pixels.items():
     outputs, _ = network.forward(
-      *net, network.normalise(image[None]), use_running_average=True
+      *net, network.normalize(image[None]), use_running_average=True
     )
     logits = jax.image.resize(
       outputs.logits, (1, *image.shape[:2], 3), 'linear'

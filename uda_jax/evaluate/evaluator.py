@@ -38,7 +38,7 @@ def _batches(config, data):
   )
 
 
-def make_labelled(config, network: types.Network, data, mesh: Mesh) -> Score:
+def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
   """Returns f(net) -> report of a network on a labelled split.
 
   Args:
@@ -124,7 +124,7 @@ def make_score(run) -> Score:
   Args:
     run: an `experiment.Run`.
   """
-  labelled = make_labelled(
+  labelled = make_labeled(
     run.config, run.recipe.network, run.data.evaluation, run.mesh
   )
   label_free = make_label_free(

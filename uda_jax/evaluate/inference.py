@@ -115,7 +115,7 @@ def make_logits(
     )
 
   def logits(net, images, size):
-    image = network.normalise(images)
+    image = network.normalize(images)
     one = functools.partial(whole, net)
     full = one(image) if window is None else sliding_logits(one, image, window)
     return resize.bilinear(full, size, align_corners=align_corners)

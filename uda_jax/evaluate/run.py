@@ -78,7 +78,7 @@ def run(
     )
   mesh = parallel.make_mesh(config.get('devices') or None)
   net = jax.device_put(trained.net, parallel.replicated(mesh))
-  score = evaluator.make_labelled(config, trained.network, data, mesh)
+  score = evaluator.make_labeled(config, trained.network, data, mesh)
   name = args.network or trained.config.eval.network
   report = score(net) | selection.told(trained.config, name)
   views = f'scales {", ".join(f"{s:g}" for s in config.eval.scales)}' + (

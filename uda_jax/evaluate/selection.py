@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from uda_jax import pseudo_labels
 from uda_jax.evaluate import reports
 
-LABELLED = 'miou'
+LABELED = 'miou'
 # Name -> f(label-free statistics): larger is better.
 LABEL_FREE: dict[str, Callable[[dict[str, float]], float]] = {
   'entropy': lambda statistics: -statistics['entropy'],
@@ -59,7 +59,7 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
     report: of the evaluated network, with `label_free` where it was measured.
   """
   best, subset = config.checkpoint.best, config.checkpoint.best_subset
-  if best == LABELLED:
+  if best == LABELED:
     return {
       'metric': f'eval/miou/{subset}',
       'value': report['miou'][subset],
@@ -74,7 +74,7 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
 
 def words(config: Any) -> str:
   """Says how a run selects its best checkpoint."""
-  if config.checkpoint.best == LABELLED:
+  if config.checkpoint.best == LABELED:
     return 'selected on target labels'
   return f'selected by {config.checkpoint.best}, without target labels'
 
@@ -89,7 +89,7 @@ def told(config: Any, which: str) -> dict[str, str]:
 def check(config: Any) -> None:
   """Raises for a criterion that this run cannot compute."""
   best, subset = config.checkpoint.best, config.checkpoint.best_subset
-  allowed = (LABELLED, *LABEL_FREE)
+  allowed = (LABELED, *LABEL_FREE)
   if best not in allowed:
     raise ValueError(
       f'config.checkpoint.best: expected one of {allowed}, got {best!r}'
@@ -109,5 +109,5 @@ def check(config: Any) -> None:
     raise ValueError(
       "config.checkpoint.best: 'agreement' is that of student "
       'and teacher, but config.teacher.use is off; expected one '
-      f'of {(LABELLED, "entropy", "confident")}'
+      f'of {(LABELED, "entropy", "confident")}'
     )

@@ -21,7 +21,7 @@ from uda_jax.methods import self_training
 from uda_jax.ops import boxes
 from uda_jax.ops import resize
 
-Labelled = self_training.Labelled
+Labeled = self_training.Labeled
 Terms = self_training.Terms
 
 
@@ -45,7 +45,7 @@ class Grid(NamedTuple):
   weight: jax.Array | None = None
 
 
-def to_grid(config, maps: dict[str, jax.Array], data: Labelled) -> Grid:
+def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
   """Resamples maps of one pass, labels and weights.
 
   Maps have corners on corners, labels and the crop's mask are picked as
@@ -80,7 +80,7 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labelled) -> Grid:
   )
 
 
-def contrast(config, outputs: types.Outputs, data: Labelled) -> jax.Array:
+def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
   """The contrast of the pixels of one pass, a scalar."""
   grid = to_grid(config, outputs.maps, data)
   options = dict(

@@ -359,7 +359,7 @@ def make(config, operators: Operators) -> types.Method:
     outputs, stats = network.forward(
       params,
       state.student.batch_stats,
-      network.normalise(pixels['source']),
+      network.normalize(pixels['source']),
       key=keys['source'],
     )
     label = batch.source.label
@@ -382,7 +382,7 @@ def make(config, operators: Operators) -> types.Method:
         pixels,
         stats,
         lambda stats, x, key=None: network.forward(
-          params, stats, network.normalise(x), key=key
+          params, stats, network.normalize(x), key=key
         ),
       )
       terms |= own

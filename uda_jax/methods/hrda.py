@@ -33,7 +33,7 @@ def segment(
   config,
   name: str,
   outputs: types.Outputs,
-  data: self_training.Labelled,
+  data: self_training.Labeled,
   weight: float,
 ) -> self_training.Terms:
   """The terms of one pass of the student: `name` is that of the fusion."""

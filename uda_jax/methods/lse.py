@@ -37,7 +37,7 @@ def make(config) -> types.Method:
       outputs, stats = network.forward(
         params,
         stats,
-        network.normalise(data.image),
+        network.normalize(data.image),
         key=keys[domain],
         use_running_average=config.freeze_statistics,
       )

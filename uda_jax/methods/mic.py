@@ -99,7 +99,7 @@ def with_masking(
     )
     pixels = operators.augment(keys['masked_augment'], batch.target.image)
     image = masking.apply_mask(
-      network.normalise(pixels), operators.mask(keys['mask'], pixels)
+      network.normalize(pixels), operators.mask(keys['mask'], pixels)
     )
     outputs, stats = network.forward(
       params,
@@ -114,13 +114,13 @@ def with_masking(
       config,
       'masked',
       outputs,
-      self_training.Labelled(pixels, label, weight),
+      self_training.Labeled(pixels, label, weight),
       config.weight_masked,
     )
     return losses._replace(
       terms=losses.terms | terms,
       student_stats=stats,
-      panels=losses.panels | {'masked': network.denormalise(image)},
+      panels=losses.panels | {'masked': network.denormalize(image)},
     )
 
   return method._replace(loss=loss)

@@ -199,7 +199,7 @@ def patch_terms(
   # The first crops, then the second ones.
   pixels = jnp.concatenate([image[:, 0], image[:, 1]])
   pixels = operators.augment_views(keys['views'], pixels)
-  outputs, stats = network.forward(params, stats, network.normalise(pixels))
+  outputs, stats = network.forward(params, stats, network.normalize(pixels))
   logits = pool(outputs.logits)
   features = (
     logits

@@ -69,13 +69,13 @@ def strong_view(
 
   box = boxes(keys['box'])
   aux_box = box if config.aux_label_same_crop else boxes(keys['aux_box'])
-  pixels = weak_strong.to_bytes(network.denormalise(target.image))
+  pixels = weak_strong.to_bytes(network.denormalize(target.image))
   pixels = weak_strong.apply_color(
     weak_strong.crop_images(pixels, box, size),
     weak_strong.draw_color(keys['color'], batch=len(pixels)),
   )
   return View(
-    network.normalise(pixels),
+    network.normalize(pixels),
     weak_strong.crop_labels(target.label, box, size),
     weak_strong.crop_labels(target.aux_label, aux_box, size),
   )
@@ -148,7 +148,7 @@ def _shown(
 ) -> dict[str, jax.Array]:
   """Images [B, H, W, 3] as pixels again; label maps [B, H, W] as they are."""
   return {
-    name: network.denormalise(x) if x.ndim == 4 else x
+    name: network.denormalize(x) if x.ndim == 4 else x
     for name, x in panels.items()
   }
 
@@ -175,11 +175,11 @@ def make(config, operators: Operators) -> types.Method:
       *(f'{n}_dropout' for n in names),
     )
     stats = state.student.batch_stats
-    image = network.normalise(
+    image = network.normalize(
       operators.prepare(keys['prepare_source'], batch.source.image)
     )
     source = View(image, batch.source.label, batch.source.label)
-    target_image = network.normalise(
+    target_image = network.normalize(
       operators.prepare(keys['prepare_target'], batch.target.image)
     )
 

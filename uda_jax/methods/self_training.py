@@ -47,7 +47,7 @@ class Operators(NamedTuple):
   starts: tuple[int, ...] = ()
 
 
-class Labelled(NamedTuple):
+class Labeled(NamedTuple):
   """Images to learn from: pixels, labels, weight of each pixel (None: 1)."""
 
   pixels: jax.Array
@@ -82,7 +82,7 @@ def pseudo_label(config, state, batch, network):
   outputs, stats = network.forward(
     teacher.params,
     teacher.batch_stats,
-    network.normalise(batch.target.image),
+    network.normalize(batch.target.image),
     use_running_average=config.teacher_bn == 'ema',
   )
   logits = resize.bilinear(outputs.logits, batch.target.valid_mask.shape[1:3])
@@ -95,11 +95,11 @@ def pseudo_label(config, state, batch, network):
   return jax.lax.stop_gradient((label, weight, share, stats))
 
 
-def mix(keys, operators, batch, label, weight) -> Labelled:
+def mix(keys, operators, batch, label, weight) -> Labeled:
   """Pastes source classes onto the target; jitters and blurs the result."""
   mask = operators.choose_classes(keys['mix'], batch.source.label)
   pixels = classmix.mix(mask, batch.source.image, batch.target.image)
-  return Labelled(
+  return Labeled(
     pixels=operators.augment(keys['augment'], pixels),
     label=classmix.mix(mask, batch.source.label, label),
     weight=classmix.mix(mask, jnp.ones_like(weight), weight),
@@ -107,7 +107,7 @@ def mix(keys, operators, batch, label, weight) -> Labelled:
 
 
 def segment(
-  config, name: str, outputs: types.Outputs, data: Labelled, weight: float
+  config, name: str, outputs: types.Outputs, data: Labeled, weight: float
 ) -> Terms:
   """The terms of one pass of the student: the cross-entropy, as `name`."""
   loss = segmentation.resized_cross_entropy(
@@ -134,7 +134,7 @@ def distance(
   reference, _ = network.forward(
     frozen.params,
     frozen.batch_stats,
-    network.normalise(batch.source.image),
+    network.normalize(batch.source.image),
     use_running_average=True,
   )
   value = feature_distance.class_feature_distance(
@@ -204,14 +204,14 @@ def make(
         keys[f'{name}_detail'], pixels.shape[1:3], name, phase
       )
       return network.forward(
-        params, stats, network.normalise(pixels), key=keys[name], detail=detail
+        params, stats, network.normalize(pixels), key=keys[name], detail=detail
       )
 
     # 1. The student on the source.
     outputs, stats = student(
       'source', state.student.batch_stats, batch.source.image
     )
-    source = Labelled(batch.source.image, batch.source.label)
+    source = Labeled(batch.source.image, batch.source.label)
     terms = segment(config, 'source', outputs, source, 1.0)
     terms |= distance(config, outputs, batch, network, frozen)
     more, stats = source_terms(

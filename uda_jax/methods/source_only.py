@@ -42,7 +42,7 @@ def make(config, operators: Operators) -> types.Method:
     outputs, stats = network.forward(
       params,
       state.student.batch_stats,
-      network.normalise(pixels),
+      network.normalize(pixels),
       key=keys['source'],
     )
     terms = {

@@ -225,7 +225,7 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    preprocessing.CENTRED,
+    preprocessing.CENTERED,
     importer=importer(config),
     heads=extra_heads.build(config),
   )

@@ -111,8 +111,8 @@ def from_module(
   return types.Network(
     init=init,
     forward=forward,
-    normalise=preprocessing.normalise,
-    denormalise=preprocessing.denormalise,
+    normalize=preprocessing.normalize,
+    denormalize=preprocessing.denormalize,
     head=_apply_head(heads) if heads else None,
   )
 

@@ -28,7 +28,7 @@ class Preprocessing:
         f"channel_order must be 'rgb' or 'bgr', got {self.channel_order!r}."
       )
 
-  def normalise(self, pixels: jax.Array) -> jax.Array:
+  def normalize(self, pixels: jax.Array) -> jax.Array:
     """Returns the network's input from [..., 3] RGB pixels in 0..255.
 
     uint8 pixels give float32 (float64 under x64), floats keep their dtype.
@@ -39,7 +39,7 @@ class Preprocessing:
       self.std, x.dtype
     )
 
-  def denormalise(self, image: jax.Array) -> jax.Array:
+  def denormalize(self, image: jax.Array) -> jax.Array:
     """Returns [..., 3] RGB pixels of a network input, not rounded."""
     x = _as_float(image)
     x = x * jnp.asarray(self.std, x.dtype) + jnp.asarray(self.mean, x.dtype)
@@ -62,4 +62,4 @@ CAFFE = Preprocessing(
   mean=(104.00698793, 116.66876762, 122.67891434), channel_order='bgr'
 )
 # RGB in -1..1, as EfficientNet-Lite.
-CENTRED = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3)
+CENTERED = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3)

@@ -105,7 +105,7 @@ def adapted_statistics(run: Run, net: types.Net, count: int) -> types.Net:
   # Replicated, or other processes' parts could not be read here.
   @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
   def update(stats, images):
-    images = network.normalise(images.reshape(-1, *images.shape[2:]))
+    images = network.normalize(images.reshape(-1, *images.shape[2:]))
     return network.forward(net.params, stats, images)[1]
 
   stats = net.batch_stats
