@@ -193,7 +193,7 @@ class ImageNetLite(nn.Module):
 def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
   """The installed ImageNet weights: features of all stages, and classes."""
   arrays = dict(np.load(path))
-  image = preprocessing.CENTERED.normalize(jnp.asarray(arrays['image']))
+  image = preprocessing.CENTRED.normalize(jnp.asarray(arrays['image']))
   module = ImageNetLite()
   shapes = jax.eval_shape(module.init, jax.random.key(0), image)
 

@@ -29,7 +29,7 @@ def test_channel_order():
     rtol=1e-6,
   )
   np.testing.assert_allclose(
-    preprocessing.CENTERED.normalize(red), [1, -127 / 128, -127 / 128]
+    preprocessing.CENTRED.normalize(red), [1, -127 / 128, -127 / 128]
   )
   with pytest.raises(ValueError, match="got 'grb'"):
     preprocessing.Preprocessing((0, 0, 0), channel_order='grb')

@@ -225,7 +225,7 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    preprocessing.CENTERED,
+    preprocessing.CENTRED,
     importer=importer(config),
     heads=extra_heads.build(config),
   )

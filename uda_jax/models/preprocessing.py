@@ -62,4 +62,4 @@ CAFFE = Preprocessing(
   mean=(104.00698793, 116.66876762, 122.67891434), channel_order='bgr'
 )
 # RGB in -1..1, as EfficientNet-Lite.
-CENTERED = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3)
+CENTRED = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3)
