@@ -8,7 +8,11 @@ import setuptools
 
 _CONFIGS = {
   f'uda_jax.{name}': name.replace('.', '/')
-  for name in setuptools.find_namespace_packages(include=['configs.*'])
+  for name in setuptools.find_namespace_packages(
+    include=['configs.*'],
+    # Texts that the tests of a checkout compare with.
+    exclude=['configs.resolved'],
+  )
 }
 
 setuptools.setup(

@@ -86,7 +86,7 @@ def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def _table(method: str, workdir: pathlib.Path) -> str:
-  """Runs what is missing; one method's table."""
+  """Runs what is missing; writes and returns one method's table."""
   reports = {}
   for name, leaf, changes in rows(_BENCHMARK.value, method):
     folder = '_'.join(
@@ -109,7 +109,7 @@ def _table(method: str, workdir: pathlib.Path) -> str:
     )
     network = result.run.config.eval.network
     reports[f'{method}: {name} ({network})'] = [result.reports[network]]
-  return tables.markdown(reports)
+  return tables.write(reports, workdir, f'{_BENCHMARK.value}_{method}')
 
 
 def main(argv):
@@ -125,9 +125,7 @@ def main(argv):
   except ValueError as error:
     sys.exit(f'error: {error}')
   for method in _METHODS.value:
-    table = _table(method, workdir)
-    (workdir / f'{_BENCHMARK.value}_{method}.md').write_text(table)
-    print(table)
+    print(_table(method, workdir))
 
 
 if __name__ == '__main__':

@@ -1,11 +1,12 @@
-"""mIoU tables of a benchmark: several runs, several seeds, per class.
+"""mIoU tables of a benchmark: several runs, several seeds.
 
   python -m benchmarks.adaptation --benchmark=streets --seeds=0,1,2
   python -m benchmarks.adaptation --benchmark=camvid_to_idd --root=DIR \
       --runs=source_only,self_training,oracle
 
 Every run has a directory of its own under --workdir and resumes there; a run
-that is done is not repeated. `<workdir>/<benchmark>.md` holds the table.
+that is done is not repeated. `<workdir>/<benchmark>.md` holds the table, the
+`.csv` beside it the IoU of each class.
 """
 
 from __future__ import annotations
@@ -48,8 +49,7 @@ def main(argv):
       for name, report in result.reports.items():
         name = reports_lib.row_name(name, report)
         reports.setdefault(f'{leaf} ({name})', []).append(report)
-    table = tables.markdown(reports)
-    (workdir / f'{_BENCHMARK.value}.md').write_text(table)
+    table = tables.write(reports, workdir, _BENCHMARK.value)
   print(table)
 
 

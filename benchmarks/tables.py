@@ -1,40 +1,63 @@
-"""Markdown tables of scores."""
+"""Tables of scores: a narrow one for a page, one with all classes as CSV."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+import csv
+import io
+import pathlib
 from typing import Any
 
 import numpy as np
 
+# Run -> one report a seed, see `uda_jax.evaluate.reports.report`.
+Reports = Mapping[str, Sequence[Mapping[str, Any]]]
 
-def _cell(scores: list[float | None]) -> str:
-  """Mean and spread of one class over the seeds, in percent."""
+
+def _percent(scores: Sequence[float | None]) -> tuple[str, str]:
+  """Returns mean and standard deviation in percent; '' where there is none."""
   known = [100 * s for s in scores if s is not None]
-  if not known:
-    return '-'
-  spread = f' ± {np.std(known, ddof=1):.1f}' if len(known) > 1 else ''
-  return f'{np.mean(known):.1f}{spread}'
+  mean = f'{np.mean(known):.1f}' if known else ''
+  return mean, f'{np.std(known, ddof=1):.1f}' if len(known) > 1 else ''
 
 
-def markdown(reports: dict[str, list[dict[str, Any]]]) -> str:
-  """Lays out the table: a row a run, mIoU by seed, then each class's mean.
-
-  Args:
-    reports: run -> one report a seed, see `reports.report`.
-  """
+def _rows(reports: Reports) -> list[list[str]]:
+  """Returns the header and the rows of the CSV table."""
   first = next(iter(reports.values()))[0]
-  subset = next(iter(first['miou']))
-  classes = list(first['iou'])
-  lines = [['run', 'mIoU', 'by seed', *classes]]
+  subset, classes = next(iter(first['miou'])), list(first['iou'])
+  rows = [['run', 'mIoU', 'spread', 'by seed', *classes]]
   for name, seeds in reports.items():
-    lines.append(
+    scores = [report['miou'][subset] for report in seeds]
+    rows.append(
       [
         name,
-        _cell([r['miou'][subset] for r in seeds]),
-        ' / '.join(_cell([r['miou'][subset]]) for r in seeds),
-        *(_cell([r['iou'][c] for r in seeds]).split(' ')[0] for c in classes),
+        *_percent(scores),
+        ' / '.join(_percent([score])[0] for score in scores),
+        *(_percent([r['iou'][c] for r in seeds])[0] for c in classes),
       ]
     )
-  rows = ['| ' + ' | '.join(line) + ' |' for line in lines]
-  rule = '|' + '---|' * len(lines[0])
-  return '\n'.join([rows[0], rule, *rows[1:]]) + '\n'
+  return rows
+
+
+def markdown(reports: Reports) -> str:
+  """Returns a table of mIoU: mean ± standard deviation, and each seed."""
+  lines = ['| run | mIoU | by seed |', '|---|---|---|']
+  for name, mean, spread, by_seed, *_ in _rows(reports)[1:]:
+    score = f'{mean} ± {spread}' if spread else mean
+    lines.append(f'| {name} | {score} | {by_seed} |')
+  return '\n'.join(lines) + '\n'
+
+
+def to_csv(reports: Reports) -> str:
+  """Returns the same table with the mean IoU of each class, in percent."""
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows(_rows(reports))
+  return text.getvalue()
+
+
+def write(reports: Reports, folder: pathlib.Path, name: str) -> str:
+  """Writes both tables, `<name>.md` and `<name>.csv`; returns the first."""
+  page = markdown(reports)
+  (folder / f'{name}.md').write_text(page)
+  (folder / f'{name}.csv').write_text(to_csv(reports))
+  return page
