@@ -22,13 +22,13 @@ from absl import app
 from absl import flags
 import jax
 import jax.numpy as jnp
-from uda_jax.configs.blocks import common
-from uda_jax.configs.blocks import convnets
 
 from benchmarks import flops
 from benchmarks import targets
 from uda_jax import models
 from uda_jax import parallel
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import convnets
 from uda_jax.ops import resize
 
 

@@ -26,10 +26,9 @@ import statistics
 import time
 from typing import Any
 
-from uda_jax.configs.gta5_to_cityscapes import daformer
-
 from benchmarks import pytorch_loader
 from benchmarks import street_files
+from uda_jax.configs.gta5_to_cityscapes import daformer
 from uda_jax.data import datasets
 from uda_jax.data import examples
 from uda_jax.data import manifest

@@ -3,10 +3,9 @@
 python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
 """
 
+from tests import tiny_leaf
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import lse
-
-from tests import tiny_leaf
 
 
 def get_config():

@@ -2,12 +2,12 @@
 
 import jax
 import numpy as np
-from uda_jax.configs.blocks import common
 
 from tests import leaf
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.augment import dacs_jitter
+from uda_jax.configs.blocks import common
 from uda_jax.models import mix_transformer
 from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict

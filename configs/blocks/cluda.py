@@ -4,6 +4,7 @@ CLUDA (arXiv 2208.14227) trains as its base does, DAFormer or HRDA.
 """
 
 import ml_collections
+
 from uda_jax.configs.blocks import hrda
 
 ConfigDict = ml_collections.ConfigDict

@@ -81,7 +81,14 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
 def adamw(
   *, weight_decay: float, groups=(), clip_norm: float = 0.0
 ) -> ConfigDict:
-  """AdamW; `groups` rows: path pattern, rate factor, decay factor."""
+  """AdamW.
+
+  Args:
+    weight_decay: of all parameters, times the factor of their group.
+    groups: rows (pattern of the path, rate factor, decay factor); the first
+      row that matches a parameter counts.
+    clip_norm: largest global norm of the gradient; 0 = off.
+  """
   return ConfigDict(
     dict(
       name='adamw',
@@ -91,6 +98,7 @@ def adamw(
       eps=1e-8,
       clip_norm=clip_norm,
       groups=tuple(groups),
+      # Patterns of the paths of parameters that do not train.
       frozen=(),
     )
   )
@@ -99,7 +107,7 @@ def adamw(
 def sgd(
   *, weight_decay: float, momentum: float = 0.9, groups=(), repeats=()
 ) -> ConfigDict:
-  """SGD; `repeats` rows: path pattern, whole updates a step."""
+  """SGD; `repeats`: rows (pattern of the path, updates a step)."""
   return ConfigDict(
     dict(
       name='sgd',
@@ -108,30 +116,58 @@ def sgd(
       clip_norm=0.0,
       groups=tuple(groups),
       repeats=tuple(repeats),
+      # Details of repeated updates, see `uda_jax.train.optim.repeated_sgd`.
       fresh_every_repeat=True,
+      decay_in_place=False,
       frozen=(),
     )
   )
 
 
-def poly(
+def schedule(
+  shape: str,
   *,
   learning_rate: float,
   power: float = 1.0,
+  length: int = 0,
+  every: int = 0,
+  factor: float = 1.0,
   warmup_steps: int = 0,
   warmup_ratio: float = 1e-6,
-  length: int = 0,
 ) -> ConfigDict:
-  """Polynomial decay to 0 over `length` steps (0: the run), with a warm-up."""
+  """The learning rate: 'poly', 'cosine', 'constant' or 'staircase'."""
   return ConfigDict(
     dict(
-      shape='poly',
+      shape=shape,
       learning_rate=learning_rate,
+      # Poly: (1 - step / length) ** power.
       power=power,
+      # Poly and cosine: the step at which the rate is 0; 0: the round's end.
+      length=length,
+      # Staircase: the rate is multiplied by `factor` every `every` steps.
+      every=every,
+      factor=factor,
+      # Linear warm-up from `warmup_ratio` times the rate.
       warmup_steps=warmup_steps,
       warmup_ratio=warmup_ratio,
-      length=length,
+      # Multiplier during pseudo-label rounds.
+      round_factor=1.0,
     )
+  )
+
+
+def poly(*, learning_rate: float, power: float = 1.0, **fields) -> ConfigDict:
+  """Polynomial decay to 0; `fields` as of `schedule`."""
+  return schedule('poly', learning_rate=learning_rate, power=power, **fields)
+
+
+def cosine(*, learning_rate: float, warmup_steps: int = 0) -> ConfigDict:
+  """Cosine decay to 0 over the run, with a linear warm-up."""
+  return schedule(
+    'cosine',
+    learning_rate=learning_rate,
+    warmup_steps=warmup_steps,
+    warmup_ratio=1e-2,
   )
 
 
@@ -145,19 +181,6 @@ def daformer_adamw() -> ConfigDict:
 def daformer_schedule() -> ConfigDict:
   """DAFormer's schedule; the rate of the encoder."""
   return poly(learning_rate=6e-5, warmup_steps=1500)
-
-
-def cosine(*, learning_rate: float, warmup_steps: int = 0) -> ConfigDict:
-  """Cosine decay to 0 over the run, with a linear warm-up."""
-  return ConfigDict(
-    dict(
-      shape='cosine',
-      learning_rate=learning_rate,
-      power=1.0,
-      warmup_steps=warmup_steps,
-      warmup_ratio=1e-2,
-    )
-  )
 
 
 def no_teacher() -> ConfigDict:

@@ -1,6 +1,7 @@
 """Blocks of the convolutional systems: their networks and optimisers."""
 
 import ml_collections
+
 from uda_jax.configs.blocks import common
 
 ConfigDict = ml_collections.ConfigDict

@@ -1,6 +1,7 @@
 """LSE's blocks: the method, its rounds, and the frame of the published runs."""
 
 import ml_collections
+
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import convnets
 
@@ -81,20 +82,6 @@ def release(config: ConfigDict) -> ConfigDict:
   return config
 
 
-def _staircase(*, learning_rate: float) -> ConfigDict:
-  """LSE's schedule with FCN-8s: a tenth every 50000 steps of a round."""
-  return ConfigDict(
-    dict(
-      shape='staircase',
-      learning_rate=learning_rate,
-      every=50000,
-      factor=0.1,
-      warmup_steps=0,
-      warmup_ratio=0.0,
-    )
-  )
-
-
 def small(
   config: ConfigDict, *, adapt_from: int, window: tuple[int, int], divisor: int
 ) -> ConfigDict:
@@ -135,7 +122,14 @@ SYNTHIA_LACKS = (9, 14, 16)
 def _vgg(config: ConfigDict, *, learning_rate: float) -> ConfigDict:
   config.model = convnets.fcn8s_vgg()
   config.optim = convnets.lse_adam()
-  config.schedule = _staircase(learning_rate=learning_rate)
+  # A tenth every 50000 steps of a round.
+  config.schedule = common.schedule(
+    'staircase',
+    learning_rate=learning_rate,
+    every=50000,
+    factor=0.1,
+    warmup_ratio=0.0,
+  )
   return config
 
 

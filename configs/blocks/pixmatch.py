@@ -1,6 +1,7 @@
 """PixMatch's blocks: the method, and the frame of the published runs."""
 
 import ml_collections
+
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import convnets
 

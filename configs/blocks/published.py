@@ -5,6 +5,7 @@ crops, MiT-B5 from ImageNet; the student is evaluated, at the last step.
 """
 
 import ml_collections
+
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import hrda as hrda_fields
 

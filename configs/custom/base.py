@@ -5,6 +5,7 @@ Folders are relative to --config.data.root=DIR.
 """
 
 import ml_collections
+
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
 

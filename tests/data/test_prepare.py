@@ -7,14 +7,14 @@ import types
 import numpy as np
 from PIL import Image
 import pytest
-from uda_jax.configs.blocks import benchmarks
-from uda_jax.configs.blocks import common
-from uda_jax.configs.custom import self_training as custom
-from uda_jax.configs.streets import source_only
 
 from tests import tiny
 from tests.data import raw_layouts
 from uda_jax import models
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
+from uda_jax.configs.custom import self_training as custom
+from uda_jax.configs.streets import source_only
 from uda_jax.data import datasets
 from uda_jax.data import prepare
 from uda_jax.predict import command

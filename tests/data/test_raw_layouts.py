@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from uda_jax.configs.blocks import benchmarks
 
 from tests.data import raw_layouts
+from uda_jax.configs.blocks import benchmarks
 from uda_jax.data import datasets
 
 

@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from uda_jax.configs.blocks import cluda as cluda_configs
-from uda_jax.configs.blocks import common as common_configs
 
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import cluda as cluda_configs
+from uda_jax.configs.blocks import common as common_configs
 from uda_jax.losses import resolution_contrast as contrast_lib
 from uda_jax.methods import cluda
 from uda_jax.methods import self_training

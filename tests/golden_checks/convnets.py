@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from uda_jax.configs.blocks import convnets
 
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import labels
 from uda_jax import models
 from uda_jax import types
+from uda_jax.configs.blocks import convnets
 from uda_jax.models import deeplab_v2
 from uda_jax.models import dlv2_head as dlv2_head_lib
 from uda_jax.models import fcn8s_vgg

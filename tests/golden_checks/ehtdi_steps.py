@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
-from uda_jax.configs.blocks import convnets as blocks
 
 from tests.golden_checks import common
 from tests.golden_checks import ehtdi as parts
@@ -24,6 +23,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.augment import class_paste
 from uda_jax.augment import weak_strong
+from uda_jax.configs.blocks import convnets as blocks
 from uda_jax.methods import ehtdi
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim

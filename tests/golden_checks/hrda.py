@@ -14,11 +14,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from uda_jax.configs.blocks import common as configs
 
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import types
+from uda_jax.configs.blocks import common as configs
 from uda_jax.losses import hrda as two_scale_losses
 from uda_jax.models import hrda
 from uda_jax.models import hrda_entropy

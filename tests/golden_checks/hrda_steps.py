@@ -8,14 +8,14 @@ import pathlib
 
 import jax.numpy as jnp
 import numpy as np
-from uda_jax.configs.blocks import common as common_configs
-from uda_jax.configs.blocks import hrda as configs
 
 from tests.golden_checks import common
 from tests.golden_checks import hrda as checks
 from tests.golden_checks import self_training
 from tests.golden_checks import transformers
 from uda_jax import types
+from uda_jax.configs.blocks import common as common_configs
+from uda_jax.configs.blocks import hrda as configs
 from uda_jax.methods import hrda
 
 LOSSES = self_training.LOSSES | {

@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from uda_jax.configs.blocks import convnets as blocks
 
 from tests.golden_checks import common
 from tests.golden_checks import convnets
 from tests.golden_checks import networks
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import common as config_blocks
+from uda_jax.configs.blocks import convnets as blocks
 from uda_jax.methods import lse
 from uda_jax.models import network as network_lib
 from uda_jax.models.weights import state_dict
@@ -142,14 +143,11 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
   arrays = dict(np.load(path))
   module, params = convnets.fcn8s(_tensors(common.load(path), 'w/'))
   net = types.Net(params, {})
-  schedule = ml_collections.ConfigDict(
-    dict(
-      shape='staircase',
-      learning_rate=float(arrays['learning_rate']),
-      every=50000,
-      factor=0.1,
-      warmup_steps=0,
-    )
+  schedule = config_blocks.schedule(
+    'staircase',
+    learning_rate=float(arrays['learning_rate']),
+    every=50000,
+    factor=0.1,
   )
   recipe = _recipe(
     _method(arrays, 'pixel'),
@@ -190,13 +188,8 @@ def train_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
       'w/',
     )
   )
-  schedule = ml_collections.ConfigDict(
-    dict(
-      shape='poly',
-      learning_rate=float(arrays['learning_rate']),
-      power=float(arrays['power']),
-      warmup_steps=0,
-    )
+  schedule = config_blocks.poly(
+    learning_rate=float(arrays['learning_rate']), power=float(arrays['power'])
   )
   for version in sorted(
     k.removesuffix('_loss_src') for k in golden if k.endswith('_loss_src')

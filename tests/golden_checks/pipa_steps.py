@@ -13,14 +13,14 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
-from uda_jax.configs.blocks import common as common_configs
-from uda_jax.configs.blocks import pipa as configs
 
 from tests.golden_checks import common
 from tests.golden_checks import pipa as checks
 from tests.golden_checks import transformers
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import common as common_configs
+from uda_jax.configs.blocks import pipa as configs
 from uda_jax.methods import hrda
 from uda_jax.methods import pipa
 from uda_jax.methods import self_training

@@ -14,7 +14,6 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
-from uda_jax.configs.blocks import common as common_configs
 
 from tests.golden_checks import common
 from tests.golden_checks import transformers
@@ -22,6 +21,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.augment import classmix
 from uda_jax.augment import dacs_jitter
+from uda_jax.configs.blocks import common as common_configs
 from uda_jax.losses import feature_distance
 from uda_jax.methods import self_training
 from uda_jax.models import encoder_decoder

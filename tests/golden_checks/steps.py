@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from uda_jax.configs.blocks import convnets as blocks
 
 from tests.golden_checks import common
 from tests.golden_checks import networks
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import convnets as blocks
 from uda_jax.methods import pixmatch
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim

@@ -14,10 +14,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from uda_jax.configs.blocks import common as common_configs
 
 from tests.golden_checks import common
 from uda_jax import types
+from uda_jax.configs.blocks import common as common_configs
 from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder

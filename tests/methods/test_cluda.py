@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import cluda as cluda_configs
-from uda_jax.configs.blocks import hrda as hrda_configs
 
 from tests import tiny
 from tests import tiny_hrda
 from uda_jax import methods
 from uda_jax import types
+from uda_jax.configs.blocks import cluda as cluda_configs
+from uda_jax.configs.blocks import hrda as hrda_configs
 from uda_jax.methods import cluda
 from uda_jax.methods import hrda
 from uda_jax.methods import self_training

@@ -7,10 +7,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import cluda
-from uda_jax.configs.blocks import hrda
-from uda_jax.configs.blocks import mic
-from uda_jax.configs.blocks import pipa
 
 from tests import tiny
 from tests import tiny_hrda
@@ -20,6 +16,10 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.augment import dacs_jitter
 from uda_jax.augment import pipa_jitter
+from uda_jax.configs.blocks import cluda
+from uda_jax.configs.blocks import hrda
+from uda_jax.configs.blocks import mic
+from uda_jax.configs.blocks import pipa
 from uda_jax.methods import mic as mic_lib
 from uda_jax.models import extra_heads
 from uda_jax.ops import boxes

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import ehtdi as blocks
 
 from tests import tiny_two_heads as tiny
 from uda_jax import labels
 from uda_jax import types
 from uda_jax.augment import class_paste
 from uda_jax.augment import weak_strong
+from uda_jax.configs.blocks import ehtdi as blocks
 from uda_jax.methods import ehtdi
 
 IGNORE = labels.IGNORE_LABEL

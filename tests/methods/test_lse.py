@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import lse as blocks
 
 from tests import tiny
 from uda_jax import labels
 from uda_jax import losses as losses_lib
 from uda_jax import types
+from uda_jax.configs.blocks import lse as blocks
 from uda_jax.methods import lse
 
 NUM_CLASSES = 4

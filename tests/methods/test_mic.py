@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import mic as mic_configs
 
 from tests import tiny
 from uda_jax import methods
 from uda_jax import types
 from uda_jax.augment import dacs_jitter
+from uda_jax.configs.blocks import mic as mic_configs
 from uda_jax.losses import segmentation
 from uda_jax.methods import mic
 from uda_jax.methods import self_training

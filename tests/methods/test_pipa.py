@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import pipa as configs
 
 from tests import tiny
 from uda_jax import labels
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import pipa as configs
 from uda_jax.methods import pipa
 from uda_jax.runs import checkpoint
 from uda_jax.train import optim

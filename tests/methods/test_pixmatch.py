@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import pixmatch as blocks
 
 from tests import tiny_two_heads as tiny
 from uda_jax import labels
+from uda_jax.configs.blocks import pixmatch as blocks
 from uda_jax.methods import pixmatch
 
 

@@ -9,12 +9,12 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import common
-from uda_jax.configs.blocks import convnets
-from uda_jax.configs.blocks import hrda
 
 from tests.models import pth_files as make
 from uda_jax import models
+from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import convnets
+from uda_jax.configs.blocks import hrda
 from uda_jax.models import weights
 from uda_jax.models.weights import convert
 from uda_jax.models.weights import metadata

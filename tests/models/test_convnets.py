@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import convnets
 
 from uda_jax import models
 from uda_jax import types
+from uda_jax.configs.blocks import convnets
 from uda_jax.models import deeplab_v2
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import resnet_v1c

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import common as common_configs
 
 from uda_jax import models
 from uda_jax import types
+from uda_jax.configs.blocks import common as common_configs
 from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder

@@ -7,11 +7,11 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import benchmarks
 
 from benchmarks import round_labels
 from tests import lse_leaf
 from uda_jax import parallel
+from uda_jax.configs.blocks import benchmarks
 from uda_jax.data import datasets
 from uda_jax.data import image_files
 from uda_jax.data import pipeline

@@ -4,12 +4,11 @@ import types
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
-from uda_jax.configs.blocks import common
 
 from uda_jax import types as types_lib
+from uda_jax.configs.blocks import common
 from uda_jax.train import optim
 from uda_jax.train import schedules
 
@@ -58,8 +57,22 @@ def test_every_round_is_a_run_of_its_own_at_its_own_rate(index, step, expected):
   np.testing.assert_allclose(
     optim.learning_rate(config, state), expected, rtol=1e-6
   )
-  # Without the field, and for a config without rounds, nothing is scaled.
-  del config.round_factor
-  assert optim.learning_rate(ml_collections.ConfigDict(config), state) == (
+  config.round_factor = 1.0
+  assert optim.learning_rate(config, state) == (
     pytest.approx(expected if index < 0 else 10 * expected)
   )
+
+
+@pytest.mark.parametrize(
+  ('changes', 'expected'),
+  [
+    ({'shape': 'step'}, "schedule.shape: expected 'poly', .*, got 'step'"),
+    ({'shape': 'staircase'}, 'schedule.every: expected 1 or more, got 0'),
+  ],
+)
+def test_a_schedule_that_there_is_not(changes, expected):
+  config = common.poly(learning_rate=1.0)
+  config.update(changes)
+  state = types.SimpleNamespace(step=0, round=types_lib.Round(-1, 0, 10))
+  with pytest.raises(ValueError, match=expected):
+    optim.learning_rate(config, state)

@@ -6,8 +6,10 @@ the train state's step: a skipped step advances the schedule, not the moments.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+import difflib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,57 @@ def path_tree(params: PyTree) -> PyTree:
     lambda path, _: jax.tree_util.keystr(path, simple=True, separator='/'),
     params,
   )
+
+
+def check_patterns(config: Any, params: PyTree) -> None:
+  """Raises ValueError for a pattern of `config.optim` that matches nothing.
+
+  The message names the parts of parameters' paths that come close: with a
+  misspelled pattern in `frozen`, what should be frozen would train.
+  """
+  paths = jax.tree.leaves(path_tree(params))
+  for field, pattern in _patterns(config):
+    try:
+      found = any(re.search(pattern, path) for path in paths)
+    except re.error as error:
+      raise ValueError(
+        f'config.optim.{field}: expected a regular expression, got '
+        f'{pattern!r} ({error})'
+      ) from error
+    if not found:
+      raise ValueError(
+        f'config.optim.{field}: expected patterns of parameters, but '
+        f'{pattern!r} matches none; {_near(pattern, paths)}'
+      )
+
+
+def _patterns(config: Any) -> Iterator[tuple[str, str]]:
+  """Yields (field, pattern) of all rows of `config.optim`."""
+  row_forms = {'groups': '(pattern, rate factor, decay factor)'}
+  if config.name == 'sgd':
+    row_forms['repeats'] = '(pattern, number of updates)'
+  for field, form in row_forms.items():
+    for row in config[field]:
+      if not isinstance(row, tuple) or len(row) != form.count(',') + 1:
+        raise ValueError(
+          f'config.optim.{field}: expected rows {form}, got {row!r}'
+        )
+      yield field, row[0]
+  for pattern in config.frozen:
+    yield 'frozen', pattern
+
+
+def _near(pattern: str, paths: Sequence[str]) -> str:
+  """Returns the path parts that resemble a pattern's words, or some paths."""
+  parts = sorted({part for path in paths for part in path.split('/')})
+  close = [
+    part
+    for word in re.findall(r'\w+', pattern)
+    for part in difflib.get_close_matches(word, parts)
+  ]
+  if close:
+    return f'near: {", ".join(dict.fromkeys(close))}'
+  return f'parameters are {", ".join(paths[:2])}, ...'
 
 
 def match(params: PyTree, table: tuple[tuple, ...], default):
@@ -139,9 +192,18 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   Fields: `name` ('adamw' or 'sgd'), `weight_decay`, `b1`, `b2`, `eps` or
   `momentum`, `clip_norm` (0 = off), `groups` (rows: path pattern,
   learning-rate factor, weight-decay factor; first match wins), `repeats`
-  (rows: path pattern, number of updates), `fresh_every_repeat` and, optional,
+  (rows: path pattern, number of updates), `fresh_every_repeat` and
   `decay_in_place`, SGD only.
+
+  Raises:
+    ValueError: `name` is unknown, or a pattern of `groups`, `repeats` or
+      `frozen` matches no parameter.
   """
+  if config.name not in ('adamw', 'sgd'):
+    raise ValueError(
+      f"config.optim.name: expected 'adamw' or 'sgd', got {config.name!r}"
+    )
+  check_patterns(config, params)
   rates = match(params, tuple((g[0], g[1]) for g in config.groups), 1.0)
   decays = jax.tree.map(
     lambda factor: factor * config.weight_decay,
@@ -153,18 +215,14 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
       decay_weights(decays),
       descend(rates),
     )
-  elif config.name == 'sgd':
+  else:
     rule = repeated_sgd(
       momentum=config.momentum,
       weight_decay=decays,
       rates=rates,
       repeats=match(params, config.repeats, 1),
       fresh_every_repeat=config.fresh_every_repeat,
-      decay_in_place=config.get('decay_in_place', False),
-    )
-  else:
-    raise ValueError(
-      f"config.optim.name: expected 'adamw' or 'sgd', got {config.name!r}"
+      decay_in_place=config.decay_in_place,
     )
   if config.clip_norm:
     rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
@@ -174,15 +232,17 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
 def learning_rate(config, state: types.TrainState) -> jax.Array:
   """The learning rate of `config.schedule` at this state's step and round.
 
-  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant',
-  'staircase'), `power` (poly), `every` and `factor` (staircase),
-  `warmup_steps`, `warmup_ratio`, and, optional, `length`: the
-  step at which the rate would be 0, where it is not the round's end, and
-  `round_factor`: rounds on pseudo-labels learn so many times as fast as the
-  steps before them.
+  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant' or
+  'staircase'), `length` (poly and cosine: the step at which the rate is 0;
+  0: the end of the round), `power` (poly), `every` and `factor` (staircase),
+  `warmup_steps`, `warmup_ratio`, and `round_factor`: the multiplier during
+  pseudo-label rounds.
+
+  Raises:
+    ValueError: `shape` is unknown, or `every` is below 1 where it is needed.
   """
   step = state.step - state.round.first_step
-  length = config.get('length', 0) or state.round.length
+  length = config.length or state.round.length
   base = config.learning_rate
   if config.shape == 'poly':
     rate = schedules.poly(step, base=base, num_steps=length, power=config.power)
@@ -191,19 +251,23 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
   elif config.shape == 'constant':
     rate = jnp.asarray(base)
   elif config.shape == 'staircase':
+    if config.every < 1:
+      raise ValueError(
+        f'config.schedule.every: expected 1 or more, got {config.every}'
+      )
     rate = schedules.staircase(
       step, base=base, every=config.every, factor=config.factor
     )
   else:
     raise ValueError(
-      "config.schedule.shape: expected 'poly', 'cosine', "
-      f"'constant' or 'staircase', got {config.shape!r}"
+      "config.schedule.shape: expected 'poly', 'cosine', 'constant' or "
+      f"'staircase', got {config.shape!r}"
     )
   if config.warmup_steps:
     rate = rate * schedules.linear_warmup(
       step, num_steps=config.warmup_steps, ratio=config.warmup_ratio
     )
-  if config.get('round_factor'):
+  if config.round_factor != 1.0:
     rate = jnp.where(state.round.index < 0, rate, config.round_factor * rate)
   return rate
 

@@ -1,0 +1,77 @@
+"""Parameter patterns of optimisers: those of all configs, and wrong ones."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from tests import tiny
+from uda_jax import configs
+from uda_jax import models
+from uda_jax.configs.blocks import convnets
+from uda_jax.train import optim
+
+PARAMS = {
+  'encoder': {'bn1': {'scale': jnp.ones(2)}, 'conv1': {'kernel': jnp.ones(2)}},
+  'head': {'kernel': jnp.ones(2)},
+}
+
+
+@functools.cache
+def _params(model_json):
+  """Shapes of the parameters of the first config with this model."""
+  config = next(
+    config
+    for config in map(configs.load, configs.paths())
+    if config.model.to_json() == model_json
+  )
+  size = (64, 64)
+  config.model.weights = ''
+  if 'encoder' in config.model:
+    config.model.encoder = 'mit_b0'  # the same names in fewer blocks
+  if 'detail_crop' in config.model:
+    config.model.update(detail_crop=(32, 32), detail_stride=(16, 16))
+  network = models.build(config, 5)
+  return jax.eval_shape(lambda: network.init(jax.random.key(0), size)).params
+
+
+def test_the_patterns_of_all_configs_match():
+  checked = set()
+  for name in configs.paths():
+    config = configs.load(name)
+    key = (config.model.name, config.optim.to_json())
+    if key not in checked:
+      optim.check_patterns(config.optim, _params(config.model.to_json()))
+      checked.add(key)
+  assert len(checked) > 5
+
+
+@pytest.mark.parametrize(
+  ('changes', 'expected'),
+  [
+    ({'frozen': ('^encodr/',)}, r"optim.frozen: .*'\^encodr/'.*near: encoder$"),
+    ({'frozen': ('/bn7/',)}, 'near: bn1$'),
+    ({'frozen': ('xyz',)}, 'parameters are encoder/bn1/scale, encoder/conv1'),
+    ({'frozen': ('(',)}, r"frozen: expected a regular expression, got '\('"),
+    ({'groups': (('heed', 10.0, 1.0),)}, 'optim.groups: .*near: head$'),
+    ({'groups': (('head', 10.0),)}, r'rows \(pattern, rate factor, decay f'),
+    ({'groups': ('head', 10.0, 1.0)}, r"groups: expected rows .* got 'head'"),
+    ({'name': 'adam'}, "optim.name: expected 'adamw' or 'sgd', got 'adam'"),
+  ],
+)
+def test_a_pattern_that_matches_nothing(changes, expected):
+  config = tiny.adamw()
+  config.update(changes)
+  with pytest.raises(ValueError, match=expected) as error:
+    optim.make(config, PARAMS)
+  assert '\n' not in str(error.value)
+
+
+def test_repeats_that_match_nothing():
+  config = convnets.lse_sgd(repeats=(('^layer5/', 1), ('conv', 2)))
+  config.update(groups=(), frozen=())
+  with pytest.raises(ValueError, match=r"optim.repeats: .*'\^layer5/' matches"):
+    optim.make(config, PARAMS)
+  config.repeats = (('conv', 2),)
+  optim.make(config, PARAMS)
