@@ -32,6 +32,7 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -114,7 +115,9 @@ def build(config, mesh, size: tuple[int, int], num_classes: int):
 
   def init():
     net = network.init(key, size)
-    state = step_lib.init_state(recipe, net, key, batch, num_steps=config.steps)
+    state = state_lib.init_state(
+      recipe, net, key, batch, num_steps=config.steps
+    )
     # What the feature distance looks at.
     return state, net if config.method.get('weight_distance', 0.0) else ()
 

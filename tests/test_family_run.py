@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from tests import leaf
+from tests import tiny
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.augment import dacs_jitter
@@ -12,6 +13,7 @@ from uda_jax.models import mix_transformer
 from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict
 from uda_jax.train import setup
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
 
@@ -58,9 +60,7 @@ def test_two_steps_near_an_encoder_from_a_file(tmp_path, monkeypatch):
     parallel.to_global(batch, run.mesh) for batch in setup.batches(run, 0)
   ]
   assert len(batches) == 2
-  state = parallel.place_state(
-    setup.init_state(run, student, batches[0]), run.mesh
-  )
+  state = tiny.place(state_lib.start(run, student, batches[0]), run.mesh)
   train_step = step_lib.make_train_step(run.recipe, run.mesh, 1)
   for batch in batches:
     state, metrics = train_step(state, batch, run.frozen)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import self_training
 
@@ -83,6 +84,11 @@ def batch(number: int, groups: int, num_classes: int) -> types.Batch:
     ),
     types.Target(image(), np.ones(shape, bool)),
   )
+
+
+def place(state: types.TrainState, mesh) -> types.TrainState:
+  """Puts a state where the train step returns it, or it compiles twice."""
+  return jax.device_put(state, parallel.state_sharding(state, mesh))
 
 
 def adamw() -> ml_collections.ConfigDict:

@@ -11,6 +11,8 @@ from uda_jax import labels
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
 
@@ -76,11 +78,11 @@ DEGENERATE = (
 )
 
 
-def recipe(method: types.Method, aux_head: bool = True) -> step_lib.Recipe:
+def recipe(method: types.Method, aux_head: bool = True) -> recipe_lib.Recipe:
   """A step with AdamW and a moving average for evaluation."""
   made = network(aux_head)
   params = made.init(jax.random.key(0), (8, 8)).params
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=method,
     network=made,
     optimizer=optim.make(tiny.adamw(), params),
@@ -89,10 +91,10 @@ def recipe(method: types.Method, aux_head: bool = True) -> step_lib.Recipe:
   )
 
 
-def init(made: step_lib.Recipe, groups: int = 1) -> step_lib.TrainState:
+def init(made: recipe_lib.Recipe, groups: int = 1) -> step_lib.TrainState:
   """The state before the first step."""
   net = made.network.init(jax.random.key(1), (8, 8))
-  return step_lib.init_state(
+  return state_lib.init_state(
     made,
     net,
     jax.random.key(2),

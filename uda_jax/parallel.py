@@ -92,15 +92,6 @@ def state_sharding(state: types.TrainState, mesh: Mesh) -> types.TrainState:
   return dataclasses.replace(shardings, method_state=groups)
 
 
-def place_state(state: types.TrainState, mesh: Mesh) -> types.TrainState:
-  """Puts a train state on the mesh, as the train step returns it.
-
-  A step whose first state lies elsewhere is compiled twice: for that one, and
-  for all others.
-  """
-  return jax.device_put(state, state_sharding(state, mesh))
-
-
 def barrier(name: str) -> None:
   """Waits until all processes are here."""
   if jax.process_count() > 1:

@@ -25,7 +25,9 @@ from uda_jax.losses import resolution_contrast as contrast_lib
 from uda_jax.methods import cluda
 from uda_jax.methods import self_training
 from uda_jax.ops import boxes
-from uda_jax.train import step as step_lib
+from uda_jax.train import gradient as gradient_lib
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import teacher as teacher_lib
 
 
@@ -209,7 +211,7 @@ def step_gradient(config, d, learned):
     detail=lambda key, size, name, phase: jnp.asarray(d['boxes']),
   )
   network = _network(d)
-  recipe = step_lib.Recipe(
+  recipe = recipe_lib.Recipe(
     cluda.make(config, operators),
     network,
     optax.identity(),
@@ -225,10 +227,12 @@ def step_gradient(config, d, learned):
       types.Target(image, jnp.ones(label.shape, bool)),
     ),
   )
-  state = step_lib.init_state(
+  state = state_lib.init_state(
     recipe, types.Net(learned, {}), jax.random.key(0), group, num_steps=1
   )
-  gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=1)
+  gradient = gradient_lib.make_gradient(
+    recipe, parallel.make_mesh(1), 1, phase=1
+  )
   grads, losses = gradient(learned, state, group, ())
   return losses.terms['source_contrast'].value, grads
 

@@ -16,6 +16,7 @@ import ml_collections
 import numpy as np
 import optax
 
+from tests import tiny
 from tests.golden_checks import common
 from tests.golden_checks import ehtdi as parts
 from tests.golden_checks import networks
@@ -26,8 +27,11 @@ from uda_jax.augment import weak_strong
 from uda_jax.configs.blocks import convnets as blocks
 from uda_jax.methods import ehtdi
 from uda_jax.models.weights import state_dict
+from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import schedules
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
 
@@ -209,7 +213,7 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
   }
   num_classes = recorded['logits_source_main'].shape[-1]
   panels = {}
-  recipe = step_lib.Recipe(
+  recipe = recipe_lib.Recipe(
     common.keeping_panels(
       _method(variant, given, golden['draws'], given, num_classes), panels
     ),
@@ -223,10 +227,10 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
   )
   batch = _group(images('source'), given['y_s'], images('target'))
   mesh = parallel.make_mesh(1)
-  state = step_lib.init_state(
+  state = state_lib.init_state(
     recipe, types.Net(logits, ()), jax.random.key(0), batch, num_steps=1
   )
-  gradient, losses = jax.jit(step_lib.make_gradient(recipe, mesh, 1))(
+  gradient, losses = jax.jit(gradient_lib.make_gradient(recipe, mesh, 1))(
     state.student.params, state, batch, ()
   )
   terms = {
@@ -248,9 +252,9 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
 
 def _train_recipe(
   variant, constants, network, net, arrays, num_classes, panels
-) -> step_lib.Recipe:
+) -> recipe_lib.Recipe:
   """The authors' optimiser and moving average around the method."""
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=common.keeping_panels(
       _method(variant, constants, arrays['draws'], arrays, num_classes), panels
     ),
@@ -302,14 +306,14 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
     }
     batch = _group(arrays['x_s'], arrays['y_s'], arrays['x_t'])
     if state is None:
-      state = step_lib.init_state(
+      state = state_lib.init_state(
         recipe(arrays),
         net,
         jax.random.key(0),
         batch,
         num_steps=TRAIN['num_steps'],
       )
-      state = parallel.place_state(
+      state = tiny.place(
         dataclasses.replace(state, step=jnp.asarray(FIRST_STEP, jnp.int32)),
         mesh,
       )

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from tests import tiny
 from tests.golden_checks import common
 from tests.golden_checks import convnets
 from tests.golden_checks import networks
@@ -25,6 +26,8 @@ from uda_jax.methods import lse
 from uda_jax.models import network as network_lib
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
 Tensors = dict[str, np.ndarray]
@@ -55,8 +58,8 @@ def _method(arrays: Tensors, focal_of: str) -> types.Method:
   )
 
 
-def _recipe(method, network, params, optimiser, schedule) -> step_lib.Recipe:
-  return step_lib.Recipe(
+def _recipe(method, network, params, optimiser, schedule) -> recipe_lib.Recipe:
+  return recipe_lib.Recipe(
     method=method,
     network=network,
     optimizer=optim.make(optimiser, params),
@@ -68,7 +71,7 @@ def _recipe(method, network, params, optimiser, schedule) -> step_lib.Recipe:
 
 
 def _run(
-  recipe: step_lib.Recipe, net: types.Net, arrays: Tensors
+  recipe: recipe_lib.Recipe, net: types.Net, arrays: Tensors
 ) -> tuple[list[dict[str, jax.Array]], Tensors]:
   """All recorded steps: metrics of each, and how the tensors have changed."""
   dtype = jnp.result_type(float)
@@ -87,8 +90,8 @@ def _run(
     )
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None, None], batch)
     if state is None:
-      state = parallel.place_state(
-        step_lib.init_state(
+      state = tiny.place(
+        state_lib.init_state(
           recipe,
           net,
           jax.random.key(0),

@@ -30,8 +30,10 @@ from uda_jax.models import hrda as hrda_lib
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models.weights import state_dict
+from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import optim
-from uda_jax.train import step as step_lib
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import teacher as teacher_lib
 
 # The README's; no file has it.
@@ -118,7 +120,7 @@ def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
 
 def _recipe(
   d: Tensors, network, params, num_classes: int, keep: Keep
-) -> step_lib.Recipe:
+) -> recipe_lib.Recipe:
   """The released recipe, without the mixture, with recorded draws."""
   method = METHOD.copy_and_resolve_references()
   method.update(
@@ -139,7 +141,7 @@ def _recipe(
 
   operators = pipa.operators(method, num_classes, base)._replace(sample=sample)
   segment = hrda.segment if 'box' in d else self_training.segment
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=pipa.make(method, operators, segment),
     network=network,
     optimizer=optim.make(common_configs.daformer_adamw(), params),
@@ -162,10 +164,10 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
       types.Target(image, jnp.ones(label.shape, bool)),
     ),
   )
-  state = step_lib.init_state(
+  state = state_lib.init_state(
     recipe, net, jax.random.key(0), batch, num_steps=1
   )
-  gradient = step_lib.make_gradient(recipe, parallel.make_mesh(1), 1)
+  gradient = gradient_lib.make_gradient(recipe, parallel.make_mesh(1), 1)
   grads, found = jax.jit(gradient)(state.student.params, state, batch, ())
   jax.effects_barrier()
   yield 'embed', kept['embed'], d['embed'], *common.tolerance()

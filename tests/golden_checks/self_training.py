@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests import tiny
 from tests.golden_checks import common
 from tests.golden_checks import transformers
 from uda_jax import parallel
@@ -29,6 +30,8 @@ from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
 
@@ -157,9 +160,9 @@ def iteration(
   return batch, unused | draws | {'chosen': chosen}
 
 
-def recipe(made: types.Network, params, method) -> step_lib.Recipe:
+def recipe(made: types.Network, params, method) -> recipe_lib.Recipe:
   """DAFormer's, as the README has it."""
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=method,
     network=made,
     optimizer=optim.make(common_configs.daformer_adamw(), params),
@@ -220,8 +223,8 @@ def iterations(
     batch = jax.tree.map(lambda x: jnp.asarray(x)[None], batch)
     if not states:
       states.append(
-        parallel.place_state(
-          step_lib.init_state(
+        tiny.place(
+          state_lib.init_state(
             recipe(made, student.params, make_method(draws)),
             student,
             jax.random.key(0),

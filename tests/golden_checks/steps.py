@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from tests import tiny
 from tests.golden_checks import common
 from tests.golden_checks import networks
 from uda_jax import parallel
@@ -23,7 +24,9 @@ from uda_jax.configs.blocks import convnets as blocks
 from uda_jax.methods import pixmatch
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import schedules
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
 
@@ -67,7 +70,7 @@ def _recorded_operators(arrays) -> pixmatch.Operators:
   )
 
 
-def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
+def _pixmatch_recipe(cfg, network, net, arrays) -> recipe_lib.Recipe:
   method = ml_collections.ConfigDict(
     dict(
       threshold=cfg['T'],
@@ -80,7 +83,7 @@ def _pixmatch_recipe(cfg, network, net, arrays) -> step_lib.Recipe:
   )
   optimiser = blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS)
   optimiser.update(momentum=cfg['momentum'], weight_decay=cfg['weight_decay'])
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=pixmatch.make(method, _recorded_operators(arrays)),
     network=network,
     optimizer=optim.make(optimiser, net.params),
@@ -141,14 +144,14 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
       ),
     )
     if state is None:
-      state = step_lib.init_state(
+      state = state_lib.init_state(
         _pixmatch_recipe(cfg, network, net, arrays),
         net,
         jax.random.key(0),
         group,
         num_steps=int(cfg['iterations']),
       )
-      state = parallel.place_state(
+      state = tiny.place(
         dataclasses.replace(
           state, step=jnp.asarray(int(cfg['first_iter']), jnp.int32)
         ),

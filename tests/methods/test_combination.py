@@ -23,8 +23,9 @@ from uda_jax.configs.blocks import pipa
 from uda_jax.methods import mic as mic_lib
 from uda_jax.models import extra_heads
 from uda_jax.ops import boxes
+from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import optim
-from uda_jax.train import step as step_lib
+from uda_jax.train import recipe as recipe_lib
 
 HEADS = extra_heads.build(
   ml_collections.ConfigDict(
@@ -134,7 +135,7 @@ def test_what_starts_late_is_not_there_before(method, state, phase):
 def test_heads_that_no_loss_reaches_are_left_alone(method, state, phase):
   network = tiny_hrda.network(heads=HEADS)
   params = state.student.params
-  recipe = step_lib.Recipe(
+  recipe = recipe_lib.Recipe(
     method,
     network,
     optim.make(tiny.adamw(), params),
@@ -142,7 +143,7 @@ def test_heads_that_no_loss_reaches_are_left_alone(method, state, phase):
   )
   groups = lambda tree: jax.tree.map(lambda x: jnp.asarray(x)[None], tree)
   gradient, _ = jax.eval_shape(
-    step_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=phase),
+    gradient_lib.make_gradient(recipe, parallel.make_mesh(1), 1, phase=phase),
     params,
     dataclasses.replace(state, method_state=groups(state.method_state)),
     groups(_batch()),

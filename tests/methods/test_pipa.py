@@ -12,7 +12,10 @@ from uda_jax import types
 from uda_jax.configs.blocks import pipa as configs
 from uda_jax.methods import pipa
 from uda_jax.runs import checkpoint
+from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
 
@@ -65,7 +68,7 @@ def _batch(views=True, label=None):
 
 
 def _recipe(method, params):
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=method,
     network=tiny.network_with_heads(NUM_CLASSES),
     optimizer=optim.make(tiny.adamw(), params),
@@ -79,14 +82,14 @@ def _start(method, batch):
   network = tiny.network_with_heads(NUM_CLASSES)
   net = network.init(jax.random.key(0), (8, 8))
   recipe = _recipe(method, net.params)
-  return recipe, step_lib.init_state(
+  return recipe, state_lib.init_state(
     recipe, net, jax.random.key(1), batch, num_steps=10
   )
 
 
 def _gradient(method, batch, phase):
   recipe, state = _start(method, batch)
-  gradient = step_lib.make_gradient(recipe, MESH, 1, phase=phase)
+  gradient = gradient_lib.make_gradient(recipe, MESH, 1, phase=phase)
   return state, *jax.jit(gradient)(state.student.params, state, batch, ())
 
 
@@ -144,7 +147,7 @@ def test_the_patch_term_trains_the_student():
 )
 def test_finite_whatever_the_labels_and_the_confidence(fields):
   recipe, state = _start(_method(**fields), _batch())
-  gradient = jax.jit(step_lib.make_gradient(recipe, MESH, 1, phase=1))
+  gradient = jax.jit(gradient_lib.make_gradient(recipe, MESH, 1, phase=1))
   for label in (None, 2, labels.IGNORE_LABEL):
     grads, found = gradient(
       state.student.params, state, _batch(label=label), ()

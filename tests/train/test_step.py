@@ -13,6 +13,8 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import self_training
 from uda_jax.train import optim
+from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
 
@@ -23,7 +25,7 @@ def _recipe(method=None, **kwargs):
   network = tiny.network(NUM_CLASSES)
   params = network.init(jax.random.key(0), (8, 8)).params
   config = tiny.adamw()
-  return step_lib.Recipe(
+  return recipe_lib.Recipe(
     method=method or tiny.self_training_method(NUM_CLASSES),
     network=network,
     optimizer=optim.make(config, params),
@@ -35,7 +37,7 @@ def _recipe(method=None, **kwargs):
 
 def _init(recipe, groups=4):
   net = recipe.network.init(jax.random.key(1), (8, 8))
-  return step_lib.init_state(
+  return state_lib.init_state(
     recipe,
     net,
     jax.random.key(2),
@@ -47,7 +49,7 @@ def _init(recipe, groups=4):
 def _run(recipe, devices, groups=4, steps=5):
   mesh = parallel.make_mesh(devices)
   step = step_lib.make_train_step(recipe, mesh, groups)
-  state = parallel.place_state(_init(recipe, groups), mesh)
+  state = tiny.place(_init(recipe, groups), mesh)
   losses = []
   for number in range(steps):
     batch = parallel.to_global(tiny.batch(number, groups, NUM_CLASSES), mesh)

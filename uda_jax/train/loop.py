@@ -26,6 +26,7 @@ from uda_jax.train import checks
 from uda_jax.train import round_mining
 from uda_jax.train import rounds
 from uda_jax.train import setup
+from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
 Run = setup.Run
@@ -272,7 +273,7 @@ def run(config, workdir: str) -> Result:
     first, batches = _peeked(
       this, 0 if config.get('rounds') else saved.latest_step() or 0
     )
-    state = _first_state(this, student, first, saved)
+    state = state_lib.start_or_restore(this, student, first, saved)
     score = evaluator.make_score(this)
     steps = _make_steps(this)
     loop = lambda batches, state: _loop(
@@ -292,20 +293,3 @@ def _peeked(run: Run, step: int) -> tuple[types.Batch, Iterator[types.Batch]]:
   if first is None:  # all steps are done
     return next(setup.batches(run, 0)), batches
   return first, itertools.chain([first], batches)
-
-
-def _first_state(run: Run, student, batch, saved) -> types.TrainState:
-  """The newest checkpoint's state, or the one before the first step."""
-  batch = parallel.to_global(batch, run.mesh)
-  shape = jax.eval_shape(lambda batch: batch, batch)
-  like = setup.abstract_state(run, student, shape)
-  if saved.latest_step() is not None:
-    state = saved.restore(like)
-    logging.info('resumed at step %d', int(state.step))
-    return state
-  # Host arrays go in, arrays over all devices of all processes come out.
-  make = jax.jit(
-    lambda net: setup.init_state(run, net, shape),
-    out_shardings=jax.tree.map(lambda x: x.sharding, like),
-  )
-  return make(jax.device_get(student))

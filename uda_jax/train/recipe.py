@@ -1,17 +1,45 @@
-"""From a config to what a train step is made of; needs no data."""
+"""The parts of a train step, built from a config; needs no data."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import optax
 
 from uda_jax import methods
 from uda_jax import types
 from uda_jax.train import optim
-from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
+
+
+class Recipe(NamedTuple):
+  """The parts of a train step.
+
+  Attributes:
+    method: loss and initial state of a method.
+    network: the functions of the network.
+    optimizer: optax transformation with the `learning_rate` argument.
+    learning_rate: `learning_rate(state) -> scalar`.
+    teacher: update rule of the moving average, None without a teacher.
+    frozen: `frozen(params) -> tree of bool`, True where never trained.
+    accumulate: number of chunks of a device's groups whose gradients are
+      accumulated one after the other.
+  """
+
+  method: types.Method
+  network: types.Network
+  optimizer: optax.GradientTransformationExtraArgs
+  learning_rate: Callable[[types.TrainState], jax.Array]
+  teacher: teacher_lib.Rule | None = None
+  frozen: Callable[[types.PyTree], types.PyTree] | None = None
+  accumulate: int = 1
 
 
 def make(
   config, num_classes: int, network: types.Network, params: types.PyTree
-) -> step_lib.Recipe:
+) -> Recipe:
   """Makes the method, the optimiser and the rules of the teacher."""
   batch = config.batch
   factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups**0.5}
@@ -22,7 +50,7 @@ def make(
     )
   factor = factors[batch.scale_learning_rate]
   rule = config.teacher
-  return step_lib.Recipe(
+  return Recipe(
     method=methods.make(config.method, num_classes),
     network=network,
     optimizer=optim.make(config.optim, params),

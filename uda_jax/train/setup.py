@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import dataclasses
 import functools
 import pathlib
 from typing import Any, NamedTuple
 
 from absl import logging
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from uda_jax import models
@@ -22,7 +20,6 @@ from uda_jax.data import pipeline
 from uda_jax.runs import checkpoint
 from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
-from uda_jax.train import step as step_lib
 
 _ENDLESS = 2**31
 
@@ -42,7 +39,7 @@ class Run(NamedTuple):
   workdir: pathlib.Path
   mesh: Mesh
   data: Data
-  recipe: step_lib.Recipe
+  recipe: recipe_lib.Recipe
   frozen: Any = ()
 
 
@@ -112,39 +109,6 @@ def adapted_statistics(run: Run, net: types.Net, count: int) -> types.Net:
   for _, batch in zip(range(count), batches(run, 0)):
     stats = update(stats, parallel.to_global(batch, run.mesh).target.image)
   return net._replace(batch_stats=stats)
-
-
-def abstract_state(run: Run, student, batch) -> types.TrainState:
-  """Shapes and shardings of the train state, as a restore wants them."""
-  shapes = jax.eval_shape(
-    lambda net, groups: init_state(run, net, groups), student, batch
-  )
-  return jax.tree.map(
-    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-    shapes,
-    parallel.state_sharding(shapes, run.mesh),
-  )
-
-
-def init_state(run: Run, student, batch) -> types.TrainState:
-  config = run.config
-  state = step_lib.init_state(
-    run.recipe,
-    student,
-    jax.random.key(config.seed),
-    batch,
-    num_steps=config.steps,
-  )
-  if not config.get('rounds'):
-    return state
-  # Steps on the source alone, if any, stand before the first round.
-  before = types.Round(-1, 0, config.method.adapt_from)
-  return dataclasses.replace(
-    state,
-    round=jax.tree.map(
-      lambda x, old: jnp.asarray(x, old.dtype), before, state.round
-    ),
-  )
 
 
 def start_networks(
