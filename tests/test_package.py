@@ -6,19 +6,24 @@ repository: neither a file nor a package of the repository is in reach.
 
 import ast
 import importlib.metadata
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
+import venv
 import zipfile
 
 from packaging import requirements
 from packaging import utils
 import pytest
+
+from uda_jax import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ('uda_jax', 'configs', 'docs', 'launch')
@@ -150,6 +155,19 @@ def test_the_dependencies_without_extras_are_enough_for_notebooks():
   assert printed.stdout.split() == ['True', '1.3862944', '1000']
 
 
+def test_a_command_without_the_trainer_names_the_extra(capsys):
+  def command(args):
+    raise ModuleNotFoundError("No module named 'tensorflow'", name='tensorflow')
+
+  with pytest.raises(SystemExit) as ended:
+    cli.run(cli.Parser('uda_jax.main', ''), command, [])
+  assert ended.value.code == 1
+  assert capsys.readouterr().err == (
+    "error: No module named 'tensorflow'; commands need: "
+    "pip install 'uda_jax[train]'\n"
+  )
+
+
 @pytest.fixture(scope='module')
 def archives(tmp_path_factory):
   """Returns the sdist and the wheel that was built from it."""
@@ -207,3 +225,59 @@ def test_archives_hold_every_module_and_config(archives):
     'uda_jax',
     f'{wheel.name.split("-py3")[0]}.dist-info',
   }
+
+
+@pytest.fixture(scope='module')
+def environment(archives, tmp_path_factory):
+  """Returns the bin/ of a fresh environment in which the wheel is installed.
+
+  Dependencies come from the environment of the tests: a line in a .pth file
+  adds its packages, but not what is installed there in editable form.
+  """
+  folder = tmp_path_factory.mktemp('environment')
+  venv.create(folder)
+  python = folder / 'bin' / 'python'
+  install = [sys.executable, '-m', 'pip', '--python', str(python), 'install']
+  subprocess.run([*install, '--no-deps', '--quiet', archives[1]], check=True)
+  [site] = folder.glob('lib/python*/site-packages')
+  (site / 'dependencies.pth').write_text(sysconfig.get_paths()['purelib'])
+  return folder / 'bin'
+
+
+def _run(command, cwd):
+  outside = os.environ | {'JAX_NUM_CPU_DEVICES': '1'}
+  outside.pop('PYTHONPATH', None)
+  return subprocess.run(
+    list(map(str, command)),
+    cwd=cwd,
+    env=outside,
+    text=True,
+    capture_output=True,
+  )
+
+
+@pytest.mark.slow
+def test_the_wheel_trains_outside_of_the_repository(environment, tmp_path):
+  ran = _run(
+    [
+      environment / 'uda_jax',
+      'train',
+      '--config=streets/self_training',
+      '--workdir=run',
+      '--config.steps=2',
+      '--config.data.cache_dir=data',
+      '--config.data.crop_size=(32,64)',
+      '--config.log.panels_every=0',
+      *(
+        f'--config.data.{name}.{field}'
+        for name in ('source', 'target', 'evaluation')
+        for field in ('num_images=4', 'image_size=(32,64)')
+      ),
+    ],
+    tmp_path,
+  )
+  assert ran.returncode == 0, ran.stdout + ran.stderr
+  manifest = json.loads((tmp_path / 'run' / 'manifest.json').read_text())
+  assert manifest['config']['steps'] == 2
+  results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+  assert set(results) >= {'student', 'teacher'}

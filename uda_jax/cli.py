@@ -282,6 +282,15 @@ def run(
   plain_log(args.debug)
   try:
     code = command(args)
+  except ModuleNotFoundError as error:
+    if args.debug:
+      raise
+    # Without extras the installation is that of notebooks.
+    print(
+      f"error: {error}; commands need: pip install 'uda_jax[train]'",
+      file=sys.stderr,
+    )
+    sys.exit(1)
   except (ValueError, OSError, ImportError, Failed) as error:
     if args.debug:
       raise

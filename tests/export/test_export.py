@@ -109,6 +109,6 @@ def test_missing_packages_are_told_with_their_install_line(
   main, tmp_path, monkeypatch
 ):
   monkeypatch.setattr(onnx.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(SystemExit, match='jax2onnx is not.*pip install .jax2onn'):
+  with pytest.raises(SystemExit, match='jax2onnx is not.*pip install .uda_jax'):
     main('--onnx')
   assert not (tmp_path / 'out').exists()

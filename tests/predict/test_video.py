@@ -38,9 +38,9 @@ def test_the_missing_package_is_named_with_its_install_line(
 ):
   monkeypatch.setitem(sys.modules, 'imageio.v2', None)
   (tmp_path / 'in.mp4').write_bytes(b'')
-  with pytest.raises(ValueError, match=r'in\.mp4.*pip install .imageio'):
+  with pytest.raises(ValueError, match=r'in\.mp4.*pip install .uda_jax.video'):
     video.read(str(tmp_path / 'in.mp4'))
-  with pytest.raises(ValueError, match=r'out\.mp4.*pip install .imageio'):
+  with pytest.raises(ValueError, match=r'out\.mp4.*pip install .uda_jax.video'):
     with video.writer(tmp_path / 'out.mp4', 10):
       pass
   with pytest.raises(FileNotFoundError, match='found no video'):

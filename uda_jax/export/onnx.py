@@ -12,7 +12,7 @@ import numpy as np
 
 from uda_jax.models import depthwise
 
-INSTALL = "needs: pip install 'jax2onnx>=0.17,<0.18' 'onnxruntime>=1.20'"
+INSTALL = "needs: pip install 'uda_jax[onnx]'"
 _PACKAGES = ('jax2onnx', 'onnxruntime')
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
-_INSTALL = "pip install 'imageio[ffmpeg]>=2.37'"
+_INSTALL = "pip install 'uda_jax[video]'"
 _ANIMATED = ('.gif', '.webp')
 _VIDEOS = ('.mp4', '.mov', '.mkv', '.avi', '.webm')
 ENDINGS = (*_ANIMATED, *_VIDEOS)
