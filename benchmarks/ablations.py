@@ -37,9 +37,9 @@ ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     (
       'views and class paste',
       'ehtdi',
-      {'weight_into_source': 0.0, 'weight_contrast': 0.0},
+      {'weight_into_source': 0.0, 'weight_view_contrast': 0.0},
     ),
-    ('and target into source', 'ehtdi', {'weight_contrast': 0.0}),
+    ('and target into source', 'ehtdi', {'weight_view_contrast': 0.0}),
     ('and contrast', 'ehtdi', {}),
     ('and edges', 'ehtdi_edge', {}),
   ),
@@ -49,8 +49,8 @@ ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     ('as released', 'lse_released', {}),
   ),
   'pipa': (
-    ('pixels', 'pipa', {'weight_patch': 0.0}),
-    ('patches', 'pipa', {'weight_pixel': 0.0}),
+    ('pixels', 'pipa', {'patch_contrast.weight': 0.0}),
+    ('patches', 'pipa', {'pixel_contrast.weight': 0.0}),
     ('both', 'pipa', {}),
     ('as released', 'pipa_released', {}),
   ),

@@ -28,6 +28,7 @@ import numpy as np
 
 from benchmarks import flops
 from benchmarks import targets
+from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
@@ -207,7 +208,7 @@ def main(argv):
     framework=f'jax {jax.__version__}',
     device=targets.name(mesh),
     devices=mesh.size,
-    method=config.method.name,
+    method=methods.full_name(config.method),
     network=targets.network_name(config),
     crop=list(size),
     batch=[config.batch.groups, config.batch.group_size],

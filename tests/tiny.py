@@ -7,6 +7,7 @@ import numpy as np
 
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import common
 from uda_jax.methods import self_training
 
 
@@ -109,21 +110,7 @@ def adamw() -> ml_collections.ConfigDict:
 
 def self_training_config() -> ml_collections.ConfigDict:
   """The released choices, with a threshold that a tiny network reaches."""
-  return ml_collections.ConfigDict(
-    dict(
-      name='self_training',
-      threshold=0.4,
-      pseudo_weight='batch',
-      mix_classes_from='batch',
-      mix_include_ignore=True,
-      teacher_bn='batch',
-      ce_average='all',
-      weight_mixed=1.0,
-      weight_distance=0.0,
-      distance_classes=(),
-      distance_min_share=0.0,
-    )
-  )
+  return common.self_training(threshold=0.4)
 
 
 def self_training_method(num_classes: int) -> types.Method:

@@ -5,12 +5,16 @@ CLUDA (arXiv 2208.14227) trains as its base does, DAFormer or HRDA.
 
 import ml_collections
 
+from uda_jax.configs.blocks import additions
 from uda_jax.configs.blocks import hrda
 
 ConfigDict = ml_collections.ConfigDict
 
 # The released code: after iteration 12000, counted from 0.
 ENTROPY_START = 12001
+RELEASED = dict(
+  pixel_order='released', include_ignore=True, class_0_is_outside=True
+)
 
 
 def method(
@@ -27,17 +31,9 @@ def method(
     entropy_start: first step whose mixed images get the detail crop of highest
       entropy; 0: never.
   """
-  config = base.copy_and_resolve_references()
-  config.update(
-    name='cluda',
-    weight_contrast=1.0,
-    grid=grid,
-    pixel_order='aligned',
-    contrast_ignored=False,
-    class_0_is_outside=False,
-    entropy_start=entropy_start,
+  return additions.added(
+    base, cluda_contrast=dict(grid=grid, entropy_start=entropy_start)
   )
-  return config
 
 
 def released(
@@ -50,9 +46,7 @@ def released(
   as outside of the crop.
   """
   config = method(base, grid=grid, entropy_start=entropy_start)
-  config.update(
-    pixel_order='released', contrast_ignored=True, class_0_is_outside=True
-  )
+  config.cluda_contrast.update(RELEASED)
   return config
 
 
@@ -68,8 +62,6 @@ def on_hrda(config: ConfigDict) -> ConfigDict:
 def released_on_hrda(config: ConfigDict) -> ConfigDict:
   """A run of `on_hrda` as the released code has it; the best step counts."""
   config.model.entropy_rule = 'released'
-  config.method = released(
-    config.method, entropy_start=config.method.entropy_start
-  )
+  config.method.cluda_contrast.update(RELEASED)
   config.eval.every = 4000
   return config

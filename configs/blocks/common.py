@@ -6,6 +6,8 @@ here, and then sets its own numbers. Nothing is inherited.
 
 import ml_collections
 
+from uda_jax.configs.blocks import additions
+
 ConfigDict = ml_collections.ConfigDict
 
 
@@ -200,7 +202,13 @@ def teacher(
 def source_only(*, augment: bool = False, average: str = 'valid') -> ConfigDict:
   """Training on the source alone; `augment`: colour jitter and blur."""
   return ConfigDict(
-    dict(name='source_only', augment=augment, weight_aux=0.0, average=average)
+    dict(
+      name='source_only',
+      add=(),
+      augment=augment,
+      weight_aux=0.0,
+      average=average,
+    )
   )
 
 
@@ -224,6 +232,7 @@ def self_training(*, threshold: float) -> ConfigDict:
       weight_distance=0.0,
       distance_classes=(),
       distance_min_share=0.0,
+      **additions.on_self_training(),
     )
   )
 

@@ -2,6 +2,7 @@
 
 import ml_collections
 
+from uda_jax.configs.blocks import additions
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import pixmatch
 
@@ -24,7 +25,7 @@ def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
       weight_aux=0.1,
       weight_mixed=0.1,
       weight_into_source=0.1,
-      weight_contrast=0.01,
+      weight_view_contrast=0.01,
       class_scale=7.0,
       pixel_scale=20.0,
       # 0: contrast at the network's own stride, DeepLab-v2's 8.
@@ -41,6 +42,7 @@ def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
       blur=0.5,
       # Until this step only the source is learned from.
       adapt_from=0,
+      **additions.on_own_labels(),
     )
   )
 

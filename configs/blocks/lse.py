@@ -13,6 +13,7 @@ def method() -> ConfigDict:
   return ConfigDict(
     dict(
       name='lse',
+      add=(),
       weight_focal=0.1,
       gamma=3.0,
       focal_of='pixel',

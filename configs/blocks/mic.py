@@ -1,6 +1,8 @@
-"""MIC's fields (arXiv 2212.01322), on top of any method of the family."""
+"""MIC's masked pass (arXiv 2212.01322), on top of a method's block."""
 
 import ml_collections
+
+from uda_jax.configs.blocks import additions
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -13,6 +15,4 @@ def masked(base: ConfigDict, *, block: int) -> ConfigDict:
     block: side of the blocks in pixels; published: 64 for crops of 1024, 32 for
       crops of 512.
   """
-  config = base.copy_and_resolve_references()
-  config.update(weight_masked=1.0, mask_ratio=0.7, mask_block=block)
-  return config
+  return additions.added(base, masking=dict(block_size=block))

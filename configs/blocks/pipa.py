@@ -7,6 +7,8 @@ compared with.
 
 import ml_collections
 
+from uda_jax.configs.blocks import additions
+
 ConfigDict = ml_collections.ConfigDict
 
 
@@ -22,27 +24,9 @@ def method(base: ConfigDict, *, patch_features: str = 'fused') -> ConfigDict:
     patch_features: what the vectors of patches are made of: the map 'fused'
       of DAFormer's network, or 'logits' (HRDA's and others).
   """
-  config = base.copy_and_resolve_references()
-  config.update(
-    name='pipa',
-    weight_pixel=0.1,
-    pixel_max_views=100,
-    pixel_max_samples=1024,
-    pixel_include_ignore=False,
-    pixel_align_label=True,
-    pixel_predict='segmentation',
-    # First step of the contrast of patches.
-    weight_patch=0.1,
-    patch_start=10000,
-    patch_features=patch_features,
-    patch_channels=128,
-    patch_threshold=0.9,
-    patch_temperature=0.1,
-    # Cells of each of the crops that go into the bank, and its steps.
-    patch_samples=1600,
-    bank_steps=3,
+  return additions.added(
+    base, pixel_contrast={}, patch_contrast=dict(features=patch_features)
   )
-  return config
 
 
 def released(base: ConfigDict) -> ConfigDict:
@@ -53,14 +37,12 @@ def released(base: ConfigDict) -> ConfigDict:
   ignored pixels are a class, and with HRDA the labels of the whole image are
   laid over the embeddings of the detail crop.
   """
-  config = method(base)
-  config.update(
-    weight_patch=0.0,
-    pixel_include_ignore=True,
-    pixel_align_label=False,
-    pixel_predict='untrained',
+  return additions.added(
+    base,
+    pixel_contrast=dict(
+      include_ignore=True, align_label=False, predict='untrained'
+    ),
   )
-  return config
 
 
 def pair(config: ConfigDict, *, group_size: int) -> None:
@@ -69,7 +51,7 @@ def pair(config: ConfigDict, *, group_size: int) -> None:
     crop_size=(720, 720),
     long_side=(1638, 4096),
     group_size=group_size,
-    first_step=config.method.patch_start,
+    first_step=config.method.patch_contrast.start,
   )
 
 

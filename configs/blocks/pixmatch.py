@@ -2,6 +2,7 @@
 
 import ml_collections
 
+from uda_jax.configs.blocks import additions
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import convnets
 
@@ -36,6 +37,7 @@ def method() -> ConfigDict:
       blur=0.5,
       # Until this step only the source is learned from.
       adapt_from=0,
+      **additions.on_own_labels(),
     )
   )
 

@@ -14,13 +14,13 @@ def get_config():
   config = self_training.get_config()
   config.model.heads = (('proj', 'features', 128), ('project', 'fused', 64))
   config.method = pipa.method(config.method)
-  config.method.update(
-    patch_channels=64, patch_samples=100, patch_start=config.steps // 6
+  config.method.patch_contrast.update(
+    channels=64, samples=100, start=config.steps // 6
   )
   config.data.pair.update(
     crop_size=(80, 80),
     long_side=(171, 428),
     group_size=2,
-    first_step=config.method.patch_start,
+    first_step=config.method.patch_contrast.start,
   )
   return config

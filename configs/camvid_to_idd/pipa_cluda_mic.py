@@ -15,6 +15,4 @@ def get_config():
   config = pipa.get_config()
   config.method = cluda.method(config.method, grid=(33, 33))
   config.method = mic.masked(config.method, block=16)
-  # The passes are PiPa's.
-  config.method.name = 'pipa'
   return config

@@ -22,6 +22,4 @@ def get_config():
   config.method = mic.masked(
     cluda.method(config.method, entropy_start=cluda.ENTROPY_START), block=64
   )
-  # The passes are PiPa's.
-  config.method.name = 'pipa'
   return config

@@ -18,14 +18,14 @@ def get_config():
   config.method = pipa.method(
     common.self_training(threshold=0.9), patch_features='logits'
   )
-  config.method.update(
-    patch_channels=64, patch_samples=128, patch_start=config.steps // 6
+  config.method.patch_contrast.update(
+    channels=64, samples=128, start=config.steps // 6
   )
   config.data.pair.update(
     crop_size=(64, 64),
     long_side=(154, 384),
     group_size=2,
-    first_step=config.method.patch_start,
+    first_step=config.method.patch_contrast.start,
   )
   config.teacher = common.teacher(decay=0.99)
   config.eval.network = 'teacher'

@@ -24,5 +24,5 @@ def get_config():
   config.checkpoint.best_subset = '13 classes'
   # Its last 400 images are for validation.
   config.data.source.files = ('000[0-8]*',)
-  config.method.weight_contrast = 0.008
+  config.method.weight_view_contrast = 0.008
   return config

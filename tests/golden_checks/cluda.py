@@ -153,7 +153,7 @@ def single_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
 def _config(d, order: str):
   """The released choices in this pixel order, without the base's distance."""
   config = cluda_configs.released(common_configs.self_training(threshold=0.5))
-  config.update(
+  config.cluda_contrast.update(
     grid=tuple(map(int, d['grid'])), pixel_order=order, entropy_start=1
   )
   return config
@@ -212,7 +212,11 @@ def step_gradient(config, d, learned):
   )
   network = _network(d)
   recipe = recipe_lib.Recipe(
-    cluda.make(config, operators),
+    self_training.make(
+      config,
+      cluda.with_entropy(config.cluda_contrast, operators),
+      cluda.with_contrast(config.cluda_contrast, self_training.segment),
+    ),
     network,
     optax.identity(),
     lambda state: 0.0,
@@ -243,7 +247,7 @@ def term_gradient(config, d, learned):
     (), jnp.asarray(d['label']), jnp.asarray(d['pseudo_weight'])
   )
   loss = lambda learned: cluda.contrast(
-    config, types.Outputs((), maps=_maps(d, learned)), data
+    config.cluda_contrast, types.Outputs((), maps=_maps(d, learned)), data
   )
   return jax.value_and_grad(loss)(learned)
 
@@ -256,9 +260,11 @@ def step(path: pathlib.Path) -> Iterator[common.Difference]:
     (), jnp.asarray(d['label']), d.get('pseudo_weight')
   )
   config = _config(d, contrast_lib.ORDERS[0])
-  grid = cluda.to_grid(config, _maps(d, learned), data)
+  grid = cluda.to_grid(config.cluda_contrast, _maps(d, learned), data)
   picked = cluda.to_grid(
-    config, _maps(d, learned), data._replace(label=jnp.ones_like(data.label))
+    config.cluda_contrast,
+    _maps(d, learned),
+    data._replace(label=jnp.ones_like(data.label)),
   )
   ours = {
     'feat_lr': grid.feature,

@@ -61,7 +61,7 @@ def _method(
       weight_aux=float(constants['lam_aux']),
       weight_mixed=float(constants['lam_aug']),
       weight_into_source=float(constants['mix_weight']),
-      weight_contrast=float(constants['NCE_weight']),
+      weight_view_contrast=float(constants['NCE_weight']),
       class_scale=7.0,
       pixel_scale=20.0,
       contrast_stride=0,

@@ -17,6 +17,7 @@ from uda_jax import types
 from uda_jax.configs.blocks import common as common_configs
 from uda_jax.configs.blocks import hrda as configs
 from uda_jax.methods import hrda
+from uda_jax.methods import self_training as base
 
 LOSSES = self_training.LOSSES | {
   'decode.hr.loss_seg': 'source_detail',
@@ -47,7 +48,7 @@ def step_hrda(path: pathlib.Path) -> Iterator[common.Difference]:
       return jnp.stack([top, top + crop_size[0], left, left + crop_size[1]])
 
     operators = self_training.operators(draws)
-    return hrda.make(config, operators._replace(detail=detail))
+    return base.make(config, operators._replace(detail=detail), hrda.segment)
 
   yield from self_training.iterations(
     path, functools.partial(network, crop_size=crop_size), make_method, LOSSES

@@ -127,8 +127,9 @@ def _recipe(
     weight_mixed=0.0,
     weight_detail=DETAIL_WEIGHT,
     weight_context=0.0,
-    pixel_max_views=int(d['max_views']),
-    pixel_max_samples=int(d['max_samples']),
+  )
+  method.pixel_contrast.update(
+    max_views=int(d['max_views']), max_samples=int(d['max_samples'])
   )
   base = self_training.operators(method, num_classes)._replace(
     augment=lambda key, pixels: pixels,
@@ -139,10 +140,14 @@ def _recipe(
     keep('label_small', label)
     return checks.recorded_sample(d, int(d['max_samples']))
 
-  operators = pipa.operators(method, num_classes, base)._replace(sample=sample)
   segment = hrda.segment if 'box' in d else self_training.segment
   return recipe_lib.Recipe(
-    method=pipa.make(method, operators, segment),
+    method=self_training.make(
+      method,
+      base,
+      segment,
+      pipa.source_terms(method.pixel_contrast, sample),
+    ),
     network=network,
     optimizer=optim.make(common_configs.daformer_adamw(), params),
     learning_rate=lambda state: jnp.zeros(()),

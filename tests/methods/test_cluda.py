@@ -24,15 +24,20 @@ def _config(**fields):
     tiny.self_training_config(), detail_crop=tiny_hrda.CROP
   )
   config = cluda_configs.method(base, grid=(9, 9), entropy_start=5)
-  config.update(fields)
+  config.cluda_contrast.update(fields)
   return config
 
 
 def _method(config) -> types.Method:
   """Without colour jitter, which takes long to compile."""
-  operators = hrda.operators(config, NUM_CLASSES)
-  return cluda.make(
-    config, operators._replace(augment=lambda key, pixels: pixels), hrda.segment
+  operators = hrda.operators(config, NUM_CLASSES)._replace(
+    augment=lambda key, pixels: pixels
+  )
+  block = config.cluda_contrast
+  return self_training.make(
+    config,
+    cluda.with_entropy(block, operators),
+    cluda.with_contrast(block, hrda.segment),
   )
 
 
@@ -169,12 +174,11 @@ def test_road_in_the_crop_counts_as_outside_only_as_released():
   label = np.zeros((1, 5, 5), np.int32)
   label[:, 0] = 1
   config = _config(grid=(5, 5))
-  grid = _pass(label, config)
+  grid = _pass(label, config.cluda_contrast)
   np.testing.assert_array_equal(grid.inside[0, :, 2:], True)
   np.testing.assert_array_equal(grid.inside[0, :, :2], False)
-  config = cluda_configs.released(config)
-  config.grid = (5, 5)
-  grid = _pass(label, config)
+  config.cluda_contrast.update(cluda_configs.RELEASED)
+  grid = _pass(label, config.cluda_contrast)
   np.testing.assert_array_equal(grid.inside.sum((0, 2)), [3, 0, 0, 0, 0])
   np.testing.assert_array_equal(grid.confidence, np.full((1, 5, 5), 0.5))
 
@@ -187,12 +191,14 @@ def test_one_resolution_through_the_table():
   maps = {'fused': jax.random.normal(jax.random.key(0), (2, 8, 8, 4))}
   outputs = types.Outputs((), maps=maps)
   data = self_training.Labeled((), label)
-  value = cluda.contrast(config, outputs, data)
+  value = cluda.contrast(config.cluda_contrast, outputs, data)
   assert value > 0
   doubtful = data._replace(weight=jnp.full(label.shape, 0.5))
   # Confidence enters once an anchor and once a positive.
   np.testing.assert_allclose(
-    cluda.contrast(config, outputs, doubtful), value / 4, rtol=1e-5
+    cluda.contrast(config.cluda_contrast, outputs, doubtful),
+    value / 4,
+    rtol=1e-5,
   )
 
 
@@ -200,7 +206,7 @@ def test_detail_crops_need_the_learned_weight():
   maps = {'fused_hr': jnp.zeros((2, 8, 8, 1))}
   with pytest.raises(ValueError, match='config.model.feature_weight'):
     cluda.to_grid(
-      _config(),
+      _config().cluda_contrast,
       maps,
       self_training.Labeled((), jnp.zeros((2, 8, 8), jnp.int32)),
     )

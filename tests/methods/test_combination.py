@@ -51,16 +51,10 @@ def method() -> types.Method:
   """Patches from step 3 on, crops of highest entropy from step 5 on."""
   config = hrda.method(tiny.self_training_config(), detail_crop=tiny_hrda.CROP)
   config = pipa.method(config, patch_features='logits')
-  config.update(
-    patch_start=3,
-    patch_channels=4,
-    patch_samples=5,
-    patch_threshold=0.1,
-    pixel_max_samples=24,
-  )
+  config.patch_contrast.update(start=3, channels=4, samples=5, threshold=0.1)
+  config.pixel_contrast.max_samples = 24
   config = cluda.method(config, grid=(9, 9), entropy_start=5)
   config = mic.masked(config, block=8)
-  config.name = 'pipa'
   same = lambda key, pixels: pixels
   with pytest.MonkeyPatch.context() as patch:
     # Colour jitter takes long to compile.

@@ -157,6 +157,6 @@ def test_without_a_confident_pixel_only_pasted_pixels_count():
 
 
 def test_unknown_method():
-  config = ml_collections.ConfigDict(dict(name='nope'))
+  config = ml_collections.ConfigDict(dict(name='nope', add=()))
   with pytest.raises(ValueError, match="config.method.name: .*got 'nope'"):
     methods.make(config, NUM_CLASSES)

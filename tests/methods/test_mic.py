@@ -49,7 +49,9 @@ def _losses(batch, visible) -> types.Losses:
     ),
     detail=lambda key, size, name, phase: None,
   )
-  method = mic.with_masking(config, base, operators, self_training.segment)
+  method = mic.with_masking(
+    config.masking, config, base, operators, self_training.segment
+  )
   return jax.jit(
     lambda batch: method.loss(
       _state().student.params,

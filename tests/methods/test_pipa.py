@@ -7,10 +7,12 @@ import pytest
 
 from tests import tiny
 from uda_jax import labels
+from uda_jax import methods
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.configs.blocks import pipa as configs
 from uda_jax.methods import pipa
+from uda_jax.methods import self_training
 from uda_jax.runs import checkpoint
 from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import optim
@@ -25,26 +27,31 @@ MESH = parallel.make_mesh(1)
 
 def _config(**fields):
   config = configs.method(tiny.self_training_config())
-  config.update(
-    pixel_max_views=6,
-    pixel_max_samples=24,
-    patch_start=1,
-    patch_channels=4,
-    patch_threshold=0.1,
-    patch_samples=5,
-  )
-  config.update(fields)
+  config.pixel_contrast.update(max_views=6, max_samples=24)
+  config.patch_contrast.update(start=1, channels=4, threshold=0.1, samples=5)
+  config.update_from_flattened_dict(fields)
   return config
 
 
-def _method(**fields):
-  config = _config(**fields)
-  operators = pipa.operators(config, NUM_CLASSES)
-  base = operators.base._replace(augment=lambda key, pixels: pixels)
-  return pipa.make(
+def _same(key, pixels):
+  return pixels
+
+
+def _method(fields=None, **patch_operators):
+  """Without colour jitter, which takes long to compile."""
+  config = _config(**(fields or {}))
+  operators = self_training.operators(config, NUM_CLASSES)
+  block = config.pixel_contrast
+  base = self_training.make(
     config,
-    operators._replace(base=base, augment_views=lambda key, pixels: pixels),
+    operators._replace(augment=_same),
+    source_terms=pipa.source_terms(block, pipa.sampler(block, NUM_CLASSES)),
   )
+  block = config.patch_contrast
+  operators = pipa.patch_operators(block)._replace(
+    **{'augment_views': _same} | patch_operators
+  )
+  return pipa.with_patches(block, base, operators)
 
 
 def _views(groups=1):
@@ -106,16 +113,7 @@ def test_before_its_start_the_patch_term_is_not_there():
   def fail(*args):
     raise AssertionError(args)
 
-  config = _config()
-  operators = pipa.operators(config, NUM_CLASSES)
-  early = pipa.make(
-    config,
-    operators._replace(
-      base=operators.base._replace(augment=lambda key, pixels: pixels),
-      augment_views=fail,
-      draw_cells=fail,
-    ),
-  )
+  early = _method(augment_views=fail, draw_cells=fail)
   for views in (False, True):
     state, grads, found = _gradient(early, _batch(views), 0)
     assert set(found.terms) == {'source', 'pixel', 'mixed'}
@@ -126,7 +124,7 @@ def test_before_its_start_the_patch_term_is_not_there():
 
 
 def test_the_patch_term_trains_the_student():
-  method = _method(weight_pixel=0.0, weight_mixed=0.0)
+  method = _method({'pixel_contrast.weight': 0.0, 'weight_mixed': 0.0})
   _, grads, found = _gradient(method, _batch(), 1)
   assert found.terms['patch'].value > 0
   assert 0 < found.metrics['patch/active_share'] < 1
@@ -141,12 +139,15 @@ def test_the_patch_term_trains_the_student():
   'fields',
   [
     {},
-    dict(pixel_predict='untrained', pixel_include_ignore=True),
-    dict(patch_threshold=1.0),
+    {
+      'pixel_contrast.predict': 'untrained',
+      'pixel_contrast.include_ignore': True,
+    },
+    {'patch_contrast.threshold': 1.0},
   ],
 )
 def test_finite_whatever_the_labels_and_the_confidence(fields):
-  recipe, state = _start(_method(**fields), _batch())
+  recipe, state = _start(_method(fields), _batch())
   gradient = jax.jit(gradient_lib.make_gradient(recipe, MESH, 1, phase=1))
   for label in (None, 2, labels.IGNORE_LABEL):
     grads, found = gradient(
@@ -154,7 +155,9 @@ def test_finite_whatever_the_labels_and_the_confidence(fields):
     )
     _assert_finite((grads, found))
     assert (found.terms['pixel'].value == 0) == (label is not None)
-    assert (found.terms['patch'].value == 0) == ('patch_threshold' in fields)
+    assert (found.terms['patch'].value == 0) == (
+      'patch_contrast.threshold' in fields
+    )
 
 
 def test_the_bank_fills_over_steps_and_survives_a_restart(tmp_path):
@@ -186,7 +189,7 @@ def test_the_bank_fills_over_steps_and_survives_a_restart(tmp_path):
 
 def test_the_released_code_has_no_patch_term():
   config = configs.released(tiny.self_training_config())
-  method = pipa.make(config, pipa.operators(config, NUM_CLASSES))
+  method = methods.make(config, NUM_CLASSES)
   assert not method.starts and not method.init(None, None, None)
 
 
@@ -197,10 +200,13 @@ def test_labels_of_a_detail_crop():
     maps={'detail': jnp.zeros((2, 4, 4, 3))},
     boxes=jnp.array([2, 10, 4, 12]),
   )
-  aligned = pipa.pixel_label(_config(), outputs, label, (4, 4))
+  aligned = pipa.pixel_label(_config().pixel_contrast, outputs, label, (4, 4))
   np.testing.assert_array_equal(aligned, label[:, 2:10:2, 4:12:2])
   squeezed = pipa.pixel_label(
-    _config(pixel_align_label=False), outputs, label, (4, 4)
+    _config(**{'pixel_contrast.align_label': False}).pixel_contrast,
+    outputs,
+    label,
+    (4, 4),
   )
   np.testing.assert_array_equal(squeezed, label[:, ::4, ::4])
 
@@ -208,7 +214,9 @@ def test_labels_of_a_detail_crop():
 def test_what_does_not_fit_names_its_field():
   with pytest.raises(ValueError, match='config.data.pair'):
     _gradient(_method(), _batch(views=False), 1)
-  with pytest.raises(ValueError, match='config.method.patch_channels.* 4,'):
-    _gradient(_method(patch_channels=8), _batch(), 1)
-  with pytest.raises(ValueError, match='config.method.pixel_predict'):
-    _method(pixel_predict='psychic')
+  with pytest.raises(
+    ValueError, match='config.method.patch_contrast.channels.* 4,'
+  ):
+    _gradient(_method({'patch_contrast.channels': 8}), _batch(), 1)
+  with pytest.raises(ValueError, match='config.method.pixel_contrast.predict'):
+    _method({'pixel_contrast.predict': 'psychic'})

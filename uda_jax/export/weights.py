@@ -16,6 +16,7 @@ from typing import Any
 
 import ml_collections
 
+from uda_jax import methods
 from uda_jax import models
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import metadata
@@ -41,7 +42,8 @@ def declaration(
   oracle = source == target
   trained_on = f'{source.name} with labels'
   if not oracle:
-    trained_on += f', {target.name} without (method {config.method.name})'
+    method = methods.full_name(config.method)
+    trained_on += f', {target.name} without (method {method})'
   before = started_from.get('trained_on')
   return {
     'trained_on': f'{before}; {trained_on}' if before else trained_on,

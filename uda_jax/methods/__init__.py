@@ -1,8 +1,17 @@
-"""The methods: one file a paper, and the one table that names them."""
+"""The methods: a base, and an ordered list of what is added to it.
+
+`config.method.name` is the base, one file each. `config.method.add` names the
+additions, each with a block of its own (`config.method.masking.weight`, ...).
+`BASES` says which addition goes on which base. An addition that is not in the
+list, or whose weight is 0, is not part of the compiled step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import difflib
+import functools
+from typing import NamedTuple
 
 from uda_jax import types
 from uda_jax.methods import cluda
@@ -15,93 +24,260 @@ from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
 
-
-def _base(config):
-  """The module of the self-training that a method stands on."""
-  return hrda if 'detail_crop' in config else self_training
+# The two bases that have a teacher and segment every pass in the same way.
+_FAMILY = {'self_training': self_training, 'hrda': hrda}
 
 
-def _source_only(config, num_classes: int) -> types.Method:
-  del num_classes
+class Base(NamedTuple):
+  """A base method.
+
+  Attributes:
+    make: `make(config.method, num_classes, additions) -> Method`, with those
+      additions that are terms of the base's own passes.
+    fields: the fields of `config.method` beside `name`, `add` and the
+      additions' blocks.
+    additions: what goes on it, and the fields of the addition's block.
+  """
+
+  make: Callable[..., types.Method]
+  fields: tuple[str, ...]
+  additions: dict[str, tuple[str, ...]] = {}
+
+
+def _source_only(config, num_classes: int, additions) -> types.Method:
+  del num_classes, additions
   return source_only.make(config, source_only.operators(config))
 
 
-def _self_training(config, num_classes: int) -> types.Method:
-  return self_training.make(
-    config, self_training.operators(config, num_classes)
-  )
+def _self_training(
+  base, config, num_classes: int, additions: tuple[str, ...]
+) -> types.Method:
+  """Self-training on whole images or with detail crops (`base`: the module)."""
+  operators = base.operators(config, num_classes)
+  segment, source_terms = base.segment, self_training.no_terms
+  if 'cluda_contrast' in additions:
+    operators = cluda.with_entropy(config.cluda_contrast, operators)
+    segment = cluda.with_contrast(config.cluda_contrast, segment)
+  if 'pixel_contrast' in additions:
+    source_terms = pipa.source_terms(
+      config.pixel_contrast, pipa.sampler(config.pixel_contrast, num_classes)
+    )
+  return self_training.make(config, operators, segment, source_terms)
 
 
-def _hrda(config, num_classes: int) -> types.Method:
-  return hrda.make(config, hrda.operators(config, num_classes))
-
-
-def _pixmatch(config, num_classes: int) -> types.Method:
-  del num_classes
+def _pixmatch(config, num_classes: int, additions) -> types.Method:
+  del num_classes, additions
   return pixmatch.make(config, pixmatch.operators(config))
 
 
-def _pipa(config, num_classes: int) -> types.Method:
-  base = _base(config)
-  operators, segment = base.operators(config, num_classes), base.segment
-  if 'weight_contrast' in config:
-    operators = cluda.with_entropy(config, operators)
-    segment = cluda.with_contrast(segment)
-  return pipa.make(
-    config, pipa.operators(config, num_classes, operators), segment
-  )
-
-
-def _cluda(config, num_classes: int) -> types.Method:
-  base = _base(config)
-  return cluda.make(config, base.operators(config, num_classes), base.segment)
-
-
-def _ehtdi(config, num_classes: int) -> types.Method:
+def _ehtdi(config, num_classes: int, additions) -> types.Method:
+  del additions
   return ehtdi.make(config, ehtdi.operators(config, num_classes))
 
 
-def _lse(config, num_classes: int) -> types.Method:
-  del num_classes
+def _lse(config, num_classes: int, additions) -> types.Method:
+  del num_classes, additions
   return lse.make(config)
 
 
-# name -> make(config.method, num_classes), with the operators of training.
-METHODS: dict[str, Callable[..., types.Method]] = {
-  'source_only': _source_only,
-  'self_training': _self_training,
-  'hrda': _hrda,
-  'pixmatch': _pixmatch,
-  'ehtdi': _ehtdi,
-  'pipa': _pipa,
-  'cluda': _cluda,
-  'lse': _lse,
+# Contrasts that are terms of self-training's passes, and passes of their own.
+_ON_SELF_TRAINING = {
+  'pixel_contrast': pipa.PIXEL_FIELDS,
+  'patch_contrast': pipa.PATCH_FIELDS,
+  'cluda_contrast': cluda.FIELDS,
+  'masking': mic.FIELDS,
+}
+# PixMatch and EHTDI label the target without a teacher: the masked pass takes
+# its labels from the moving average, by fields of its own.
+_ON_OWN_LABELS = {
+  'patch_contrast': pipa.PATCH_FIELDS,
+  'masking': mic.FIELDS + mic.LABEL_FIELDS,
+}
+
+# `source_only` sees no target; LSE labels it between the rounds and has no
+# teacher: nothing goes on these two.
+BASES: dict[str, Base] = {
+  'source_only': Base(_source_only, source_only.FIELDS),
+  'self_training': Base(
+    functools.partial(_self_training, self_training),
+    self_training.FIELDS,
+    _ON_SELF_TRAINING,
+  ),
+  'hrda': Base(
+    functools.partial(_self_training, hrda), hrda.FIELDS, _ON_SELF_TRAINING
+  ),
+  'pixmatch': Base(_pixmatch, pixmatch.FIELDS, _ON_OWN_LABELS),
+  'ehtdi': Base(_ehtdi, ehtdi.FIELDS, _ON_OWN_LABELS),
+  'lse': Base(_lse, lse.FIELDS),
 }
 
 
-def check(config) -> None:
-  """Raises if there is no method of the name `config.name`."""
-  if config.name not in METHODS:
-    raise ValueError(
-      f'config.method.name: expected one of {sorted(METHODS)}, '
-      f'got {config.name!r}'
+def active(config) -> tuple[str, ...]:
+  """Returns the additions that run, in the order of `config.add`."""
+  return tuple(name for name in config.add if config[name].weight)
+
+
+def full_name(config) -> str:
+  """Returns the base and what runs on it, as 'self_training + masking'."""
+  return ' + '.join((config.name, *active(config)))
+
+
+def _with_masking(config, num_classes: int, method: types.Method):
+  """Adds MIC's pass, with the labels of the base's teacher if it has one."""
+  if config.name in _FAMILY:
+    base = _FAMILY[config.name]
+    detail = base.operators(config, num_classes).detail
+    return mic.with_masking(
+      config.masking,
+      config,
+      method,
+      mic.operators(config.masking, detail),
+      base.segment,
     )
+  return mic.with_masking(
+    config.masking,
+    config.masking,
+    method,
+    mic.operators(config.masking),
+    self_training.segment,
+    start=config.adapt_from,
+  )
 
 
 def make(config, num_classes: int) -> types.Method:
-  """Makes the method that `config.method.name` names.
+  """Makes the base `config.name` with the additions `config.add`.
 
-  With CLUDA's fields PiPa takes its contrast and its crops too; with MIC's any
-  method of the family has one more pass.
+  Passes of their own (`patch_contrast`, `masking`) come after the base's, in
+  the order of the list.
+
+  Args:
+    config: `config.method` of a run.
+    num_classes: of the labels.
+
+  Raises:
+    ValueError: there is no such base, or no such addition to it.
   """
-  check(config)
-  method = METHODS[config.name](config, num_classes)
-  if 'weight_masked' in config:
-    base = _base(config)
-    method = mic.with_masking(
-      config,
-      method,
-      mic.operators(config, base.operators(config, num_classes)),
-      base.segment,
-    )
+  check_names(config)
+  additions = active(config)
+  method = BASES[config.name].make(config, num_classes, additions)
+  for name in additions:
+    if name == 'patch_contrast':
+      block = config.patch_contrast
+      method = pipa.with_patches(block, method, pipa.patch_operators(block))
+    elif name == 'masking':
+      method = _with_masking(config, num_classes, method)
   return method
+
+
+def check_names(config) -> None:
+  """Raises ValueError unless there are such a base and such additions."""
+  if config.name not in BASES:
+    raise ValueError(
+      f'config.method.name: expected one of {sorted(BASES)}, '
+      f'got {config.name!r}'
+    )
+  possible = tuple(BASES[config.name].additions)
+  add = tuple(config.add)
+  if not set(add) <= set(possible) or len(set(add)) < len(add):
+    expected = f'each at most once of {possible}' if possible else '()'
+    raise ValueError(
+      f'config.method.add: expected {expected}, which is what goes on '
+      f'{config.name!r}, got {add}'
+    )
+
+
+def _check_fields(path: str, block, expected: tuple[str, ...]) -> None:
+  """Raises ValueError for a field that is missing or that nothing reads."""
+  for name in block:
+    if name not in expected:
+      near = difflib.get_close_matches(name, expected, n=1)
+      hint = f'did you mean {near[0]!r}?' if near else f'{sorted(expected)}'
+      raise ValueError(f'{path}.{name}: expected a field of {path}: {hint}')
+  for name in expected:
+    if name not in block:
+      raise ValueError(f'{path}.{name}: expected a value, got no such field')
+
+
+def _check_heads(config) -> None:
+  """Raises ValueError if PiPa's contrasts lack the network's extra heads."""
+  method, additions = config.method, active(config.method)
+  heads = {row[0]: row for row in config.model.get('heads', ())}
+  needed = {}
+  if 'pixel_contrast' in additions:
+    pipa.check(method.pixel_contrast)
+    needed['proj'] = 'pixel_contrast'
+    if method.pixel_contrast.predict == 'untrained':
+      needed['cls'] = 'pixel_contrast'
+  if 'patch_contrast' in additions:
+    needed['project'] = 'patch_contrast'
+  for head, name in needed.items():
+    if head not in heads:
+      raise ValueError(
+        f'config.model.heads: expected a row ({head!r}, MAP, CHANNELS), which '
+        f'{name} in config.method.add needs, got {tuple(heads.values())}'
+      )
+  if 'patch_contrast' in additions:
+    channels = method.patch_contrast.channels
+    if heads['project'][2] != channels:
+      raise ValueError(
+        f'config.method.patch_contrast.channels: expected '
+        f"{heads['project'][2]}, the channels of the head 'project' in "
+        f'config.model.heads, got {channels}'
+      )
+
+
+def _check_pairs(config) -> None:
+  """Raises ValueError if no crops are cut that the patches are taken from."""
+  start, pair = config.method.patch_contrast.start, config.data.pair
+  if not any(pair.crop_size) or pair.first_step > start:
+    raise ValueError(
+      'config.data.pair: expected a crop_size, and a first_step of at most '
+      f'{start} (config.method.patch_contrast.start), got crop_size '
+      f'{tuple(pair.crop_size)} and first_step {pair.first_step}'
+    )
+
+
+def _check_detail(config) -> None:
+  """Raises ValueError if HRDA's method and network do not fit each other."""
+  method, model = config.method, config.model
+  if model.name != 'hrda' or model.detail_crop != method.detail_crop:
+    raise ValueError(
+      "config.method.name: 'hrda' needs config.model.name 'hrda' with the "
+      f'detail_crop {tuple(method.detail_crop)}, got {model.name!r} with '
+      f'{tuple(model.get("detail_crop", ()))}'
+    )
+  if 'cluda_contrast' in active(method) and not model.feature_weight:
+    raise ValueError(
+      'config.model.feature_weight: expected True, as cluda_contrast in '
+      'config.method.add weighs the features of detail crops, got False'
+    )
+
+
+def check(config) -> None:
+  """Raises ValueError, in one line, for a method that this run cannot have.
+
+  Args:
+    config: the whole config: `method` and what it needs of `model`, `data` and
+      `teacher`.
+  """
+  method = config.method
+  check_names(method)
+  base, additions = BASES[method.name], active(method)
+  _check_fields(
+    'config.method', method, ('name', 'add', *base.fields, *base.additions)
+  )
+  for name, fields in base.additions.items():
+    _check_fields(f'config.method.{name}', method[name], fields)
+  reader = 'masking' if 'masking' in additions else method.name
+  if reader in ('masking', *_FAMILY) and not config.teacher.use:
+    raise ValueError(
+      f'config.teacher.use: expected True, as {reader} takes pseudo-labels '
+      'from the teacher, got False'
+    )
+  _check_heads(config)
+  if 'patch_contrast' in additions:
+    _check_pairs(config)
+  if method.name == 'hrda':
+    _check_detail(config)
+  if method.name == 'ehtdi':
+    ehtdi.check(method)

@@ -1,10 +1,10 @@
-"""CLUDA (arXiv 2208.14227): contrast of fused features on self-training.
+"""CLUDA (arXiv 2208.14227): contrast of fused features, added to self-training.
 
-In both passes of the student every pixel of a grid over the batch is drawn to
-those of its class, at the coarse resolution and between the coarse and the
-detail one; a learned weight shares between the two. Late in training the detail
-crop of mixed images is where the student is least sure. Everything else is the
-base: HRDA, or DAFormer, whose contrast has one resolution.
+In both passes of the student, pixels of one class on a grid over the batch
+attract each other, at the coarse resolution and between the coarse and the
+detail one; a learned weight divides the loss between the two. Late in training
+the detail crop of mixed images is the window of highest entropy. The base is
+HRDA, or DAFormer, whose contrast has one resolution.
 """
 
 from __future__ import annotations
@@ -24,9 +24,24 @@ from uda_jax.ops import resize
 Labeled = self_training.Labeled
 Terms = self_training.Terms
 
+# Fields of `config.method.cluda_contrast`: `weight`; `grid`, the (height,
+# width) of the contrast; `pixel_order`, see `multi_resolution_contrast`;
+# `include_ignore` and `class_0_is_outside` (released code: ignored pixels are a
+# class, and those of class 0 count as outside of the detail crop);
+# `entropy_start`, the first step whose mixed images have the detail crop of
+# highest entropy (0: never).
+FIELDS = (
+  'weight',
+  'grid',
+  'pixel_order',
+  'include_ignore',
+  'class_0_is_outside',
+  'entropy_start',
+)
+
 
 class Grid(NamedTuple):
-  """What the contrast sees, on its grid; None where there is no such thing.
+  """Features, labels and weights on the contrast's grid; None if absent.
 
   Attributes:
     feature: [B, h, w, D] float, of the whole images.
@@ -46,10 +61,10 @@ class Grid(NamedTuple):
 
 
 def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
-  """Resamples maps of one pass, labels and weights.
+  """Resamples the maps of one pass, its labels and their weights.
 
-  Maps have corners on corners, labels and the crop's mask are picked as
-  `resize.nearest` does: they lie up to a cell apart (released code).
+  Maps are resized with aligned corners, labels and the crop's mask by
+  `resize.nearest`: they lie up to a cell apart (released code).
   """
 
   def sample(x):
@@ -60,6 +75,12 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
     None if data.weight is None else sample(data.weight[..., None])[..., 0]
   )
   if 'fused_hr' not in maps:
+    if 'fused' not in maps:
+      raise ValueError(
+        'config.method.add: cluda_contrast needs a network with a fused map '
+        '(compact, efficientnet_lite0, encoder_decoder, hrda), got one '
+        f'with the maps {sorted(maps)}'
+      )
     return Grid(sample(maps['fused']), label, confidence)
   if 'feature_weight' not in maps:
     raise ValueError(
@@ -82,11 +103,11 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
 
 def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
   """The contrast of the pixels of one pass, a scalar."""
-  grid = to_grid(config, outputs.maps, data)
+  grid = to_grid(config, dict(outputs.maps), data)
   options = dict(
     confidence=grid.confidence,
     order=config.pixel_order,
-    ignore_label=(None if config.contrast_ignored else labels.IGNORE_LABEL),
+    ignore_label=(None if config.include_ignore else labels.IGNORE_LABEL),
   )
   if grid.detail_feature is None:
     return contrast_lib.single_resolution_contrast(
@@ -102,14 +123,16 @@ def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
   )
 
 
-def with_contrast(segment: Callable[..., Terms]) -> Callable[..., Terms]:
+def with_contrast(
+  config, segment: Callable[..., Terms]
+) -> Callable[..., Terms]:
   """Adds the contrast to the terms of a pass, see `self_training.make`."""
 
-  def both(config, name, outputs, data, weight):
-    terms = segment(config, name, outputs, data, weight)
+  def both(base, name, outputs, data, weight):
+    terms = segment(base, name, outputs, data, weight)
     return terms | {
       f'{name}_contrast': types.LossTerm(
-        contrast(config, outputs, data), config.weight_contrast
+        contrast(config, outputs, data), config.weight
       )
     }
 
@@ -119,7 +142,7 @@ def with_contrast(segment: Callable[..., Terms]) -> Callable[..., Terms]:
 def with_entropy(
   config, operators: self_training.Operators
 ) -> self_training.Operators:
-  """Lets mixed images have the crops of highest entropy, late in training."""
+  """Gives mixed images the detail crop of highest entropy, late in training."""
   if not config.entropy_start:
     return operators
 
@@ -129,26 +152,3 @@ def with_entropy(
     return operators.detail(key, image_size, name, phase)
 
   return operators._replace(detail=detail, starts=(config.entropy_start,))
-
-
-def make(
-  config,
-  operators: self_training.Operators,
-  segment: Callable[..., Terms] = self_training.segment,
-) -> types.Method:
-  """Makes the method.
-
-  Fields of `self_training.make`, and: `weight_contrast`; `grid`, its (height,
-  width); `pixel_order`, see `multi_resolution_contrast`; `contrast_ignored`
-  and `class_0_is_outside` (released code: ignored pixels are a class, and
-  those of class 0 count as outside of the crop); `entropy_start`, the first
-  step that asks for the crops of highest entropy (0: never).
-
-  Args:
-    config: the fields above.
-    operators: the random operators.
-    segment: see `self_training.make`.
-  """
-  return self_training.make(
-    config, with_entropy(config, operators), with_contrast(segment)
-  )

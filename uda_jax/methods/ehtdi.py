@@ -28,6 +28,27 @@ from uda_jax.methods import aux_head
 from uda_jax.ops import resize
 
 VARIANTS = ('main', 'edge')
+FIELDS = (
+  'variant',
+  'confidence',
+  'weight_aux',
+  'weight_mixed',
+  'weight_into_source',
+  'weight_view_contrast',
+  'class_scale',
+  'pixel_scale',
+  'contrast_stride',
+  'class_contrast_all_images',
+  'into_source_first_only',
+  'border_needs_all',
+  'paste_classes',
+  'paste_offset',
+  'crop_size',
+  'crop_area',
+  'crop_aspect',
+  'blur',
+  'adapt_from',
+)
 
 
 class Operators(NamedTuple):
@@ -157,7 +178,7 @@ def contrast(
     ),
   }
   return {
-    name: types.LossTerm(value, config.weight_contrast)
+    name: types.LossTerm(value, config.weight_view_contrast)
     for name, value in values.items()
   }
 
@@ -314,24 +335,29 @@ def adapt(
   )
 
 
+def check(config) -> None:
+  """Raises ValueError for an unknown variant."""
+  if config.variant not in VARIANTS:
+    raise ValueError(
+      f'config.method.variant: expected one of {VARIANTS}, got '
+      f'{config.variant!r}'
+    )
+
+
 def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `variant` ('main', or 'edge': more weight on the borders of what is
   pasted); `confidence`, the limit of what goes into the source; `weight_aux`
   (of the auxiliary head), `weight_mixed` (target with source classes),
-  `weight_into_source`, `weight_contrast`; `class_scale` and `pixel_scale`, the
-  inverse temperatures; `contrast_stride` (0: the network's own);
+  `weight_into_source`, `weight_view_contrast`; `class_scale` and `pixel_scale`,
+  the inverse temperatures; `contrast_stride` (0: the network's own);
   `into_source_first_only` and `class_contrast_all_images` (True and False as
   released: only the group's first image has these terms); `border_needs_all`,
   see `on_border`; `adapt_from`, the step before which only the source is
   learned from (0 in the paper's runs, which start from trained networks).
   """
-  if config.variant not in VARIANTS:
-    raise ValueError(
-      f'config.method.variant: expected one of {VARIANTS}, got '
-      f'{config.variant!r}'
-    )
+  check(config)
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen

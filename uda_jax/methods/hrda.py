@@ -12,9 +12,22 @@ from uda_jax.losses import hrda
 from uda_jax.methods import self_training
 from uda_jax.ops import boxes
 
+# Those of self-training, and: `detail_crop`, the (height, width) of the
+# network's crops; `detail_divisible` and `detail_include_last`, see
+# `boxes.corner_counts`; `weight_detail` and `weight_context`, the shares of the
+# loss that the two scales take from the fusion.
+FIELDS = (
+  *self_training.FIELDS,
+  'detail_crop',
+  'detail_divisible',
+  'detail_include_last',
+  'weight_detail',
+  'weight_context',
+)
+
 
 def operators(config, num_classes: int) -> self_training.Operators:
-  """Those of self-training, and boxes of crops; fields as in `make`."""
+  """Those of self-training, and boxes of crops."""
 
   def detail(key, image_size, name, phase):
     del name, phase
@@ -54,14 +67,3 @@ def segment(
     )
     for scale, (value, share) in terms.items()
   }
-
-
-def make(config, operators: self_training.Operators) -> types.Method:
-  """Makes the method.
-
-  Fields of `self_training.make`, and: `detail_crop`, the (height, width) of
-  the network's crops; `detail_divisible` and `detail_include_last`, see
-  `crops.corner_counts`; `weight_detail` and `weight_context`, the shares of
-  the loss that the two scales take from the fusion.
-  """
-  return self_training.make(config, operators, segment)

@@ -17,6 +17,14 @@ from uda_jax import types
 from uda_jax.losses import segmentation
 from uda_jax.ops import resize
 
+FIELDS = (
+  'weight_focal',
+  'gamma',
+  'focal_of',
+  'freeze_statistics',
+  'adapt_from',
+)
+
 
 def make(config) -> types.Method:
   """Makes the method; it draws nothing but the network's own dropout.

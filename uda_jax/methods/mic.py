@@ -1,8 +1,7 @@
 """MIC (arXiv 2212.01322): consistency of masked target images.
 
-The student has to see through blocks that hide most of a target image: what the
-teacher says of the whole image is its label. A last pass and a last term on top
-of any method of the family.
+Blocks hide most of a target image from the student; the teacher's labels of the
+whole image are its labels. One more pass and term after those of a method.
 """
 
 from __future__ import annotations
@@ -18,6 +17,13 @@ from uda_jax import types
 from uda_jax.augment import dacs_jitter
 from uda_jax.augment import masking
 from uda_jax.methods import self_training
+
+# Fields of `config.method.masking`: `weight`; `ratio` and `block_size`, see
+# `masking.draw_mask`.
+FIELDS = ('weight', 'ratio', 'block_size')
+# And on a base whose labels are not a teacher's: those of
+# `self_training.pseudo_label` and `self_training.segment`.
+LABEL_FIELDS = ('threshold', 'pseudo_weight', 'teacher_bn', 'ce_average')
 
 
 class Operators(NamedTuple):
@@ -35,10 +41,10 @@ class Operators(NamedTuple):
 
 
 def augment_together(key: jax.Array, pixels: jax.Array) -> jax.Array:
-  """Jitters and blurs a group in one order and with one sigma.
+  """Jitters and blurs all images in one order and with one sigma.
 
-  Factors are still those of each image (released code, which hands over the
-  whole batch here and single images in the mixture).
+  Each image has its own jitter factors. Released code: it augments the whole
+  batch at once here, and single images in the mixture.
 
   Args:
     key: a JAX key.
@@ -55,47 +61,56 @@ def augment_together(key: jax.Array, pixels: jax.Array) -> jax.Array:
   )
 
 
-def operators(config, base: self_training.Operators) -> Operators:
-  """The operators that training uses; fields as in `with_masking`."""
+def operators(
+  config,
+  detail: Callable[..., Any] = lambda key, image_size, name, phase: None,
+) -> Operators:
+  """The operators that training uses; `config` is the masking block."""
 
   def mask(key, pixels):
     return masking.draw_mask(
       key,
       pixels.shape[1:3],
       batch=len(pixels),
-      ratio=config.mask_ratio,
-      block_size=config.mask_block,
+      ratio=config.ratio,
+      block_size=config.block_size,
     )
 
-  return Operators(augment_together, mask, base.detail)
+  return Operators(augment_together, mask, detail)
 
 
 def with_masking(
   config,
+  base,
   method: types.Method,
   operators: Operators,
   segment: Callable[..., self_training.Terms],
+  *,
+  start: int = 0,
 ) -> types.Method:
   """Adds the masked pass to a method.
 
-  Fields: those of `self_training.pseudo_label`, `weight_masked`, `mask_ratio`
-  and `mask_block`, see `masking.draw_mask`.
-
   Args:
-    config: the fields above.
-    method: self-training or what stands on it.
+    config: the masking block, see `FIELDS`.
+    base: the fields of `self_training.pseudo_label` and of `segment`: the
+      method's own, or those of the masking block.
+    method: the method.
     operators: the random operators.
     segment: the terms of a pass, see `self_training.make`.
+    start: the step of `method.starts` before which there is no masked pass,
+      0: always.
   """
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     losses = method.loss(
       params, state, batch, key, network, frozen, phase=phase
     )
+    if start and start not in method.starts[:phase]:
+      return losses
     keys = rng.streams(key, 'masked_augment', 'mask', 'masked', 'masked_detail')
-    # The method has asked the teacher the same: XLA computes it once.
+    # Self-training has asked the teacher the same: XLA computes it once.
     label, weight, _, _ = self_training.pseudo_label(
-      config, state, batch, network
+      base, state, batch, network
     )
     pixels = operators.augment(keys['masked_augment'], batch.target.image)
     image = masking.apply_mask(
@@ -111,11 +126,11 @@ def with_masking(
       ),
     )
     terms = segment(
-      config,
+      base,
       'masked',
       outputs,
       self_training.Labeled(pixels, label, weight),
-      config.weight_masked,
+      config.weight,
     )
     return losses._replace(
       terms=losses.terms | terms,

@@ -1,16 +1,16 @@
-"""PiPa (arXiv 2211.07609): contrast of pixels and patches on self-training.
+"""PiPa (arXiv 2211.07609): contrasts of pixels and of patches, two additions.
 
-Embeddings of source pixels of a class attract each other, from the first step;
-two overlapping crops of a target image shall give the same vectors where they
-show the same place, from a later one. Everything else is the base: DAFormer,
-or HRDA, whose embeddings are those of the detail crop.
+Embeddings of source pixels of one class attract each other, from the first step
+on. From a later step on, embeddings of corresponding positions in two crops of
+a target image are pulled together. The base is DAFormer, or HRDA, whose pixel
+embeddings are those of the detail crop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,42 +27,81 @@ from uda_jax.ops import resize
 
 Terms = self_training.Terms
 
+# Fields of `config.method.pixel_contrast`: `weight`; `max_views` and
+# `max_samples`, see `pixel_contrast.draw_pixels`; `include_ignore` (released
+# code: ignored pixels are a class); `align_label`, see `pixel_label`;
+# `predict`, see `PREDICTIONS`.
+PIXEL_FIELDS = (
+  'weight',
+  'max_views',
+  'max_samples',
+  'include_ignore',
+  'align_label',
+  'predict',
+)
+# Fields of `config.method.patch_contrast`: `weight`; `start`, its first step;
+# `features`, 'logits' or the network's map that the vectors are made of;
+# `channels` of the vectors; `threshold` and `temperature`, see
+# `patch_contrast.patch_contrast`; `samples`, the cells of each of the two crops
+# that go into the bank, and `bank_steps`, the steps it holds.
+PATCH_FIELDS = (
+  'weight',
+  'start',
+  'features',
+  'channels',
+  'threshold',
+  'temperature',
+  'samples',
+  'bank_steps',
+)
+
+# A pixel is hard where the prediction is not the label. The prediction is that
+# of the segmentation head, of a head that no loss trains (released code), or
+# the label itself: no pixel is hard.
 PREDICTIONS = ('segmentation', 'untrained', 'none')
 
+# `f(key, label, predicted) -> pixel_contrast.PixelSample` of maps [B, h, w] int32.
+Sampler = Callable[..., pixel_contrast.PixelSample]
 
-class Operators(NamedTuple):
-  """The random operators.
+
+class PatchOperators(NamedTuple):
+  """The random operators of the contrast of patches.
 
   Attributes:
-    base: of self-training.
-    sample: `f(key, label, predicted) -> pixel_contrast.PixelSample` of the maps
-      [B, h, w] int32.
     augment_views: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
     draw_cells: `f(key, *, cells) -> index` [2, n] int32 in [0, cells).
   """
 
-  base: self_training.Operators
-  sample: Callable[..., pixel_contrast.PixelSample]
   augment_views: Callable[[jax.Array, jax.Array], jax.Array]
   draw_cells: Callable[..., jax.Array]
 
 
-def operators(
-  config, num_classes: int, base: self_training.Operators | None = None
-) -> Operators:
-  """The operators that training uses; fields as in `make`."""
-  return Operators(
-    base=base or self_training.operators(config, num_classes),
-    sample=functools.partial(
-      pixel_contrast.draw_pixels,
-      num_classes=num_classes,
-      max_views=config.pixel_max_views,
-      max_samples=config.pixel_max_samples,
-      include_ignore=config.pixel_include_ignore,
-    ),
+def check(config) -> None:
+  """Raises ValueError for an unknown `predict` of the contrast of pixels."""
+  if config.predict not in PREDICTIONS:
+    raise ValueError(
+      'config.method.pixel_contrast.predict: expected one of '
+      f'{PREDICTIONS}, got {config.predict!r}'
+    )
+
+
+def sampler(config, num_classes: int) -> Sampler:
+  """The draw of pixels that training uses."""
+  return functools.partial(
+    pixel_contrast.draw_pixels,
+    num_classes=num_classes,
+    max_views=config.max_views,
+    max_samples=config.max_samples,
+    include_ignore=config.include_ignore,
+  )
+
+
+def patch_operators(config) -> PatchOperators:
+  """The operators of the contrast of patches that training uses."""
+  return PatchOperators(
     augment_views=pipa_jitter.jitter_views,
     draw_cells=functools.partial(
-      patch_contrast.draw_cells, count=config.patch_samples
+      patch_contrast.draw_cells, count=config.samples
     ),
   )
 
@@ -80,18 +119,18 @@ def pixel_label(
   """The source label of each embedding, [B, *size] int32.
 
   With a detail crop: of that crop; or of the whole image, squeezed, as the
-  released code has it (`pixel_align_label` off).
+  released code has it (`align_label` off).
   """
-  if 'detail' in outputs.maps and config.pixel_align_label:
+  if 'detail' in outputs.maps and config.align_label:
     label = boxes_lib.cut(label, *_detail_box(outputs, label))
   return resize.nearest(label, size)
 
 
 def _predicted(config, key, params, stats, outputs, features, label, network):
   """The class map that says which pixels are hard."""
-  if config.pixel_predict == 'none':
+  if config.predict == 'none':
     return label
-  if config.pixel_predict == 'untrained':
+  if config.predict == 'untrained':
     # Released code: a head that no loss trains.
     logits, _ = network.head('cls', params, stats, features, key=key)
   else:
@@ -103,7 +142,7 @@ def _predicted(config, key, params, stats, outputs, features, label, network):
 
 def pixel_terms(
   config,
-  operators: Operators,
+  sampler: Sampler,
   key,
   params,
   stats,
@@ -119,9 +158,15 @@ def pixel_terms(
   predicted = _predicted(
     config, keys['predict'], params, stats, outputs, features, label, network
   )
-  sample = operators.sample(keys['sample'], label, predicted)
+  sample = sampler(keys['sample'], label, predicted)
   loss = pixel_contrast.sampled_pixel_contrast(embedding, sample)
-  return {'pixel': types.LossTerm(loss, config.weight_pixel)}, stats
+  return {'pixel': types.LossTerm(loss, config.weight)}, stats
+
+
+def source_terms(config, sampler: Sampler) -> Callable[..., Any]:
+  """The contrast of pixels as `source_terms` of `self_training.make`."""
+  check(config)
+  return functools.partial(pixel_terms, config, sampler)
 
 
 def make_cells(
@@ -143,7 +188,7 @@ def contrast_crops(
   """The contrast of two crops' cells, and the bank with this step's block.
 
   Args:
-    config: `patch_threshold` and `patch_temperature` count.
+    config: the block; `threshold` and `temperature` are read.
     crops_: of the first and the second crop, as the network saw them.
     boxes: [B, 2, 4] int32, the overlap in cells, before mirroring.
     flipped: [B, 2] bool, which crops are mirrored.
@@ -160,8 +205,8 @@ def contrast_crops(
     second,
     boxes,
     bank,
-    threshold=config.patch_threshold,
-    temperature=config.patch_temperature,
+    threshold=config.threshold,
+    temperature=config.temperature,
   ), bank
 
 
@@ -172,7 +217,7 @@ def pool(x: jax.Array) -> jax.Array:
 
 def patch_terms(
   config,
-  operators: Operators,
+  operators: PatchOperators,
   key,
   params,
   stats,
@@ -191,7 +236,8 @@ def patch_terms(
   if not views:
     raise ValueError(
       'config.data.pair: expected pairs of crops from step '
-      'config.method.patch_start on, got none; set crop_size and first_step'
+      'config.method.patch_contrast.start on, got none; set crop_size and '
+      'first_step'
     )
   keys = rng.streams(key, 'views', 'bank')
   image = views['image']
@@ -203,14 +249,14 @@ def patch_terms(
   logits = pool(outputs.logits)
   features = (
     logits
-    if config.patch_features == 'logits'
-    else pool(outputs.maps[config.patch_features])
+    if config.features == 'logits'
+    else pool(outputs.maps[config.features])
   )
   vector, stats = network.head('project', params, stats, features)
   if vector.shape[-1] != bank.vector.shape[-1]:
     raise ValueError(
-      f'config.method.patch_channels: expected {vector.shape[-1]}, the '
-      "channels of the head 'project' in config.model.heads, got "
+      f'config.method.patch_contrast.channels: expected {vector.shape[-1]}, '
+      "the channels of the head 'project' in config.model.heads, got "
       f'{bank.vector.shape[-1]}'
     )
   cells = make_cells(vector, logits)
@@ -225,16 +271,16 @@ def patch_terms(
   contrast, bank = contrast_crops(
     config, both, boxes, views['flipped'], bank, index
   )
-  terms = {'patch': types.LossTerm(contrast.loss.sum(), config.weight_patch)}
+  terms = {'patch': types.LossTerm(contrast.loss.sum(), config.weight)}
   share = contrast.active / jnp.maximum(contrast.overlap, 1)
   return terms, {'patch/active_share': share.mean()}, stats, bank
 
 
 def with_patches(
-  config, method: types.Method, operators: Operators
+  config, method: types.Method, operators: PatchOperators
 ) -> types.Method:
-  """Adds the contrast of patches and its bank from `patch_start` on."""
-  starts = tuple(sorted({*method.starts, config.patch_start}))
+  """Adds the contrast of patches and its bank from `config.start` on."""
+  starts = tuple(sorted({*method.starts, config.start}))
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     begun = starts[:phase]
@@ -247,7 +293,7 @@ def with_patches(
       frozen,
       phase=sum(start in begun for start in method.starts),
     )
-    if config.patch_start not in begun:
+    if config.start not in begun:
       return losses._replace(method_state=state.method_state)
     terms, metrics, stats, bank = patch_terms(
       config,
@@ -270,46 +316,8 @@ def with_patches(
     del key, network, batch
     return patch_contrast.empty_bank(
       steps=config.bank_steps,
-      size=2 * config.patch_samples,
-      channels=config.patch_channels,
+      size=2 * config.samples,
+      channels=config.channels,
     )
 
   return method._replace(loss=loss, init=init, starts=starts)
-
-
-def make(
-  config,
-  operators: Operators,
-  segment: Callable[..., Terms] = self_training.segment,
-) -> types.Method:
-  """Makes the method.
-
-  Fields of `self_training.make`, and: `weight_pixel`; `pixel_max_views` and
-  `pixel_max_samples`, see `pixel_contrast.draw_pixels`; `pixel_include_ignore`
-  (released code: ignored pixels are a class); `pixel_align_label`, see
-  `pixel_label`; `pixel_predict`, who says which pixels are hard:
-  'segmentation', 'untrained' (released code) or 'none'. `weight_patch` (0:
-  off), `patch_start` (its first step), `patch_features` ('logits' or one of
-  the network's maps), `patch_channels` of its vectors, `patch_threshold`,
-  `patch_temperature`, `patch_samples` (of each crops for the bank) and
-  `bank_steps`.
-
-  Args:
-    config: the fields above.
-    operators: the random operators.
-    segment: see `self_training.make`.
-  """
-  if config.pixel_predict not in PREDICTIONS:
-    raise ValueError(
-      f'config.method.pixel_predict: expected one of '
-      f'{PREDICTIONS}, got {config.pixel_predict!r}'
-    )
-  method = self_training.make(
-    config,
-    operators.base,
-    segment,
-    functools.partial(pixel_terms, config, operators),
-  )
-  if not config.weight_patch:
-    return method
-  return with_patches(config, method, operators)

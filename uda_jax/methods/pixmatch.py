@@ -22,6 +22,23 @@ from uda_jax.augment import random_resized_crop
 from uda_jax.augment import weak_strong
 from uda_jax.methods import aux_head
 
+FIELDS = (
+  'threshold',
+  'weight_aux',
+  'weight_augment',
+  'weight_fourier',
+  'weight_cutmix',
+  'source_fourier',
+  'crop_size',
+  'crop_area',
+  'crop_aspect',
+  'aux_label_same_crop',
+  'fourier_share',
+  'fourier_resize_style',
+  'blur',
+  'adapt_from',
+)
+
 
 class View(NamedTuple):
   """A normalised image, and its labels for the main and the auxiliary head."""

@@ -26,6 +26,19 @@ from uda_jax.ops import resize
 
 Terms = dict[str, types.LossTerm]
 
+FIELDS = (
+  'threshold',
+  'pseudo_weight',
+  'mix_classes_from',
+  'mix_include_ignore',
+  'teacher_bn',
+  'ce_average',
+  'weight_mixed',
+  'weight_distance',
+  'distance_classes',
+  'distance_min_share',
+)
+
 
 class Operators(NamedTuple):
   """The random operators.

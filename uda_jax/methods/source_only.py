@@ -16,6 +16,8 @@ from uda_jax import types
 from uda_jax.augment import dacs_jitter
 from uda_jax.losses import segmentation
 
+FIELDS = ('augment', 'weight_aux', 'average')
+
 
 class Operators(NamedTuple):
   """The random operators: `augment(key, pixels [B, H, W, 3]) -> pixels`."""

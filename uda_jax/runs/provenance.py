@@ -22,6 +22,7 @@ import jax
 
 from uda_jax import files
 from uda_jax import parallel
+from uda_jax.runs import upgrade
 
 # Fields that a resumed run may change: what is shown and kept, and where.
 FREE_FIELDS = (
@@ -142,8 +143,8 @@ def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
 
 
 def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
-  """Fields that differ, by dotted name: (old, new)."""
-  old, new = _flat(old), _flat(new)
+  """Fields that differ and matter, by dotted name: (old, new)."""
+  old, new = (_flat(upgrade.comparable(config)) for config in (old, new))
   return {
     name: (old.get(name, 'absent'), new.get(name, 'absent'))
     for name in sorted(old.keys() | new.keys())

@@ -12,12 +12,7 @@ import ml_collections
 from uda_jax import models
 from uda_jax import types
 from uda_jax.runs import checkpoint
-
-# Fields that runs of earlier versions do not have, and what they did.
-_LATER = {
-  'eval': {'scales': (1.0,), 'flip': False},
-  'checkpoint': {'best': 'miou', 'best_subset': 'all classes'},
-}
+from uda_jax.runs import upgrade
 
 
 class Trained(NamedTuple):
@@ -57,7 +52,7 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
   try:
     manifest = json.loads(path.read_text())
     return {
-      'config': manifest['config'],
+      'config': upgrade.upgrade(manifest['config']),
       'classes': manifest['starts'][-1]['classes'],
     }
   except (ValueError, KeyError, TypeError, IndexError) as error:
@@ -82,8 +77,6 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   manifest = read_manifest(workdir)
   config = ml_collections.ConfigDict(_tuples(manifest['config']))
   config.model.weights = ''
-  for block, fields in _LATER.items():
-    config[block] = fields | config[block].to_dict()
   names, palette = (
     _tuples(manifest['classes'][key]) for key in ('names', 'palette')
   )

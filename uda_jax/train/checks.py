@@ -60,7 +60,7 @@ def check_devices(config: Any) -> None:
 def check_config(config) -> None:
   """Raises for values that can be seen to be wrong before any data is read."""
   models.check(config)
-  methods.check(config.method)
+  methods.check(config)
   network, use = config.eval.network, config.teacher.use
   if network not in (('student', 'teacher') if use else ('student',)):
     allowed = "'student'" + (

@@ -13,6 +13,7 @@ from absl import logging
 import jax
 import numpy as np
 
+from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
@@ -247,6 +248,7 @@ def run(config, workdir: str) -> Result:
     workdir,
     config,
     {
+      'method': methods.full_name(config.method),
       'images': counts,
       'classes': {
         'names': data.source.class_names,

@@ -1,0 +1,105 @@
+"""Brings the config of an earlier version's run to today's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Config = dict[str, Any]
+
+# Fields that runs of earlier versions do not have, and what those runs did.
+_LATER: dict[str, Config] = {
+  'eval': {'scales': [1.0], 'flip': False},
+  'checkpoint': {'best': 'miou', 'best_subset': 'all classes'},
+}
+
+# Addition -> its fields by their names in `config.method`, before additions had
+# blocks of their own. A method had the addition if it had the first of them.
+_FLAT: dict[str, dict[str, str]] = {
+  'pixel_contrast': {
+    'weight_pixel': 'weight',
+    'pixel_max_views': 'max_views',
+    'pixel_max_samples': 'max_samples',
+    'pixel_include_ignore': 'include_ignore',
+    'pixel_align_label': 'align_label',
+    'pixel_predict': 'predict',
+  },
+  'patch_contrast': {
+    'weight_patch': 'weight',
+    'patch_start': 'start',
+    'patch_features': 'features',
+    'patch_channels': 'channels',
+    'patch_threshold': 'threshold',
+    'patch_temperature': 'temperature',
+    'patch_samples': 'samples',
+    'bank_steps': 'bank_steps',
+  },
+  'cluda_contrast': {
+    'weight_contrast': 'weight',
+    'grid': 'grid',
+    'pixel_order': 'pixel_order',
+    'contrast_ignored': 'include_ignore',
+    'class_0_is_outside': 'class_0_is_outside',
+    'entropy_start': 'entropy_start',
+  },
+  'masking': {
+    'weight_masked': 'weight',
+    'mask_ratio': 'ratio',
+    'mask_block': 'block_size',
+  },
+}
+
+# Renamed fields of a base.
+_RENAMED: dict[str, dict[str, str]] = {
+  'ehtdi': {'weight_contrast': 'weight_view_contrast'},
+}
+
+
+def _method(old: Config) -> Config:
+  """The block `method` of a run from before `method.add`."""
+  new, name = dict(old), old['name']
+  for before, after in _RENAMED.get(name, {}).items():
+    if before in new:
+      new[after] = new.pop(before)
+  if name in ('pipa', 'cluda'):
+    new['name'] = 'hrda' if 'detail_crop' in old else 'self_training'
+  new['add'] = []
+  for addition, fields in _FLAT.items():
+    if next(iter(fields)) in new:
+      new['add'].append(addition)
+      new[addition] = {after: new.pop(flat) for flat, after in fields.items()}
+  return new
+
+
+def upgrade(config: Mapping[str, Any]) -> Config:
+  """Returns a config in today's fields; one of today is returned as it is.
+
+  Args:
+    config: nested dicts as `manifest.json` holds them, lists for tuples. It is
+      not changed.
+  """
+  new = dict(config)
+  for block, fields in _LATER.items():
+    if block in new:
+      new[block] = fields | new[block]
+  if 'method' in new and 'add' not in new['method']:
+    new['method'] = _method(new['method'])
+  return new
+
+
+def comparable(config: Mapping[str, Any]) -> Config:
+  """Returns `upgrade(config)` without additions that do not run.
+
+  Blocks of additions that `method.add` does not list, or whose weight is 0,
+  change nothing: two configs that differ in them are the same run.
+  """
+  new = upgrade(config)
+  if 'method' not in new:
+    return new
+  method = new['method']
+  blocks = {name for name, value in method.items() if isinstance(value, dict)}
+  add = [name for name in method['add'] if method[name]['weight']]
+  new['method'] = {
+    name: value for name, value in method.items() if name not in blocks - {*add}
+  } | {'add': add}
+  return new
