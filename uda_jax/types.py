@@ -16,7 +16,7 @@ PyTree = Any
 
 
 class Source(NamedTuple):
-  """Labeled images of the source domain.
+  """Labelled images of the source domain.
 
   Attributes:
     image: [B, H, W, 3] uint8 RGB pixels (a golden run may send floats).

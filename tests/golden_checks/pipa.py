@@ -168,8 +168,8 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
   head, params = _patch_heads(transformers.prefixed(arrays, 'sd:'))
   config = ml_collections.ConfigDict(
     dict(
-      patch_threshold=float(arrays['conf_threshold']),
-      patch_temperature=float(arrays['temperature']),
+      threshold=float(arrays['conf_threshold']),
+      temperature=float(arrays['temperature']),
     )
   )
   weight = float(arrays['weight_unsup'])

@@ -59,7 +59,7 @@ def method() -> types.Method:
   with pytest.MonkeyPatch.context() as patch:
     # Colour jitter takes long to compile.
     patch.setattr(dacs_jitter, 'strong_augment', same)
-    patch.setattr(pipa_jitter, 'augment_views', same)
+    patch.setattr(pipa_jitter, 'jitter_views', same)
     patch.setattr(mic_lib, 'augment_together', same)
     return methods.make(config, tiny_hrda.NUM_CLASSES)
 

@@ -60,7 +60,8 @@ PATCH_FIELDS = (
 # the label itself: no pixel is hard.
 PREDICTIONS = ('segmentation', 'untrained', 'none')
 
-# `f(key, label, predicted) -> pixel_contrast.PixelSample` of maps [B, h, w] int32.
+# `f(key, label, predicted) -> pixel_contrast.PixelSample`, both maps [B, h, w]
+# int32.
 Sampler = Callable[..., pixel_contrast.PixelSample]
 
 
