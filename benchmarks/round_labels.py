@@ -83,7 +83,7 @@ def pairs(
   from etils import epath
 
   from uda_jax.augment import scale_invariant
-  from uda_jax.data import image_files
+  from uda_jax.data import label_files
   from uda_jax.data import patches
   from uda_jax.train import rounds
 
@@ -98,10 +98,10 @@ def pairs(
     )
   key = rounds.window_key(config['seed'], index)
   for j, image in enumerate(plan['images']):
-    whole = image_files.read_label(epath.Path(truth.label_paths[image]))
+    whole = label_files.read_label(epath.Path(truth.label_paths[image]))
     for q in range(per_image):
       number = patches.file_number(j, q, per_image)
-      patch = image_files.read_label(
+      patch = label_files.read_label(
         epath.Path(folders[0] / 'labels' / f'{number:06d}.png')
       )
       start = scale_invariant.draw_windows(

@@ -12,6 +12,7 @@ import pytest
 from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import manifest
+from uda_jax.data import prepared
 
 
 @pytest.fixture(name='folder')
@@ -208,12 +209,16 @@ def test_files_that_are_no_images_are_refused(folder):
   refused(folder, 'images/04.png', 'expected an image')
 
 
-def test_images_that_training_cannot_decode_are_refused(folder):
-  pixels = np.zeros((12, 16), np.uint16)
-  Image.fromarray(pixels).save(folder / 'images/04.png')
-  refused(folder, 'images/04.png', "'I;16'", 'convert')
-  Image.fromarray(pixels.astype(np.uint8)).save(folder / 'images/04.tif')
-  refused(folder, 'images/04.tif', 'TIFF', images='images/*.tif')
+def test_formats_of_other_decoders_become_copies(folder):
+  pixels = np.arange(12 * 16 * 3, dtype=np.uint8).reshape(12, 16, 3)
+  Image.fromarray(pixels).save(folder / 'images/04.tif')
+  (folder / 'images/04.png').unlink()
+  data = load(folder, images='images/*')
+  assert data.image_paths[4].startswith(str(folder.parent / 'cache'))
+  assert data.image_paths[3] == str(folder / 'images/03.png')
+  np.testing.assert_array_equal(
+    np.asarray(Image.open(data.image_paths[4])), pixels
+  )
 
 
 def test_sizes_must_agree_unless_labels_may_be_resized(folder):
@@ -306,8 +311,8 @@ def test_two_runs_that_prepare_the_same_data(folder):
   )
 
   def other_run_first(folder):
-    manifest.prepare(recipe, cache)
+    prepared.prepare(recipe, cache)
     return [row]
 
-  data = manifest.prepare(recipe._replace(rows=other_run_first), cache)
+  data = prepared.prepare(recipe._replace(rows=other_run_first), cache)
   assert data.image_paths == ('/a.png',)

@@ -6,7 +6,7 @@ from etils import epath
 import numpy as np
 import pytest
 
-from uda_jax.data import image_files
+from uda_jax.data import label_files
 
 
 def _file(folder, objects, **other):
@@ -22,7 +22,7 @@ def _box(label, left, right, **other):
 
 
 def test_later_over_earlier_groups_deleted_and_plates(tmp_path):
-  ids = image_files.read_label(
+  ids = label_files.read_label(
     _file(
       tmp_path,
       [
@@ -36,7 +36,7 @@ def test_later_over_earlier_groups_deleted_and_plates(tmp_path):
   )
   np.testing.assert_array_equal(ids, [[7, 26, 26, 26, 18, 7]] * 4)
   assert ids.dtype == np.int32
-  assert (image_files.read_label(_file(tmp_path, [])) == 0).all()
+  assert (label_files.read_label(_file(tmp_path, [])) == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_later_over_earlier_groups_deleted_and_plates(tmp_path):
 def test_bad_files_are_named(tmp_path, objects, message):
   path = _file(tmp_path, objects)
   with pytest.raises(ValueError, match=message) as error:
-    image_files.read_label(path)
+    label_files.read_label(path)
   assert str(path) in str(error.value)

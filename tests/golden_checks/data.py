@@ -13,9 +13,9 @@ import tensorflow as tf
 from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax.data import crop_rules
-from uda_jax.data import folder_checks
 from uda_jax.data import folders
-from uda_jax.data import image_files
+from uda_jax.data import label_files
+from uda_jax.data import label_ids
 from uda_jax.data import sampling
 from uda_jax.data import transforms
 from uda_jax.evaluate import files
@@ -87,8 +87,8 @@ def _train_ids(path: pathlib.Path, table, channel: int) -> np.ndarray:
     label_map=tuple(table.items()),
     ignore_ids=tuple(set(range(256)) - set(table)),
   )
-  raw = image_files.read_label(epath.Path(path), channel=channel)
-  return folder_checks.train_ids(raw, record, path=path, field='golden')
+  raw = label_files.read_label(epath.Path(path), channel=channel)
+  return label_ids.train_ids(raw, record, path=path)
 
 
 def dataset_tools(folder: pathlib.Path) -> Iterator[common.Difference]:
@@ -103,7 +103,7 @@ def dataset_tools(folder: pathlib.Path) -> Iterator[common.Difference]:
       yield (
         f'{name}/{stem}',
         ours,
-        image_files.read_label(epath.Path(golden)),
+        label_files.read_label(epath.Path(golden)),
         0,
         0,
       )

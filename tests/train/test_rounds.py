@@ -13,7 +13,7 @@ from tests import lse_leaf
 from uda_jax import parallel
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.data import datasets
-from uda_jax.data import image_files
+from uda_jax.data import label_files
 from uda_jax.data import pipeline
 from uda_jax.train import checks
 from uda_jax.train import loop
@@ -107,7 +107,7 @@ def test_killed_within_and_between_rounds(cache, uninterrupted, monkeypatch):
   workdir = cache / 'killed'
   for place, attribute, call in (
     (round_mining, 'collect', 1),  # while the first round is planned
-    (image_files, 'write_label', 3),  # half way through its patches
+    (label_files, 'write_label', 3),  # half way through its patches
     (loop.writers.Writer, 'step', 3),  # after a checkpoint within it
     (round_mining, 'collect', 1),  # at the boundary to the second round
   ):

@@ -7,6 +7,7 @@ from typing import Any
 
 from uda_jax.data import folders
 from uda_jax.data import manifest
+from uda_jax.data import prepared
 from uda_jax.data import transforms
 from uda_jax.data.streets import dataset
 
@@ -110,7 +111,7 @@ def load(
       f"copies of kind 'folder' alone, got kind {kind!r}"
     )
   copies = {} if resize is None else {'resize': resize}
-  return manifest.prepare(
+  return prepared.prepare(
     recipe(
       record_type(**values), root=root, field=field, labels=labels, **copies
     ),

@@ -170,8 +170,8 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
   """
   data, spec = domain.data, domain.spec
   # Held as constants of the graph: each is a few megabytes at most.
-  images = tf.constant(data.image_paths)
-  labels = tf.constant(data.label_paths) if data.labelled else None
+  images = transforms.path_tensor(data.image_paths)
+  labels = transforms.path_tensor(data.label_paths) if data.labelled else None
 
   def read(element: tf.Tensor) -> Example:
     index, wanted = choose(domain, seed, element)

@@ -1,127 +1,163 @@
-"""Image and label files: checked reading with Pillow, when data are prepared.
+"""Reading pixels of image files, and writing them.
 
-Training reads files with TensorFlow, which decodes a palette PNG to colours;
-so labels are read here, once, and written as plain 8-bit grey PNG files.
+Training, evaluation, prediction and `prepare` read pixels here. TensorFlow,
+which decodes images while training runs, gives the same pixels for the files
+that `read_for_training` accepts as they are; of every other file `prepare`
+writes an 8-bit PNG copy.
 """
 
 from __future__ import annotations
 
 import io
+from typing import Any, NamedTuple
 
 from etils import epath
 import numpy as np
 from PIL import Image
-from PIL import UnidentifiedImageError
-import tensorflow as tf
 
 from uda_jax import files
-from uda_jax.data import polygons
+from uda_jax.data import decode
 
-# What TensorFlow decodes to the same pixels (MPO: JPEG files of phones).
-_IMAGE_FORMATS = ('JPEG', 'MPO', 'PNG')
-_IMAGE_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1', 'CMYK')
-# Pixel types of exact integers.
-_LABEL_MODES = ('P', 'L', '1', 'I;16', 'I;16B', 'RGB', 'RGBA', 'LA')
-_PNG_START = b'\x89PNG\r\n\x1a\n'
-
-
-def _open(path: epath.Path) -> Image.Image:
-  """Decodes a file fully; an error names it."""
-  with path.open('rb') as file:
-    try:
-      image = Image.open(file)
-      image.load()
-    except UnidentifiedImageError as error:
-      raise ValueError(
-        f'{path}: expected an image, got a file that is none; remove it or '
-        'leave it out'
-      ) from error
-    # Pillow raises SyntaxError and others for broken chunks.
-    except Exception as error:
-      raise ValueError(
-        f'{path}: cannot be decoded to the end ({error}); the file is '
-        'truncated or damaged, fetch it again'
-      ) from error
-  return image
+# TensorFlow decodes these to the same pixels (MPO: JPEG files of phones).
+_TRAINING_FORMATS = ('JPEG', 'MPO', 'PNG')
+_TRAINING_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1', 'CMYK')
+_OTHER_MODES = ('PA', 'YCbCr', 'LAB', 'HSV', 'RGBX', 'RGBa', 'La')
+_SIXTEEN_BITS = ('I;16', 'I;16B', 'I;16L')
+_WIDE_MODES = (*_SIXTEEN_BITS, 'I', 'F')
 
 
-def image_size(path: epath.Path) -> tuple[int, int]:
-  """Returns (height, width) of an image after decoding all of it."""
-  image = _open(path)
-  if image.format not in _IMAGE_FORMATS or image.mode not in _IMAGE_MODES:
-    raise ValueError(
-      f'{path}: expected a JPEG or 8-bit PNG image, got {image.format} with '
-      f'pixels of type {image.mode!r}; convert it to PNG'
-    )
-  return image.height, image.width
+class TrainingImage(NamedTuple):
+  """An image file as training needs it.
+
+  Attributes:
+    size: (height, width), upright.
+    pixels: [H, W, 3] uint8, or None if training can read the file itself.
+    turned: whether the stored height is the width of the upright picture.
+    clipped: fraction of samples outside `value_range`.
+  """
+
+  size: tuple[int, int]
+  pixels: np.ndarray | None
+  turned: bool
+  clipped: float = 0.0
 
 
-def _png_depth(path: epath.Path) -> int:
-  """Returns the bits of a sample of a PNG file, 0 for other files."""
-  with path.open('rb') as file:
-    start = file.read(25)
-  return start[24] if start.startswith(_PNG_START) else 0
+def read_image(
+  path: Any, *, value_range: tuple[float, ...] = (), field: str = 'value_range'
+) -> np.ndarray:
+  """Reads an image as it is seen: upright, 8 bits, RGB.
 
-
-def read_label(path: epath.Path, *, channel: int = -1) -> np.ndarray:
-  """Reads the raw class ids of a label file.
+  Transparency is dropped. Samples of 16 bits keep their high byte. Other
+  samples wider than 8 bits need `value_range`, and so do 16-bit files without
+  a value in the upper three quarters of their range (12 bits in 16).
 
   Args:
-    path: an image file: grey of any bit depth, or palette colours, whose index
-      is the class id, or several channels of 8 or 16 bits; or a polygon file
-      of Cityscapes (.json).
-    channel: which of several channels holds the ids (SYNTHIA: 0), -1 if there
-      must be only one.
+    path: the file.
+    value_range: (low, high), the values of samples wider than 8 bits that
+      become 0 and 255; () = by the rule above.
+    field: what to call `value_range` in messages.
 
   Returns:
-    [H, W] int32 raw ids.
+    [H, W, 3] uint8. ValueError, naming the file, for anything that is not one
+    whole picture.
   """
-  if path.suffix == '.json':
-    return polygons.read(path)
-  image = _open(path)
-  channels = len(image.getbands())
-  if (
-    image.format == 'JPEG'
-    or image.mode not in _LABEL_MODES
-    or (channel >= channels or channel < 0 and channels > 1)
+  return _rgb(decode.open_picture(path), tuple(value_range), field)[0]
+
+
+def read_for_training(
+  path: epath.Path, *, value_range: tuple[float, ...] = (), field: str
+) -> TrainingImage:
+  """Decodes all of an image; returns pixels where training needs a copy.
+
+  Arguments and errors are those of `read_image`.
+  """
+  picture = decode.open_picture(path)
+  pixels, clipped = None, 0.0
+  if not (
+    picture.format in _TRAINING_FORMATS
+    and picture.image.mode in _TRAINING_MODES
+    and picture.orientation == 1
+    and picture.bits <= 8
   ):
+    pixels, clipped = _rgb(picture, tuple(value_range), field)
+  size = (picture.image.height, picture.image.width)
+  return TrainingImage(size, pixels, picture.turned, clipped)
+
+
+def _rgb(
+  picture: decode.Picture, value_range: tuple[float, ...], field: str
+) -> tuple[np.ndarray, float]:
+  """Returns [H, W, 3] uint8 pixels and the fraction of clipped samples."""
+  mode = picture.image.mode
+  if mode not in (*_TRAINING_MODES, *_OTHER_MODES, *_WIDE_MODES):
     raise ValueError(
-      f'{path}: expected class ids in a PNG of one channel (grey or '
-      f'palette) or in the channel label_channel={channel}, got '
-      f'{image.format} of {channels} channels, type {image.mode!r}; convert '
-      'it, or set label_channel to the channel with the ids'
+      f'{picture.path}: expected grey or colors, got {picture.format} with '
+      f'pixels of type {mode!r}; convert it to PNG'
     )
-  depth = _png_depth(path)
-  if channels > 1 and depth == 16:
-    # Pillow keeps the high byte of such files: every class becomes 0.
-    with path.open('rb') as file:
-      pixels = tf.io.decode_png(file.read(), dtype=tf.uint16).numpy()
-  else:
-    pixels = np.asarray(image)
-  if channels > 1:
-    pixels = pixels[..., channel]
-  pixels = pixels.astype(np.int32)
-  if image.mode == 'L' and depth in (2, 4):
-    # Pillow stretches grey values of few bits to 0..255.
-    pixels //= 255 // (2**depth - 1)
-  return pixels
+  if mode not in _WIDE_MODES and picture.bits <= 8:
+    return np.asarray(picture.image.convert('RGB')), 0.0
+  if picture.format != 'PNG' and mode not in _WIDE_MODES and not value_range:
+    # Pillow keeps the high byte of several channels.
+    pixels = np.asarray(picture.image.convert('RGB'))
+    if 0 < pixels.max(initial=0) < 1 << 6:
+      raise ValueError(_needs_range(picture, pixels.astype(int) << 8, field))
+    return pixels, 0.0
+  values = _wide_values(picture)
+  if value_range:
+    return _scaled(values, value_range)
+  if mode in ('I', 'F') or 0 < values.max(initial=0) < 1 << 14:
+    raise ValueError(_needs_range(picture, values, field))
+  return _three_channels((values >> 8).astype(np.uint8)), 0.0
 
 
-def read_rgb(path: epath.Path) -> np.ndarray:
-  """Reads the colours of a PNG file, [H, W, 3] uint8, to tell classes by."""
-  image = _open(path)
-  if image.format != 'PNG' or image.mode not in ('P', 'RGB', 'RGBA'):
+def _wide_values(picture: decode.Picture) -> np.ndarray:
+  """Returns [H, W] or [H, W, 3] samples of more than 8 bits."""
+  if picture.image.mode in _WIDE_MODES:
+    values = np.asarray(picture.image)
+    # In either byte order.
+    return values.astype(values.dtype.newbyteorder('='))
+  if picture.format != 'PNG' or picture.orientation != 1:
     raise ValueError(
-      f'{path}: expected a PNG with colours, got {image.format} with pixels '
-      f'of type {image.mode!r}; use label_map for class ids, and convert '
-      'JPEG labels, whose colours are not exact'
+      f'{picture.path}: expected 8 bits a sample, or one channel, or a PNG '
+      f'without an orientation, got {picture.format} with {picture.bands} '
+      f'channels of {picture.bits} bits; convert it to 8 bits'
     )
-  return np.asarray(image.convert('RGB'))
+  values = decode.png_samples(picture.path)
+  return values[..., : 1 if values.shape[-1] < 3 else 3]
 
 
-def write_label(path: epath.Path, label: np.ndarray) -> None:
-  """Writes train ids [H, W] (0..255) as the one label format of training."""
-  write_image(path, label.astype(np.uint8))
+def _needs_range(
+  picture: decode.Picture, values: np.ndarray, field: str
+) -> str:
+  finite = values[np.isfinite(values)]
+  low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+  guess = (0.0, 1.0)
+  if picture.image.mode != 'F' or high > 1:
+    guess = (0, (1 << max(int(high), 1).bit_length()) - 1)
+  return (
+    f'{picture.path}: expected samples of 8 bits, or of 16 bits that use '
+    f'their range, got values of type {picture.image.mode!r} from {low:.6g} to '
+    f'{high:.6g}; set {field}=(LOW, HIGH), the values to show black and white, '
+    f'such as {guess}, or convert the file to 8 bits'
+  )
+
+
+def _scaled(
+  values: np.ndarray, value_range: tuple[float, ...]
+) -> tuple[np.ndarray, float]:
+  """Maps (low, high) to 0..255; returns pixels and the fraction clipped."""
+  low, high = value_range
+  exact = (np.asarray(values, np.float64) - low) * (255 / (high - low))
+  inside = (exact >= -0.5) & (exact < 255.5)
+  exact = np.nan_to_num(exact, nan=0.0, posinf=255.0, neginf=0.0)
+  pixels = np.floor(exact.clip(0, 255) + 0.5).astype(np.uint8)
+  return _three_channels(pixels), 1 - float(inside.mean())
+
+
+def _three_channels(pixels: np.ndarray) -> np.ndarray:
+  """Repeats grey [H, W] or [H, W, 1] to [H, W, 3]."""
+  pixels = pixels.reshape(*pixels.shape[:2], -1)
+  return np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()
 
 
 def write_image(path: epath.Path, image: np.ndarray) -> None:

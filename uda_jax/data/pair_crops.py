@@ -156,7 +156,7 @@ def reader(
     [2, 4] (the overlap before mirroring, in pixels) and 'flipped' bool [2], a
     pure function of (seed, k).
   """
-  images = tf.constant(data.image_paths)
+  images = transforms.path_tensor(data.image_paths)
 
   def read(element: tf.Tensor) -> examples.Example:
     uniform = lambda purpose, shape=(): sampling.Stream(

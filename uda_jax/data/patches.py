@@ -9,6 +9,7 @@ from etils import epath
 import numpy as np
 
 from uda_jax.data import image_files
+from uda_jax.data import label_files
 from uda_jax.data import manifest
 
 
@@ -71,6 +72,6 @@ def _rows(
       f'{own}/{kind}/{patch.number:06d}.png' for kind in ('images', 'labels')
     )
     image_files.write_image(folder / image, patch.image)
-    image_files.write_label(folder / label, patch.label)
+    label_files.write_label(folder / label, patch.label)
     counts = np.bincount(patch.label.ravel(), minlength=256)[:num_classes]
     yield manifest.Row(image, label, *patch.label.shape, counts)

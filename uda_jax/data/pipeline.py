@@ -194,7 +194,7 @@ def _numpy(
     # TensorFlow names the file only if it is not there.
     for path in files(number):
       try:
-        transforms.read_image(path)
+        transforms.read_image(transforms.path_tensor(path))
       except tf.errors.OpError:
         raise OSError(
           f'{path}: expected the image that was there when the data were '
@@ -266,8 +266,8 @@ def eval_batches(
   """
   plan = _plan(data, batch_size, process_index, process_count)
   spec = transforms.Spec(image_size=tuple(image_size), resize=resize)
-  images = tf.constant(data.image_paths)
-  labels = tf.constant(data.label_paths) if data.labelled else None
+  images = transforms.path_tensor(data.image_paths)
+  labels = transforms.path_tensor(data.label_paths) if data.labelled else None
 
   def read(number):
     valid = number >= 0

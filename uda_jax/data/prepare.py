@@ -28,6 +28,8 @@ import ml_collections
 from ml_collections import config_flags
 import numpy as np
 
+from uda_jax.data import decode
+
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
   None,
@@ -107,14 +109,15 @@ def _notes(record: Any, data: Any) -> Iterator[str]:
     yield f'and {len(data.notes) - _SHOWN} more such files'
 
 
-def _report(config: Any, part: str, problems: Sequence[str]) -> Iterator[str]:
-  """Some of the problems to read, all of them in a file."""
+def _report(config: Any, part: str, broken: Any) -> Iterator[str]:
+  """Yields a line a kind of problem, and writes all of them to a file."""
   path = epath.Path(config.data.cache_dir).expanduser() / f'errors_{part}.txt'
-  path.write_text('\n'.join(problems) + '\n')
-  yield from (f'error: {problem}' for problem in problems[:_SHOWN])
+  lines = map(decode.printable, broken.problems)
+  path.write_bytes(('\n'.join(lines) + '\n').encode())
+  yield from (f'error: {problem}' for problem in broken.summary[:_SHOWN])
   yield (
-    f'{len(problems)} file(s) cannot be used, all are listed in '
-    f'{path}; the others are done and are not looked at again'
+    f'{len(broken.problems)} problem(s), all are listed in {path}; files '
+    'without a problem are done and are not looked at again'
   )
 
 
@@ -143,10 +146,12 @@ def run(config: Any, parts: list[str]) -> bool:
     try:
       lines = list(summary(record, datasets.load_part(config.data, part)))
     except manifest.Broken as broken:
-      lines, well = list(_report(config, part, broken.problems)), False
+      lines, well = list(_report(config, part, broken)), False
     except (ValueError, OSError) as error:
       lines, well = [f'error: {error}'], False
-    print('\n'.join(f'  {line}' for line in lines), flush=True)
+    print(
+      decode.printable('\n'.join(f'  {line}' for line in lines)), flush=True
+    )
   return well
 
 

@@ -7,7 +7,8 @@ out of the (virtual) resized image in the same operation that resizes it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+import os
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -54,6 +55,14 @@ class Window(NamedTuple):
   start: tf.Tensor
   size: tf.Tensor
   full: tf.Tensor
+
+
+def path_tensor(paths: Any) -> tf.Tensor:
+  """Returns a path, or a sequence of paths, as TensorFlow's byte strings."""
+  # File names are bytes, which need not be UTF-8.
+  if isinstance(paths, list | tuple):
+    return tf.constant([os.fsencode(str(path)) for path in paths])
+  return tf.constant(os.fsencode(str(paths)))
 
 
 def read_image(path: tf.Tensor) -> tf.Tensor:

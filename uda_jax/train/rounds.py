@@ -27,6 +27,7 @@ from uda_jax import types
 from uda_jax.data import manifest
 from uda_jax.data import patches
 from uda_jax.data import pipeline
+from uda_jax.data import prepared
 from uda_jax.train import round_mining
 from uda_jax.train import round_ranking
 from uda_jax.train import setup
@@ -269,9 +270,9 @@ def _patches(
   )
   folder = run.workdir / _FOLDER
   if jax.process_index() == 0:
-    data = manifest.prepare(recipe, folder)
+    data = prepared.prepare(recipe, folder)
   parallel.barrier('patches are prepared')
-  return data if jax.process_index() == 0 else manifest.prepare(recipe, folder)
+  return data if jax.process_index() == 0 else prepared.prepare(recipe, folder)
 
 
 def _gone() -> Iterable[patches.Patch]:

@@ -7,7 +7,7 @@ from PIL import Image
 import pytest
 
 from uda_jax import labels
-from uda_jax.data import image_files
+from uda_jax.data import label_files
 
 _TOOLS = pathlib.Path(__file__).parents[1] / 'golden/dataset_tools'
 
@@ -28,5 +28,5 @@ def test_raw_ids_of_the_benchmarks(folder, table, channel):
   assert raw
   for path in raw:
     expected = Image.open(path.with_name(path.stem + '_labelTrainIds.png'))
-    ids = image_files.read_label(path, channel=channel)
+    ids = label_files.read_label(path, channel=channel)
     np.testing.assert_array_equal(labels.map_ids(ids, table), expected)

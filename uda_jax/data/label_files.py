@@ -1,0 +1,116 @@
+"""Reading class ids of label files, and writing them.
+
+Training reads files with TensorFlow, which decodes a palette PNG to colors; so
+`prepare` reads labels here, once, and writes them as 8-bit grey PNG files.
+Evaluation of files reads both sides here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etils import epath
+import numpy as np
+
+from uda_jax.data import decode
+from uda_jax.data import image_files
+from uda_jax.data import polygons
+
+# Pixels of exact integers.
+_MODES = ('P', 'L', '1', 'I;16', 'I;16B', 'I', 'RGB', 'RGBA', 'LA')
+_COLOR_MODES = ('P', 'RGB', 'RGBA')
+_INEXACT = ('JPEG', 'MPO')
+
+
+def read_label(path: Any, *, channel: int = -1, field: str = '') -> np.ndarray:
+  """Reads the raw class ids of a label file: [H, W] int32.
+
+  The first result of `read_label_and_palette`, whose arguments it takes.
+  """
+  return read_label_and_palette(path, channel=channel, field=field)[0]
+
+
+def read_label_and_palette(
+  path: Any, *, channel: int = -1, field: str = ''
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Reads the raw class ids of a label file, and its palette.
+
+  Args:
+    path: an image file: grey of any bit depth, or palette colors, whose index
+      is the class id, or several channels of 8 or 16 bits; or a polygon file
+      of Cityscapes (.json).
+    channel: which of several channels holds the ids (SYNTHIA: 0), -1 if there
+      must be only one.
+    field: the config field of the data set, for messages; '' if there is none.
+
+  Returns:
+    [H, W] int32 raw ids, upright, and the palette [n, 3] uint8, None if the
+    file has none. ValueError, naming the file, for anything else.
+  """
+  path = epath.Path(path)
+  if path.suffix.lower() == '.json':
+    return polygons.read(path), None
+  picture = decode.open_picture(path)
+  if (
+    picture.format in _INEXACT
+    or picture.image.mode not in _MODES
+    or channel >= picture.bands
+    or (channel < 0 and picture.bands > 1)
+  ):
+    raise ValueError(_no_ids(picture, channel, field))
+  ids = _samples(picture)
+  if picture.bands > 1:
+    ids = ids[..., channel]
+  palette = None
+  if picture.image.mode == 'P':
+    colors = picture.image.getpalette('RGB')
+    palette = np.array(colors, np.uint8).reshape(-1, 3)
+  return ids.astype(np.int32), palette
+
+
+def _no_ids(picture: decode.Picture, channel: int, field: str) -> str:
+  """Says what is wrong with a label file, and the ways out."""
+  expected, way = 'class ids in a PNG of one channel (grey or palette)', ''
+  if field:
+    expected += f' or in the channel {field}.label_channel={channel}'
+    way = f', or set {field}.label_channel to the channel with the ids'
+    if picture.bands >= 3 and picture.format not in _INEXACT:
+      way += f', or {field}.label_colors if colors tell the classes'
+  return (
+    f'{picture.path}: expected {expected}, got {picture.format} of '
+    f'{picture.bands} channels, type {picture.image.mode!r}; convert it{way}'
+  )
+
+
+def _samples(picture: decode.Picture) -> np.ndarray:
+  """Returns the samples of a label file, neither stretched nor cut."""
+  if picture.bands > 1 and picture.bits == 16:
+    if picture.format != 'PNG' or picture.orientation != 1:
+      raise ValueError(
+        f'{picture.path}: expected a PNG without an orientation, got '
+        f'{picture.format} of several channels of 16 bits; convert it'
+      )
+    # Of the high byte, which Pillow keeps, every class is 0.
+    return decode.png_samples(picture.path)
+  ids = np.asarray(picture.image)
+  if picture.image.mode == 'L' and picture.bits in (2, 4):
+    # Pillow stretches grey values of few bits to 0..255.
+    ids = ids // (255 // (2**picture.bits - 1))
+  return ids
+
+
+def read_colors(path: Any) -> np.ndarray:
+  """Reads the exact colors of a label file: [H, W, 3] uint8, upright."""
+  picture = decode.open_picture(path)
+  if picture.format in _INEXACT or picture.image.mode not in _COLOR_MODES:
+    raise ValueError(
+      f'{path}: expected a PNG with colors, got {picture.format} with pixels '
+      f'of type {picture.image.mode!r}; use label_map for class ids, and '
+      'convert JPEG labels, whose colors are not exact'
+    )
+  return np.asarray(picture.image.convert('RGB'))
+
+
+def write_label(path: epath.Path, label: np.ndarray) -> None:
+  """Writes train ids [H, W] (0..255) as the one label format of training."""
+  image_files.write_image(path, label.astype(np.uint8))

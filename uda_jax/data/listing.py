@@ -1,0 +1,272 @@
+"""Finding files: patterns in which only * is special, and folder trees.
+
+Hidden files (`._IMG.jpg`, `.DS_Store`), empty files and links that lead
+nowhere are passed over, and counted. Linked folders are followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+import pathlib
+import re
+import stat
+from typing import Any, NamedTuple
+import unicodedata
+
+from etils import epath
+
+# Image files, in upper or lower case.
+ENDINGS = (
+  '.png',
+  '.jpg',
+  '.jpeg',
+  '.jpe',
+  '.jfif',
+  '.webp',
+  '.bmp',
+  '.tif',
+  '.tiff',
+  '.gif',
+  '.ppm',
+  '.pgm',
+)
+# Spellings of one format.
+_SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
+
+
+_SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
+
+
+class File(NamedTuple):
+  """A file, its bytes, and when it was last changed (nanoseconds)."""
+
+  path: Any
+  size: int
+  changed: int
+
+
+class Found(NamedTuple):
+  """Files that match a pattern.
+
+  Attributes:
+    files: by NAME, which is what the * of the pattern stand for, sorted.
+    hidden: number of hidden and system files that were passed over.
+    empty: number of files of 0 bytes, and of links that lead nowhere.
+    others: image files of other endings than the pattern's.
+  """
+
+  files: dict[str, File]
+  hidden: int
+  empty: int
+  others: tuple[Any, ...]
+
+
+def find(
+  folder: epath.Path, pattern: str, field: str, endings: tuple[str, ...]
+) -> Found:
+  """Returns the files that match a pattern.
+
+  Only * is special: any text without a slash. The ending matches in upper and
+  lower case, and .jpg also means .jpeg; a pattern that ends with * takes all
+  `endings`. ~ at the start is the home folder.
+
+  Args:
+    folder: what the pattern is relative to.
+    pattern: such as 'images/*.png', 'seq*/left/*' or '/data/images/*.jpg'.
+    field: the config field of the pattern, for messages.
+    endings: of a pattern that ends with *.
+
+  Returns:
+    The files. FileNotFoundError if there is none, ValueError for a pattern
+    that is none and for two files of one NAME.
+  """
+  if '*' not in pattern.split('/')[-1] or '**' in pattern:
+    raise ValueError(
+      f'{field}: expected a pattern with * in its last part '
+      f"(and no **), such as 'images/*.png', got {pattern!r}"
+    )
+  pattern = os.path.expanduser(pattern)
+  if pattern.startswith('/'):
+    folder, pattern = epath.Path('/'), pattern.lstrip('/')
+  *parents, last = pattern.split('/')
+  wanted, any_image = _last_part(last, endings)
+  files: dict[str, File] = {}
+  hidden = empty = 0
+  others = []
+  for stars, parent in _folders(folder, parents):
+    for path in sorted(parent.iterdir(), key=str):
+      if is_junk(path.name) and not last.startswith('.'):
+        hidden += 1
+        continue
+      match = wanted.fullmatch(path.name)
+      if not match:
+        others += [path] if any_image.fullmatch(path.name) else []
+        continue
+      file = _file(path)
+      if file is None or not file.size:
+        empty += file is not None or not path.is_dir()
+        continue
+      name = '/'.join((*stars, *match.groups()))
+      # One text has two encodings: macOS writes accents as letters of their
+      # own.
+      name = unicodedata.normalize('NFC', name)
+      if name in files:
+        raise ValueError(
+          f'{field}: expected one file named {name!r}, got '
+          f'{files[name].path} and {path}; remove one, or set {field} to a '
+          'pattern that matches one of them'
+        )
+      files[name] = file
+  if not files:
+    raise FileNotFoundError(_none_found(folder, pattern, field, others))
+  return Found(dict(sorted(files.items())), hidden, empty, tuple(others))
+
+
+def is_junk(name: str) -> bool:
+  """Whether a file is hidden or one that systems leave behind."""
+  return name.startswith('.') or name.lower() in _SYSTEM_FILES
+
+
+def _none_found(
+  folder: epath.Path, pattern: str, field: str, others: list[Any]
+) -> str:
+  special = (
+    ' (only * is special in it; ? and [ stand for themselves)'
+    if re.search(r'[?\[]', pattern)
+    else ''
+  )
+  hint = f'; there is {others[0].name}' if others else ''
+  return (
+    f'{field}: found no file {pattern!r} in {folder}{special}{hint}; check '
+    'the pattern and the root'
+  )
+
+
+def _last_part(
+  last: str, endings: tuple[str, ...]
+) -> tuple[re.Pattern[str], re.Pattern[str]]:
+  """Compiles the file names that match, and those of any image ending."""
+  last = last.removesuffix('.*') if last.endswith('*.*') else last
+  stem, ending = last, ''
+  if not last.endswith('*'):
+    stem, _, ending = last.rpartition('.')
+  spellings = [s for s in _SPELLINGS if ending.lower() in s]
+  alternatives = [*spellings, (ending,)][0] if ending else ()
+  alternatives = alternatives or tuple(e[1:] for e in endings)
+  compiled = (
+    re.compile(rf'{_stars(stem)}\.(?i:{"|".join(map(re.escape, names))})')
+    for names in (alternatives, tuple(e[1:] for e in ENDINGS))
+  )
+  return tuple(compiled)
+
+
+def _stars(part: str) -> str:
+  return '([^/]*)'.join(map(re.escape, part.split('*')))
+
+
+def _folders(
+  folder: Any, parts: list[str], stars: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+  """Yields the folders that match, and what their * stand for."""
+  if not parts:
+    if folder.is_dir():
+      yield stars, folder
+    return
+  part, *rest = parts
+  if '*' not in part:
+    yield from _folders(folder / part, rest, stars)
+    return
+  if not folder.is_dir():
+    return
+  matcher = re.compile(_stars(part))
+  for child in sorted(folder.iterdir(), key=str):
+    match = matcher.fullmatch(child.name)
+    if match and (part.startswith('.') or not child.name.startswith('.')):
+      yield from _folders(child, rest, (*stars, *match.groups()))
+
+
+def _file(path: Any) -> File | None:
+  """Returns a file's size and time, None if it is none."""
+  if '://' in str(path):
+    facts = path.stat()
+    if facts.is_directory:
+      return None
+    return File(path, facts.length, int(facts.mtime * 1e9))
+  try:
+    facts = os.stat(path)
+  except OSError:
+    return None
+  if stat.S_ISDIR(facts.st_mode):
+    return None
+  return File(path, facts.st_size, facts.st_mtime_ns)
+
+
+class Tree(NamedTuple):
+  """Files below a folder.
+
+  Attributes:
+    files: with the wanted endings, sorted.
+    hidden: number of hidden and system files.
+    empty: number of files of 0 bytes, and of links that lead nowhere.
+  """
+
+  files: tuple[pathlib.Path, ...]
+  hidden: int
+  empty: int
+
+
+def tree(
+  folder: pathlib.Path,
+  endings: tuple[str, ...] = ENDINGS,
+  *,
+  without: str = '',
+) -> Tree:
+  """Returns all files below a folder, linked folders included.
+
+  Args:
+    folder: on a local disk.
+    endings: of the files wanted, in lower case; any case matches.
+    without: folders that hold a file of this name are left out; '' = none.
+  """
+  files: list[pathlib.Path] = []
+  hidden = empty = 0
+  for path, name in _below(folder, without, ()):
+    if is_junk(name):
+      hidden += 1
+    elif name.lower().endswith(endings):
+      file = _file(path)
+      if file is None or not file.size:
+        empty += 1
+      else:
+        files.append(path)
+  return Tree(tuple(sorted(files)), hidden, empty)
+
+
+def _below(
+  folder: pathlib.Path, without: str, parents: tuple[str, ...]
+) -> Iterator[tuple[pathlib.Path, str]]:
+  """Yields paths and names of all files; links in a circle end at a parent."""
+  real = os.path.realpath(folder)
+  with os.scandir(folder) as entries:
+    found = sorted(entries, key=lambda entry: entry.name)
+  if real in parents or (without and without in (e.name for e in found)):
+    return
+  for entry in found:
+    if not entry.is_dir():
+      yield folder / entry.name, entry.name
+    elif not entry.name.startswith('.'):
+      yield from _below(folder / entry.name, without, (*parents, real))
+
+
+def passed_over(hidden: int, empty: int) -> str:
+  """Describes files that were passed over, '' if there are none."""
+  parts = [
+    f'{count} {kind}'
+    for count, kind in (
+      (hidden, 'hidden or system'),
+      (empty, 'empty (0 bytes, or a link that leads nowhere)'),
+    )
+    if count
+  ]
+  return f'{" and ".join(parts)} file(s) passed over' if parts else ''

@@ -1,0 +1,221 @@
+"""Prepared data sets: manifests on disk, made once and checked at each start.
+
+A TensorFlow Datasets builder writes paths, sizes and class counts into a
+folder; the pixels stay in image files. Files that are made (labels of train
+ids, copies) lie in `CACHE_DIR/files`, each written whole or not at all, so that
+a start after a kill goes on with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import io
+import os
+import tempfile
+from typing import Any
+
+from absl import logging
+from etils import epath
+import numpy as np
+import tensorflow_datasets as tfds
+
+from uda_jax.data import manifest
+
+_SPLIT = 'images'
+_FILES = 'files'
+
+
+class _Builder(tfds.core.GeneratorBasedBuilder):
+  """Writes the manifest of a recipe; `prepare` is the way to call it."""
+
+  name = 'prepared'
+  VERSION = tfds.core.Version(manifest.VERSION)
+  # Else TensorFlow Datasets looks for checksums of downloads beside this file,
+  # by means of a package (importlib_resources) that it forgets to require.
+  code_path = None
+
+  def __init__(self, recipe: manifest.Recipe, *, data_dir: epath.PathLike):
+    """Makes a builder below `data_dir`; nothing is read or written yet."""
+    self._recipe = recipe
+    self._files = epath.Path(data_dir) / _FILES
+    config = tfds.core.BuilderConfig(
+      name=manifest.folder_name(recipe.name, recipe[:-1]),
+      version=manifest.VERSION,
+    )
+    super().__init__(data_dir=data_dir, config=config)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    recipe = self._recipe
+    features = tfds.features.FeaturesDict(
+      {
+        'image': tfds.features.Text(),
+        'label': tfds.features.Text(),
+        'height': tfds.features.Scalar(np.int32),
+        'width': tfds.features.Scalar(np.int32),
+        'class_pixels': tfds.features.Tensor(
+          shape=(len(recipe.class_names),), dtype=np.int64
+        ),
+        'note': tfds.features.Text(),
+        'made_bytes': tfds.features.Scalar(np.int64),
+      }
+    )
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=features,
+      disable_shuffling=True,
+      metadata=tfds.core.MetadataDict(
+        name=recipe.name,
+        class_names=list(recipe.class_names),
+        palette=[list(colour) for colour in recipe.palette],
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {_SPLIT: self._generate_examples()}
+
+  def _generate_examples(self):
+    for number, row in enumerate(self._recipe.rows(self._files)):
+      # File names are bytes, which need not be UTF-8.
+      texts = {
+        name: os.fsencode(getattr(row, name))
+        for name in ('image', 'label', 'note')
+      }
+      made = _made_bytes(self._files, texts['image'], texts['label'])
+      yield number, row._asdict() | texts | {'made_bytes': made}
+
+
+def _made_bytes(files: epath.Path, *paths: bytes) -> int:
+  """Returns the bytes of the files that were made, -1 if one is missing."""
+  sizes = [
+    manifest.file_size(files / name)
+    for name in map(os.fsdecode, paths)
+    if name and str(files / name) != name
+  ]
+  return -1 if -1 in sizes else sum(sizes)
+
+
+def prepare(
+  recipe: manifest.Recipe, cache_dir: epath.PathLike
+) -> manifest.Manifest:
+  """Prepares a data set unless it is there already, and reads its manifest.
+
+  What was deleted or damaged since then (scratch disks are purged by age) is
+  made again, with a line.
+
+  Args:
+    recipe: the data set.
+    cache_dir: prepared data sets live below it, in folders named after their
+      fingerprints, so that changed data are prepared afresh.
+
+  Returns:
+    The manifest. After an error or a kill there is no prepared folder, only
+    made files that the next start goes on with.
+  """
+  with _quiet():
+    builder = _Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
+  folder = epath.Path(builder.data_path)
+  if folder.exists():
+    damage = _damage(folder)
+    if not damage:
+      return read(folder)
+    logging.warning(
+      '%s: %s in the prepared data %s; preparing what is missing again',
+      recipe.name,
+      damage,
+      folder,
+    )
+    folder.rmtree(missing_ok=True)
+    with _quiet():
+      builder = _Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
+  logging.info('Preparing %s in %s', recipe.name, folder)
+  try:
+    with tempfile.TemporaryDirectory() as downloads, _quiet():
+      builder.download_and_prepare(download_dir=downloads)
+  except OSError:
+    # Another run may have prepared the very same data in the meantime.
+    if not folder.exists():
+      raise
+  return read(folder)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Keeps back what TensorFlow Datasets reports; it talks about downloads."""
+  tfds.disable_progress_bar()
+  own = lambda record: 'tensorflow_datasets' not in record.pathname
+  logger = logging.get_absl_logger()
+  logger.addFilter(own)
+  try:
+    with contextlib.redirect_stdout(io.StringIO()):
+      yield
+  finally:
+    logger.removeFilter(own)
+
+
+def _damage(folder: epath.Path) -> str:
+  """Describes what is missing of a prepared data set, '' if nothing is."""
+  try:
+    _, rows = _rows(folder)
+  # Of deleted or damaged files, TensorFlow Datasets raises nearly anything.
+  except Exception as error:
+    return f'the manifest cannot be read ({str(error).splitlines()[0]:.80})'
+  files = _files(folder)
+  if '://' in str(files):
+    # A request to a bucket for each file would take longer than the start.
+    return ''
+  found = [
+    _made_bytes(files, *paths) for paths in zip(rows['image'], rows['label'])
+  ]
+  # Data prepared before there were sizes: whether the files are there.
+  expected = rows.get('made_bytes', np.maximum(found, 0))
+  wrong = int((np.array(found) != expected).sum())
+  return f'{wrong} label(s) or copies are missing or damaged' if wrong else ''
+
+
+def _files(folder: epath.Path) -> epath.Path:
+  """Returns the folder of made files that belongs to a prepared folder."""
+  return folder.parents[2] / _FILES
+
+
+def _rows(
+  folder: epath.Path,
+) -> tuple[tfds.core.DatasetBuilder, Mapping[str, Any]]:
+  """Reads all rows of a prepared folder, column by column."""
+  with _quiet():
+    builder = tfds.builder_from_directory(folder)
+    rows = tfds.as_numpy(
+      builder.as_dataset(
+        split=_SPLIT,
+        shuffle_files=False,
+        batch_size=-1,
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),
+      )
+    )
+  expected = builder.info.splits[_SPLIT].num_examples
+  if len(rows['image']) != expected:
+    raise ValueError(f'{len(rows["image"])} of {expected} rows are left')
+  return builder, rows
+
+
+def read(folder: epath.PathLike) -> manifest.Manifest:
+  """Reads the manifest of a prepared folder."""
+  folder = epath.Path(folder)
+  builder, rows = _rows(folder)
+  files = _files(folder)
+  # An absolute path stays as it is when joined.
+  paths = lambda name: tuple(
+    str(files / os.fsdecode(path)) if path else None for path in rows[name]
+  )
+  metadata = builder.info.metadata
+  return manifest.Manifest(
+    name=metadata['name'],
+    image_paths=paths('image'),
+    label_paths=paths('label'),
+    heights=rows['height'],
+    widths=rows['width'],
+    class_pixels=rows['class_pixels'],
+    class_names=tuple(metadata['class_names']),
+    palette=tuple(tuple(colour) for colour in metadata['palette']),
+    notes=tuple(os.fsdecode(note) for note in rows['note'] if note),
+  )
