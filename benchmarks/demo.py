@@ -53,7 +53,7 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   size = batch.label.shape[1:]
   for result in results.values():
     predict = inference.make_predict(result.run.recipe.network)
-    columns.append(predict(result.net, batch.image, size))
+    columns.append(predict(result.variables, batch.image, size))
   pictures.gallery(
     path,
     list(zip(*columns)),

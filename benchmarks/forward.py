@@ -72,26 +72,26 @@ _TOPOLOGY = flags.DEFINE_string(
 
 
 def make_passes(network, size: tuple[int, int]):
-  """Returns (forward, forward and backward) of (net, image)."""
+  """Returns (forward, forward and backward) of (variables, image)."""
 
-  def forward(net, image):
+  def forward(variables, image):
     outputs, _ = network.forward(
-      net.params, net.batch_stats, image, use_running_average=True
+      variables.params, variables.batch_stats, image, use_running_average=True
     )
     return outputs.logits
 
-  def both(net, image):
+  def both(variables, image):
     def loss(params):
-      outputs, stats = network.forward(params, net.batch_stats, image)
+      outputs, stats = network.forward(params, variables.batch_stats, image)
       logits = resize.bilinear(outputs.logits.astype(jnp.float32), size)
       return jax.nn.logsumexp(logits, -1).mean(), stats
 
-    return jax.value_and_grad(loss, has_aux=True)(net.params)
+    return jax.value_and_grad(loss, has_aux=True)(variables.params)
 
   return forward, both
 
 
-def _compile(function, net, image, mesh):
+def _compile(function, variables, image, mesh):
   """Returns the compiled function and the seconds that this took."""
   begin = time.perf_counter()
   on_mesh = lambda tree: jax.tree.map(
@@ -100,16 +100,18 @@ def _compile(function, net, image, mesh):
     ),
     tree,
   )
-  compiled = jax.jit(function).lower(on_mesh(net), on_mesh(image)).compile()
+  compiled = (
+    jax.jit(function).lower(on_mesh(variables), on_mesh(image)).compile()
+  )
   return compiled, round(time.perf_counter() - begin, 1)
 
 
-def _seconds(compiled, net, image) -> float:
+def _seconds(compiled, variables, image) -> float:
   """The median time of a pass."""
   times = []
   for _ in range(_REPEATS.value + 2):
     begin = time.perf_counter()
-    jax.block_until_ready(compiled(net, image))
+    jax.block_until_ready(compiled(variables, image))
     times.append(time.perf_counter() - begin)
   return round(statistics.median(times[2:]), 5)
 
@@ -125,10 +127,12 @@ def measure(name: str, mesh) -> dict:
   config.model = model
   network = models.build(config, _CLASSES.value)
   init = lambda: network.init(jax.random.key(0), size)
-  net = jax.eval_shape(init)
+  variables = jax.eval_shape(init)
   shape = lambda batch: jax.ShapeDtypeStruct((batch, *size, 3), jnp.float32)
   forward, both = make_passes(network, size)
-  training, compile_seconds = _compile(both, net, shape(_BATCH.value), mesh)
+  training, compile_seconds = _compile(
+    both, variables, shape(_BATCH.value), mesh
+  )
   result = dict(
     network=name,
     device=targets.name(mesh),
@@ -137,18 +141,18 @@ def measure(name: str, mesh) -> dict:
     dtype=_DTYPE.value,
     remat=bool(model.get('remat', False)),
     compile_seconds=compile_seconds,
-    parameters=sum(x.size for x in jax.tree.leaves(net.params)),
-    forward_gflops=round(flops.count(forward, net, shape(1)) / 1e9, 1),
+    parameters=sum(x.size for x in jax.tree.leaves(variables.params)),
+    forward_gflops=round(flops.count(forward, variables, shape(1)) / 1e9, 1),
   )
   if found := targets.memory(training, mesh):
     result['activations_gib'] = found['activations_gib']
   if not _TOPOLOGY.value:
-    net = init()
+    variables = init()
     image = jax.random.normal(jax.random.key(1), shape(_BATCH.value).shape)
-    forward, _ = _compile(forward, net, image, mesh)
+    forward, _ = _compile(forward, variables, image, mesh)
     result |= dict(
-      forward_seconds=_seconds(forward, net, image),
-      forward_backward_seconds=_seconds(training, net, image),
+      forward_seconds=_seconds(forward, variables, image),
+      forward_backward_seconds=_seconds(training, variables, image),
     )
   return result
 

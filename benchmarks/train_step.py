@@ -73,7 +73,7 @@ def random_batch(
   )
 
 
-def _random_views(pair, groups: int) -> dict[str, np.ndarray] | tuple[()]:
+def _random_views(pair, groups: int) -> dict[str, np.ndarray] | None:
   """Pairs of crops of noise, which show the same, as PiPa's patches want them.
 
   Args:
@@ -82,12 +82,12 @@ def _random_views(pair, groups: int) -> dict[str, np.ndarray] | tuple[()]:
 
   Returns:
     'image' [groups, pairs, 2, H, W, 3] uint8, 'box' [groups, pairs, 2, 4] int32
-    (top, bottom, left, right), 'flipped' [groups, pairs, 2] bool; () for a
+    (top, bottom, left, right), 'flipped' [groups, pairs, 2] bool; None for a
     method without pairs, and in phase 0.
   """
   # They are cut from the step on from which the loss looks at them.
   if not any(pair.crop_size) or not _PHASE.value:
-    return ()
+    return None
   lead = (groups, pair.group_size, 2)
   height, width = pair.crop_size
   random = np.random.default_rng(1)
@@ -110,17 +110,19 @@ def build(config, mesh, size: tuple[int, int], num_classes: int):
   config.model.weights = ''  # speed does not depend on them
   network = models.build(config, num_classes)
   key = jax.random.key(0)
-  net_shape = jax.eval_shape(lambda: network.init(key, size))
-  recipe = recipe_lib.make(config, num_classes, network, net_shape.params)
+  shapes = jax.eval_shape(lambda: network.init(key, size))
+  recipe = recipe_lib.make(config, num_classes, network, shapes.params)
   batch = random_batch(config, size, num_classes)
 
   def init():
-    net = network.init(key, size)
+    variables = network.init(key, size)
     state = state_lib.init_state(
-      recipe, net, key, batch, num_steps=config.steps
+      recipe, variables, key, batch, num_steps=config.steps
     )
     # What the feature distance looks at.
-    return state, net if config.method.get('weight_distance', 0.0) else ()
+    return state, variables if config.method.get(
+      'weight_distance', 0.0
+    ) else None
 
   update = step_lib.make_update(
     recipe, mesh, config.batch.groups, phase=_PHASE.value

@@ -35,10 +35,10 @@ def _config(folder):
 
 def _encoder(config):
   """Another seed's encoder, as a pre-training file has it."""
-  net = models.build(config, 11).init(jax.random.key(7), (32, 64))
+  variables = models.build(config, 11).init(jax.random.key(7), (32, 64))
   return {
     name.removeprefix('backbone.'): x
-    for name, x in state_dict.export(net).items()
+    for name, x in state_dict.export(variables).items()
     if name.startswith('backbone.')
   }
 

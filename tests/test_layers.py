@@ -30,7 +30,7 @@ MATHS = (
 ALLOWED = {
   **{room: ({'jax', 'numpy', 'optax'}, set(MATHS)) for room in MATHS},
   'ops': ({'jax', 'numpy'}, {'ops', 'labels'}),
-  'types': ({'jax'}, set()),
+  'types': ({'jax', 'numpy'}, set()),
   'files': (set(), set()),
   'models': (
     {'jax', 'numpy', 'flax', 'ml_dtypes'},

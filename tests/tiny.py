@@ -17,7 +17,7 @@ def network(num_classes: int) -> types.Network:
   def init(key, image_size):
     del image_size
     kernel = 0.1 * jax.random.normal(key, (3, num_classes))
-    return types.Net(
+    return types.Variables(
       {'kernel': kernel, 'norm': jnp.ones(3), 'unused': jnp.ones(2)},
       {'mean': jnp.zeros(3)},
     )
@@ -52,13 +52,15 @@ def network_with_heads(num_classes: int) -> types.Network:
   base = network(num_classes)
 
   def init(key, image_size):
-    net = base.init(key, image_size)
+    variables = base.init(key, image_size)
     heads = {
       name: jax.random.normal(jax.random.fold_in(key, i), (3, 4))
       for i, name in enumerate(('proj', 'cls', 'project'))
     }
     # A scale of the map, on which the patches' vectors depend.
-    return net._replace(params=net.params | heads | {'scale': jnp.ones(3)})
+    return variables._replace(
+      params=variables.params | heads | {'scale': jnp.ones(3)}
+    )
 
   def forward(params, stats, image, **switches):
     outputs, stats = base.forward(params, stats, image, **switches)

@@ -24,9 +24,9 @@ def network(aux_head: bool = True) -> types.Network:
   base = tiny.network(NUM_CLASSES)
 
   def init(key, image_size):
-    net = base.init(key, image_size)
+    variables = base.init(key, image_size)
     kernel = 0.1 * jax.random.normal(jax.random.key(7), (3, NUM_CLASSES))
-    return net._replace(params=net.params | {'aux_kernel': kernel})
+    return variables._replace(params=variables.params | {'aux_kernel': kernel})
 
   def forward(params, batch_stats, image, **kwargs):
     outputs, stats = base.forward(params, batch_stats, image, **kwargs)
@@ -93,10 +93,10 @@ def recipe(method: types.Method, aux_head: bool = True) -> recipe_lib.Recipe:
 
 def init(made: recipe_lib.Recipe, groups: int = 1) -> step_lib.TrainState:
   """The state before the first step."""
-  net = made.network.init(jax.random.key(1), (8, 8))
+  variables = made.network.init(jax.random.key(1), (8, 8))
   return state_lib.init_state(
     made,
-    net,
+    variables,
     jax.random.key(2),
     tiny.batch(0, groups, NUM_CLASSES),
     num_steps=10,
@@ -118,7 +118,7 @@ def weights(
       batch,
       jax.random.key(3),
       made.network,
-      (),
+      None,
       phase=phase,
     ).terms
     found.update({name: float(term.weight) for name, term in terms.items()})
@@ -134,7 +134,7 @@ def gradient(method: types.Method, aux_head: bool = True):
 
   def total(params, batch):
     losses = method.loss(
-      params, state, batch, jax.random.key(3), made.network, ()
+      params, state, batch, jax.random.key(3), made.network, None
     )
     return sum(t.weight * t.value for t in losses.terms.values()), losses
 
@@ -157,9 +157,9 @@ def run_on(method: types.Method, devices: int, steps: int = 1):
   state, losses = init(made, 4), []
   for number in range(steps):
     batch = parallel.to_global(tiny.batch(number, 4, NUM_CLASSES), mesh)
-    state, metrics = train_step(state, batch, ())
+    state, metrics = train_step(state, batch, None)
     losses.append(float(metrics['loss/total']))
-  return dataclasses.replace(jax.device_get(state), rng=()), losses
+  return dataclasses.replace(jax.device_get(state), rng=None), losses
 
 
 def assert_same_on_devices(method: types.Method) -> None:

@@ -1,32 +1,37 @@
-"""The types that all rooms share.
+"""Types that several modules share.
 
-B is the number of images of one *group* (the paper's batch), H and W are image
-sizes, C is the number of classes. Images are NHWC, label maps NHW.
+Shapes: B is the number of images of one *group* (the batch of the paper), H and
+W are image sizes, C is the number of classes. Images are NHWC, label maps NHW.
+An absent field is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+# A tree of arrays; JAX has no static type for one.
 PyTree = Any
+# On the device, or on the host before a step.
+Array = jax.Array | np.ndarray
 
 
 class Source(NamedTuple):
   """Labelled images of the source domain.
 
   Attributes:
-    image: [B, H, W, 3] uint8 RGB pixels (a golden run may send floats).
+    image: [B, H, W, 3] uint8 RGB pixels (floats are allowed).
     label: [B, H, W] int32 class ids, `labels.IGNORE_LABEL` where unknown.
-    index: [B] int32, which images of the data set these are.
+    index: [B] int32, position of each image in the data set, or None.
   """
 
-  image: Any
-  label: Any
-  index: Any = ()
+  image: Array
+  label: Array
+  index: Array | None = None  # type: ignore[assignment]  # hides tuple.index
 
 
 class Target(NamedTuple):
@@ -34,71 +39,85 @@ class Target(NamedTuple):
 
   Attributes:
     image: [B, H, W, 3] uint8 RGB pixels.
-    valid_mask: [B, H, W] bool, False where pseudo-labels get no weight (image
-      margins, padding).
-    label: [B, H, W] int32, only where a method mined labels (LSE), else ().
-    index: [B] int32, which images of the data set these are.
+    valid_mask: [B, H, W] bool, False where pseudo-labels get no weight
+      (image margins, padding).
+    label: [B, H, W] int32 mined labels (LSE), None for all other methods.
+    index: [B] int32, position of each image in the data set, or None.
   """
 
-  image: Any
-  valid_mask: Any
-  label: Any = ()
-  index: Any = ()
+  image: Array
+  valid_mask: Array
+  label: Array | None = None
+  index: Array | None = None  # type: ignore[assignment]  # hides tuple.index
 
 
 class Batch(NamedTuple):
-  """One group, or (with one more leading axis on every leaf) all groups."""
+  """One group, or (with a leading axis on every array) all groups.
+
+  Attributes:
+    source: labelled images.
+    target: unlabelled images.
+    views: overlapping target crops (PiPa): 'image' [pairs, 2, H, W, 3] uint8,
+      'box' [pairs, 2, 4] int32 (top, bottom, left, right) of the overlap in
+      each crop, 'flipped' [pairs, 2] bool; None for steps without pairs.
+  """
 
   source: Source
   target: Target
-  views: Any = ()
+  views: Mapping[str, Array] | None = None
 
 
-class Net(NamedTuple):
-  """The two variable trees of a network; student and teacher are such."""
+class Variables(NamedTuple):
+  """The arrays of one network, such as the student or the teacher.
+
+  Attributes:
+    params: tree of parameters.
+    batch_stats: tree of running statistics of batch norm; {} without any.
+  """
 
   params: PyTree
   batch_stats: PyTree
 
 
 class Outputs(NamedTuple):
-  """What one forward pass returns; what a network does not have is ().
+  """Results of one forward pass.
 
   Attributes:
-    logits: [B, h, w, C], at the network's own output resolution.
-    aux_logits: [B, h', w', C] of an auxiliary head.
-    features: tuple of [B, h_s, w_s, D_s], one entry a stage, finest first.
-    maps: dict of further named maps (fused features, attention).
-    boxes: detail boxes that the network chose itself (HRDA), else ().
+    logits: [B, h, w, C] float, at the network's output resolution.
+    aux_logits: [B, h', w', C] float of an auxiliary head, or None.
+    features: arrays [B, h_s, w_s, D_s], one a stage, finest first.
+    maps: further arrays by name (fused features, attention).
+    boxes: [4] or [B, 4] int32 (top, bottom, left, right) of the detail crops
+      (HRDA), or None.
   """
 
-  logits: Any
-  aux_logits: Any = ()
-  features: Any = ()
-  maps: Any = ()
-  boxes: Any = ()
+  logits: jax.Array
+  aux_logits: jax.Array | None = None
+  features: tuple[jax.Array, ...] = ()
+  maps: Mapping[str, Any] = {}
+  boxes: jax.Array | None = None
 
 
 class Network(NamedTuple):
-  """All that methods, the step and the evaluation know of a network.
+  """The functions of a network; its arrays are `Variables`.
 
   Attributes:
-    init: `init(key, image_size) -> Net`, fresh variables.
+    init: `init(key, image_size) -> Variables`, initial values.
     forward: `forward(params, batch_stats, image, *, key=None,
       use_running_average=False, detail=None) -> (Outputs, batch_stats)`.
-      `image` is normalised, [B, H, W, 3]. Dropout and stochastic depth are on
+      `image` is normalized, [B, H, W, 3]. Dropout and stochastic depth are on
       exactly when `key` is given. Batch norm uses the batch's statistics (and
       returns updated running ones) unless `use_running_average`. `detail` is
       HRDA's request for detail crops; other networks accept only None.
-    head: `head(name, params, batch_stats, features, *, key=None,
-      use_running_average=False) -> (map, batch_stats)`: an extra trainable
-      module on maps that the method prepared; None if there is none.
     normalize: `normalize(pixels) -> image`: RGB pixels in 0..255, uint8 or
       float, to the float input of `forward`.
-    denormalize: the inverse of `normalize`, not rounded.
+    denormalize: inverse of `normalize`, not rounded.
+    head: `head(name, params, batch_stats, features, *, key=None,
+      use_running_average=False) -> (map, batch_stats)`: an extra trainable
+      module on maps that the method prepared; None without such modules.
   """
 
-  init: Callable[..., Net]
+  init: Callable[..., Variables]
   forward: Callable[..., tuple[Outputs, PyTree]]
   normalize: Callable[[jax.Array], jax.Array]
   denormalize: Callable[[jax.Array], jax.Array]
@@ -106,54 +125,67 @@ class Network(NamedTuple):
 
 
 class LossTerm(NamedTuple):
-  """One term of a method's loss; the step sums `weight * value`."""
+  """One term of a method's loss; the step minimises sum(weight * value)."""
 
   value: jax.Array
   weight: jax.Array | float = 1.0
 
 
 class Losses(NamedTuple):
-  """What a method hands back for one group.
+  """Results of a method for one group.
 
   Attributes:
-    terms: the loss terms by name.
+    terms: loss terms by name.
     student_stats: the student's batch statistics after its forward passes.
-    teacher_stats: the teacher's, () without a teacher.
-    method_state: the method's state for the next step.
-    metrics: dict of further scalars worth a curve.
-    panels: dict of image-like arrays worth looking at; computed only by the
-      panel function, the train step never asks for them.
+    teacher_stats: the teacher's batch statistics, None without a teacher.
+    method_state: the method's state for the next step, None without one.
+    metrics: further scalars to plot, by name.
+    panels: image-like arrays to show, by name; computed only by the panel
+      function, never by the train step.
   """
 
   terms: dict[str, LossTerm]
   student_stats: PyTree
-  teacher_stats: PyTree = ()
-  method_state: PyTree = ()
+  teacher_stats: PyTree | None = None
+  method_state: PyTree | None = None
   metrics: dict[str, jax.Array] = {}
   panels: dict[str, jax.Array] = {}
 
 
+def _no_state(key: jax.Array, network: Network, batch: Batch) -> None:
+  """Returns the state of a method that has none."""
+  del key, network, batch
+
+
 class Method(NamedTuple):
-  """A paper: two pure functions and what the step must know of its teacher.
+  """A method: its loss and its initial state, both pure functions.
 
   Attributes:
     loss: `loss(params, state, batch, key, network, frozen, *, phase=0) ->
-      Losses` for ONE group. `params` are the student's, to be differentiated;
-      `state` holds everything else; `frozen` are variables that never train.
+      Losses` of ONE group. `params` are the student's, to be differentiated;
+      `state` holds everything else; `frozen` are variables that never train,
+      or None.
     init: `init(key, network, batch) -> method_state` of one group.
     starts: steps at which a further phase begins (a term that starts late).
-      The loop compiles one step a phase, so a term that is off costs nothing.
-    uses_target: False for a method that never looks at target images.
+      The loop compiles one step for each phase, so a term that is off costs
+      nothing.
+    uses_target: False for a method that reads no target images.
   """
 
   loss: Callable[..., Losses]
-  init: Callable[..., PyTree] = lambda key, network, batch: ()
+  init: Callable[[jax.Array, Network, Batch], PyTree | None] = _no_state
   starts: tuple[int, ...] = ()
   uses_target: bool = True
 
 
 class Round(NamedTuple):
-  """Where a run in rounds (LSE) is; other runs are one single round."""
+  """Position in a run of several rounds (LSE); other runs are one round.
+
+  Attributes:
+    index: [] int32, number of the round, -1 before the first.
+    first_step: [] int32, step at which the round began.
+    length: [] int32, steps of the round.
+  """
 
   index: Any
   first_step: Any
@@ -166,21 +198,21 @@ class TrainState:
   """Everything that a resumed run needs, and nothing else.
 
   Attributes:
-    step: int32 scalar, optimiser steps done (skipped ones included).
+    step: [] int32, optimizer steps done (skipped ones included).
     student: the trained network.
-    teacher: its moving average, or () without a teacher.
+    teacher: its moving average, None without a teacher.
     opt_state: optax state of the student's parameters.
-    method_state: the method's own, with a leading axis of groups.
-    round: where the schedule stands.
-    nonfinite: int32 scalar, steps in a row skipped for non-finite values.
-    rng: the base key; never advanced, steps fold their number in.
+    method_state: the method's state with a leading axis of groups, or None.
+    round: position of the schedule.
+    nonfinite: [] int32, consecutive steps skipped for non-finite values.
+    rng: the base key; it never changes, each step folds its number in.
   """
 
   step: jax.Array
-  student: Net
-  teacher: Any
+  student: Variables
+  teacher: Variables | None
   opt_state: PyTree
-  method_state: PyTree
+  method_state: PyTree | None
   round: Round
   nonfinite: jax.Array
   rng: jax.Array

@@ -56,7 +56,7 @@ def test_contract():
   assert kinds.target == (
     ('uint8', (2, 2, 6, 7, 3)),
     ('bool', (2, 2, 6, 7)),
-    (),
+    None,
     ('int32', (2, 2)),
   )
   whole = batches(crop_size=None)[0]

@@ -88,10 +88,10 @@ def test_contract(source, target):
   assert kinds.target == (
     ('uint8', (4, 2, 8, 9, 3)),
     ('bool', (4, 2, 8, 9)),
-    (),
+    None,
     ('int32', (4, 2)),
   )
-  assert batch.views == ()
+  assert batch.views is None
 
 
 def test_two_processes_read_what_one_reads(source, target):
@@ -268,7 +268,7 @@ def test_evaluation_resizes_images_and_not_labels(source, target):
   assert batch.image.shape == (8, 6, 8, 3) and batch.label.shape == (8, 12, 16)
   assert batch.valid.sum() == 6
   (batch,) = pipeline.eval_batches(target, batch_size=6)
-  assert batch.label == ()
+  assert batch.label is None
 
 
 def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):

@@ -46,24 +46,32 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   config.eval.label_free.update(num_images=2, threshold=0.15)
   network = tiny.network(len(split.class_names))
   mesh = parallel.make_mesh(2)
-  net, other = (network.init(jax.random.key(i), (8, 8)) for i in range(2))
-  other = jax.tree.map(lambda x, y: (x + y) / 2, net, other)
-  net, other = jax.device_put((net, other), parallel.replicated(mesh))
-  report = evaluator.make_labeled(config, network, split, mesh)(net)
-  free = evaluator.make_label_free(config, network, split, mesh)(net, other)
+  variables, other = (network.init(jax.random.key(i), (8, 8)) for i in range(2))
+  other = jax.tree.map(lambda x, y: (x + y) / 2, variables, other)
+  variables, other = jax.device_put(
+    (variables, other), parallel.replicated(mesh)
+  )
+  report = evaluator.make_labeled(config, network, split, mesh)(variables)
+  free = evaluator.make_label_free(config, network, split, mesh)(
+    variables, other
+  )
   batch = next(pipeline.eval_batches(split, batch_size=3))
   logits = inference.make_logits(network)
-  predict = lambda net: logits(net, batch.image, batch.label.shape[1:])
+  predict = lambda variables: logits(
+    variables, batch.image, batch.label.shape[1:]
+  )
   # Mirror images change nothing for a network of single pixels.
   matrix = metrics.confusion_matrix(
-    batch.label, predict(net).argmax(-1), num_classes=len(split.class_names)
+    batch.label,
+    predict(variables).argmax(-1),
+    num_classes=len(split.class_names),
   )
   assert report['pixels'] == matrix.sum() == (batch.label != 255).sum()
   assert report['miou']['all classes'] == metrics.mean_iou(matrix)
   assert report['miou']['road'] == metrics.iou(matrix)[0]
   # The first and the last of the three images.
   expected = selection.statistics(
-    predict(net)[::2], predict(other)[::2], threshold=0.15
+    predict(variables)[::2], predict(other)[::2], threshold=0.15
   )
   assert free.keys() == expected.keys()
   for name, value in expected.items():
@@ -76,7 +84,7 @@ def run(data, tmp_path_factory):
   """The directory of a run that has kept its best network."""
   config, split = data
   workdir = tmp_path_factory.mktemp('run')
-  net = models.build(config, len(split.class_names)).init(
+  variables = models.build(config, len(split.class_names)).init(
     jax.random.key(1), (32, 64)
   )
   config = config.copy_and_resolve_references()
@@ -89,7 +97,7 @@ def run(data, tmp_path_factory):
     {'classes': {'names': split.class_names, 'palette': split.palette}},
   )
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
-    saved.save_best(1, net, {'value': 0.5})
+    saved.save_best(1, variables, {'value': 0.5})
   return workdir
 
 

@@ -31,7 +31,7 @@ def _network():
   return tiny.network(NUM_CLASSES)
 
 
-def _net():
+def _variables():
   return _network().init(jax.random.key(0), (8, 8))
 
 
@@ -50,7 +50,7 @@ def _expected(batches):
   matrix = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
   for batch in batches:
     for image, label in zip(batch.image, batch.label):
-      prediction = predict(_net(), image[None], label.shape)[0]
+      prediction = predict(_variables(), image[None], label.shape)[0]
       known = label < NUM_CLASSES
       np.add.at(matrix, (label[known], prediction[known]), 1)
   return matrix
@@ -72,7 +72,9 @@ def test_windows_of_a_pixelwise_network_change_nothing():
     _network(), window=inference.Window((4, 5), (3, 2))
   )
   np.testing.assert_allclose(
-    sliding(_net(), images, (9, 9)), whole(_net(), images, (9, 9)), atol=1e-5
+    sliding(_variables(), images, (9, 9)),
+    whole(_variables(), images, (9, 9)),
+    atol=1e-5,
   )
 
 
@@ -99,7 +101,7 @@ def test_window_errors_name_the_field():
     _network(), window=inference.Window((6, 9), (3, 3))
   )
   with pytest.raises(ValueError, match=r'eval\.window.*\(6, 8\).*\(6, 9\)'):
-    predict(_net(), _batch(1).image, (6, 8))
+    predict(_variables(), _batch(1).image, (6, 8))
   with pytest.raises(ValueError, match='stride'):
     inference.make_predict(_network(), window=inference.Window((4, 4), (0, 0)))
 
@@ -109,18 +111,20 @@ def test_uneven_batches_count_exactly_on_any_devices(devices):
   batches = [_batch(3, 0), _batch(3, 1), _batch(1, 2, label_size=(12, 15))]
   batches[1].label[0, :3] = 255
   mesh = devices and parallel.make_mesh(devices)
-  net = _net()
+  variables = _variables()
   if mesh:
-    net = jax.device_put(net, parallel.replicated(mesh))
+    variables = jax.device_put(variables, parallel.replicated(mesh))
   predict = inference.make_predict(_network(), mesh=mesh)
-  matrix = inference.evaluate(predict, net, batches, num_classes=NUM_CLASSES)
+  matrix = inference.evaluate(
+    predict, variables, batches, num_classes=NUM_CLASSES
+  )
   assert matrix.dtype == np.int64
   np.testing.assert_array_equal(matrix, _expected(batches))
   assert matrix.sum() == 2 * 3 * 48 - 24 + 180
   images = batches[0].image
   np.testing.assert_array_equal(
-    predict(net, images, (5, 7)),
-    inference.make_predict(_network())(_net(), images, (5, 7)),
+    predict(variables, images, (5, 7)),
+    inference.make_predict(_network())(_variables(), images, (5, 7)),
   )
 
 
@@ -129,7 +133,10 @@ def test_filling_rows_and_labels_out_of_range_do_not_count():
   batch.valid[2:] = False
   batch.label[0] = 255
   matrix = inference.evaluate(
-    inference.make_predict(_network()), _net(), [batch], num_classes=NUM_CLASSES
+    inference.make_predict(_network()),
+    _variables(),
+    [batch],
+    num_classes=NUM_CLASSES,
   )
   np.testing.assert_array_equal(
     matrix,
@@ -140,7 +147,10 @@ def test_filling_rows_and_labels_out_of_range_do_not_count():
 def test_no_batch_is_an_error():
   with pytest.raises(ValueError, match='at least one batch'):
     inference.evaluate(
-      inference.make_predict(_network()), _net(), [], num_classes=NUM_CLASSES
+      inference.make_predict(_network()),
+      _variables(),
+      [],
+      num_classes=NUM_CLASSES,
     )
 
 
@@ -150,14 +160,16 @@ import jax
 jax.config.update('jax_num_cpu_devices', 2)
 jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
 from tests.evaluate import test_inference as t
-from uda_jax import evaluate, parallel
+from uda_jax import parallel
+from uda_jax.evaluate import inference
 mesh = parallel.make_mesh()
-net = jax.jit(t._net, out_shardings=parallel.replicated(mesh))()
+variables = jax.jit(t._variables, out_shardings=parallel.replicated(mesh))()
 share = [t.Batch(*(x[3 * jax.process_index():][:3] for x in t._batch(6, seed)))
          for seed in (0, 1)]
-predict = evaluate.make_predict(t._network(), mesh=mesh)
-matrix = evaluate.evaluate(predict, net, share, num_classes=t.NUM_CLASSES)
-own = predict(net, share[0].image, (6, 8))
+predict = inference.make_predict(t._network(), mesh=mesh)
+matrix = inference.evaluate(
+  predict, variables, share, num_classes=t.NUM_CLASSES)
+own = predict(variables, share[0].image, (6, 8))
 print(matrix.tolist(), own.shape, own.sum())
 """
 
@@ -178,7 +190,9 @@ def test_two_processes_count_everything_once():
   ]
   outputs = [process.communicate(timeout=120) for process in processes]
   batches = [_batch(6, 0), _batch(6, 1)]
-  labels = inference.make_predict(_network())(_net(), batches[0].image, (6, 8))
+  labels = inference.make_predict(_network())(
+    _variables(), batches[0].image, (6, 8)
+  )
   for i, (out, error) in enumerate(outputs):
     own = labels[3 * i : 3 * i + 3]
     # Other lines are the communication library's.

@@ -10,9 +10,9 @@ from uda_jax.evaluate import inference
 from uda_jax.evaluate import tta
 
 
-def _logits(net, images, size):
+def _logits(variables, images, size):
   """Of two pixels; class 0 is for bright pixels, and for those on the left."""
-  del net, size
+  del variables, size
   bright = images.mean(-1) / 100
   left = jnp.linspace(2.0, -2.0, images.shape[2])
   return jnp.stack([bright + left, jnp.zeros_like(bright)], -1)
@@ -32,7 +32,7 @@ def test_mirrored_views_are_turned_back_and_probabilities_averaged():
 def test_scales_change_what_the_network_sees_but_not_the_size():
   seen = []
 
-  def logits(net, images, size):
+  def logits(variables, images, size):
     seen.append(images.shape[1:3])
     return jnp.zeros((len(images), *size, 3)) + images.mean()
 
@@ -46,12 +46,16 @@ def test_scales_change_what_the_network_sees_but_not_the_size():
 
 def test_a_network_of_pixels_is_its_own_mirror_image():
   network = tiny.network(3)
-  net = network.init(jax.random.key(0), (4, 6))
+  variables = network.init(jax.random.key(0), (4, 6))
   images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
-  plain = inference.make_predict(network)(net, images, (4, 6))
-  mirrored = inference.make_predict(network, flip=True)(net, images, (4, 6))
+  plain = inference.make_predict(network)(variables, images, (4, 6))
+  mirrored = inference.make_predict(network, flip=True)(
+    variables, images, (4, 6)
+  )
   np.testing.assert_array_equal(plain, mirrored)
-  small = inference.make_predict(network, scales=(0.5,))(net, images, (4, 6))
+  small = inference.make_predict(network, scales=(0.5,))(
+    variables, images, (4, 6)
+  )
   assert (small != plain).any()
 
 

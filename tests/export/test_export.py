@@ -26,9 +26,9 @@ def main(tmp_path, monkeypatch):
   workdir = tmp_path / 'run'
   classes = {'names': NAMES, 'palette': ((0, 0, 0),) * 3}
   provenance.run_manifest(workdir, leaf.get_config(), {'classes': classes})
-  net = network.init(jax.random.key(3), (8, 8))
+  variables = network.init(jax.random.key(3), (8, 8))
   trained = restore.Trained(
-    leaf.get_config(), NAMES, classes['palette'], network, net
+    leaf.get_config(), NAMES, classes['palette'], network, variables
   )
   monkeypatch.setattr(restore, 'load', lambda workdir, which: trained)
 
@@ -60,7 +60,9 @@ def test_the_file_runs_alone(main, batch_size, capsys):
   )
   found = jax_export.deserialize(bytearray(path.read_bytes())).call(images)
   outputs, _ = trained.network.forward(
-    *trained.net, trained.network.normalize(images), use_running_average=True
+    *trained.variables,
+    trained.network.normalize(images),
+    use_running_average=True,
   )
   np.testing.assert_allclose(found['logits'], outputs.logits, atol=1e-5)
   np.testing.assert_array_equal(found['ids'], found['logits'].argmax(-1))

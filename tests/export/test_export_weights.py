@@ -23,7 +23,7 @@ NAMES = ('road', 'sky', 'car')
 def run(tmp_path):
   """The directory of a run, as training leaves it, and its best network."""
   config = leaf.get_config()
-  net = models.build(config, len(NAMES)).init(jax.random.key(1), (32, 48))
+  variables = models.build(config, len(NAMES)).init(jax.random.key(1), (32, 48))
   workdir = tmp_path / 'run'
   provenance.run_manifest(
     workdir,
@@ -34,8 +34,8 @@ def run(tmp_path):
     },
   )
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
-    saved.save_best(1, net, {'value': 0.5})
-  return workdir, config, net
+    saved.save_best(1, variables, {'value': 0.5})
+  return workdir, config, variables
 
 
 def _command(*args):
@@ -48,17 +48,17 @@ def _command(*args):
 
 
 def test_exported_network_comes_back_bit_equal(run, tmp_path):
-  workdir, config, net = run
+  workdir, config, variables = run
   out = tmp_path / 'best.safetensors'
   done = _command(f'--workdir={workdir}', '--network=best', f'--out={out}')
   assert done.returncode == 0, done.stderr
-  count = len(jax.tree.leaves(net))
+  count = len(jax.tree.leaves(variables))
   assert done.stdout == (
     f'wrote {count} tensors to {out} and best.safetensors.json\n'
   )
   config.model.weights = str(out)
   loaded = models.build(config, len(NAMES)).init(jax.random.key(2), (32, 48))
-  jax.tree.map(np.testing.assert_array_equal, loaded, net)
+  jax.tree.map(np.testing.assert_array_equal, loaded, variables)
   told = json.loads((tmp_path / 'best.safetensors.json').read_text())
   assert told['network'] == 'best'
   assert told['sha256'] == metadata.sha256(out)
@@ -66,7 +66,7 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
   assert told['saw_target_labels'] is False
   assert told['trained_on'].startswith('ImageNet-1k; ')
   assert f'{config.data.target.name} without' in told['trained_on']
-  assert weights.read(out).keys() == models.export(config, net).keys()
+  assert weights.read(out).keys() == models.export(config, variables).keys()
 
 
 def test_an_oracle_saw_target_labels():

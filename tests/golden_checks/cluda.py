@@ -232,12 +232,12 @@ def step_gradient(config, d, learned):
     ),
   )
   state = state_lib.init_state(
-    recipe, types.Net(learned, {}), jax.random.key(0), group, num_steps=1
+    recipe, types.Variables(learned, {}), jax.random.key(0), group, num_steps=1
   )
   gradient = gradient_lib.make_gradient(
     recipe, parallel.make_mesh(1), 1, phase=1
   )
-  grads, losses = gradient(learned, state, group, ())
+  grads, losses = gradient(learned, state, group, None)
   return losses.terms['source_contrast'].value, grads
 
 

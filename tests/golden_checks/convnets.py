@@ -51,7 +51,7 @@ def fcn8s(tensors: Tensors) -> tuple[fcn8s_vgg.FCN8sVGG, types.PyTree]:
     widths=[width(f'conv{i}_1') for i in range(1, 6)],
     dtype=jnp.result_type(float),
   )
-  loaded = transformers.variables(
+  loaded = transformers.module_variables(
     module, tensors, jnp.zeros((1, 8, 8, 3)), use_running_average=True
   )
   return module, loaded['params']
@@ -110,21 +110,27 @@ def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
   network = models.build(
     ml_collections.ConfigDict({'model': config}), num_classes
   )
-  net = jax.eval_shape(
+  variables = jax.eval_shape(
     lambda key: network.init(key, (64, 64)), jax.random.key(0)
   )
   rows = optimiser.groups
   code = jax.tree.map(
     lambda frozen, factor, updates: 0 if frozen else 100 * factor + updates,
-    optim.match(net.params, tuple((p, True) for p in optimiser.frozen), False),
-    optim.match(net.params, tuple(row[:2] for row in rows), 1.0),
-    optim.match(net.params, optimiser.get('repeats', ()), 1),
+    optim.match(
+      variables.params, tuple((p, True) for p in optimiser.frozen), False
+    ),
+    optim.match(variables.params, tuple(row[:2] for row in rows), 1.0),
+    optim.match(variables.params, optimiser.get('repeats', ()), 1),
   )
   fill = lambda x, value: np.broadcast_to(np.int16(value), x.shape)
   return (
-    state_dict.export(types.Net(jax.tree.map(fill, net.params, code), {})),
     state_dict.export(
-      types.Net({}, jax.tree.map(lambda x: fill(x, 0), net.batch_stats))
+      types.Variables(jax.tree.map(fill, variables.params, code), {})
+    ),
+    state_dict.export(
+      types.Variables(
+        {}, jax.tree.map(lambda x: fill(x, 0), variables.batch_stats)
+      )
     ),
   )
 
@@ -258,7 +264,7 @@ def dlv2_head(path: pathlib.Path) -> Iterator[common.Difference]:
       jnp.result_type(float),
     )
     features = (jnp.asarray(arrays['x']),)
-    loaded = transformers.variables(
+    loaded = transformers.module_variables(
       module,
       transformers.prefixed(arrays, 'sd:'),
       features,

@@ -228,10 +228,10 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
   batch = _group(images('source'), given['y_s'], images('target'))
   mesh = parallel.make_mesh(1)
   state = state_lib.init_state(
-    recipe, types.Net(logits, ()), jax.random.key(0), batch, num_steps=1
+    recipe, types.Variables(logits, {}), jax.random.key(0), batch, num_steps=1
   )
   gradient, losses = jax.jit(gradient_lib.make_gradient(recipe, mesh, 1))(
-    state.student.params, state, batch, ()
+    state.student.params, state, batch, None
   )
   terms = {
     name: float(term.weight) * float(term.value)
@@ -251,7 +251,7 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
 
 
 def _train_recipe(
-  variant, constants, network, net, arrays, num_classes, panels
+  variant, constants, network, variables, arrays, num_classes, panels
 ) -> recipe_lib.Recipe:
   """The authors' optimiser and moving average around the method."""
   return recipe_lib.Recipe(
@@ -260,7 +260,7 @@ def _train_recipe(
     ),
     network=network,
     optimizer=optim.make(
-      blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS), net.params
+      blocks.pixmatch_sgd(repeats=blocks.DEEPLAB_REPEATS), variables.params
     ),
     learning_rate=lambda state: schedules.poly(state.step, **TRAIN),
     teacher=teacher_lib.Rule(EMA_DECAY, ramp=False),
@@ -279,20 +279,20 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
     mix_weight=0.1,
     NCE_weight=0.01,
   )
-  network, net = networks.deeplab(
+  network, variables = networks.deeplab(
     networks.architecture(path.with_name('deeplab_tiny_weights.npz'))
   )
-  num_classes = net.params['layer6']['conv2d_list']['0']['bias'].size
+  num_classes = variables.params['layer6']['conv2d_list']['0']['bias'].size
   mesh = parallel.make_mesh(1)
   panels = {}
   recipe = lambda arrays: _train_recipe(
-    variant, constants, network, net, arrays, num_classes, panels
+    variant, constants, network, variables, arrays, num_classes, panels
   )
 
   # The recorded arrays are arguments, so that one program does all iterations.
   @jax.jit
   def train_step(state, batch, arrays):
-    return step_lib.make_update(recipe(arrays), mesh, 1)(state, batch, ())
+    return step_lib.make_update(recipe(arrays), mesh, 1)(state, batch, None)
 
   state = None
   for number in range(sum(k.endswith('_lr') for k in golden)):
@@ -308,7 +308,7 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
     if state is None:
       state = state_lib.init_state(
         recipe(arrays),
-        net,
+        variables,
         jax.random.key(0),
         batch,
         num_steps=TRAIN['num_steps'],
@@ -340,8 +340,8 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
 
 def _weights(path: pathlib.Path, variant: str, state) -> Iterator[Difference]:
   """Weights and statistics of the student and of its average."""
-  for kind, net in (('model', state.student), ('ema', state.teacher)):
-    ours = state_dict.export(net)
+  for kind, variables in (('model', state.student), ('ema', state.teacher)):
+    ours = state_dict.export(variables)
     golden = dict(np.load(path.with_name(f'train_{variant}_{kind}.npz')))
     for key, value in golden.items():
       name = key.removeprefix(f'{kind}/')

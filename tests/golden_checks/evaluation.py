@@ -36,11 +36,11 @@ def _network(kernel: np.ndarray, bias: np.ndarray) -> types.Network:
     )
     return types.Outputs(logits + params['bias']), batch_stats
 
-  net = types.Net(
+  variables = types.Variables(
     {'kernel': jnp.asarray(kernel, float), 'bias': jnp.asarray(bias, float)}, {}
   )
   same = lambda image: image
-  return types.Network(lambda key, size: net, forward, same, same)
+  return types.Network(lambda key, size: variables, forward, same, same)
 
 
 def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
@@ -51,7 +51,7 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
   """
   d = dict(np.load(path))
   network = _network(d['w'], d['b'])
-  net = network.init(None, None)
+  variables = network.init(None, None)
   tolerance = (1e-6 if jax.config.jax_enable_x64 else 1e-5, 1e-4)
   ints = lambda x: tuple(map(int, x))
   for name in sorted(k.removesuffix('.img') for k in d if k.endswith('.img')):
@@ -67,10 +67,10 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
       inference.make_logits(network, window=window), static_argnums=2
     )
     size = ints(d[f'{name}.ori'])
-    prob = jax.nn.softmax(logits(net, image, size))
+    prob = jax.nn.softmax(logits(variables, image, size))
     yield (
       f'{name}.logits',
-      logits(net, image, image.shape[1:3]),
+      logits(variables, image, image.shape[1:3]),
       d[f'{name}.logits'],
       *tolerance,
     )

@@ -204,7 +204,9 @@ def projection(path: pathlib.Path) -> Iterator[common.Difference]:
   tensors = transformers.prefixed(d, 'sd:')
   module = extra_heads.PixelProjection(len(tensors['proj.2.bias']))
   switches = dict(use_running_average=True, deterministic=True)
-  variables = transformers.variables(module, tensors, features, **switches)
+  variables = transformers.module_variables(
+    module, tensors, features, **switches
+  )
 
   @jax.jit
   def run(variables, features):

@@ -199,7 +199,7 @@ def _built(
 
 def network(
   tensors: Tensors, *, crop_size: tuple[int, int], heads=None
-) -> tuple[types.Network, types.Net]:
+) -> tuple[types.Network, types.Variables]:
   """HRDA in the widths of a state dict, without dropout, with its weights."""
   encoder = transformers.mit(
     transformers.prefixed(tensors, 'backbone.'), heads=heads
@@ -223,13 +223,15 @@ def network_test(path: pathlib.Path) -> Iterator[common.Difference]:
   """
   d = common.load(path)
   train = np.load(path.with_name(path.name.replace('_test', '_train')))
-  built, net = network(
+  built, variables = network(
     transformers.prefixed(d, 'sd:'),
     heads=d['num_heads'],
     crop_size=_box_size(train['train.box']),
   )
   forward = jax.jit(built.forward, static_argnames='use_running_average')
-  outputs, _ = forward(*net, jnp.asarray(d['img']), use_running_average=True)
+  outputs, _ = forward(
+    *variables, jnp.asarray(d['img']), use_running_average=True
+  )
   ours = resize.bilinear(outputs.logits, d['img'].shape[1:3])
   yield 'encode_decode', ours, d['encode_decode'], *common.tolerance()
 
@@ -239,13 +241,13 @@ def network_train(path: pathlib.Path) -> Iterator[common.Difference]:
   d = common.load(path)
   tensors = transformers.prefixed(d, 'sd:')
   given = transformers.prefixed(d, 'train.')
-  built, net = network(
+  built, variables = network(
     tensors, heads=d['num_heads'], crop_size=_box_size(given['box'])
   )
 
   @jax.jit
-  def run(net, image, box):
-    outputs, stats = built.forward(*net, image, detail=box)
+  def run(variables, image, box):
+    outputs, stats = built.forward(*variables, image, detail=box)
     terms = two_scale_losses.two_scale_cross_entropy(
       outputs.logits,
       outputs.maps['detail'],
@@ -257,7 +259,7 @@ def network_train(path: pathlib.Path) -> Iterator[common.Difference]:
     )
     return outputs, stats, {k: x * weight for k, (x, weight) in terms.items()}
 
-  outputs, stats, terms = run(net, given['img'], given['box'])
+  outputs, stats, terms = run(variables, given['img'], given['box'])
   ours = {
     'loss_seg': terms['fused'],
     'loss_hr': terms['detail'],
@@ -265,7 +267,7 @@ def network_train(path: pathlib.Path) -> Iterator[common.Difference]:
   }
   for name, x in ours.items():
     yield f'train.{name}', x, given[name], *common.tolerance(given[name])
-  after = state_dict.export(types.Net({}, stats))
+  after = state_dict.export(types.Variables({}, stats))
   for name, golden in transformers.prefixed(d, 'after:').items():
     if not name.endswith(state_dict.COUNTER):
       yield f'after:{name}', after[name], golden, *common.tolerance()

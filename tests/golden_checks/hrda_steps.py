@@ -27,10 +27,10 @@ LOSSES = self_training.LOSSES | {
 
 def network(
   tensors: transformers.Tensors, *, crop_size: tuple[int, int]
-) -> tuple[types.Network, types.Net]:
+) -> tuple[types.Network, types.Variables]:
   """The network of a state dict, which takes normalised images."""
-  made, net = checks.network(tensors, crop_size=crop_size)
-  return made._replace(normalize=lambda image: image), net
+  made, variables = checks.network(tensors, crop_size=crop_size)
+  return made._replace(normalize=lambda image: image), variables
 
 
 def step_hrda(path: pathlib.Path) -> Iterator[common.Difference]:

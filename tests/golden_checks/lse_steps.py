@@ -71,7 +71,7 @@ def _recipe(method, network, params, optimiser, schedule) -> recipe_lib.Recipe:
 
 
 def _run(
-  recipe: recipe_lib.Recipe, net: types.Net, arrays: Tensors
+  recipe: recipe_lib.Recipe, variables: types.Variables, arrays: Tensors
 ) -> tuple[list[dict[str, jax.Array]], Tensors]:
   """All recorded steps: metrics of each, and how the tensors have changed."""
   dtype = jnp.result_type(float)
@@ -93,7 +93,7 @@ def _run(
       state = tiny.place(
         state_lib.init_state(
           recipe,
-          net,
+          variables,
           jax.random.key(0),
           batch,
           num_steps=int(arrays.get('num_steps', num_steps)),
@@ -103,7 +103,7 @@ def _run(
     state, values = train_step(state, batch)
     metrics.append(values)
   before, after = (
-    state_dict.export(jax.device_get(n)) for n in (net, state.student)
+    state_dict.export(jax.device_get(n)) for n in (variables, state.student)
   )
   return metrics, {name: after[name] - before[name] for name in after}
 
@@ -145,7 +145,7 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
   """Steps of FCN-8s with Adam, without dropout."""
   arrays = dict(np.load(path))
   module, params = convnets.fcn8s(_tensors(common.load(path), 'w/'))
-  net = types.Net(params, {})
+  variables = types.Variables(params, {})
   schedule = config_blocks.schedule(
     'staircase',
     learning_rate=float(arrays['learning_rate']),
@@ -155,7 +155,7 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
   recipe = _recipe(
     _method(arrays, 'pixel'),
     network_lib.from_module(module, networks.IDENTITY),
-    net.params,
+    variables.params,
     blocks.lse_adam(),
     schedule,
   )
@@ -164,7 +164,7 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
     for k, v in arrays.items()
     if k.startswith(('after/', 'loss_'))
   }
-  yield from _compare(*_run(recipe, net, arrays), arrays, golden, '')
+  yield from _compare(*_run(recipe, variables, arrays), arrays, golden, '')
 
 
 def _deeplab_optimiser(arrays: Tensors, version: str):
@@ -182,7 +182,7 @@ def train_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
   """Steps of DeepLab-v2 with each version of the optimiser."""
   golden = dict(np.load(path))
   arrays = dict(np.load(path.with_name(path.name.replace('_out', '_in'))))
-  network, net = networks.deeplab(
+  network, variables = networks.deeplab(
     _tensors(
       {
         k: v.astype(jnp.result_type(float)) if v.dtype.kind == 'f' else v
@@ -199,14 +199,16 @@ def train_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
   ):
     optimiser = _deeplab_optimiser(arrays, version)
     recipe = _recipe(
-      _method(arrays, 'mean'), network, net.params, optimiser, schedule
+      _method(arrays, 'mean'), network, variables.params, optimiser, schedule
     )
     end = {
       k.removeprefix(f'{version}/').removeprefix(f'{version}_'): v
       for k, v in golden.items()
       if k.startswith(version)
     }
-    yield from _compare(*_run(recipe, net, arrays), arrays, end, f'{version}: ')
+    yield from _compare(
+      *_run(recipe, variables, arrays), arrays, end, f'{version}: '
+    )
 
 
 CHECKS = {

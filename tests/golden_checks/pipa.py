@@ -154,7 +154,7 @@ def _patch_heads(tensors: transformers.Tensors):
     },
     jax.random.key(0),
   )
-  params = state_dict.load(tensors, types.Net(shapes, {}))[0].params
+  params = state_dict.load(tensors, types.Variables(shapes, {}))[0].params
 
   def apply(name, params, x):
     return modules[name].apply({'params': params[name]}, x, **switches)
@@ -222,7 +222,8 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
       'dfeat2': dfeatures[1],
     }
     ours |= {
-      f'd{key}': x for key, x in state_dict.export(types.Net(grads, {})).items()
+      f'd{key}': x
+      for key, x in state_dict.export(types.Variables(grads, {})).items()
     }
     for key in set(ours) & set(d):
       yield f'{name}.{key}', ours[key], d[key], *common.tolerance()

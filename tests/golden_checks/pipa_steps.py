@@ -69,7 +69,7 @@ def _module(d: Tensors, tensors: Tensors):
 Keep = Callable[[str, jax.Array], None]
 
 
-def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
+def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Variables]:
   """The network of a state dict; its class map is the recorded one.
 
   Images come normalised. Of a loss's three passes only the first is made, that
@@ -112,10 +112,10 @@ def _network(d: Tensors, keep: Keep) -> tuple[types.Network, types.Net]:
       jax.eval_shape(lambda: made.forward(*args, **switches)),
     )
 
-  net, _ = state_dict.load(tensors, shapes)
+  variables, _ = state_dict.load(tensors, shapes)
   return made._replace(
     head=head, forward=forward, normalize=lambda image: image
-  ), net
+  ), variables
 
 
 def _recipe(
@@ -159,8 +159,8 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
   """Embeddings, labels, sampling, losses and gradient of the source pass."""
   d, kept = common.load(path), {}
   keep = lambda name, x: jax.debug.callback(lambda x: kept.update({name: x}), x)
-  network, net = _network(d, keep)
-  recipe = _recipe(d, network, net.params, d['seg'].shape[-1], keep)
+  network, variables = _network(d, keep)
+  recipe = _recipe(d, network, variables.params, d['seg'].shape[-1], keep)
   image, label = jnp.asarray(d['img']), jnp.asarray(d['label'])
   batch = jax.tree.map(
     lambda x: x[None],
@@ -170,16 +170,16 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
     ),
   )
   state = state_lib.init_state(
-    recipe, net, jax.random.key(0), batch, num_steps=1
+    recipe, variables, jax.random.key(0), batch, num_steps=1
   )
   gradient = gradient_lib.make_gradient(recipe, parallel.make_mesh(1), 1)
-  grads, found = jax.jit(gradient)(state.student.params, state, batch, ())
+  grads, found = jax.jit(gradient)(state.student.params, state, batch, None)
   jax.effects_barrier()
   yield 'embed', kept['embed'], d['embed'], *common.tolerance()
   yield 'label_small', kept['label_small'], d['label_small'], *common.EXACT
   yield from checks.sampling('sample', d, np.argmax(d['seg'], -1))
   yield from _losses(found.terms, d)
-  ours = state_dict.export(types.Net(grads, {}))
+  ours = state_dict.export(types.Variables(grads, {}))
   for name, golden in transformers.prefixed(d, 'grad:').items():
     yield f'grad:{name}', ours[name], golden, *common.tolerance()
 

@@ -92,7 +92,9 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
     )
 
 
-def network(tensors: transformers.Tensors) -> tuple[types.Network, types.Net]:
+def network(
+  tensors: transformers.Tensors,
+) -> tuple[types.Network, types.Variables]:
   """The network of a state dict, which takes normalised images."""
   module = encoder_decoder.EncoderDecoder(
     transformers.mit(transformers.prefixed(tensors, 'backbone.')),
@@ -196,7 +198,8 @@ def iterations(
   arrays = common.load(path)
   made, student = make_network(transformers.prefixed(weights, 'sd0:'))
   teacher_stats, _ = state_dict.load(
-    transformers.prefixed(weights, 'ema0:'), types.Net({}, student.batch_stats)
+    transformers.prefixed(weights, 'ema0:'),
+    types.Variables({}, student.batch_stats),
   )
   frozen, _ = state_dict.load(
     transformers.prefixed(weights, 'imnet:'),
@@ -243,14 +246,16 @@ def iterations(
       yield from _tensors('grad0:', _first_gradient(state), after)
   yield from _tensors('sd1:', states[-1].student, after)
   # The teacher as the last iteration used it, after its own forward pass.
-  teacher = types.Net(states[-2].teacher.params, states[-1].teacher.batch_stats)
+  teacher = types.Variables(
+    states[-2].teacher.params, states[-1].teacher.batch_stats
+  )
   yield from _tensors('ema1:', teacher, after)
 
 
-def _first_gradient(state: types.TrainState) -> types.Net:
+def _first_gradient(state: types.TrainState) -> types.Variables:
   """The gradient of the first step: its first moment is a share of it."""
   share = 1 - common_configs.daformer_adamw().b1
-  return types.Net(
+  return types.Variables(
     jax.tree.map(lambda x: np.asarray(x) / share, state.opt_state[0].mu), {}
   )
 
@@ -280,10 +285,10 @@ def _logged(
 
 
 def _tensors(
-  prefix: str, net: types.Net, arrays
+  prefix: str, variables: types.Variables, arrays
 ) -> Iterator[common.Difference]:
   """Compares a state dict, as far as it is recorded."""
-  ours = state_dict.export(net)
+  ours = state_dict.export(variables)
   for name, golden in transformers.prefixed(arrays, prefix).items():
     if name.endswith(state_dict.COUNTER):
       continue

@@ -70,7 +70,7 @@ def _recorded_operators(arrays) -> pixmatch.Operators:
   )
 
 
-def _pixmatch_recipe(cfg, network, net, arrays) -> recipe_lib.Recipe:
+def _pixmatch_recipe(cfg, network, variables, arrays) -> recipe_lib.Recipe:
   method = ml_collections.ConfigDict(
     dict(
       threshold=cfg['T'],
@@ -86,7 +86,7 @@ def _pixmatch_recipe(cfg, network, net, arrays) -> recipe_lib.Recipe:
   return recipe_lib.Recipe(
     method=pixmatch.make(method, _recorded_operators(arrays)),
     network=network,
-    optimizer=optim.make(optimiser, net.params),
+    optimizer=optim.make(optimiser, variables.params),
     learning_rate=lambda state: schedules.poly(
       state.step,
       base=cfg['lr'],
@@ -122,7 +122,7 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
   inputs = dict(np.load(path.parent / f'{stem}_in.npz'))
   expected = dict(np.load(path.parent / f'{stem}_out.npz'))
   cfg = _parse(str(inputs.pop('cfg')))
-  network, net = networks.deeplab(
+  network, variables = networks.deeplab(
     networks.architecture(path.with_name('deeplab_tiny_weights.npz'))
   )
   mesh = parallel.make_mesh(1)
@@ -130,8 +130,8 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
   # The recorded arrays are arguments, so that one program does all iterations.
   @jax.jit
   def train_step(state, group, arrays):
-    recipe = _pixmatch_recipe(cfg, network, net, arrays)
-    return step_lib.make_update(recipe, mesh, 1)(state, group, ())
+    recipe = _pixmatch_recipe(cfg, network, variables, arrays)
+    return step_lib.make_update(recipe, mesh, 1)(state, group, None)
 
   state = None
   for number in range(sum(k.endswith('_x_s') for k in inputs)):
@@ -145,8 +145,8 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
     )
     if state is None:
       state = state_lib.init_state(
-        _pixmatch_recipe(cfg, network, net, arrays),
-        net,
+        _pixmatch_recipe(cfg, network, variables, arrays),
+        variables,
         jax.random.key(0),
         group,
         num_steps=int(cfg['iterations']),
@@ -169,8 +169,8 @@ def pixmatch_train(path: pathlib.Path) -> Iterator[common.Difference]:
       if key.startswith(f'it{number}_loss_'):
         name = key.removeprefix(f'it{number}_loss_').replace('aug_', 'augment_')
         yield key, metrics[f'loss/{name}'], expected[key], 1e-5, 0.0
-  for kind, net in (('model', state.student), ('ema', state.teacher)):
-    ours = state_dict.export(net)
+  for kind, variables in (('model', state.student), ('ema', state.teacher)):
+    ours = state_dict.export(variables)
     for key, value in expected.items():
       if key.startswith(kind + '/') and not key.endswith('_tracked'):
         yield key, ours[key.removeprefix(kind + '/')], value, 2e-5, 0.0

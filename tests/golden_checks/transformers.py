@@ -77,15 +77,15 @@ def daformer(tensors: Tensors) -> daformer_head.DAFormerHead:
   )
 
 
-def variables(module: nn.Module, tensors: Tensors, *args, **kwargs):
+def module_variables(module: nn.Module, tensors: Tensors, *args, **kwargs):
   """A module's variables from a state dict."""
   shapes = jax.eval_shape(
     lambda key: module.init(key, *args, **kwargs), jax.random.key(0)
   )
-  net, _ = state_dict.load(
-    tensors, types.Net(shapes['params'], shapes.get('batch_stats', {}))
+  variables, _ = state_dict.load(
+    tensors, types.Variables(shapes['params'], shapes.get('batch_stats', {}))
   )
-  return {'params': net.params, 'batch_stats': net.batch_stats}
+  return {'params': variables.params, 'batch_stats': variables.batch_stats}
 
 
 def encoder(path: pathlib.Path) -> Iterator[common.Difference]:
@@ -94,7 +94,7 @@ def encoder(path: pathlib.Path) -> Iterator[common.Difference]:
   tensors = prefixed(d, 'sd:')
   module = mit(tensors, heads=d['num_heads'])
   image = jnp.asarray(d['img'])
-  loaded = variables(module, tensors, image)
+  loaded = module_variables(module, tensors, image)
   for i, x in enumerate(jax.jit(module.apply)(loaded, image)):
     golden = d[f'out{i + 1}']
     yield f'out{i + 1}', x, golden, *common.tolerance()
@@ -141,7 +141,7 @@ def head(path: pathlib.Path) -> Iterator[common.Difference]:
   tensors = prefixed(d, 'sd:')
   module = daformer(tensors)
   features = [jnp.asarray(d[f'feat{i}']) for i in range(1, 5)]
-  loaded = variables(module, tensors, features, use_running_average=True)
+  loaded = module_variables(module, tensors, features, use_running_average=True)
 
   @jax.jit
   def evaluate(loaded, features):
@@ -164,7 +164,7 @@ def head(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'fused_eval', fused, d['fused_eval'], *common.tolerance()
   logits, updated = train(loaded, features)
   yield 'logits_train', logits, d['logits_train'], *common.tolerance()
-  ours = state_dict.export(types.Net({}, updated['batch_stats']))
+  ours = state_dict.export(types.Variables({}, updated['batch_stats']))
   for name, golden in prefixed(d, 'after:').items():
     if not name.endswith(state_dict.COUNTER):
       yield f'after:{name}', ours[name], golden, *common.tolerance()
@@ -177,17 +177,17 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
     name.removeprefix('model.'): np.zeros(shape[: np.count_nonzero(shape)])
     for name, shape in zip(d['name'], d['shape'])
   }
-  net = _shapes(golden)
+  variables = _shapes(golden)
   optimiser = common_configs.daformer_adamw()
   rows = optimiser.groups
   ours = {
     'lr': factors(
-      net.params,
+      variables.params,
       [row[:2] for row in rows],
       common_configs.daformer_schedule().learning_rate,
     ),
     'weight_decay': factors(
-      net.params, [row[::2] for row in rows], optimiser.weight_decay
+      variables.params, [row[::2] for row in rows], optimiser.weight_decay
     ),
   }
   yield 'name', sorted(ours['lr']), sorted(golden), *common.EXACT
@@ -202,7 +202,7 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
     # All entries of a tensor are equal.
     values = [tensors[name].flat[0] for name in golden]
     yield column, values, d[column], 0.0, 1e-12
-  buffers = factors(net.batch_stats, (), 1.0, kind='batch_stats')
+  buffers = factors(variables.batch_stats, (), 1.0, kind='batch_stats')
   yield (
     'buffers',
     sorted(f'model.{name}' for name in buffers),
@@ -211,7 +211,7 @@ def param_groups(path: pathlib.Path) -> Iterator[common.Difference]:
   )
 
 
-def _shapes(tensors: Tensors) -> types.Net:
+def _shapes(tensors: Tensors) -> types.Variables:
   """The shapes of the network that a state dict belongs to."""
   module = encoder_decoder.EncoderDecoder(
     mit(prefixed(tensors, 'backbone.'), heads=(1,) * 4),
@@ -223,7 +223,7 @@ def _shapes(tensors: Tensors) -> types.Net:
     ),
     jax.random.key(0),
   )
-  return types.Net(shapes['params'], shapes['batch_stats'])
+  return types.Variables(shapes['params'], shapes['batch_stats'])
 
 
 def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
@@ -234,7 +234,7 @@ def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
     optim.match(tree, tuple(rows), 1.0),
   )
   return state_dict.export(
-    types.Net(**{'params': {}, 'batch_stats': {}, kind: values})
+    types.Variables(**{'params': {}, 'batch_stats': {}, kind: values})
   )
 
 

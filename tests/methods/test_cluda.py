@@ -56,7 +56,7 @@ def run(state):
   def gradient(params, batch, scales):
     def total(params):
       terms = method.loss(
-        params, state, batch, jax.random.key(3), network, (), phase=1
+        params, state, batch, jax.random.key(3), network, None, phase=1
       ).terms
       values = {name: t.weight * t.value for name, t in terms.items()}
       return sum(scales[name] * x for name, x in values.items()), values
@@ -119,7 +119,7 @@ def test_only_the_later_phase_asks_for_the_highest_entropy(state, phase):
         batch,
         jax.random.key(3),
         tiny_hrda.network(seen),
-        (),
+        None,
         phase=phase,
       ).terms
     ),

@@ -69,7 +69,7 @@ def state(method) -> types.TrainState:
   network = tiny_hrda.network(heads=HEADS)
   return dataclasses.replace(
     tiny_hrda.state(network),
-    method_state=method.init(jax.random.key(0), network, ()),
+    method_state=method.init(jax.random.key(0), network, None),
   )
 
 
@@ -85,7 +85,7 @@ def _batch() -> types.Batch:
 
 def _losses(method, params, state, batch, network, phase):
   return method.loss(
-    params, state, batch, jax.random.key(3), network, (), phase=phase
+    params, state, batch, jax.random.key(3), network, None, phase=phase
   )
 
 
@@ -141,7 +141,7 @@ def test_heads_that_no_loss_reaches_are_left_alone(method, state, phase):
     params,
     dataclasses.replace(state, method_state=groups(state.method_state)),
     groups(_batch()),
-    (),
+    None,
   )
   trained = jax.tree.map(lambda p, g: g is not None, params, gradient)
   found = {name: set(jax.tree.leaves(tree)) for name, tree in trained.items()}

@@ -21,9 +21,9 @@ def _state():
   return types.TrainState(
     step=zero,
     student=NETWORK.init(jax.random.key(0), (8, 8)),
-    teacher=(),
-    opt_state=(),
-    method_state=(),
+    teacher=None,
+    opt_state=None,
+    method_state=None,
     round=types.Round(zero, zero, zero),
     nonfinite=zero,
     rng=jax.random.key(1),
@@ -44,7 +44,7 @@ def _losses(batch, phase=0, **fields):
 
   def total(params):
     losses = method.loss(
-      params, state, batch, jax.random.key(2), NETWORK, (), phase=phase
+      params, state, batch, jax.random.key(2), NETWORK, None, phase=phase
     )
     return sum(t.weight * t.value for t in losses.terms.values()), losses
 
@@ -93,7 +93,7 @@ def test_no_focal_term_and_kept_statistics():
 
 
 def test_steps_on_the_source_alone_need_no_labels():
-  value, losses, _ = _losses(_batch(()), phase=0, adapt_from=5)
+  value, losses, _ = _losses(_batch(None), phase=0, adapt_from=5)
   assert set(losses.terms) == {'source'} and np.isfinite(value)
   _, losses, _ = _losses(_batch(_label()), phase=1, adapt_from=5)
   assert set(losses.terms) == {'source', 'target', 'focal'}

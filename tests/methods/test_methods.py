@@ -23,8 +23,8 @@ def _state(network):
     step=zero,
     student=student,
     teacher=teacher,
-    opt_state=(),
-    method_state=(),
+    opt_state=None,
+    method_state=None,
     round=types.Round(zero, zero, zero + 10),
     nonfinite=zero,
     rng=jax.random.key(2),
@@ -39,11 +39,11 @@ def _losses(method, batch):
   @jax.jit
   @jax.value_and_grad
   def total(params):
-    losses = method.loss(params, state, batch, jax.random.key(3), network, ())
+    losses = method.loss(params, state, batch, jax.random.key(3), network, None)
     return sum(t.weight * t.value for t in losses.terms.values())
 
   losses = method.loss(
-    state.student.params, state, batch, jax.random.key(3), network, ()
+    state.student.params, state, batch, jax.random.key(3), network, None
   )
   return losses, *total(state.student.params)
 
@@ -65,9 +65,11 @@ def test_source_only_is_the_mean_cross_entropy():
   batch = _group()
   losses, value, _ = _losses(_source_method(), batch)
   network = tiny.network(NUM_CLASSES)
-  net = _state(network).student
+  variables = _state(network).student
   outputs, stats = network.forward(
-    net.params, net.batch_stats, network.normalize(batch.source.image)
+    variables.params,
+    variables.batch_stats,
+    network.normalize(batch.source.image),
   )
   log_prob = jax.nn.log_softmax(outputs.logits)
   expected = -np.mean(

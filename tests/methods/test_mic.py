@@ -24,8 +24,8 @@ def _state() -> types.TrainState:
     step=zero,
     student=network.init(jax.random.key(0), (8, 8)),
     teacher=network.init(jax.random.key(1), (8, 8)),
-    opt_state=(),
-    method_state=(),
+    opt_state=None,
+    method_state=None,
     round=types.Round(zero, zero, zero + 10),
     nonfinite=zero,
     rng=jax.random.key(2),
@@ -59,7 +59,7 @@ def _losses(batch, visible) -> types.Losses:
       batch,
       jax.random.key(3),
       tiny.network(NUM_CLASSES),
-      (),
+      None,
     )
   )(batch)
 
@@ -111,7 +111,7 @@ def test_the_table_adds_the_pass_where_the_config_says(masked):
       batch,
       jax.random.key(3),
       tiny.network(NUM_CLASSES),
-      (),
+      None,
     ),
     _batch(),
   )

@@ -71,7 +71,7 @@ def _batch(views=True, label=None):
         label=np.full_like(batch.source.label, label)
       )
     )
-  return batch._replace(views=_views() if views else ())
+  return batch._replace(views=_views() if views else None)
 
 
 def _recipe(method, params):
@@ -87,17 +87,17 @@ def _recipe(method, params):
 def _start(method, batch):
   """A recipe and the state before its first step."""
   network = tiny.network_with_heads(NUM_CLASSES)
-  net = network.init(jax.random.key(0), (8, 8))
-  recipe = _recipe(method, net.params)
+  variables = network.init(jax.random.key(0), (8, 8))
+  recipe = _recipe(method, variables.params)
   return recipe, state_lib.init_state(
-    recipe, net, jax.random.key(1), batch, num_steps=10
+    recipe, variables, jax.random.key(1), batch, num_steps=10
   )
 
 
 def _gradient(method, batch, phase):
   recipe, state = _start(method, batch)
   gradient = gradient_lib.make_gradient(recipe, MESH, 1, phase=phase)
-  return state, *jax.jit(gradient)(state.student.params, state, batch, ())
+  return state, *jax.jit(gradient)(state.student.params, state, batch, None)
 
 
 def _assert_finite(tree):
@@ -151,7 +151,7 @@ def test_finite_whatever_the_labels_and_the_confidence(fields):
   gradient = jax.jit(gradient_lib.make_gradient(recipe, MESH, 1, phase=1))
   for label in (None, 2, labels.IGNORE_LABEL):
     grads, found = gradient(
-      state.student.params, state, _batch(label=label), ()
+      state.student.params, state, _batch(label=label), None
     )
     _assert_finite((grads, found))
     assert (found.terms['pixel'].value == 0) == (label is not None)

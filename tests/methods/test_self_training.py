@@ -35,19 +35,19 @@ def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
     lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
   )
   zero = jnp.zeros((), jnp.int32)
-  net = network.init(jax.random.key(0), (8, 8))
+  variables = network.init(jax.random.key(0), (8, 8))
   state = types.TrainState(
     step=zero,
-    student=net,
-    teacher=net,
-    opt_state=(),
-    method_state=(),
+    student=variables,
+    teacher=variables,
+    opt_state=None,
+    method_state=None,
     round=types.Round(zero, zero, zero + 10),
     nonfinite=zero,
     rng=jax.random.key(2),
   )
   frozen = (
-    ()
+    None
     if frozen_key is None
     else network.init(jax.random.key(frozen_key), (8, 8))
   )
@@ -57,7 +57,7 @@ def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
     detail=detail,
   )
   losses = self_training.make(config, operators).loss(
-    net.params, state, batch, jax.random.key(3), network, frozen
+    variables.params, state, batch, jax.random.key(3), network, frozen
   )
   return losses, requests
 

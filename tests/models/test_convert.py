@@ -109,8 +109,8 @@ def test_command(tmp_path):
     'sha256': metadata.sha256(out),
   }
   config = _config(out)
-  net = models.build(config, 19).init(jax.random.key(0), (32, 32))
-  for name, x in models.export(config, net).items():
+  variables = models.build(config, 19).init(jax.random.key(0), (32, 32))
+  for name, x in models.export(config, variables).items():
     np.testing.assert_array_equal(x, DEEPLAB[name])
   assert models.provenance(config).declared == told
 
@@ -325,14 +325,14 @@ def test_exported_efficientnet_comes_back(tmp_path):
     lambda: models.build(config, 5).init(jax.random.key(0), (32, 32))
   )
   random = np.random.default_rng(0)
-  net = jax.tree.map(
+  variables = jax.tree.map(
     lambda x: random.normal(size=x.shape).astype(np.float32), shapes
   )
-  tensors = models.export(config, net)
+  tensors = models.export(config, variables)
   assert 'encoder._blocks.0._bn1.running_var' in tensors
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, tensors)
   config.model.weights = str(path)
   importer = models.IMPORTERS['efficientnet_lite0'](config.model)
-  again = weights.load(importer, jax.tree.map(np.zeros_like, net))
-  jax.tree.map(np.testing.assert_array_equal, again, net)
+  again = weights.load(importer, jax.tree.map(np.zeros_like, variables))
+  jax.tree.map(np.testing.assert_array_equal, again, variables)

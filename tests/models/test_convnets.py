@@ -49,14 +49,14 @@ def test_fcn8s_at_full_size():
   """LSE's numbers of parameters and its sizes of maps."""
   config = ml_collections.ConfigDict({'model': convnets.fcn8s_vgg()})
   network = models.build(config, 19)
-  net = _shapes(network)
-  assert _count(net) == 134_456_985
+  variables = _shapes(network)
+  assert _count(variables) == 134_456_985
   for size, sizes in (
     ((512, 1024), [(355, 611), (178, 306), (89, 153), (45, 77), (23, 39)]),
     ((721, 1280), [(460, 739), (230, 370), (115, 185), (58, 93), (29, 47)]),
   ):
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    outputs, _ = jax.eval_shape(network.forward, *net, image)
+    outputs, _ = jax.eval_shape(network.forward, *variables, image)
     assert outputs.logits.shape == (1, *size, 19)
     assert [x.shape[1:3] for x in outputs.features] == sizes
 
@@ -67,17 +67,17 @@ def test_fcn8s_at_full_size():
 def test_fcn8s_dtypes(dtype, stored):
   with jax.enable_x64(dtype == 'float64'):
     network = models.build(_fcn8s(dtype=dtype), NUM_CLASSES)
-    net = _shapes(network)
+    variables = _shapes(network)
     image = jax.ShapeDtypeStruct((1, *SIZE, 3), jnp.dtype(stored))
-    outputs, _ = jax.eval_shape(network.forward, *net, image)
-  wide = {str(x.dtype) for x in jax.tree.leaves((net, outputs.logits))}
+    outputs, _ = jax.eval_shape(network.forward, *variables, image)
+  wide = {str(x.dtype) for x in jax.tree.leaves((variables, outputs.logits))}
   assert wide == {stored}
   assert {str(x.dtype) for x in outputs.features} == {dtype}
 
 
 def test_fcn8s_gradients_and_dropout():
   network = models.build(_fcn8s(), NUM_CLASSES)
-  net = _noise(_shapes(network))
+  variables = _noise(_shapes(network))
 
   @jax.jit
   def run(params, key):
@@ -87,8 +87,8 @@ def test_fcn8s_gradients_and_dropout():
 
     return jax.grad(loss, has_aux=True)(params)
 
-  gradients, first = run(net.params, jax.random.key(1))
-  _, second = run(net.params, jax.random.key(2))
+  gradients, first = run(variables.params, jax.random.key(1))
+  _, second = run(variables.params, jax.random.key(2))
   assert first.shape == (2, *SIZE, NUM_CLASSES)
   assert not np.array_equal(first, second)
   for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
@@ -160,29 +160,29 @@ def test_torchvision_weights():
   like = _noise(_shapes(models.build(_fcn8s(), NUM_CLASSES)))
   tensors = _torchvision(like.params)
   chosen, name_of = fcn8s_vgg.choose(tensors)
-  net, count = state_dict.load(chosen, like, name_of)
+  variables, count = state_dict.load(chosen, like, name_of)
   assert count == 30
   # A dense layer's inputs are its map in the order channel, row, column.
   x = np.random.default_rng(4).normal(size=(7, 7, 3))
-  ours = np.einsum('hwi,hwio->o', x, net.params['fc6']['kernel'])
+  ours = np.einsum('hwi,hwio->o', x, variables.params['fc6']['kernel'])
   theirs = tensors['classifier.0.weight'] @ x.transpose(2, 0, 1).reshape(-1)
   np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
   # The rest of the network keeps its own values.
   np.testing.assert_array_equal(
-    net.params['score_fr']['kernel'], like.params['score_fr']['kernel']
+    variables.params['score_fr']['kernel'], like.params['score_fr']['kernel']
   )
 
 
 def test_released_fcn8s_round_trip():
-  net = _noise(_shapes(models.build(_fcn8s(), NUM_CLASSES)))
-  tensors = state_dict.export(net)
+  variables = _noise(_shapes(models.build(_fcn8s(), NUM_CLASSES)))
+  tensors = state_dict.export(variables)
   assert len(tensors) == 39
   assert tensors['upscore8.weight'].shape == (NUM_CLASSES, NUM_CLASSES, 16, 16)
   chosen, name_of = fcn8s_vgg.choose(tensors)
   loaded, _ = state_dict.load(
-    chosen, jax.tree.map(jnp.zeros_like, net), name_of
+    chosen, jax.tree.map(jnp.zeros_like, variables), name_of
   )
-  jax.tree.map(np.testing.assert_array_equal, loaded, net)
+  jax.tree.map(np.testing.assert_array_equal, loaded, variables)
 
 
 def test_unknown_preprocessing_is_named():
@@ -223,7 +223,7 @@ class _NumpyResNet:
 
   def __init__(self, variables, blocks):
     self.tensors = state_dict.export(
-      types.Net(variables['params'], variables['batch_stats'])
+      types.Variables(variables['params'], variables['batch_stats'])
     )
     self.blocks = blocks
 
@@ -322,15 +322,16 @@ def test_resnet_v1c_under_deeplabs_head(encoder, published):
   stem = 9 * (3 * 32 + 32 * 32 + 32 * 64) + 2 * (32 + 32 + 64)
   old_stem, classifier = 49 * 3 * 64 + 2 * 64, 2048 * 1000 + 1000
   network = models.build(_dlv2(encoder), 19)
-  net = jax.eval_shape(
+  variables = jax.eval_shape(
     lambda key: network.init(key, (64, 64)), jax.random.key(0)
   )
   assert (
-    _count(net.params['backbone']) == published - classifier - old_stem + stem
+    _count(variables.params['backbone'])
+    == published - classifier - old_stem + stem
   )
-  assert _count(net.params['decode_head']) == 2 * 19 * (9 * 2048 + 1)
+  assert _count(variables.params['decode_head']) == 2 * 19 * (9 * 2048 + 1)
   names = state_dict.export(
-    jax.tree.map(lambda x: np.broadcast_to(np.int8(0), x.shape), net)
+    jax.tree.map(lambda x: np.broadcast_to(np.int8(0), x.shape), variables)
   )
   for name in (
     'backbone.stem.3.weight',
@@ -340,5 +341,5 @@ def test_resnet_v1c_under_deeplabs_head(encoder, published):
   ):
     assert name in names
   image = jax.ShapeDtypeStruct((1, 512, 512, 3), jnp.float32)
-  outputs, _ = jax.eval_shape(network.forward, *net, image)
+  outputs, _ = jax.eval_shape(network.forward, *variables, image)
   assert outputs.logits.shape == (1, 64, 64, 19)

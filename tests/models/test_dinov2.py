@@ -68,7 +68,7 @@ class _NumpyViT:
   """The forward pass written down from the checkpoint's names."""
 
   def __init__(self, variables, registers):
-    self.tensors = state_dict.export(types.Net(variables['params'], {}))
+    self.tensors = state_dict.export(types.Variables(variables['params'], {}))
     self.registers = registers
 
   def dense(self, x, name):
@@ -216,20 +216,20 @@ def _config(encoder, **changes):
 def test_published_sizes_and_the_plug(encoder, millions):
   """Any head takes it, and the gradient's path is the network's own affair."""
   network = models.build(_config(encoder), 19)
-  net = jax.eval_shape(
+  variables = jax.eval_shape(
     lambda key: network.init(key, (64, 64)), jax.random.key(0)
   )
-  total = sum(x.size for x in jax.tree.leaves(net.params['backbone']))
+  total = sum(x.size for x in jax.tree.leaves(variables.params['backbone']))
   assert round(total / 1e6, 1) == millions
   image = jax.ShapeDtypeStruct((2, 512, 512, 3), jnp.float32)
-  outputs, _ = jax.eval_shape(network.forward, *net, image)
+  outputs, _ = jax.eval_shape(network.forward, *variables, image)
   assert outputs.logits.shape == (2, 37, 37, 19)
   assert len(outputs.features) == 4
 
 
 def _released(variables):
   """A file as facebookresearch's: all names at the top, and a mask token."""
-  tensors = state_dict.export(types.Net(variables['params'], {}))
+  tensors = state_dict.export(types.Variables(variables['params'], {}))
   return tensors | {'mask_token': np.zeros((1, TINY['width']))}
 
 
@@ -271,19 +271,21 @@ def test_released_weights_come_under_the_head():
   module = dinov2.DINOv2(**TINY)
   variables = _variables(module, _image(42, 42))
   chosen, name_of = encoder_decoder.choose(_released(variables))
-  like = types.Net(
+  like = types.Variables(
     {
       'backbone': jax.tree.map(jnp.zeros_like, variables['params']),
       'decode_head': {'conv_seg': {'bias': jnp.ones(2)}},
     },
     {},
   )
-  net, count = state_dict.load(chosen, like, name_of)
+  loaded, count = state_dict.load(chosen, like, name_of)
   assert count == len(chosen) == len(jax.tree.leaves(variables))
   jax.tree.map(
-    np.testing.assert_array_equal, net.params['backbone'], variables['params']
+    np.testing.assert_array_equal,
+    loaded.params['backbone'],
+    variables['params'],
   )
-  assert net.params['decode_head']['conv_seg']['bias'].all()
+  assert loaded.params['decode_head']['conv_seg']['bias'].all()
 
 
 def test_gradient_stochastic_depth_and_rematerialisation():

@@ -103,7 +103,7 @@ def _image(size=SIZE, batch=2):
 
 
 @pytest.fixture(scope='module')
-def net():
+def variables():
   """Variables that fit all networks of this file, none of them at 0."""
   shapes = jax.eval_shape(
     lambda key: _network().init(key, SIZE), jax.random.key(0)
@@ -118,19 +118,23 @@ def net():
   )
 
 
-def _forward(network, net, image, detail, **options):
+def _forward(network, variables, image, detail, **options):
   run = jax.jit(
-    lambda net, image: network.forward(*net, image, detail=detail, **options)
+    lambda variables, image: network.forward(
+      *variables, image, detail=detail, **options
+    )
   )
-  return run(net, image)
+  return run(variables, image)
 
 
-def _evaluated(network, net, image, detail=None):
-  return _forward(network, net, image, detail, use_running_average=True)[0]
+def _evaluated(network, variables, image, detail=None):
+  return _forward(network, variables, image, detail, use_running_average=True)[
+    0
+  ]
 
 
-def test_maps_and_sizes(net):
-  outputs, _ = _forward(_network(), net, _image(), BOX)
+def test_maps_and_sizes(variables):
+  outputs, _ = _forward(_network(), variables, _image(), BOX)
   shapes = {
     k: v.shape for k, v in outputs.maps.items() if k != 'detail_features'
   }
@@ -156,45 +160,47 @@ def test_maps_and_sizes(net):
   assert not (np.asarray(outputs.maps['attention']) * (1 - mask)).any()
 
 
-def test_one_window_over_all_equals_a_box_over_all(net):
+def test_one_window_over_all_equals_a_box_over_all(variables):
   network = _network()
   image = _image(CROP)
   box = np.array([0, CROP[0], 0, CROP[1]])
   np.testing.assert_allclose(
-    _evaluated(network, net, image).logits,
-    _evaluated(network, net, image, box).logits,
+    _evaluated(network, variables, image).logits,
+    _evaluated(network, variables, image, box).logits,
     atol=1e-5,
   )
 
 
-def test_windows_keep_images_apart(net):
+def test_windows_keep_images_apart(variables):
   network = _network()
   image = _image((35, 43))  # windows overlap unevenly, sides are odd
-  both = _evaluated(network, net, image).logits
-  alone = [_evaluated(network, net, image[i : i + 1]).logits for i in (0, 1)]
+  both = _evaluated(network, variables, image).logits
+  alone = [
+    _evaluated(network, variables, image[i : i + 1]).logits for i in (0, 1)
+  ]
   np.testing.assert_allclose(both, np.concatenate(alone), atol=1e-5)
   assert np.isfinite(both).all() and both.shape[1:3] == (8, 10)
 
 
-def test_each_image_may_have_its_own_box(net):
+def test_each_image_may_have_its_own_box(variables):
   network = _network()
   image = _image()
   boxes = np.stack([BOX, BOX * [0, 0, 1, 1] + [16, 32, 0, 0]])
-  own = _evaluated(network, net, image, boxes)
+  own = _evaluated(network, variables, image, boxes)
   for i, box in enumerate(boxes):
-    alone = _evaluated(network, net, image[i : i + 1], box)
+    alone = _evaluated(network, variables, image[i : i + 1], box)
     np.testing.assert_allclose(own.logits[i], alone.logits[0], atol=1e-5)
     np.testing.assert_allclose(
       own.maps['fused_hr'][i], alone.maps['fused_hr'][0], atol=1e-5
     )
 
 
-def test_highest_entropy_is_the_box_and_costs_one_update_more(net):
+def test_highest_entropy_is_the_box_and_costs_one_update_more(variables):
   network = _network()
   image = _image()
-  chosen, stats = _forward(network, net, image, boxes_lib.MAX_ENTROPY)
+  chosen, stats = _forward(network, variables, image, boxes_lib.MAX_ENTROPY)
   assert chosen.boxes.shape == (2, 4)
-  given, fewer = _forward(network, net, image, chosen.boxes)
+  given, fewer = _forward(network, variables, image, chosen.boxes)
   np.testing.assert_allclose(chosen.logits, given.logits, atol=1e-5)
   stats, fewer = (x['decode_head'] for x in (stats, fewer))
   same = jax.tree.map(np.array_equal, stats, fewer)
@@ -203,18 +209,18 @@ def test_highest_entropy_is_the_box_and_costs_one_update_more(net):
   assert all(jax.tree.leaves([same['scale_attention'], same['feat_weighter']]))
 
 
-def test_the_choice_takes_no_gradient(net):
+def test_the_choice_takes_no_gradient(variables):
   network = _network()
   image = _image()
 
   def gradient(detail):
     def loss(params):
       outputs, _ = network.forward(
-        params, net.batch_stats, image, detail=detail
+        params, variables.batch_stats, image, detail=detail
       )
       return jnp.square(outputs.logits).mean(), outputs.boxes
 
-    return jax.jit(jax.grad(loss, has_aux=True))(net.params)
+    return jax.jit(jax.grad(loss, has_aux=True))(variables.params)
 
   grads, boxes = gradient(boxes_lib.MAX_ENTROPY)
   jax.tree.map(
@@ -225,12 +231,15 @@ def test_the_choice_takes_no_gradient(net):
 
 
 @pytest.mark.parametrize('order', hrda.ORDERS)
-def test_fixed_attention_shows_one_scale(net, order):
+def test_fixed_attention_shows_one_scale(variables, order):
   image = _image(CROP)
   box = np.array([0, CROP[0], 0, CROP[1]])
   context, detail = (
     _evaluated(
-      _network(attention=0, fixed_attention=share, order=order), net, image, box
+      _network(attention=0, fixed_attention=share, order=order),
+      variables,
+      image,
+      box,
     )
     for share in (0.0, 1.0)
   )
@@ -257,7 +266,7 @@ def test_orders_differ_where_attention_does():
   assert not np.allclose(first[:, :, ~flat], second[:, :, ~flat], atol=1e-3)
 
 
-def test_remat_changes_nothing(net):
+def test_remat_changes_nothing(variables):
   image = _image()
 
   def run(remat):
@@ -265,11 +274,11 @@ def test_remat_changes_nothing(net):
 
     def loss(params):
       outputs, stats = network.forward(
-        params, net.batch_stats, image, detail=BOX, key=jax.random.key(0)
+        params, variables.batch_stats, image, detail=BOX, key=jax.random.key(0)
       )
       return jnp.square(outputs.logits).mean(), stats
 
-    return jax.jit(jax.value_and_grad(loss, has_aux=True))(net.params)
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables.params)
 
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
@@ -278,11 +287,13 @@ def test_remat_changes_nothing(net):
   )
 
 
-def test_bad_requests_are_refused(net):
+def test_bad_requests_are_refused(variables):
   def ask(size, detail):
     jax.eval_shape(
-      lambda net, image: _network().forward(*net, image, detail=detail),
-      net,
+      lambda variables, image: _network().forward(
+        *variables, image, detail=detail
+      ),
+      variables,
       _image(size),
     )
 
@@ -345,7 +356,7 @@ def test_extra_heads_have_their_own_variables():
     {'heads': (('proj', 'features', 7), ('cls', 'features', 2))}
   )
   network = _network(heads=extra_heads.build(rows))
-  net = jax.jit(network.init, static_argnums=1)(jax.random.key(0), SIZE)
+  variables = jax.jit(network.init, static_argnums=1)(jax.random.key(0), SIZE)
   features = tuple(_image(size)[..., :2] for size in ((8, 10), (4, 5)))
   wide = (
     np.concatenate([features[0]] * 2 + [features[0][..., :1]], -1),
@@ -353,22 +364,22 @@ def test_extra_heads_have_their_own_variables():
   )
 
   @jax.jit
-  def run(net, key):
-    head = lambda name, key: network.head(name, *net, wide, key=key)
+  def run(variables, key):
+    head = lambda name, key: network.head(name, *variables, wide, key=key)
     return head('proj', None), head('cls', None), head('cls', key)
 
-  (unit, stats), (plain, _), (dropped, _) = run(net, jax.random.key(1))
+  (unit, stats), (plain, _), (dropped, _) = run(variables, jax.random.key(1))
   assert unit.shape == (2, 8, 10, 7) and plain.shape == (2, 8, 10, 2)
   np.testing.assert_allclose(np.square(unit).sum(-1), 1, rtol=1e-5)
   assert not np.allclose(plain, dropped)
   for key in stats:
-    same = jax.tree.map(np.array_equal, stats[key], net.batch_stats[key])
+    same = jax.tree.map(np.array_equal, stats[key], variables.batch_stats[key])
     assert all(jax.tree.leaves(same)) == (key != 'proj_head')
   # Forward passes carry their statistics along.
-  _, after = _forward(network, net, _image(), BOX)
-  assert jax.tree.structure(after) == jax.tree.structure(net.batch_stats)
+  _, after = _forward(network, variables, _image(), BOX)
+  assert jax.tree.structure(after) == jax.tree.structure(variables.batch_stats)
   with pytest.raises(ValueError, match='config.model.heads'):
-    network.head('project', *net, wide)
+    network.head('project', *variables, wide)
 
 
 def test_extra_heads_start_as_pytorch_does():

@@ -49,12 +49,12 @@ NETWORKS = {
 
 
 @functools.cache
-def _shapes(name: str) -> types.Net:
+def _shapes(name: str) -> types.Variables:
   made = network.from_module(NETWORKS[name], preprocessing.IMAGENET)
   return jax.eval_shape(lambda: made.init(jax.random.key(0), (42, 42)))
 
 
-def _net(name, seed):
+def _variables(name, seed):
   random = np.random.default_rng(seed)
   return jax.tree.map(
     lambda x: jnp.asarray(random.normal(size=x.shape), x.dtype), _shapes(name)
@@ -183,11 +183,11 @@ FORMATS = {
 }
 
 
-def _file_of(case, spelling, net):
+def _file_of(case, spelling, variables):
   """The tensors of a published file, and the canonical ones in it."""
   tensors = {
     n: np.asarray(x)
-    for n, x in state_dict.export(net).items()
+    for n, x in state_dict.export(variables).items()
     if not n.startswith(case.without or ('\n',))
   }
   if spelling not in (
@@ -209,8 +209,8 @@ def test_every_spelling_has_a_case():
 def test_round_trip_is_bit_equal(spelling, form, tmp_path):
   """Export, import into another network, export: the same bits and names."""
   case = CASES[spelling]
-  net, other = _net(case.network, 0), _net(case.network, 1)
-  published, ours = _file_of(case, spelling, net)
+  variables, other = _variables(case.network, 0), _variables(case.network, 1)
+  published, ours = _file_of(case, spelling, variables)
   assert case.name in published
   path = tmp_path / 'weights.bin'
   extra = {name: np.ones((2, 3), np.float32) for name in case.extra}
@@ -233,8 +233,8 @@ def test_round_trip_is_bit_equal(spelling, form, tmp_path):
 
 
 def test_key_and_value_are_one_layer_key_first():
-  net = _net('daformer', 0)
-  hub, ours = _file_of(CASES['mit_hub'], 'mit_hub', net)
+  variables = _variables('daformer', 0)
+  hub, ours = _file_of(CASES['mit_hub'], 'mit_hub', variables)
   block = 'segformer.encoder.block.2.1.attention.self.'
   key, value = hub[block + 'key.weight'], hub[block + 'value.weight']
   np.testing.assert_array_equal(
@@ -244,14 +244,14 @@ def test_key_and_value_are_one_layer_key_first():
 
 
 def test_an_encoder_saved_without_its_prefix():
-  hub, ours = _file_of(CASES['mit_hub'], 'mit_hub', _net('daformer', 0))
+  hub, ours = _file_of(CASES['mit_hub'], 'mit_hub', _variables('daformer', 0))
   bare = {n.removeprefix('segformer.'): x for n, x in hub.items()}
   found = key_maps.canonical(bare)
   assert found.spelling == 'mit_hub' and sorted(found.tensors) == sorted(ours)
 
 
 def test_names_that_fall_together_are_refused():
-  hub, _ = _file_of(CASES['mit_hub'], 'mit_hub', _net('daformer', 0))
+  hub, _ = _file_of(CASES['mit_hub'], 'mit_hub', _variables('daformer', 0))
   name = 'segformer.encoder.layer_norm.0.weight'
   twice = hub | {name.removeprefix('segformer.'): hub[name]}
   with pytest.raises(ValueError, match=f'{name} and .* are both norm1.weight'):
@@ -259,19 +259,19 @@ def test_names_that_fall_together_are_refused():
 
 
 def test_half_of_a_pair_is_an_error_that_names_it(tmp_path):
-  hub, _ = _file_of(CASES['mit_hub'], 'mit_hub', _net('daformer', 0))
+  hub, _ = _file_of(CASES['mit_hub'], 'mit_hub', _variables('daformer', 0))
   del hub['segformer.encoder.block.0.0.attention.self.value.bias']
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, hub)
   importer = weights.Importer(path, 'IMAGENET', encoder_decoder.choose)
   with pytest.raises(ValueError) as error:
-    weights.load(importer, _net('daformer', 1))
+    weights.load(importer, _variables('daformer', 1))
   assert 'missing: block1.0.attn.kv.bias (8,)' in str(error.value)
   assert 'unexpected: block1.0.attn.key.bias (4,)' in str(error.value)
 
 
 def test_what_a_spelling_has_no_name_for_is_an_error():
-  tensors = state_dict.export(_net('segformer', 0))
+  tensors = state_dict.export(_variables('segformer', 0))
   with pytest.raises(ValueError, match="'mit_hub' has no names for .* such as"):
     key_maps.respell(tensors, 'mit_hub')
   with pytest.raises(ValueError, match="got 'onnx', expected one of"):
@@ -280,7 +280,7 @@ def test_what_a_spelling_has_no_name_for_is_an_error():
 
 def test_depths_that_are_mixed_up_are_told():
   """MiT-B2 for MiT-B5 cost ten points once; here it is an error."""
-  tensors = state_dict.export(_net('daformer', 0))
+  tensors = state_dict.export(_variables('daformer', 0))
   shallow = {
     n.removeprefix('backbone.'): x
     for n, x in tensors.items()
@@ -309,12 +309,12 @@ def test_depths_that_are_mixed_up_are_told():
 )
 def test_weights_for_other_pixels_are_refused(name, pixels, message, tmp_path):
   case = CASES[name]
-  published, _ = _file_of(case, name, _net('deeplab', 0))
+  published, _ = _file_of(case, name, _variables('deeplab', 0))
   path = tmp_path / 'a.safetensors'
   safetensors.write(
     path, published | {n: np.ones(1, np.float32) for n in case.extra}
   )
   with pytest.raises(ValueError, match=message):
     weights.load(
-      weights.Importer(path, pixels, case.choose), _net('deeplab', 1)
+      weights.Importer(path, pixels, case.choose), _variables('deeplab', 1)
     )

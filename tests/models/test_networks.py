@@ -66,7 +66,7 @@ def _noise(shapes):
 def passes(request):
   """All kinds of forward passes of a network, compiled once."""
   network = _build(request.param)
-  net = network.init(jax.random.key(0), SIZE)
+  variables = network.init(jax.random.key(0), SIZE)
 
   @jax.jit
   def run(params, stats, image, key):
@@ -82,8 +82,8 @@ def passes(request):
       'eval_dropout': forward(key, True),
     }
 
-  first, second = (run(*net, _image(), jax.random.key(i)) for i in (1, 2))
-  return request.param, net, first, second
+  first, second = (run(*variables, _image(), jax.random.key(i)) for i in (1, 2))
+  return request.param, variables, first, second
 
 
 def test_output_sizes(passes):
@@ -97,11 +97,13 @@ def test_output_sizes(passes):
 
 
 def test_running_statistics_are_one_switch(passes):
-  _, net, first, _ = passes
+  _, variables, first, _ = passes
   for kind in ('eval', 'eval_dropout'):
-    jax.tree.map(np.testing.assert_array_equal, first[kind][1], net.batch_stats)
+    jax.tree.map(
+      np.testing.assert_array_equal, first[kind][1], variables.batch_stats
+    )
   for before, after in zip(
-    jax.tree.leaves(net.batch_stats),
+    jax.tree.leaves(variables.batch_stats),
     jax.tree.leaves(first['train'][1]),
     strict=True,
   ):
@@ -123,9 +125,9 @@ def test_dropout_is_the_other_switch(passes):
 
 
 def test_kernels_start_at_their_standard_deviation(passes):
-  name, net, _, _ = passes
+  name, variables, _, _ = passes
   checked = 0
-  for path, leaf in jax.tree_util.tree_leaves_with_path(net.params):
+  for path, leaf in jax.tree_util.tree_leaves_with_path(variables.params):
     if path[-1].key != 'kernel' or leaf.size < 2000:
       continue
     expected = (
@@ -162,12 +164,12 @@ def _assert_all_reached(loss, params):
 
 def test_gradient_of_compact():
   network = _build('compact')
-  net = _noise(_shapes(network))
+  variables = _noise(_shapes(network))
   _assert_all_reached(
     lambda params: jnp.mean(
-      network.forward(params, net.batch_stats, _image())[0].logits ** 2
+      network.forward(params, variables.batch_stats, _image())[0].logits ** 2
     ),
-    net.params,
+    variables.params,
   )
 
 
@@ -212,10 +214,10 @@ def test_dtypes(name, dtype, stored):
   """Variables, statistics and logits are wide; float64 is never narrowed."""
   with jax.enable_x64(dtype == 'float64'):
     network = _build(name, dtype=dtype)
-    net = _shapes(network)
+    variables = _shapes(network)
     image = jax.ShapeDtypeStruct((1, *SIZE, 3), jnp.dtype(stored))
-    outputs, stats = jax.eval_shape(network.forward, *net, image)
-  wide = jax.tree.leaves((net, stats, outputs.logits, outputs.aux_logits))
+    outputs, stats = jax.eval_shape(network.forward, *variables, image)
+  wide = jax.tree.leaves((variables, stats, outputs.logits, outputs.aux_logits))
   assert {str(x.dtype) for x in wide} == {stored}
   assert {str(x.dtype) for x in outputs.features} == {dtype}
 
@@ -255,21 +257,23 @@ def test_wrong_dtype_is_named(dtype, message):
 def test_all_four_branches_sum():
   """With the first two branches silent, only `aspp_branches=4` speaks."""
   two, four = (_build('deeplab_v2', aspp_branches=n) for n in (2, 4))
-  net = _noise(_shapes(two))
-  assert jax.tree.map(jnp.shape, net) == jax.tree.map(
+  variables = _noise(_shapes(two))
+  assert jax.tree.map(jnp.shape, variables) == jax.tree.map(
     jnp.shape, _noise(_shapes(four))
   )
   for head in ('layer5', 'layer6'):
     for branch in ('0', '1'):
-      net.params[head]['conv2d_list'][branch] = jax.tree.map(
-        jnp.zeros_like, net.params[head]['conv2d_list'][branch]
+      variables.params[head]['conv2d_list'][branch] = jax.tree.map(
+        jnp.zeros_like, variables.params[head]['conv2d_list'][branch]
       )
   logits = [
     jax.jit(
-      lambda net, network=network: (
-        network.forward(*net, _image(), use_running_average=True)[0].logits
+      lambda variables, network=network: (
+        network.forward(*variables, _image(), use_running_average=True)[
+          0
+        ].logits
       )
-    )(net)
+    )(variables)
     for network in (two, four)
   ]
   assert not np.any(logits[0]) and np.any(logits[1])
@@ -277,12 +281,12 @@ def test_all_four_branches_sum():
 
 def test_one_headed_deeplab():
   network = _build('deeplab_v2', aux_head=False)
-  net = _shapes(network)
-  outputs, _ = jax.eval_shape(network.forward, *net, _image())
-  assert outputs.aux_logits == ()
-  assert 'layer5' in net.params and 'layer6' not in net.params
+  variables = _shapes(network)
+  outputs, _ = jax.eval_shape(network.forward, *variables, _image())
+  assert outputs.aux_logits is None
+  assert 'layer5' in variables.params and 'layer6' not in variables.params
   # The only head sits on the last stage.
-  head = net.params['layer5']['conv2d_list']['0']['kernel']
+  head = variables.params['layer5']['conv2d_list']['0']['kernel']
   assert head.shape[2] == 4 * DEEPLAB['planes'][-1]
 
 
@@ -292,14 +296,14 @@ def test_torchvisions_resnet_under_deeplab():
 
   def run(name):
     network = _build('deeplab_v2', resnet=name)
-    net = _noise(_shapes(network))
+    variables = _noise(_shapes(network))
     program, outputs = jax.make_jaxpr(
-      lambda x: network.forward(*net, x, use_running_average=True)[0],
+      lambda x: network.forward(*variables, x, use_running_average=True)[0],
       return_shape=True,
     )(image)
     # Strided 1x1 convolutions are products of every other pixel.
     strided = str(program).count('window_strides=(2, 2)')
-    return net, outputs.features[0].shape[1:3], strided
+    return variables, outputs.features[0].shape[1:3], strided
 
   (caffe, *at_caffe), (other, *at_other) = map(run, ('caffe', 'torchvision'))
   assert at_caffe == [(11, 11), 1] and at_other == [(10, 10), 2]
@@ -340,14 +344,14 @@ def test_rematerialisation_changes_no_value_and_no_name():
 def test_deeplab_feature_sizes():
   """Output stride 8 after the pooling that rounds up."""
   network = _build('deeplab_v2')
-  net = _shapes(network)
+  variables = _shapes(network)
   for size, expected in (
     ((640, 1280), (81, 161)),
     ((512, 512), (65, 65)),
     ((720, 1280), (91, 161)),
   ):
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    outputs, _ = jax.eval_shape(network.forward, *net, image)
+    outputs, _ = jax.eval_shape(network.forward, *variables, image)
     assert outputs.maps['low_logits'].shape[1:3] == expected
     assert outputs.logits.shape[1:3] == size
 

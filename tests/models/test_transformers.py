@@ -223,25 +223,25 @@ def test_segformer_head_is_a_sum_of_resized_linear_maps():
     lambda x: jnp.asarray(random.uniform(0.1, 1, x.shape), x.dtype), shapes
   )
   ours = head.apply(variables, features, use_running_average=True)
-  net = state_dict.export(types.Net(**variables))
+  tensors = state_dict.export(types.Variables(**variables))
   maps = [
-    np.asarray(x) @ net[f'linear_c{i + 1}.proj.weight'].T
-    + net[f'linear_c{i + 1}.proj.bias']
+    np.asarray(x) @ tensors[f'linear_c{i + 1}.proj.weight'].T
+    + tensors[f'linear_c{i + 1}.proj.bias']
     for i, x in enumerate(features)
   ]
   up = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
   maps[1] = np.einsum('yi,xj,bijc->byxc', up, up, maps[1])
-  fuse = net['linear_fuse.conv.weight'][:, :, 0, 0]
+  fuse = tensors['linear_fuse.conv.weight'][:, :, 0, 0]
   x = np.concatenate(maps[::-1], -1) @ fuse.T
-  x = (x - net['linear_fuse.bn.running_mean']) / np.sqrt(
-    net['linear_fuse.bn.running_var'] + 1e-5
+  x = (x - tensors['linear_fuse.bn.running_mean']) / np.sqrt(
+    tensors['linear_fuse.bn.running_var'] + 1e-5
   )
   x = np.maximum(
-    x * net['linear_fuse.bn.weight'] + net['linear_fuse.bn.bias'], 0
+    x * tensors['linear_fuse.bn.weight'] + tensors['linear_fuse.bn.bias'], 0
   )
-  expected = x @ net['linear_pred.weight'][:, :, 0, 0].T
+  expected = x @ tensors['linear_pred.weight'][:, :, 0, 0].T
   np.testing.assert_allclose(
-    ours, expected + net['linear_pred.bias'], rtol=1e-4
+    ours, expected + tensors['linear_pred.bias'], rtol=1e-4
   )
 
 

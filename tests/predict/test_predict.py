@@ -26,13 +26,13 @@ def run(tmp_path_factory):
   workdir = tmp_path_factory.mktemp('run')
   config = leaf.get_config()
   network = models.build(config, len(NAMES))
-  net = network.init(jax.random.key(1), (32, 48))
+  variables = network.init(jax.random.key(1), (32, 48))
   provenance.run_manifest(
     workdir, config, {'classes': {'names': NAMES, 'palette': PALETTE}}
   )
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
-    saved.save_best(1, net, {'value': 0.5})
-  return workdir, network, net
+    saved.save_best(1, variables, {'value': 0.5})
+  return workdir, network, variables
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def _main(monkeypatch, *args):
 
 
 def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
-  workdir, network, net = run
+  workdir, network, variables = run
   folder, pixels = images
   out = tmp_path / 'out'
   _main(
@@ -72,7 +72,7 @@ def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
   assert len(list(out.rglob('*.png'))) == 4 * len(pixels)
   for name, image in pixels.items():
     outputs, _ = network.forward(
-      *net, network.normalize(image[None]), use_running_average=True
+      *variables, network.normalize(image[None]), use_running_average=True
     )
     logits = jax.image.resize(
       outputs.logits, (1, *image.shape[:2], 3), 'linear'

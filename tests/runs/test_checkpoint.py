@@ -1,6 +1,7 @@
 """Save and restore, kills, the best network, warm starts, errors."""
 
 import dataclasses
+import json
 import logging
 import pathlib
 import socket
@@ -22,18 +23,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 NUM_CLASSES = 4
 
 
-def _net(num_classes=NUM_CLASSES, seed=0):
+def _variables(num_classes=NUM_CLASSES, seed=0):
   return tiny.network(num_classes).init(jax.random.key(seed), (8, 8))
 
 
 def _state(num_classes=NUM_CLASSES, seed=0, teacher=True):
-  net = _net(num_classes, seed)
+  variables = _variables(num_classes, seed)
   copy = lambda tree: jax.tree.map(jnp.array, tree)
   return types.TrainState(
     step=jnp.asarray(7, jnp.int32),
-    student=net,
-    teacher=copy(net) if teacher else (),
-    opt_state=optim.make(tiny.adamw(), net.params).init(net.params),
+    student=variables,
+    teacher=copy(variables) if teacher else None,
+    opt_state=optim.make(tiny.adamw(), variables.params).init(variables.params),
     method_state={
       'bank': jax.random.normal(jax.random.key(seed), (4, 5)),
       'counts': jnp.arange(4),
@@ -81,7 +82,7 @@ def test_restore_is_exact_and_onto_the_given_devices(tmp_path, teacher):
     assert saved.latest_step() == 7
     restored = saved.restore(_like(state, mesh))
   _assert_same(restored, state)
-  assert isinstance(restored.student, types.Net)
+  assert isinstance(restored.student, types.Variables)
   assert isinstance(restored.round, types.Round)
   assert restored.student.params['kernel'].sharding == parallel.replicated(mesh)
   assert restored.method_state['bank'].sharding == parallel.by_group(mesh)
@@ -91,6 +92,25 @@ def test_restore_is_exact_and_onto_the_given_devices(tmp_path, teacher):
     saved.save(1, restored)
     saved.wait()
     _assert_same(saved.restore(_like(state)), state)
+
+
+def test_checkpoints_with_empty_tuples_for_absent_parts_still_load(tmp_path):
+  state = dataclasses.replace(_state(teacher=False), method_state=None)
+  earlier = dataclasses.replace(state, teacher=(), method_state=())
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save(7, earlier)
+    saved.wait()
+    _assert_same(saved.restore(_like(state)), state)
+  assert json.loads((tmp_path / 'checkpoints/7/state/_METADATA').read_text())[
+    'tree_metadata'
+  ]["('teacher',)"]['value_metadata'] == {
+    'value_type': 'Tuple',
+    'skip_deserialize': True,
+  }
+  student = checkpoint.load_variables(tmp_path, 'student', state.student)
+  _assert_same(student, state.student)
+  with pytest.raises(ValueError, match='has no teacher'):
+    checkpoint.load_variables(tmp_path, 'teacher', state.student)
 
 
 def test_saves_at_the_interval_and_when_forced(tmp_path):
@@ -232,53 +252,55 @@ def test_two_processes_save_the_same_step_when_one_is_told_to_stop(tmp_path):
 
 def test_best_is_kept_over_restarts_and_repeated_steps(tmp_path):
   score = lambda value: {'metric': 'eval/miou/all classes', 'value': value}
-  nets = [_net(seed=seed) for seed in range(4)]
+  candidates = [_variables(seed=seed) for seed in range(4)]
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     assert saved.best() is None
-    assert not saved.save_best(0, nets[3], score(None))
-    assert not saved.save_best(0, nets[3], score(float('nan')))
-    assert saved.save_best(4, nets[0], score(0.4))
-    assert saved.save_best(8, nets[1], score(0.6))
-    assert not saved.save_best(12, nets[3], score(0.5))
-    assert not saved.save_best(16, nets[3], score(0.6))
+    assert not saved.save_best(0, candidates[3], score(None))
+    assert not saved.save_best(0, candidates[3], score(float('nan')))
+    assert saved.save_best(4, candidates[0], score(0.4))
+    assert saved.save_best(8, candidates[1], score(0.6))
+    assert not saved.save_best(12, candidates[3], score(0.5))
+    assert not saved.save_best(16, candidates[3], score(0.6))
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     assert saved.best() == {'step': 8, **score(0.6)}
-    assert not saved.save_best(4, nets[3], score(0.5))
+    assert not saved.save_best(4, candidates[3], score(0.5))
     # Resumed from before step 8: its second visit may be better.
-    assert saved.save_best(8, nets[2], score(0.7))
+    assert saved.save_best(8, candidates[2], score(0.7))
     assert saved.best() == {'step': 8, **score(0.7)}
-    assert saved.save_best(4, nets[3], score(0.8))
+    assert saved.save_best(4, candidates[3], score(0.8))
     assert saved.best() == {'step': 4, **score(0.8)}
   assert len(_folders(tmp_path / 'best')) == 1
-  _assert_same(checkpoint.load_net(tmp_path, 'best', nets[0]), nets[3])
+  _assert_same(
+    checkpoint.load_variables(tmp_path, 'best', candidates[0]), candidates[3]
+  )
 
 
 def test_warm_start_reads_one_network(tmp_path):
-  state = dataclasses.replace(_state(), teacher=_net(seed=5))
+  state = dataclasses.replace(_state(), teacher=_variables(seed=5))
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     saved.save(1, state)
   mesh = parallel.make_mesh(2)
-  like = jax.device_put(_net(seed=9), parallel.replicated(mesh))
+  like = jax.device_put(_variables(seed=9), parallel.replicated(mesh))
   for which in ('student', 'teacher'):
-    net = checkpoint.load_net(tmp_path, which, like)
-    _assert_same(net, getattr(state, which))
-    assert isinstance(net, types.Net)
-    assert net.params['kernel'].sharding == parallel.replicated(mesh)
+    variables = checkpoint.load_variables(tmp_path, which, like)
+    _assert_same(variables, getattr(state, which))
+    assert isinstance(variables, types.Variables)
+    assert variables.params['kernel'].sharding == parallel.replicated(mesh)
 
 
 def test_warm_start_errors(tmp_path):
   with pytest.raises(ValueError, match='warm_start.network.*last'):
-    checkpoint.load_net(tmp_path, 'last', _net())
+    checkpoint.load_variables(tmp_path, 'last', _variables())
   with pytest.raises(ValueError, match='warm_start.workdir.*found none'):
-    checkpoint.load_net(tmp_path / 'nowhere', 'student', _net())
+    checkpoint.load_variables(tmp_path / 'nowhere', 'student', _variables())
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     saved.save(1, _state(teacher=False))
   with pytest.raises(ValueError, match='has no teacher; use its student'):
-    checkpoint.load_net(tmp_path, 'teacher', _net())
+    checkpoint.load_variables(tmp_path, 'teacher', _variables())
   with pytest.raises(ValueError, match='found none'):
-    checkpoint.load_net(tmp_path, 'best', _net())
+    checkpoint.load_variables(tmp_path, 'best', _variables())
   with pytest.raises(ValueError) as error:
-    checkpoint.load_net(tmp_path, 'student', _net(num_classes=6))
+    checkpoint.load_variables(tmp_path, 'student', _variables(num_classes=6))
   message = str(error.value)
   assert 'params/kernel: expected float32[3, 6], got float32[3, 4]' in message
   assert '1 of 4 tensors' in message and 'config.warm_start' in message

@@ -136,8 +136,8 @@ def test_other_processes_write_nothing(tmp_path, monkeypatch):
 
 def test_start_says_devices_images_and_parameters(caplog):
   caplog.set_level('INFO')
-  net = tiny.network(4).init(jax.random.key(0), (8, 8))
-  writers.log_start(net, parallel.make_mesh(2), {'day': 400, 'dusk': 30})
+  variables = tiny.network(4).init(jax.random.key(0), (8, 8))
+  writers.log_start(variables, parallel.make_mesh(2), {'day': 400, 'dusk': 30})
   text = '\n'.join(r.getMessage() for r in caplog.records)
   assert 'devices: 2 x cpu (cpu), processes: 1' in text
   assert 'images: day 400, dusk 30' in text

@@ -74,7 +74,7 @@ def test_every_round_has_its_plan_and_patches(uninterrupted):
   count = sum(len(plan['images']) for plan in plans)
   # An image and a label for each of four windows.
   assert len(_patches(workdir)) == 8 * count
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.net))
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.variables))
 
 
 def _kill_at(monkeypatch, place, attribute, call):
@@ -116,7 +116,9 @@ def test_killed_within_and_between_rounds(cache, uninterrupted, monkeypatch):
       loop.run(_config(cache), str(workdir))
   result = loop.run(_config(cache), str(workdir))
   reference, expected = uninterrupted
-  jax.tree.map(np.testing.assert_array_equal, result.net, expected.net)
+  jax.tree.map(
+    np.testing.assert_array_equal, result.variables, expected.variables
+  )
   assert _plans(workdir) == _plans(reference)
   assert _patches(workdir) == _patches(reference)
 
@@ -156,7 +158,7 @@ def test_nothing_chosen_leaves_the_source_steps(cache):
   config.rounds.divisor = 1000
   result = loop.run(config, str(cache / 'nothing'))
   assert [plan['steps'] for plan in _plans(cache / 'nothing')] == [0, 0]
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.net))
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.variables))
 
 
 @pytest.mark.parametrize(

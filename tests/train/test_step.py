@@ -36,10 +36,10 @@ def _recipe(method=None, **kwargs):
 
 
 def _init(recipe, groups=4):
-  net = recipe.network.init(jax.random.key(1), (8, 8))
+  variables = recipe.network.init(jax.random.key(1), (8, 8))
   return state_lib.init_state(
     recipe,
-    net,
+    variables,
     jax.random.key(2),
     tiny.batch(0, groups, NUM_CLASSES),
     num_steps=10,
@@ -53,7 +53,7 @@ def _run(recipe, devices, groups=4, steps=5):
   losses = []
   for number in range(steps):
     batch = parallel.to_global(tiny.batch(number, groups, NUM_CLASSES), mesh)
-    state, metrics = step(state, batch, ())
+    state, metrics = step(state, batch, None)
     losses.append(float(metrics['loss/total']))
   return jax.device_get(state), losses
 
@@ -91,15 +91,15 @@ def test_a_nonfinite_step_moves_nothing_but_the_counters():
   bad = batch._replace(
     source=batch.source._replace(image=np.full_like(batch.source.image, np.nan))
   )
-  state, metrics = step(state, bad, ())
+  state, metrics = step(state, bad, None)
   after = jax.device_get(state)
   assert after.step == 1 and after.nonfinite == 1 and metrics['skipped'] == 1
   same = dataclasses.replace(
-    after, step=before.step, nonfinite=before.nonfinite, rng=()
+    after, step=before.step, nonfinite=before.nonfinite, rng=None
   )
-  expected = dataclasses.replace(before, rng=())
+  expected = dataclasses.replace(before, rng=None)
   jax.tree.map(np.testing.assert_array_equal, same, expected)
-  state, metrics = step(state, batch, ())
+  state, metrics = step(state, batch, None)
   assert state.nonfinite == 0 and metrics['skipped'] == 0
   assert state.step == 2
 

@@ -163,6 +163,6 @@ def train_batches(
       seed, _TARGET, elements, lead, (target_images,), crop_size, flip
     )
     valid_mask = np.ones(image.shape[:-1], bool)
-    return types.Batch(source, types.Target(image, valid_mask, (), index))
+    return types.Batch(source, types.Target(image, valid_mask, None, index))
 
   return map(batch, range(first_step, num_steps))

@@ -118,8 +118,8 @@ def _views(
   groups: int,
   process_index: int,
   process_count: int,
-) -> Iterator[Any]:
-  """Yields `Batch.views` of each step: () or pairs [groups, pairs, ...]."""
+) -> Iterator[dict[str, np.ndarray] | None]:
+  """Yields `Batch.views` of each step: None or pairs [groups, pairs, ...]."""
   pair = pair_crops.spec(config.pair)
   first_step = (
     steps.stop
@@ -127,7 +127,7 @@ def _views(
     else min(max(pair.first_step, steps.start), steps.stop)
   )
   for _ in range(steps.start, first_step):
-    yield ()
+    yield None
   if first_step == steps.stop:
     return
   local = groups * pair.group_size
@@ -215,7 +215,7 @@ def _batch(
     types.Target(
       group(target['image']),
       group(target['valid_mask']),
-      label(target) if 'label' in target else (),
+      label(target) if 'label' in target else None,
       group(target['index']),
     ),
   )
@@ -226,14 +226,14 @@ class EvalBatch(NamedTuple):
 
   Attributes:
     image: [B, H, W, 3] uint8, resized to the evaluation's image size.
-    label: [B, h, w] int32 at the size of the file, 255 in filling rows; ()
+    label: [B, h, w] int32 at the size of the file, 255 in filling rows; None
       without labels.
     valid: [B] bool.
     index: [B] int32, which images of the data set these are.
   """
 
   image: np.ndarray
-  label: Any
+  label: np.ndarray | None
   valid: np.ndarray
   index: np.ndarray
 
@@ -275,7 +275,7 @@ def eval_batches(
     image = transforms.read_image(images[index])
     full = transforms.resized_size(tf.shape(image)[:2], spec)
     window = transforms.Window(tf.zeros(2, tf.int32), full, full)
-    label = ()
+    label = None
     if labels is not None:
       label = tf.cast(transforms.read_label(labels[index]), tf.int32)
       label = tf.where(valid, label, transforms.IGNORE)

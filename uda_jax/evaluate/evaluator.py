@@ -39,7 +39,7 @@ def _batches(config, data):
 
 
 def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
-  """Returns f(net) -> report of a network on a labelled split.
+  """Returns f(variables) -> report of a network on a labelled split.
 
   Args:
     config: `eval` and `data.eval_image_size` are read.
@@ -55,9 +55,12 @@ def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
     flip=config.eval.flip,
   )
 
-  def score(net: types.Net) -> dict[str, Any]:
+  def score(variables: types.Variables) -> dict[str, Any]:
     confusion = inference.evaluate(
-      predict, net, _batches(config, data), num_classes=len(data.class_names)
+      predict,
+      variables,
+      _batches(config, data),
+      num_classes=len(data.class_names),
     )
     return reports.report(
       confusion, data.class_names, subsets(config, data.class_names)
@@ -67,7 +70,7 @@ def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
 
 
 def make_label_free(config, network: types.Network, data, mesh: Mesh) -> Score:
-  """Returns f(net, other) -> `selection.statistics`, means over images.
+  """Returns f(variables, other) -> `selection.statistics`, means over images.
 
   Args:
     config: `eval` and `data.eval_image_size` are read.
@@ -82,19 +85,23 @@ def make_label_free(config, network: types.Network, data, mesh: Mesh) -> Score:
   )
 
   @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
-  def sums(net, other, images, valid):
-    predict = lambda net: logits(net, images, images.shape[1:3])
+  def sums(variables, other, images, valid):
+    predict = lambda variables: logits(variables, images, images.shape[1:3])
     found = selection.statistics(
-      predict(net), predict(other) if other else None, threshold=free.threshold
+      predict(variables),
+      predict(other) if other is not None else None,
+      threshold=free.threshold,
     )
     return {name: jnp.where(valid, x, 0).sum() for name, x in found.items()}
 
-  def score(net: types.Net, other: Any) -> dict[str, float]:
+  def score(
+    variables: types.Variables, other: types.Variables | None
+  ) -> dict[str, float]:
     chosen = _spread(data, free.num_images)
     total: dict[str, float] = {}
     for batch in _batches(config, chosen):
       place = functools.partial(parallel.place_rows, mesh=mesh)
-      found = sums(net, other, place(batch.image), place(batch.valid))
+      found = sums(variables, other, place(batch.image), place(batch.valid))
       for name, value in jax.device_get(found).items():
         total[name] = total.get(name, 0.0) + float(value)
     return {
@@ -119,7 +126,7 @@ def _spread(data, count: int):
 
 
 def make_score(run) -> Score:
-  """Returns f(net, other) -> report of a run's network, `label_free` included.
+  """Returns f(variables, other) -> report of a run, `label_free` included.
 
   Args:
     run: an `experiment.Run`.
@@ -131,10 +138,12 @@ def make_score(run) -> Score:
     run.config, run.recipe.network, run.data.target, run.mesh
   )
 
-  def score(net: types.Net, other: Any = ()) -> dict[str, Any]:
-    report = labelled(net)
+  def score(
+    variables: types.Variables, other: types.Variables | None = None
+  ) -> dict[str, Any]:
+    report = labelled(variables)
     if run.config.eval.label_free.num_images:
-      report['label_free'] = label_free(net, other)
+      report['label_free'] = label_free(variables, other)
     return report
 
   return score

@@ -90,7 +90,7 @@ def make_logits(
   window: Window | None = None,
   align_corners: bool = False,
 ) -> Callable[..., jax.Array]:
-  """Makes `logits(net, images, size)`, to be called under jit.
+  """Makes `logits(variables, images, size)`, to be called under jit.
 
   The network's output is enlarged to its input, averaged over the windows, and
   enlarged again to `size`: two steps, as the released code of DAFormer and HRDA
@@ -102,21 +102,22 @@ def make_logits(
     align_corners: how logits are resized; DeepLab-v2's papers use True.
 
   Returns:
-    `logits(net, images, size)`: `images` are pixels [B, H, W, 3] in 0..255,
-    `size` is the static (height, width) of the result [B, height, width, C].
+    `logits(variables, images, size)`: `images` are pixels [B, H, W, 3] in
+    0..255, `size` is the static (height, width) of the result [B, height,
+    width, C].
   """
 
-  def whole(net: types.Net, image: jax.Array) -> jax.Array:
+  def whole(variables: types.Variables, image: jax.Array) -> jax.Array:
     outputs, _ = network.forward(
-      net.params, net.batch_stats, image, use_running_average=True
+      variables.params, variables.batch_stats, image, use_running_average=True
     )
     return resize.bilinear(
       outputs.logits, image.shape[1:3], align_corners=align_corners
     )
 
-  def logits(net, images, size):
+  def logits(variables, images, size):
     image = network.normalize(images)
-    one = functools.partial(whole, net)
+    one = functools.partial(whole, variables)
     full = one(image) if window is None else sliding_logits(one, image, window)
     return resize.bilinear(full, size, align_corners=align_corners)
 
@@ -125,10 +126,10 @@ def make_logits(
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-  """`predict(net, images, size)`; made by `make_predict`.
+  """`predict(variables, images, size)`; made by `make_predict`.
 
   Attributes:
-    function: jitted `(net, images, size) -> label [B, height, width]`.
+    function: jitted `(variables, images, size) -> label [B, height, width]`.
     window: the sliding window, if any.
     mesh: the devices that share the rows; None = one device, one process.
   """
@@ -138,31 +139,31 @@ class Predict:
   mesh: Mesh | None
 
   def __call__(
-    self, net: types.Net, images: np.ndarray, size: tuple[int, int]
+    self, variables: types.Variables, images: np.ndarray, size: tuple[int, int]
   ) -> np.ndarray:
     """Predicts this process's images.
 
     Args:
-      net: variables; with a mesh, held by all its devices.
+      variables: variables; with a mesh, held by all its devices.
       images: [B, H, W, 3] uint8, any B (the same in all processes).
       size: (height, width) of the result.
 
     Returns:
       [B, height, width] int32 class ids, on the host.
     """
-    prediction = self.on_devices(net, images, size)
+    prediction = self.on_devices(variables, images, size)
     shards = sorted(
       prediction.addressable_shards, key=lambda shard: shard.index[0].start or 0
     )
     return np.concatenate([s.data for s in shards])[: len(images)]
 
   def on_devices(
-    self, net: types.Net, images: np.ndarray, size: tuple[int, int]
+    self, variables: types.Variables, images: np.ndarray, size: tuple[int, int]
   ) -> jax.Array:
     """Like a call; stays on the devices, with rows that fill them up."""
     self._check_window(images.shape[1:3])
     return self.function(
-      net, parallel.place_rows(images, self.mesh), tuple(map(int, size))
+      variables, parallel.place_rows(images, self.mesh), tuple(map(int, size))
     )
 
   def _check_window(self, image_size: Sequence[int]) -> None:
@@ -205,8 +206,8 @@ def make_predict(
     scores = tta.make_prob(scores, scales=scales, flip=flip)
 
   @functools.partial(jax.jit, static_argnums=2)
-  def function(net, images, size):
-    return jnp.argmax(scores(net, images, size), -1).astype(jnp.int32)
+  def function(variables, images, size):
+    return jnp.argmax(scores(variables, images, size), -1).astype(jnp.int32)
 
   return Predict(function, window, mesh)
 
@@ -222,13 +223,17 @@ def _count(label, prediction, *, num_classes, mesh):
 
 
 def evaluate(
-  predict: Predict, net: types.Net, batches: Iterable[Any], *, num_classes: int
+  predict: Predict,
+  variables: types.Variables,
+  batches: Iterable[Any],
+  *,
+  num_classes: int,
 ) -> np.ndarray:
   """Counts true and predicted classes over a split.
 
   Args:
     predict: from `make_predict`.
-    net: variables of the network.
+    variables: variables of the network.
     batches: of this process, with fields `image` [B, H, W, 3] uint8, `label`
       [B, h, w] int, `valid` [B] bool: rows that are not valid, and pixels that
       are ignored, count nowhere. Sizes may differ from batch to batch; all
@@ -244,7 +249,7 @@ def evaluate(
     label = np.where(
       np.asarray(batch.valid)[:, None, None], batch.label, labels.IGNORE_LABEL
     )
-    prediction = predict.on_devices(net, batch.image, label.shape[1:])
+    prediction = predict.on_devices(variables, batch.image, label.shape[1:])
     label = parallel.place_rows(
       label, predict.mesh, filling=labels.IGNORE_LABEL
     )

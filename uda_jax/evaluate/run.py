@@ -77,10 +77,10 @@ def run(
       f'{trained.class_names}, got {tuple(data.class_names)}'
     )
   mesh = parallel.make_mesh(config.get('devices') or None)
-  net = jax.device_put(trained.net, parallel.replicated(mesh))
+  variables = jax.device_put(trained.variables, parallel.replicated(mesh))
   score = evaluator.make_labeled(config, trained.network, data, mesh)
   name = args.network or trained.config.eval.network
-  report = score(net) | selection.told(trained.config, name)
+  report = score(variables) | selection.told(trained.config, name)
   views = f'scales {", ".join(f"{s:g}" for s in config.eval.scales)}' + (
     ', each also mirrored' if config.eval.flip else ''
   )

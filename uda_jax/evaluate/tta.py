@@ -30,7 +30,7 @@ def check(scales: Sequence[float]) -> None:
 def make_prob(
   logits: Callable[..., jax.Array], *, scales: Sequence[float], flip: bool
 ) -> Callable[..., jax.Array]:
-  """Makes `prob(net, images, size)`, to be called under jit.
+  """Makes `prob(variables, images, size)`, to be called under jit.
 
   Args:
     logits: of `evaluate.make_logits`.
@@ -39,24 +39,24 @@ def make_prob(
     flip: whether every scale is seen mirrored, left to right, too.
 
   Returns:
-    `prob(net, images, size)`: as `logits`, but the mean softmax of all views,
-    [B, height, width, C], at least float32.
+    `prob(variables, images, size)`: as `logits`, but the mean softmax of all
+    views, [B, height, width, C], at least float32.
   """
   check(scales)
   mirrored = (False, True) if flip else (False,)
 
-  def view(net, images, size, scale, mirror):
+  def view(variables, images, size, scale, mirror):
     scaled = tuple(int(n * scale + 0.5) for n in images.shape[1:3])
     if scaled != images.shape[1:3]:
       pixels = images.astype(jnp.promote_types(images.dtype, jnp.float32))
       images = resize.bilinear(pixels, scaled)
-    out = logits(net, images[:, :, ::-1] if mirror else images, size)
+    out = logits(variables, images[:, :, ::-1] if mirror else images, size)
     out = out.astype(jnp.promote_types(out.dtype, jnp.float32))
     return jax.nn.softmax(out[:, :, ::-1] if mirror else out)
 
-  def prob(net, images, size):
+  def prob(variables, images, size):
     views = [
-      view(net, images, size, scale, mirror)
+      view(variables, images, size, scale, mirror)
       for scale in scales
       for mirror in mirrored
     ]

@@ -46,7 +46,7 @@ def make_function(trained: restore.Trained) -> Function:
   )
 
   def function(images: jax.Array) -> dict[str, jax.Array]:
-    values = logits(trained.net, images, images.shape[1:3])
+    values = logits(trained.variables, images, images.shape[1:3])
     return {
       'ids': jnp.argmax(values, -1).astype(jnp.int32),
       'logits': values.astype(jnp.float32),

@@ -67,7 +67,7 @@ def started_from(workdir: pathlib.Path) -> dict[str, Any]:
 def run(args: Any) -> int:
   """Writes the network of the arguments; returns the number of tensors."""
   trained = restore.load(args.workdir, args.network)
-  tensors = models.export(trained.config, trained.net)
+  tensors = models.export(trained.config, trained.variables)
   if args.spelling:
     tensors = key_maps.respell(tensors, args.spelling)
   safetensors.write(args.out, tensors)

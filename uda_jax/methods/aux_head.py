@@ -31,7 +31,7 @@ def enlarge(config, outputs: types.Outputs, size: tuple[int, int]) -> Logits:
   main = resize.bilinear(outputs.logits, size)
   if not config.weight_aux:
     return Logits(main, main)
-  if isinstance(outputs.aux_logits, tuple):
+  if outputs.aux_logits is None:
     raise ValueError(
       'config.method.weight_aux: expected 0, as the network of config.model '
       f'has no auxiliary head, got {config.weight_aux}; DeepLab-v2 has one.'

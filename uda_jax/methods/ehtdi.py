@@ -421,7 +421,9 @@ def make(config, operators: Operators) -> types.Method:
     return types.Losses(
       terms,
       jax.lax.stop_gradient(stats),
-      teacher_stats=state.teacher.batch_stats if state.teacher else (),
+      teacher_stats=None
+      if state.teacher is None
+      else state.teacher.batch_stats,
       metrics=metrics,
       panels=panels,
     )

@@ -88,7 +88,7 @@ def make(config) -> types.Method:
     return types.Losses(
       terms,
       stats,
-      state.teacher.batch_stats if state.teacher else (),
+      None if state.teacher is None else state.teacher.batch_stats,
       metrics=metrics,
       panels=panels,
     )

@@ -234,7 +234,7 @@ def patch_terms(
   Returns:
     Terms, metrics, the statistics and the bank after it.
   """
-  if not views:
+  if views is None:
     raise ValueError(
       'config.data.pair: expected pairs of crops from step '
       'config.method.patch_contrast.start on, got none; set crop_size and '

@@ -130,7 +130,7 @@ def segment(
 
 
 def distance(
-  config, outputs: types.Outputs, batch, network, frozen: types.Net
+  config, outputs: types.Outputs, batch, network, frozen: types.Variables | None
 ) -> Terms:
   """How far the student's coarsest features of the source have moved.
 
@@ -139,7 +139,7 @@ def distance(
   """
   if not config.weight_distance:
     return {}
-  if not frozen:
+  if frozen is None:
     raise ValueError(
       'config.method.weight_distance: the distance is to a frozen network, '
       'which was not given to the step; 0 switches it off.'

@@ -62,7 +62,7 @@ def make(config, operators: Operators) -> types.Method:
         config.weight_aux,
       )
     # A teacher, if any, is for evaluation; it never looks at an image itself.
-    teacher_stats = state.teacher.batch_stats if state.teacher else ()
+    teacher_stats = None if state.teacher is None else state.teacher.batch_stats
     return types.Losses(
       terms,
       stats,

@@ -81,10 +81,10 @@ def provenance(config) -> weights.Provenance | None:
   return None if importer is None else weights.provenance(importer)
 
 
-def export(config, net: types.Net) -> weights.Tensors:
+def export(config, variables: types.Variables) -> weights.Tensors:
   """Returns all tensors of a network, named as its authors' files name them."""
   name_of = NAMES.get(config.model.name, state_dict.dotted)
-  return state_dict.export(net, name_of)
+  return state_dict.export(variables, name_of)
 
 
 def preprocessing_name(config) -> str:

@@ -165,7 +165,7 @@ class DeepLabV2(nn.Module):
     def enlarge(x: jax.Array) -> jax.Array:
       return resize.bilinear(x, image.shape[1:3], align_corners=True)
 
-    aux = enlarge(head(features[2], 'layer5')) if self.aux_head else ()
+    aux = enlarge(head(features[2], 'layer5')) if self.aux_head else None
     low = head(features[3], 'layer6' if self.aux_head else 'layer5')
     return types.Outputs(
       logits=enlarge(low),

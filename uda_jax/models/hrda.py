@@ -155,7 +155,7 @@ class HRDA(nn.Module):
       logits=logits,
       features=features,
       maps=maps,
-      boxes=() if detail is None else detail,
+      boxes=detail,
     )
 
   def _decode(

@@ -80,9 +80,9 @@ def from_module(
   """
   fresh = _fresh(module, kernel_init, heads)
 
-  def init(key: jax.Array, image_size: tuple[int, int]) -> types.Net:
-    net = fresh(key, jnp.zeros((1, *image_size, 3)))
-    return net if importer is None else weights.load(importer, net)
+  def init(key: jax.Array, image_size: tuple[int, int]) -> types.Variables:
+    variables = fresh(key, jnp.zeros((1, *image_size, 3)))
+    return variables if importer is None else weights.load(importer, variables)
 
   def forward(
     params,
@@ -120,7 +120,7 @@ def from_module(
 def _fresh(
   module: nn.Module, kernel_init: KernelInit, heads: Mapping[str, Head]
 ):
-  """Returns f(key, image) -> Net of a network from scratch."""
+  """Returns f(key, image) -> Variables with initial values."""
   inits = {head.key: head.kernel_init for head in heads.values()}
 
   def init_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
@@ -129,7 +129,7 @@ def _fresh(
     return kernel_init(path, noise)
 
   @jax.jit  # compiled, the unused forward pass is left out
-  def fresh(key: jax.Array, image: jax.Array) -> types.Net:
+  def fresh(key: jax.Array, image: jax.Array) -> types.Variables:
     module_key, kernel_key = jax.random.split(key)
     switches = dict(use_running_average=True, deterministic=True)
     outputs, variables = module.init_with_output(module_key, image, **switches)
@@ -142,7 +142,9 @@ def _fresh(
       params = params | {head.key: own['params']}
       if 'batch_stats' in own:
         stats = stats | {head.key: own['batch_stats']}
-    return types.Net(_draw_kernels(kernel_key, params, init_kernel), stats)
+    return types.Variables(
+      _draw_kernels(kernel_key, params, init_kernel), stats
+    )
 
   return fresh
 

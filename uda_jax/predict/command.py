@@ -105,14 +105,16 @@ def make_predict(
   )
 
   @functools.partial(jax.jit, static_argnums=2)
-  def function(net, images, full):
+  def function(variables, images, full):
     if any(size):
       images = resize.bilinear(images.astype(jnp.float32), size)
-    probability = jax.nn.softmax(logits(net, images, full).astype(jnp.float32))
+    probability = jax.nn.softmax(
+      logits(variables, images, full).astype(jnp.float32)
+    )
     return (jnp.argmax(probability, -1).astype(jnp.int32), probability.max(-1))
 
   def predict(images: np.ndarray):
-    label, confidence = function(trained.net, images, images.shape[1:3])
+    label, confidence = function(trained.variables, images, images.shape[1:3])
     return np.asarray(label), np.asarray(confidence)
 
   return predict

@@ -121,12 +121,14 @@ class Checkpoints:
       args=ocp.args.Composite(**{_STATE: ocp.args.StandardSave(state)}),
     )
 
-  def save_best(self, step: int, net: types.Net, score: dict[str, Any]) -> bool:
+  def save_best(
+    self, step: int, variables: types.Variables, score: dict[str, Any]
+  ) -> bool:
     """Keeps the network if its score is the best so far.
 
     Args:
       step: steps done.
-      net: the evaluated network; may be donated when this returns.
+      variables: the evaluated network; may be donated when this returns.
       score: `value`, larger is better (None and NaN never count), and what else
         is worth knowing, such as the metric's name.
 
@@ -141,7 +143,7 @@ class Checkpoints:
       0 if number is None else number + 1,
       args=ocp.args.Composite(
         **{
-          _NET: ocp.args.StandardSave(net),
+          _NET: ocp.args.StandardSave(variables),
           _SCORE: ocp.args.JsonSave({'step': step, **score}),
         }
       ),
@@ -167,13 +169,13 @@ class Checkpoints:
     self._best.wait_until_finished()
 
 
-def load_net(
+def load_variables(
   run: pathlib.Path | str,
   which: str,
-  like: types.Net,
+  like: types.Variables,
   *,
   field: str = 'config.warm_start.workdir',
-) -> types.Net:
+) -> types.Variables:
   """Reads one network of another run.
 
   Args:
@@ -206,7 +208,7 @@ def load_net(
   if which == 'best':
     _check_same(found, like, folder, way_out)
     return _read(folder, like)
-  if not found[which]:
+  if found.get(which) in (None, ()):
     raise ValueError(
       f'{field}: the run in {run} has no {which}; use its student'
     )

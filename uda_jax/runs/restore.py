@@ -23,14 +23,14 @@ class Trained(NamedTuple):
     class_names: of its classes.
     palette: one (red, green, blue) a class.
     network: the functions.
-    net: the variables.
+    variables: the variables.
   """
 
   config: ml_collections.ConfigDict
   class_names: tuple[str, ...]
   palette: tuple[tuple[int, int, int], ...]
   network: types.Network
-  net: types.Net
+  variables: types.Variables
 
 
 def _tuples(tree: Any) -> Any:
@@ -92,7 +92,7 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   like = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes
   )
-  net = checkpoint.load_net(
+  variables = checkpoint.load_variables(
     workdir, which or config.eval.network, like, field='--workdir'
   )
-  return Trained(config, names, palette, network, net)
+  return Trained(config, names, palette, network, variables)

@@ -253,11 +253,13 @@ class Writer:
       logging.info('%s took %s', what, duration(time.monotonic() - start))
 
 
-def log_start(net: types.Net, mesh: Mesh, counts: Mapping[str, int]) -> None:
+def log_start(
+  variables: types.Variables, mesh: Mesh, counts: Mapping[str, int]
+) -> None:
   """Logs what a run starts with, on the first process.
 
   Args:
-    net: the network's variables.
+    variables: the network's variables.
     mesh: the devices.
     counts: images by data set.
   """
@@ -274,7 +276,7 @@ def log_start(net: types.Net, mesh: Mesh, counts: Mapping[str, int]) -> None:
   logging.info(
     'images: %s', ', '.join(f'{name} {count}' for name, count in counts.items())
   )
-  for line in parameter_table(net.params).splitlines():
+  for line in parameter_table(variables.params).splitlines():
     logging.info('%s', line)
 
 

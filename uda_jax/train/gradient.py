@@ -129,7 +129,7 @@ def make_gradient(
       params, state, batch, method_state, group, frozen
     )
     mean = lambda tree: jax.tree.map(lambda x: x.mean(0), tree)
-    averaged = (grads, mean(losses._replace(method_state=())))
+    averaged = (grads, mean(losses._replace(method_state=None)))
     grads, means = jax.lax.pmean(averaged, parallel.DATA)
     return grads, means, losses.method_state
 
@@ -151,7 +151,7 @@ def make_gradient(
   )
 
   def gradient(params, state, batch, frozen):
-    bare = dataclasses.replace(state, method_state=())
+    bare = dataclasses.replace(state, method_state=None)
     grads, losses, method_state = mapped(
       params, bare, state.method_state, batch, jnp.arange(groups), frozen
     )

@@ -46,12 +46,12 @@ class Result(NamedTuple):
 
   Attributes:
     run: what it was built of.
-    net: the evaluated network, at the last step.
+    variables: the evaluated network, at the last step.
     reports: by network, the scores; see `reports.report`.
   """
 
   run: Run
-  net: types.Net
+  variables: types.Variables
   reports: dict[str, dict[str, Any]]
 
 
@@ -152,23 +152,25 @@ def _evaluate(
   run: Run, state, step: int, saved, writer, score: evaluator.Score
 ) -> None:
   """Scores the evaluated network and keeps it if it is the best so far."""
-  net, other = _evaluated(run, state)
+  variables, other = _evaluated(run, state)
   with writer.paused('evaluation'):
-    report = score(net, other)
-    _keep_best(run, step, net, report, saved, writer)
+    report = score(variables, other)
+    _keep_best(run, step, variables, report, saved, writer)
 
 
-def _evaluated(run: Run, state) -> tuple[types.Net, Any]:
+def _evaluated(
+  run: Run, state
+) -> tuple[types.Variables, types.Variables | None]:
   """The evaluated network, and the other of student and teacher, if any."""
   pair = state.student, state.teacher
   return pair if run.config.eval.network == 'student' else pair[::-1]
 
 
-def _keep_best(run: Run, step: int, net, report, saved, writer) -> None:
+def _keep_best(run: Run, step: int, variables, report, saved, writer) -> None:
   """Logs an evaluation and keeps the network if it is the best so far."""
   writer.report(step, report)
   score = selection.score(run.config, report)
-  if saved.save_best(step, net, score) and jax.process_index() == 0:
+  if saved.save_best(step, variables, score) and jax.process_index() == 0:
     logging.info(
       'step %d is the best so far, %s (%s %.4f)',
       step,
@@ -181,20 +183,20 @@ def _keep_best(run: Run, step: int, net, report, saved, writer) -> None:
 def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
   """Evaluates what the run made, and writes the results."""
   evaluated = run.config.eval.network
-  nets = {'student': (state.student, state.teacher)}
-  if state.teacher:
-    nets['teacher'] = state.teacher, state.student
+  candidates = {'student': (state.student, state.teacher)}
+  if state.teacher is not None:
+    candidates['teacher'] = state.teacher, state.student
   if run.config.eval.target_statistics:
-    nets['student, target statistics'] = (
+    candidates['student, target statistics'] = (
       setup.adapted_statistics(
         run, state.student, run.config.eval.target_statistics
       ),
-      (),
+      None,
     )
-  reports = {name: score(*pair) for name, pair in nets.items()}
+  reports = {name: score(*pair) for name, pair in candidates.items()}
   step = int(state.step)
-  net = nets[evaluated][0]
-  _keep_best(run, step, net, reports[evaluated], saved, writer)
+  variables = candidates[evaluated][0]
+  _keep_best(run, step, variables, reports[evaluated], saved, writer)
   saved.save(step, state, force=True)
   saved.wait()
   notes = [
@@ -217,7 +219,7 @@ def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
       run.workdir / 'results.txt',
       reports_lib.format_table(reports),
     )
-  return Result(run, net, reports)
+  return Result(run, variables, reports)
 
 
 def run(config, workdir: str) -> Result:

@@ -28,11 +28,11 @@ class Functions(NamedTuple):
   """Compiled functions, the same in all rounds.
 
   Attributes:
-    measure: f(net, (image [B, H, W, 3], index [B], valid [B])) -> (index,
+    measure: f(variables, (image [B, H, W, 3], index [B], valid [B])) -> (index,
       valid, confidence [B, C], entropy [B, C]): global arrays in, and out the
       rows of all processes.
-    examples: f(net, image [1, H, W, 3], limits [C], key) -> (image [P, H, W, 3]
-      uint8, label [P, H, W]), P patches.
+    examples: f(variables, image [1, H, W, 3], limits [C], key) -> (image
+      [P, H, W, 3] uint8, label [P, H, W]), P patches.
   """
 
   measure: Callable[..., Any]
@@ -61,7 +61,7 @@ def check_window(run: setup.Run) -> None:
 
 
 def rank(
-  run: setup.Run, functions: Functions, student: types.Net
+  run: setup.Run, functions: Functions, student: types.Variables
 ) -> Iterator[tuple[np.ndarray, ...]]:
   """Measures all target images; every process does its share, and has all.
 
@@ -114,7 +114,7 @@ def collect(
 def cut(
   run: setup.Run,
   functions: Functions,
-  student: types.Net,
+  student: types.Variables,
   images: Sequence[int],
   limits: np.ndarray,
   key: jax.Array,
@@ -164,10 +164,10 @@ def _make_measure(run: setup.Run) -> Callable[..., Any]:
 
   # Every process gets every row: the tables are small.
   @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
-  def measure(net, batch):
+  def measure(variables, batch):
     image, index, valid = batch
     statistics = pseudo_labels.class_statistics(
-      jax.nn.softmax(logits(net, image, image.shape[1:3]))
+      jax.nn.softmax(logits(variables, image, image.shape[1:3]))
     )
     return index, valid, *statistics
 
@@ -180,9 +180,9 @@ def _make_examples(run: setup.Run) -> Callable[..., Any]:
   logits = inference.make_logits(run.recipe.network)
 
   @jax.jit
-  def examples(net, image, limits, key):
+  def examples(variables, image, limits, key):
     size = image.shape[1:3]
-    prob = jax.nn.softmax(logits(net, image, size))[0]
+    prob = jax.nn.softmax(logits(variables, image, size))[0]
     label = jnp.argmax(prob, -1)
     stretched = pseudo_labels.stretch_by_class(
       pseudo_labels.entropy(prob), label, num_classes=prob.shape[-1]

@@ -173,10 +173,10 @@ def _limits(plan: Plan) -> np.ndarray:
   return np.array([np.inf if x is None else x for x in plan.limits])
 
 
-def _digest(net: types.Net) -> str:
+def _digest(variables: types.Variables) -> str:
   """A hash of a network's variables."""
   hashed = hashlib.sha256()
-  for leaf in jax.tree.leaves(net):
+  for leaf in jax.tree.leaves(variables):
     hashed.update(np.ascontiguousarray(leaf).tobytes())
   return hashed.hexdigest()[:16]
 
@@ -184,7 +184,7 @@ def _digest(net: types.Net) -> str:
 def _plan(
   run: setup.Run,
   functions: round_mining.Functions,
-  student: types.Net,
+  student: types.Variables,
   network: str,
   index: int,
 ) -> Plan:

@@ -40,7 +40,7 @@ class Run(NamedTuple):
   mesh: Mesh
   data: Data
   recipe: recipe_lib.Recipe
-  frozen: Any = ()
+  frozen: types.Variables | None = None
 
 
 def load_data(config) -> Data:
@@ -84,14 +84,16 @@ def batches(run: Run, first_step: int) -> Iterator[types.Batch]:
   )
 
 
-def adapted_statistics(run: Run, net: types.Net, count: int) -> types.Net:
+def adapted_statistics(
+  run: Run, variables: types.Variables, count: int
+) -> types.Variables:
   """The network with running statistics of the target's training images.
 
   What is known as AdaBN (arXiv 1603.04779).
 
   Args:
     run: any.
-    net: the network, as its train state has it.
+    variables: the network, as its train state has it.
     count: batches of training whose target images are looked at.
 
   Returns:
@@ -103,38 +105,40 @@ def adapted_statistics(run: Run, net: types.Net, count: int) -> types.Net:
   @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
   def update(stats, images):
     images = network.normalize(images.reshape(-1, *images.shape[2:]))
-    return network.forward(net.params, stats, images)[1]
+    return network.forward(variables.params, stats, images)[1]
 
-  stats = net.batch_stats
+  stats = variables.batch_stats
   for _, batch in zip(range(count), batches(run, 0)):
     stats = update(stats, parallel.to_global(batch, run.mesh).target.image)
-  return net._replace(batch_stats=stats)
+  return variables._replace(batch_stats=stats)
 
 
 def start_networks(
   config, network: types.Network, image_size: tuple[int, int]
-) -> tuple[types.Net, types.Net | tuple[()]]:
+) -> tuple[types.Variables, types.Variables | None]:
   """What the student starts from, and the network that stays as it was.
 
   The first has fresh variables (pretrained where the model says so), or
   another run's; the second is the pretrained network, for methods whose
-  feature distance looks at it, else ().
+  feature distance looks at it, else None.
   """
   key = rng.stream(jax.random.key(config.seed), 'network')
-  pretrained = net = network.init(key, image_size)
+  pretrained = variables = network.init(key, image_size)
   warm = config.warm_start
   if warm.workdir:
-    net = checkpoint.load_net(pathlib.Path(warm.workdir), warm.network, net)
+    variables = checkpoint.load_variables(
+      pathlib.Path(warm.workdir), warm.network, variables
+    )
     logging.info('warm start: %s of %s', warm.network, warm.workdir)
   if not config.method.get('weight_distance', 0.0):
-    return net, ()
+    return variables, None
   if not config.model.weights:
     raise ValueError(
       'config.method.weight_distance: the feature distance is to a '
       'pretrained encoder, expected a file in config.model.weights, got '
       "''; 0 switches the distance off."
     )
-  return net, pretrained
+  return variables, pretrained
 
 
 def _image_size(config, data: Data) -> tuple[int, int]:
@@ -148,7 +152,7 @@ def _image_size(config, data: Data) -> tuple[int, int]:
   return next(tuple(size) for size in sizes if any(size))
 
 
-def build(config, workdir: pathlib.Path) -> tuple[Run, types.Net]:
+def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   """Builds everything the loop needs, and the network it starts from."""
   checks.check_config(config)
   checks.check_devices(config)

@@ -18,12 +18,12 @@ from uda_jax.train import setup
 
 def init_state(
   recipe: recipe_lib.Recipe,
-  student: types.Net,
+  student: types.Variables,
   key: jax.Array,
   batch: types.Batch,
   *,
   num_steps: int,
-  teacher: types.Net | None = None,
+  teacher: types.Variables | None = None,
 ) -> types.TrainState:
   """Returns the state before the first step.
 
@@ -48,7 +48,7 @@ def init_state(
     return types.TrainState(
       step=jnp.zeros((), jnp.int32),
       student=copy(student),
-      teacher=copy(teacher) if recipe.teacher else (),
+      teacher=copy(teacher) if recipe.teacher else None,
       opt_state=recipe.optimizer.init(student.params),
       method_state=jax.tree.map(
         lambda x: jnp.broadcast_to(x, (groups, *x.shape)), method_state
@@ -66,7 +66,7 @@ def init_state(
 
 
 def start(
-  run: setup.Run, student: types.Net, batch: types.Batch
+  run: setup.Run, student: types.Variables, batch: types.Batch
 ) -> types.TrainState:
   """Returns the state before the first step of a run.
 
@@ -97,7 +97,7 @@ def start(
 
 def start_or_restore(
   run: setup.Run,
-  student: types.Net,
+  student: types.Variables,
   batch: types.Batch,
   saved: checkpoint.Checkpoints,
 ) -> types.TrainState:

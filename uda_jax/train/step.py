@@ -18,7 +18,7 @@ from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import teacher as teacher_lib
 
-Net = types.Net
+Variables = types.Variables
 PyTree = types.PyTree
 TrainState = types.TrainState
 
@@ -49,7 +49,9 @@ def make_update(
   """
   gradient = gradient_lib.make_gradient(recipe, mesh, groups, phase=phase)
 
-  def update(state: TrainState, batch: types.Batch, frozen: PyTree = ()):
+  def update(
+    state: TrainState, batch: types.Batch, frozen: types.Variables | None = None
+  ):
     grads, losses = gradient(state.student.params, state, batch, frozen)
     grad_norm = optax.tree.norm(grads)
     finite = jnp.isfinite(grad_norm) & jnp.isfinite(
@@ -94,7 +96,7 @@ def _moved(
   params = jax.tree.map(
     lambda p, u, g: p if g is None else p + u, params, updates, grads
   )
-  student = Net(params, losses.student_stats)
+  student = Variables(params, losses.student_stats)
   teacher = (
     teacher_lib.follow(
       recipe.teacher,
@@ -104,7 +106,7 @@ def _moved(
       losses.teacher_stats,
     )
     if recipe.teacher
-    else ()
+    else None
   )
   return dict(
     student=student,

@@ -74,8 +74,8 @@ def follow(
   Args:
     rule: how.
     step: [] int, the optimiser steps done, with the one that made `student`.
-    teacher: `state.Net`, as it was before that step.
-    student: `state.Net`, as the step left it.
+    teacher: `types.Variables`, as it was before that step.
+    student: `types.Variables`, as the step left it.
     stats: the teacher's batch statistics by the method.
   """
   decay = ema_decay(step, maximum=rule.decay, ramp=rule.ramp)

@@ -106,10 +106,12 @@ def choose(importer: Importer) -> tuple[Tensors, state_dict.NameOf]:
     raise ValueError(f'{location}: {error}') from error
 
 
-def load(importer: Importer, net: types.Net) -> types.Net:
+def load(importer: Importer, variables: types.Variables) -> types.Variables:
   """Returns a network's variables, those of the file in place of its own."""
   tensors, name_of = choose(importer)
-  return state_dict.load(tensors, net, name_of, source=str(importer.path))[0]
+  return state_dict.load(
+    tensors, variables, name_of, source=str(importer.path)
+  )[0]
 
 
 def provenance(importer: Importer) -> Provenance:

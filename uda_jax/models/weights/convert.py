@@ -151,7 +151,7 @@ def convert(
   return origin
 
 
-def _shapes(config: Fields, num_classes: int) -> types.Net:
+def _shapes(config: Fields, num_classes: int) -> types.Variables:
   build = models.MODELS[config.name]
   network = build(Fields(config, weights=''), num_classes)
   return jax.eval_shape(lambda: network.init(jax.random.key(0), _IMAGE_SIZE))

@@ -44,10 +44,12 @@ def dotted(path: tuple[str, ...]) -> str:
   return '.'.join(path)
 
 
-def export(net: types.Net, name_of: NameOf = dotted) -> dict[str, np.ndarray]:
+def export(
+  variables: types.Variables, name_of: NameOf = dotted
+) -> dict[str, np.ndarray]:
   """Returns the PyTorch state dict of a network's variables."""
   tensors = {}
-  for path, leaf in jax.tree_util.tree_leaves_with_path(net):
+  for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
     name = _tensor_name(path, name_of)
     if name is not None:
       tensors[name] = _to_torch(np.asarray(leaf))
@@ -56,11 +58,11 @@ def export(net: types.Net, name_of: NameOf = dotted) -> dict[str, np.ndarray]:
 
 def load(
   tensors: Mapping[str, np.ndarray],
-  like: types.Net,
+  like: types.Variables,
   name_of: NameOf = dotted,
   *,
   source: str = 'state dict',
-) -> tuple[types.Net, int]:
+) -> tuple[types.Variables, int]:
   """Returns a network's variables from a PyTorch state dict, and their number.
 
   Args:
@@ -92,7 +94,7 @@ def load(
       return leaf
     return jnp.asarray(_from_torch(tensors[name]), leaf.dtype)
 
-  net = jax.tree_util.tree_map_with_path(take, like)
+  variables = jax.tree_util.tree_map_with_path(take, like)
   problems += [
     f'unexpected: {name} {tensors[name].shape}'
     for name in tensors
@@ -104,7 +106,7 @@ def load(
       f'{len(used)} tensors expected):\n  '
       + '\n  '.join([*_depth_mix_up(used, tensors), *problems])
     )
-  return net, len(used)
+  return variables, len(used)
 
 
 def _depth_mix_up(
@@ -132,7 +134,7 @@ def _joined(depths: dict[str, int]) -> str:
 
 
 def _tensor_name(path, name_of: NameOf) -> str | None:
-  # The first key is the field of Net, the last the leaf.
+  # The first key is the field of Variables, the last the leaf.
   keys = tuple(key.key for key in path[1:])
   module = name_of(keys[:-1])
   if module is None:
