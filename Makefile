@@ -39,7 +39,8 @@ lint: $(VENV)/dev ## ruff check, ruff format --check, mypy
 	$(RUN) -m mypy
 
 docs: $(VENV)/dev ## API reference from the docstrings, in build/docs
-	$(RUN) docs/reference.py build/docs
+	rm -rf build/docs
+	$(RUN) -m docs.reference build/docs
 
 wheel: $(VENV)/installed ## sdist and wheel, in build/dist
 	rm -rf build/dist

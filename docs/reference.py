@@ -1,6 +1,6 @@
 """Builds the API reference from the docstrings: `make docs`.
 
-Usage: python docs/reference.py OUT
+Usage: python -m docs.reference OUT
 """
 
 import importlib
@@ -12,16 +12,11 @@ import sys
 import typing
 import warnings
 
-# A package that data loading imports asks `uname` for the processor; without
-# this pdoc replaces subprocess while it imports.
-os.environ['PDOC_ALLOW_EXEC'] = '1'
-ROOT = pathlib.Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+import jax
+import pdoc
 
-import jax  # noqa: E402
-import pdoc  # noqa: E402
-
-import uda_jax  # noqa: E402
+import uda_jax
+from uda_jax import cli
 
 
 def _resolve_named_tuples(module):
@@ -37,13 +32,17 @@ def _resolve_named_tuples(module):
 
 def main(out):
   """Writes HTML pages to folder `out`; a warning of pdoc is an error."""
+  # A package that data loading imports asks `uname` for the processor; without
+  # this pdoc replaces subprocess while it imports.
+  os.environ['PDOC_ALLOW_EXEC'] = '1'
   names = [
     found.name
     for found in pkgutil.walk_packages(uda_jax.__path__, 'uda_jax.')
     if not found.name.endswith('__main__')
   ]
-  for name in names:
-    _resolve_named_tuples(importlib.import_module(name))
+  with cli.hidden_stderr():  # TensorFlow's first lines
+    for name in names:
+      _resolve_named_tuples(importlib.import_module(name))
   pdoc.render.configure(docformat='google', show_source=False)
   # Signatures would name jaxlib's private module.
   jax.Array.__module__, jax.Array.__qualname__ = 'jax', 'Array'
