@@ -6,12 +6,13 @@ As any leaf it works with
 """
 
 from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.streets import base
 
 
 def get_config():
   """Self-training on a handful of tiny scenes."""
-  config = base.get_config()
+  config = laptop.base(base.BENCHMARK)
   config.steps = 24
   for name, count in (('source', 8), ('target', 8), ('evaluation', 4)):
     config.data[name].num_images = count

@@ -5,7 +5,7 @@ python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
 
 from tests import tiny_leaf
 from uda_jax.configs.blocks import common
-from uda_jax.configs.blocks import lse
+from uda_jax.configs.blocks import laptop
 
 
 def get_config():
@@ -14,7 +14,7 @@ def get_config():
   config.steps = 14
   config.teacher = common.no_teacher()
   config.eval.network = 'student'
-  config = lse.small(config, adapt_from=6, window=(16, 32), divisor=2)
+  config = laptop.add_rounds(config, adapt_from=6, window=(16, 32), divisor=2)
   config.rounds.update(p_start=0.3, p_step=0.1)
   config.checkpoint.every = 4
   return config

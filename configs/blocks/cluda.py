@@ -1,12 +1,8 @@
-"""CLUDA's fields on top of a method's block, and whole runs on top of HRDA's.
-
-CLUDA (arXiv 2208.14227) trains as its base does, DAFormer or HRDA.
-"""
+"""CLUDA's contrast (arXiv 2208.14227), on top of a method's block."""
 
 import ml_collections
 
 from uda_jax.configs.blocks import additions
-from uda_jax.configs.blocks import hrda
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -47,21 +43,4 @@ def released(
   """
   config = method(base, grid=grid, entropy_start=entropy_start)
   config.cluda_contrast.update(RELEASED)
-  return config
-
-
-def on_hrda(config: ConfigDict) -> ConfigDict:
-  """A run of HRDA with CLUDA's network and method."""
-  config.model = hrda.cluda_network(
-    config.model, detail_crop=config.model.detail_crop
-  )
-  config.method = method(config.method, entropy_start=ENTROPY_START)
-  return config
-
-
-def released_on_hrda(config: ConfigDict) -> ConfigDict:
-  """A run of `on_hrda` as the released code has it; the best step counts."""
-  config.model.entropy_rule = 'released'
-  config.method.cluda_contrast.update(RELEASED)
-  config.eval.every = 4000
   return config

@@ -1,18 +1,10 @@
-"""EHTDI's blocks: the method, and the frame of the published runs."""
+"""EHTDI's method."""
 
 import ml_collections
 
 from uda_jax.configs.blocks import additions
-from uda_jax.configs.blocks import common
-from uda_jax.configs.blocks import pixmatch
 
 ConfigDict = ml_collections.ConfigDict
-
-# Iterations of an epoch: the target's images, two a step.
-EPOCH = 1487
-# The classes that are pasted: all but road, sidewalk, building, wall, fence.
-PASTE_19 = tuple(range(5, 19))
-PASTE_16 = tuple(range(5, 16))
 
 
 def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
@@ -61,51 +53,3 @@ def release(config: ConfigDict) -> ConfigDict:
     border_needs_all=True,
   )
   return config
-
-
-def small(
-  config: ConfigDict,
-  *,
-  crop_size: tuple[int, int],
-  paste_classes: tuple[int, ...],
-  adapt_from: int,
-) -> ConfigDict:
-  """A benchmark of this library: small images, a network with one head.
-
-  Trained from scratch or from ImageNet, the network first learns from the
-  source: for `adapt_from` steps, which count as steps of the run.
-  """
-  config.method = method(paste_classes=paste_classes)
-  config.method.update(
-    weight_aux=0.0,
-    crop_size=crop_size,
-    blur=0.0,
-    contrast_stride=8,
-    adapt_from=adapt_from,
-  )
-  config.teacher = common.teacher(decay=0.99, ramp=False, copy_stats_every=50)
-  config.eval.network = 'teacher'
-  return config
-
-
-def published(
-  data: ConfigDict, *, paste_classes: tuple[int, ...]
-) -> ConfigDict:
-  """The frame: PixMatch's with 2 + 2 images and a larger rate.
-
-  The schedule is that of 250000 steps; the authors stopped after 80 epochs.
-  """
-  config = pixmatch.published(data)
-  config.steps = 80 * EPOCH
-  config.batch.group_size = 2
-  config.schedule = common.poly(learning_rate=2.5e-4, power=0.9, length=250000)
-  config.teacher.copy_stats_every = EPOCH
-  config.eval.every = EPOCH
-  config.method = method(paste_classes=paste_classes)
-  return config
-
-
-def released(config: ConfigDict) -> ConfigDict:
-  """A published run with every choice of the released code."""
-  release(config.method)
-  return pixmatch.repeat_updates(config, fresh=True)

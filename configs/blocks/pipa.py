@@ -1,9 +1,4 @@
-"""PiPa's fields on top of a method's block, and whole runs on its bases.
-
-PiPa (arXiv 2211.07609) trains longer than DAFormer and HRDA, and on larger
-crops than DAFormer: `longer_daformer` and `longer_hrda` are what it is to be
-compared with.
-"""
+"""PiPa's contrasts (arXiv 2211.07609), on top of a method's block."""
 
 import ml_collections
 
@@ -43,56 +38,3 @@ def released(base: ConfigDict) -> ConfigDict:
       include_ignore=True, align_label=False, predict='untrained'
     ),
   )
-
-
-def pair(config: ConfigDict, *, group_size: int) -> None:
-  """Asks for the crops of Cityscapes that the released code cuts."""
-  config.data.pair.update(
-    crop_size=(720, 720),
-    long_side=(1638, 4096),
-    group_size=group_size,
-    first_step=config.method.patch_contrast.start,
-  )
-
-
-def longer_daformer(config: ConfigDict) -> ConfigDict:
-  """A run of DAFormer with the sizes and the length of PiPa's."""
-  config.steps = 60000
-  config.data.update(
-    crop_size=(640, 640),
-    target_image_size=(640, 1280),
-    eval_image_size=(640, 1280),
-  )
-  config.data.rare_class.temperature = 0.1
-  return config
-
-
-def longer_hrda(config: ConfigDict) -> ConfigDict:
-  """A run of HRDA of the length of PiPa's."""
-  config.steps = 60000
-  return config
-
-
-def on_daformer(config: ConfigDict) -> ConfigDict:
-  """A run of `longer_daformer` with the method."""
-  config.model.heads = (('proj', 'features', 256), ('project', 'fused', 128))
-  # Four more crops a step go through the student.
-  config.model.remat = True
-  config.method = method(config.method)
-  pair(config, group_size=2)
-  return config
-
-
-def on_hrda(config: ConfigDict) -> ConfigDict:
-  """A run of `longer_hrda` with the method."""
-  config.model.heads = (('proj', 'features', 256), ('project', 'logits', 128))
-  config.method = method(config.method, patch_features='logits')
-  pair(config, group_size=1)
-  return config
-
-
-def released_on(config: ConfigDict) -> ConfigDict:
-  """A run of `longer_daformer` or `longer_hrda` as released."""
-  config.model.heads = (('proj', 'features', 256), ('cls', 'features', 19))
-  config.method = released(config.method)
-  return config

@@ -1,7 +1,6 @@
-r"""DAFormer on CamVid day -> dusk: self-training, rare classes first.
+r"""DAFormer on CamVid day -> dusk: self-training, rare-class sampling.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_day_to_dusk/daformer.py \
+  python -m uda_jax.main --config=camvid_day_to_dusk/daformer \
       --workdir=DIR --config.data.root=DIR
 
 Without its feature distance. The encoder has batch norm: on crops the student's
@@ -10,14 +9,9 @@ frozen ones, by running statistics; and at stride 32 less than one cell of a
 batch lies in a thing.
 """
 
-from uda_jax.configs.camvid_day_to_dusk import self_training
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = self_training.get_config()
-  # A third of a percent of an image, as published.
-  config.data.rare_class.update(
-    temperature=0.01, min_pixels=0.003, min_crop_ratio=0.5
-  )
-  return config
+  return laptop.daformer(base.BENCHMARK)

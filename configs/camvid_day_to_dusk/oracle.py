@@ -1,18 +1,12 @@
-r"""Trains on the target's own labels of CamVid day -> dusk: the upper bound.
+r"""Training on the target's labels of CamVid day -> dusk: the upper bound.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_day_to_dusk/oracle.py \
+  python -m uda_jax.main --config=camvid_day_to_dusk/oracle \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import benchmarks
-from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = base.get_config()
-  config.data = benchmarks.as_oracle(config.data)
-  config.method = common.source_only()
-  return config
+  return laptop.oracle(base.BENCHMARK)

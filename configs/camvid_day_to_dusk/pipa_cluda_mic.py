@@ -1,18 +1,12 @@
 r"""PiPa, CLUDA and MIC at once on CamVid day -> dusk.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_day_to_dusk/pipa_cluda_mic.py \
+  python -m uda_jax.main --config=camvid_day_to_dusk/pipa_cluda_mic \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import cluda
-from uda_jax.configs.blocks import mic
-from uda_jax.configs.camvid_day_to_dusk import pipa
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = pipa.get_config()
-  config.method = cluda.method(config.method, grid=(33, 33))
-  config.method = mic.masked(config.method, block=16)
-  return config
+  return laptop.pipa_cluda_mic(base.BENCHMARK)

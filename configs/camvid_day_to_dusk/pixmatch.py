@@ -1,17 +1,15 @@
 r"""PixMatch on CamVid day -> dusk: consistency under strong augmentation.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_day_to_dusk/pixmatch.py \
+  python -m uda_jax.main --config=camvid_day_to_dusk/pixmatch \
       --workdir=DIR --config.data.root=DIR
 
 Other perturbations: --config.method.weight_fourier=0.1 and weight_cutmix. With
 one head and images of one size the released code is the same.
 """
 
-from uda_jax.configs.blocks import pixmatch
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return pixmatch.small(base.get_config(), crop_size=(104, 104), adapt_from=100)
+  return laptop.pixmatch(base.BENCHMARK)

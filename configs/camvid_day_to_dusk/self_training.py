@@ -1,18 +1,12 @@
 r"""Mean-teacher ClassMix self-training on CamVid day -> dusk.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_day_to_dusk/self_training.py \
+  python -m uda_jax.main --config=camvid_day_to_dusk/self_training \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.camvid_day_to_dusk import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = base.get_config()
-  config.method = common.self_training(threshold=0.9)
-  config.teacher = common.teacher(decay=0.99)
-  config.eval.network = 'teacher'
-  return config
+  return laptop.self_training(base.BENCHMARK)

@@ -1,16 +1,12 @@
-r"""MIC on CamVid -> IDD-Lite: self-training, images behind blocks.
+r"""MIC on CamVid -> IDD-Lite: self-training, masked target images.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_to_idd/mic.py \
+  python -m uda_jax.main --config=camvid_to_idd/mic \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import mic
-from uda_jax.configs.camvid_to_idd import self_training
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.camvid_to_idd import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = self_training.get_config()
-  config.method = mic.masked(config.method, block=16)
-  return config
+  return laptop.mic(base.BENCHMARK)

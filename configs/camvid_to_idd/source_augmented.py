@@ -1,16 +1,12 @@
-r"""As source_only, with colour jitter and blur of the source.
+r"""Source-only training on CamVid -> IDD-Lite, with color jitter and blur.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_to_idd/source_augmented.py \
+  python -m uda_jax.main --config=camvid_to_idd/source_augmented \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.camvid_to_idd import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = base.get_config()
-  config.method = common.source_only(augment=True)
-  return config
+  return laptop.source_augmented(base.BENCHMARK)

@@ -1,18 +1,12 @@
-r"""Trains on the source of CamVid -> IDD-Lite alone: the baseline.
+r"""Source-only training on CamVid -> IDD-Lite: the baseline.
 
-  python -m uda_jax.main \
-      --config=configs/camvid_to_idd/source_only.py \
+  python -m uda_jax.main --config=camvid_to_idd/source_only \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.camvid_to_idd import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = base.get_config()
-  config.method = common.source_only()
-  # One more row of the results: statistics of the target alone (AdaBN).
-  config.eval.target_statistics = 100
-  return config
+  return laptop.source_only(base.BENCHMARK)

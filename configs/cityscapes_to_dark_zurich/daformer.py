@@ -1,19 +1,12 @@
 r"""DAFormer on Cityscapes -> Dark Zurich; the paper: 53.8 mIoU (test).
 
-  python -m uda_jax.main \
-      --config=configs/cityscapes_to_dark_zurich/daformer.py \
+  python -m uda_jax.main --config=cityscapes_to_dark_zurich/daformer \
       --workdir=DIR --config.data.root=DIR
 """
 
-from uda_jax.configs.blocks import benchmarks
-from uda_jax.configs.blocks import published
+from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.cityscapes_to_dark_zurich import base
 
 
 def get_config():
-  """See the module's docstring."""
-  data = benchmarks.cityscapes_to_dark_zurich(
-    source_image_size=(512, 1024),
-    target_image_size=(540, 960),
-    eval_image_size=(540, 960),
-  )
-  return published.daformer(data, margins=(0, 0, 0, 0))
+  return published_transformers.daformer(base.TRANSFORMERS)

@@ -1,7 +1,7 @@
 r"""Adapts from folder A to folder B by mean-teacher ClassMix self-training.
 
-  python -m uda_jax.main --config=configs/custom/self_training.py \
-      --config.data.root=DIR --workdir=DIR
+  python -m uda_jax.main --config=custom/self_training \
+      --workdir=DIR --config.data.root=DIR
 """
 
 from uda_jax.configs.blocks import common
@@ -9,7 +9,6 @@ from uda_jax.configs.custom import base
 
 
 def get_config():
-  """See the module's docstring."""
   config = base.get_config()
   # Pseudo-labels count by the share of pixels that are surer than this.
   config.method = common.self_training(threshold=0.9)

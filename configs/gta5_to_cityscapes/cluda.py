@@ -1,16 +1,14 @@
 r"""CLUDA on HRDA, GTA5 -> Cityscapes, every pixel with its own label.
 
-  python -m uda_jax.main \
-      --config=configs/gta5_to_cityscapes/cluda.py \
+  python -m uda_jax.main --config=gta5_to_cityscapes/cluda \
       --workdir=DIR --config.data.root=DIR
 
 The paper's number is that of the released pixel order, see cluda_released.
 """
 
-from uda_jax.configs.blocks import cluda
-from uda_jax.configs.gta5_to_cityscapes import hrda
+from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.gta5_to_cityscapes import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return cluda.on_hrda(hrda.get_config())
+  return published_transformers.cluda(base.TRANSFORMERS)

@@ -1,20 +1,15 @@
 r"""EHTDI* from GTA5 to Cityscapes as its released code runs it.
 
-  python -m uda_jax.main \
-      --config=configs/gta5_to_cityscapes/ehtdi_edge_released.py \
+  python -m uda_jax.main --config=gta5_to_cityscapes/ehtdi_edge_released \
       --workdir=DIR --config.data.root=DIR
 
 Starts from a network trained on GTA5: --config.model.weights=FILE, or the
 directory of another run in --config.warm_start.workdir.
 """
 
-from uda_jax.configs.blocks import ehtdi as blocks
-from uda_jax.configs.gta5_to_cityscapes import ehtdi_edge
+from uda_jax.configs.blocks import published_convnets
+from uda_jax.configs.gta5_to_cityscapes import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = ehtdi_edge.get_config()
-  # The list of the official split's 12403 images, one name a line.
-  config.data.source.files = 'train.txt'
-  return blocks.released(config)
+  return published_convnets.ehtdi_edge_released(base.CONVNETS)

@@ -1,16 +1,14 @@
 r"""HRDA on GTA5 -> Cityscapes, 60,000 steps.
 
-  python -m uda_jax.main \
-      --config=configs/gta5_to_cityscapes/hrda_60k.py \
+  python -m uda_jax.main --config=gta5_to_cityscapes/hrda_60k \
       --workdir=DIR --config.data.root=DIR
 
-What PiPa on HRDA is to be compared with.
+The baseline of PiPa on HRDA.
 """
 
-from uda_jax.configs.blocks import pipa
-from uda_jax.configs.gta5_to_cityscapes import hrda
+from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.gta5_to_cityscapes import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return pipa.longer_hrda(hrda.get_config())
+  return published_transformers.hrda_60k(base.TRANSFORMERS)

@@ -1,19 +1,14 @@
 r"""GTA5 alone, for LSE to start from: DeepLab-v2 on ResNet-101.
 
-  python -m uda_jax.main \
-      --config=configs/gta5_to_cityscapes/lse_deeplab_start.py \
+  python -m uda_jax.main --config=gta5_to_cityscapes/lse_deeplab_start \
       --workdir=DIR --config.data.root=DIR
 
 Starts from ImageNet weights: --config.model.weights=FILE.
 """
 
-from uda_jax.configs.blocks import benchmarks
-from uda_jax.configs.blocks import lse
+from uda_jax.configs.blocks import published_convnets
+from uda_jax.configs.gta5_to_cityscapes import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return lse.start(
-    benchmarks.gta5_to_cityscapes(**lse.sizes(source=lse.GTA5)),
-    network='deeplab',
-  )
+  return published_convnets.lse_deeplab_start(base.CONVNETS)

@@ -1,16 +1,14 @@
 r"""PiPa on HRDA, GTA5 -> Cityscapes: both contrasts train the student.
 
-  python -m uda_jax.main \
-      --config=configs/gta5_to_cityscapes/pipa.py \
+  python -m uda_jax.main --config=gta5_to_cityscapes/pipa \
       --workdir=DIR --config.data.root=DIR
 
 The paper's number is that of the released code, see pipa_released.
 """
 
-from uda_jax.configs.blocks import pipa
-from uda_jax.configs.gta5_to_cityscapes import hrda_60k
+from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.gta5_to_cityscapes import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return pipa.on_hrda(hrda_60k.get_config())
+  return published_transformers.pipa(base.TRANSFORMERS)

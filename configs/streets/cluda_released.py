@@ -1,16 +1,11 @@
-r"""CLUDA on rendered streets, as released.
+"""CLUDA on rendered streets, as released.
 
-  python -m uda_jax.main \
-      --config=configs/streets/cluda_released.py \
-      --workdir=DIR
+python -m uda_jax.main --config=streets/cluda_released --workdir=DIR
 """
 
-from uda_jax.configs.blocks import cluda
-from uda_jax.configs.streets import self_training
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = self_training.get_config()
-  config.method = cluda.released(config.method, grid=(17, 33))
-  return config
+  return laptop.cluda_released(base.BENCHMARK)

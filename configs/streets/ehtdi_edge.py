@@ -1,13 +1,11 @@
 """EHTDI on rendered streets, with losses on the borders of pastes.
 
-python -m uda_jax.main --config=configs/streets/ehtdi_edge.py --workdir=DIR
+python -m uda_jax.main --config=streets/ehtdi_edge --workdir=DIR
 """
 
-from uda_jax.configs.streets import ehtdi
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = ehtdi.get_config()
-  config.method.variant = 'edge'
-  return config
+  return laptop.ehtdi_edge(base.BENCHMARK)

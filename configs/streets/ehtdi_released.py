@@ -1,16 +1,11 @@
-r"""EHTDI on rendered streets with the choices of the released code.
+"""EHTDI on rendered streets with the choices of the released code.
 
-  python -m uda_jax.main \
-      --config=configs/streets/ehtdi_released.py \
-      --workdir=DIR
+python -m uda_jax.main --config=streets/ehtdi_released --workdir=DIR
 """
 
-from uda_jax.configs.blocks import ehtdi as blocks
-from uda_jax.configs.streets import ehtdi
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = ehtdi.get_config()
-  blocks.release(config.method)
-  return config
+  return laptop.ehtdi_released(base.BENCHMARK)

@@ -1,19 +1,11 @@
-r"""LSE on rendered streets: rounds on enlarged windows of sure images.
+"""LSE on rendered streets: rounds on enlarged low-entropy windows.
 
-  python -m uda_jax.main \
-      --config=configs/streets/lse.py \
-      --workdir=DIR
+python -m uda_jax.main --config=streets/lse --workdir=DIR
 """
 
-from uda_jax.configs.blocks import lse
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = lse.small(
-    base.get_config(), adapt_from=900, window=(72, 144), divisor=11
-  )
-  # One round: every further one costs here.
-  config.rounds.p_max = config.rounds.p_start
-  return config
+  return laptop.lse(base.BENCHMARK)

@@ -1,14 +1,11 @@
-r"""LSE on rendered streets with the choices of the released code.
+"""LSE on rendered streets with the choices of the released code.
 
-  python -m uda_jax.main \
-      --config=configs/streets/lse_released.py \
-      --workdir=DIR
+python -m uda_jax.main --config=streets/lse_released --workdir=DIR
 """
 
-from uda_jax.configs.blocks import lse as blocks
-from uda_jax.configs.streets import lse
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return blocks.release(lse.get_config())
+  return laptop.lse_released(base.BENCHMARK)

@@ -1,16 +1,11 @@
-r"""MIC on rendered streets: self-training, and images behind blocks.
+"""MIC on rendered streets: self-training, masked target images.
 
-  python -m uda_jax.main \
-      --config=configs/streets/mic.py \
-      --workdir=DIR
+python -m uda_jax.main --config=streets/mic --workdir=DIR
 """
 
-from uda_jax.configs.blocks import mic
-from uda_jax.configs.streets import self_training
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = self_training.get_config()
-  config.method = mic.masked(config.method, block=16)
-  return config
+  return laptop.mic(base.BENCHMARK)

@@ -1,19 +1,13 @@
-r"""PiPa on rendered streets, as released.
+"""PiPa on rendered streets, as released.
 
-  python -m uda_jax.main \
-      --config=configs/streets/pipa_released.py \
-      --workdir=DIR
+  python -m uda_jax.main --config=streets/pipa_released --workdir=DIR
 
 The contrast of patches never reaches the student there.
 """
 
-from uda_jax.configs.blocks import pipa
-from uda_jax.configs.streets import self_training
+from uda_jax.configs.blocks import laptop
+from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = self_training.get_config()
-  config.model.heads = (('proj', 'features', 64), ('cls', 'features', 11))
-  config.method = pipa.released(config.method)
-  return config
+  return laptop.pipa_released(base.BENCHMARK)

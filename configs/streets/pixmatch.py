@@ -1,15 +1,14 @@
 """PixMatch on rendered streets: consistency under strong augmentation.
 
-  python -m uda_jax.main --config=configs/streets/pixmatch.py --workdir=DIR
+  python -m uda_jax.main --config=streets/pixmatch --workdir=DIR
 
 Other perturbations: --config.method.weight_fourier=0.1 and weight_cutmix. With
 one head and images of one size the released code is the same.
 """
 
-from uda_jax.configs.blocks import pixmatch
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return pixmatch.small(base.get_config(), crop_size=(80, 80), adapt_from=300)
+  return laptop.pixmatch(base.BENCHMARK)

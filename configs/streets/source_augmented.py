@@ -1,16 +1,11 @@
-r"""As source_only, with colour jitter and blur of the source.
+"""Source-only training on rendered streets, with color jitter and blur.
 
-  python -m uda_jax.main \
-      --config=configs/streets/source_augmented.py \
-      --workdir=DIR
+python -m uda_jax.main --config=streets/source_augmented --workdir=DIR
 """
 
-from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import laptop
 from uda_jax.configs.streets import base
 
 
 def get_config():
-  """See the module's docstring."""
-  config = base.get_config()
-  config.method = common.source_only(augment=True)
-  return config
+  return laptop.source_augmented(base.BENCHMARK)

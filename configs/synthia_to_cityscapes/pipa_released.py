@@ -1,17 +1,15 @@
 r"""PiPa on HRDA, SYNTHIA -> Cityscapes, as released.
 
-  python -m uda_jax.main \
-      --config=configs/synthia_to_cityscapes/pipa_released.py \
+  python -m uda_jax.main --config=synthia_to_cityscapes/pipa_released \
       --workdir=DIR --config.data.root=DIR
 
 The paper: 68.2 mIoU of 16 classes.
 The contrast of patches never reaches the student there.
 """
 
-from uda_jax.configs.blocks import pipa
-from uda_jax.configs.synthia_to_cityscapes import hrda_60k
+from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.synthia_to_cityscapes import base
 
 
 def get_config():
-  """See the module's docstring."""
-  return pipa.released_on(hrda_60k.get_config())
+  return published_transformers.pipa_released(base.TRANSFORMERS)

@@ -1,0 +1,32 @@
+"""The numbers of the runs on SYNTHIA -> Cityscapes."""
+
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import published_convnets
+from uda_jax.configs.blocks import published_transformers
+
+TRANSFORMERS = published_transformers.Benchmark(
+  data=benchmarks.synthia_to_cityscapes,
+  source_size=(760, 1280),
+  target_size=(512, 1024),
+  daformer_margins=(15, 120, 0, 0),
+  hrda_margins=(30, 240, 30, 30),
+  subsets=benchmarks.synthia_means(),
+)
+
+# PixMatch and EHTDI train the 16 classes that SYNTHIA has, LSE all 19.
+CONVNETS = published_convnets.Benchmark(
+  data=benchmarks.synthia_16_to_cityscapes,
+  # The last 400 images are for validation.
+  files=('000[0-8]*',),
+  released_files=('000[0-8]*',),
+  subsets=benchmarks.synthia_16_means(),
+  best_subset='13 classes',
+  # All but road, sidewalk, building, wall, fence.
+  paste_classes=tuple(range(5, 16)),
+  view_contrast=0.008,
+  lse_data=benchmarks.synthia_to_cityscapes,
+  lse_source_size=(760, 1280),
+  # The classes that SYNTHIA lacks: terrain, truck, train.
+  lse_skip_classes=(9, 14, 16),
+  lse_subsets=benchmarks.synthia_means(),
+)
