@@ -145,11 +145,14 @@ def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
 def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
   """Fields that differ and matter, by dotted name: (old, new)."""
   old, new = (_flat(upgrade.comparable(config)) for config in (old, new))
-  return {
-    name: (old.get(name, 'absent'), new.get(name, 'absent'))
+  pairs = {
+    name: tuple(
+      config.get(name, upgrade.LATER.get(name, 'absent'))
+      for config in (old, new)
+    )
     for name in sorted(old.keys() | new.keys())
-    if old.get(name, 'absent') != new.get(name, 'absent')
   }
+  return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
 def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:

@@ -7,10 +7,18 @@ from typing import Any
 
 Config = dict[str, Any]
 
-# Fields that runs of earlier versions do not have, and what those runs did.
-_LATER: dict[str, Config] = {
-  'eval': {'scales': [1.0], 'flip': False},
-  'checkpoint': {'best': 'miou', 'best_subset': 'all classes'},
+# Fields that runs of earlier versions may lack, and what those runs did.
+LATER: dict[str, Any] = {
+  'eval.scales': [1.0],
+  'eval.flip': False,
+  'checkpoint.best': 'miou',
+  'checkpoint.best_subset': 'all classes',
+  'optim.decay_in_place': False,
+  'schedule.every': 0,
+  'schedule.factor': 1.0,
+  'schedule.length': 0,
+  'schedule.power': 1.0,
+  'schedule.round_factor': 1.0,
 }
 
 # Addition -> its fields by their names in `config.method`, before additions had
@@ -79,9 +87,10 @@ def upgrade(config: Mapping[str, Any]) -> Config:
       not changed.
   """
   new = dict(config)
-  for block, fields in _LATER.items():
+  for field, value in LATER.items():
+    block, name = field.split('.')
     if block in new:
-      new[block] = fields | new[block]
+      new[block] = {name: value} | new[block]
   if 'method' in new and 'add' not in new['method']:
     new['method'] = _method(new['method'])
   return new
