@@ -146,6 +146,19 @@ def size(text: str) -> tuple[int, int]:
   return int(found[1]), int(found[2])
 
 
+def at_least(least: int) -> Callable[[str], int]:
+  """Returns a parser of whole numbers, `least` or more."""
+
+  def parse(text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+      raise argparse.ArgumentTypeError(
+        f'expected a whole number, {least} or more, got {text!r}'
+      )
+    return int(text)
+
+  return parse
+
+
 def names(text: str) -> tuple[str, ...]:
   """Parses a list with commas, e.g. source,target."""
   return tuple(name.strip() for name in text.split(',') if name.strip())
@@ -294,8 +307,7 @@ def run(
   except (ValueError, OSError, ImportError, Failed) as error:
     if args.debug:
       raise
-    print(f'error: {error}', file=sys.stderr)
-    sys.exit(1)
+    raise SystemExit(f'error: {error}') from error  # printed, exit code 1
   except KeyboardInterrupt:
     if args.debug:
       raise

@@ -1,10 +1,8 @@
 """Scores of a network on data sets, over two devices, and as a command."""
 
 import json
-import sys
 
 import jax
-import ml_collections
 import numpy as np
 import pytest
 
@@ -14,10 +12,10 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
+from uda_jax.evaluate import __main__ as evaluate
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import metrics
-from uda_jax.evaluate import run as run_lib
 from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
@@ -101,17 +99,15 @@ def run(data, tmp_path_factory):
   return workdir
 
 
-def _main(monkeypatch, *args):
-  monkeypatch.setattr(sys, 'argv', ['evaluate', *map(str, args)])
-  run_lib.main()
+def _main(*args):
+  evaluate.main(list(map(str, args)))
 
 
-def test_a_run_is_scored(run, tmp_path, monkeypatch, capsys):
+def test_a_run_is_scored(run, tmp_path, capsys):
   _main(
-    monkeypatch,
     f'--workdir={run}',
     f'--out={tmp_path / "out"}',
-    '--net=best',
+    '--network=best',
     '--scales=0.5',
     '--config.eval.batch_size=2',
   )
@@ -126,13 +122,22 @@ def test_a_run_is_scored(run, tmp_path, monkeypatch, capsys):
   assert 'best, selected on target labels' in capsys.readouterr().out
 
 
+def test_a_run_or_files_but_not_both(run, tmp_path):
+  for args in ((), (f'--workdir={run}', f'--predictions={tmp_path}')):
+    with pytest.raises(SystemExit, match='--workdir to .* or --predictions'):
+      _main(*args)
+  with pytest.raises(SystemExit, match='--out: expected a folder'):
+    _main(f'--workdir={run}')
+  with pytest.raises(SystemExit, match='--labels: expected the folder'):
+    _main(f'--predictions={tmp_path}')
+
+
 @pytest.mark.parametrize(
   'args, message',
   [
     (('--config.eval.nope=1',), 'nope'),
     (('--config=/nowhere.py',), '/nowhere.py'),
     (('--scales=0',), r'--scales'),
-    (('spare',), "got 'spare'"),
     (
       ('--config.eval.window=(40,40)', '--config.eval.stride=(8,8)'),
       r'eval\.window',
@@ -140,34 +145,31 @@ def test_a_run_is_scored(run, tmp_path, monkeypatch, capsys):
     (('--config.data.evaluation.kind=nope',), r'data\.evaluation\.kind'),
   ],
 )
-def test_errors_are_one_line(run, tmp_path, monkeypatch, args, message):
+def test_errors_are_one_line(run, tmp_path, args, message):
   with pytest.raises(SystemExit, match=message):
     _main(
-      monkeypatch,
       f'--workdir={run}',
       f'--out={tmp_path / "out"}',
-      '--net=best',
+      '--network=best',
       *args,
     )
   assert not (tmp_path / 'out').exists()
 
 
-def test_another_leaf_gives_the_data_but_not_the_classes(
-  run, tmp_path, monkeypatch
-):
-  leaf_file = tmp_path / 'other.py'
-  leaf_file.write_text("""
+def test_another_config_gives_the_data_but_not_the_classes(run, data, tmp_path):
+  config_file = tmp_path / 'other.py'
+  config_file.write_text(f"""
 from tests import leaf
 def get_config():
   config = leaf.get_config()
-  config.eval.batch_size = 7
+  config.data.cache_dir = {data[0].data.cache_dir!r}
+  config.data.evaluation.num_images = 2
   return config
 """)
-  config = run_lib.read_config(
-    ml_collections.ConfigDict(),
-    [f'--config={leaf_file}', '--config.eval.flip=True'],
-  )
-  assert config.eval.flip and config.eval.batch_size == 7
+  args = ('--network=best', f'--config={config_file}', '--config.eval.flip')
+  _main(f'--workdir={run}', f'--out={tmp_path}', *args)
+  text = (tmp_path / 'results.txt').read_text()
+  assert '2 images, scales 1, each also mirrored.' in text
   manifest = json.loads((run / 'manifest.json').read_text())
   manifest['starts'][-1]['classes']['names'][0] = 'moon'
   other = tmp_path / 'run'
@@ -175,4 +177,4 @@ def get_config():
   (other / 'best').symlink_to(run / 'best')
   (other / 'manifest.json').write_text(json.dumps(manifest))
   with pytest.raises(SystemExit, match='expected the classes of.*moon'):
-    _main(monkeypatch, f'--workdir={other}', f'--out={tmp_path}', '--net=best')
+    _main(f'--workdir={other}', f'--out={tmp_path}', *args)

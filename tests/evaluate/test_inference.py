@@ -168,7 +168,7 @@ share = [t.Batch(*(x[3 * jax.process_index():][:3] for x in t._batch(6, seed)))
          for seed in (0, 1)]
 predict = inference.make_predict(t._network(), mesh=mesh)
 matrix = inference.evaluate(
-  predict, variables, share, num_classes=t.NUM_CLASSES)
+    predict, variables, share, num_classes=t.NUM_CLASSES)
 own = predict(variables, share[0].image, (6, 8))
 print(matrix.tolist(), own.shape, own.sum())
 """

@@ -51,8 +51,8 @@ def test_larger_is_better_and_labels_are_told():
   assert value(**{'checkpoint.best_subset': '13 classes'}) == 0.4
   assert value(**{'checkpoint.best': 'entropy'}) == -0.2
   assert value(**{'checkpoint.best': 'confident'}) == 0.9
-  assert selection.words(_config()) == 'selected on target labels'
-  assert 'without target labels' in selection.words(
+  assert selection.describe(_config()) == 'selected on target labels'
+  assert 'without target labels' in selection.describe(
     _config(**{'checkpoint.best': 'entropy'})
   )
 

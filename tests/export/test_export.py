@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 
 import jax
 from jax import export as jax_export
@@ -11,6 +10,7 @@ import pytest
 
 from tests import leaf
 from tests import tiny
+from uda_jax.export import __main__ as export
 from uda_jax.export import command
 from uda_jax.export import onnx
 from uda_jax.runs import provenance
@@ -33,18 +33,14 @@ def main(tmp_path, monkeypatch):
   monkeypatch.setattr(restore, 'load', lambda workdir, which: trained)
 
   def call(*args):
-    monkeypatch.setattr(
-      sys,
-      'argv',
+    export.main(
       [
-        'export',
         f'--workdir={workdir}',
         f'--out={tmp_path / "out"}',
         '--size=6x10',
         *args,
-      ],
+      ]
     )
-    command.main()
     return trained, tmp_path / 'out'
 
   return call
@@ -74,6 +70,22 @@ def test_the_file_runs_alone(main, batch_size, capsys):
   assert facts['sha256'] == hashlib.sha256(path.read_bytes()).hexdigest()
   assert facts['label_agreement'] == 1
   assert 'network.stablehlo: logits within' in capsys.readouterr().out
+
+
+def test_test_time_augmentation_is_left_out_and_reported(main, capsys):
+  trained, out = main()
+  assert 'averages' not in capsys.readouterr().out
+  trained.config.eval.update(scales=(0.5, 1.0), flip=True)
+  main()
+  about = json.loads((out / 'network.json').read_text())
+  assert about['test_time_augmentation'] == {
+    'scales': [0.5, 1.0],
+    'flip': True,
+    'in_files': False,
+  }
+  assert 'scales 0.5, 1, each also mirrored; the files make one' in (
+    capsys.readouterr().out
+  )
 
 
 def test_a_file_that_differs_gets_no_name(main, tmp_path, monkeypatch):

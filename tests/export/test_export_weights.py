@@ -10,7 +10,7 @@ import pytest
 
 from tests import leaf
 from uda_jax import models
-from uda_jax.export import weights as weights_lib
+from uda_jax.export import weights_file
 from uda_jax.models import weights
 from uda_jax.models.weights import metadata
 from uda_jax.runs import checkpoint
@@ -72,10 +72,10 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
 def test_an_oracle_saw_target_labels():
   config = leaf.get_config()
   config.data.source = config.data.target.copy_and_resolve_references()
-  told = weights_lib.declaration(config, 'student', '', {})
+  told = weights_file.declaration(config, 'student', '', {})
   assert told['saw_target_labels'] is True
   # So did whoever started from one.
-  told = weights_lib.declaration(
+  told = weights_file.declaration(
     leaf.get_config(), 'student', '', {'saw_target_labels': True}
   )
   assert told['saw_target_labels'] is True

@@ -11,6 +11,9 @@ import pytest
 from tests import leaf
 from uda_jax import models
 from uda_jax import pictures
+from uda_jax.evaluate import inference
+from uda_jax.evaluate import tta
+from uda_jax.predict import __main__ as predict
 from uda_jax.predict import command
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
@@ -50,17 +53,15 @@ def images(tmp_path):
   return tmp_path / 'images', pixels
 
 
-def _main(monkeypatch, *args):
-  monkeypatch.setattr(sys, 'argv', ['predict', *map(str, args)])
-  command.main()
+def _main(*args):
+  predict.main(list(map(str, args)))
 
 
-def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
+def test_files_hold_the_networks_classes(run, images, tmp_path):
   workdir, network, variables = run
   folder, pixels = images
   out = tmp_path / 'out'
   _main(
-    monkeypatch,
     f'--workdir={workdir}',
     f'--images={folder}',
     f'--out={out}',
@@ -92,7 +93,7 @@ def test_files_hold_the_networks_classes(run, images, tmp_path, monkeypatch):
     assert np.abs(read('confidence') / 255 - confidence).max() < 0.004
 
 
-def test_overlays_as_a_video(run, images, tmp_path, monkeypatch):
+def test_overlays_as_a_video(run, images, tmp_path):
   for number in (1, 2, 10):
     pictures.write_png(
       images[0] / f'frames/f{number}.png',
@@ -100,7 +101,7 @@ def test_overlays_as_a_video(run, images, tmp_path, monkeypatch):
     )
   out = tmp_path / 'out' / 'drive.webp'
   args = (f'--workdir={run[0]}', '--network=best', f'--out={out}', '--fps=4')
-  _main(monkeypatch, *args, f'--images={images[0] / "frames"}')
+  _main(*args, f'--images={images[0] / "frames"}')
   assert list(out.parent.iterdir()) == [out]
   with Image.open(out) as file:
     assert file.n_frames == 3 and file.size == (48, 32)
@@ -112,9 +113,9 @@ def test_overlays_as_a_video(run, images, tmp_path, monkeypatch):
   # Half of an overlay is the frame: 10 and 80 more than in the first.
   assert means[0] < means[1] < means[2] and means[2] - means[1] > 40
   with pytest.raises(SystemExit, match='frames of one size'):
-    _main(monkeypatch, *args, f'--images={images[0]}')
+    _main(*args, f'--images={images[0]}')
   with pytest.raises(SystemExit, match='--confidence and --ids'):
-    _main(monkeypatch, *args, f'--images={images[0]}', '--confidence')
+    _main(*args, f'--images={images[0]}', '--confidence')
   assert list(out.parent.iterdir()) == [out]
 
 
@@ -126,6 +127,22 @@ def test_resized_for_the_network_and_back(run, images):
   assert trained.class_names == NAMES and trained.palette == PALETTE
 
 
+def test_scales_and_mirror_images_of_the_runs_evaluation(run, images):
+  trained = restore.load(run[0], 'best')
+  image = images[1]['a'][None]
+  _, plain = command.make_predict(trained, (0, 0))(image)
+  config = trained.config.copy_and_resolve_references()
+  config.eval.update(scales=(1.0, 1.5), flip=True)
+  trained = trained._replace(config=config)
+  label, confidence = command.make_predict(trained, (0, 0))(image)
+  prob = tta.make_prob(
+    inference.make_logits(trained.network), scales=(1.0, 1.5), flip=True
+  )(trained.variables, image, image.shape[1:3])
+  np.testing.assert_allclose(confidence, prob.max(-1), rtol=1e-5)
+  assert (label == prob.argmax(-1)).mean() > 0.999
+  assert np.abs(confidence - plain).max() > 1e-4
+
+
 @pytest.mark.parametrize(
   'args, message',
   [
@@ -134,10 +151,9 @@ def test_resized_for_the_network_and_back(run, images):
     (('--workdir=/nowhere',), 'expected the directory of a run'),
   ],
 )
-def test_errors_are_one_line(run, images, tmp_path, monkeypatch, args, message):
+def test_errors_are_one_line(run, images, tmp_path, args, message):
   with pytest.raises(SystemExit, match=message):
     _main(
-      monkeypatch,
       f'--workdir={run[0]}',
       f'--images={images[0]}',
       f'--out={tmp_path / "out"}',
@@ -146,12 +162,11 @@ def test_errors_are_one_line(run, images, tmp_path, monkeypatch, args, message):
   assert not (tmp_path / 'out').exists()
 
 
-def test_a_broken_image_is_named(run, images, tmp_path, monkeypatch):
+def test_a_broken_image_is_named(run, images, tmp_path):
   broken = images[0] / 'broken.jpg'
   broken.write_bytes(b'\xff\xd8 no more')
   with pytest.raises(SystemExit, match='broken.jpg: expected an image'):
     _main(
-      monkeypatch,
       f'--workdir={run[0]}',
       f'--images={images[0]}',
       f'--out={tmp_path / "out"}',

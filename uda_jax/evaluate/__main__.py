@@ -1,10 +1,129 @@
-"""Runs `python -m uda_jax.evaluate`: scores a run, or files."""
+"""Scores the network of a run on a labelled split, or label files.
 
-import sys
+Score a run; writes results.json, results.csv (a row a class and a mean) and
+results.txt:
 
-# TensorFlow, which reads the images of a run, takes seconds to load.
-if any(arg.split('=')[0] == '--workdir' for arg in sys.argv[1:]):
-  from uda_jax.evaluate import run as command
-else:
-  from uda_jax.evaluate import files as command
-command.main()
+  python -m uda_jax.evaluate --workdir=RUN --out=FOLDER
+  python -m uda_jax.evaluate --workdir=RUN --out=FOLDER --network=teacher \\
+      --scales=0.75,1,1.25 --flip
+  python -m uda_jax.evaluate --workdir=RUN --out=FOLDER \\
+      --config=gta5_to_cityscapes/daformer --config.data.root=/data
+
+The split is config.data.evaluation of the run, or of --config. Scales, mirror
+images and the sliding window are those of its config.eval.
+
+Score label files as the official Cityscapes evaluation does, or label files of
+any classes:
+
+  python -m uda_jax.evaluate --predictions=FOLDER --labels=gtFine/val
+  python -m uda_jax.evaluate --predictions=FOLDER --labels=FOLDER \\
+      --ids=train --classes=road,sky,car --out=scores.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import pathlib
+
+from uda_jax import cli
+
+
+def parser() -> cli.Parser:
+  """Returns the flags of both modes."""
+  result = cli.Parser('uda_jax.evaluate', __doc__)
+  _add_run(result.add_argument_group('score a run'))
+  _add_files(result.add_argument_group('score label files'))
+  cli.add_out(
+    result.add_argument_group('results'),
+    'of a run: the folder to write to (required); of label files: the JSON '
+    'file to write',
+    required=False,
+  )
+  return result
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+  cli.add_workdir(group, required=False)
+  cli.add_network(group)
+  group.add_argument(
+    '--scales',
+    type=_scales,
+    metavar='S,S,...',
+    help='average over these factors of the image size; default: config.eval',
+  )
+  group.add_argument(
+    '--flip', action='store_true', help='average over mirrored images, too'
+  )
+  cli.add_config(
+    group, "the data to score on; default: the run's", required=False
+  )
+
+
+def _add_files(group: argparse._ArgumentGroup) -> None:
+  group.add_argument(
+    '--predictions',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='PNG files of ids, searched recursively',
+  )
+  group.add_argument(
+    '--labels',
+    type=pathlib.Path,
+    metavar='FOLDER',
+    help='the true ones: gtFine/val for --ids=cityscapes, else PNG files of '
+    'the same names',
+  )
+  group.add_argument(
+    '--ids',
+    choices=('cityscapes', 'train'),
+    default='cityscapes',
+    help='cityscapes: label ids 0..33; train: classes 0, 1, ... and 255 = '
+    'ignore',
+  )
+  group.add_argument(
+    '--classes',
+    type=cli.names,
+    metavar='NAME,NAME,...',
+    help="names of the classes for --ids=train; default: Cityscapes' 19",
+  )
+
+
+def _scales(text: str) -> tuple[float, ...]:
+  try:
+    return tuple(map(float, text.split(',')))
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+      f'expected numbers with commas, such as 0.75,1, got {text!r}'
+    ) from None
+
+
+def evaluate(args: argparse.Namespace) -> None:
+  """Scores what the arguments name and prints a table."""
+  if bool(args.workdir) == bool(args.predictions):
+    raise ValueError(
+      'expected --workdir to score a run or --predictions to score label '
+      f'files, got {"both" if args.workdir else "neither"}'
+    )
+  if args.workdir:
+    if not args.out:
+      raise ValueError('--out: expected a folder for the results, got none')
+    with cli.hidden_stderr(not args.debug):
+      from uda_jax.evaluate import run
+
+    print(run.run(args))
+    return
+  if not args.labels:
+    raise ValueError('--labels: expected the folder of true labels, got none')
+  from uda_jax.evaluate import files
+
+  print(files.run(args))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), evaluate, argv)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,7 +1,4 @@
-"""Scores label files against label files.
-
-python -m uda_jax.evaluate --predictions=DIR --labels=DIR
-"""
+"""Scores of label files against label files."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL import UnidentifiedImageError
 
+from uda_jax import files as files_lib
 from uda_jax import labels as labels_lib
 from uda_jax.evaluate import cityscapes as cityscapes_lib
 from uda_jax.evaluate import reports
@@ -94,7 +92,7 @@ def cityscapes(
       beside them.
 
   Returns:
-    See `cityscapes_score.scores`.
+    See `cityscapes.scores`.
   """
   ids = cityscapes_lib.NUM_IDS
   matrix, hits = np.zeros((ids, ids), np.int64), np.zeros((ids, 4))
@@ -188,52 +186,25 @@ def _without_nan(tree: Any) -> Any:
   return None if isinstance(tree, float) and np.isnan(tree) else tree
 
 
-def main() -> None:
-  """Scores folders of PNGs, and prints (and writes) the result."""
-  parser = argparse.ArgumentParser(
-    prog='python -m uda_jax.evaluate',
-    description='Scores predicted label files against true ones.',
-    epilog='To score a run: see --workdir= --help.',
-  )
-  parser.add_argument(
-    '--predictions',
-    type=pathlib.Path,
-    required=True,
-    help='folder of PNGs, searched recursively',
-  )
-  parser.add_argument(
-    '--labels',
-    type=pathlib.Path,
-    required=True,
-    help='folder of true PNGs: gtFine/val for --ids='
-    'cityscapes, else files of the same names',
-  )
-  parser.add_argument(
-    '--ids',
-    choices=('cityscapes', 'train'),
-    default='cityscapes',
-    help='cityscapes: label ids 0..33, scored as the '
-    'official evaluation does; train: classes 0, 1, ... and '
-    '255 = ignore',
-  )
-  parser.add_argument(
-    '--classes',
-    default=','.join(labels_lib.CITYSCAPES_CLASSES),
-    help='names of the classes for --ids=train',
-  )
-  parser.add_argument('--out', type=pathlib.Path, help='a JSON file to write')
-  args = parser.parse_args()
-  try:
-    if args.ids == 'cityscapes':
-      scores = cityscapes(args.predictions, args.labels)
-      table = _official_table(scores)
-    else:
-      names = args.classes.split(',')
-      matrix = train_ids(args.predictions, args.labels, len(names))
-      scores = reports.report(matrix, names, {reports.ALL: range(len(names))})
-      table = reports.format_table({'predictions': scores})
-    print(table)
-    if args.out:
-      args.out.write_text(json.dumps(_without_nan(scores), indent=1) + '\n')
-  except (ValueError, OSError) as error:
-    raise SystemExit(f'error: {error}') from error
+def run(args: argparse.Namespace) -> str:
+  """Scores folders of PNG files.
+
+  Args:
+    args: of `uda_jax.evaluate.__main__`: `predictions`, `labels`, `ids`,
+      `classes`, `out` (a JSON file to write, or None).
+
+  Returns:
+    The table.
+  """
+  if args.ids == 'cityscapes':
+    scores = cityscapes(args.predictions, args.labels)
+    table = _official_table(scores)
+  else:
+    names = args.classes or labels_lib.CITYSCAPES_CLASSES
+    matrix = train_ids(args.predictions, args.labels, len(names))
+    scores = reports.report(matrix, names, {reports.ALL: range(len(names))})
+    table = reports.format_table({'predictions': scores})
+  if args.out:
+    text = json.dumps(_without_nan(scores), indent=1) + '\n'
+    files_lib.write_atomically(args.out, text.encode())
+  return table

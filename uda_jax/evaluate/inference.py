@@ -1,10 +1,5 @@
 """Predictions of a whole split and their confusion matrix.
 
-As a command it scores a run, or files:
-
-  python -m uda_jax.evaluate --workdir=RUN --out=FOLDER
-  python -m uda_jax.evaluate --predictions=FOLDER --labels=FOLDER
-
 Plain jit on arrays that are sharded by row: every process feeds its own rows,
 the counts are summed over all devices and processes.
 """
@@ -124,6 +119,19 @@ def make_logits(
   return logits
 
 
+def configured_prob(
+  network: types.Network, config: Any
+) -> Callable[..., jax.Array]:
+  """Makes `prob(variables, images, size)` as an `eval` block says, see `tta`.
+
+  Args:
+    network: any.
+    config: `window`, `stride`, `scales` and `flip` are read.
+  """
+  logits = make_logits(network, window=configured_window(config))
+  return tta.make_prob(logits, scales=config.scales, flip=config.flip)
+
+
 @dataclasses.dataclass(frozen=True)
 class Predict:
   """`predict(variables, images, size)`; made by `make_predict`.
@@ -202,7 +210,7 @@ def make_predict(
   if mesh is None and jax.process_count() > 1:
     raise ValueError('make_predict: several processes need a mesh')
   scores = make_logits(network, window=window, align_corners=align_corners)
-  if flip or tuple(scales) != (1.0,):
+  if tta.is_used(scales, flip):
     scores = tta.make_prob(scores, scales=scales, flip=flip)
 
   @functools.partial(jax.jit, static_argnums=2)

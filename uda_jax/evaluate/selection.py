@@ -1,8 +1,8 @@
-"""Which checkpoint is the best: by the target's labels, or without any.
+"""Criteria for the best checkpoint: by target labels, or without any.
 
-Target labels are what a user does not have. The other criteria look at
-predictions alone; each can be fooled by a network that has collapsed to a few
-classes, so they are logged side by side.
+In practice the target has no labels. The other criteria look at predictions
+alone; each can be fooled by a network that has collapsed to a few classes, so
+all of them are logged side by side.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def statistics(
 
 
 def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
-  """Returns what a checkpoint is kept for, as `save_best` wants it.
+  """Returns the value that the best checkpoint maximises, for `save_best`.
 
   Args:
     config: the run's.
@@ -72,22 +72,27 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def words(config: Any) -> str:
-  """Says how a run selects its best checkpoint."""
+def describe(config: Any) -> str:
+  """Returns in words how a run selects its best checkpoint."""
   if config.checkpoint.best == LABELED:
     return 'selected on target labels'
   return f'selected by {config.checkpoint.best}, without target labels'
 
 
-def told(config: Any, which: str) -> dict[str, str]:
-  """Returns what a report must say of a run's student, teacher or best."""
-  # Without evaluations on the way, the best is the last.
-  chosen = which == 'best' and config.eval.every
-  return {'selected': words(config)} if chosen else {}
+def note(config: Any, which: str) -> dict[str, str]:
+  """Returns the field `selected` of a report, {} for a network not selected.
+
+  Args:
+    config: the run's.
+    which: 'student', 'teacher' or 'best'.
+  """
+  # Without evaluations during training, the best is the last.
+  selected = which == 'best' and config.eval.every
+  return {'selected': describe(config)} if selected else {}
 
 
 def check(config: Any) -> None:
-  """Raises for a criterion that this run cannot compute."""
+  """Raises ValueError for a criterion that this run cannot compute."""
   best, subset = config.checkpoint.best, config.checkpoint.best_subset
   allowed = (LABELED, *LABEL_FREE)
   if best not in allowed:
@@ -107,7 +112,7 @@ def check(config: Any) -> None:
     )
   if best == 'agreement' and not config.teacher.use:
     raise ValueError(
-      "config.checkpoint.best: 'agreement' is that of student "
-      'and teacher, but config.teacher.use is off; expected one '
-      f'of {(LABELED, "entropy", "confident")}'
+      'config.checkpoint.best: expected one of '
+      f'{(LABELED, "entropy", "confident")} without a teacher '
+      "(config.teacher.use is off), got 'agreement'"
     )

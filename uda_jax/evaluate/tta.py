@@ -1,8 +1,7 @@
-"""Test-time augmentation: a prediction averaged over scales and mirror images.
+"""Test-time augmentation: predictions averaged over scales and mirror images.
 
-Averaged are probabilities at the size of the label, not logits, as mmseg's
-multi-scale test does it: a view whose logits are larger throughout has no
-larger say.
+The average is of probabilities at the size of the label, as in mmseg's
+multi-scale test, not of logits: a view with larger logits gets no more weight.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _LARGEST = 8.0
 
 
 def check(scales: Sequence[float]) -> None:
-  """Raises for scales that are none."""
+  """Raises ValueError unless every scale is in (0, 8]."""
   if not scales or not all(0 < scale <= _LARGEST for scale in scales):
     raise ValueError(
       'config.eval.scales (--scales): expected factors of the '
@@ -27,13 +26,24 @@ def check(scales: Sequence[float]) -> None:
     )
 
 
+def is_used(scales: Sequence[float], flip: bool) -> bool:
+  """Returns whether a prediction is more than one pass at scale 1."""
+  return flip or tuple(scales) != (1.0,)
+
+
+def describe(scales: Sequence[float], flip: bool) -> str:
+  """Returns such as 'scales 0.75, 1, each also mirrored'."""
+  text = f'scales {", ".join(f"{scale:g}" for scale in scales)}'
+  return text + (', each also mirrored' if flip else '')
+
+
 def make_prob(
   logits: Callable[..., jax.Array], *, scales: Sequence[float], flip: bool
 ) -> Callable[..., jax.Array]:
   """Makes `prob(variables, images, size)`, to be called under jit.
 
   Args:
-    logits: of `evaluate.make_logits`.
+    logits: of `inference.make_logits`.
     scales: factors of the image size; the scaled height and width are rounded
       to whole pixels, halves up.
     flip: whether every scale is seen mirrored, left to right, too.

@@ -1,20 +1,9 @@
-"""Writes a run's network as a file that runs without this library.
-
-  python -m uda_jax.export --workdir=RUN --out=FOLDER --size=512x1024 [--onnx]
-
-writes `network.stablehlo` (StableHLO as `jax.export` serialises it, for CPU,
-CUDA and TPU), with --onnx `network.onnx`, and `network.json`, which describes
-them. A file takes RGB pixels [B, H, W, 3] uint8 and gives `ids` [B, H, W] int32
-and `logits` [B, H, W, C] float32; the preprocessing, and the window of the
-run's evaluation, are inside. Files are compared with the network before they
-get their names. See docs/evaluate.md.
-"""
+"""StableHLO and ONNX files of a run's network, each compared with it."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import json
 import pathlib
 import tempfile
 from typing import Any
@@ -24,10 +13,12 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax import files
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import selection
+from uda_jax.evaluate import tta
 from uda_jax.export import onnx
-from uda_jax.export import weights
+from uda_jax.export import weights_file
 from uda_jax.models import depthwise
 from uda_jax.models.weights import metadata
 from uda_jax.runs import restore
@@ -120,8 +111,8 @@ def _size(args: argparse.Namespace, config: Any) -> tuple[int, int]:
   size = args.size or tuple(config.data.eval_image_size)
   if not all(size):
     raise ValueError(
-      '--size: expected HEIGHTxWIDTH, as the run has no '
-      'evaluation size of its own'
+      '--size: expected HEIGHTxWIDTH such as 512x1024, got none; the run has '
+      'no config.data.eval_image_size to take instead'
     )
   return size
 
@@ -139,8 +130,16 @@ def _try_stablehlo(function: Function, shape: tuple[int | str, ...]) -> bytes:
     ) from error
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-  """Writes and checks the files; returns what network.json says."""
+def run(args: argparse.Namespace) -> list[str]:
+  """Writes and checks the files.
+
+  Args:
+    args: of `uda_jax.export.__main__`: `workdir`, `network`, `out`, `size`,
+      `batch_size`, `onnx`.
+
+  Returns:
+    Lines on what was written.
+  """
   if args.onnx:
     onnx.require()
   trained = restore.load(args.workdir, args.network)
@@ -150,29 +149,44 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
   expected = jax.device_get(jax.jit(function)(images))
   shape = (args.batch_size or 'batch', *size, 3)
   args.out.mkdir(parents=True, exist_ok=True)
-  files = {}
+  written: dict[pathlib.Path, dict[str, float]] = {}
   with tempfile.TemporaryDirectory(prefix='.unfinished_', dir=args.out) as tmp:
     path = pathlib.Path(tmp) / 'network.stablehlo'
     path.write_bytes(_try_stablehlo(function, shape))
-    files[path] = compare(
+    written[path] = compare(
       path.name, run_stablehlo(path, images), expected, 1e-5
     )
     if args.onnx:
       path = pathlib.Path(tmp) / 'network.onnx'
       onnx.write(function, images.shape, path)
-      files[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
+      written[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
     about = _about(trained, args, shape) | {
       'files': {
         path.name: {'sha256': metadata.sha256(path), **facts}
-        for path, facts in files.items()
+        for path, facts in written.items()
       }
     }
-    for path in files:
+    for path in written:
       path.replace(args.out / path.name)
-  files.write_atomically(
-    args.out / 'network.json', (json.dumps(about, indent=2) + '\n').encode()
-  )
-  return about
+  files.write_atomically(args.out / 'network.json', files.to_json(about))
+  return _lines(about, args.out)
+
+
+def _lines(about: dict[str, Any], out: pathlib.Path) -> list[str]:
+  """Returns what a user of the files is told on the terminal."""
+  lines = [
+    f'{out / name}: logits within {facts["logit_difference"]:.1e}, '
+    f'labels equal on {facts["label_agreement"]:.3%} of the pixels'
+    for name, facts in about['files'].items()
+  ]
+  views = about['test_time_augmentation']
+  if tta.is_used(views['scales'], views['flip']):
+    lines.append(
+      f"{out}: the run's evaluation averages over "
+      f'{tta.describe(views["scales"], views["flip"])}; the files make one '
+      'pass over the image as it is'
+    )
+  return lines
 
 
 def _about(
@@ -180,7 +194,7 @@ def _about(
   args: argparse.Namespace,
   shape: tuple[int | str, ...],
 ) -> dict[str, Any]:
-  """What a user of the files must know."""
+  """Returns the contents of network.json but for `files`."""
   lead = list(shape[:3])
   which = args.network or trained.config.eval.network
   return {
@@ -197,65 +211,17 @@ def _about(
         'shape': [*lead, len(trained.class_names)],
       },
     },
+    # Of the run's evaluation; not part of the files.
+    'test_time_augmentation': {
+      'scales': trained.config.eval.scales,
+      'flip': trained.config.eval.flip,
+      'in_files': False,
+    },
     'classes': trained.class_names,
     'palette': trained.palette,
-    'trained': weights.declaration(
-      trained.config, which, '', weights.started_from(args.workdir)
+    'trained': weights_file.declaration(
+      trained.config, which, '', weights_file.started_from(args.workdir)
     )
-    | selection.told(trained.config, which),
+    | selection.note(trained.config, which),
     'jax': jax.__version__,
   }
-
-
-def _height_and_width(text: str) -> tuple[int, int]:
-  height, width = map(int, text.split('x'))
-  return height, width
-
-
-def main() -> None:
-  """Reads the arguments; an error is one line."""
-  parser = argparse.ArgumentParser(
-    prog='python -m uda_jax.export',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument(
-    '--workdir',
-    type=pathlib.Path,
-    required=True,
-    help='the directory of the run',
-  )
-  parser.add_argument(
-    '--network',
-    default='',
-    choices=('student', 'teacher', 'best'),
-    help='default: the one that the run reports',
-  )
-  parser.add_argument(
-    '--out', type=pathlib.Path, required=True, help='the folder for the files'
-  )
-  parser.add_argument(
-    '--size',
-    type=_height_and_width,
-    metavar='HxW',
-    help="size of the images; default: the run's evaluation size",
-  )
-  parser.add_argument(
-    '--batch_size',
-    type=int,
-    default=1,
-    help='number of images; 0: any (StableHLO alone)',
-  )
-  parser.add_argument(
-    '--onnx', action='store_true', help=f'write ONNX, too ({onnx.INSTALL})'
-  )
-  args = parser.parse_args()
-  try:
-    about = run(args)
-  except (ValueError, OSError, ImportError) as error:
-    raise SystemExit(f'error: {error}') from error
-  for name, facts in about['files'].items():
-    print(
-      f'{args.out / name}: logits within {facts["logit_difference"]:.1e}, '
-      f'labels equal on {facts["label_agreement"]:.3%} of the pixels'
-    )

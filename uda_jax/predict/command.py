@@ -1,16 +1,4 @@
-"""Segments one's own images with a trained network.
-
-  python -m uda_jax.predict --workdir=RUN --images=FOLDER --out=FOLDER
-
-writes for every image, at its own size, `ids/NAME.png` (class ids),
-`color/NAME.png` (the classes' colours) and `overlay/NAME.png` (the colours over
-the image), and with --confidence `confidence/NAME.png` (grey, white = certain).
-
-  python -m uda_jax.predict --workdir=RUN --images=drive.mp4 --out=drive.webp
-
-writes the overlays as a video. Either may also be the other kind: --images a
-folder of numbered pictures, --out a folder.
-"""
+"""Label maps, colours and overlays of images and videos by a run's network."""
 
 from __future__ import annotations
 
@@ -31,10 +19,10 @@ from PIL import Image
 from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
-from uda_jax import cli
 from uda_jax import labels
 from uda_jax import pictures
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import tta
 from uda_jax.ops import resize
 from uda_jax.predict import video
 from uda_jax.runs import restore
@@ -75,7 +63,7 @@ def find_images(pattern: str) -> dict[str, pathlib.Path]:
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
-  """Reads an image as people see it: [H, W, 3] uint8."""
+  """Reads an image turned upright (EXIF): [H, W, 3] uint8."""
   try:
     with Image.open(path) as image:
       return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
@@ -100,18 +88,17 @@ def make_predict(
     A function from [B, H, W, 3] uint8 to the classes [B, H, W] int32 and their
     probability [B, H, W] float32 in 0..1, at the size of the images.
   """
-  logits = inference.make_logits(
-    trained.network, window=inference.configured_window(trained.config.eval)
-  )
+  prob = inference.configured_prob(trained.network, trained.config.eval)
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(variables, images, full):
     if any(size):
       images = resize.bilinear(images.astype(jnp.float32), size)
-    probability = jax.nn.softmax(
-      logits(variables, images, full).astype(jnp.float32)
+    probability = prob(variables, images, full)
+    return (
+      jnp.argmax(probability, -1).astype(jnp.int32),
+      probability.max(-1).astype(jnp.float32),
     )
-    return (jnp.argmax(probability, -1).astype(jnp.int32), probability.max(-1))
 
   def predict(images: np.ndarray):
     label, confidence = function(trained.variables, images, images.shape[1:3])
@@ -229,7 +216,7 @@ def _writer(
 
 
 def run(args: argparse.Namespace) -> None:
-  """Predicts all images of the arguments."""
+  """Predicts all images of the arguments of `uda_jax.predict.__main__`."""
   fps, images = _read(args)
   trained = restore.load(args.workdir, args.network)
   size = tuple(args.size or trained.config.data.eval_image_size)
@@ -248,66 +235,7 @@ def run(args: argparse.Namespace) -> None:
       logging.info('%d images', done)
     if not done:
       raise ValueError(f'{args.images}: expected a video with frames, got none')
-  logging.info('pictures in %s', args.out)
-
-
-def main() -> None:
-  """Reads the arguments; an error is one line."""
-  parser = argparse.ArgumentParser(
-    prog='python -m uda_jax.predict',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
+  views = trained.config.eval
+  logging.info(
+    'pictures in %s (%s)', args.out, tta.describe(views.scales, views.flip)
   )
-  parser.add_argument(
-    '--workdir',
-    type=pathlib.Path,
-    required=True,
-    help='the directory of the run',
-  )
-  parser.add_argument(
-    '--images',
-    required=True,
-    help="a folder, a file, a pattern such as 'a/*.jpg' or a video",
-  )
-  parser.add_argument(
-    '--out',
-    type=pathlib.Path,
-    required=True,
-    help='the folder for the pictures, or a video to write '
-    f'({", ".join(video.ENDINGS)})',
-  )
-  parser.add_argument(
-    '--fps',
-    type=float,
-    default=0.0,
-    help="frames a second of a video; default: the input's, 10 for pictures",
-  )
-  parser.add_argument(
-    '--network',
-    default='',
-    choices=('student', 'teacher', 'best'),
-    help='default: the one that the run reports',
-  )
-  parser.add_argument(
-    '--ids',
-    choices=('train', 'cityscapes'),
-    default='train',
-    help='ids in the files of ids/',
-  )
-  parser.add_argument(
-    '--size',
-    type=int,
-    nargs=2,
-    metavar=('H', 'W'),
-    help="size that the network sees; default: the run's evaluation size",
-  )
-  parser.add_argument('--batch_size', type=int, default=1)
-  parser.add_argument(
-    '--confidence', action='store_true', help='write confidence maps, too'
-  )
-  args = parser.parse_args()
-  cli.plain_log()
-  try:
-    run(args)
-  except (ValueError, OSError) as error:
-    raise SystemExit(f'error: {error}') from error

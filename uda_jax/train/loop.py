@@ -174,7 +174,7 @@ def _keep_best(run: Run, step: int, variables, report, saved, writer) -> None:
     logging.info(
       'step %d is the best so far, %s (%s %.4f)',
       step,
-      selection.words(run.config),
+      selection.describe(run.config),
       score['metric'],
       score['value'],
     )
@@ -206,7 +206,7 @@ def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
   ]
   best = saved.best() if run.config.eval.every else None
   if best:
-    words = selection.words(run.config)
+    words = selection.describe(run.config)
     reports['best'] = best['report'] | {'step': best['step'], 'selected': words}
     notes.append(
       f'The best is the {evaluated} at step {best["step"]}, {words} '

@@ -1,0 +1,92 @@
+"""Safetensors files of a run's network, and what is declared of them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import ml_collections
+
+from uda_jax import methods
+from uda_jax import models
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import metadata
+from uda_jax.models.weights import safetensors
+from uda_jax.runs import restore
+
+
+def declaration(
+  config: ml_collections.ConfigDict,
+  which: str,
+  spelling: str,
+  started_from: dict[str, Any],
+) -> dict[str, Any]:
+  """Returns the declaration of a run's weights, see `models.weights.metadata`.
+
+  Args:
+    config: the run's.
+    which: 'student', 'teacher' or 'best'.
+    spelling: of the file.
+    started_from: the declaration of the weights that the run started from.
+  """
+  source, target = config.data.source, config.data.target
+  oracle = source == target
+  trained_on = f'{source.name} with labels'
+  if not oracle:
+    method = methods.full_name(config.method)
+    trained_on += f', {target.name} without (method {method})'
+  before = started_from.get('trained_on')
+  return {
+    'trained_on': f'{before}; {trained_on}' if before else trained_on,
+    'saw_target_labels': (
+      oracle or bool(started_from.get('saw_target_labels'))
+    ),
+    'preprocessing': models.preprocessing_name(config),
+    'model': config.model.name,
+    'network': which,
+    'spelling': spelling,
+  }
+
+
+def started_from(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns the declaration of the weights that a run started from."""
+  manifest = json.loads((workdir / 'manifest.json').read_text())
+  origin = manifest['starts'][0].get('weights') or {}
+  return origin.get('declared', {})
+
+
+def write(
+  workdir: pathlib.Path, network: str, out: pathlib.Path, *, spelling: str = ''
+) -> int:
+  """Writes a network of a run, and its declaration beside it.
+
+  Args:
+    workdir: the run's directory.
+    network: 'student', 'teacher' or 'best'; '' = the one that the run reports.
+    out: the file.
+    spelling: name of a row of `key_maps.SPELLINGS`; '' = the authors' names.
+
+  Returns:
+    The number of tensors.
+  """
+  spellings = [row.name for row in key_maps.SPELLINGS]
+  if spelling and spelling not in spellings:
+    raise ValueError(
+      f'--spelling: expected one of {", ".join(spellings)}, got {spelling!r}'
+    )
+  trained = restore.load(workdir, network)
+  tensors = models.export(trained.config, trained.variables)
+  if spelling:
+    tensors = key_maps.respell(tensors, spelling)
+  safetensors.write(out, tensors)
+  metadata.write(
+    out,
+    declaration(
+      trained.config,
+      network or trained.config.eval.network,
+      spelling,
+      started_from(workdir),
+    ),
+  )
+  return len(tensors)
