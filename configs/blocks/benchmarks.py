@@ -80,7 +80,9 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       source=source,
       target=target,
       evaluation=evaluation,
-      # (0, 0): as the files are. Sizes are (height, width).
+      # (height, width) that images are resized to; (0, 0): as the files are.
+      # `eval_image_size` serves scoring, prediction and export; (0, 0) there:
+      # the target's size. See `data.image_size`.
       source_image_size=(0, 0),
       target_image_size=(0, 0),
       eval_image_size=(0, 0),

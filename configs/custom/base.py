@@ -54,8 +54,9 @@ def get_config():
     # trained on, if there are any. A says whether training works, but not
     # how well the network does on B.
     evaluation=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
-    # (height, width) that images are resized into, ratio kept; crops are cut
-    # of that, and what is smaller is padded (and ignored there).
+    # (height, width) that images are resized to fit into, ratio kept; crops are
+    # cut of that, and what is smaller is padded (and ignored there). Scoring,
+    # prediction and export see images at the target's size.
     source_image_size=(360, 640),
     target_image_size=(360, 640),
     keep_ratio=True,

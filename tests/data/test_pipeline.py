@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import examples
+from uda_jax.data import image_size
 from uda_jax.data import pipeline
 
 # Everything that is random is on.
@@ -264,7 +265,9 @@ def test_evaluation_yields_every_image_once(folder, source):
 
 
 def test_evaluation_resizes_images_and_not_labels(source, target):
-  (batch,) = pipeline.eval_batches(source, batch_size=8, image_size=(6, 8))
+  (batch,) = pipeline.eval_batches(
+    source, batch_size=8, rule=image_size.Rule((6, 8))
+  )
   assert batch.image.shape == (8, 6, 8, 3) and batch.label.shape == (8, 12, 16)
   assert batch.valid.sum() == 6
   (batch,) = pipeline.eval_batches(target, batch_size=6)

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from uda_jax import types
 from uda_jax.data import examples
+from uda_jax.data import image_size
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import pair_crops
 from uda_jax.data import sampling
@@ -225,7 +226,7 @@ class EvalBatch(NamedTuple):
   """Images of one size; rows that only fill the batch up are not valid.
 
   Attributes:
-    image: [B, H, W, 3] uint8, resized to the evaluation's image size.
+    image: [B, H, W, 3] uint8, resized by the rule of `eval_batches`.
     label: [B, h, w] int32 at the size of the file, 255 in filling rows; None
       without labels.
     valid: [B] bool.
@@ -242,7 +243,7 @@ def eval_batches(
   data: manifest_lib.Manifest,
   *,
   batch_size: int,
-  image_size: tuple[int, int] = (0, 0),
+  rule: image_size.Rule = image_size.OWN_SIZE,
   resize: str = 'bilinear',
   process_index: int = 0,
   process_count: int = 1,
@@ -256,7 +257,7 @@ def eval_batches(
   Args:
     data: the images.
     batch_size: B, rows of a batch of one process.
-    image_size: the size that images are resized to, (0, 0) = as they are.
+    rule: how images are resized; labels stay as they are.
     resize: as in `transforms.Spec`.
     process_index: which process this is.
     process_count: how many there are.
@@ -265,7 +266,7 @@ def eval_batches(
     Iterator of batches of numpy arrays.
   """
   plan = _plan(data, batch_size, process_index, process_count)
-  spec = transforms.Spec(image_size=tuple(image_size), resize=resize)
+  spec = transforms.Spec(*rule, resize=resize)
   images = transforms.path_tensor(data.image_paths)
   labels = transforms.path_tensor(data.label_paths) if data.labelled else None
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from uda_jax import labels as labels_lib
+from uda_jax.data import image_size
 
 IGNORE = labels_lib.IGNORE_LABEL
 
@@ -96,15 +97,9 @@ def resized_size(
     return tf.convert_to_tensor(size, tf.int32)
   exact = tf.cast(size, tf.float64)
   if any(spec.image_size):
-    wanted = tf.constant(spec.image_size, tf.float64)
-    if spec.keep_ratio:
-      ratio = tf.minimum(
-        tf.reduce_max(wanted) / tf.reduce_max(exact, -1, keepdims=True),
-        tf.reduce_min(wanted) / tf.reduce_min(exact, -1, keepdims=True),
-      )
-      exact = tf.floor(exact * ratio + 0.5)
-    else:
-      exact = tf.broadcast_to(wanted, tf.shape(exact))
+    rule = image_size.Rule(spec.image_size, spec.keep_ratio)
+    sides = image_size.fit(exact[..., 0], exact[..., 1], rule, tf)
+    exact = tf.stack(sides, -1)
   return tf.cast(tf.floor(exact * tf.cast(factor, tf.float64) + 0.5), tf.int32)
 
 

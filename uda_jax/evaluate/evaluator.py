@@ -13,6 +13,7 @@ import numpy as np
 
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.data import image_size
 from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import reports
@@ -32,7 +33,7 @@ def _batches(config, data):
   return pipeline.eval_batches(
     data,
     batch_size=config.eval.batch_size,
-    image_size=tuple(config.data.eval_image_size),
+    rule=image_size.seen(config.data),
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   )
@@ -42,7 +43,7 @@ def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
   """Returns f(variables) -> report of a network on a labelled split.
 
   Args:
-    config: `eval` and `data.eval_image_size` are read.
+    config: `eval` and the image sizes of `data` are read.
     network: any.
     data: manifest of the split.
     mesh: the devices, which hold the network's variables.
@@ -73,7 +74,7 @@ def make_label_free(config, network: types.Network, data, mesh: Mesh) -> Score:
   """Returns f(variables, other) -> `selection.statistics`, means over images.
 
   Args:
-    config: `eval` and `data.eval_image_size` are read.
+    config: `eval` and the image sizes of `data` are read.
     network: any.
     data: manifest of images, of which `eval.label_free.num_images` are taken,
       spread over the whole.

@@ -17,6 +17,7 @@ from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.evaluate import selection
@@ -202,7 +203,8 @@ def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
   notes = [
     f'Evaluated on {run.data.evaluation.name}, '
     f'{len(run.data.evaluation.image_paths)} images, at the last step. '
-    f'This run reports the {evaluated}.'
+    f'This run reports the {evaluated}.',
+    f'Image sizes: {image_size.describe(run.config.data)}.',
   ]
   best = saved.best() if run.config.eval.every else None
   if best:

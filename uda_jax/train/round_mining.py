@@ -18,6 +18,7 @@ from uda_jax import parallel
 from uda_jax import pseudo_labels
 from uda_jax import types
 from uda_jax.augment import scale_invariant
+from uda_jax.data import image_size
 from uda_jax.data import patches
 from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
@@ -78,7 +79,7 @@ def rank(
   for batch in pipeline.eval_batches(
     run.data.target,
     batch_size=mesh.local_mesh.size,
-    image_size=tuple(config.data.target_image_size),
+    rule=image_size.training(config.data, 'target'),
     resize=config.data.resize,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
@@ -144,7 +145,7 @@ def cut(
   for batch in pipeline.eval_batches(
     chosen,
     batch_size=1,
-    image_size=tuple(config.data.target_image_size),
+    rule=image_size.training(config.data, 'target'),
     resize=config.data.resize,
   ):
     j = int(batch.index[0])

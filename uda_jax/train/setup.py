@@ -16,6 +16,7 @@ from uda_jax import parallel
 from uda_jax import rng
 from uda_jax import types
 from uda_jax.data import datasets
+from uda_jax.data import image_size
 from uda_jax.data import pipeline
 from uda_jax.runs import checkpoint
 from uda_jax.train import checks
@@ -157,6 +158,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   checks.check_config(config)
   checks.check_devices(config)
   mesh = parallel.make_mesh(config.devices or None)
+  logging.info('image sizes: %s', image_size.describe(config.data))
   data = load_data(config)
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)

@@ -1,0 +1,79 @@
+"""One rule of the size at which a network sees an image."""
+
+import numpy as np
+import pytest
+
+from tests.data import tiny_folder
+from uda_jax import configs
+from uda_jax.data import datasets
+from uda_jax.data import image_size
+from uda_jax.data import pipeline
+from uda_jax.data import transforms
+
+
+@pytest.mark.parametrize(
+  'rule, size, expected',
+  [
+    (image_size.Rule(), (300, 400), (300, 400)),
+    (image_size.Rule((360, 640)), (300, 400), (360, 640)),
+    (image_size.Rule((360, 640), True), (1080, 1920), (360, 640)),
+    (image_size.Rule((360, 640), True), (1920, 1080), (640, 360)),
+    (image_size.Rule((360, 640), True), (1000, 1000), (360, 360)),
+    (image_size.Rule((360, 640), True), (100, 1000), (64, 640)),
+    (image_size.Rule((360, 640), True), (90, 160), (360, 640)),
+  ],
+)
+def test_rule(rule, size, expected):
+  assert rule.of(size) == expected
+
+
+@pytest.mark.parametrize('keep_ratio', [False, True])
+def test_training_computes_the_same_in_its_graph(keep_ratio):
+  random = np.random.default_rng(0)
+  sizes = random.integers(1, 5000, (2000, 2))
+  for wanted in ((360, 640), (513, 513), (1, 3)):
+    spec = transforms.Spec(image_size=wanted, keep_ratio=keep_ratio)
+    rule = image_size.Rule(wanted, keep_ratio)
+    np.testing.assert_array_equal(
+      transforms.resized_size(sizes, spec), [rule.of(size) for size in sizes]
+    )
+
+
+def test_two_folders_are_scored_as_they_are_trained():
+  data = configs.load('custom/self_training').data
+  assert image_size.seen(data) == image_size.training(data, 'target')
+  assert image_size.seen(data).of((1280, 908)) == (507, 360)
+  line = image_size.describe(data)
+  assert line.count('fit into 360 x 640, ratio kept') == 3
+  data.eval_image_size = (180, 320)
+  assert image_size.seen(data) == image_size.Rule((180, 320), True)
+
+
+@pytest.mark.parametrize(
+  'leaf, size',
+  [
+    ('streets/self_training', (0, 0)),
+    ('camvid_to_idd/pipa', (152, 214)),
+    ('gta5_to_cityscapes/daformer', (512, 1024)),
+  ],
+)
+def test_leaves_keep_their_sizes(leaf, size):
+  data = configs.load(leaf).data
+  assert image_size.seen(data).size == size
+  if size == (512, 1024):
+    assert image_size.seen(data).of((1024, 2048)) == size
+
+
+def test_scoring_keeps_the_ratio(tmp_path):
+  folder = tiny_folder.write(tmp_path / 'data', size=(24, 12))
+  data = datasets.load(
+    tiny_folder.record(),
+    root=str(folder),
+    cache_dir=str(tmp_path / 'cache'),
+    field='config.data.evaluation',
+    labels=True,
+  )
+  (batch,) = pipeline.eval_batches(
+    data, batch_size=6, rule=image_size.Rule((8, 12), True)
+  )
+  assert batch.image.shape == (6, 12, 6, 3) and batch.label.shape == (6, 24, 12)

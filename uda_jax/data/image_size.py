@@ -1,0 +1,106 @@
+"""The size at which a network sees an image: one rule for all commands.
+
+Training, scoring, prediction and export resize by `fit`. Training may multiply
+the result by a random scale and cut crops out of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Size = tuple[int, int]
+
+
+class Rule(NamedTuple):
+  """How images are resized before a network sees them.
+
+  Attributes:
+    size: (height, width), (0, 0) = images stay as they are.
+    keep_ratio: resize to fit into `size`, in either orientation, with the
+      ratio of the sides kept, instead of exactly to `size`.
+  """
+
+  size: Size = (0, 0)
+  keep_ratio: bool = False
+
+  def of(self, size: Size) -> Size:
+    """Returns the (height, width) at which an image of `size` is seen."""
+    if not any(self.size):
+      return int(size[0]), int(size[1])
+    exact = (np.float64(n) for n in size)
+    return tuple(int(n) for n in fit(*exact, self))
+
+  def __str__(self) -> str:
+    """Describes the rule, for lines and reports."""
+    if not any(self.size):
+      return 'at their own size'
+    height, width = self.size
+    if self.keep_ratio:
+      return f'resized to fit into {height} x {width}, ratio kept'
+    return f'resized to {height} x {width}'
+
+
+OWN_SIZE = Rule()
+
+
+def fit(height: Any, width: Any, rule: Rule, math: Any = np) -> tuple[Any, Any]:
+  """Computes the size that images are resized to.
+
+  Args:
+    height: float64 scalar or array of image heights in pixels.
+    width: likewise.
+    rule: with a size.
+    math: numpy, or tensorflow for use in a graph.
+
+  Returns:
+    Whole float64 heights and widths, halves rounded up.
+  """
+  if not rule.keep_ratio:
+    size = np.asarray(rule.size, np.float64)
+    return 0 * height + size[0], 0 * width + size[1]
+  ratio = math.minimum(
+    float(max(rule.size)) / math.maximum(height, width),
+    float(min(rule.size)) / math.minimum(height, width),
+  )
+  return math.floor(height * ratio + 0.5), math.floor(width * ratio + 0.5)
+
+
+def training(data: Any, name: str) -> Rule:
+  """Returns the rule of a domain in training.
+
+  Args:
+    data: the `data` block of a config.
+    name: 'source' or 'target'.
+  """
+  return Rule(tuple(data[f'{name}_image_size']), bool(data.keep_ratio))
+
+
+def seen(data: Any) -> Rule:
+  """Returns the rule of scoring, prediction and export.
+
+  `eval_image_size`, and without one the target's size in training, so that a
+  network is used at the size that it has learned from.
+
+  Args:
+    data: the `data` block of a config.
+  """
+  size = tuple(data.eval_image_size)
+  rule = training(data, 'target')
+  return rule._replace(size=size) if any(size) else rule
+
+
+def describe(data: Any) -> str:
+  """Returns one line on all rules of a run, for its start and its report.
+
+  Args:
+    data: the `data` block of a config.
+  """
+  source, target = training(data, 'source'), training(data, 'target')
+  parts = [f'training: source images {source}, target images {target}']
+  scale = tuple(data.scale_range)
+  if scale != (1.0, 1.0):
+    parts[0] += f', each times a random {scale[0]:g} to {scale[1]:g}'
+  parts.append(f'scoring, prediction and export: images {seen(data)}')
+  return '; '.join(parts)
