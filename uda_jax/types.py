@@ -56,14 +56,14 @@ class Batch(NamedTuple):
 
   Attributes:
     source: labelled images.
-    target: unlabelled images.
+    target: unlabelled images; None for a method that uses none.
     views: overlapping target crops (PiPa): 'image' [pairs, 2, H, W, 3] uint8,
       'box' [pairs, 2, 4] int32 (top, bottom, left, right) of the overlap in
       each crop, 'flipped' [pairs, 2] bool; None for steps without pairs.
   """
 
   source: Source
-  target: Target
+  target: Target | None = None
   views: Mapping[str, Array] | None = None
 
 

@@ -95,6 +95,18 @@ def test_contract(source, target):
   assert batch.views is None
 
 
+def test_no_target_image_is_opened_for_a_method_without_target(source, target):
+  whole = batches(source, target)
+  gone = target._replace(
+    image_paths=[f'{path}.gone' for path in target.image_paths]
+  )
+  for batch, alone in zip(
+    whole, batches(source, gone, read_target=False), strict=True
+  ):
+    assert alone.target is None and alone.views is None
+    assert_equal(batch.source, alone.source)
+
+
 def test_two_processes_read_what_one_reads(source, target):
   one = batches(source, target)
   shares = [

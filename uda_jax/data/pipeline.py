@@ -8,6 +8,7 @@ its contiguous share of the groups, however many processes there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import itertools
 import os
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ def train_batches(
   process_count: int,
   source: manifest_lib.Manifest,
   target: manifest_lib.Manifest,
+  read_target: bool = True,
 ) -> Iterator[types.Batch]:
   """Returns this process's share of the batches of training.
 
@@ -53,6 +55,8 @@ def train_batches(
     process_count: number of shares.
     source: labelled images.
     target: images; with labels only if a method made them (LSE).
+    read_target: False for batches without target and views, for methods that
+      use neither (`types.Method.uses_target`).
 
   Returns:
     Iterator of batches of numpy arrays with leading axes
@@ -66,8 +70,8 @@ def train_batches(
       f'config.batch.groups: expected a multiple of the '
       f'{process_count} processes, got {groups}'
     )
-  pair = examples.domains(config, source, target)
-  readers = [examples.reader(domain, seed) for domain in pair]
+  domains = examples.domains(config, source, target)[: 1 + read_target]
+  readers = [examples.reader(domain, seed) for domain in domains]
   local_groups = groups // process_count
   local = local_groups * group_size
   element = _element(local, process_index, process_count)
@@ -78,23 +82,25 @@ def train_batches(
   def files(number):
     first = (first_step + number) * local
     for count in range(first, first + local):
-      for domain in pair:
+      for domain in domains:
         index, _ = examples.choose(domain, seed, element(count))
         yield from _files_of(domain.data, int(index))
 
   dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
   batches = _numpy(_parallel(dataset, read, local), files)
-  views = _views(
-    config,
-    target,
-    seed,
-    range(first_step, num_steps),
-    local_groups,
-    process_index,
-    process_count,
-  )
+  views: Iterator[Any] = itertools.repeat(None)
+  if read_target:
+    views = _views(
+      config,
+      target,
+      seed,
+      range(first_step, num_steps),
+      local_groups,
+      process_index,
+      process_count,
+    )
   return (
-    _batch(*values, (local_groups, group_size))._replace(views=pairs)
+    _batch((local_groups, group_size), *values)._replace(views=pairs)
     for values, pairs in zip(batches, views)
   )
 
@@ -206,14 +212,18 @@ def _numpy(
 
 
 def _batch(
-  source: examples.Example, target: examples.Example, lead: tuple[int, int]
+  lead: tuple[int, int],
+  source: examples.Example,
+  target: examples.Example | None = None,
 ) -> types.Batch:
   """Arranges flat rows in groups."""
   group = lambda x: x.reshape(*lead, *x.shape[1:])
   label = lambda values: group(values['label']).astype(np.int32)
   return types.Batch(
     types.Source(group(source['image']), label(source), group(source['index'])),
-    types.Target(
+    None
+    if target is None
+    else types.Target(
       group(target['image']),
       group(target['valid_mask']),
       label(target) if 'label' in target else None,

@@ -269,7 +269,9 @@ def run(config, workdir: str) -> Result:
     num_steps=config.steps,
     every=config.log.every,
     seconds=config.log.seconds,
-    images_per_step=2 * config.batch.groups * config.batch.group_size,
+    images_per_step=(1 + this.recipe.method.uses_target)
+    * config.batch.groups
+    * config.batch.group_size,
     palette=data.source.palette,
     class_names=data.source.class_names,
   )

@@ -65,11 +65,16 @@ def _load_data(config) -> Data:
   return data
 
 
-def batches(run: Run, first_step: int) -> Iterator[types.Batch]:
+def batches(
+  run: Run, first_step: int, *, read_target: bool | None = None
+) -> Iterator[types.Batch]:
   """This process's share of the batches from `first_step` to the end.
 
-  Without an end, where rounds decide how many steps there will be.
+  Without an end, where rounds decide how many steps there will be. Target
+  images are read if the method uses them, or as `read_target` says.
   """
+  if read_target is None:
+    read_target = run.recipe.method.uses_target
   config = run.config
   return pipeline.train_batches(
     config.data,
@@ -82,6 +87,7 @@ def batches(run: Run, first_step: int) -> Iterator[types.Batch]:
     process_count=jax.process_count(),
     source=run.data.source,
     target=run.data.target,
+    read_target=read_target,
   )
 
 
@@ -109,7 +115,7 @@ def adapted_statistics(
     return network.forward(variables.params, stats, images)[1]
 
   stats = variables.batch_stats
-  for _, batch in zip(range(count), batches(run, 0)):
+  for _, batch in zip(range(count), batches(run, 0, read_target=True)):
     stats = update(stats, parallel.to_global(batch, run.mesh).target.image)
   return variables._replace(batch_stats=stats)
 
