@@ -108,7 +108,7 @@ def add_workdir(
   group.add_argument(
     '--workdir',
     metavar='DIR',
-    type=pathlib.Path,
+    type=path,
     required=required,
     help=help,
   )
@@ -127,13 +127,18 @@ def add_network(group: Any) -> None:
 def add_out(group: Any, help: str, *, required: bool = True) -> None:
   """Adds `--out=PATH`."""
   group.add_argument(
-    '--out', metavar='PATH', type=pathlib.Path, required=required, help=help
+    '--out', metavar='PATH', type=path, required=required, help=help
   )
 
 
 def add_size(group: Any, help: str) -> None:
   """Adds `--size=HEIGHTxWIDTH`."""
   group.add_argument('--size', type=size, metavar='HxW', help=help)
+
+
+def path(text: str) -> pathlib.Path:
+  """Parses a path; ~ at its start is the home folder."""
+  return pathlib.Path(text).expanduser()
 
 
 def size(text: str) -> tuple[int, int]:

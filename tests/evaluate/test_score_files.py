@@ -1,5 +1,6 @@
 """Scores of label files: by hand, against golden trees, and bad folders."""
 
+import argparse
 import json
 import pathlib
 import shutil
@@ -10,8 +11,10 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from uda_jax import labels
 from uda_jax.evaluate import cityscapes
 from uda_jax.evaluate import files
+from uda_jax.evaluate import label_ids
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden' / 'cityscapes_eval'
 
@@ -78,13 +81,90 @@ def test_train_ids(tmp_path):
   np.testing.assert_array_equal(matrix, [[1, 1], [0, 1]])
 
 
+def test_equal_names_in_several_folders(tmp_path):
+  for number, folder in enumerate(('seq1', 'seq2')):
+    _write(tmp_path / f'gt/{folder}/000.png', [[number, number]])
+    _write(tmp_path / f'pred/{folder}/000.png', [[number, number]])
+  matrix = files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 2)
+  np.testing.assert_array_equal(matrix, [[2, 0], [0, 2]])
+  (tmp_path / 'pred/seq1').rename(tmp_path / 'pred/other')
+  with pytest.raises(ValueError, match='seq2.000.png and|other.000.png and'):
+    files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 2)
+
+
+def test_linked_folders_are_scored(tmp_path):
+  for kind in ('gt', 'pred'):
+    _write(tmp_path / f'{kind}/a/0.png', [[0, 0]])
+    _write(tmp_path / f'far/{kind}/0.png', [[1, 1]])
+    (tmp_path / kind / 'b').symlink_to(tmp_path / 'far' / kind)
+  _write(tmp_path / 'far/pred/0.png', [[0, 1]])
+  (tmp_path / 'gt/._0.png').write_bytes(b'junk')
+  matrix = files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 2)
+  np.testing.assert_array_equal(matrix, [[2, 0], [1, 1]])
+
+
+def _args(folder, **values):
+  defaults = dict(
+    predictions=folder / 'pred',
+    labels=folder / 'gt',
+    ids=None,
+    classes=None,
+    out=None,
+  )
+  return argparse.Namespace(**defaults | values)
+
+
+def test_train_ids_are_not_scored_as_label_ids(tmp_path):
+  """By their record, or by what they look like."""
+  predictions, _ = _tree(tmp_path, [[7, 8, 11]], [[0, 1, 2]])
+  with pytest.raises(ValueError, match='look like train ids.*ids=cityscapes'):
+    files.run(_args(tmp_path))
+  record = label_ids.Record('train', labels.CITYSCAPES_CLASSES)
+  label_ids.write(predictions, record)
+  for ids in (None, 'cityscapes'):
+    with pytest.raises(ValueError, match='expected cityscapes ids, got train'):
+      files.run(_args(tmp_path, ids=ids))
+  label_ids.write(predictions, record._replace(ids='cityscapes'))
+  with pytest.raises(ValueError, match='expected train ids, got cityscapes'):
+    files.run(_args(tmp_path, ids='train'))
+  _write(next(predictions.glob('*.png')), [[7, 8, 11]])
+  assert f'{"mean":<16}{"1.000":>8}' in files.run(_args(tmp_path))
+
+
+def test_names_come_from_the_record(tmp_path):
+  _write(tmp_path / 'gt/a.png', [[0, 1, 1, 255]])
+  _write(tmp_path / 'pred/ids/a.png', [[0, 1, 1, 0]])
+  label_ids.write(
+    tmp_path / 'pred/ids', label_ids.Record('train', ('meadow', 'cow'))
+  )
+  _write(tmp_path / 'pred/color/a.png', [[3, 3, 3, 3]])
+  for folder in ('pred', 'pred/ids'):
+    table = files.run(_args(tmp_path, predictions=tmp_path / folder))
+    assert 'meadow' in table and 'cow' in table and 'road' not in table
+  with pytest.raises(ValueError, match='--classes: expected those'):
+    files.run(_args(tmp_path, classes=('road', 'sky')))
+  (tmp_path / 'pred/ids/ids.json').unlink()
+  table = files.run(
+    _args(tmp_path, predictions=tmp_path / 'pred/ids', ids='train')
+  )
+  assert 'road' not in table and '100.0' in table
+
+
+@pytest.mark.parametrize('content', ['{', '[]', '{"ids": "other"}'])
+def test_a_broken_record_is_named(tmp_path, content):
+  _tree(tmp_path, [[7]], [[7]])
+  (tmp_path / 'pred/ids.json').write_text(content)
+  with pytest.raises(ValueError, match='ids.json: expected'):
+    files.run(_args(tmp_path))
+
+
 @pytest.mark.parametrize(
   'spoil, message',
   [
     (lambda p: p.unlink(), 'expected a PNG for each of'),
     (lambda p: _write(p, np.zeros((2, 2))), 'expected the size of'),
     (lambda p: _write(p, np.full((1, 3), 40)), 'label ids 0..33, got 40'),
-    (lambda p: p.write_bytes(b'no image'), 'cannot be read'),
+    (lambda p: p.write_bytes(b'no image'), 'expected an image'),
     (lambda p: Image.new('RGB', (3, 1)).save(p), '3 channels'),
     (lambda p: shutil.copy(p, p.with_name(p.stem + '_b.png')), 'expected one'),
   ],

@@ -1,5 +1,6 @@
 """Prediction of one's own images from a run's directory."""
 
+import os
 import subprocess
 import sys
 
@@ -11,10 +12,16 @@ import pytest
 from tests import leaf
 from uda_jax import models
 from uda_jax import pictures
+from uda_jax.data import datasets
+from uda_jax.data import image_files
+from uda_jax.data import image_size
+from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import tta
 from uda_jax.predict import __main__ as predict
 from uda_jax.predict import command
+from uda_jax.predict import images as images_lib
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
 from uda_jax.runs import restore
@@ -122,7 +129,9 @@ def test_overlays_as_a_video(run, images, tmp_path):
 def test_resized_for_the_network_and_back(run, images):
   trained = restore.load(run[0], 'best')
   image = images[1]['a'][None]
-  label, confidence = command.make_predict(trained, (64, 96))(image)
+  label, confidence = command.make_predict(trained, image_size.Rule((64, 96)))(
+    image
+  )
   assert label.shape == confidence.shape == image.shape[:3]
   assert trained.class_names == NAMES and trained.palette == PALETTE
 
@@ -130,11 +139,11 @@ def test_resized_for_the_network_and_back(run, images):
 def test_scales_and_mirror_images_of_the_runs_evaluation(run, images):
   trained = restore.load(run[0], 'best')
   image = images[1]['a'][None]
-  _, plain = command.make_predict(trained, (0, 0))(image)
+  _, plain = command.make_predict(trained, image_size.OWN_SIZE)(image)
   config = trained.config.copy_and_resolve_references()
   config.eval.update(scales=(1.0, 1.5), flip=True)
   trained = trained._replace(config=config)
-  label, confidence = command.make_predict(trained, (0, 0))(image)
+  label, confidence = command.make_predict(trained, image_size.OWN_SIZE)(image)
   prob = tta.make_prob(
     inference.make_logits(trained.network), scales=(1.0, 1.5), flip=True
   )(trained.variables, image, image.shape[1:3])
@@ -165,7 +174,7 @@ def test_errors_are_one_line(run, images, tmp_path, args, message):
 def test_a_broken_image_is_named(run, images, tmp_path):
   broken = images[0] / 'broken.jpg'
   broken.write_bytes(b'\xff\xd8 no more')
-  with pytest.raises(SystemExit, match='broken.jpg: expected an image'):
+  with pytest.raises(SystemExit, match='1 of 4 files.*\n.*broken.jpg'):
     _main(
       f'--workdir={run[0]}',
       f'--images={images[0]}',
@@ -174,13 +183,91 @@ def test_a_broken_image_is_named(run, images, tmp_path):
     )
 
 
+def test_the_network_sees_what_scoring_shows_it(run, images, tmp_path):
+  """The same pixels: turned upright, and resized with the ratio kept."""
+  pixels = images[1]['night/c']
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  path = tmp_path / 'photos/0.png'
+  path.parent.mkdir()
+  Image.fromarray(np.rot90(pixels)).save(path, exif=exif)
+  image = image_files.read_image(path)
+  np.testing.assert_array_equal(image, pixels)
+  rule = image_size.Rule((20, 30), True)
+  data = datasets.load(
+    dict(kind='folder', images='*.png', class_names=NAMES),
+    root=str(path.parent),
+    cache_dir=str(tmp_path / 'cache'),
+    field='config.data.target',
+    labels=False,
+  )
+  (batch,) = pipeline.eval_batches(data, batch_size=1, rule=rule)
+  assert batch.image.shape[1:3] == rule.of(image.shape[:2]) == (22, 20)
+  trained = restore.load(run[0], 'best')
+  label, confidence = command.make_predict(trained, rule)(image[None])
+  scored = inference.make_logits(trained.network)(
+    trained.variables, batch.image, image.shape[:2]
+  )
+  # Halves may round to either grey level.
+  assert (label == scored.argmax(-1)).mean() > 0.99
+  np.testing.assert_allclose(
+    confidence, jax.nn.softmax(scored).max(-1), atol=1e-3
+  )
+
+
+def test_a_batch_survives_and_is_not_taken_for_photos(run, images, tmp_path):
+  """Junk is passed over, bad files are listed at the end, outputs left out."""
+  folder, pixels = images
+  (folder / '._a.jpg').write_bytes(b'\0\5\x16\7')
+  (folder / '.DS_Store').write_bytes(b'x')
+  (folder / 'empty.png').write_bytes(b'')
+  whole = (folder / 'a.png').read_bytes()
+  (folder / 'a2.png').write_bytes(whole[: len(whole) // 2])
+  (folder / 'lfs.jpg').write_bytes(
+    b'version https://git-lfs.github.com/spec/v1'
+  )
+  (folder / 'link').symlink_to(folder)
+  out = folder / 'segmented'
+  args = (f'--workdir={run[0]}', f'--images={folder}', '--network=best')
+  for _ in range(2):
+    with pytest.raises(SystemExit) as caught:
+      _main(*args, f'--out={out}')
+    message = str(caught.value)
+    assert '2 of 5 files' in message and 'git lfs pull' in message
+    assert 'a2.png: cannot be decoded' in message
+    done = [p.relative_to(out / 'ids') for p in (out / 'ids').rglob('*.png')]
+    assert {str(p.with_suffix('')) for p in done} == set(pixels)
+  record = label_ids.read(out / 'ids')
+  assert record.ids == 'train' and record.classes == NAMES
+  with pytest.raises(SystemExit, match='expected another folder than'):
+    _main(*args, f'--out={folder}')
+
+
+def test_names_in_any_script(images):
+  folder, _ = images
+  names = ('٣', '²', 'x٣', '3', os.fsdecode(b'caf\xe9'), 's[1]', 'q?')
+  for name in names:
+    pictures.write_png(folder / f'n/{name}.png', np.zeros((2, 2), np.uint8))
+  assert set(images_lib.find(str(folder / 'n'))) == set(names)
+  assert list(images_lib.find(str(folder / 'n/s[1].png'))) == ['s[1]']
+  assert list(images_lib.find(str(folder / 'n/s[1]*'))) == ['s[1]']
+  assert list(images_lib.find(str(folder / 'n/[3-9].png'))) == ['3']
+
+
+def test_two_files_of_one_name(images):
+  path = images[0] / 'a.jpg'
+  pictures.write_png(path, np.zeros((2, 2), np.uint8))
+  with pytest.raises(ValueError, match='a.jpg and .*a.png'):
+    images_lib.find(str(images[0]))
+
+
 def test_names_of_patterns(images):
   folder, _ = images
-  assert list(command.find_images(str(folder))) == ['a', 'b.1', 'night/c']
-  assert list(command.find_images(f'{folder}/*/c.png')) == ['c']
+  assert list(images_lib.find(str(folder))) == ['a', 'b.1', 'night/c']
+  assert list(images_lib.find(f'{folder}/*/c.png')) == ['c']
   for number in (10, 9):
     pictures.write_png(folder / f'n{number}.png', np.zeros((2, 2), np.uint8))
-  assert list(command.find_images(f'{folder}/n*.png')) == ['n9', 'n10']
+  assert list(images_lib.find(f'{folder}/n*.png')) == ['n9', 'n10']
   with pytest.raises(ValueError, match='Cityscapes classes'):
     command.file_ids(('road', 'moon'), 'cityscapes')
 

@@ -6,7 +6,7 @@ nowhere are passed over, and counted. Linked folders are followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import os
 import pathlib
 import re
@@ -220,21 +220,21 @@ def tree(
   folder: pathlib.Path,
   endings: tuple[str, ...] = ENDINGS,
   *,
-  without: str = '',
+  leave_out: Callable[[set[str]], set[str]] = lambda names: set(),
 ) -> Tree:
   """Returns all files below a folder, linked folders included.
 
   Args:
     folder: on a local disk.
     endings: of the files wanted, in lower case; any case matches.
-    without: folders that hold a file of this name are left out; '' = none.
+    leave_out: from the names of sibling folders, those not to enter.
   """
   files: list[pathlib.Path] = []
   hidden = empty = 0
-  for path, name in _below(folder, without, ()):
-    if is_junk(name):
+  for path in _below(folder, leave_out, ()):
+    if is_junk(path.name):
       hidden += 1
-    elif name.lower().endswith(endings):
+    elif path.name.lower().endswith(endings):
       file = _file(path)
       if file is None or not file.size:
         empty += 1
@@ -244,19 +244,23 @@ def tree(
 
 
 def _below(
-  folder: pathlib.Path, without: str, parents: tuple[str, ...]
-) -> Iterator[tuple[pathlib.Path, str]]:
-  """Yields paths and names of all files; links in a circle end at a parent."""
+  folder: pathlib.Path,
+  leave_out: Callable[[set[str]], set[str]],
+  parents: tuple[str, ...],
+) -> Iterator[pathlib.Path]:
+  """Yields all files; a link to a folder above itself is not entered."""
   real = os.path.realpath(folder)
+  if real in parents:
+    return
   with os.scandir(folder) as entries:
     found = sorted(entries, key=lambda entry: entry.name)
-  if real in parents or (without and without in (e.name for e in found)):
-    return
+  folders = {entry.name for entry in found if entry.is_dir()}
+  entered = folders - leave_out(folders)
   for entry in found:
-    if not entry.is_dir():
-      yield folder / entry.name, entry.name
-    elif not entry.name.startswith('.'):
-      yield from _below(folder / entry.name, without, (*parents, real))
+    if entry.name not in folders:
+      yield folder / entry.name
+    elif entry.name in entered and not entry.name.startswith('.'):
+      yield from _below(folder / entry.name, leave_out, (*parents, real))
 
 
 def passed_over(hidden: int, empty: int) -> str:

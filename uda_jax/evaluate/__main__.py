@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import pathlib
 
 from uda_jax import cli
 
@@ -63,13 +62,13 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
 def _add_files(group: argparse._ArgumentGroup) -> None:
   group.add_argument(
     '--predictions',
-    type=pathlib.Path,
+    type=cli.path,
     metavar='FOLDER',
     help='PNG files of ids, searched recursively',
   )
   group.add_argument(
     '--labels',
-    type=pathlib.Path,
+    type=cli.path,
     metavar='FOLDER',
     help='the true ones: gtFine/val for --ids=cityscapes, else PNG files of '
     'the same names',
@@ -77,15 +76,15 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
   group.add_argument(
     '--ids',
     choices=('cityscapes', 'train'),
-    default='cityscapes',
     help='cityscapes: label ids 0..33; train: classes 0, 1, ... and 255 = '
-    'ignore',
+    'ignore; default: what predict wrote into ids.json, else cityscapes',
   )
   group.add_argument(
     '--classes',
     type=cli.names,
     metavar='NAME,NAME,...',
-    help="names of the classes for --ids=train; default: Cityscapes' 19",
+    help='names of the classes for --ids=train; default: those in ids.json, '
+    'else numbers',
   )
 
 
@@ -108,6 +107,11 @@ def evaluate(args: argparse.Namespace) -> None:
   if args.workdir:
     if not args.out:
       raise ValueError('--out: expected a folder for the results, got none')
+    if args.out.resolve() == args.workdir.resolve():
+      raise ValueError(
+        f'--out: expected another folder than --workdir={args.workdir}, whose '
+        'results.json is that of the training'
+      )
     with cli.hidden_stderr(not args.debug):
       from uda_jax.evaluate import run
 

@@ -3,81 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 import json
 import pathlib
 from typing import Any
 
+from absl import logging
 import numpy as np
-from PIL import Image
-from PIL import UnidentifiedImageError
 
 from uda_jax import files as files_lib
 from uda_jax import labels as labels_lib
+from uda_jax.data import label_files
 from uda_jax.evaluate import cityscapes as cityscapes_lib
+from uda_jax.evaluate import label_ids
+from uda_jax.evaluate import label_pairs
 from uda_jax.evaluate import reports
 
-_TRUTH = '_gtFine_labelIds.png'
 _INSTANCES = '_gtFine_instanceIds.png'
+# Train ids of Cityscapes are below.
+_TRAIN_IDS = 19
+_MOST_CLASSES = 255
 
 
 def read_ids(path: pathlib.Path) -> np.ndarray:
-  """Reads a PNG of one channel: [H, W] int64 ids."""
-  try:
-    with Image.open(path) as image:
-      image.load()
-      bands, mode = image.getbands(), image.mode
-      ids = np.asarray(image)
-  except (UnidentifiedImageError, SyntaxError, OSError) as error:
-    raise ValueError(
-      f'{path}: expected a PNG of ids, got a file that cannot be read ({error})'
-    ) from error
-  if len(bands) != 1 or mode == 'F':
-    raise ValueError(
-      f'{path}: expected a PNG of one channel that holds ids, '
-      f'got {len(bands)} channels of type {mode!r}; colours '
-      'cannot be scored'
-    )
-  return ids.astype(np.int64)
-
-
-def _frame(path: pathlib.Path) -> str:
-  """City, sequence and frame: the first three parts of a name."""
-  return '_'.join(path.stem.split('_')[:3])
-
-
-def _unique(files: list[pathlib.Path], what: str) -> dict[str, pathlib.Path]:
-  found = {}
-  for path in files:
-    other = found.setdefault(_frame(path), path)
-    if other != path:
-      raise ValueError(
-        f'expected one {what} for {_frame(path)}, got {other} and {path}'
-      )
-  return found
-
-
-def _pairs(
-  predictions: pathlib.Path, truth: pathlib.Path
-) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
-  """Yields (prediction, labels of the same frame)."""
-  for folder in (predictions, truth):
-    if not folder.is_dir():
-      raise FileNotFoundError(f'{folder}: expected a folder, found none')
-  labels = _unique(sorted(truth.rglob(f'*{_TRUTH}')), 'label file')
-  if not labels:
-    raise FileNotFoundError(
-      f'{truth}: expected files named *{_TRUTH}, found none'
-    )
-  found = _unique(sorted(predictions.rglob('*.png')), 'prediction')
-  missing = [frame for frame in labels if frame not in found]
-  if missing:
-    raise FileNotFoundError(
-      f'{predictions}: expected a PNG for each of {len(labels)} label files, '
-      f'found none named {missing[0]}*.png ({len(missing)} are missing)'
-    )
-  for frame, path in labels.items():
-    yield found[frame], path
+  """Reads a label file of one channel: [H, W] int64 ids."""
+  return label_files.read_label(path).astype(np.int64)
 
 
 def cityscapes(
@@ -96,10 +45,12 @@ def cityscapes(
   """
   ids = cityscapes_lib.NUM_IDS
   matrix, hits = np.zeros((ids, ids), np.int64), np.zeros((ids, 4))
-  for file, label_file in _pairs(predictions, truth):
+  for file, label_file in label_pairs.cityscapes(predictions, truth):
     prediction, label = read_ids(file), read_ids(label_file)
     instances = read_ids(
-      label_file.with_name(label_file.name.replace(_TRUTH, _INSTANCES))
+      label_file.with_name(
+        label_file.name.replace(label_pairs.TRUTH, _INSTANCES)
+      )
     )
     for path, array in ((label_file, label), (file, prediction)):
       if array.max() >= ids:
@@ -114,7 +65,25 @@ def cityscapes(
       )
     matrix += cityscapes_lib.confusion(label, prediction)
     hits += cityscapes_lib.instance_hits(instances, prediction)
+  _check_label_ids(matrix, predictions)
   return cityscapes_lib.scores(matrix, hits)
+
+
+def _check_label_ids(matrix: np.ndarray, predictions: pathlib.Path) -> None:
+  """Raises if predictions look like train ids.
+
+  Networks predict the 19 classes that are scored, whose label ids are 7 to 33;
+  as train ids they are 0 to 18.
+  """
+  predicted = matrix.sum(0)
+  present = np.flatnonzero(predicted)
+  scored = predicted[list(labels_lib.CITYSCAPES_IDS)].sum()
+  if present.max(initial=0) < _TRAIN_IDS and 2 * scored < predicted.sum():
+    raise ValueError(
+      f'{predictions}: expected label ids (7, 8, 11, ... 33), got '
+      f'{present.tolist()}, which look like train ids; predict with '
+      '--ids=cityscapes, or score train ids against train ids by --ids=train'
+    )
 
 
 def train_ids(
@@ -124,7 +93,7 @@ def train_ids(
 
   Args:
     predictions: folder of PNGs, anywhere below it.
-    truth: folder of PNGs with the same names (without ending).
+    truth: folder of PNGs with the same paths, see `label_pairs.by_path`.
     num_classes: C.
 
   Returns:
@@ -132,17 +101,7 @@ def train_ids(
     pixel is an error.
   """
   matrix = np.zeros((num_classes, num_classes), np.int64)
-  found = {path.stem: path for path in sorted(predictions.rglob('*.png'))}
-  files = sorted(truth.rglob('*.png'))
-  if not files:
-    raise FileNotFoundError(f'{truth}: expected PNG files, found none')
-  for label_file in files:
-    if label_file.stem not in found:
-      raise FileNotFoundError(
-        f'{predictions}: expected {label_file.name}, found {len(found)} PNG '
-        'files of other names'
-      )
-    file = found[label_file.stem]
+  for file, label_file in label_pairs.by_path(predictions, truth):
     prediction, label = read_ids(file), read_ids(label_file)
     if prediction.shape != label.shape:
       raise ValueError(
@@ -151,10 +110,10 @@ def train_ids(
       )
     kept = label != labels_lib.IGNORE_LABEL
     for path, ids in ((label_file, label[kept]), (file, prediction[kept])):
-      if ids.size and ids.max() >= num_classes:
+      if ids.size and not 0 <= ids.min() <= ids.max() < num_classes:
         raise ValueError(
           f'{path}: expected classes 0..{num_classes - 1} where '
-          f'there is a label, got {ids.max()}'
+          f'there is a label, got {ids.min()} to {ids.max()}'
         )
     pair = label[kept] * num_classes + prediction[kept]
     matrix += np.bincount(pair, minlength=num_classes**2).reshape(matrix.shape)
@@ -187,7 +146,7 @@ def _without_nan(tree: Any) -> Any:
 
 
 def run(args: argparse.Namespace) -> str:
-  """Scores folders of PNG files.
+  """Scores folders of label files.
 
   Args:
     args: of `uda_jax.evaluate.__main__`: `predictions`, `labels`, `ids`,
@@ -196,15 +155,65 @@ def run(args: argparse.Namespace) -> str:
   Returns:
     The table.
   """
-  if args.ids == 'cityscapes':
-    scores = cityscapes(args.predictions, args.labels)
+  for folder in (args.predictions, args.labels):
+    if not folder.is_dir():
+      raise FileNotFoundError(f'{folder}: expected a folder, found none')
+  predictions = label_ids.folder_of(args.predictions)
+  record = label_ids.read(predictions)
+  if _kind(args, record) == 'cityscapes':
+    scores = cityscapes(predictions, args.labels)
     table = _official_table(scores)
   else:
-    names = args.classes or labels_lib.CITYSCAPES_CLASSES
-    matrix = train_ids(args.predictions, args.labels, len(names))
+    names = _class_names(args, record)
+    # As many classes as a byte holds, if nobody says how many there are.
+    matrix = train_ids(predictions, args.labels, len(names) or _MOST_CLASSES)
+    names = names or _numbers(matrix)
+    matrix = matrix[: len(names), : len(names)]
     scores = reports.report(matrix, names, {reports.ALL: range(len(names))})
     table = reports.format_table({'predictions': scores})
   if args.out:
     text = json.dumps(_without_nan(scores), indent=1) + '\n'
     files_lib.write_atomically(args.out, text.encode())
   return table
+
+
+def _kind(args: argparse.Namespace, record: label_ids.Record | None) -> str:
+  """Returns which ids to score; raises if ids.json says others."""
+  kind = args.ids or 'cityscapes'
+  if record is None:
+    logging.info(
+      '%s: no %s there; taken as %s',
+      args.predictions,
+      label_ids.NAME,
+      'label ids of Cityscapes' if kind == 'cityscapes' else 'train ids',
+    )
+  elif record.ids != kind:
+    if not args.ids and not any(args.labels.rglob(f'*{label_pairs.TRUTH}')):
+      return record.ids
+    raise ValueError(
+      f'{args.predictions}: expected {kind} ids, got {record.ids} ids '
+      f'({label_ids.NAME}); predict with --ids={kind}, or score with '
+      f'--ids={record.ids} against such label files'
+    )
+  return kind
+
+
+def _class_names(
+  args: argparse.Namespace, record: label_ids.Record | None
+) -> tuple[str, ...]:
+  """Returns the names of the classes, () if nobody says."""
+  if args.classes and record and tuple(args.classes) != record.classes:
+    raise ValueError(
+      f'--classes: expected those of the predictions, {record.classes} '
+      f'({label_ids.NAME}), got {tuple(args.classes)}'
+    )
+  return tuple(args.classes or (record.classes if record else ()))
+
+
+def _numbers(matrix: np.ndarray) -> tuple[str, ...]:
+  """Returns the numbers of the classes up to the last that occurs, as names."""
+  there = np.flatnonzero(matrix.sum(0) + matrix.sum(1))
+  logging.warning(
+    'classes are numbered, as nobody says their names; --classes=NAME,... does'
+  )
+  return tuple(map(str, range(there.max(initial=0) + 1)))

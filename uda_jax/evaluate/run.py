@@ -10,6 +10,7 @@ from uda_jax import configs
 from uda_jax import parallel
 from uda_jax.configs import overrides
 from uda_jax.data import datasets
+from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> str:
     {name: report},
     [
       f'{args.workdir}: the {name} on {data.name}, {len(data.image_paths)} '
-      f'images, {tta.describe(config.eval.scales, config.eval.flip)}.'
+      f'images, {tta.describe(config.eval.scales, config.eval.flip)}.',
+      f'The network saw images {image_size.seen(config.data)}.',
     ],
   )
   return reports.format_table({name: report})

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import files
+from uda_jax.data import image_size
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
@@ -108,11 +109,11 @@ def sample_image(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _size(args: argparse.Namespace, config: Any) -> tuple[int, int]:
-  size = args.size or tuple(config.data.eval_image_size)
+  size = args.size or image_size.seen(config.data).size
   if not all(size):
     raise ValueError(
-      '--size: expected HEIGHTxWIDTH such as 512x1024, got none; the run has '
-      'no config.data.eval_image_size to take instead'
+      '--size: expected HEIGHTxWIDTH such as 512x1024, got none; the run sees '
+      'images at their own size (config.data.eval_image_size)'
     )
   return size
 
@@ -203,6 +204,8 @@ def _about(
       'dtype': 'uint8',
       'shape': list(shape),
       'colors': 'RGB',
+      # How scoring brought images to a size; the files do not resize.
+      'image_size': str(image_size.seen(trained.config.data)),
     },
     'outputs': {
       'ids': {'dtype': 'int32', 'shape': lead},

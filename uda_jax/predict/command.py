@@ -6,83 +6,40 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import functools
-import glob
 import itertools
+import os
 import pathlib
-import re
+import time
 
 from absl import logging
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
-from PIL import UnidentifiedImageError
 
 from uda_jax import labels
 from uda_jax import pictures
+from uda_jax.data import image_size
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import tta
 from uda_jax.ops import resize
+from uda_jax.predict import images as images_lib
 from uda_jax.predict import video
 from uda_jax.runs import restore
 
-_ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff')
-
-
-def find_images(pattern: str) -> dict[str, pathlib.Path]:
-  """Returns NAME -> image file, sorted, frame 2 before frame 10.
-
-  Args:
-    pattern: a folder (searched recursively), a file, or a pattern with * and
-      ** (recursive). NAME is the path below the folder, without ending.
-  """
-  folder = pathlib.Path(pattern)
-  if folder.is_dir():
-    files = [p for p in folder.rglob('*') if p.suffix.lower() in _ENDINGS]
-    named = {p.relative_to(folder).with_suffix(''): p for p in files}
-  else:
-    files = [pathlib.Path(p) for p in glob.glob(pattern, recursive=True)]
-    named = {pathlib.Path(p.stem): p for p in files}
-  if not files:
-    raise FileNotFoundError(
-      f'--images: found no image at {pattern!r} (a folder, a file, or a '
-      f"pattern such as 'photos/*.jpg'; endings {', '.join(_ENDINGS)})"
-    )
-  if len(named) < len(files):
-    raise ValueError(
-      f'--images: expected images of different names, got '
-      f'{len(files)} files with {len(named)} names at '
-      f'{pattern!r}; give the folder that holds all of them'
-    )
-  numbered = lambda name: [
-    int(part) if part.isdigit() else part for part in re.split('([0-9]+)', name)
-  ]
-  names = {name.as_posix(): path for name, path in named.items()}
-  return {name: names[name] for name in sorted(names, key=numbered)}
-
-
-def read_image(path: pathlib.Path) -> np.ndarray:
-  """Reads an image turned upright (EXIF): [H, W, 3] uint8."""
-  try:
-    with Image.open(path) as image:
-      return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
-  except (UnidentifiedImageError, SyntaxError, OSError) as error:
-    raise ValueError(
-      f'{path}: expected an image, got a file that cannot be '
-      f'read ({error}); remove it or leave it out'
-    ) from error
+# Sizes of images from which on a line says that each costs a compilation.
+_MANY_SIZES = 4
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 def make_predict(
-  trained: restore.Trained, size: tuple[int, int]
+  trained: restore.Trained, rule: image_size.Rule
 ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
   """Makes `predict(images) -> (label, confidence)`.
 
   Args:
     trained: the network.
-    size: (height, width) that images are resized to before the network sees
-      them; (0, 0) = as they are.
+    rule: how images are resized before the network sees them.
 
   Returns:
     A function from [B, H, W, 3] uint8 to the classes [B, H, W] int32 and their
@@ -92,8 +49,11 @@ def make_predict(
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(variables, images, full):
-    if any(size):
-      images = resize.bilinear(images.astype(jnp.float32), size)
+    seen = rule.of(full)
+    if seen != full:
+      images = resize.bilinear(images.astype(jnp.float32), seen)
+      # Whole values, as scoring's: training has decoded images alone.
+      images = jnp.floor(images + 0.5)
     probability = prob(variables, images, full)
     return (
       jnp.argmax(probability, -1).astype(jnp.int32),
@@ -176,15 +136,15 @@ def write(
     pictures.write_png(out / kind / f'{name}.png', pixels)
 
 
-def _read(
+def _open(
   args: argparse.Namespace,
-) -> tuple[float, Iterable[tuple[str, np.ndarray]]]:
-  """Frames a second, and names and pixels of all images."""
+) -> tuple[float, Callable[..., Iterable[tuple[str, np.ndarray]]]]:
+  """Returns frames a second, and f(value_range, failed): names and pixels."""
   if video.is_input(args.images):
-    fps, images = video.read(args.images)
-    return args.fps or fps, images
-  files = find_images(args.images)
-  return args.fps or 10.0, ((n, read_image(p)) for n, p in files.items())
+    fps, frames = video.read(args.images)
+    return args.fps or fps, lambda value_range, failed: frames
+  files = images_lib.find(args.images)
+  return args.fps or 10.0, functools.partial(images_lib.read, files)
 
 
 @contextlib.contextmanager
@@ -215,27 +175,99 @@ def _writer(
     )
 
 
+def _check_out(args: argparse.Namespace) -> None:
+  """Raises if the pictures would be written into the folder of images."""
+  if video.is_output(args.out) or video.is_input(args.images):
+    return
+  images = pathlib.Path(os.path.expanduser(args.images))
+  if images.is_dir() and images.resolve() == args.out.resolve():
+    raise ValueError(
+      f'--out: expected another folder than --images, got {args.out} for both; '
+      f'take a new one, such as {args.out}_segmented'
+    )
+
+
+def _record(
+  args: argparse.Namespace, trained: restore.Trained, rule: image_size.Rule
+) -> None:
+  """Writes ids.json beside the label maps."""
+  if video.is_output(args.out):
+    return
+  label_ids.write(
+    args.out / 'ids',
+    label_ids.Record(
+      args.ids,
+      trained.class_names,
+      str(args.workdir),
+      args.network or trained.config.eval.network,
+      str(rule),
+    ),
+  )
+
+
 def run(args: argparse.Namespace) -> None:
-  """Predicts all images of the arguments of `uda_jax.predict.__main__`."""
-  fps, images = _read(args)
+  """Predicts all images of the arguments of `uda_jax.predict.__main__`.
+
+  Raises:
+    ValueError after all others were predicted, if images cannot be read.
+  """
+  _check_out(args)
+  failures: list[str] = []
+  fps, read = _open(args)
   trained = restore.load(args.workdir, args.network)
-  size = tuple(args.size or trained.config.data.eval_image_size)
-  predict = make_predict(trained, size)
-  done = 0
+  data = trained.config.data
+  value_range = tuple(data.target.get('value_range', ()) if data.target else ())
+  images = read(value_range, failures.append)
+  rule = image_size.seen(data)
+  if args.size:
+    rule = image_size.Rule(tuple(args.size))
+  logging.info('the network sees images %s', rule)
+  done = _predict_all(args, trained, rule, fps, images)
+  if failures:
+    raise ValueError(
+      f'--images: {len(failures)} of {len(failures) + done} files cannot be '
+      'read, the others are done:\n  ' + '\n  '.join(failures)
+    )
+  if not done:
+    raise ValueError(f'{args.images}: expected a video with frames, got none')
+  views = trained.config.eval
+  logging.info(
+    '%d pictures in %s (%s)',
+    done,
+    args.out,
+    tta.describe(views.scales, views.flip),
+  )
+
+
+def _predict_all(
+  args: argparse.Namespace,
+  trained: restore.Trained,
+  rule: image_size.Rule,
+  fps: float,
+  images: Iterable[tuple[str, np.ndarray]],
+) -> int:
+  """Predicts and writes images; returns their number."""
+  predict = make_predict(trained, rule)
+  done, last, sizes = 0, time.monotonic(), set()
   with _writer(args, fps, trained) as write_one:
     for names, pixels in batches(images, args.batch_size):
+      sizes.add(pixels.shape)
+      if len(sizes) == _MANY_SIZES:
+        logging.info(
+          'a program is compiled for every size of image; images sorted into '
+          'one size a folder, or resized, are faster'
+        )
       # Full batches only, so that few programs are compiled.
       missing = args.batch_size - len(names)
       label, confidence = predict(
         np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge')
       )
+      if not done:
+        _record(args, trained, rule)
       for i, name in enumerate(names):
         write_one(name, pixels[i], label[i], confidence[i])
       done += len(names)
-      logging.info('%d images', done)
-    if not done:
-      raise ValueError(f'{args.images}: expected a video with frames, got none')
-  views = trained.config.eval
-  logging.info(
-    'pictures in %s (%s)', args.out, tta.describe(views.scales, views.flip)
-  )
+      if time.monotonic() > last + _SECONDS_BETWEEN_LINES:
+        last = time.monotonic()
+        logging.info('%d images', done)
+  return done
