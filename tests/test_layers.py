@@ -34,12 +34,12 @@ ALLOWED = {
   'files': (set(), set()),
   'models': (
     {'jax', 'numpy', 'flax', 'ml_dtypes'},
-    {'models', 'types', 'ops', 'files'},
+    {'models', 'types', 'ops', 'files', 'cli'},
   ),
   'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
   'data': (
     {'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils', 'absl'},
-    {'data', 'labels', 'types', 'files'},
+    {'data', 'labels', 'types', 'files', 'cli'},
   ),
   'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),
 }

@@ -1,8 +1,6 @@
 """From published files, or one's own folders, to predictions."""
 
 import json
-import sys
-import types
 
 import numpy as np
 from PIL import Image
@@ -10,6 +8,7 @@ import pytest
 
 from tests import tiny
 from tests.data import raw_layouts
+from uda_jax import configs
 from uda_jax import models
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
@@ -17,7 +16,7 @@ from uda_jax.configs.custom import self_training as custom
 from uda_jax.configs.streets import source_only
 from uda_jax.data import datasets
 from uda_jax.data import prepare
-from uda_jax.predict import command
+from uda_jax.predict import __main__ as predict
 from uda_jax.train import loop
 
 
@@ -38,37 +37,33 @@ def _root(tmp_path_factory):
 
 def _prepare(config, monkeypatch, capsys, parts=datasets.PARTS):
   """What the command prints, and its exit code."""
-  return _command(monkeypatch, capsys, _CONFIG=config, _PARTS=list(parts))
+  monkeypatch.setattr(configs, 'load', lambda name: config)
+  return _command(capsys, '--config=this', f'--parts={",".join(parts)}')
 
 
-def _command(monkeypatch, capsys, **values):
+def _command(capsys, *flags):
   """The same, with any flags."""
-  for name in ('_CONFIG', '_PARTS', '_DATASET', '_SOURCE', '_OUT'):
-    monkeypatch.setattr(
-      prepare, name, types.SimpleNamespace(value=values.get(name, ''))
-    )
-  with pytest.raises(SystemExit) as exit_code:
-    prepare.main(['prepare'])
-  return capsys.readouterr().out, int(exit_code.value.code)
+  code = 0
+  try:
+    prepare.main(flags)
+  except SystemExit as stopped:
+    code = int(stopped.code)
+  return capsys.readouterr().out, code
 
 
 def _train(config, workdir):
   """Two steps and the evaluation."""
   config.steps, config.devices = 2, 1
   config.model = common.compact()
+  config.optim.groups = ()  # patterns of the config's own network
   config.log.panels_every = 0
   config.eval.label_free.num_images = 0
   loop.run(config, workdir)
   return json.loads((workdir / 'results.json').read_text())
 
 
-def _predict(workdir, images, out, monkeypatch):
-  monkeypatch.setattr(
-    sys,
-    'argv',
-    ['predict', f'--workdir={workdir}', f'--images={images}', f'--out={out}'],
-  )
-  command.main()
+def _predict(workdir, images, out):
+  predict.main([f'--workdir={workdir}', f'--images={images}', f'--out={out}'])
   return sorted((out / 'ids').rglob('*.png'))
 
 
@@ -127,9 +122,7 @@ def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
     p for p in (root / folder).rglob('*') if p.suffix in ('.png', '.jpg')
   ]
   assert (
-    len(
-      _predict(tmp_path / 'run', root / folder, tmp_path / 'out', monkeypatch)
-    )
+    len(_predict(tmp_path / 'run', root / folder, tmp_path / 'out'))
     == len(images)
     > 0
   )
@@ -180,22 +173,18 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   assert code == 0 and '2 of 37 x 53' in printed and 'car ' in printed
   results = _train(config, tmp_path / 'run')
   assert 0 <= results['student']['miou']['all classes'] <= 1
-  ids, *_ = _predict(
-    tmp_path / 'run', tmp_path / 'B/images', tmp_path / 'out', monkeypatch
-  )
+  ids, *_ = _predict(tmp_path / 'run', tmp_path / 'B/images', tmp_path / 'out')
   label = np.asarray(Image.open(ids))
   assert label.shape == (37, 53) and set(np.unique(label)) <= {0, 1}
 
 
 @pytest.mark.parametrize('name', benchmarks.DATASETS)
-def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
+def test_a_data_set_by_itself(root, tmp_path, capsys, name):
   printed, code = _command(
-    monkeypatch,
     capsys,
-    _DATASET=name,
-    _SOURCE=str(root / name),
-    _OUT=str(tmp_path),
-    _PARTS=list(datasets.PARTS),
+    f'--dataset={name}',
+    f'--source={root / name}',
+    f'--out={tmp_path}',
   )
   assert code == 0 and ' images (height x width)' in printed, printed
   # Training, whose roots are written otherwise, finds what was made.
@@ -210,26 +199,25 @@ def test_a_data_set_by_itself(root, tmp_path, monkeypatch, capsys, name):
 
 
 @pytest.mark.parametrize(
-  'values, message',
+  'flags, message',
   [
-    (dict(_DATASET='gta', _SOURCE='x'), "--dataset: expected one of ['gta5'"),
-    (dict(_DATASET='gta5'), '--source: expected the folder of gta5'),
-    (dict(), '--config, --dataset: expected one of them, got neither'),
-    (dict(_CONFIG=True, _OUT='x'), '--source, --out: expected them with'),
+    (('--dataset=gta', '--source=x'), "--dataset: expected one of ['gta5'"),
+    (('--dataset=gta5',), '--source: expected the folder of gta5'),
+    ((), '--config, --dataset: expected one of them, got neither'),
     (
-      dict(_DATASET='gta5', _SOURCE='x', _PARTS=['target']),
+      ('--config=custom/source_only', '--out=x'),
+      '--source, --out: expected',
+    ),
+    (
+      ('--dataset=gta5', '--source=x', '--parts=target'),
       "--parts: expected some of what there is, ['source']",
     ),
   ],
 )
-def test_flags_that_do_not_fit(monkeypatch, capsys, values, message):
-  for name in ('_CONFIG', '_DATASET', '_SOURCE', '_OUT', '_PARTS'):
-    monkeypatch.setattr(
-      prepare, name, types.SimpleNamespace(value=values.get(name, ''))
-    )
-  with pytest.raises(SystemExit):
-    prepare.main(['prepare'])
-  assert message in capsys.readouterr().err
+def test_flags_that_do_not_fit(flags, message):
+  with pytest.raises(SystemExit) as stopped:
+    prepare.main(flags)
+  assert message in str(stopped.value)
 
 
 def test_parts_and_what_is_missing(root, tmp_path, monkeypatch, capsys):
@@ -240,5 +228,5 @@ def test_parts_and_what_is_missing(root, tmp_path, monkeypatch, capsys):
   printed, code = _prepare(config, monkeypatch, capsys, ['source', 'target'])
   assert code == 1 and '2 images' in printed and 'evaluation' not in printed
   assert 'config.data.target.root: expected a folder' in printed
-  _, code = _prepare(config, monkeypatch, capsys, ['sorce'])
-  assert code == 1
+  with pytest.raises(SystemExit, match="got 'sorce'"):
+    prepare.main(['--config=this', '--parts=sorce'])

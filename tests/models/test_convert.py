@@ -121,7 +121,7 @@ def test_command(tmp_path):
     (('--model=deeplab_v2', '--out=a.pth'), 'expected a .safetensors file'),
     (
       ('--model=deeplab_v2', '--out=a.safetensors', '--set=stm=3'),
-      "has no ['stm'], only",
+      'expected a field of deeplab_v2, one of',
     ),
     (('--model=deeplab_v2', '--out=a.safetensors'), 'no such weight file'),
   ],

@@ -110,6 +110,8 @@ def _expected(old: Any, text: str) -> str | None:
     return _expected_number(type(old), text)
   if isinstance(old, tuple) and len(old) > 1 and ',' not in text:
     number = text.strip('()[] ')
+    if text and not number:
+      return None  # no rows at all
     example = f'({", ".join([number] * len(old))})'
     return f'a tuple such as {example if number.isdigit() else old}'
   if isinstance(old, ConfigDict) and not text.startswith('{'):

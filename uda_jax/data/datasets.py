@@ -8,16 +8,13 @@ from typing import Any
 from uda_jax.data import folders
 from uda_jax.data import manifest
 from uda_jax.data import prepared
+from uda_jax.data import records
 from uda_jax.data import transforms
 from uda_jax.data.streets import dataset
 
-# The data sets of a run; the target's labels are never wanted.
-PARTS = ('source', 'target', 'evaluation')
-# kind -> (record type, recipe of a record).
-KINDS = {
-  'folder': (folders.FolderRecord, folders.recipe),
-  'streets': (dataset.StreetsRecord, dataset.recipe),
-}
+PARTS = records.PARTS
+# Kind -> recipe of a record.
+_RECIPES = {'folder': folders.recipe, 'streets': dataset.recipe}
 
 
 def load_part(config: Any, name: str) -> manifest.Manifest:
@@ -84,23 +81,8 @@ def load(
   Returns:
     The manifest; unlabelled exactly if `labels` is False.
   """
-  values = dict(record.items())
-  kind = values.pop('kind', None)
-  if kind not in KINDS:
-    raise ValueError(
-      f'{field}.kind: expected one of {sorted(KINDS)}, got {kind!r}'
-    )
-  record_type, recipe = KINDS[kind]
-  unknown = sorted(set(values) - set(record_type._fields))
-  missing = sorted(
-    set(record_type._fields) - set(values) - set(record_type._field_defaults)
-  )
-  if unknown or missing:
-    wrong = f'got {unknown[0]!r}' if unknown else f'{missing[0]!r} is missing'
-    raise ValueError(
-      f'{field}: expected the fields of kind {kind!r}, '
-      f'{record_type._fields}, {wrong}'
-    )
+  made = records.make(record, field)
+  kind = record['kind']
   if not cache_dir:
     raise ValueError(
       "config.data.cache_dir: expected a folder for prepared data, got ''"
@@ -112,8 +94,6 @@ def load(
     )
   copies = {} if resize is None else {'resize': resize}
   return prepared.prepare(
-    recipe(
-      record_type(**values), root=root, field=field, labels=labels, **copies
-    ),
+    _RECIPES[kind](made, root=root, field=field, labels=labels, **copies),
     cache_dir,
   )

@@ -1,60 +1,37 @@
-r"""Checks the data sets of a leaf, and prepares them for training.
+"""Checks the data sets of a config, and prepares them for training.
 
-  python -m uda_jax.data.prepare \
-      --config=configs/gta5_to_cityscapes/daformer.py --config.data.root=DIR
+  python -m uda_jax.data.prepare --config=gta5_to_cityscapes/daformer \\
+      --config.data.root=DIR
 
 or a published data set by itself, from its folder:
 
   python -m uda_jax.data.prepare --dataset=gta5 --source=DIR --out=CACHE
 
-Every file is decoded to its end; labels of train ids and class statistics are
-written to `config.data.cache_dir`, where training finds them. All that is wrong
-is listed at once, and a file there has every line. A start after a kill goes on
+Decodes every file to its end, and writes labels of train ids and class
+statistics to config.data.cache_dir, where training finds them. Lists all that
+is wrong at once, and writes each line to a file. A start after a kill continues
 where it was.
 
-Exit codes: 0 all can be trained on (notes may tell of what is unusual); 1 not.
+Exit codes: 0 all can be trained on (notes report what is unusual); 1 not; 2
+wrong flags.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
-import sys
 from typing import Any
 
-from absl import app
-from absl import flags
 from etils import epath
 import ml_collections
-from ml_collections import config_flags
 import numpy as np
 
+from uda_jax import cli
+from uda_jax import configs
+from uda_jax.configs import overrides
 from uda_jax.data import decode
+from uda_jax.data import records
 
-_CONFIG = config_flags.DEFINE_config_file(
-  'config',
-  None,
-  'Any leaf of the benchmark; fields are overridden by --config.FIELD=VALUE.',
-)
-_PARTS = flags.DEFINE_list(
-  'parts',
-  ['source', 'target', 'evaluation'],
-  'Which of its data sets; --parts=source while the others are on their way.',
-)
-_DATASET = flags.DEFINE_string(
-  'dataset',
-  '',
-  'Instead of --config: gta5, synthia, cityscapes, acdc, '
-  'dark_zurich, camvid or idd_lite.',
-)
-_SOURCE = flags.DEFINE_string(
-  'source', '', 'With --dataset: its folder, as it was published.'
-)
-_OUT = flags.DEFINE_string(
-  'out',
-  '',
-  'With --dataset: where prepared data are kept, instead of '
-  "config.data.cache_dir's default.",
-)
 # Notes and errors that are printed.
 _SHOWN = 20
 
@@ -83,7 +60,7 @@ def summary(record: Any, data: Any) -> Iterator[str]:
 
 
 def _class_table(data: Any) -> Iterator[str]:
-  """How often each class is there."""
+  """Yields a table of the pixels and images of each class."""
   total = data.class_pixels.sum(0)
   images = (data.class_pixels > 0).sum(0)
   yield f'{"class":<16}{"pixels":>9}{"images":>8}'
@@ -92,7 +69,7 @@ def _class_table(data: Any) -> Iterator[str]:
 
 
 def _notes(record: Any, data: Any) -> Iterator[str]:
-  """What differs from the published data set, or from what is usual."""
+  """Yields differences from the published data set, and oddities."""
   published = record.get('published_images', 0)
   if published and published != len(data.image_paths):
     yield (
@@ -121,25 +98,29 @@ def _report(config: Any, part: str, broken: Any) -> Iterator[str]:
   )
 
 
-def run(config: Any, parts: list[str]) -> bool:
-  """Prepares the parts and prints what they hold; whether all is well."""
+def _check_parts(config: Any, parts: Sequence[str]) -> None:
+  """Raises ValueError unless one of the parts, all known, is in the config."""
+  wrong = sorted(set(parts) - set(records.PARTS))
+  if wrong:
+    raise ValueError(
+      f'--parts: expected some of {records.PARTS}, got {wrong[0]!r}'
+    )
+  # A published data set by itself is not all parts of a run.
+  there = [part for part in records.PARTS if config.data[part]]
+  if not set(parts) & set(there):
+    raise ValueError(
+      f'--parts: expected some of what there is, {there}, got {tuple(parts)}'
+    )
+
+
+def run(config: Any, parts: Sequence[str]) -> bool:
+  """Prepares the parts and prints what they hold; returns if all are usable."""
   from uda_jax.data import datasets
   from uda_jax.data import manifest
 
-  wrong = sorted(set(parts) - set(datasets.PARTS))
-  if wrong:
-    raise ValueError(
-      f'--parts: expected some of {datasets.PARTS}, got {wrong[0]!r}'
-    )
   well = True
-  # A data set by itself is not all parts of a run.
-  there = [part for part in datasets.PARTS if config.data[part]]
-  if not set(parts) & set(there):
-    raise ValueError(
-      f'--parts: expected some of what there is, {there}, got {parts}'
-    )
   for part in parts:
-    if part not in there:
+    if not config.data[part]:
       continue
     record = config.data[part]
     print(f'\n{part}: {record.get("name", record.get("kind", ""))}')
@@ -155,10 +136,9 @@ def run(config: Any, parts: list[str]) -> bool:
   return well
 
 
-def _alone(name: str, source: str, out: str) -> Any:
-  """The config of a data set by itself; a part that it has not is None."""
+def _alone(name: str, source: str | None, out: str | None) -> Any:
+  """Returns the config of a published data set; absent parts are None."""
   from uda_jax.configs.blocks import benchmarks
-  from uda_jax.data import datasets
 
   if name not in benchmarks.DATASETS:
     raise ValueError(
@@ -175,14 +155,14 @@ def _alone(name: str, source: str, out: str) -> Any:
     if '://' in source
     else str(epath.Path(source).expanduser().absolute())
   )
-  for part in datasets.PARTS:
+  for part in records.PARTS:
     if data[part]:
       data[part].root = root
   return ml_collections.ConfigDict({'data': data})
 
 
 def _flags_to_train(config: Any, parts: Sequence[str]) -> str:
-  """What to train with, so that training finds what was prepared."""
+  """Returns the flags with which training finds what was prepared."""
   roots = (
     f'--config.data.{part}.root={config.data[part].root}'
     for part in parts
@@ -191,35 +171,69 @@ def _flags_to_train(config: Any, parts: Sequence[str]) -> str:
   return ' '.join((f'--config.data.cache_dir={config.data.cache_dir}', *roots))
 
 
-def main(argv):
-  """Prepares what the flags describe."""
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-  # Imported here, so that --help and a typo in a flag answer at once.
-  from uda_jax import cli
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('uda_jax.data.prepare', __doc__)
+  group = result.add_argument_group('data sets of a config')
+  cli.add_config(group, 'any config of the benchmark', required=False)
+  group.add_argument(
+    '--parts',
+    type=cli.names,
+    metavar='PART,PART,...',
+    default=records.PARTS,
+    help='which of source, target and evaluation; default: all. '
+    '--parts=source while the others are still being downloaded',
+  )
+  group = result.add_argument_group('a data set by itself')
+  group.add_argument(
+    '--dataset',
+    metavar='NAME',
+    help='gta5, synthia, cityscapes, acdc, dark_zurich, camvid or idd_lite',
+  )
+  group.add_argument(
+    '--source', metavar='DIR', help='its folder, as it was published'
+  )
+  group.add_argument(
+    '--out',
+    metavar='DIR',
+    help='where prepared data are kept; default: config.data.cache_dir',
+  )
+  return result
 
-  cli.plain_log()
-  try:
-    if bool(_DATASET.value) == bool(_CONFIG.value):
-      raise ValueError(
-        '--config, --dataset: expected one of them, got '
-        + ('both' if _DATASET.value else 'neither')
-      )
-    if _CONFIG.value and (_SOURCE.value or _OUT.value):
-      raise ValueError(
-        '--source, --out: expected them with --dataset, got '
-        '--config; set config.data.root and '
-        'config.data.cache_dir instead'
-      )
-    config = _CONFIG.value or _alone(_DATASET.value, _SOURCE.value, _OUT.value)
-    well = run(config, _PARTS.value)
-    if _DATASET.value and well:
-      print(f'\nin a leaf: {_flags_to_train(config, _PARTS.value)}')
-  except ValueError as error:
-    print(f'error: {error}', file=sys.stderr)
-    well = False
-  sys.exit(not well)
+
+def _config(args: argparse.Namespace) -> Any:
+  """Returns the config that the arguments name; its `data` alone is read."""
+  if bool(args.dataset) == bool(args.config):
+    raise ValueError(
+      '--config, --dataset: expected one of them, got '
+      + ('both' if args.dataset else 'neither')
+    )
+  if args.dataset:
+    return _alone(args.dataset, args.source, args.out)
+  if args.source or args.out:
+    raise ValueError(
+      '--source, --out: expected them with --dataset, got --config; set '
+      'config.data.root and config.data.cache_dir instead'
+    )
+  return overrides.apply(configs.load(args.config), args.overrides)
+
+
+def prepare(args: argparse.Namespace) -> int:
+  """Prepares what the arguments name; returns the exit code."""
+  config = _config(args)
+  _check_parts(config, args.parts)
+  with cli.hidden_stderr(not args.debug):
+    from uda_jax.data import datasets  # noqa: F401, with TensorFlow
+  well = run(config, args.parts)
+  if args.dataset and well:
+    print(f'\nto train on it: {_flags_to_train(config, args.parts)}')
+  return not well
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), prepare, argv)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  main()

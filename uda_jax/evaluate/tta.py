@@ -18,7 +18,8 @@ _LARGEST = 8.0
 
 def check(scales: Sequence[float]) -> None:
   """Raises ValueError unless every scale is in (0, 8]."""
-  if not scales or not all(0 < scale <= _LARGEST for scale in scales):
+  good = lambda scale: isinstance(scale, int | float) and 0 < scale <= _LARGEST
+  if not scales or not all(map(good, scales)):
     raise ValueError(
       'config.eval.scales (--scales): expected factors of the '
       f'image size, above 0 and up to {_LARGEST:g}, such as '

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from uda_jax import types
 from uda_jax.models import compact
@@ -41,13 +41,46 @@ NAMES: dict[str, state_dict.NameOf] = {
 }
 
 
+_ENCODER_DECODER = (
+  'encoder head head_width head_dropout fusion drop_path attention remat'
+).split()
+# name -> the fields that it reads, beside those of every network.
+FIELDS: dict[str, Sequence[str]] = {
+  'compact': (),
+  'deeplab_v2': (
+    'resnet stem planes blocks aspp_branches aux_head class_rows remat'
+  ).split(),
+  'efficientnet_lite0': ('width', 'dropout'),
+  'encoder_decoder': _ENCODER_DECODER,
+  'fcn8s_vgg': ('widths', 'fc_width', 'dropout', 'preprocessing'),
+  'hrda': [
+    *_ENCODER_DECODER,
+    *'detail_crop detail_stride context_scale embed_width'.split(),
+    *'attention_width scale_attention fixed_attention'.split(),
+    *'order feature_weight entropy_rule'.split(),
+  ],
+}
+
+
 def check(config) -> None:
-  """Raises if there is no network of the name `config.model.name`."""
-  if config.model.name not in MODELS:
-    raise ValueError(
-      f'config.model.name: expected one of {sorted(MODELS)}, '
-      f'got {config.model.name!r}'
+  """Raises ValueError unless `config.model` describes a network, by name."""
+  name = config.model.name
+  if name not in MODELS:
+    hint = (
+      f"; {name} is an encoder: name='encoder_decoder' with encoder={name!r}"
+      if name in encoder_decoder.ENCODERS
+      else ''
     )
+    raise ValueError(
+      f'config.model.name: expected one of {sorted(MODELS)}, got {name!r}{hint}'
+    )
+  for field in ('weights', 'dtype', *FIELDS.get(name, ())):
+    if field not in config.model:
+      raise ValueError(
+        f'config.model.{field}: expected a value, which the network {name!r} '
+        'reads, got no such field; take the whole block of a config with that '
+        'network'
+      )
 
 
 def build(config, num_classes: int) -> types.Network:

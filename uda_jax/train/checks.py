@@ -1,6 +1,6 @@
-"""What can be seen to be wrong with a run before anything is read or started.
+"""Validates config, directory and devices before any data is read.
 
-Importing this costs a third of importing `train`, which needs TensorFlow.
+Needs no TensorFlow: a mistake is reported in a second or two.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ import tempfile
 from typing import Any
 
 import jax
+import ml_collections
 
 from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
+from uda_jax.data import checks as data_checks
+from uda_jax.data import records
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
+from uda_jax.train import ranges
 
 
 def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
-  """Returns the absolute path of a run's directory, which it makes.
+  """Returns the absolute path of a run's directory; makes it if needed.
 
-  Raises an error if that is no folder that this process can write to.
+  Raises:
+    ValueError: it is in a bucket.
+    OSError: it is not a directory that this process can write to.
   """
   if '://' in str(workdir):
     raise ValueError(
@@ -57,26 +63,53 @@ def check_devices(config: Any) -> None:
   parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
 
 
-def check_config(config) -> None:
-  """Raises for values that can be seen to be wrong before any data is read."""
+def check_config(config: ml_collections.ConfigDict) -> None:
+  """Raises ValueError, in one line, for a config that cannot be run."""
+  ranges.check(config)
+  data_checks.check(config.data)
   models.check(config)
   methods.check(config)
-  network, use = config.eval.network, config.teacher.use
-  if network not in (('student', 'teacher') if use else ('student',)):
-    allowed = "'student'" + (
-      " or 'teacher'" if use else ' (config.teacher.use is off)'
-    )
-    raise ValueError(
-      f'config.eval.network: expected {allowed}, got {network!r}'
-    )
+  _check_evaluation(config)
   selection.check(config)
-  tta.check(config.eval.scales)
+  _check_rounds(config)
+  _check_start(config)
+
+
+def _check_evaluation(config: ml_collections.ConfigDict) -> None:
+  """Checks the block `eval`."""
+  block = config.eval
+  networks = ('student', 'teacher') if config.teacher.use else ('student',)
+  if block.network not in networks:
+    off = '' if config.teacher.use else ' (config.teacher.use is off)'
+    raise ValueError(
+      f'config.eval.network: expected {" or ".join(map(repr, networks))}{off}, '
+      f'got {block.network!r}'
+    )
+  tta.check(block.scales)
+  for name in ('window', 'stride'):
+    data_checks.check_size(block[name], f'config.eval.{name}')
+  if any(block.window) and not any(block.stride):
+    raise ValueError(
+      'config.eval.stride: expected the steps of the sliding window '
+      f'{tuple(block.window)}, down and right, got {tuple(block.stride)}'
+    )
+  classes = records.class_names(config.data.source, 'config.data.source')
+  for name, ids in block.subsets.items():
+    if not ids or not all(i in range(len(classes)) for i in ids):
+      raise ValueError(
+        f'config.eval.subsets[{name!r}]: expected classes 0 to '
+        f'{len(classes) - 1}, got {ids}'
+      )
+
+
+def _check_rounds(config: ml_collections.ConfigDict) -> None:
+  """Checks `rounds` and `steps`, which LSE alone may leave to its rounds."""
   in_rounds = bool(config.get('rounds'))
   if in_rounds != (config.method.name == 'lse'):
     raise ValueError(
-      "config.rounds: expected fields with method 'lse' and "
-      f'with no other, got {config.method.name!r} with '
-      f'{"fields" if in_rounds else "none"}; see configs/blocks/lse.py'
+      "config.rounds: expected a block with method 'lse' and with no other, "
+      f'got method {config.method.name!r} with '
+      f'{"a" if in_rounds else "no"} block; see configs/blocks/lse.py'
     )
   least = config.method.adapt_from + 1 if in_rounds else 1
   if config.steps < least and not (in_rounds and config.steps == 0):
@@ -84,3 +117,19 @@ def check_config(config) -> None:
       ', or 0 for epochs over the patches' if in_rounds else ''
     )
     raise ValueError(f'config.steps: expected {allowed}, got {config.steps}')
+
+
+def _check_start(config: ml_collections.ConfigDict) -> None:
+  """Checks the weights that a run starts from."""
+  if config.method.get('weight_distance', 0.0) and not config.model.weights:
+    raise ValueError(
+      'config.model.weights: expected the file of a pretrained encoder, which '
+      "config.method.weight_distance measures the distance to, got ''; "
+      'weight_distance=0 switches it off'
+    )
+  workdir = config.warm_start.workdir
+  if workdir and not pathlib.Path(workdir).is_dir():
+    raise FileNotFoundError(
+      'config.warm_start.workdir: expected the directory of a run, found none '
+      f'at {workdir}'
+    )

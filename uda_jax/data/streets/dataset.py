@@ -9,61 +9,26 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import NamedTuple
 
 from absl import logging
 from etils import epath
 import numpy as np
 
 from uda_jax.data import manifest
+from uda_jax.data.streets import record as record_lib
 from uda_jax.data.streets import render
 from uda_jax.data.streets import worker as worker_lib
 
-# The scenes of a split have numbers of their own, so that no scene of one
-# stands in another, whatever the sizes.
-_FIRST = {
-  'source_train': 0,
-  'source_test': 1_000_000,
-  'target_train': 2_000_000,
-  'target_test': 3_000_000,
-}
-
-
-class StreetsRecord(NamedTuple):
-  """A data set of rendered scenes.
-
-  Attributes:
-    split: 'source_train', 'source_test', 'target_train' or 'target_test',
-      which differ in their scenes alone.
-    num_images: how many scenes.
-    gap: (photometric, local) style, 0 = like a game, 1 = like a camera.
-    image_size: (height, width).
-    seed: another seed, another town.
-    name: what to call the data set.
-  """
-
-  split: str
-  num_images: int
-  gap: tuple[float, float]
-  image_size: tuple[int, int] = (96, 192)
-  seed: int = 0
-  name: str = 'streets'
+StreetsRecord = record_lib.StreetsRecord
+_FIRST = record_lib.FIRST_SCENE
 
 
 def recipe(
   record: StreetsRecord, *, root: str, field: str, labels: bool
 ) -> manifest.Recipe:
-  """Says how to render a data set; arguments as in `folders.recipe`."""
+  """Returns how to render a data set; arguments as in `folders.recipe`."""
   del root
-  if record.split not in _FIRST:
-    raise ValueError(
-      f'{field}.split: expected one of {sorted(_FIRST)}, got {record.split!r}'
-    )
-  if not 0 < record.num_images <= _FIRST['source_test']:
-    raise ValueError(
-      f'{field}.num_images: expected 1 to '
-      f'{_FIRST["source_test"]}, got {record.num_images}'
-    )
+  record_lib.check(record, field)
   try:
     image, label = render.render(
       record.seed,

@@ -2,19 +2,24 @@
 
 A scene is a pure function of (seed, index): a pin-hole camera looks along a
 street of houses; every pixel is the surface that its ray meets first, so the
-labels are exact. A domain is a `Style`; see `streets_style` for the gap.
+labels are exact. A domain is a `Style`; `style` describes the gap.
 
-A contact sheet, images over labels, a row a gap:
+As a command it draws a contact sheet, images over labels, a row a gap:
 
   python -m uda_jax.data.streets.render --out=sheet.png
+  python -m uda_jax.data.streets.render --out=sheet.png --seed=3 --gap 0.2 0.8
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
+from uda_jax import cli
+from uda_jax import files
 from uda_jax.data.streets import camera as camera_lib
 from uda_jax.data.streets import objects
 from uda_jax.data.streets import scene
@@ -76,25 +81,37 @@ def contact_sheet(
   return np.concatenate(rows)
 
 
-def main() -> None:
-  """Writes a contact sheet."""
-  from PIL import Image
-
-  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('--out', required=True, help='the PNG to write')
-  parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument(
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('uda_jax.data.streets.render', __doc__)
+  group = result.add_argument_group('contact sheet')
+  cli.add_out(group, 'the PNG to write')
+  group.add_argument(
+    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of the town'
+  )
+  group.add_argument(
     '--gap',
     type=float,
     nargs=2,
     action='append',
     metavar=('PHOTOMETRIC', 'LOCAL'),
-    help='a row; default: game, benchmark, camera',
+    help='a row, of two numbers from 0 (like a game) to 1 (like a camera); may '
+    'be repeated; default: 0 0, 0.2 0.8 and 1 1',
   )
-  args = parser.parse_args()
+  return result
+
+
+def draw(args: argparse.Namespace) -> None:
+  """Writes a contact sheet."""
   gaps = args.gap or [(0.0, 0.0), (0.2, 0.8), (1.0, 1.0)]
-  sheet = contact_sheet([tuple(g) for g in gaps], seed=args.seed)
-  Image.fromarray(sheet).save(args.out, optimize=True)
+  sheet = contact_sheet([tuple(gap) for gap in gaps], seed=args.seed)
+  with files.replacing(args.out) as unfinished:
+    Image.fromarray(sheet).save(unfinished, optimize=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), draw, argv)
 
 
 if __name__ == '__main__':

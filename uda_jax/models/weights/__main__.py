@@ -1,22 +1,24 @@
-r"""Converts published weights to safetensors, checked against a network.
+"""Converts published weights to safetensors, checked against a network.
 
-  python -m uda_jax.models.weights mit_b5.pth --model=mit_b5 \
+  python -m uda_jax.models.weights mit_b5.pth --model=mit_b5 \\
       --out=mit_b5.safetensors
-  python -m uda_jax.models.weights "latest.pth#ema_model" --model=hrda \
+  python -m uda_jax.models.weights "latest.pth#ema_model" --model=hrda \\
       --out=hrda.safetensors
 
-FILE is PyTorch's (.pth, either format) or safetensors, in any of the spellings
-of docs/weights.md; nothing in it is executed. FILE#PART names the network of a
-file that holds several. Beside the result, RESULT.json says where it is from.
+FILE is PyTorch's (.pth, either format) or safetensors, with any of the tensor
+names of docs/weights.md; nothing in it is executed. FILE#PART selects a network
+of a file that holds several. RESULT.json beside the result says where it is
+from.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import pathlib
+from collections.abc import Sequence
 from typing import Any
 
+from uda_jax import cli
 from uda_jax.models.weights import convert
 
 
@@ -30,28 +32,23 @@ def _field(text: str) -> tuple[str, Any]:
     return name, value
 
 
-def _parse() -> argparse.Namespace:
-  parser = argparse.ArgumentParser(
-    prog='python -m uda_jax.models.weights',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('file', metavar='FILE[#PART]')
-  parser.add_argument(
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('uda_jax.models.weights', __doc__)
+  group = result.add_argument_group('conversion')
+  group.add_argument('file', metavar='FILE[#PART]')
+  group.add_argument(
     '--model',
     required=True,
     choices=sorted(convert.PUBLISHED),
     metavar='NAME',
     help=', '.join(sorted(convert.PUBLISHED)),
   )
-  parser.add_argument(
-    '--out',
-    type=pathlib.Path,
-    required=True,
-    help='the .safetensors file to write',
+  cli.add_out(group, 'the .safetensors file to write')
+  group.add_argument(
+    '--num_classes', type=cli.at_least(1), default=19, metavar='N'
   )
-  parser.add_argument('--num_classes', type=int, default=19)
-  parser.add_argument(
+  group.add_argument(
     '--set',
     type=_field,
     action='append',
@@ -59,43 +56,47 @@ def _parse() -> argparse.Namespace:
     metavar='FIELD=VALUE',
     help='another value of a field of config.model, such as encoder=mit_b3',
   )
-  parser.add_argument('--trained_on', help='what the weights were trained on')
-  parser.add_argument('--licence')
-  parser.add_argument(
+  group = result.add_argument_group('declared in RESULT.json')
+  group.add_argument(
+    '--trained_on', metavar='TEXT', help='what the weights were trained on'
+  )
+  group.add_argument('--licence', metavar='TEXT')
+  group.add_argument(
     '--saw_target_labels',
     choices=('yes', 'no'),
-    help='whether labels of a target were among it; such '
-    'weights are refused later, unless '
-    'config.model.allow_target_labels is set',
+    help='whether it includes labels of a target; such weights are refused '
+    'later, unless config.model.allow_target_labels is set',
   )
-  return parser.parse_args()
+  return result
 
 
-def main() -> None:
-  """Reads the arguments; an error is one message without a traceback."""
-  args = _parse()
-  told = {'trained_on': args.trained_on, 'licence': args.licence}
+def write(args: argparse.Namespace) -> None:
+  """Converts a file and prints where it is from."""
+  declared = {'trained_on': args.trained_on, 'licence': args.licence}
   if args.saw_target_labels:
-    told['saw_target_labels'] = args.saw_target_labels == 'yes'
+    declared['saw_target_labels'] = args.saw_target_labels == 'yes'
   fields = convert.PUBLISHED[args.model]
   unknown = sorted({name for name, _ in args.set} - fields.keys())
-  try:
-    if unknown:
-      raise ValueError(
-        f'--set: {args.model} has no {unknown}, only {sorted(fields)}'
-      )
-    if args.out.suffix != '.safetensors':
-      raise ValueError(f'--out: expected a .safetensors file, got {args.out}')
-    origin = convert.convert(
-      args.file,
-      args.out,
-      fields=fields | dict(args.set),
-      num_classes=args.num_classes,
-      told={name: x for name, x in told.items() if x is not None},
+  if unknown:
+    raise ValueError(
+      f'--set: expected a field of {args.model}, one of {sorted(fields)}, got '
+      f'{unknown[0]!r}'
     )
-  except (ValueError, OSError) as error:
-    raise SystemExit(f'error: {error}') from error
+  if args.out.suffix != '.safetensors':
+    raise ValueError(f'--out: expected a .safetensors file, got {args.out}')
+  origin = convert.convert(
+    args.file,
+    args.out,
+    fields=fields | dict(args.set),
+    num_classes=args.num_classes,
+    told={name: x for name, x in declared.items() if x is not None},
+  )
   print(f'{origin}\nwrote {args.out} and {args.out.name}.json')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), write, argv)
 
 
 if __name__ == '__main__':

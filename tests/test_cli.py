@@ -1,0 +1,323 @@
+"""Every mistake on a command line is one line, before TensorFlow is loaded."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import uda_jax
+from uda_jax import __main__ as commands
+from uda_jax import cli
+from uda_jax import configs
+from uda_jax import main
+from uda_jax.configs import overrides
+from uda_jax.runs import provenance
+from uda_jax.train import checks
+
+ROOT = pathlib.Path(__file__).parents[1]
+MODULES = (
+  'main',
+  'evaluate',
+  'predict',
+  'export',
+  'export.weights',
+  'configs',
+  'data.prepare',
+  'data.streets.render',
+)
+STREETS = 'streets/self_training'
+CUSTOM = 'custom/self_training'
+PIPA = 'streets/pipa'
+DAFORMER = 'gta5_to_cityscapes/daformer'
+
+# Config, options, what the one line says.
+MISTAKES = (
+  (STREETS, '--config.batch.grups=2', r'did you mean config\.batch\.groups'),
+  (STREETS, '--config.stpes=3', r'did you mean config\.steps\?'),
+  (STREETS, '--config.method.thresold=1', r'mean config\.method\.threshold\?'),
+  (STREETS, '--config.threshold=1', r'config\.method\.threshold'),
+  (STREETS, '--config.steps.x=1', r'config\.steps\.x: .* config\.steps is'),
+  (STREETS, '--config.data.crop_size=64', r'such as \(64, 64\), got 64'),
+  (STREETS, '--config.data.crop_size=(64,)', r'\(64, 64\), got \(64,\)'),
+  (STREETS, '--config.data.crop_size=(64,0)', r'config\.data\.crop_size'),
+  (STREETS, '--config.data.crop_size=(1.5,2)', r'whole numbers'),
+  (STREETS, '--config.steps=1e3', r'such as 1000, got 1e3'),
+  (STREETS, '--config.steps=many', r'a whole number, got many'),
+  (STREETS, '--config.steps', r'config\.steps: .* got none'),
+  (STREETS, '--config.steps=0', r'config\.steps: expected at least 1'),
+  (STREETS, '--config.eval.flip=maybe', r'true or false, got maybe'),
+  (STREETS, '--config.eval=3', r'config\.eval: .*one of its fields'),
+  (STREETS, '--config.batch.groups=0', r'batch\.groups: .* 1 or more, got 0'),
+  (STREETS, '--config.schedule.learning_rate=nan', r'finite number, got nan'),
+  (STREETS, '--config.schedule.learning_rate=inf', r'finite number, got inf'),
+  (STREETS, '--config.schedule.learning_rate=-1', r'0 or more, got -1'),
+  (STREETS, '--config.schedule.shape=cosin', r"did you mean 'cosine'"),
+  (STREETS, '--config.teacher.decay=2', r'0 to 1, got 2'),
+  (STREETS, '--config.model.name=mit_b5', r"'encoder_decoder' with encoder="),
+  (STREETS, '--config.model.name=hrda', r'config\.model\.encoder: expected a'),
+  (STREETS, '--config.model.dtype=float23', r"did you mean 'float32'"),
+  (STREETS, '--config.method.name=nope', r'config\.method\.name: expected one'),
+  (STREETS, '--config.method.name=pixmatch', r'config\.method\.\w+: expected'),
+  (STREETS, "--config.method.add=('masks',)", r'config\.method\.add: expected'),
+  (STREETS, '--config.method.weight_distance=1', r'config\.model\.weights'),
+  (STREETS, '--config.eval.network=best', r"'student' or 'teacher'"),
+  (STREETS, '--config.eval.scales=0', r'config\.eval\.scales'),
+  (STREETS, '--config.eval.window=(32,32)', r'config\.eval\.stride'),
+  (STREETS, '--config.checkpoint.best=best', r'config\.checkpoint\.best'),
+  (STREETS, '--config.warm_start.workdir=/nowhere', r'found none at /nowhere'),
+  (STREETS, '--config.data.margins=(1,2)', r'margins: expected 4 numbers'),
+  (
+    STREETS,
+    '--config.data.scale_range=(2.,1.)',
+    r'scale_range: .* low <= h',
+  ),
+  (STREETS, '--config.data.source.split=tset', r'source\.split: expected one'),
+  (STREETS, '--config.data.source.image_size=(8,8)', r'at least 32'),
+  (STREETS, '--config.data.source.kind=folder', r'config\.data\.source\.'),
+  (PIPA, '--config.model.heads=()', r'config\.model\.heads: expected a row'),
+  (CUSTOM, '--config.data.source.label_map=(0,1)', r'rows \(raw id, train id'),
+  (CUSTOM, '--config.data.source.class_names=road', r'class_names: expected'),
+  (CUSTOM, "--config.data.source.class_names=('road',)", r'2 to 254 names'),
+  (CUSTOM, "--config.data.source.class_names=('a','b')", r'the classes of'),
+  (
+    CUSTOM,
+    '--config.data.source.label_map=((7,0),(7,1))',
+    r'each raw id once, got 7',
+  ),
+  (CUSTOM, '--config.data.evaluation.labels=', r'evaluation\.labels: expected'),
+  (DAFORMER, '--config.model.weights=', r'config\.model\.weights: expected'),
+)
+
+
+def _train(workdir, *options):
+  main.main([f'--workdir={workdir}', *options])
+
+
+@pytest.mark.parametrize(
+  'config, option, message', MISTAKES, ids=[option for _, option, _ in MISTAKES]
+)
+def test_a_mistake_is_one_line(config, option, message, tmp_path):
+  with pytest.raises(SystemExit, match=message) as stopped:
+    _train(tmp_path / 'run', f'--config={config}', option)
+  text = str(stopped.value)
+  assert text.startswith('error: ') and '\n' not in text
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('name', ['streets/self_trainig', '/nowhere.py', 'x'])
+def test_a_config_that_is_not_there(name, tmp_path):
+  with pytest.raises(SystemExit, match=f'^error: config .*{name}') as stopped:
+    _train(tmp_path, f'--config={name}')
+  assert '\n' not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+  'options, message',
+  [
+    ((), 'required: --config'),
+    (('--confg=x', f'--config={STREETS}'), 'did you mean --config?'),
+    (('--nothing=1', f'--config={STREETS}'), '--nothing: there is no such'),
+    (('spare', f'--config={STREETS}'), "got 'spare'"),
+    (('--num_processes=x', f'--config={STREETS}'), '--num_processes'),
+  ],
+)
+def test_wrong_flags_are_one_line_and_exit_code_2(
+  options, message, tmp_path, capsys
+):
+  with pytest.raises(SystemExit) as stopped:
+    _train(tmp_path, *options)
+  error = capsys.readouterr().err
+  assert stopped.value.code == 2
+  assert message in error and error.count('\n') == 1
+
+
+def test_no_workdir(capsys):
+  with pytest.raises(SystemExit):
+    main.main([f'--config={STREETS}'])
+  assert 'required: --workdir' in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(tmp_path):
+  with pytest.raises(ValueError, match='stpes'):
+    _train(tmp_path, f'--config={STREETS}', '--config.stpes=3', '--debug')
+
+
+def test_another_config_in_the_directory(tmp_path):
+  provenance.run_manifest(tmp_path, configs.load(STREETS), {})
+  with pytest.raises(SystemExit, match=r'config\.steps: expected 1000') as e:
+    _train(tmp_path, f'--config={STREETS}', '--config.steps=7')
+  assert '\n' not in str(e.value)
+
+
+def test_more_devices_than_there_are():
+  config = overrides.apply(configs.load(STREETS), ['--config.devices=9'])
+  with pytest.raises(ValueError, match=r'config\.devices: expected 1 to 4'):
+    checks.check_devices(config)
+
+
+@pytest.mark.parametrize('name', configs.paths())
+def test_every_config_passes(name, tmp_path):
+  config = configs.load(name)
+  if config.warm_start.workdir:
+    config.warm_start.workdir = str(tmp_path)
+  checks.check_config(config)
+
+
+_NO_TENSORFLOW = """
+import sys
+sys.argv = ['main', *sys.argv[1:]]
+from uda_jax import main
+try:
+  main.main()
+finally:
+  assert not {'tensorflow', 'orbax'} & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+  'options, message',
+  [
+    (('--config.stpes=3',), 'config.stpes: there is no such field'),
+    (('--config.data.crop_size=(64,)',), 'config.data.crop_size: expected'),
+    (('--config.devices=9',), 'config.devices: expected'),
+    (('--config.steps=7',), 'belongs to a run with another config'),
+  ],
+)
+def test_the_command_stops_before_tensorflow(options, message, tmp_path):
+  provenance.run_manifest(tmp_path, configs.load(STREETS), {})
+  start = time.monotonic()
+  done = subprocess.run(
+    [
+      sys.executable,
+      '-c',
+      _NO_TENSORFLOW,
+      f'--config={STREETS}',
+      f'--workdir={tmp_path}',
+      *options,
+    ],
+    cwd=ROOT,
+    text=True,
+    capture_output=True,
+    timeout=60,
+  )
+  assert done.returncode == 1
+  assert done.stderr.startswith('error: ') and message in done.stderr
+  assert done.stderr.count('\n') == 1, done.stderr
+  # Three seconds on an idle machine; importing TensorFlow alone takes ten on a
+  # busy one.
+  assert time.monotonic() - start < 20
+
+
+def _run(*args):
+  return subprocess.run(
+    [sys.executable, *args],
+    cwd=ROOT,
+    text=True,
+    capture_output=True,
+    timeout=60,
+  )
+
+
+_HELP = """
+import runpy, sys
+sys.argv = ['x', '--help']
+try:
+  runpy.run_module('uda_jax.{}', run_name='__main__')
+finally:
+  assert not {{'jax', 'tensorflow', 'flax'}} & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_help_loads_no_jax_and_keeps_line_breaks(module):
+  done = _run('-c', _HELP.format(module))
+  assert done.returncode == 0, done.stderr
+  assert f'\n  python -m uda_jax.{module}' in done.stdout
+  assert '--version' in done.stdout and '--debug' in done.stdout
+  assert '--helpfull' not in done.stdout and 'logtostderr' not in done.stdout
+
+
+def test_help_of_evaluate_shows_both_modes():
+  text = _run('-m', 'uda_jax.evaluate', '--help').stdout
+  assert '--workdir=RUN' in text and '--predictions=FOLDER' in text
+
+
+def test_commands_are_listed_and_run(capsys):
+  commands.main([])
+  text = capsys.readouterr().out
+  for name, (module, line) in commands.COMMANDS.items():
+    assert f'  {name} ' in text and line in text
+    assert callable(__import__(module, fromlist=['main']).main)
+  commands.main(['--version'])
+  assert capsys.readouterr().out == f'uda_jax {uda_jax.__version__}\n'
+  for argv in (['train', '--version'], ['export-weights', '--version']):
+    with pytest.raises(SystemExit):
+      commands.main(argv)
+    assert capsys.readouterr().out == f'uda_jax {uda_jax.__version__}\n'
+  with pytest.raises(SystemExit) as stopped:
+    commands.main(['trian'])
+  assert stopped.value.code == 2
+  assert "got 'trian'" in capsys.readouterr().err
+
+
+def test_flags_and_overrides_in_either_form():
+  parser = cli.Parser('x', '')
+  cli.add_config(parser, 'x')
+  cli.add_size(parser, 'x')
+  parser.add_argument('--batch_size', type=cli.at_least(1))
+  args = cli.parse(
+    parser,
+    [
+      *('--config', STREETS, '--size', '32x64', '--batch-size=3'),
+      *('--config.steps', '7', '--config.schedule.learning_rate', '-1'),
+      *('--config.eval.flip', '--noconfig.data.flip'),
+      *('--config.data.crop_size=(32, 64)', '--config.data.resize=a-b'),
+    ],
+  )
+  assert (args.config, args.size, args.batch_size) == (STREETS, (32, 64), 3)
+  config = overrides.apply(configs.load(STREETS), args.overrides)
+  assert config.steps == 7 and config.schedule.learning_rate == -1.0
+  assert config.eval.flip is True and config.data.flip is False
+  assert config.data.crop_size == (32, 64) and config.data.resize == 'a-b'
+  assert configs.load(STREETS).steps != 7
+
+
+@pytest.mark.parametrize('text', ['32', '32x', 'x', '0x4', '3 2', '1.5x2', ''])
+def test_a_size_that_is_none(text, capsys):
+  parser = cli.Parser('x', '')
+  cli.add_size(parser, 'x')
+  with pytest.raises(SystemExit):
+    cli.parse(parser, [f'--size={text}'])
+  assert 'HEIGHTxWIDTH such as 512x1024' in capsys.readouterr().err
+
+
+def test_overrides_only_where_there_is_a_config(capsys):
+  with pytest.raises(SystemExit):
+    cli.parse(cli.Parser('x', ''), ['--config.steps=3'])
+  assert '--config.steps: there is no such flag' in capsys.readouterr().err
+
+
+def test_what_is_written_to_stderr_is_hidden_unless_it_fails(capfd):
+  with cli.hidden_stderr():
+    os.write(2, b'noise')
+  assert capfd.readouterr().err == ''
+  with pytest.raises(ImportError), cli.hidden_stderr():
+    os.write(2, b'reason')
+    raise ImportError
+  assert capfd.readouterr().err == 'reason'
+  with cli.hidden_stderr(False):
+    os.write(2, b'shown')
+  assert capfd.readouterr().err == 'shown'
+
+
+def test_ctrl_c_is_one_line(capsys):
+  def stopped(args):
+    raise KeyboardInterrupt
+
+  with pytest.raises(SystemExit) as error:
+    cli.run(cli.Parser('x', ''), stopped, [])
+  assert error.value.code == 130
+  assert capsys.readouterr().err == 'interrupted\n'

@@ -1,0 +1,115 @@
+"""Validates the data block of a config before any file is read.
+
+Needs no TensorFlow: a mistake is reported in a second.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+from uda_jax.data import records
+
+_SIZES = (
+  'source_image_size',
+  'target_image_size',
+  'eval_image_size',
+  'crop_size',
+  'pair.crop_size',
+)
+
+
+def check(config: Any) -> None:
+  """Raises ValueError, in one line, for a data block that cannot be used.
+
+  Args:
+    config: `config.data`; a part that is None is skipped.
+  """
+  for name in records.PARTS:
+    _check_part(config, name)
+  source, evaluation = (
+    records.class_names(config[name], f'config.data.{name}')
+    for name in ('source', 'evaluation')
+  )
+  if source != evaluation:
+    raise ValueError(
+      'config.data.evaluation.class_names: expected the classes of '
+      f'config.data.source {source}, got {evaluation}'
+    )
+  for name in _SIZES:
+    check_size(_get(config, name), f'config.data.{name}')
+  low, high = numbers_of(config.scale_range, 2, 'config.data.scale_range')
+  if not 0 < low <= high:
+    raise ValueError(
+      'config.data.scale_range: expected (low, high) with 0 < low <= high, got '
+      f'{config.scale_range}'
+    )
+  margins = numbers_of(config.margins, 4, 'config.data.margins')
+  if not all(isinstance(n, int) and n >= 0 for n in margins):
+    raise ValueError(
+      'config.data.margins: expected rows and columns (top, bottom, left, '
+      f'right), each 0 or more, got {config.margins}'
+    )
+  if not 0 < config.max_class_share <= 1:
+    raise ValueError(
+      'config.data.max_class_share: expected a fraction above 0, 1 = off, '
+      f'got {config.max_class_share}'
+    )
+
+
+def _check_part(config: Any, name: str) -> None:
+  field = f'config.data.{name}'
+  record = records.make(config[name], field)
+  if hasattr(record, 'image_size'):
+    check_size(record.image_size, f'{field}.image_size', least=32)
+  if name != 'target' and getattr(record, 'labels', None) == '':
+    raise ValueError(
+      f'{field}.labels: expected the pattern of the label files '
+      "(labels are needed here), got ''"
+    )
+
+
+def _get(config: Any, path: str) -> Any:
+  for name in path.split('.'):
+    config = config[name]
+  return config
+
+
+def check_size(value: Any, field: str, *, least: int = 0) -> None:
+  """Raises ValueError unless a value is (height, width) in pixels.
+
+  Args:
+    value: any; (0, 0) stands for "no size" and is good if `least` is 0.
+    field: the config field, for messages.
+    least: the smallest height and width.
+  """
+  good = isinstance(value, tuple | list) and len(value) == 2
+  good = good and all(type(n) is int and n >= least for n in value)
+  if not good or (any(value) and not all(value)):
+    side = value if isinstance(value, int) else 64
+    if isinstance(value, tuple | list) and len(value) == 1:
+      side = value[0]
+    example = (max(side, least),) * 2 if isinstance(side, int) else (64, 64)
+    bound = f' of at least {least}' if least else ''
+    raise ValueError(
+      f'{field}: expected whole numbers (height, width){bound} such as '
+      f'{example}, got {value!r}'
+    )
+
+
+def numbers_of(value: Any, count: int, field: str) -> tuple[float, ...]:
+  """Returns a tuple of finite numbers; ValueError if it is none.
+
+  Args:
+    value: any.
+    count: how many numbers.
+    field: the config field, for messages.
+  """
+  if (
+    not isinstance(value, tuple | list)
+    or len(value) != count
+    or not all(isinstance(n, numbers.Real) and math.isfinite(n) for n in value)
+  ):
+    raise ValueError(f'{field}: expected {count} numbers, got {value!r}')
+  return tuple(value)

@@ -1,0 +1,83 @@
+"""The kinds of data sets that a config can describe; needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import difflib
+from typing import Any, NamedTuple
+
+from uda_jax.data import folder_record
+from uda_jax.data.streets import record as streets_record
+from uda_jax.data.streets import style
+
+Record = folder_record.FolderRecord | streets_record.StreetsRecord
+
+
+# The data sets of a run; the target's labels are never wanted.
+PARTS = ('source', 'target', 'evaluation')
+
+
+class Kind(NamedTuple):
+  """A kind of data set.
+
+  Attributes:
+    record: the type of its records.
+    check: `check(record, field)` raises ValueError for a bad record.
+    class_names: of a record.
+  """
+
+  record: type
+  check: Callable[[Any, str], None]
+  class_names: Callable[[Any], tuple[str, ...]]
+
+
+KINDS = {
+  'folder': Kind(
+    folder_record.FolderRecord,
+    folder_record.check,
+    lambda record: tuple(record.class_names),
+  ),
+  'streets': Kind(
+    streets_record.StreetsRecord,
+    streets_record.check,
+    lambda record: style.CLASSES,
+  ),
+}
+
+
+def make(values: Mapping[str, Any], field: str) -> Record:
+  """Returns the record that a block of a config describes.
+
+  Args:
+    values: `kind` and the fields of that kind's record type.
+    field: the config field of the block, for messages.
+
+  Raises:
+    ValueError: unknown or missing fields, or values that contradict each other.
+  """
+  values = dict(values.items())
+  kind = values.pop('kind', None)
+  if kind not in KINDS:
+    raise ValueError(
+      f'{field}.kind: expected one of {sorted(KINDS)}, got {kind!r}'
+    )
+  record = KINDS[kind].record
+  for name in values:
+    if name not in record._fields:
+      near = difflib.get_close_matches(name, record._fields, n=1)
+      raise ValueError(
+        f'{field}.{name}: there is no such field of kind {kind!r}; '
+        + (f'did you mean {near[0]}? ' if near else '')
+        + f'expected {", ".join(record._fields)}'
+      )
+  for name in record._fields:
+    if name not in values and name not in record._field_defaults:
+      raise ValueError(f'{field}.{name}: expected a value, got no such field')
+  result = record(**values)
+  KINDS[kind].check(result, field)
+  return result
+
+
+def class_names(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
+  """Returns the classes of a block's data set; arguments as for `make`."""
+  return KINDS[values['kind']].class_names(make(values, field))
