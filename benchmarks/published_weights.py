@@ -1,0 +1,179 @@
+"""Weight files of the published shapes and names, with random values.
+
+  python -m benchmarks.published_weights --out=DIR
+
+writes what the published runs start from, each in the names that its publisher
+uses: SegFormer's MiT-B5, AdaptSegNet's ResNet-101, torchvision's VGG-16, the
+source networks of PixMatch, EHTDI and LSE, in PyTorch's zip format. They show
+that every start runs; no score from them means anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from tests.models import pth_files
+from uda_jax import configs
+from uda_jax import models
+from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import state_dict
+
+Tensors = dict[str, np.ndarray]
+
+
+def _random(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
+  """Draws one variable: kernels as He et al. do, scales 1, offsets 0."""
+  name = str(path[-1].key)
+  if name in ('scale', 'var') or (name == 'weight' and len(shape.shape) == 1):
+    return np.ones(shape.shape, np.float32)
+  if name in ('bias', 'mean'):
+    return np.zeros(shape.shape, np.float32)
+  seed = sum(map(ord, jax.tree_util.keystr(path)))
+  fan_in = int(np.prod(shape.shape[:-1])) or 1
+  normal = np.random.default_rng(seed).standard_normal(shape.shape, np.float32)
+  # Below He's deviation: networks without normalisation stay finite.
+  return normal / np.float32(np.sqrt(fan_in))
+
+
+def network_tensors(leaf: str) -> Tensors:
+  """Returns random tensors of a config's network under its authors' names."""
+  config = configs.load(leaf).copy_and_resolve_references()
+  with config.unlocked():
+    config.model.weights = ''
+  num_classes = len(config.data.source.class_names)
+  network = models.build(config, num_classes)
+  shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), (512, 512)))
+  variables = jax.tree_util.tree_map_with_path(_random, shapes)
+  return state_dict.export(variables)
+
+
+def _part(tensors: Tensors, prefix: str) -> Tensors:
+  """Returns the tensors under a prefix, without it."""
+  return {
+    name.removeprefix(prefix): x
+    for name, x in tensors.items()
+    if name.startswith(prefix)
+  }
+
+
+def mit_b5() -> Tensors:
+  """SegFormer's `mit_b5.pth`: the encoder and its ImageNet classifier."""
+  tensors = _part(network_tensors('gta5_to_cityscapes/daformer'), 'backbone.')
+  return tensors | {
+    'head.weight': np.zeros((1000, 512), np.float32),
+    'head.bias': np.zeros(1000, np.float32),
+  }
+
+
+def caffe_resnet101() -> Tensors:
+  """AdaptSegNet's ResNet-101 of ImageNet, whose `layer5` is another task's."""
+  tensors = network_tensors('gta5_to_cityscapes/lse_deeplab_start')
+  backbone = {n: x for n, x in tensors.items() if not n.startswith('layer5')}
+  return key_maps.respell(backbone, 'caffe_resnet') | {
+    'Scale.layer5.conv2d_list.0.weight': np.zeros((21, 2048, 3, 3), np.float32)
+  }
+
+
+def torchvision_vgg16() -> Tensors:
+  """VGG-16 as torchvision has it, with its ImageNet classifier."""
+  tensors = network_tensors('gta5_to_cityscapes/lse_start')
+  encoder = {
+    name: x for name, x in tensors.items() if name.startswith(('conv', 'fc'))
+  }
+  return key_maps.respell(encoder, 'torchvision_vgg16') | {
+    'classifier.6.weight': np.zeros((1000, 4096), np.float32),
+    'classifier.6.bias': np.zeros(1000, np.float32),
+  }
+
+
+def trained(leaf: str) -> Callable[[], Tensors]:
+  """A whole network as PixMatch's trainer saves it, with its average."""
+
+  def make() -> Tensors:
+    tensors = network_tensors(leaf)
+    return {
+      f'{copy}/{name}': x
+      for copy in ('state_dict', 'shadow')
+      for name, x in tensors.items()
+    }
+
+  return make
+
+
+def plain(leaf: str) -> Callable[[], Tensors]:
+  """A whole network as a flat state dict."""
+  return lambda: network_tensors(leaf)
+
+
+class File(NamedTuple):
+  """A file to write.
+
+  Attributes:
+    name: of the file.
+    tensors: makes its content; a `/` in a name stands for a dictionary.
+  """
+
+  name: str
+  tensors: Callable[[], Tensors]
+
+
+FILES = (
+  File('mit_b5.pth', mit_b5),
+  File('DeepLab_resnet_pretrained_init-f81d91e8.pth', caffe_resnet101),
+  File('vgg16-397923af.pth', torchvision_vgg16),
+  File('GTA5_source.pth', trained('gta5_to_cityscapes/pixmatch')),
+  File('SYNTHIA_source.pth', trained('synthia_to_cityscapes/pixmatch')),
+  File('gta5_vggfcn_init.pth', plain('gta5_to_cityscapes/lse')),
+  File('synthia_vggfcn_init.pth', plain('synthia_to_cityscapes/lse')),
+  File(
+    'gta5_deeplab_resnet101_init.pth', plain('gta5_to_cityscapes/lse_deeplab')
+  ),
+  File(
+    'synthia_deeplab_resnet101_init.pth',
+    plain('synthia_to_cityscapes/lse_deeplab'),
+  ),
+)
+
+
+def write_pth(path: pathlib.Path, tensors: Tensors) -> None:
+  """Writes a file of PyTorch's zip format; `a/b` is b in a dictionary a."""
+  groups: dict[str, dict[str, bytes]] = {}
+  storages = {}
+  for number, (name, array) in enumerate(tensors.items()):
+    group, _, own = name.rpartition('/')
+    flat = np.ascontiguousarray(array).ravel()
+    storages[str(number)] = flat
+    stored = pth_files.storage(flat, str(number))
+    groups.setdefault(group, {})[own] = pth_files.tensor(stored, array.shape)
+  mappings = {name: pth_files.mapping(d) for name, d in groups.items()}
+  content = mappings.get('') or pth_files.mapping(mappings)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  unfinished = path.with_suffix('.unfinished')
+  pth_files.write_zip(unfinished, content, storages)
+  unfinished.replace(path)
+
+
+def write(folder: pathlib.Path) -> None:
+  """Writes every file that is not there."""
+  for file in FILES:
+    if not (folder / file.name).exists():
+      write_pth(folder / file.name, file.tensors())
+
+
+def main() -> None:
+  """Reads the arguments."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--out', type=pathlib.Path, required=True)
+  write(parser.parse_args().out)
+
+
+if __name__ == '__main__':
+  main()
