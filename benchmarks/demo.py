@@ -54,13 +54,13 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   for result in results.values():
     predict = inference.make_predict(result.run.recipe.network)
     columns.append(predict(result.variables, batch.image, size))
-  pictures.gallery(
-    path,
+  page = pictures.gallery(
     list(zip(*columns)),
     titles=('image', 'truth', *results),
     palette=data.palette,
     class_names=data.class_names,
   )
+  pictures.write_png(path, page)
 
 
 def main(argv):

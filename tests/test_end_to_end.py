@@ -127,10 +127,13 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
   assert 'road' in (workdir / 'results.txt').read_text()
   manifest = json.loads((workdir / 'manifest.json').read_text())
   assert manifest['config']['method']['name'] == 'self_training'
-  assert list((workdir / 'panels').glob('*.png'))
+  pictures = {path.name for path in (workdir / 'panels').iterdir()}
+  assert {'step_000000.png', f'evaluation_{STEPS:06d}.png'} <= pictures
   assert list((workdir / 'curves').iterdir())
   assert re.search(rf'step \d+/{STEPS} .*img/s.*ETA', output), output
-  assert 'devices: 1 x' in output and 'all parameters' in output
+  assert 'devices: 1 x' in output and ' parameters, random' in output
+  assert re.search(r'compiling the train step .once; .*\n.* in \d+s', output)
+  assert 'selected' not in output
 
 
 def test_a_finished_run_is_not_repeated(shared, uninterrupted, caplog):
@@ -149,7 +152,7 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   for line in process.stdout:
     # Before the first step: JAX looks for the signal once a second, and in that
     # time a fast machine has done all steps.
-    if 'all parameters' in line:
+    if 'devices:' in line:
       process.send_signal(signal.SIGTERM)
       break
   output = process.stdout.read()
@@ -157,6 +160,28 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   assert 'the same command resumes' in output
   step, _ = _final(workdir)
   assert 1 <= int(step) < STEPS
+  code, output = _run(
+    shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
+  )
+  assert code == 0 and f'resumed at step {step}' in output, output
+  _assert_same(workdir, uninterrupted[0])
+
+
+def test_ctrl_c_saves_at_once_and_says_so_in_one_line(shared, uninterrupted):
+  workdir = shared / 'ctrl_c'
+  process = _start(
+    shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
+  )
+  for line in process.stdout:
+    if line_is_progress(line, 1):
+      process.send_signal(signal.SIGINT)
+      break
+  output = process.stdout.read()
+  assert process.wait(timeout=120) == 130, output
+  assert 'Traceback' not in output
+  [said] = [line for line in output.splitlines() if 'stopped at' in line]
+  step, _ = _final(workdir)
+  assert f'stopped at step {step}, saved in' in said and 1 <= int(step)
   code, output = _run(
     shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
   )
@@ -227,7 +252,7 @@ def test_warm_start_takes_the_other_run_s_network(
       warm_start__workdir=str(uninterrupted[0]),
       **LABEL_FREE,
     )
-  assert 'warm start: teacher of' in caplog.text
+  assert 'parameters, teacher of' in caplog.text
   _, before = _final(uninterrupted[0])
   _, after = _final(tmp_path / 'run')
   for name, value in before.items():
@@ -235,7 +260,9 @@ def test_warm_start_takes_the_other_run_s_network(
       np.testing.assert_array_equal(
         after[name.replace('teacher', 'student')], value, err_msg=name
       )
-  # Evaluated on the way: the best is told to be selected, and how.
+  # The last step is evaluated once, although eval.every divides it.
+  assert caplog.text.count('step 1: eval/miou') == 1
+  # Evaluated on the way: the log says how the best was selected.
   assert 'best so far, selected on target labels' in caplog.text
   best = json.loads((tmp_path / 'run' / 'results.json').read_text())['best']
   assert best['step'] == 1 and best['selected'] == 'selected on target labels'

@@ -1,6 +1,7 @@
 """Class tables."""
 
 import numpy as np
+import pytest
 
 from uda_jax import labels
 
@@ -56,3 +57,20 @@ def test_unknown_ids_are_ignored_in_any_integer_type():
 
 def test_restrict_renumbers_by_place():
   assert labels.restrict({7: 0, 8: 1, 9: 2}, (2, 0)) == {7: 1, 9: 0}
+
+
+@pytest.mark.parametrize('classes', [2, 11, 32, 254])
+def test_default_palette_is_saturated_and_distinct(classes):
+  palette = np.array(labels.default_palette(classes))
+  assert palette.shape == (classes, 3)
+  assert (
+    labels.default_palette(classes) == labels.default_palette(254)[:classes]
+  )
+  lab = labels._lab(palette.astype(float))
+  # Neither grey nor black, which pictures of streets are full of.
+  assert (np.hypot(lab[:, 1], lab[:, 2]) >= 40).all()
+  assert (lab[:, 0] >= 30).all()
+  # Two colors 2.3 apart can just be distinguished side by side.
+  apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+  least = apart[~np.eye(classes, dtype=bool)].min()
+  assert least > (25 if classes <= 32 else 7), least

@@ -54,6 +54,61 @@ CITYSCAPES_PALETTE = (
   (119, 11, 32),
 )
 
+# (red, green, blue) that no class of `default_palette` comes near: the ignored
+# label and common colors of photographs.
+_TAKEN = ((0, 0, 0), (70, 70, 70), (130, 130, 130), (190, 190, 190), (255,) * 3)
+
+
+def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+  """Returns distinct saturated colors, none of them grey or black.
+
+  Each color is the one farthest from all before it, and from greys, in CIELAB;
+  the first ones of two palettes are the same.
+
+  Args:
+    num_classes: 1 to 254.
+  """
+  steps = np.linspace(0, 255, 10).round()
+  colors = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), -1)
+  colors = colors.reshape(-1, 3)
+  lightness, *ab = _lab(colors).T
+  colors = colors[(np.hypot(*ab) >= 40) & (lightness >= 30)]
+  places = _lab(colors)
+  nearest = np.full(len(colors), np.inf)
+  for taken in _lab(np.array(_TAKEN, float)):
+    nearest = np.minimum(nearest, np.linalg.norm(places - taken, axis=1))
+  palette = []
+  for _ in range(num_classes):
+    chosen = int(np.argmax(nearest))
+    palette.append(tuple(int(x) for x in colors[chosen]))
+    distance = np.linalg.norm(places - places[chosen], axis=1)
+    nearest = np.minimum(nearest, distance)
+  return tuple(palette)
+
+
+def _lab(colors: np.ndarray) -> np.ndarray:
+  """Converts sRGB [N, 3] in 0..255 to CIELAB (D65), a perceptual space."""
+  x = colors / 255
+  linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+  matrix = np.array(
+    [
+      [0.4124, 0.3576, 0.1805],
+      [0.2126, 0.7152, 0.0722],
+      [0.0193, 0.1192, 0.9505],
+    ]
+  )
+  xyz = linear @ matrix.T / (0.9505, 1.0, 1.089)
+  f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+  return np.stack(
+    [
+      116 * f[:, 1] - 16,
+      500 * (f[:, 0] - f[:, 1]),
+      200 * (f[:, 1] - f[:, 2]),
+    ],
+    axis=1,
+  )
+
+
 # The classes (train ids of the 19) that SYNTHIA has, and those of them that
 # older papers report (without wall, fence, pole).
 SUBSET_19 = tuple(range(19))

@@ -11,7 +11,7 @@ results. Several processes (hosts, GPUs of a cluster) make up one run:
       --coordinator=HOST:PORT --num_processes=2 --process_id=0
 
 Exit codes: 0 done; 1 an error (one line says which); 2 wrong flags; 75 stopped
-by SIGTERM with everything saved: the same command resumes.
+by SIGTERM or 130 by Ctrl-C, with everything saved: the same command resumes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import gc
+import sys
 
 from uda_jax import cli
 
 # BSD's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
 EXIT_PREEMPTED = 75
+# As shells report a program that SIGINT ended.
+EXIT_INTERRUPTED = 130
 
 
 def parser() -> cli.Parser:
@@ -87,6 +90,9 @@ def train(args: argparse.Namespace) -> int | None:
 
     logging.info('%s', stopped)
     return EXIT_PREEMPTED
+  except loop.Interrupted as stopped:
+    print(stopped, file=sys.stderr)
+    return EXIT_INTERRUPTED
   except loop.TrainingFailed as error:
     raise cli.Failed(str(error)) from error
   return None

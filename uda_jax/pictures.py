@@ -1,4 +1,4 @@
-"""Arrays to pictures: coloured label maps, strips for curves, galleries.
+"""Arrays to pictures: colored label maps, overlays, pages with a legend.
 
 NumPy, and Pillow where a file is written or a page is set.
 """
@@ -28,11 +28,11 @@ _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 
 
 def colorize(label: np.ndarray, palette: Palette) -> np.ndarray:
-  """Paints a label map.
+  """Colors a label map.
 
   Args:
     label: [...] integers; ignored and unknown classes become black.
-    palette: one RGB triple a class.
+    palette: one RGB triple per class.
 
   Returns:
     [..., 3] uint8.
@@ -44,13 +44,13 @@ def colorize(label: np.ndarray, palette: Palette) -> np.ndarray:
 
 
 def picture(array: np.ndarray, palette: Palette) -> np.ndarray:
-  """Makes RGB pixels of any map that has to do with images.
+  """Converts an image, label map or weight map to RGB pixels.
 
   Args:
     array: [..., H, W, 3] pixels (uint8, or float in 0..255), or [..., H, W]: a
       label map (integers) or a weight map (float in 0..1 or bool; grey, NaN
       black).
-    palette: one RGB triple a class.
+    palette: one RGB triple per class.
 
   Returns:
     [..., H, W, 3] uint8.
@@ -67,11 +67,11 @@ def picture(array: np.ndarray, palette: Palette) -> np.ndarray:
 
 
 def heat(value: np.ndarray, *, limit: float = 0.0) -> np.ndarray:
-  """Paints signed values: red above zero, blue below, white at zero.
+  """Colors signed values: red above zero, blue below, white at zero.
 
   Args:
     value: [...] float, finite.
-    limit: the size that gets the full colour; 0: the largest one.
+    limit: absolute value that gets the full color; 0: the largest one.
 
   Returns:
     [..., 3] uint8.
@@ -83,30 +83,32 @@ def heat(value: np.ndarray, *, limit: float = 0.0) -> np.ndarray:
   return np.rint(255 + strength * (full - 255)).astype(np.uint8)
 
 
-def strips(panels: Mapping[str, np.ndarray], palette: Palette) -> np.ndarray:
-  """Sets a method's panels side by side, one strip an image.
+def overlay(
+  image: np.ndarray, label: np.ndarray, palette: Palette
+) -> np.ndarray:
+  """Blends an image with the colors of a label map, half and half.
 
   Args:
-    panels: by name, arrays [B, ...] as `picture` takes them; heights and widths
-      may differ from panel to panel.
-    palette: one RGB triple a class.
+    image: [H, W, 3] uint8.
+    label: [h, w] integers; ignored pixels show the image alone.
+    palette: one RGB triple per class.
 
   Returns:
-    [B, max H, sum of W and gaps, 3] uint8, panels in the order of the mapping.
+    [h, w, 3] uint8; an image of another size is resized to the label map's.
   """
-  pictures = [picture(array, palette) for array in panels.values()]
-  height = max(p.shape[1] for p in pictures)
-  parts = []
-  for p in pictures:
-    below = height - p.shape[1]
-    parts.append(
-      np.pad(p, ((0, 0), (0, below), (0, _GAP), (0, 0)), constant_values=255)
-    )
-  return np.concatenate(parts, axis=2)[:, :, :-_GAP]
+  from PIL import Image
+
+  label = np.asarray(label)
+  if image.shape[:2] != label.shape:
+    size = label.shape[::-1]
+    image = np.asarray(Image.fromarray(image).resize(size))
+  known = (label >= 0) & (label < len(palette))
+  blended = (image.astype(np.uint16) + colorize(label, palette)) // 2
+  return np.where(known[..., None], blended, image).astype(np.uint8)
 
 
 def write_png(path: os.PathLike | str, pixels: np.ndarray) -> None:
-  """Writes [H, W, 3] or [H, W] uint8 as a PNG; whole or not at all."""
+  """Writes [H, W, 3] or [H, W] uint8 pixels as a PNG, whole or not at all."""
   from PIL import Image
 
   buffer = io.BytesIO()
@@ -115,24 +117,28 @@ def write_png(path: os.PathLike | str, pixels: np.ndarray) -> None:
 
 
 def gallery(
-  path: os.PathLike | str,
   rows: Sequence[Sequence[np.ndarray]],
   *,
   titles: Sequence[str],
   palette: Palette,
   class_names: Sequence[str] = (),
   width: int = 320,
-) -> None:
-  """Writes a PNG with a row an image, column titles and a class legend.
+) -> np.ndarray:
+  """Draws a page: a row per image, column titles and a class legend.
 
   Args:
-    path: the file.
     rows: pictures of one image each, as `picture` takes them without batch
-      axis; an image may have other sizes than the next.
-    titles: one a column, such as image, truth, source-only, adapted.
-    palette: one RGB triple a class.
-    class_names: for the legend, which also explains black; () for none.
+      axis; sizes may differ.
+    titles: one per column, such as image, truth, source-only, adapted.
+    palette: one RGB triple per class.
+    class_names: for the legend, which also explains black; () for no legend.
     width: of a column, pixels; pictures are scaled to it.
+
+  Returns:
+    [H, W, 3] uint8.
+
+  Raises:
+    ValueError: a row has not one picture per title.
   """
   from PIL import Image
   from PIL import ImageDraw
@@ -141,7 +147,7 @@ def gallery(
   for row in rows:
     if len(row) != len(titles):
       raise ValueError(
-        f'gallery: expected {len(titles)} pictures a row '
+        f'rows: expected {len(titles)} pictures per row '
         f'({", ".join(titles)}), got {len(row)}'
       )
   cells = [[_fit(array, palette, width) for array in row] for row in rows]
@@ -165,7 +171,7 @@ def gallery(
     y = legend_top + line * _LINE
     draw.rectangle((x, y, x + _FONT_SIZE, y + _FONT_SIZE), color, _INK)
     draw.text((x + _FONT_SIZE + 6, y - 2), name, _INK, font)
-  write_png(path, np.asarray(page))
+  return np.asarray(page)
 
 
 def page(
@@ -175,17 +181,17 @@ def page(
   columns: int = 4,
   width: int = 200,
 ) -> Image.Image:
-  """Sets pictures with their names on a page, which a notebook displays.
+  """Draws pictures under their names on a page for a notebook.
 
   Args:
     panels: by name, pictures as `picture` takes them without batch axis; sizes
       may differ.
-    palette: one RGB triple a class.
+    palette: one RGB triple per class.
     columns: pictures side by side.
     width: of a picture, pixels; all are scaled to it.
 
   Returns:
-    A Pillow image of few colours.
+    A Pillow image of few colors.
   """
   from PIL import Image
   from PIL import ImageDraw
@@ -213,7 +219,7 @@ def page(
       draw.text((left, top + 4), name, _INK, font)
       sheet.paste(cell, (left, top + _LINE))
     top += _LINE + height
-  # Few colours make small files; those of the classes must stay.
+  # Few colors make small files; those of the classes must stay.
   exact = [*palette, _PAPER, _INK]
   few = sheet.quantize(_PAGE_COLORS, kmeans=2)
   index = np.asarray(few) + np.uint8(len(exact))
@@ -227,7 +233,7 @@ def page(
 
 
 def _fit(array, palette, width):
-  """Scales a picture to the column; label maps keep their colours."""
+  """Scales a picture to the column; label maps keep their colors."""
   from PIL import Image
 
   array = np.asarray(array)
@@ -241,7 +247,7 @@ def _fit(array, palette, width):
 
 
 def _legend(class_names, palette, full_width, font):
-  """Places the classes; returns rows of (x, line, colour, name)."""
+  """Returns the entries of the legend: rows (x, line, color, name)."""
   if not class_names:
     return []
   places, x, line = [], _GAP, 0

@@ -19,6 +19,9 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.steps = steps
   # Devices to use, 0 = all.
   config.devices = 0
+  # Where compiled programs are kept for the next start, '' = nowhere; the
+  # environment variable JAX_COMPILATION_CACHE_DIR takes precedence.
+  config.compile_cache = '~/.cache/uda_jax/compiled'
   config.batch = ConfigDict(
     dict(
       # A group is the paper's batch: `group_size` source and target images.

@@ -35,6 +35,11 @@ def _config(**changes):
       checkpoint=dict(best='miou', best_subset='all classes'),
       teacher=dict(use=False),
       eval=dict(subsets={'13 classes': (0,)}, label_free=dict(num_images=2)),
+      data=dict(
+        source=dict(kind='folder', name='A'),
+        target=dict(kind='folder', name='B'),
+        evaluation=dict(kind='folder', name='B'),
+      ),
     )
   )
   config.update_from_flattened_dict(changes)
@@ -52,6 +57,10 @@ def test_larger_is_better_and_labels_are_told():
   assert value(**{'checkpoint.best': 'entropy'}) == -0.2
   assert value(**{'checkpoint.best': 'confident'}) == 0.9
   assert selection.describe(_config()) == 'selected on target labels'
+  on_source = {'data.evaluation.name': 'A'}
+  assert selection.describe(_config(**on_source)) == 'selected on source labels'
+  oracle = on_source | {'data.target.name': 'A'}
+  assert selection.describe(_config(**oracle)) == 'selected on target labels'
   assert 'without target labels' in selection.describe(
     _config(**{'checkpoint.best': 'entropy'})
   )

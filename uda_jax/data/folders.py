@@ -10,6 +10,7 @@ import unicodedata
 from absl import logging
 from etils import epath
 
+from uda_jax import labels as labels_lib
 from uda_jax.data import folder_record
 from uda_jax.data import folder_rows
 from uda_jax.data import listing
@@ -65,7 +66,7 @@ def recipe(
   return manifest.Recipe(
     record.name,
     record.class_names,
-    record.palette or _palette(len(record.class_names)),
+    record.palette or labels_lib.default_palette(len(record.class_names)),
     contents,
     functools.partial(folder_rows.rows, record, sources, field, resize),
   )
@@ -139,22 +140,6 @@ def _oddities(
       f'labels: {len(alone)} label file(s) without an image, such as '
       f'{labels.files[alone[0]].path.name}'
     )
-
-
-def _palette(classes: int) -> tuple[tuple[int, int, int], ...]:
-  """Returns distinct colors: the bits of the class id, spread (PASCAL VOC)."""
-  colors = []
-  for index in range(1, classes + 1):
-    bits = [
-      [index >> (3 * place + channel) & 1 for place in range(3)]
-      for channel in range(3)
-    ]
-    colors.append(
-      tuple(
-        sum(bit << (7 - place) for place, bit in enumerate(b)) for b in bits
-      )
-    )
-  return tuple(colors)
 
 
 def _choose(

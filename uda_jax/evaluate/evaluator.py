@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,8 @@ from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 
 Score = Callable[..., dict[str, Any]]
+# Images whose predictions a run shows.
+_EXAMPLES = 4
 
 
 def subsets(config, class_names) -> dict[str, tuple[int, ...]]:
@@ -39,6 +41,25 @@ def _batches(config, data):
   )
 
 
+def make_predict(
+  config, network: types.Network, mesh: Mesh
+) -> inference.Predict:
+  """Returns the prediction that a run is evaluated with.
+
+  Args:
+    config: `eval` is read: window, scales, mirror images.
+    network: any.
+    mesh: the devices, which hold the network's variables.
+  """
+  return inference.make_predict(
+    network,
+    window=inference.configured_window(config.eval),
+    mesh=mesh,
+    scales=tuple(config.eval.scales),
+    flip=config.eval.flip,
+  )
+
+
 def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
   """Returns f(variables) -> report of a network on a labelled split.
 
@@ -48,14 +69,10 @@ def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
     data: manifest of the split.
     mesh: the devices, which hold the network's variables.
   """
-  predict = inference.make_predict(
-    network,
-    window=inference.configured_window(config.eval),
-    mesh=mesh,
-    scales=tuple(config.eval.scales),
-    flip=config.eval.flip,
-  )
+  return _labeled(config, make_predict(config, network, mesh), data)
 
+
+def _labeled(config, predict: inference.Predict, data) -> Score:
   def score(variables: types.Variables) -> dict[str, Any]:
     confusion = inference.evaluate(
       predict,
@@ -126,25 +143,60 @@ def _spread(data, count: int):
   )
 
 
-def make_score(run) -> Score:
-  """Returns f(variables, other) -> report of a run, `label_free` included.
+class Example(NamedTuple):
+  """An image of the evaluation split with its prediction, as host arrays.
+
+  Attributes:
+    image: [H, W, 3] uint8.
+    truth: [h, w] int32, `labels.IGNORE_LABEL` where unknown.
+    prediction: [h, w] int32.
+  """
+
+  image: np.ndarray
+  truth: np.ndarray
+  prediction: np.ndarray
+
+
+class Evaluator(NamedTuple):
+  """How a run evaluates a network while it trains.
+
+  Attributes:
+    score: f(variables, other) -> report, `label_free` included.
+    examples: f(variables) -> this process's `Example`s, of fixed images.
+  """
+
+  score: Score
+  examples: Callable[[types.Variables], list[Example]]
+
+
+def make(run) -> Evaluator:
+  """Makes the evaluation of a run.
 
   Args:
-    run: an `experiment.Run`.
+    run: a `train.setup.Run`.
   """
-  labelled = make_labeled(
-    run.config, run.recipe.network, run.data.evaluation, run.mesh
-  )
+  config, data = run.config, run.data.evaluation
+  predict = make_predict(config, run.recipe.network, run.mesh)
+  labeled = _labeled(config, predict, data)
   label_free = make_label_free(
-    run.config, run.recipe.network, run.data.target, run.mesh
+    config, run.recipe.network, run.data.target, run.mesh
   )
 
   def score(
     variables: types.Variables, other: types.Variables | None = None
   ) -> dict[str, Any]:
-    report = labelled(variables)
-    if run.config.eval.label_free.num_images:
+    report = labeled(variables)
+    if config.eval.label_free.num_images:
       report['label_free'] = label_free(variables, other)
     return report
 
-  return score
+  def examples(variables: types.Variables) -> list[Example]:
+    found = []
+    for batch in _batches(config, _spread(data, _EXAMPLES)):
+      size = batch.label.shape[1:]
+      prediction = predict(variables, batch.image, size)
+      rows = zip(batch.image, batch.label, prediction, batch.valid)
+      found += [Example(*row) for *row, valid in rows if valid]
+    return found
+
+  return Evaluator(score, examples)

@@ -74,9 +74,14 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
 
 def describe(config: Any) -> str:
   """Returns in words how a run selects its best checkpoint."""
-  if config.checkpoint.best == LABELED:
-    return 'selected on target labels'
-  return f'selected by {config.checkpoint.best}, without target labels'
+  if config.checkpoint.best != LABELED:
+    return f'selected by {config.checkpoint.best}, without target labels'
+  data = config.data
+  same = lambda a, b: (a.kind, a.get('name')) == (b.kind, b.get('name'))
+  # The oracle's source is the target.
+  if same(data.evaluation, data.source) and not same(data.source, data.target):
+    return 'selected on source labels'
+  return 'selected on target labels'
 
 
 def note(config: Any, which: str) -> dict[str, str]:

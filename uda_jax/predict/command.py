@@ -106,14 +106,6 @@ def file_ids(names: tuple[str, ...], ids: str) -> np.ndarray:
   return np.array([known[name] for name in names], np.uint8)
 
 
-def overlay(
-  image: np.ndarray, label: np.ndarray, palette: pictures.Palette
-) -> np.ndarray:
-  """Lays the classes' colours over an image [H, W, 3] uint8."""
-  color = pictures.colorize(label, palette)
-  return ((image.astype(np.uint16) + color) // 2).astype(np.uint8)
-
-
 def write(
   out: pathlib.Path,
   name: str,
@@ -127,7 +119,7 @@ def write(
   shown = {
     'ids': ids[label],
     'color': pictures.colorize(label, palette),
-    'overlay': overlay(image, label, palette),
+    'overlay': pictures.overlay(image, label, palette),
   }
   if confidence is not None:
     shown['confidence'] = np.rint(255 * confidence).astype(np.uint8)
@@ -171,7 +163,7 @@ def _writer(
     )
   with video.writer(args.out, fps) as add:
     yield lambda name, image, label, confidence: add(
-      overlay(image, label, palette)
+      pictures.overlay(image, label, palette)
     )
 
 

@@ -31,6 +31,7 @@ FREE_FIELDS = (
   'devices',
   'data.root',
   'data.cache_dir',
+  'compile_cache',
 )
 
 # Differing fields that a message lists.
@@ -192,13 +193,13 @@ def _start(
       'kind': devices[0].device_kind,
       'count': len(devices),
       'processes': jax.process_count(),
-      'cpu_cores': _cores(),
+      'cpu_cores': cores(),
     },
     **extra,
   }
 
 
-def _cores() -> int:
+def cores() -> int:
   """The CPU cores that this process may use, by which XLA cuts its work."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""Curves, pictures and progress of a run; the only user of clu."""
+"""Log lines, curves and pictures of a run; the only user of clu."""
 
 from __future__ import annotations
 
@@ -9,93 +9,19 @@ import time
 from typing import Any
 
 from absl import logging
-from clu import parameter_overview
 import jax
-from jax.sharding import Mesh
 import numpy as np
 
 from uda_jax import pictures
-from uda_jax import types
-
-
-def duration(seconds: float) -> str:
-  """Returns such as 12s, 3m05s, 2h07m, 3d04h."""
-  seconds = round(seconds)
-  for large, small, size in (('d', 'h', 3600), ('h', 'm', 60), ('m', 's', 1)):
-    base = 24 if large == 'd' else 60
-    if seconds >= base * size:
-      whole, part = divmod(seconds // size, base)
-      return f'{whole}{large}{part:02d}{small}'
-  return f'{seconds}s'
-
-
-class Progress:
-  """The speed of a run and the time it still needs.
-
-  The clock starts with the first step that is reported, so that compiling does
-  not count, and stands still while the run is `paused`.
-  """
-
-  def __init__(
-    self, num_steps: int, images_per_step: int, *, clock=time.monotonic
-  ):
-    """Starts no clock yet.
-
-    Args:
-      num_steps: the step with which the run ends.
-      images_per_step: how many images a step uses, both domains together.
-      clock: seconds, for tests.
-    """
-    self._num_steps = num_steps
-    self._images_per_step = images_per_step
-    self._clock = clock
-    self._mark: tuple[int, float] | None = None
-    self._seconds_per_step: float | None = None
-
-  def until(self, num_steps: int) -> None:
-    """Sets the step with which the run, or its round, ends."""
-    self._num_steps = num_steps
-
-  def line(self, step: int, metrics: Mapping[str, float]) -> str:
-    """Returns the line of a finished step.
-
-    Args:
-      step: steps done.
-      metrics: values of it; `loss/total` and `learning_rate` are shown.
-    """
-    now = self._clock()
-    if self._mark is not None and step > self._mark[0]:
-      self._seconds_per_step = (now - self._mark[1]) / (step - self._mark[0])
-    self._mark = step, now
-    parts = [
-      f'step {step}/{self._num_steps} ({100 * step // self._num_steps}%)'
-    ]
-    for name, key in (('loss', 'loss/total'), ('lr', 'learning_rate')):
-      if key in metrics:
-        parts.append(f'{name} {metrics[key]:.3g}')
-    if self._seconds_per_step:
-      left = (self._num_steps - step) * self._seconds_per_step
-      parts += [
-        f'{self._images_per_step / self._seconds_per_step:.1f} img/s',
-        f'ETA {duration(left)}',
-      ]
-    return '  '.join(parts)
-
-  @contextlib.contextmanager
-  def paused(self) -> Iterator[None]:
-    """Leaves the time that is spent inside out of the speed."""
-    start = self._clock()
-    yield
-    if self._mark is not None:
-      step, mark = self._mark
-      self._mark = step, mark + self._clock() - start
+from uda_jax.runs import progress
 
 
 class Writer:
   """Curves and pictures of one run, and its progress in the log.
 
-  All processes make the same calls; the first one writes. Curves (TensorBoard)
-  lie in `<workdir>/curves`, pictures in `<workdir>/panels/step_000400.png`.
+  All processes make the same calls; the first one writes: curves and pictures
+  for TensorBoard in `<workdir>/curves`, and PNGs `<workdir>/panels/step_000400`
+  (a method's panels) and `evaluation_000400` (predictions).
   """
 
   def __init__(
@@ -114,7 +40,7 @@ class Writer:
     Args:
       workdir: the run's directory.
       num_steps: the step with which the run ends.
-      images_per_step: how many images a step uses, both domains together.
+      images_per_step: images per step, of both domains.
       every: steps between points of the curves.
       seconds: least time between two progress lines.
       palette: colours of the classes.
@@ -130,7 +56,7 @@ class Writer:
     self._seconds = seconds
     self._palette = palette
     self._class_names = class_names
-    self._progress = Progress(num_steps, images_per_step)
+    self._progress = progress.Progress(num_steps, images_per_step)
     self._last_line = -float('inf')
     self._curves = None
     if jax.process_index() == 0:
@@ -148,7 +74,7 @@ class Writer:
     self.close()
 
   def close(self) -> None:
-    """Writes what is left."""
+    """Writes the points that are still queued."""
     if self._curves is not None:
       self._curves.close()
       self._curves = None
@@ -159,7 +85,7 @@ class Writer:
     self._progress.until(num_steps)
 
   def step(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Takes the metrics of a finished step; reads them only when it is time.
+    """Logs the metrics of a finished step, which are read only when it is time.
 
     Args:
       step: steps done, this one included.
@@ -179,20 +105,55 @@ class Writer:
 
     Args:
       step: steps done.
-      panels: as `pictures.strips` takes them; {} shows nothing.
+      panels: by name, in the order of the columns, arrays [B, ...] as
+        `pictures.picture` takes them; {} shows nothing.
     """
     if self._curves is None or not panels:
       return
-    panels = {name: np.asarray(x) for name, x in panels.items()}
-    self._curves.write_images(
-      step, {'panels': pictures.strips(panels, self._palette)}
+    columns = [np.asarray(x) for x in panels.values()]
+    self._show('panels', step, list(zip(*columns)), tuple(panels))
+
+  def examples(
+    self, step: int, examples: Sequence[Sequence[np.ndarray]], network: str
+  ) -> None:
+    """Shows images of the evaluation split with truth and prediction.
+
+    Args:
+      step: steps done.
+      examples: rows (image [H, W, 3] uint8, truth [h, w], prediction [h, w]).
+      network: the name of the network that predicts.
+    """
+    if self._curves is None or not examples:
+      return
+    rows = [
+      (
+        image,
+        truth,
+        prediction,
+        pictures.overlay(image, prediction, self._palette),
+      )
+      for image, truth, prediction in examples
+    ]
+    titles = (
+      'image',
+      'truth',
+      f'prediction ({network})',
+      'prediction on image',
     )
-    pictures.gallery(
-      self._workdir / 'panels' / f'step_{step:06d}.png',
-      list(zip(*panels.values())),
-      titles=tuple(panels),
+    self._show('evaluation', step, rows, titles)
+
+  def _show(self, name: str, step: int, rows, titles: Sequence[str]) -> None:
+    """Draws one page, in TensorBoard and `<workdir>/panels/NAME_STEP.png`."""
+    page = pictures.gallery(
+      rows,
+      titles=[title.replace('_', ' ') for title in titles],
       palette=self._palette,
       class_names=self._class_names,
+    )
+    self._curves.write_images(step, {name: page[None]})
+    file = 'step' if name == 'panels' else name
+    pictures.write_png(
+      self._workdir / 'panels' / f'{file}_{step:06d}.png', page
     )
 
   def report(
@@ -202,8 +163,8 @@ class Writer:
 
     Args:
       step: steps done.
-      report: of `reports.report`; classes without a score have no point.
-      prefix: which evaluation this is.
+      report: of `reports.report`; classes without a score get no point.
+      prefix: first part of the names of the curves.
     """
     if self._curves is None:
       return
@@ -245,48 +206,11 @@ class Writer:
 
   @contextlib.contextmanager
   def paused(self, what: str) -> Iterator[None]:
-    """Keeps an evaluation or another break out of the speed; logs its time."""
+    """Excludes an evaluation or another break from the speed; logs its time."""
     start = time.monotonic()
     with self._progress.paused():
       yield
     if self._curves is not None:
-      logging.info('%s took %s', what, duration(time.monotonic() - start))
-
-
-def log_start(
-  variables: types.Variables, mesh: Mesh, counts: Mapping[str, int]
-) -> None:
-  """Logs what a run starts with, on the first process.
-
-  Args:
-    variables: the network's variables.
-    mesh: the devices.
-    counts: images by data set.
-  """
-  if jax.process_index() != 0:
-    return
-  device = mesh.devices.flat[0]
-  logging.info(
-    'devices: %d x %s (%s), processes: %d',
-    mesh.size,
-    device.device_kind,
-    device.platform,
-    jax.process_count(),
-  )
-  logging.info(
-    'images: %s', ', '.join(f'{name} {count}' for name, count in counts.items())
-  )
-  for line in parameter_table(variables.params).splitlines():
-    logging.info('%s', line)
-
-
-def parameter_table(params: types.PyTree) -> str:
-  """Returns a short table: a line a top-level module, and the sum."""
-  count = parameter_overview.count_parameters
-  rows = [
-    (name, count(part if isinstance(part, Mapping) else {name: part}))
-    for name, part in params.items()
-  ]
-  rows.append(('all parameters', sum(number for _, number in rows)))
-  width = max(len(name) for name, _ in rows)
-  return '\n'.join(f'{name:<{width}}  {number:>13,}' for name, number in rows)
+      logging.info(
+        '%s took %s', what, progress.duration(time.monotonic() - start)
+      )

@@ -1,23 +1,43 @@
-"""Training: the loop, the train step and what they are set up from."""
+"""Training: the loop, the train step and what they are built from."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-
-def run(config: Any, workdir: str | os.PathLike) -> Any:
-  """Trains from scratch or from the latest checkpoint; returns the results.
-
-  Imports the loop, and with it TensorFlow, only when called.
-
-  Args:
-    config: a leaf's ConfigDict, see `configs/`.
-    workdir: the run's directory.
-
-  Returns:
-    A `uda_jax.train.loop.Result`.
-  """
+if TYPE_CHECKING:
   from uda_jax.train import loop
 
-  return loop.run(config, workdir)
+
+def run(
+  config: Any, workdir: str | os.PathLike, *, progress: bool = True
+) -> loop.Result:
+  """Trains from scratch or from the latest checkpoint; returns the results.
+
+  Loads TensorFlow only when called. The log lines (start-up, a line every few
+  seconds with loss, speed and time left, evaluations) go to stderr, or to the
+  handlers of Python's `logging` if the caller has set up any.
+
+  >>> from uda_jax import configs, train
+  >>> config = configs.load('streets/self_training')
+  >>> result = train.run(config, 'runs/first')  # doctest: +SKIP
+  >>> print(result.reports['teacher']['miou'])  # doctest: +SKIP
+
+  Args:
+    config: a ConfigDict, see `configs.load`.
+    workdir: the run's directory; a run that it holds is resumed.
+    progress: whether to log; warnings show in any case.
+
+  Returns:
+    A `uda_jax.train.loop.Result`: `run`, `net` and `reports`.
+
+  Raises:
+    ValueError, OSError: a bad config, bad data or a bad directory.
+    loop.TrainingFailed: too many non-finite steps in a row.
+    KeyboardInterrupt: Ctrl-C came; the state is saved, the same call resumes.
+  """
+  # Hides the log lines of TensorFlow and XLA; read when they load.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  from uda_jax.train import loop
+
+  return loop.run(config, workdir, progress=progress)

@@ -1,41 +1,42 @@
-"""The loop: restore, step, write, evaluate, save; no maths."""
+"""The training loop: restore, step, log, evaluate, save; no maths."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 import dataclasses
-import functools
 import itertools
+import os
 from typing import Any, NamedTuple
 
-from absl import logging
 import jax
 import numpy as np
 
-from uda_jax import methods
-from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
-from uda_jax.data import image_size
-from uda_jax.evaluate import evaluator
-from uda_jax.evaluate import reports as reports_lib
-from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
+from uda_jax.runs import compile_cache
+from uda_jax.runs import progress as progress_lib
 from uda_jax.runs import provenance
 from uda_jax.runs import writers
 from uda_jax.train import checks
+from uda_jax.train import evaluation
+from uda_jax.train import interrupts
+from uda_jax.train import programs as programs_lib
 from uda_jax.train import round_mining
 from uda_jax.train import rounds
 from uda_jax.train import setup
 from uda_jax.train import state as state_lib
-from uda_jax.train import step as step_lib
 
 Run = setup.Run
 
 
 class Preempted(Exception):
-  """The run was asked to stop; everything is saved."""
+  """SIGTERM came; everything is saved."""
+
+
+class Interrupted(KeyboardInterrupt):
+  """Ctrl-C came; everything is saved."""
 
 
 class TrainingFailed(Exception):
@@ -43,17 +44,28 @@ class TrainingFailed(Exception):
 
 
 class Result(NamedTuple):
-  """What a run made.
+  """The outcome of a run.
 
   Attributes:
-    run: what it was built of.
-    variables: the evaluated network, at the last step.
-    reports: by network, the scores; see `reports.report`.
+    run: config, data, network and method.
+    variables: those of the network that the run reports, at the last step.
+    reports: scores by network; see `reports.report`.
   """
 
   run: Run
   variables: types.Variables
   reports: dict[str, dict[str, Any]]
+
+
+class Parts(NamedTuple):
+  """The parts of a running loop."""
+
+  run: Run
+  programs: programs_lib.Programs
+  saved: checkpoint.Checkpoints
+  writer: writers.Writer
+  evaluations: evaluation.Evaluations
+  interrupts: interrupts.Interrupts
 
 
 def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
@@ -69,233 +81,177 @@ def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
   )
 
 
-def _make_steps(run: Run) -> Callable[[int], tuple[Callable, Callable]]:
-  """Returns f(phase) -> the train step and the panels, compiled once each."""
-  return functools.cache(
-    lambda phase: (
-      step_lib.make_train_step(
-        run.recipe, run.mesh, run.config.batch.groups, phase=phase
-      ),
-      step_lib.make_panels(run.recipe, run.mesh, phase=phase),
-    )
-  )
-
-
 def _loop(
-  run: Run,
-  steps: Callable[[int], tuple[Callable, Callable]],
-  batches: Iterable[types.Batch],
-  state,
-  saved: checkpoint.Checkpoints,
-  writer: writers.Writer,
-  score: evaluator.Score,
+  parts: Parts, batches: Iterable[types.Batch], state: types.TrainState
 ) -> types.TrainState:
-  """One step a batch, from the state's step on; returns the last state.
+  """Does one step per batch, from the state's step on; returns the last state.
 
-  The order matters: a checkpoint is asked for after every step, so that a
-  preemption notice that all processes share is acted on by all at once.
+  Ctrl-C saves the state at once and raises `Interrupted`.
   """
-  config, starts = run.config, run.recipe.method.starts
-  previous = None
   step = int(state.step)
-  for batch in batches:
-    batch = parallel.to_global(batch, run.mesh)
-    train_step, panels = steps(bisect.bisect_right(starts, step))
-    if config.log.panels_every and step % config.log.panels_every == 0:
-      with writer.paused('pictures'):
-        writer.panels(step, panels(state, batch, run.frozen))
-    state, metrics = train_step(state, batch, run.frozen)
-    step += 1
-    # One step late, so that the devices never wait for the host.
-    if previous is not None:
-      _check_finite(previous, config.log.max_nonfinite, step - 1)
-    previous = metrics
-    writer.step(step, metrics)
-    if config.eval.every and step % config.eval.every == 0:
-      _evaluate(run, state, step, saved, writer, score)
-    saved.save(step, state)
-    if saved.reached_preemption(step):
-      saved.save(step, state, force=True)
-      saved.wait()
-      raise Preempted(
-        f'stopped at step {step}, saved in {run.workdir}; the '
-        'same command resumes'
-      )
+  previous = None
+  try:
+    for batch in batches:
+      batch = parallel.to_global(batch, parts.run.mesh)
+      train_step = _prepare(parts, state, batch, step)
+      with parts.interrupts.deferred():
+        # The step donates the old state: nothing may come between.
+        state, metrics = train_step(state, batch, parts.run.frozen)
+        step += 1
+      # One step late, so that the devices never wait for the host.
+      if previous is not None:
+        _check_finite(previous, parts.run.config.log.max_nonfinite, step - 1)
+      previous = metrics
+      _after_step(parts, state, metrics, step)
+  except KeyboardInterrupt as error:
+    parts.saved.save(step, state, force=True)
+    parts.saved.wait()
+    raise Interrupted(
+      f'stopped at step {step}, saved in {parts.run.workdir}; the same command '
+      'resumes'
+    ) from error
   if previous is not None:
-    _check_finite(previous, config.log.max_nonfinite, step)
+    _check_finite(previous, parts.run.config.log.max_nonfinite, step)
   return state
 
 
-def _rounds(
-  run: Run,
-  state,
-  saved: checkpoint.Checkpoints,
-  writer: writers.Writer,
-  loop: Callable,
-) -> types.TrainState:
-  """One round after the other, each on labels that the network has made."""
+def _prepare(
+  parts: Parts, state: types.TrainState, batch: types.Batch, step: int
+) -> jax.stages.Compiled:
+  """Shows the panels if it is time to; returns the compiled train step."""
+  run, programs = parts.run, parts.programs
+  phase = bisect.bisect_right(run.recipe.method.starts, step)
+  train_step = programs.train_step(state, batch, phase)
+  every = run.config.log.panels_every
+  if every and step % every == 0:
+    panels = programs.panels(state, batch, phase)
+    with parts.writer.paused('pictures'):
+      parts.writer.panels(step, panels(state, batch, run.frozen))
+  return train_step
+
+
+def _after_step(
+  parts: Parts, state: types.TrainState, metrics, step: int
+) -> None:
+  """Logs, evaluates and saves, as the config asks for.
+
+  The order matters: a checkpoint is asked for after every step, so that all
+  processes act on a preemption notice at the same step.
+  """
+  every = parts.run.config.eval.every
+  parts.writer.step(step, metrics)
+  if every and step % every == 0:
+    parts.evaluations.evaluate(state)
+  with parts.interrupts.deferred():
+    parts.saved.save(step, state)
+    if parts.saved.reached_preemption(step):
+      parts.saved.save(step, state, force=True)
+      parts.saved.wait()
+      raise Preempted(
+        f'stopped at step {step}, saved in {parts.run.workdir}; the same '
+        'command resumes'
+      )
+
+
+def _rounds(parts: Parts, state: types.TrainState) -> types.TrainState:
+  """Trains round after round on the network's own labels (LSE)."""
+  run, saved = parts.run, parts.saved
   functions = round_mining.make_functions(run)
   while not rounds.finished(run.config, state):
     if rounds.over(state):
-      # What a round learns from is a function of this checkpoint.
+      # The images and labels of a round are a function of this checkpoint.
       saved.save(int(state.step), state, force=True)
       saved.wait()
-      with writer.paused('ranking the target images'):
+      with parts.writer.paused('ranking the target images'):
         state = rounds.begin(run, functions, state)
-    writer.until(
+    parts.writer.until(
       run.config.steps or int(state.round.first_step + state.round.length)
     )
-    state = loop(rounds.batches(run, state), state)
+    state = _loop(parts, rounds.batches(run, state), state)
   return state
 
 
-def _evaluate(
-  run: Run, state, step: int, saved, writer, score: evaluator.Score
-) -> None:
-  """Scores the evaluated network and keeps it if it is the best so far."""
-  variables, other = _evaluated(run, state)
-  with writer.paused('evaluation'):
-    report = score(variables, other)
-    _keep_best(run, step, variables, report, saved, writer)
-
-
-def _evaluated(
-  run: Run, state
-) -> tuple[types.Variables, types.Variables | None]:
-  """The evaluated network, and the other of student and teacher, if any."""
-  pair = state.student, state.teacher
-  return pair if run.config.eval.network == 'student' else pair[::-1]
-
-
-def _keep_best(run: Run, step: int, variables, report, saved, writer) -> None:
-  """Logs an evaluation and keeps the network if it is the best so far."""
-  writer.report(step, report)
-  score = selection.score(run.config, report)
-  if saved.save_best(step, variables, score) and jax.process_index() == 0:
-    logging.info(
-      'step %d is the best so far, %s (%s %.4f)',
-      step,
-      selection.describe(run.config),
-      score['metric'],
-      score['value'],
-    )
-
-
-def _finish(run: Run, state, saved, writer, score: evaluator.Score) -> Result:
-  """Evaluates what the run made, and writes the results."""
-  evaluated = run.config.eval.network
-  candidates = {'student': (state.student, state.teacher)}
-  if state.teacher is not None:
-    candidates['teacher'] = state.teacher, state.student
-  if run.config.eval.target_statistics:
-    candidates['student, target statistics'] = (
-      setup.adapted_statistics(
-        run, state.student, run.config.eval.target_statistics
-      ),
-      None,
-    )
-  reports = {name: score(*pair) for name, pair in candidates.items()}
-  step = int(state.step)
-  variables = candidates[evaluated][0]
-  _keep_best(run, step, variables, reports[evaluated], saved, writer)
-  saved.save(step, state, force=True)
-  saved.wait()
-  notes = [
-    f'Evaluated on {run.data.evaluation.name}, '
-    f'{len(run.data.evaluation.image_paths)} images, at the last step. '
-    f'This run reports the {evaluated}.',
-    f'Image sizes: {image_size.describe(run.config.data)}.',
-  ]
-  best = saved.best() if run.config.eval.every else None
-  if best:
-    words = selection.describe(run.config)
-    reports['best'] = best['report'] | {'step': best['step'], 'selected': words}
-    notes.append(
-      f'The best is the {evaluated} at step {best["step"]}, {words} '
-      f'({best["metric"]}).'
-    )
-  if jax.process_index() == 0:
-    reports_lib.write_results(run.workdir, reports, notes)
-    logging.info(
-      'results in %s\n%s',
-      run.workdir / 'results.txt',
-      reports_lib.format_table(reports),
-    )
-  return Result(run, variables, reports)
-
-
-def run(config, workdir: str) -> Result:
-  """Trains, or resumes, or finds that all is done; returns the results.
+def run(
+  config: Any, workdir: str | os.PathLike, *, progress: bool = True
+) -> Result:
+  """Trains from scratch or from the latest checkpoint; returns the results.
 
   Args:
-    config: a leaf's ConfigDict.
-    workdir: the run's directory; what an earlier start left there is resumed.
+    config: a ConfigDict of `configs/`.
+    workdir: the run's directory; a run that it holds is resumed.
+    progress: whether to log; see `train.run`.
 
   Returns:
-    The evaluated network and the reports, see `reports.report`.
+    The evaluated network and its scores.
 
   Raises:
     Preempted: SIGTERM came; everything is saved.
+    Interrupted: Ctrl-C came; everything is saved.
     TrainingFailed: too many non-finite steps in a row.
     ValueError, OSError: a bad config, bad data or a bad directory; the message
       says what was expected and what was found.
   """
-  workdir = checks.check_workdir(workdir)
-  this, student = setup.build(config, workdir)
-  data = this.data
+  path = checks.check_workdir(workdir)
+  checks.check_config(config)
+  with (
+    progress_lib.log_lines(progress and jax.process_index() == 0),
+    compile_cache.using(config.compile_cache) as cache,
+    interrupts.Interrupts() as handler,
+  ):
+    this, student = setup.build(config, path)
+    _write_manifest(this)
+    writer = _writer(this)
+    saving = checkpoint.Checkpoints(path, every_steps=config.checkpoint.every)
+    with saving as saved, writer:
+      programs = programs_lib.Programs(this, cache)
+      evaluations = evaluation.Evaluations(this, saved, writer)
+      parts = Parts(this, programs, saved, writer, evaluations, handler)
+      return _train(parts, student)
+
+
+def _train(parts: Parts, student: types.Variables) -> Result:
+  """Trains to the end from these initial variables, or from a checkpoint."""
+  run, saved = parts.run, parts.saved
+  in_rounds = bool(run.config.get('rounds'))
+  # Rounds make batches of their own.
+  first, batches = _peeked(run, 0 if in_rounds else saved.latest_step() or 0)
+  state = state_lib.start_or_restore(run, student, first, saved)
+  state = _rounds(parts, state) if in_rounds else _loop(parts, batches, state)
+  variables, reports = parts.evaluations.finish(state)
+  return Result(run, variables, reports)
+
+
+def _write_manifest(run: Run) -> None:
   counts = {
-    f'{name}: {d.name}': len(d.image_paths)
-    for name, d in data._asdict().items()
+    f'{name}: {data.name}': len(data.image_paths)
+    for name, data in run.data._asdict().items()
   }
-  origin = models.provenance(config)
-  provenance.run_manifest(
-    workdir,
-    config,
-    {
-      'method': methods.full_name(config.method),
-      'images': counts,
-      'classes': {
-        'names': data.source.class_names,
-        'palette': data.source.palette,
-      },
-      'weights': dataclasses.asdict(origin) if origin else None,
-    },
-  )
-  writers.log_start(student, this.mesh, counts)
-  if origin:
-    logging.info('%s', origin)
-  writer = writers.Writer(
-    workdir,
+  source = run.data.source
+  facts = {
+    'images': counts,
+    'classes': {'names': source.class_names, 'palette': source.palette},
+    'weights': dataclasses.asdict(run.weights) if run.weights else None,
+  }
+  provenance.run_manifest(run.workdir, run.config, facts)
+
+
+def _writer(run: Run) -> writers.Writer:
+  config, source = run.config, run.data.source
+  return writers.Writer(
+    run.workdir,
     num_steps=config.steps,
     every=config.log.every,
     seconds=config.log.seconds,
-    images_per_step=(1 + this.recipe.method.uses_target)
+    images_per_step=(1 + run.recipe.method.uses_target)
     * config.batch.groups
     * config.batch.group_size,
-    palette=data.source.palette,
-    class_names=data.source.class_names,
+    palette=source.palette,
+    class_names=source.class_names,
   )
-  saving = checkpoint.Checkpoints(workdir, every_steps=config.checkpoint.every)
-  with saving as saved, writer:
-    # Rounds have batches of their own.
-    first, batches = _peeked(
-      this, 0 if config.get('rounds') else saved.latest_step() or 0
-    )
-    state = state_lib.start_or_restore(this, student, first, saved)
-    score = evaluator.make_score(this)
-    steps = _make_steps(this)
-    loop = lambda batches, state: _loop(
-      this, steps, batches, state, saved, writer, score
-    )
-    if config.get('rounds'):
-      state = _rounds(this, state, saved, writer, loop)
-    else:
-      state = loop(batches, state)
-    return _finish(this, state, saved, writer, score)
 
 
 def _peeked(run: Run, step: int) -> tuple[types.Batch, Iterator[types.Batch]]:
-  """A batch of this run, for its shapes, and all batches from `step` on."""
+  """Returns a batch of this run, for its shapes, and all from `step` on."""
   batches = setup.batches(run, step)
   first = next(batches, None)
   if first is None:  # all steps are done

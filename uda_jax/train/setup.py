@@ -1,4 +1,4 @@
-"""From a config to what the loop and other commands need."""
+"""Builds a run from a config: data, network, method, devices."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from uda_jax import types
 from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
+from uda_jax.models import weights as weights_lib
 from uda_jax.runs import checkpoint
 from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
@@ -26,7 +27,7 @@ _ENDLESS = 2**31
 
 
 class Data(NamedTuple):
-  """The manifests of a run."""
+  """The manifests of the data sets of a run."""
 
   source: Any
   target: Any
@@ -34,7 +35,17 @@ class Data(NamedTuple):
 
 
 class Run(NamedTuple):
-  """What the loop needs, built from the config."""
+  """A run, built from its config.
+
+  Attributes:
+    config: the ConfigDict.
+    workdir: the run's directory.
+    mesh: the devices.
+    data: the data sets.
+    recipe: method, network, optimizer and teacher rule.
+    frozen: variables of the pretrained network for a feature distance, or None.
+    weights: where `config.model.weights` come from, None without any.
+  """
 
   config: Any
   workdir: pathlib.Path
@@ -42,10 +53,11 @@ class Run(NamedTuple):
   data: Data
   recipe: recipe_lib.Recipe
   frozen: types.Variables | None = None
+  weights: weights_lib.Provenance | None = None
 
 
 def load_data(config) -> Data:
-  """Prepares (once, on the first process) and reads the manifests."""
+  """Reads the data sets; the first process prepares them if need be."""
   if jax.process_index() == 0:
     data = _load_data(config)
   parallel.barrier('data is prepared')
@@ -68,10 +80,15 @@ def _load_data(config) -> Data:
 def batches(
   run: Run, first_step: int, *, read_target: bool | None = None
 ) -> Iterator[types.Batch]:
-  """This process's share of the batches from `first_step` to the end.
+  """Returns this process's share of the batches from `first_step` on.
 
-  Without an end, where rounds decide how many steps there will be. Target
-  images are read if the method uses them, or as `read_target` says.
+  They end with the run; without an end if `config.steps` is 0 (rounds).
+
+  Args:
+    run: the run.
+    first_step: number of the first batch.
+    read_target: whether to read target images; default: if the method uses
+      them.
   """
   if read_target is None:
     read_target = run.recipe.method.uses_target
@@ -94,21 +111,21 @@ def batches(
 def adapted_statistics(
   run: Run, variables: types.Variables, count: int
 ) -> types.Variables:
-  """The network with running statistics of the target's training images.
+  """Returns the network with batch-norm statistics of target images (AdaBN).
 
-  What is known as AdaBN (arXiv 1603.04779).
+  See arXiv 1603.04779.
 
   Args:
-    run: any.
-    variables: the network, as its train state has it.
-    count: batches of training whose target images are looked at.
+    run: the run.
+    variables: those of the network, as the train state has them.
+    count: number of training batches whose target images are used.
 
   Returns:
-    The same parameters with other statistics, which every device holds whole.
+    The same parameters with other statistics, replicated on all devices.
   """
   network = run.recipe.network
 
-  # Replicated, or other processes' parts could not be read here.
+  # Replicated: a process cannot read the shards of another.
   @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
   def update(stats, images):
     images = network.normalize(images.reshape(-1, *images.shape[2:]))
@@ -123,11 +140,10 @@ def adapted_statistics(
 def start_networks(
   config, network: types.Network, image_size: tuple[int, int]
 ) -> tuple[types.Variables, types.Variables | None]:
-  """What the student starts from, and the network that stays as it was.
+  """Returns the student's initial variables and the frozen pretrained ones.
 
-  The first has fresh variables (pretrained where the model says so), or
-  another run's; the second is the pretrained network, for methods whose
-  feature distance looks at it, else None.
+  The student starts from `config.warm_start`, else from `config.model.weights`,
+  else at random. The frozen ones are for a feature distance; None without one.
   """
   key = rng.stream(jax.random.key(config.seed), 'network')
   pretrained = variables = network.init(key, image_size)
@@ -136,7 +152,6 @@ def start_networks(
     variables = checkpoint.load_variables(
       pathlib.Path(warm.workdir), warm.network, variables
     )
-    logging.info('warm start: %s of %s', warm.network, warm.workdir)
   if not config.method.get('weight_distance', 0.0):
     return variables, None
   if not config.model.weights:
@@ -149,7 +164,7 @@ def start_networks(
 
 
 def _image_size(config, data: Data) -> tuple[int, int]:
-  """The size of a source image as training sees it."""
+  """Returns the size of a source image in training."""
   source = data.source
   sizes = (
     config.data.crop_size,
@@ -160,16 +175,70 @@ def _image_size(config, data: Data) -> tuple[int, int]:
 
 
 def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
-  """Builds everything the loop needs, and the network it starts from."""
+  """Builds a run, and logs what it is made of.
+
+  Args:
+    config: the run's.
+    workdir: its directory.
+
+  Returns:
+    The run, and the student's initial variables.
+  """
   checks.check_config(config)
   checks.check_devices(config)
-  mesh = parallel.make_mesh(config.devices or None)
+  logging.info('config: %s', describe(config))
   logging.info('image sizes: %s', image_size.describe(config.data))
+  mesh = parallel.make_mesh(config.devices or None)
   data = load_data(config)
+  for name, part in data._asdict().items():
+    logging.info('%s: %s, %d images', name, part.name, len(part.image_paths))
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)
   student, frozen = start_networks(config, network, _image_size(config, data))
+  origin = models.provenance(config)
+  _log_network(config, student, num_classes, origin)
+  _log_devices(mesh)
   recipe = recipe_lib.make(config, num_classes, network, student.params)
   # Each process has loaded the same; host arrays become arrays everywhere.
   frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
-  return Run(config, workdir, mesh, data, recipe, frozen), student
+  return Run(config, workdir, mesh, data, recipe, frozen, origin), student
+
+
+def describe(config) -> str:
+  """Returns a line: method, length and batch of a run."""
+  batch = config.batch
+  steps = f'{config.steps} steps' if config.steps else 'epochs over patches'
+  groups = f'{batch.groups} x ' if batch.groups > 1 else ''
+  return (
+    f'{config.method.name}, {steps} of {groups}{batch.group_size} source and '
+    f'{batch.group_size} target images, seed {config.seed}'
+  )
+
+
+def _log_network(
+  config, student: types.Variables, num_classes: int, origin
+) -> None:
+  """Logs the size of the network, and where its variables come from."""
+  count = sum(x.size for x in jax.tree.leaves(student.params))
+  if config.warm_start.workdir:
+    start = f'{config.warm_start.network} of {config.warm_start.workdir}'
+  else:
+    start = f'weights of {origin}' if origin else 'random initial weights'
+  logging.info(
+    'network: %s, %d classes, %s parameters, %s',
+    config.model.name,
+    num_classes,
+    f'{count:,}',
+    start,
+  )
+
+
+def _log_devices(mesh: Mesh) -> None:
+  device = mesh.devices.flat[0]
+  kind = device.device_kind
+  logging.info(
+    'devices: %d x %s, processes: %d',
+    mesh.size,
+    kind if kind == device.platform else f'{kind} ({device.platform})',
+    jax.process_count(),
+  )

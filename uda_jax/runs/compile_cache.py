@@ -1,0 +1,166 @@
+"""The folder of compiled programs, kept from one start to the next.
+
+JAX finds a program there by a hash of its code, its compiler options and the
+kind of device. XLA also compiles for the very CPU (instruction set, number of
+cores), which that hash leaves out: each kind of machine has a subfolder.
+
+Several processes may use the folder. An entry that a killed process has left
+half written is reported by JAX (a warning) and compiled again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import time
+from typing import Any, NamedTuple
+
+import jax
+from jax.experimental.compilation_cache import compilation_cache
+
+from uda_jax import files
+from uda_jax.runs import provenance
+
+_VARIABLE = 'JAX_COMPILATION_CACHE_DIR'
+_LEAST_SECONDS = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'
+_HIT = '/jax/compilation_cache/cache_hits'
+
+
+@contextlib.contextmanager
+def using(folder: str) -> Iterator[pathlib.Path | None]:
+  """Keeps the programs that are compiled inside in a folder.
+
+  Args:
+    folder: `config.compile_cache`; '' keeps none. A folder that the environment
+      variable JAX_COMPILATION_CACHE_DIR names takes precedence.
+
+  Yields:
+    The folder in use, None without one.
+  """
+  if os.environ.get(_VARIABLE):
+    yield pathlib.Path(os.environ[_VARIABLE]).absolute()
+    return
+  if not folder:
+    yield None
+    return
+  path = pathlib.Path(folder).expanduser().absolute() / machine()
+  path.mkdir(parents=True, exist_ok=True)
+  values = {'jax_compilation_cache_dir': str(path)}
+  if _LEAST_SECONDS not in os.environ:
+    # A start compiles dozens of programs of a few tenths of a second.
+    values['jax_persistent_cache_min_compile_time_secs'] = 0.1
+  before = {name: getattr(jax.config, name) for name in values}
+  _set(values)
+  try:
+    yield path
+  finally:
+    _set(before)
+
+
+def _set(values: dict[str, Any]) -> None:
+  for name, value in values.items():
+    jax.config.update(name, value)
+  # JAX looks at these once, when it compiles for the first time.
+  compilation_cache.reset_cache()
+
+
+def machine() -> str:
+  """Returns the name of this kind of machine: platform and a hash of its CPU.
+
+  The number of cores is part of it: XLA divides sums among them, so that a
+  program compiled for others may round in another order.
+  """
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:  # not Linux
+    lines = []
+  # The first core's: x86 names 'flags', ARM 'Features'.
+  cpu = {
+    key: next((x for x in lines if x.startswith(key)), '')
+    for key in ('model name', 'flags', 'Features', 'CPU part')
+  }
+  facts = [platform.machine(), platform.processor(), cpu, provenance.cores()]
+  return f'{jax.default_backend()}-{_digest(facts)}'
+
+
+def _digest(facts: Any) -> str:
+  text = json.dumps(facts, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Compiled(NamedTuple):
+  """A compiled program.
+
+  Attributes:
+    function: the program.
+    seconds: how long tracing and compiling it took.
+    loaded: whether it was in the compile cache.
+  """
+
+  function: jax.stages.Compiled
+  seconds: float
+  loaded: bool
+
+
+class Compiler:
+  """Compiles a function, and remembers for the next start how long it took.
+
+  `<folder>/seconds/HASH.json` holds the seconds of the last time, `compiled`
+  and `loaded` (from the cache); the hash is that of `facts`.
+  """
+
+  def __init__(self, folder: pathlib.Path | None, facts: Any):
+    """Reads what was measured before.
+
+    Args:
+      folder: the compile cache; None: nothing is read or written.
+      facts: what the time depends on (network, sizes), as JSON holds it.
+    """
+    name = f'{_digest([facts, jax.__version__])}.json'
+    self._path = folder and folder / 'seconds' / name
+    self._measured = _read(self._path)
+
+  def expected(self) -> str:
+    """Returns how long it took the last times, '' if that is not known."""
+    took = {kind: f'{value:.0f}s' for kind, value in self._measured.items()}
+    if 'compiled' not in took:
+      return ''
+    text = f'about {took["compiled"]} on this machine'
+    if 'loaded' in took:
+      text += f', {took["loaded"]} if the compile cache has it'
+    return text
+
+  def compile(self, function: jax.stages.Wrapped, *args: Any) -> Compiled:
+    """Compiles a jitted function for these arguments (arrays or shapes)."""
+    start = time.monotonic()
+    lowered = function.lower(*args)
+    hits: list[str] = []
+
+    def listen(event: str, **_) -> None:
+      if event == _HIT:
+        hits.append(event)
+
+    jax.monitoring.register_event_listener(listen)
+    try:
+      compiled = lowered.compile()
+    finally:
+      jax.monitoring.unregister_event_listener(listen)
+    seconds = time.monotonic() - start
+    self._measured['loaded' if hits else 'compiled'] = seconds
+    if self._path is not None and jax.process_index() == 0:
+      files.write_atomically(self._path, files.to_json(self._measured))
+    return Compiled(compiled, seconds, bool(hits))
+
+
+def _read(path: pathlib.Path | None) -> dict[str, float]:
+  if path is None or not path.is_file():
+    return {}
+  try:
+    return dict(json.loads(path.read_text()))
+  except ValueError:
+    return {}

@@ -1,0 +1,137 @@
+"""Evaluations of a run: scores, example pictures, the best network, results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import logging
+import jax
+
+from uda_jax import types
+from uda_jax.data import image_size
+from uda_jax.evaluate import evaluator as evaluator_lib
+from uda_jax.evaluate import reports as reports_lib
+from uda_jax.evaluate import selection
+from uda_jax.runs import checkpoint
+from uda_jax.runs import writers
+from uda_jax.train import setup
+
+Reports = dict[str, dict[str, Any]]
+
+
+class Evaluations:
+  """Evaluates the networks of a run's state, during the run and at its end."""
+
+  def __init__(
+    self, run: setup.Run, saved: checkpoint.Checkpoints, writer: writers.Writer
+  ):
+    """Makes the functions; they compile at the first evaluation.
+
+    Args:
+      run: the run.
+      saved: where the best network is kept.
+      writer: where scores and pictures go.
+    """
+    self._run = run
+    self._saved = saved
+    self._writer = writer
+    self._evaluator = evaluator_lib.make(run)
+    self._last: tuple[int, dict[str, Any]] | None = None
+
+  def evaluate(self, state: types.TrainState) -> dict[str, Any]:
+    """Scores the evaluated network, and keeps it if it is the best so far."""
+    step = int(state.step)
+    if self._last is not None and self._last[0] == step:
+      return self._last[1]
+    variables, other = self._pair(state)
+    config = self._run.config
+    with self._writer.paused('evaluation'):
+      report = self._evaluator.score(variables, other)
+      self._writer.report(step, report)
+      if config.log.panels_every:
+        self._writer.examples(
+          step, self._evaluator.examples(variables), config.eval.network
+        )
+      self._keep_best(step, variables, report)
+    self._last = step, report
+    return report
+
+  def finish(self, state: types.TrainState) -> tuple[types.Variables, Reports]:
+    """Evaluates all networks of the last state, and writes the results.
+
+    Args:
+      state: the last one; saved if it is not yet.
+
+    Returns:
+      The network that the run reports, and the reports by name.
+    """
+    variables, _ = self._pair(state)
+    last = self.evaluate(state)
+    score, reported = self._evaluator.score, self._run.config.eval.network
+    with self._writer.paused('the last evaluation'):
+      reports = {
+        name: last if name == reported else score(*pair)
+        for name, pair in self._networks(state).items()
+      }
+    self._saved.save(int(state.step), state, force=True)
+    self._saved.wait()
+    self._write_results(reports)
+    return variables, reports
+
+  def _pair(
+    self, state: types.TrainState
+  ) -> tuple[types.Variables, types.Variables | None]:
+    """Returns the evaluated network, and the other of student and teacher."""
+    pair = state.student, state.teacher
+    return pair if self._run.config.eval.network == 'student' else pair[::-1]
+
+  def _networks(self, state: types.TrainState) -> dict[str, tuple]:
+    """Returns the networks to report by name, each with its counterpart."""
+    networks = {'student': (state.student, state.teacher)}
+    if state.teacher is not None:
+      networks['teacher'] = state.teacher, state.student
+    if count := self._run.config.eval.target_statistics:
+      adapted = setup.adapted_statistics(self._run, state.student, count)
+      networks['student, target statistics'] = adapted, None
+    return networks
+
+  def _keep_best(self, step: int, variables: types.Variables, report) -> None:
+    config = self._run.config
+    score = selection.score(config, report)
+    if self._saved.save_best(step, variables, score) and config.eval.every:
+      logging.info(
+        'step %d is the best so far, %s (%s %.4f)',
+        step,
+        selection.describe(config),
+        score['metric'],
+        score['value'],
+      )
+
+  def _write_results(self, reports: Reports) -> None:
+    """Adds the best network's report, and writes and logs the table."""
+    run = self._run
+    reported = run.config.eval.network
+    notes = [
+      f'Evaluated on {run.data.evaluation.name}, '
+      f'{len(run.data.evaluation.image_paths)} images, at the last step. '
+      f'This run reports the {reported}.',
+      f'Image sizes: {image_size.describe(run.config.data)}.',
+    ]
+    best = self._saved.best() if run.config.eval.every else None
+    if best:
+      words = selection.describe(run.config)
+      reports['best'] = best['report'] | {
+        'step': best['step'],
+        'selected': words,
+      }
+      notes.append(
+        f'The best is the {reported} at step {best["step"]}, {words} '
+        f'({best["metric"]}).'
+      )
+    if jax.process_index() == 0:
+      reports_lib.write_results(run.workdir, reports, notes)
+      logging.info(
+        'results in %s\n%s',
+        run.workdir / 'results.txt',
+        reports_lib.format_table(reports),
+      )
