@@ -193,7 +193,7 @@ def test_the_network_sees_what_scoring_shows_it(run, images, tmp_path):
   Image.fromarray(np.rot90(pixels)).save(path, exif=exif)
   image = image_files.read_image(path)
   np.testing.assert_array_equal(image, pixels)
-  rule = image_size.Rule((20, 30), True)
+  rule = image_size.Rule((18, 20), True)
   data = datasets.load(
     dict(kind='folder', images='*.png', class_names=NAMES),
     root=str(path.parent),
@@ -202,16 +202,15 @@ def test_the_network_sees_what_scoring_shows_it(run, images, tmp_path):
     labels=False,
   )
   (batch,) = pipeline.eval_batches(data, batch_size=1, rule=rule)
-  assert batch.image.shape[1:3] == rule.of(image.shape[:2]) == (22, 20)
+  assert batch.image.shape[1:3] == rule.of(image.shape[:2]) == (20, 18)
   trained = restore.load(run[0], 'best')
   label, confidence = command.make_predict(trained, rule)(image[None])
   scored = inference.make_logits(trained.network)(
     trained.variables, batch.image, image.shape[:2]
   )
-  # Halves may round to either grey level.
-  assert (label == scored.argmax(-1)).mean() > 0.99
+  assert (label == scored.argmax(-1)).mean() > 0.999
   np.testing.assert_allclose(
-    confidence, jax.nn.softmax(scored).max(-1), atol=1e-3
+    confidence, jax.nn.softmax(scored).max(-1), rtol=1e-4
   )
 
 

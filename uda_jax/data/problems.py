@@ -88,7 +88,7 @@ def _short(known: dict[Any, int]) -> str:
 
 def _pasted(rows: dict[Any, int]) -> str:
   """Writes rows as a tuple that can be pasted into a config."""
-  return f'({", ".join(f"({v}, {c})" for v, c in rows.items())},)'
+  return f'({", ".join(f"({v}, {c})" for v, c in sorted(rows.items()))},)'
 
 
 def of_all_labels(
