@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from uda_jax.augment import dacs_jitter
+from uda_jax.augment import filters
 from uda_jax.augment import hsv as hsv_lib
 
 NONE = (1.0, 1.0, 1.0, 0.0)
@@ -130,7 +131,7 @@ def test_blur_keeps_constants_and_spreads_a_point():
 def test_the_cut_kernel_is_the_whole_one_in_float32():
   x = np.arange(-25, 26)
   whole = np.exp(-(x**2) / (2 * 1.15**2))
-  cut = dacs_jitter.gaussian_kernel(1.15, size=2 * dacs_jitter.MAX_RADIUS + 1)
+  cut = filters.gaussian_kernel(1.15, size=2 * dacs_jitter.MAX_RADIUS + 1)
   np.testing.assert_allclose(cut, whole[17:34] / whole.sum(), atol=1e-7)
 
 

@@ -19,6 +19,6 @@ def test_equals_pillow():
     for p, r in zip(pixels, radius)
   ]
   np.testing.assert_array_equal(
-    pillow_blur.gaussian(jnp.asarray(pixels), jnp.asarray(radius)),
+    pillow_blur.pillow_gaussian_blur(jnp.asarray(pixels), jnp.asarray(radius)),
     np.stack(expected),
   )

@@ -25,6 +25,7 @@ from uda_jax.losses import resolution_contrast as contrast_lib
 from uda_jax.methods import cluda
 from uda_jax.methods import self_training
 from uda_jax.ops import boxes
+from uda_jax.ops import vectors
 from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
@@ -59,15 +60,14 @@ def contrast(path: pathlib.Path) -> Iterator[common.Difference]:
     label,
     jnp.arange(label.size),
     jnp.ones(label.shape, bool),
-    jnp.zeros(label.shape, bool),
     jnp.ones(label.shape),
   )
-  positive = contrast_lib.positives(pixels, pixels, label, label)
+  positive = contrast_lib.positives(pixels, pixels)
   positive = positive * d.get('extra_mask', 1)
   lp = contrast_lib.log_probability(
     anchor,
     jnp.asarray(d.get('contrast', anchor)),
-    contrast_lib.negatives(pixels, label, label),
+    contrast_lib.negatives(pixels, pixels),
   )
   weight = d.get('sim_weight', 1)
   if 'contrast' in d and 'sim_weight' in d:
@@ -77,38 +77,79 @@ def contrast(path: pathlib.Path) -> Iterator[common.Difference]:
   yield 'pos_mask', positive, d['out_pos_mask'], *common.EXACT
 
 
+@functools.partial(jax.jit, static_argnames='order')
+@jax.value_and_grad
+def _multi_resolution(inputs, label, hr_label, confidence, *, order):
+  """The loss; outside the crop, and on class 0, hr_label is 0."""
+  return contrast_lib.multi_resolution_contrast(
+    inputs['feat_lr'],
+    inputs['feat_hr'],
+    label,
+    hr_label != 0,
+    inputs['feat_weight'][..., 0],
+    confidence=confidence,
+    order=order,
+  )
+
+
+def _pixels(feature, label, order) -> contrast_lib.Pixels:
+  """Pixels of unit vectors in the order of the released code or in ours."""
+  if order == 'released':
+    feature = jnp.moveaxis(feature, 0, 2)
+  feature = vectors.unit_vectors(feature.reshape(-1, feature.shape[-1]))
+  return contrast_lib.Pixels(
+    feature,
+    label.ravel(),
+    jnp.arange(label.size),
+    jnp.ones(label.size, bool),
+    jnp.ones(label.size),
+  )
+
+
 @functools.partial(jax.jit, static_argnames=('things', 'order'))
-def _multi_resolution(inputs, label, hr_label, confidence, *, things, order):
-  """Value and gradients; outside the crop, and on class 0, hr_label is 0."""
+@jax.value_and_grad
+def _free_detail_labels(inputs, label, hr_label, confidence, *, things, order):
+  """The loss where the crop has labels of its own, from the library's parts.
 
-  def loss(inputs):
-    inside = hr_label != 0
-    return contrast_lib.multi_resolution_contrast(
-      inputs['feat_lr'],
-      inputs['feat_hr'],
-      label,
-      inside,
-      inputs['feat_weight'][..., 0],
-      confidence=confidence,
-      detail_label=jnp.where(inside, hr_label, label),
-      things=things,
-      order=order,
+  No run has such labels, so the library's loss does not take them: it would
+  need the released code's rule that a thing and a non-thing are no positives.
+  """
+  inside = hr_label != 0
+  detail_label = jnp.where(inside, hr_label, label)
+  thing = jnp.isin(label.ravel(), jnp.array(things))
+  coarse = _pixels(inputs['feat_lr'], label, order)
+  terms = []
+  for feature, own in (('feat_lr', label), ('feat_hr', detail_label)):
+    columns = _pixels(inputs[feature], own, order)
+    positive = contrast_lib.positives(columns, columns)
+    positive &= thing[:, None] == thing
+    lp = contrast_lib.log_probability(
+      coarse.feature, columns.feature, contrast_lib.negatives(columns, columns)
     )
-
-  return jax.value_and_grad(loss)(inputs)
+    terms.append((positive, jnp.where(positive, lp, 0)))
+  (positive, coarse_lp), (_, detail_lp) = terms
+  weight = inputs['feat_weight'].ravel()
+  weight = jnp.where(inside.ravel(), weight, 0)[:, None] * weight
+  p = 1.0 if confidence is None else confidence.ravel()
+  pair = weight * coarse_lp + (1 - weight) * detail_lp
+  rows = (pair * p).sum(-1) * p / jnp.maximum(positive.sum(-1), 1)
+  return -0.5 * rows.mean()
 
 
 def multi_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
   """The loss of two resolutions and its gradients, in both pixel orders."""
   names = ('feat_lr', 'feat_hr', 'feat_weight')
   for case, d in _cases(common.load(path)):
+    loss = _multi_resolution
+    if np.any((d['hr_label'] != 0) & (d['hr_label'] != d['label'])):
+      things = tuple(map(int, d['thing_classes']))
+      loss = functools.partial(_free_detail_labels, things=things)
     for order in contrast_lib.ORDERS:
-      value, grads = _multi_resolution(
+      value, grads = loss(
         {k: d[k] for k in names},
         d['label'],
         d['hr_label'],
         _confidence(d),
-        things=tuple(map(int, d['thing_classes'])),
         order=order,
       )
       golden = d[f'{order}_loss']
@@ -118,13 +159,13 @@ def multi_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
         yield f'{case}{order}_grad_{name}', ours, golden, *_tolerance(golden)
 
 
-@functools.partial(jax.jit, static_argnames=('things', 'order'))
-def _single_resolution(feature, label, confidence, scale, *, things, order):
+@functools.partial(jax.jit, static_argnames='order')
+def _single_resolution(feature, label, confidence, scale, *, order):
   return jax.value_and_grad(
     lambda x: (
       scale
       * contrast_lib.single_resolution_contrast(
-        x, label, confidence=confidence, things=things, order=order
+        x, label, confidence=confidence, order=order
       )
     )
   )(feature)
@@ -142,7 +183,6 @@ def single_resolution(path: pathlib.Path) -> Iterator[common.Difference]:
         d['label'],
         _confidence(d),
         d['temperature'] / d['base_temperature'],
-        things=tuple(map(int, d['thing_classes'])),
         order=order,
       )
       for name, ours in (('loss', value), ('grad_feat', grad)):

@@ -19,6 +19,7 @@ from uda_jax import labels
 from uda_jax import pseudo_labels
 from uda_jax.augment import classmix as classmix_lib
 from uda_jax.augment import dacs_jitter
+from uda_jax.augment import filters
 from uda_jax.augment import hsv as hsv_lib
 from uda_jax.evaluate import metrics
 from uda_jax.losses import segmentation
@@ -154,7 +155,7 @@ def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
   for name in d:
     if name.startswith('kernel1d_'):
       _, size, sigma = name.split('_')
-      ours = dacs_jitter.gaussian_kernel(float(sigma), size=int(size))
+      ours = filters.gaussian_kernel(float(sigma), size=int(size))
       yield name, ours, d[name], *common.tolerance()
 
 

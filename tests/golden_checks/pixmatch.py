@@ -74,12 +74,13 @@ def augment(path: pathlib.Path) -> Iterator[Difference]:
     mine = {
       k.removeprefix(f'{i}_'): v for k, v in d.items() if k.startswith(f'{i}_')
     }
-    box = mine['crop_y1x1hw'][None]
+    corner, extent = np.split(mine['crop_y1x1hw'], 2)
+    box = np.stack([corner, corner + extent], -1).reshape(1, 4)
     if 'crop_ij' in mine:
       yield (
         f'{i}_crop',
-        random_resized_crop.place(mine['crop_ij']),
-        box[0, :2],
+        random_resized_crop.crop_start(mine['crop_ij']),
+        corner,
         *common.EXACT,
       )
       yield (f'{i}_seen', pixels(image), mine['seen_rgb_u8'], *common.EXACT)

@@ -47,7 +47,7 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
       d['rgb'][:, ::side].copy(), d['ids'][:, ::side].copy(), full
     )
     if d[f'{case}_blur']:
-      pixels = pillow_blur.gaussian(
+      pixels = pillow_blur.pillow_gaussian_blur(
         jnp.asarray(pixels)[None], jnp.asarray(d[f'{case}_radius'])[None]
       )[0]
     yield name, normalize(pixels), d[name], 1 + 1e-5, 0.0

@@ -57,7 +57,7 @@ def test_gradients_are_finite(case):
 
 
 def test_a_label_that_does_not_fit_is_named():
-  with pytest.raises(ValueError, match=r'gives \(1, 1, 2\), features have'):
+  with pytest.raises(ValueError, match=r'label: .*gives \(1, 1, 2\)'):
     _distance(
       np.zeros((1, 2, 2, 3)), np.ones((1, 2, 2, 3)), np.zeros((1, 2, 4), int)
     )

@@ -120,5 +120,5 @@ def test_the_bank_forgets_the_oldest_block():
 def test_cells_are_drawn_once_and_not_more_than_there_are():
   index = patch_contrast.draw_cells(jax.random.key(0), cells=5, count=5)
   np.testing.assert_array_equal(np.sort(index), [np.arange(5)] * 2)
-  with pytest.raises(ValueError, match='config.method.patch_samples.*5.*got 6'):
+  with pytest.raises(ValueError, match='count.*5 cells.*got 6'):
     patch_contrast.draw_cells(jax.random.key(0), cells=5, count=6)

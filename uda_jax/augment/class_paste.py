@@ -1,4 +1,4 @@
-"""What EHTDI pastes: some source classes, and the borders of what was pasted.
+"""Class pasting of EHTDI: half of a pool of source classes onto the target.
 
 arXiv 2208.06100, released code.
 """
@@ -18,13 +18,14 @@ from uda_jax.augment import weak_strong
 
 
 class PastedViews(NamedTuple):
-  """The target's views with the source's classes in them.
+  """Views of the target with pasted source classes.
 
   Attributes:
-    strong: [B, h, w, 3] pixels.
-    weak: [B, h, w, 3] pixels.
-    label: [B, h, w] int32, the source's labels in the pasted pixels.
-    pasted: [B, h, w] bool.
+    strong: [B, h, w, 3] pixels of the strong view.
+    weak: [B, h, w, 3] pixels of the weak view.
+    label: [B, h, w] int32, source labels in pasted pixels, pseudo-labels
+      elsewhere.
+    pasted: [B, h, w] bool, True for pixels of the source.
   """
 
   strong: jax.Array
@@ -34,7 +35,7 @@ class PastedViews(NamedTuple):
 
 
 def _order(num_classes: int, pool: Sequence[int]) -> np.ndarray:
-  """The ids in the order of the draw: ignored, other classes, the pool's."""
+  """Labels in the order of the draw: ignored, other classes, pool."""
   others = [c for c in range(num_classes) if c not in pool]
   return np.array([labels.IGNORE_LABEL, *others, *sorted(pool)])
 
@@ -42,16 +43,24 @@ def _order(num_classes: int, pool: Sequence[int]) -> np.ndarray:
 def classes_present(
   label: jax.Array, *, num_classes: int, pool: Sequence[int]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Says which ids occur in each image, and how many of them.
+  """Finds the labels that occur in each image.
 
   Args:
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
     num_classes: C.
-    pool: the classes that are drawn from.
+    pool: classes that may be pasted.
 
   Returns:
-    Which ids occur ([B, C + 1] bool: ignored, the classes outside the pool,
-    those of the pool), the number of them and that of the pool's, [B] int32.
+    Mask of the labels that occur ([B, C + 1] bool, in the order ignored,
+    classes outside the pool, classes of the pool), number of labels that occur
+    and number of pool classes that occur, both [B] int32.
+
+  Example:
+    >>> label = jnp.array([[[0, 2, 2, 255]]])
+    >>> occurs, total, count = classes_present(
+    ...     label, num_classes=3, pool=(1, 2))
+    >>> print(occurs.astype(int), total, count)
+    [[1 1 0 1]] [3] [1]
   """
   ids = _order(num_classes, pool)
   occurs = (label[..., None] == ids).any((1, 2))
@@ -62,18 +71,26 @@ def classes_present(
 def draw_paste_positions(
   key: jax.Array, label: jax.Array, *, num_classes: int, pool: Sequence[int]
 ) -> jax.Array:
-  """Draws half of the pool's n classes in each image: positions in 0..n-1.
+  """Draws half of the pool classes that occur in each image.
 
-  Without replacement, n // 2 of them, or the only one if n = 1.
+  Of n classes n // 2 are drawn without replacement, or the only one if n = 1.
 
   Args:
     key: a JAX key.
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
     num_classes: C.
-    pool: the classes that are drawn from.
+    pool: classes that may be pasted.
 
   Returns:
-    [B, C + 1] bool, True at the positions drawn; nothing where n = 0.
+    [B, C + 1] bool, True at the positions drawn, which count from 0 to n - 1
+    among the pool classes that occur; all False if n = 0.
+
+  Example:
+    >>> label = jnp.array([[[0, 1, 2, 3]]])
+    >>> drawn = draw_paste_positions(
+    ...     jax.random.key(0), label, num_classes=4, pool=(1, 2, 3))
+    >>> print(drawn.sum(), drawn[0, 3:])
+    1 [False False]
   """
   _, _, count = classes_present(label, num_classes=num_classes, pool=pool)
   count = count[:, None]
@@ -88,19 +105,25 @@ def draw_paste_positions(
 def paste_mask(
   label: jax.Array, drawn: jax.Array, *, pool: Sequence[int], offset: int = 0
 ) -> jax.Array:
-  """Returns where the label is one of the classes drawn.
+  """Mask of the pixels of the classes drawn.
 
   Args:
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
     drawn: [B, C + 1] bool, see `draw_paste_positions`.
-    pool: the classes that are drawn from, those after all others.
-    offset: added to the positions among all ids that occur (ignored first); 0
-      takes the pool's classes. The released code has -1: the class before the
-      drawn one is taken, be it outside the pool or the ignored label, and the
-      last one instead of the one before the first.
+    pool: classes that may be pasted.
+    offset: added to the positions among all labels that occur (ignored, other
+      classes, pool; modulo their number). 0 pastes the classes drawn. The
+      released code has -1: it pastes the label before the one drawn, which may
+      be outside the pool or the ignored label.
 
   Returns:
     [B, H, W] bool.
+
+  Example:
+    >>> label = jnp.array([[[0, 1, 2, 3]]])
+    >>> drawn = jnp.array([[False, True, False, False, False]])
+    >>> print(paste_mask(label, drawn, pool=(1, 2, 3)))
+    [[[False False  True False]]]
   """
   num_classes = drawn.shape[-1] - 1
   occurs, total, count = classes_present(
@@ -119,16 +142,24 @@ def paste_mask(
 
 
 def mask_border(mask: jax.Array) -> jax.Array:
-  """Returns the pixels whose 2 x 2 window holds both inside and outside.
+  """Border of a mask: dilation minus erosion with OpenCV's 2 x 2 box.
 
-  The window is the pixel, those above, on the left and between, as far as they
-  exist: dilation minus erosion with OpenCV's 2 x 2 box.
+  The window of a pixel is the pixel and its neighbors above, to the left and
+  above left, as far as they exist.
 
   Args:
     mask: [B, H, W] bool.
 
   Returns:
-    [B, H, W] bool; nothing of a mask that is empty or full.
+    [B, H, W] bool, True where the window holds both values; all False for an
+    empty or full mask.
+
+  Example:
+    >>> mask = jnp.array([[[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]]) > 0
+    >>> print(mask_border(mask)[0].astype(int))
+    [[0 0 1 0]
+     [1 1 1 0]
+     [0 0 0 0]]
   """
   padded = jnp.pad(mask, ((0, 0), (1, 0), (1, 0)), mode='edge')
   height, width = mask.shape[1:]
@@ -142,15 +173,23 @@ def mask_border(mask: jax.Array) -> jax.Array:
 def paste_classes(
   pasted: jax.Array, source: weak_strong.Views, target: weak_strong.Views
 ) -> PastedViews:
-  """Pastes the source's WEAK pixels into both views of the target.
+  """Pastes pixels of the source's weak view into both views of the target.
 
   Args:
-    pasted: [B, h, w] bool.
+    pasted: [B, h, w] bool, True for pixels of the source.
     source: views of the source with its labels.
     target: views of the target with its pseudo-labels.
 
   Returns:
-    `PastedViews`; ignored pixels are pasted as ignored.
+    Both views; ignored pixels are pasted as ignored.
+
+  Example:
+    >>> view = lambda value: jnp.full((1, 1, 2, 3), value)
+    >>> source = weak_strong.Views(view(1), view(2), jnp.array([[[5, 255]]]))
+    >>> target = weak_strong.Views(view(3), view(4), jnp.array([[[8, 9]]]))
+    >>> mixed = paste_classes(jnp.array([[[False, True]]]), source, target)
+    >>> print(mixed.strong[..., 0], mixed.weak[..., 0], mixed.label)
+    [[[3 2]]] [[[4 2]]] [[[  8 255]]]
   """
   return PastedViews(
     classmix.mix(pasted, source.weak, target.strong),

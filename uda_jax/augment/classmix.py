@@ -1,4 +1,7 @@
-"""ClassMix: the pixels of half of the source's classes go onto the target."""
+"""ClassMix: pastes half of the source's classes onto the target.
+
+DACS (arXiv 2007.08702), DAFormer (arXiv 2111.14887).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from uda_jax import labels
 
 
 def _ids(num_classes: int) -> np.ndarray:
-  """The labels that can be chosen: the classes, then the ignored one."""
+  """Labels that can be drawn: the classes, then `IGNORE_LABEL`."""
   return np.append(np.arange(num_classes), labels.IGNORE_LABEL)
 
 
@@ -24,33 +27,41 @@ def draw_classes(
 ) -> jax.Array:
   """Draws half of the classes present, for each image, without replacement.
 
-  Of n classes (n + n mod 2) / 2 are chosen (DACS, arXiv 2007.08702).
+  Of n classes ceil(n / 2) are drawn (DACS, arXiv 2007.08702).
 
   Args:
     key: a JAX key.
     source_label: [B, H, W] int, in [0, num_classes) or `IGNORE_LABEL`.
     num_classes: C.
-    choose_from: 'batch': among the classes of the whole group, so that a
-      chosen class need not occur in the image (DAFormer, released code);
-      'image': among the classes of the image.
-    include_ignore: ignored pixels count as one more class (released code).
+    choose_from: 'batch': from the classes of the whole group, so that a class
+      need not occur in the image (DAFormer, released code); 'image': from the
+      classes of the image.
+    include_ignore: treat ignored pixels as one more class (released code).
 
   Returns:
-    [B, C + 1] bool, the last column for ignored pixels. Nothing is chosen where
-    no class is present.
+    [B, C + 1] bool, the last column for ignored pixels; all False if no class
+    is present.
+
+  Raises:
+    ValueError: `choose_from` is neither.
+
+  Example:
+    >>> label = jnp.array([[[0, 0, 2, 255]]])
+    >>> chosen = draw_classes(jax.random.key(0), label, num_classes=3)
+    >>> print(chosen.sum(-1), chosen[0, 1])
+    [2] False
   """
   axes = {'batch': (0, 1, 2), 'image': (1, 2)}
   if choose_from not in axes:
     raise ValueError(
-      "draw_classes: choose_from: expected 'batch' or 'image', "
-      f'got {choose_from!r}'
+      f"choose_from: expected 'batch' or 'image', got {choose_from!r}"
     )
   occurs = jnp.asarray(source_label)[..., None] == _ids(num_classes)
   present = occurs.any(axes[choose_from], keepdims=True)[:, 0, 0]
   present = present.at[:, -1].set(present[:, -1] & include_ignore)
   count = present.sum(-1, keepdims=True)
-  # The k smallest of random numbers, absent classes last: a draw without
-  # replacement whose size depends on the data.
+  # The k smallest of random numbers, with absent classes last: a draw without
+  # replacement whose size may depend on traced values.
   shape = (len(source_label), num_classes + 1)
   order = jnp.where(present, jax.random.uniform(key, shape), jnp.inf)
   rank = jnp.argsort(jnp.argsort(order, -1), -1)
@@ -58,7 +69,7 @@ def draw_classes(
 
 
 def class_mask(label: jax.Array, chosen: jax.Array) -> jax.Array:
-  """Returns where the label is one of the chosen classes.
+  """Mask of the pixels of the chosen classes.
 
   Args:
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
@@ -66,20 +77,30 @@ def class_mask(label: jax.Array, chosen: jax.Array) -> jax.Array:
 
   Returns:
     [B, H, W] bool.
+
+  Example:
+    >>> label = jnp.array([[[0, 1, 255]]])
+    >>> print(class_mask(label, jnp.array([[False, True, True]])))
+    [[[False  True  True]]]
   """
   is_class = label[..., None] == _ids(chosen.shape[-1] - 1)
   return (is_class & chosen[:, None, None]).any(-1)
 
 
 def mix(mask: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-  """Takes `a` where the mask is set, else `b`.
+  """Combines two images or maps by a mask.
 
   Args:
     mask: [B, H, W] bool.
-    a: images [B, H, W, C] or maps [B, H, W], any dtype.
-    b: the same.
+    a: [B, H, W, C] or [B, H, W], any dtype, used where the mask is True.
+    b: same shape, used where the mask is False.
 
   Returns:
-    The shape of `a`.
+    [B, H, W, C] or [B, H, W].
+
+  Example:
+    >>> mask = jnp.array([[[True, False]]])
+    >>> print(mix(mask, jnp.array([[[1, 2]]]), jnp.array([[[8, 9]]])))
+    [[[1 9]]]
   """
   return jnp.where(mask[..., None] if a.ndim > mask.ndim else mask, a, b)

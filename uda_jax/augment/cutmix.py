@@ -1,4 +1,4 @@
-"""CutMix: a box of one image is pasted into another (PixMatch's variant)."""
+"""CutMix: pastes a box of one image into another (PixMatch's variant)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from uda_jax.ops import resize
 
 
 class CutMixDraw(NamedTuple):
-  """The draws of a group: all its images share them.
+  """Random draws of `apply_cutmix`, shared by the images of a group.
 
   Attributes:
-    role: [] uniform in [0, 1); above 0.5 the first image is the patch.
-    keep: [] uniform in [0, 1), the base's share of the area (Beta(1, 1)).
-    centre: [2] int32, row and column.
+    role: [] uniform in [0, 1); above 0.5 the box is cut from the first image
+      and pasted into the second, else the reverse.
+    keep: [] uniform in [0, 1) (Beta(1, 1)), fraction of the area that keeps the
+      base image.
+    center: [2] int32, row and column of the box's center.
   """
 
   role: jax.Array
@@ -26,7 +28,19 @@ class CutMixDraw(NamedTuple):
 
 
 def draw_cutmix(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
-  """Draws a box and the roles for images [B, H, W, C] with `size` (H, W)."""
+  """Draws a box and the roles of the two images.
+
+  Args:
+    key: a JAX key.
+    size: (H, W) of the second image.
+
+  Returns:
+    Draws for `apply_cutmix`.
+
+  Example:
+    >>> print(draw_cutmix(jax.random.key(0), (4, 6)).center.shape)
+    (2,)
+  """
   area_key, center_key = jax.random.split(key)
   role, keep = jax.random.uniform(area_key, (2,))
   center = jax.random.randint(center_key, (2,), 0, jnp.array(size))
@@ -34,14 +48,27 @@ def draw_cutmix(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
 
 
 def box_mask(draw: CutMixDraw, size: tuple[int, int]) -> jax.Array:
-  """Returns the pixels of the box, cut at the border: [H, W] bool.
+  """Mask of the pixels of the box, clipped at the border.
 
-  Its sides are sqrt(1 - keep) of the image's, rounded down.
+  Args:
+    draw: result of `draw_cutmix`; the sides of the box are sqrt(1 - keep) of
+      the image's, rounded down to even numbers.
+    size: (H, W) of the image.
+
+  Returns:
+    [H, W] bool.
+
+  Example:
+    >>> draw = CutMixDraw(jnp.array(0.9), jnp.array(0.5), jnp.array([1, 3]))
+    >>> print(box_mask(draw, (3, 4)).astype(int))
+    [[0 0 1 1]
+     [0 0 1 1]
+     [0 0 0 0]]
   """
   side = jnp.sqrt(1 - draw.keep)
   inside = []
   for axis, n in enumerate(size):
-    # In whole numbers as the released code truncates them.
+    # Truncated like in the released code.
     half = jnp.floor(n * side).astype(jnp.int32) // 2
     place = jnp.arange(n)
     inside.append(
@@ -60,23 +87,34 @@ def apply_cutmix(
   """Pastes a box of one image, with its labels, into the other.
 
   PixMatch (arXiv 2105.08128, released code). If the sizes differ, the first
-  image is resized to the second's (bicubic, may overshoot; labels nearest).
+  image is resized to the second's: bicubic (may overshoot), labels nearest.
 
   Args:
-    first: [B, H, W, C] float, the target.
-    first_label: [B, H, W] int.
-    second: [B, H', W', C] float, the source.
-    second_label: [B, H', W'] int.
-    draw: what `draw_cutmix` returns for (H', W').
+    first: [B, H, W, C] float, any values (PixMatch: the target).
+    first_label: [B, H, W] int, any values.
+    second: [B, H', W', C] float, any values (PixMatch: the source).
+    second_label: [B, H', W'] int, any values.
+    draw: result of `draw_cutmix` for (H', W').
 
   Returns:
-    [B, H', W', C] float and [B, H', W'] int; ignored pixels are pasted too.
+    [B, H', W', C] float and [B, H', W'] int; ignored pixels are pasted as
+    ignored.
+
+  Example:
+    >>> first, second = jnp.zeros((1, 3, 4, 1)), jnp.ones((1, 3, 4, 1))
+    >>> draw = CutMixDraw(jnp.array(0.9), jnp.array(0.5), jnp.array([1, 3]))
+    >>> image, label = apply_cutmix(
+    ...     first, first[..., 0], second, second[..., 0], draw)
+    >>> print(label[0].astype(int))
+    [[1 1 0 0]
+     [1 1 0 0]
+     [1 1 1 1]]
   """
   size = second.shape[1:3]
   first = resize.bicubic(first, size)
   first_label = resize.nearest(first_label, size)
   inside = box_mask(draw, size)
-  # The second image is the patch, or else the first is.
+  # Above 0.5 the box shows the first image, else everything around it.
   from_second = jnp.where(draw.role > 0.5, ~inside, inside)
   from_second = jnp.broadcast_to(from_second, first_label.shape)
   return (

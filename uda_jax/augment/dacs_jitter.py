@@ -1,8 +1,9 @@
-"""Colour jitter and Gaussian blur of the self-training systems.
+"""Color jitter and Gaussian blur of mixed images (DACS, DAFormer).
 
-DACS and DAFormer jitter and blur the mixed image with kornia; what their runs
-do, sharing of draws included, is reproduced here (released code, kornia
-0.5.8). Each operator is a draw and a deterministic part. Images are RGB.
+Reproduces the released code of DACS (arXiv 2007.08702) and DAFormer (arXiv
+2111.14887), which use kornia 0.5.8, including the draws that the images of a
+batch share. Each operator is a random draw and a deterministic function of it.
+Images are RGB.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.augment import filters
 from uda_jax.augment import hsv as hsv_lib
 
 STRENGTH = 0.2
@@ -22,14 +24,14 @@ MAX_RADIUS = 8
 
 
 class ColorJitter(NamedTuple):
-  """The draws of colour jitter, one row an image.
+  """Random draws of color jitter for B images.
 
   Attributes:
-    brightness: [B], added: v + (brightness - 1).
-    contrast: [B], a factor of v (not about the mean).
-    saturation: [B], a factor of the saturation.
+    brightness: [B], v becomes v + (brightness - 1).
+    contrast: [B], v becomes contrast * v (not relative to the mean).
+    saturation: [B], factor of the saturation.
     hue: [B], turns added to the hue.
-    order: [B, 4] int, the order of the operations, numbered as above.
+    order: [B, 4] int, order of the operations, numbered as above.
   """
 
   brightness: jax.Array
@@ -42,16 +44,22 @@ class ColorJitter(NamedTuple):
 def draw_color_jitter(
   key: jax.Array, *, batch: int, strength: float = STRENGTH
 ) -> ColorJitter:
-  """Draws factors and an order for each image.
+  """Draws the factors and the order of color jitter for each image.
 
   Args:
     key: a JAX key.
     batch: B.
-    strength: factors lie in [1 - strength, 1 + strength], hues in [-strength,
-      strength].
+    strength: factors are uniform in [1 - strength, 1 + strength), hues in
+      [-strength, strength).
 
   Returns:
-    `ColorJitter` with leaves [B] and an order [B, 4].
+    Fields [B] and an order [B, 4].
+
+  Example:
+    >>> jitter = draw_color_jitter(jax.random.key(0), batch=2)
+    >>> print(jitter.hue.shape, jnp.sort(jitter.order))
+    (2,) [[0 1 2 3]
+     [0 1 2 3]]
   """
   factor_key, order_key = jax.random.split(key)
   offset = jax.random.uniform(
@@ -66,14 +74,20 @@ def draw_color_jitter(
 
 
 def color_jitter(image: jax.Array, draw: ColorJitter) -> jax.Array:
-  """Applies the four operations to each image in its own order.
+  """Changes brightness, contrast, saturation and hue in each image's order.
 
   Args:
-    image: [B, H, W, 3] float in [0, 1].
-    draw: what `draw_color_jitter` returns.
+    image: [B, H, W, 3] float in [0, 1], RGB.
+    draw: result of `draw_color_jitter`.
 
   Returns:
     [B, H, W, 3] float in [0, 1].
+
+  Example:
+    >>> one = jnp.ones(1)
+    >>> draw = ColorJitter(1.1 * one, one, one, 0 * one, jnp.arange(4)[None])
+    >>> print(color_jitter(jnp.full((1, 1, 1, 3), 0.5), draw))
+    [[[[0.6 0.6 0.6]]]]
   """
   return jax.vmap(_jitter_one)(image, draw)
 
@@ -81,15 +95,14 @@ def color_jitter(image: jax.Array, draw: ColorJitter) -> jax.Array:
 def _jitter_one(image: jax.Array, draw: ColorJitter) -> jax.Array:
   """Jitters one image [H, W, 3] without branches.
 
-  Two operations are clipped affine maps, two go through HSV. Whatever the
-  order, the HSV ones are two fixed slots and the affine ones stand before,
-  between or after them: two round trips through HSV and six cheap maps give
-  every order exactly, also under `vmap`, where a switch would compute every
-  branch at every place.
+  Two operations are clipped affine maps, two work in HSV. In every order the
+  affine maps come before, between or after the two HSV operations, so two
+  conversions to HSV and six affine maps, each applied or not, compute any order
+  exactly. Under `vmap` a switch would compute all branches of every position.
   """
   place = jnp.argsort(draw.order)
   affine_place, hsv_place = place[:2], place[2:]
-  # Rows: brightness and contrast, saturation and hue; first come, first.
+  # Rows: the two operations of a kind, in the order in which they come.
   one = jnp.ones_like(draw.contrast)
   affine = jnp.stack(
     [jnp.stack([one, draw.brightness - 1]), jnp.stack([draw.contrast, 0 * one])]
@@ -117,7 +130,7 @@ def _jitter_one(image: jax.Array, draw: ColorJitter) -> jax.Array:
 
 
 def _scale_hsv(image, saturation, hue):
-  """Multiplies the saturation, adds turns to the hue."""
+  """Multiplies the saturation and adds turns to the hue."""
   h, s, v = jnp.moveaxis(hsv_lib.rgb_to_hsv(image), -1, 0)
   h = jnp.fmod(h + hue * hsv_lib.TURN, hsv_lib.TURN)
   s = jnp.clip(saturation * s, 0, 1)
@@ -125,29 +138,18 @@ def _scale_hsv(image, saturation, hue):
 
 
 def blur_size(length: int) -> int:
-  """Returns the side of DACS's blur kernel for an image side (odd)."""
+  """Number of taps of DACS's blur kernel for an image side, odd.
+
+  Example:
+    >>> blur_size(512), blur_size(1024)
+    (51, 103)
+  """
   tenth = np.ceil(0.1 * length)
   return int(np.floor(tenth - 0.5 + tenth % 2))
 
 
-def gaussian_kernel(sigma: jax.Array, *, size: int) -> jax.Array:
-  """Returns sampled Gaussians that sum to 1.
-
-  Args:
-    sigma: [...] float > 0, in pixels.
-    size: odd number of taps.
-
-  Returns:
-    [..., size] float.
-  """
-  sigma = jnp.asarray(sigma)[..., None]
-  x = np.arange(size) - (size - 1) // 2
-  weights = jnp.exp(-(x**2) / (2 * sigma**2))
-  return weights / weights.sum(-1, keepdims=True)
-
-
 def draw_blur(key: jax.Array, *, batch: int) -> jax.Array:
-  """Draws one sigma an image: [B] float, uniform in [0.15, 1.15)."""
+  """Draws one sigma per image, [B] float, uniform in [0.15, 1.15)."""
   return jax.random.uniform(
     key, (batch,), minval=SIGMA_RANGE[0], maxval=SIGMA_RANGE[1]
   )
@@ -156,48 +158,50 @@ def draw_blur(key: jax.Array, *, batch: int) -> jax.Array:
 def gaussian_blur(image: jax.Array, sigma: jax.Array) -> jax.Array:
   """Blurs each image, reflecting at the borders (edge pixels not repeated).
 
-  The kernel has a tenth of the image's side, cut at 8 taps on each side: equal
-  in float32 for the sigmas that are drawn, and far cheaper.
+  DACS's kernel covers a tenth of the image's side; here it is cut at 8 taps on
+  each side, which gives the same float32 values for the sigmas of `draw_blur`.
 
   Args:
     image: [B, H, W, C] float, any values.
-    sigma: [B] float > 0, at most about 1.2.
+    sigma: [B] float > 0, in pixels, at most about 1.2.
 
   Returns:
     [B, H, W, C] float.
+
+  Example:
+    >>> image = jnp.zeros((1, 31, 31, 1)).at[0, 15, 15].set(1.0)
+    >>> print(gaussian_blur(image, jnp.array([0.5]))[0, 14:17, 14:17, 0])
+    [[0.0113 0.0838 0.0113]
+     [0.0838 0.6193 0.0838]
+     [0.0113 0.0838 0.0113]]
   """
-  for axis in (1, 2):
-    radius = min(blur_size(image.shape[axis]) // 2, MAX_RADIUS)
-    kernel = gaussian_kernel(sigma, size=2 * radius + 1).astype(image.dtype)
-    pad = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
-    padded = jnp.pad(image, pad, mode='reflect')
-    taps = [
-      kernel[:, i, None, None, None]
-      * jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis)
-      for i in range(2 * radius + 1)
-    ]
-    image = sum(taps)
-  return image
+  vertical, horizontal = (
+    filters.gaussian_kernel(
+      sigma, size=2 * min(blur_size(side) // 2, MAX_RADIUS) + 1
+    )
+    for side in image.shape[1:3]
+  )
+  return filters.separable_filter(image, vertical, horizontal)
 
 
 def jitter_is_on(uniform: jax.Array) -> jax.Array:
-  """Says if a step jitters: [...] bool from [...] uniform in [0, 1)."""
-  # Released code: the option is called a probability of 0.2; it is 0.8.
+  """True where a uniform draw in [0, 1) turns color jitter on; [...] bool."""
+  # Named a probability of 0.2 in the released code; it is 0.8.
   return uniform > 0.2
 
 
 def blur_is_on(uniform: jax.Array) -> jax.Array:
-  """Says if a step blurs: [...] bool from [...] uniform in [0, 1)."""
+  """True where a uniform draw in [0, 1) turns blur on; [...] bool."""
   return uniform > 0.5
 
 
 class StrongDraw(NamedTuple):
-  """The draws of a group: two gates for all images, the rest image by image.
+  """Random draws of `apply_strong` for a group of B images.
 
   Attributes:
-    gates: [2] uniform in [0, 1), for colour jitter and for blur.
-    jitter: `ColorJitter`.
-    sigma: [B], of the blur.
+    gates: [2] uniform in [0, 1), turn color jitter and blur on for all images.
+    jitter: color jitter of each image.
+    sigma: [B] float, sigma of the blur of each image.
   """
 
   gates: jax.Array
@@ -206,7 +210,19 @@ class StrongDraw(NamedTuple):
 
 
 def draw_strong(key: jax.Array, *, batch: int) -> StrongDraw:
-  """Draws what `apply_strong` needs for B = `batch` images [B, H, W, 3]."""
+  """Draws color jitter and blur for a group.
+
+  Args:
+    key: a JAX key.
+    batch: B.
+
+  Returns:
+    Draws for `apply_strong` on images [B, H, W, 3].
+
+  Example:
+    >>> print(draw_strong(jax.random.key(0), batch=2).sigma.shape)
+    (2,)
+  """
   gate_key, jitter_key, blur_key = jax.random.split(key, 3)
   return StrongDraw(
     jax.random.uniform(gate_key, (2,)),
@@ -216,14 +232,21 @@ def draw_strong(key: jax.Array, *, batch: int) -> StrongDraw:
 
 
 def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
-  """Jitters and blurs a group, each or neither for all of its images.
+  """Jitters and blurs a group; each is on or off for all of its images.
 
   Args:
-    pixels: [B, H, W, 3] in 0..255, uint8 or float.
-    draw: what `draw_strong` returns.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB.
+    draw: result of `draw_strong`.
 
   Returns:
     [B, H, W, 3] float in 0..255.
+
+  Example:
+    >>> pixels = jnp.full((1, 16, 16, 3), 90, jnp.uint8)
+    >>> draw = draw_strong(jax.random.key(0), batch=1)
+    >>> off = draw._replace(gates=jnp.zeros(2))
+    >>> print(apply_strong(pixels, off)[0, 0, 0])
+    [90. 90. 90.]
   """
   pixels = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32))
   same = lambda image, _: image
@@ -236,13 +259,18 @@ def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
 
 
 def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:
-  """Draws and applies jitter and blur; see `apply_strong`.
+  """Draws and applies color jitter and blur, see `apply_strong`.
 
   Args:
     key: a JAX key.
-    pixels: [B, H, W, 3] in 0..255, uint8 or float.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB.
 
   Returns:
     [B, H, W, 3] float in 0..255.
+
+  Example:
+    >>> pixels = jnp.zeros((2, 16, 16, 3), jnp.uint8)
+    >>> print(strong_augment(jax.random.key(0), pixels).dtype)
+    float32
   """
   return apply_strong(pixels, draw_strong(key, batch=len(pixels)))

@@ -1,6 +1,6 @@
-"""Fourier mixing: one image's phases with another's lowest amplitudes.
+"""Fourier domain adaptation: exchange of low-frequency amplitudes.
 
-FDA (arXiv 2004.05498) as PixMatch's released code has it (arXiv 2105.08128).
+FDA (arXiv 2004.05498) as in the released code of PixMatch (arXiv 2105.08128).
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from uda_jax.ops import resize
 
 
 def block_side(size: tuple[int, int], fraction: float) -> int:
-  """Returns the side of the square blocks of amplitudes that are exchanged."""
+  """Side of the square blocks of amplitudes that are exchanged.
+
+  Example:
+    >>> block_side((100, 200), 0.05)
+    5
+  """
   return int(np.floor(min(size) * fraction))
 
 
@@ -24,31 +29,36 @@ def amplitude_mix(
   fraction: float,
   resize_style: bool = True,
 ) -> jax.Array:
-  """Gives images the lowest spatial amplitudes of others.
+  """Replaces the low-frequency amplitudes of images by those of others.
 
   Blocks of b x b amplitudes, b = floor(fraction * shorter side), in the corners
-  of the spectrum come from `style`. The inverse takes half of the spectrum
-  (columns 0 to W // 2), so only the two blocks on the left count, and the
-  result is real. It is neither clipped nor rounded, and b = 0 changes nothing.
-  A style image that is smaller in any dimension is resized first (bicubic).
+  of the spectrum come from `style`, the phases from `content`. The inverse
+  transform uses half of the spectrum (columns 0 to W // 2), so the result is
+  real and only the two blocks on the left matter. A style image that is smaller
+  in any dimension is resized first (bicubic).
 
   Args:
     content: [B, H, W, C] float, any values.
-    style: [B, H', W', C] float.
-    fraction: of the shorter side, 0.01 in the paper's runs.
-    resize_style: also resizes a larger style. Without (released code), its
-      amplitudes are read at the content's indices: the rows from H - b on are
-      then no low frequencies.
+    style: [B, H', W', C] float, any values.
+    fraction: >= 0, of the shorter side; 0.01 in the paper's runs.
+    resize_style: resize a larger style image as well. False (released code):
+      its amplitudes are read at the content's indices, so that the rows from
+      H - b on are not low frequencies.
 
   Returns:
-    [B, H, W, C] float.
+    [B, H, W, C] float, neither clipped nor rounded; the content if b = 0.
+
+  Example:
+    >>> content = jnp.full((1, 4, 4, 1), 2.0)
+    >>> print(amplitude_mix(content, content + 3, fraction=0.25)[0, 0, :, 0])
+    [5. 5. 5. 5.]
   """
   size = content.shape[1:3]
   smaller = min(np.subtract(style.shape[1:3], size)) < 0
   if smaller or (resize_style and style.shape[1:3] != size):
     style = resize.bicubic(style, size)
   side = block_side(size, fraction)
-  # Channels are transformed one by one; real input needs half of the columns.
+  # The transform of real input needs half of the columns.
   spectrum = jnp.fft.rfft2(content, axes=(1, 2))
   style_spectrum = jnp.fft.fft(jnp.fft.fft(style, axis=2)[:, :, :side], axis=1)[
     :, : size[0]
@@ -64,6 +74,6 @@ def amplitude_mix(
 
 
 def _direction(value):
-  """Returns exp(i phase), 1 where the value is 0."""
+  """Returns exp(i phase); 1 where the value is 0."""
   size = jnp.abs(value)
   return jnp.where(size > 0, value / jnp.where(size > 0, size, 1), 1)

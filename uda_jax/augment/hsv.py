@@ -1,7 +1,7 @@
-"""RGB to HSV and back, as the published colour jitter computes it.
+"""Conversion between RGB and HSV in float, as in kornia 0.5.8.
 
-The conventions are those of kornia 0.5.8: hue in radians, 1e-6 under the
-saturation, the first of equal maxima names the sector.
+Hue is in radians, saturation divides by value + 1e-6, and the first of equal
+maxima determines the sector of the hue.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ TURN = 2 * jnp.pi
 
 
 def rgb_to_hsv(rgb: jax.Array) -> jax.Array:
-  """Converts colours to hue, saturation and value.
+  """Converts RGB to hue, saturation and value.
 
   Args:
     rgb: [..., 3] float in [0, 1].
 
   Returns:
     [..., 3] float: hue in [0, 2 pi), saturation in [0, 1), value in [0, 1].
+
+  Example:
+    >>> print(rgb_to_hsv(jnp.array([0.0, 0.5, 0.5])))
+    [3.1416 1.     0.5   ]
   """
   r, g, b = jnp.moveaxis(rgb, -1, 0)
   value = jnp.maximum(jnp.maximum(r, g), b)
@@ -37,14 +41,18 @@ def rgb_to_hsv(rgb: jax.Array) -> jax.Array:
 
 
 def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
-  """Converts hue, saturation and value to colours.
+  """Converts hue, saturation and value to RGB.
 
   Args:
-    hsv: [..., 3] float: hue in radians (any turn), saturation and value in
-      [0, 1].
+    hsv: [..., 3] float: hue in radians (any number of turns), saturation and
+      value in [0, 1].
 
   Returns:
     [..., 3] float in [0, 1].
+
+  Example:
+    >>> print(hsv_to_rgb(jnp.array([jnp.pi, 1.0, 0.5])))
+    [0.  0.5 0.5]
   """
   hue, saturation, value = jnp.moveaxis(hsv, -1, 0)
   turn = hue / TURN * 6

@@ -1,8 +1,8 @@
-"""Colour operators on 8-bit pixels, rounded as OpenCV and albumentations do.
+"""Color operators on 8-bit pixels with the rounding of OpenCV.
 
-The strong augmentation of PixMatch and EHTDI works on bytes: every operator
-ends in a whole number of 0..255, from which the next one starts. Pixels are
-int32 here, so that sums do not overflow. None of this is differentiable.
+The strong augmentation of PixMatch and EHTDI (albumentations) works on bytes:
+every operator rounds to integers in 0..255. Pixels are int32 here, so that sums
+do not overflow. Nothing here is differentiable.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-# OpenCV divides by multiplying with rounded reciprocals of 12 binary places.
+from uda_jax.augment import filters
+
+# OpenCV divides by multiplying with reciprocals rounded to 12 bits.
 PLACES = 12
-# Hues of a full turn.
+# Number of hues in a full turn.
 HUES = 180
 
 
 def brightness_contrast(
   pixels: jax.Array, alpha: jax.Array, beta: jax.Array
 ) -> jax.Array:
-  """Computes alpha * v + 255 * beta, clipped and rounded down.
+  """Brightness and contrast: alpha * v + 255 * beta, clipped, rounded down.
 
   Args:
     pixels: [..., 3] int32 in 0..255.
@@ -28,13 +30,17 @@ def brightness_contrast(
 
   Returns:
     [..., 3] int32 in 0..255.
+
+  Example:
+    >>> print(brightness_contrast(jnp.array([0, 100, 250]), 1.1, 0.0))
+    [  0 110 255]
   """
   value = alpha * pixels + 255 * beta
   return jnp.clip(value, 0, 255).astype(jnp.int32)
 
 
 def _divide(factor, scale, divisor):
-  """Computes factor * scale / divisor as OpenCV does; 0 for the divisor 0."""
+  """Computes factor * scale / divisor as OpenCV does; 0 if the divisor is 0."""
   reciprocal = jnp.round((scale << PLACES) / jnp.maximum(divisor, 1))
   product = factor * reciprocal.astype(jnp.int32)
   rounded = (product + (1 << PLACES - 1)) >> PLACES
@@ -42,13 +48,18 @@ def _divide(factor, scale, divisor):
 
 
 def rgb_to_hsv(pixels: jax.Array) -> jax.Array:
-  """Converts colours to 8-bit hue, saturation and value.
+  """Converts RGB to 8-bit hue, saturation and value.
 
   Args:
     pixels: [..., 3] int32 in 0..255.
 
   Returns:
-    [..., 3] int32: hue in 0..179 (two degrees each), the others in 0..255.
+    [..., 3] int32: hue in 0..179 (units of two degrees), saturation and value
+    in 0..255.
+
+  Example:
+    >>> print(rgb_to_hsv(jnp.array([0, 128, 128])))
+    [ 90 255 128]
   """
   r, g, b = jnp.moveaxis(pixels, -1, 0)
   value = jnp.maximum(jnp.maximum(r, g), b)
@@ -64,16 +75,20 @@ def rgb_to_hsv(pixels: jax.Array) -> jax.Array:
 
 
 def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
-  """Converts 8-bit hue, saturation and value to colours, rounded down.
+  """Converts 8-bit hue, saturation and value to RGB, rounded down.
 
-  So does OpenCV's vector loop; it rounds to the nearest in the last columns of
-  a width that is no multiple of the vectors.
+  This is the rounding of OpenCV's vectorized loop; its scalar loop, for the
+  last columns of some widths, rounds to nearest.
 
   Args:
-    hsv: [..., 3] int32: hue in 0..179, the others in 0..255.
+    hsv: [..., 3] int32: hue in 0..179, saturation and value in 0..255.
 
   Returns:
     [..., 3] int32 in 0..255.
+
+  Example:
+    >>> print(hsv_to_rgb(jnp.array([90, 255, 128])))
+    [  0 128 128]
   """
   hue, saturation, value = jnp.moveaxis(hsv, -1, 0)
   saturation = saturation / 255
@@ -91,19 +106,23 @@ def hsv_to_rgb(hsv: jax.Array) -> jax.Array:
     ],
     -1,
   )
-  # In float32, value * 1 may end just below the whole number that it is.
+  # In float32 the product may be just below an integer.
   return jnp.floor(rgb + 1e-3).astype(jnp.int32)
 
 
 def shift_hsv(pixels: jax.Array, shift: jax.Array) -> jax.Array:
-  """Adds to hue (around the circle), saturation and value, rounded down.
+  """Shifts hue (modulo a turn), saturation and value (clipped).
 
   Args:
-    pixels: [..., 3] int32 in 0..255.
+    pixels: [..., 3] int32 in 0..255, RGB.
     shift: [3] float, in the units of `rgb_to_hsv`.
 
   Returns:
-    [..., 3] int32 in 0..255.
+    [..., 3] int32 in 0..255, rounded down.
+
+  Example:
+    >>> print(shift_hsv(jnp.array([200, 100, 100]), jnp.array([60.0, 0, 0])))
+    [100 200 100]
   """
   shifted = rgb_to_hsv(pixels) + shift
   hue = jnp.mod(shifted[..., :1], HUES)
@@ -112,13 +131,17 @@ def shift_hsv(pixels: jax.Array, shift: jax.Array) -> jax.Array:
 
 
 def gray(pixels: jax.Array) -> jax.Array:
-  """Replaces all channels by the luminance.
+  """Replaces all channels by the luma (ITU-R 601).
 
   Args:
-    pixels: [..., 3] int32 RGB in 0..255.
+    pixels: [..., 3] int32 in 0..255, RGB.
 
   Returns:
     [..., 3] int32 in 0..255.
+
+  Example:
+    >>> print(gray(jnp.array([200, 100, 0])))
+    [119 119 119]
   """
   r, g, b = jnp.moveaxis(pixels, -1, 0)
   value = (9798 * r + 19235 * g + 3735 * b + (1 << 14)) >> 15
@@ -126,20 +149,24 @@ def gray(pixels: jax.Array) -> jax.Array:
 
 
 def binomial_blur(pixels: jax.Array, *, radius: int) -> jax.Array:
-  """Blurs with the rows of Pascal's triangle, as OpenCV's small Gaussians.
+  """Blurs with a binomial kernel, OpenCV's Gaussian of 3 or 5 taps.
 
   Args:
     pixels: [H, W, C] int32 in 0..255; both sides longer than the radius.
-    radius: 1 ([1, 2, 1] / 4) or 2 ([1, 4, 6, 4, 1] / 16).
+    radius: 1 (kernel [1, 2, 1] / 4) or 2 (kernel [1, 4, 6, 4, 1] / 16).
 
   Returns:
-    [H, W, C] int32 in 0..255. Borders are mirrored, the edge not repeated.
+    [H, W, C] int32 in 0..255, rounded. Borders are reflected without repeating
+    the edge pixel.
+
+  Example:
+    >>> pixels = jnp.zeros((3, 3, 1), int).at[1, 1].set(160)
+    >>> print(binomial_blur(pixels, radius=1)[..., 0])
+    [[40 40 40]
+     [40 40 40]
+     [40 40 40]]
   """
-  taps = {1: (1, 2, 1), 2: (1, 4, 6, 4, 1)}[radius]
-  padding = [(radius, radius)] * 2 + [(0, 0)]
-  height, width = pixels.shape[:2]
-  pixels = jnp.pad(pixels, padding, mode='reflect')
-  rows = sum(tap * pixels[i : i + height] for i, tap in enumerate(taps))
-  total = sum(tap * rows[:, i : i + width] for i, tap in enumerate(taps))
+  taps = jnp.array({1: [[1, 2, 1]], 2: [[1, 4, 6, 4, 1]]}[radius])
+  total = filters.separable_filter(pixels[None], taps, taps)[0]
   places = 4 * radius
   return (total + (1 << places - 1)) >> places

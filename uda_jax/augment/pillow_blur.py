@@ -1,32 +1,37 @@
-"""Gaussian blur as Pillow computes it."""
+"""Gaussian blur with the arithmetic of Pillow."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 
-# Pillow approximates the Gaussian by so many box blurs an axis.
+# Number of box blurs by which Pillow approximates a Gaussian, per axis.
 _PASSES = 3
 _UNIT = 1 << 24
 
 
-def gaussian(pixels: jax.Array, radius: jax.Array) -> jax.Array:
-  """Blurs images slightly, with replicated edges.
+def pillow_gaussian_blur(pixels: jax.Array, radius: jax.Array) -> jax.Array:
+  """Blurs images like Pillow's `ImageFilter.GaussianBlur`, bit for bit.
 
-  Pillow's `ImageFilter.GaussianBlur`, bit for bit (PixMatch's images): boxes of
-  a pixel and a share of its two neighbours, three times along rows, then three
-  times along columns, in integers that are rounded after each.
+  Three box blurs along rows, then three along columns, in integers rounded
+  after each. A box is a pixel and a fraction of its two neighbors; edge pixels
+  are repeated.
 
   Args:
     pixels: [B, H, W, 3] uint8.
-    radius: [B] float in [0, 1), the standard deviations in pixels. From 1 on
-      Pillow's boxes are larger than these.
+    radius: [B] float in [0, 1), the standard deviation in pixels. Pillow uses
+      larger boxes from 1 on, which are not implemented.
 
   Returns:
     [B, H, W, 3] uint8.
+
+  Example:
+    >>> pixels = jnp.zeros((1, 1, 5, 3), jnp.uint8).at[0, 0, 2].set(200)
+    >>> print(pillow_gaussian_blur(pixels, jnp.array([0.5]))[0, 0, :, 0])
+    [  1  21 155  21   1]
   """
   q = radius.astype(jnp.float32) ** 2 / _PASSES
-  # Pillow's formula for the box; its whole part is 0 below a radius of 1.
+  # Pillow's formula for the box; its integer part is 0 for a radius below 1.
   box = q / (2 * (1 - q))
   whole = (_UNIT / (2 * box + 1)).astype(jnp.uint32)[:, None, None, None]
   side = (_UNIT - whole) // 2

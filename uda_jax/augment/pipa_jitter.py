@@ -1,7 +1,7 @@
-"""Colours of two views of a scene, changed independently (PiPa, 2211.07609).
+"""Color augmentation of PiPa's two crops (arXiv 2211.07609, released code).
 
-Blur, colour jitter as torchvision defines it, and loss of colour; each image
-has draws of its own. Images are RGB.
+Blur, color jitter as defined by torchvision, and conversion to gray, each drawn
+per image. Images are RGB.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from uda_jax.augment import dacs_jitter
+from uda_jax.augment import filters
 from uda_jax.augment import hsv
 
-# Released code: strength of brightness, contrast and saturation; of the hue.
+# Released code: strength of brightness, contrast, saturation and hue.
 STRENGTH = (0.4, 0.4, 0.4, 0.1)
-# How often an image is blurred, jittered, made grey.
-PROBABILITY = (0.5, 0.8, 0.2)
-# What OpenCV takes for a kernel of 5 taps.
+# Expected fraction of images that are blurred, jittered, made gray.
+FRACTIONS = (0.5, 0.8, 0.2)
+# OpenCV's sigma for a kernel of 5 taps.
 BLUR_SIGMA, BLUR_TAPS = 1.1, 5
 
 
 class ViewJitter(NamedTuple):
-  """The draws, one row an image.
+  """Random draws of `apply_view_jitter` for B images.
 
   Attributes:
-    factor: [B, 4]: factors of brightness, contrast and saturation, turns of
-      the hue.
-    on: [B, 3] bool: blurs, jitters, makes grey.
+    factor: [B, 4] float, factors of brightness, contrast and saturation; turns
+      added to the hue.
+    on: [B, 3] bool, whether the image is blurred, jittered, made gray.
   """
 
   factor: jax.Array
@@ -36,27 +36,39 @@ class ViewJitter(NamedTuple):
 
 
 def draw_view_jitter(key: jax.Array, *, batch: int) -> ViewJitter:
-  """Draws the input of `apply_view_jitter` for `batch` images [B, H, W, 3]."""
+  """Draws blur, color jitter and gray for each image.
+
+  Args:
+    key: a JAX key.
+    batch: B.
+
+  Returns:
+    Draws for `apply_view_jitter` on images [B, H, W, 3].
+
+  Example:
+    >>> print(draw_view_jitter(jax.random.key(0), batch=2).on.shape)
+    (2, 3)
+  """
   factor_key, gate_key = jax.random.split(key)
   strength = jnp.array(STRENGTH)
   offset = strength * jax.random.uniform(factor_key, (batch, 4), minval=-1)
-  on = jax.random.uniform(gate_key, (batch, 3)) < jnp.array(PROBABILITY)
+  on = jax.random.uniform(gate_key, (batch, 3)) < jnp.array(FRACTIONS)
   return ViewJitter(offset + jnp.array([1, 1, 1, 0]), on)
 
 
 def _gray(image: jax.Array) -> jax.Array:
-  """The luma [..., 1] of ITU-R 601, as Pillow has it."""
+  """Luma [..., 1] of ITU-R 601, as in Pillow."""
   weights = jnp.array([0.299, 0.587, 0.114], image.dtype)
   return (image * weights).sum(-1, keepdims=True)
 
 
 def _jitter(image: jax.Array, factor: jax.Array) -> jax.Array:
-  """Jitters images in [0, 1], in this order (torchvision draws the order)."""
+  """Jitters images in [0, 1] in a fixed order (torchvision draws the order)."""
   brightness, contrast, saturation, hue = jnp.moveaxis(
     factor.astype(image.dtype), -1, 0
   )[..., None, None, None]
-  blend = lambda x, other, share: jnp.clip(
-    share * x + (1 - share) * other, 0, 1
+  blend = lambda x, other, weight: jnp.clip(
+    weight * x + (1 - weight) * other, 0, 1
   )
   image = jnp.clip(brightness * image, 0, 1)
   image = blend(image, _gray(image).mean((1, 2), keepdims=True), contrast)
@@ -66,29 +78,26 @@ def _jitter(image: jax.Array, factor: jax.Array) -> jax.Array:
 
 
 def _blur(image: jax.Array) -> jax.Array:
-  """Blurs with OpenCV's kernel, reflecting at the borders."""
-  kernel = dacs_jitter.gaussian_kernel(BLUR_SIGMA, size=BLUR_TAPS)
-  radius = BLUR_TAPS // 2
-  for axis in (1, 2):
-    pad = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
-    padded = jnp.pad(image, pad, mode='reflect')
-    image = sum(
-      kernel[i].astype(image.dtype)
-      * jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis)
-      for i in range(BLUR_TAPS)
-    )
-  return image
+  """Blurs with OpenCV's Gaussian kernel of 5 x 5 pixels."""
+  kernel = filters.gaussian_kernel(BLUR_SIGMA, size=BLUR_TAPS)[None]
+  return filters.separable_filter(image, kernel, kernel)
 
 
 def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
-  """Blurs, jitters and greys each image, or does not.
+  """Blurs, jitters and makes gray, each for the images drawn.
 
   Args:
-    pixels: [B, H, W, 3] in 0..255, uint8 or float; H, W of 3 or more.
-    draw: what `draw_view_jitter` returns.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB; H, W >= 3.
+    draw: result of `draw_view_jitter`.
 
   Returns:
     [B, H, W, 3] float in 0..255.
+
+  Example:
+    >>> pixels = jnp.full((1, 4, 4, 3), jnp.array([200, 100, 0]))
+    >>> draw = ViewJitter(jnp.ones((1, 4)), jnp.array([[False, False, True]]))
+    >>> print(apply_view_jitter(pixels, draw)[0, 0, 0])
+    [118.5 118.5 118.5]
   """
   image = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32)) / 255
   blur, jitter, gray = jnp.moveaxis(draw.on, -1, 0)[..., None, None, None]
@@ -98,5 +107,18 @@ def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
 
 
 def jitter_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
-  """Changes the colours of [B, H, W, 3] images; see `apply_view_jitter`."""
+  """Draws and applies PiPa's color augmentation, see `apply_view_jitter`.
+
+  Args:
+    key: a JAX key.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB; H, W >= 3.
+
+  Returns:
+    [B, H, W, 3] float in 0..255.
+
+  Example:
+    >>> pixels = jnp.zeros((2, 8, 8, 3), jnp.uint8)
+    >>> print(jitter_views(jax.random.key(0), pixels).shape)
+    (2, 8, 8, 3)
+  """
   return apply_view_jitter(pixels, draw_view_jitter(key, batch=len(pixels)))

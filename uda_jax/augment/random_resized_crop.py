@@ -1,8 +1,8 @@
-"""Random crops of random size and aspect, resized to one size.
+"""Random crops of random area and aspect ratio, resized to one size.
 
-As albumentations' `RandomResizedCrop` with OpenCV's resize draws and computes
-it (PixMatch and EHTDI, released code). A box is int32 (top, left, height,
-width) and traced; the size of the result is static.
+Albumentations' `RandomResizedCrop` with OpenCV's resize (PixMatch and EHTDI,
+released code). A box is int32 (top, bottom, left, right), bottom and right
+excluded, and may be traced; the size of the result is static.
 """
 
 from __future__ import annotations
@@ -12,14 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 
 ATTEMPTS = 10
-# OpenCV interpolates bytes with weights of 11 binary places.
+# OpenCV interpolates bytes with weights of 11 bits.
 PLACES = 11
 
 
 def fallback_size(
   image_size: tuple[int, int], aspect: tuple[float, float]
 ) -> tuple[int, int]:
-  """Returns the largest (height, width) whose width / height is allowed."""
+  """Largest (height, width) whose aspect ratio is in a range.
+
+  Args:
+    image_size: (height, width).
+    aspect: (lowest, highest) width / height.
+
+  Example:
+    >>> fallback_size((200, 10), (0.5, 2.0))
+    (20, 10)
+  """
   height, width = image_size
   low, high = aspect
   if width / height < low:
@@ -37,22 +46,27 @@ def draw_crops(
   area: tuple[float, float],
   aspect: tuple[float, float],
 ) -> jax.Array:
-  """Draws one box an image: the first of ten that fits, or a central one.
+  """Draws one box per image: the first of ten that fits, else a central one.
 
   Args:
     key: a JAX key.
     image_size: (height, width).
     batch: B.
-    area: the share of the image's area is uniform between these.
-    aspect: width / height is log-uniform between these.
+    area: (lowest, highest) fraction of the image's area, uniform.
+    aspect: (lowest, highest) width / height, log-uniform.
 
   Returns:
-    [B, 4] int32 (top, left, height, width).
+    [B, 4] int32 (top, bottom, left, right).
+
+  Example:
+    >>> print(draw_crops(jax.random.key(0), (6, 9), batch=1, area=(1.0, 1.0),
+    ...                  aspect=(1.5, 1.5)))
+    [[0 6 0 9]]
   """
   uniform = jax.random.uniform(key, (batch, 2 * ATTEMPTS + 2))
-  share, ratio, where = jnp.split(uniform, (ATTEMPTS, 2 * ATTEMPTS), -1)
+  fraction, ratio, where = jnp.split(uniform, (ATTEMPTS, 2 * ATTEMPTS), -1)
   between = lambda u, low, high: low + (high - low) * u
-  surface = image_size[0] * image_size[1] * between(share, *area)
+  surface = image_size[0] * image_size[1] * between(fraction, *area)
   ratio = jnp.exp(between(ratio, *np.log(aspect)))
   size = jnp.round(
     jnp.sqrt(jnp.stack([surface / ratio, surface * ratio], -1))
@@ -63,29 +77,38 @@ def draw_crops(
   size = jnp.take_along_axis(size, first, 1)[:, 0]
   room = jnp.maximum(limit - size, 0)
   offset = jnp.floor(where * (room + 1)).astype(jnp.int32)
-  box = jnp.concatenate([place(jnp.minimum(offset, room)), size], -1)
+  start = crop_start(jnp.minimum(offset, room))
   central = np.array(fallback_size(image_size, aspect))
-  central = np.append((np.array(image_size) - central) // 2, central)
-  return jnp.where(fits.any(-1, keepdims=True), box, central)
+  any_fits = fits.any(-1, keepdims=True)
+  start = jnp.where(any_fits, start, (np.array(image_size) - central) // 2)
+  size = jnp.where(any_fits, size, central)
+  return jnp.stack([start, start + size], -1).reshape(batch, 4)
 
 
-def place(offset: jax.Array) -> jax.Array:
-  """Returns where a crop with this drawn offset begins: one pixel before.
+def crop_start(offset: jax.Array) -> jax.Array:
+  """First row or column of a crop with a drawn offset: one before the offset.
 
-  The released code passes offsets through a fraction, which truncates.
+  The released code converts offsets to a fraction and back, which truncates.
 
   Args:
     offset: [...] int32 >= 0, rows or columns.
+
+  Returns:
+    [...] int32 >= 0.
+
+  Example:
+    >>> print(crop_start(jnp.array([0, 1, 5])))
+    [0 0 4]
   """
   return jnp.maximum(offset - 1, 0)
 
 
 def _neighbors(start, length, out):
-  """Two neighbours of every output pixel, and the second's 11-bit weight."""
+  """Two neighbors of every output pixel and the 11-bit weight of the second."""
   position = (jnp.arange(out) + 0.5) * (length / out) - 0.5
   low = jnp.floor(position)
   second = jnp.round((position - low) * (1 << PLACES)).astype(jnp.int32)
-  # Beyond the border both are the edge pixel.
+  # Beyond the border both neighbors are the edge pixel.
   first, last = (
     jnp.clip(low.astype(jnp.int32) + i, 0, length - 1) for i in range(2)
   )
@@ -95,26 +118,32 @@ def _neighbors(start, length, out):
 def cut_image(
   pixels: jax.Array, box: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
-  """Cuts a box and resizes it bilinearly, without antialiasing, to bytes.
+  """Crops an image and resizes the crop bilinearly, without antialiasing.
 
   Args:
     pixels: [H, W, C] int32 in 0..255.
-    box: [4] int32 (top, left, height, width), inside the image.
+    box: [4] int32 (top, bottom, left, right), inside the image.
     size: (height, width) of the result.
 
   Returns:
-    [height, width, C] int32 in 0..255.
+    [height, width, C] int32 in 0..255, rounded as by OpenCV.
+
+  Example:
+    >>> pixels = jnp.array([0, 0, 100, 200]).reshape(1, 4, 1)
+    >>> print(cut_image(pixels, jnp.array([0, 1, 2, 4]), (1, 4))[0, :, 0])
+    [100 125 175 200]
   """
   one = 1 << PLACES
-  first, last, second = _neighbors(box[1], box[3], size[1])
+  top, bottom, left, right = box
+  first, last, second = _neighbors(left, right - left, size[1])
   second = second[:, None]
   rows = (
     jnp.take(pixels, first, 1) * (one - second)
     + jnp.take(pixels, last, 1) * second
   )
-  first, last, second = _neighbors(box[0], box[2], size[0])
+  first, last, second = _neighbors(top, bottom - top, size[0])
   second = second[:, None, None]
-  # OpenCV drops bits before each product, so that it fits into 16.
+  # OpenCV drops bits before each product to fit into 16 bits.
   part = lambda index, weight: (weight * (jnp.take(rows, index, 0) >> 4)) >> 16
   return (part(first, one - second) + part(last, second) + 2) >> 2
 
@@ -122,24 +151,30 @@ def cut_image(
 def cut_label(
   label: jax.Array, box: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
-  """Cuts a box and picks the pixels floor(i * in / out).
+  """Crops a label map and resizes the crop by the pixels floor(i * in / out).
 
-  As OpenCV: computed with the reciprocal of out / in, some exact quotients
-  become the pixel before.
+  Computed with the reciprocal of out / in, as in OpenCV: for some sizes an
+  exact quotient is rounded down to the pixel before.
 
   Args:
-    label: [H, W], any dtype.
-    box: [4] int32 (top, left, height, width), inside the map.
+    label: [H, W], any dtype; ignored pixels are picked like others.
+    box: [4] int32 (top, bottom, left, right), inside the map.
     size: (height, width) of the result.
 
   Returns:
     [height, width].
+
+  Example:
+    >>> label = jnp.array([[5, 6, 7, 8]])
+    >>> print(cut_label(label, jnp.array([0, 1, 2, 4]), (1, 4)))
+    [[7 7 8 8]]
   """
   for axis in range(2):
-    # One row a length that the box can have: its rounding needs 64 bits.
+    start, stop = box[2 * axis], box[2 * axis + 1]
+    # One row for each length that a box can have: the rounding needs 64 bits.
     length = np.arange(1, label.shape[axis] + 1)[:, None]
     table = np.arange(size[axis]) * (1 / (size[axis] / length))
     table = np.minimum(table.astype(np.int32), length - 1).astype(np.int32)
-    index = box[axis] + jnp.take(table, box[2 + axis] - 1, 0)
+    index = start + jnp.take(table, stop - start - 1, 0)
     label = jnp.take(label, index, axis)
   return label

@@ -1,8 +1,8 @@
-"""Weak and strong views of an image: a crop, and the crop in other colours.
+"""Weak and strong views: a random crop, and the same crop with other colors.
 
-The strong augmentation of PixMatch (arXiv 2105.08128), whose crop alone is
-EHTDI's weak view (arXiv 2208.06100); released code, albumentations. Every image
-has draws of its own.
+The strong augmentation of PixMatch (arXiv 2105.08128); its crop alone is the
+weak view of EHTDI (arXiv 2208.06100). Released code, albumentations. Everything
+is drawn per image.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from uda_jax.augment import opencv_color
 from uda_jax.augment import pillow_blur
 from uda_jax.augment import random_resized_crop
 
-# Probabilities of the operators, and of the larger kernel of a blur.
+# Expected fraction of images for each operator, and of blurs with the larger
+# kernel.
 JITTER, GRAY, BLUR, LARGE_BLUR = 0.8, 0.2, 0.5, 2 / 3
-# Largest shifts: contrast, brightness, and hue, saturation, value.
+# Largest shifts of contrast, brightness, and of hue, saturation, value.
 CONTRAST, BRIGHTNESS = 0.2, 0.2
 HSV = (20.0, 30.0, 20.0)
 
 
 class ColorDraw(NamedTuple):
-  """The draws of the colours, one row an image.
+  """Random draws of `apply_color` for B images.
 
   Attributes:
     jitter: [B] bool, whether brightness, contrast and HSV change.
-    alpha: [B] float, contrast.
-    beta: [B] float, brightness.
-    hsv: [B, 3] float, shifts.
-    gray: [B] bool.
+    alpha: [B] float, factor of the contrast.
+    beta: [B] float, brightness added, 1 is the full range.
+    hsv: [B, 3] float, shifts in OpenCV's 8-bit units.
+    gray: [B] bool, whether the image becomes gray.
     blur: [B] int32, radius of the blur: 0 (none), 1 or 2.
   """
 
@@ -45,9 +46,12 @@ class ColorDraw(NamedTuple):
 
 
 class Views(NamedTuple):
-  """A crop in its own and in other colours, [B, h, w, 3] uint8, and its label.
+  """Strong and weak view of B crops.
 
-  `label` is [B, h, w] int32.
+  Attributes:
+    strong: [B, h, w, 3] uint8, the crop with other colors.
+    weak: [B, h, w, 3] uint8, the crop.
+    label: [B, h, w] int32, label map of both.
   """
 
   strong: jax.Array
@@ -56,7 +60,19 @@ class Views(NamedTuple):
 
 
 def draw_color(key: jax.Array, *, batch: int) -> ColorDraw:
-  """Draws what `apply_color` needs for images [batch, H, W, 3]."""
+  """Draws color jitter, gray and blur for each image.
+
+  Args:
+    key: a JAX key.
+    batch: B.
+
+  Returns:
+    Draws for `apply_color` on images [B, H, W, 3].
+
+  Example:
+    >>> print(draw_color(jax.random.key(0), batch=2).hsv.shape)
+    (2, 3)
+  """
   gates = jax.random.uniform(jax.random.fold_in(key, 0), (4, batch))
   shift = jax.random.uniform(
     jax.random.fold_in(key, 1), (5, batch), minval=-1.0, maxval=1.0
@@ -73,14 +89,21 @@ def draw_color(key: jax.Array, *, batch: int) -> ColorDraw:
 
 
 def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
-  """Changes brightness, contrast, hue and saturation; grays; blurs.
+  """Jitters colors, makes gray and blurs, each for the images drawn.
 
   Args:
-    pixels: [B, H, W, 3] uint8.
-    draw: what `draw_color` returns.
+    pixels: [B, H, W, 3] uint8, RGB.
+    draw: result of `draw_color`.
 
   Returns:
     [B, H, W, 3] uint8.
+
+  Example:
+    >>> pixels = jnp.full((1, 3, 3, 3), jnp.array([200, 100, 0], jnp.uint8))
+    >>> draw = draw_color(jax.random.key(0), batch=1)
+    >>> draw = draw._replace(jitter=jnp.array([False]), gray=jnp.array([True]))
+    >>> print(apply_color(pixels, draw)[0, 0, 0])
+    [119 119 119]
   """
 
   def one(x, draw):
@@ -96,11 +119,11 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
 def crop_images(
   pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
-  """Cuts and resizes images.
+  """Crops each image and resizes the crop, see `random_resized_crop`.
 
   Args:
     pixels: [B, H, W, 3] uint8.
-    boxes: [B, 4] int32 (top, left, height, width).
+    boxes: [B, 4] int32 (top, bottom, left, right), inside the image.
     size: (height, width) of the result.
 
   Returns:
@@ -113,7 +136,7 @@ def crop_images(
 def crop_labels(
   label: jax.Array, boxes: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
-  """Cuts and resizes label maps [B, H, W]; see `crop_images`."""
+  """Crops and resizes label maps [B, H, W] by nearest, see `crop_images`."""
   cut = lambda x, box: random_resized_crop.cut_label(x, box, size)
   return jax.vmap(cut)(label, boxes)
 
@@ -127,18 +150,26 @@ def weak_strong_views(
   area: tuple[float, float] = (0.2, 1.0),
   aspect: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Views:
-  """Draws a crop of each image, and other colours for its strong view.
+  """Draws a crop of each image and other colors for its strong view.
 
   Args:
     key: a JAX key.
-    pixels: [B, H, W, 3] in 0..255, uint8 or float (rounded).
-    label: [B, H, W] int; ignored pixels are cut like others.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float (rounded), RGB.
+    label: [B, H, W] int, any values; ignored pixels are picked like others.
     size: (height, width) of the views.
-    area: the crop's share of the image's area lies between these.
-    aspect: its width / height lies between these.
+    area: (lowest, highest) fraction of the image's area that a crop covers.
+    aspect: (lowest, highest) width / height of a crop.
 
   Returns:
-    `Views`, whose label is that of both.
+    Both views and their label map.
+
+  Example:
+    >>> pixels = jnp.zeros((2, 12, 16, 3), jnp.uint8)
+    >>> label = jnp.zeros((2, 12, 16), int)
+    >>> views = weak_strong_views(
+    ...     jax.random.key(0), pixels, label, size=(6, 8))
+    >>> print(views.strong.shape, views.label.shape)
+    (2, 6, 8, 3) (2, 6, 8)
   """
   keys = rng.streams(key, 'box', 'color')
   boxes = random_resized_crop.draw_crops(
@@ -150,7 +181,12 @@ def weak_strong_views(
 
 
 def to_bytes(pixels: jax.Array) -> jax.Array:
-  """Rounds pixels [...] in 0..255 to uint8; uint8 stays as it is."""
+  """Rounds pixels [...] in 0..255 to uint8; uint8 is returned unchanged.
+
+  Example:
+    >>> print(to_bytes(jnp.array([-1.0, 0.6, 300.0])))
+    [  0   1 255]
+  """
   if pixels.dtype == jnp.uint8:
     return pixels
   return jnp.clip(jnp.round(pixels), 0, 255).astype(jnp.uint8)
@@ -159,22 +195,28 @@ def to_bytes(pixels: jax.Array) -> jax.Array:
 def random_blur(
   key: jax.Array, pixels: jax.Array, *, fraction: float
 ) -> jax.Array:
-  """Blurs some of the images slightly, with sigmas uniform in [0, 1).
+  """Blurs some of the images with a sigma uniform in [0, 1).
 
-  As Pillow does (released code of PixMatch).
+  Pillow's Gaussian blur (PixMatch, released code).
 
   Args:
     key: a JAX key.
-    pixels: [B, H, W, 3] in 0..255, uint8 or float.
+    pixels: [B, H, W, 3] in 0..255, uint8 or float (rounded).
     fraction: expected fraction of images blurred; 0 changes nothing.
 
   Returns:
     [B, H, W, 3] uint8; the input itself if `fraction` is 0.
+
+  Example:
+    >>> pixels = jnp.zeros((2, 4, 4, 3), jnp.uint8).at[:, 2, 2].set(255)
+    >>> blurred = random_blur(jax.random.key(0), pixels, fraction=1.0)
+    >>> print((blurred[:, 2, 2] < 255).all())
+    True
   """
   if not fraction:
     return pixels
   gate, sigma = jax.random.uniform(key, (2, len(pixels)))
   pixels = to_bytes(pixels)
-  blurred = pillow_blur.gaussian(pixels, sigma)
+  blurred = pillow_blur.pillow_gaussian_blur(pixels, sigma)
   chosen = (gate < fraction)[:, None, None, None]
   return jnp.where(chosen, blurred, pixels)

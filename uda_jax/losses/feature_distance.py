@@ -1,4 +1,4 @@
-"""Distance to the features of a frozen network, on cells of some classes."""
+"""Distance to the features of a frozen network (DAFormer)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from uda_jax import labels
 def dominant_label(
   label: jax.Array, *, cell: int, num_classes: int, min_fraction: float
 ) -> jax.Array:
-  """Shrinks a label map to the class that fills most of each cell.
+  """Downsamples a label map to the most frequent class of each cell.
 
-  DAFormer (arXiv 2111.14887, section 3.3; released code). Rows and columns
-  that do not fill a cell are dropped.
+  DAFormer (arXiv 2111.14887, section 3.3; released code). Rows and columns at
+  the bottom and right that do not fill a cell are dropped.
 
   Args:
     label: [B, H, W] int, in [0, num_classes) or `IGNORE_LABEL`.
     cell: side of the square cells, in pixels.
     num_classes: C.
-    min_fraction: a class that fills less of its cell does not count; nor do
+    min_fraction: cells of which the class fills less are ignored; so are
       cells that are mostly ignored.
 
   Returns:
-    [B, H // cell, W // cell] int32: the class (the lowest of equals) or
+    [B, H // cell, W // cell] int32: the class (the lower one of a tie) or
     `IGNORE_LABEL`.
+
+  Example:
+    >>> label = jnp.array([[[0, 0, 1, 2], [0, 1, 255, 255]]])
+    >>> print(dominant_label(label, cell=2, num_classes=3, min_fraction=0.75))
+    [[[  0 255]]]
   """
   batch, height, width = label.shape
   rows, columns = height // cell, width // cell
@@ -50,25 +55,40 @@ def class_feature_distance(
   classes: Sequence[int],
   min_fraction: float,
 ) -> jax.Array:
-  """Computes the mean distance of features where things are.
+  """Mean L2 distance to reference features over cells of the given classes.
 
-  mean over cells of ||feature - reference||_2, DAFormer's thing-class ImageNet
-  feature distance (arXiv 2111.14887, eq. 6; released code), in float32 at
-  least. Without such a cell it is 0 (the released code logs NaN); at distance
-  0 the gradient is 0.
+  DAFormer's thing-class ImageNet feature distance (arXiv 2111.14887, eq. 6;
+  released code): mean over the cells of ||feature - reference||_2, computed in
+  float32 or wider. Where the distance is 0, the gradient is 0.
 
   Args:
     feature: [B, h, w, D] float, any values.
-    reference: [B, h, w, D] float, of the frozen network.
-    label: [B, H, W] int, in [0, num_classes) or `IGNORE_LABEL`; W // w is the
-      side of a cell.
+    reference: [B, h, w, D] float, features of the frozen network.
+    label: [B, H, W] int, in [0, num_classes) or `IGNORE_LABEL`; a cell is
+      W // w pixels wide and high.
     num_classes: C.
-    classes: those that count, such as Cityscapes' things; none: all cells,
-      whatever their label.
+    classes: classes whose cells count, such as Cityscapes' things; empty:
+      every cell counts, including ignored ones.
     min_fraction: see `dominant_label`.
 
   Returns:
-    [] float.
+    [] float; 0, with gradient 0, if no cell counts (the released code gives
+    NaN).
+
+  Raises:
+    ValueError: `label` does not divide into the cells of `feature`.
+
+  Example:
+    >>> reference = jnp.zeros((1, 1, 2, 2))
+    >>> feature = jnp.array([[[[3.0, 4.0], [1.0, 0.0]]]])
+    >>> label = jnp.array([[[7, 7, 1, 1], [7, 7, 1, 1]]])
+    >>> options = dict(num_classes=19, min_fraction=0.75)
+    >>> print(class_feature_distance(
+    ...     feature, reference, label, classes=(7,), **options))
+    5.0
+    >>> print(class_feature_distance(
+    ...     feature, reference, label, classes=(), **options))
+    3.0
   """
   dtype = jnp.promote_types(feature.dtype, jnp.float32)
   square = jnp.square(feature.astype(dtype) - reference.astype(dtype)).sum(-1)
@@ -82,9 +102,9 @@ def class_feature_distance(
     )
     if small.shape != square.shape:
       raise ValueError(
-        f'feature_distance: label {label.shape} in cells of '
-        f'{label.shape[2] // feature.shape[2]} gives {small.shape}, features '
-        f'have {square.shape}'
+        f'label: {label.shape} in cells of '
+        f'{label.shape[2] // feature.shape[2]} pixels gives {small.shape}; '
+        f'expected the size of the features, {square.shape}'
       )
     mask = (small[..., None] == jnp.asarray(classes)).any(-1)
   apart = square > 0

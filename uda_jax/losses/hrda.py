@@ -1,4 +1,4 @@
-"""Cross-entropies of a network that sees an image at two scales (HRDA)."""
+"""Cross-entropy of a network with a detail and a context crop (HRDA)."""
 
 from __future__ import annotations
 
@@ -20,27 +20,37 @@ def two_scale_cross_entropy(
   weight: jax.Array | None = None,
   average: str = 'all',
 ) -> dict[str, tuple[jax.Array, float]]:
-  """Computes the terms of HRDA's loss (arXiv 2204.13132, equation 11).
+  """Terms of HRDA's loss (arXiv 2204.13132, equation 11).
 
   The fused and the context logits are compared with the whole label, the
-  detail logits with its crop; each is enlarged to its label first.
+  detail logits with its crop; logits are resized to their label first.
 
   Args:
-    fused: [B, h, w, C] float logits of whole images.
-    detail: [B, h', w', C] float logits of the crops, of the same stride.
-    context: [B, h'', w'', C] float logits of whole images. In HRDA's released
-      code they come attenuated by the attention.
+    fused: [B, h, w, C] float, logits of whole images.
+    detail: [B, h', w', C] float, logits of the detail crops, of the same
+      stride.
+    context: [B, h'', w'', C] float, logits of whole images. HRDA's released
+      code passes them multiplied by the attention.
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
-    box: [4] or [B, 4] int32, the crops in the label; None where `detail`
-      covers whole images.
-    detail_weight: of the term `detail`; published: 0.1.
-    context_weight: of the term `context`; published: 0.
-    weight: [B, H, W] float >= 0 of each pixel, 1 if not given.
-    average: see `segmentation.cross_entropy`.
+    box: [4] or [B, 4] int32 (top, bottom, left, right), the detail crop in
+      pixels of the label; None if `detail` covers whole images.
+    detail_weight: weight of the term `detail`; published: 0.1.
+    context_weight: weight of the term `context`; published: 0.
+    weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
+    average: see `cross_entropy`.
 
   Returns:
-    Name -> (value [], weight), `fused` with what the others leave of 1. A term
-    of weight 0 is left out. A map of ignored pixels gives 0.
+    Name -> (value [] float, weight). The weight of `fused` is 1 minus the other
+    two. Terms of weight 0 are left out; a label map of ignored pixels gives 0.
+
+  Example:
+    >>> logits = jnp.zeros((1, 2, 2, 3))
+    >>> label = jnp.zeros((1, 4, 4), int)
+    >>> terms = two_scale_cross_entropy(
+    ...     logits, logits, logits, label, None, detail_weight=0.25)
+    >>> {name: f'{weight} * {value:.3f}' for name, (value, weight)
+    ...  in terms.items()}
+    {'fused': '0.75 * 1.099', 'detail': '0.25 * 1.099'}
   """
   inputs = {
     'fused': (fused, label, weight, 1 - detail_weight - context_weight),
@@ -57,8 +67,8 @@ def two_scale_cross_entropy(
       segmentation.resized_cross_entropy(
         logits, label, weight=weight, average=average
       ),
-      share,
+      term_weight,
     )
-    for name, (logits, label, weight, share) in inputs.items()
-    if share
+    for name, (logits, label, weight, term_weight) in inputs.items()
+    if term_weight
   }

@@ -1,9 +1,8 @@
 """Contrast between two overlapping crops of the target (PiPa, section 3.3).
 
-Both crops show the same scene in their overlap: a cell's vector shall be near
-that of the same place in the other crop, and away from vectors of other
-classes, which a bank keeps from the last steps. Who learns is the less
-confident of the two.
+Embeddings of corresponding positions in two crops are pulled together and
+pushed away from embeddings of other classes in a memory bank of the last steps
+(arXiv 2211.07609). Only the less confident position of a pair gets a gradient.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ import jax.numpy as jnp
 from uda_jax.ops import boxes as boxes_lib
 
 EPS = 1e-8
-# Anchors that are compared with the bank at a time.
+# Anchors that are compared with the bank at once.
 CHUNK = 1024
 
 
 class PatchCells(NamedTuple):
-  """What is known of a crop's cells.
+  """Embeddings and predictions at the positions (cells) of a crop.
 
   Attributes:
-    vector: [B, h, w, D] float of unit length.
-    label: [B, h, w] int32 predicted class.
-    confidence: [B, h, w] float in [0, 1] of that class.
+    vector: [B, h, w, D] float, unit length.
+    label: [B, h, w] int32, predicted class.
+    confidence: [B, h, w] float in [0, 1], probability of that class.
   """
 
   vector: jax.Array
@@ -35,12 +34,12 @@ class PatchCells(NamedTuple):
 
 
 class PatchBank(NamedTuple):
-  """Blocks of vectors of the last steps, the newest last.
+  """Memory bank: one block of vectors per step, the newest last.
 
   Attributes:
-    vector: [steps, n, D] float of unit length.
-    label: [steps, n] int32 class.
-    filled: [steps] bool.
+    vector: [steps, n, D] float, unit length.
+    label: [steps, n] int32, class of each vector.
+    filled: [steps] bool, False for blocks that no step has filled yet.
   """
 
   vector: jax.Array
@@ -49,12 +48,12 @@ class PatchBank(NamedTuple):
 
 
 class PatchContrast(NamedTuple):
-  """Of the first and of the second crop as the anchor.
+  """Losses with the first and with the second crop as anchors.
 
   Attributes:
     loss: [2] float.
-    active: [2] int32, anchors that learn.
-    overlap: [] int32, cells that both crops see.
+    active: [2] int32, number of anchors.
+    overlap: [] int32, number of cells in the overlap.
   """
 
   loss: jax.Array
@@ -63,7 +62,22 @@ class PatchContrast(NamedTuple):
 
 
 def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
-  """Undoes the mirroring of crops; `flipped` is [B] bool."""
+  """Flips mirrored crops back.
+
+  Args:
+    cells: cells as the network saw them, [B, h, w, ...].
+    flipped: [B] bool, True for crops that were mirrored left to right.
+
+  Returns:
+    Cells [B, h, w, ...] in the orientation of the image.
+
+  Example:
+    >>> label = jnp.array([[[1, 2, 3]], [[1, 2, 3]]])
+    >>> cells = PatchCells(label[..., None], label, label)
+    >>> print(mirror_back(cells, jnp.array([True, False])).label)
+    [[[3 2 1]]
+     [[1 2 3]]]
+  """
 
   def one(x):
     chosen = flipped.reshape(-1, *(1,) * (x.ndim - 1))
@@ -75,7 +89,22 @@ def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
 def empty_bank(
   *, steps: int, size: int, channels: int, dtype: Any = float
 ) -> PatchBank:
-  """Returns a bank [steps, size, channels] for that many blocks of vectors."""
+  """Memory bank without vectors.
+
+  Args:
+    steps: number of steps whose vectors are kept.
+    size: n, number of vectors of a step.
+    channels: D.
+    dtype: dtype of the vectors.
+
+  Returns:
+    Bank of zeros [steps, n, D] with no block filled.
+
+  Example:
+    >>> bank = empty_bank(steps=3, size=8, channels=4)
+    >>> print(bank.vector.shape, bank.filled)
+    (3, 8, 4) [False False False]
+  """
   return PatchBank(
     jnp.zeros((steps, size, channels), dtype),
     jnp.zeros((steps, size), jnp.int32),
@@ -84,11 +113,28 @@ def empty_bank(
 
 
 def draw_cells(key: jax.Array, *, cells: int, count: int) -> jax.Array:
-  """Draws `count` different cells of each crop: [2, count] int32."""
+  """Draws cells of both crops without replacement.
+
+  Args:
+    key: a JAX key.
+    cells: number of cells of one crop of the whole group, B * h * w.
+    count: number of cells to draw of each crop.
+
+  Returns:
+    [2, count] int32, distinct flat indices in [0, cells) in each row.
+
+  Raises:
+    ValueError: `count` exceeds `cells`.
+
+  Example:
+    >>> print(jnp.sort(draw_cells(jax.random.key(0), cells=3, count=3)))
+    [[0 1 2]
+     [0 1 2]]
+  """
   if count > cells:
     raise ValueError(
-      'config.method.patch_samples: expected at most the number of cells of '
-      f'the crops of a group, {cells}, got {count}'
+      f'count: expected at most the {cells} cells of a crop of the whole '
+      f'group, got {count}'
     )
   draw = lambda key: jax.random.choice(key, cells, (count,), replace=False)
   return jax.vmap(draw)(jax.random.split(key)).astype(jnp.int32)
@@ -97,16 +143,25 @@ def draw_cells(key: jax.Array, *, cells: int, count: int) -> jax.Array:
 def push_bank(
   bank: PatchBank, first: PatchCells, second: PatchCells, index: jax.Array
 ) -> PatchBank:
-  """Adds a step's block to the bank, and forgets the oldest.
+  """Appends a block of vectors to the memory bank and drops the oldest.
 
   Args:
-    bank: as the last step left it.
-    first: of the first crop, as the network saw it (mirrored or not).
-    second: of the second crop.
-    index: [2, n / 2] int32 places in [0, B * h * w), see `draw_cells`.
+    bank: bank of n vectors a step.
+    first: cells of the first crop, as the network saw it (mirrored or not).
+    second: cells of the second crop.
+    index: [2, n / 2] int32 in [0, B * h * w), see `draw_cells`.
 
   Returns:
-    The bank; no gradient passes.
+    The updated bank, without gradient.
+
+  Example:
+    >>> label = jnp.array([[[4, 5, 6]]])
+    >>> cells = PatchCells(jnp.ones((1, 1, 3, 2)), label, jnp.ones((1, 1, 3)))
+    >>> bank = empty_bank(steps=2, size=4, channels=2)
+    >>> bank = push_bank(bank, cells, cells, jnp.array([[0, 1], [1, 2]]))
+    >>> print(bank.label, bank.filled)
+    [[0 0 0 0]
+     [4 5 5 6]] [False  True]
   """
 
   def block(get):
@@ -134,12 +189,12 @@ def _anchor_losses(
   bank: PatchBank,
   temperature: float,
 ) -> jax.Array:
-  """The losses [n] of anchors [n, D] with partners [n, D], classes [n]."""
+  """Losses [n] of anchors [n, D] with positives [n, D] and classes [n]."""
   exists = jnp.repeat(bank.filled, bank.label.shape[1])
   bank_vector = bank.vector.reshape(-1, bank.vector.shape[-1])
   bank_label = bank.label.reshape(-1)
 
-  @jax.checkpoint  # the similarities of all anchors would take gigabytes
+  @jax.checkpoint  # stored similarities of all anchors would take gigabytes
   def one(anchor):
     vector, partner, label = anchor
     positive = (vector * partner).sum() / temperature
@@ -147,7 +202,8 @@ def _anchor_losses(
       jnp.matmul(bank_vector, vector, precision=jax.lax.Precision.HIGHEST)
       / temperature
     )
-    # Released code: over its first 8000 entries; it matters up to EPS.
+    # The released code takes the maximum over the bank's first 8000 entries;
+    # the difference is of the order of EPS.
     largest = jax.lax.stop_gradient(
       jnp.maximum(positive, jnp.max(similarity, where=exists, initial=-jnp.inf))
     )
@@ -170,11 +226,11 @@ def _one_side(
   threshold: float,
   temperature: float,
 ) -> PatchContrast:
-  """The contrast with the cells of one crop as anchors."""
+  """Contrast with the cells of one crop as anchors."""
   other = jax.lax.stop_gradient(other)
 
   def move(x, own_box, other_box):
-    """Brings the other crop's cells to their places in this crop."""
+    """Shifts the other crop's cells to their positions in this crop."""
     return jnp.roll(x, (own_box - other_box)[::2], (0, 1))
 
   partner = PatchCells(*(jax.vmap(move)(x, own_box, other_box) for x in other))
@@ -193,8 +249,8 @@ def _one_side(
     temperature,
   )
   count = active.sum()
-  # Padding of the last chunk and inactive anchors carry no NaN: all lengths
-  # are 0 or 1.
+  # Inactive anchors and the padding of the last chunk give no NaN: all vectors
+  # have length 0 or 1.
   mean = jnp.where(active.reshape(-1), loss, 0).sum() / jnp.maximum(count, 1)
   return PatchContrast(mean, count, overlap.sum())
 
@@ -208,25 +264,39 @@ def paired_patch_contrast(
   threshold: float = 0.9,
   temperature: float = 0.1,
 ) -> PatchContrast:
-  """Computes the contrast of two crops in both directions (equation 4).
+  """Contrast of corresponding cells of two crops (PiPa, equation 4).
 
-  For an anchor z with the other crop's z' at the same place, over the vectors
-  b of other classes in the bank: -log of exp(z z' / T) over itself plus the
-  sum of exp(z b / T). A cell is an anchor where the other crop is more
-  confident, and above the threshold (released code). Gradients reach anchors
-  alone.
+  For an anchor z, the other crop's z' at the same position and the vectors b of
+  other classes in the bank, -log(exp(z z' / T) / (exp(z z' / T) + sum over b of
+  exp(z b / T))), averaged over the anchors of a crop. A cell of the overlap is
+  an anchor if the other crop is more confident there and its confidence exceeds
+  the threshold (released code). Only anchors get a gradient.
 
   Args:
-    first: of the first crop, mirrored back.
-    second: of the second crop, mirrored back.
-    boxes: [B, 2, 4] int32, the overlap in the first and in the second crop, of
-      equal sizes, in cells.
-    bank: of this step, see `push_bank`.
-    threshold: of the confidence.
-    temperature: T.
+    first: cells of the first crop, flipped back (`mirror_back`).
+    second: cells of the second crop, flipped back.
+    boxes: [B, 2, 4] int32 (top, bottom, left, right), the overlap in the first
+      and in the second crop, of equal sizes, in cells.
+    bank: memory bank that holds this step's vectors, see `push_bank`.
+    threshold: confidence in [0, 1] that the positive must exceed.
+    temperature: T > 0.
 
   Returns:
-    Losses and counts; a crop without anchors gives 0.
+    Losses and counts of both directions; a crop without anchors gives 0.
+
+  Example:
+    >>> z = jnp.array([[[[1.0, 0.0], [0.0, 1.0]]]])
+    >>> label = jnp.array([[[0, 1]]])
+    >>> first, second = (PatchCells(z, label, jnp.full((1, 1, 2), confidence))
+    ...                  for confidence in (0.5, 0.95))
+    >>> index = jnp.array([[0], [1]])
+    >>> bank = push_bank(empty_bank(steps=1, size=2, channels=2),
+    ...                  first, second, index)
+    >>> whole = jnp.array([[[0, 1, 0, 2], [0, 1, 0, 2]]])
+    >>> contrast = paired_patch_contrast(
+    ...     first, second, whole, bank, temperature=1.0)
+    >>> print(contrast.loss, contrast.active, contrast.overlap)
+    [0.3133 0. ] [2 0] 2
   """
   options = (bank, threshold, temperature)
   sides = (

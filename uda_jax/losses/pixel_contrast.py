@@ -1,8 +1,8 @@
-"""Contrast between labelled pixels (PiPa, arXiv 2211.07609, section 3.2).
+"""Contrast between labeled pixels (PiPa, arXiv 2211.07609, section 3.2).
 
-Of every class in every image as many pixels are taken, half of them "hard"
-(the network predicts another class) where there are enough; pixels of a class
-attract each other and repel those of other classes.
+The same number of pixels is drawn from each class of each image, half of them
+hard (the network predicts another class) if there are enough. Embeddings of one
+class are pulled together, those of different classes pushed apart.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from uda_jax import labels
 
 
 class PixelSample(NamedTuple):
-  """Pixels of a batch, in rows of (image, class); the rest is filling.
+  """Pixels drawn from a batch, ordered by (image, class), then padding.
 
   Attributes:
-    index: [M] int32 places in [0, B * h * w), different ones; places beyond
-      them where not `valid_mask`.
-    label: [M] int32 class.
-    valid_mask: [M] bool, False for the filling at the end.
+    index: [M] int32, distinct flat indices in [0, B * h * w); distinct indices
+      beyond that range for padding.
+    label: [M] int32, class of each pixel.
+    valid_mask: [M] bool, False for the padding at the end.
   """
 
   index: jax.Array
@@ -31,12 +31,12 @@ class PixelSample(NamedTuple):
 
 
 class _Groups(NamedTuple):
-  """Pixels in random order, group by group: hard and easy ones of each row.
+  """Pixels in random order, sorted into the hard and easy ones of each row.
 
   Attributes:
-    order: [N] int32 places of the batch.
-    start: [rows, 2] int32, where the hard and the easy pixels of a row begin.
-    count: [rows, 2] int32, how many there are.
+    order: [N] int32, flat indices of the batch's pixels.
+    start: [rows, 2] int32, start of a row's hard and easy pixels in `order`.
+    count: [rows, 2] int32, number of a row's hard and easy pixels.
   """
 
   order: jax.Array
@@ -47,18 +47,23 @@ class _Groups(NamedTuple):
 def hard_easy_counts(
   hard: jax.Array, easy: jax.Array, views: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Computes how many hard and easy pixels of a row are kept.
+  """Number of hard and easy pixels to keep of a row (PiPa, released code).
 
-  Half of each if there are as many, else all of the rarer kind.
+  Half of each if there are enough, else all pixels of the rarer kind.
 
   Args:
-    hard: [...] int, pixels that are predicted wrongly.
-    easy: [...] int, pixels that are predicted rightly; both together at least
+    hard: [...] int, number of pixels with a wrong prediction.
+    easy: [...] int, number of pixels with a correct prediction; hard + easy >=
       `views`.
-    views: [...] int, pixels to keep.
+    views: [...] int, number of pixels to keep.
 
   Returns:
-    Kept hard and easy pixels, [...] int each (released code).
+    Numbers of hard and of easy pixels to keep, [...] int each.
+
+  Example:
+    >>> hard, easy = jnp.array([9, 2, 9]), jnp.array([9, 9, 1])
+    >>> print(*hard_easy_counts(hard, easy, jnp.array([8, 8, 8])))
+    [4 2 7] [4 6 1]
   """
   enough_hard, enough_easy = 2 * hard >= views, 2 * easy >= views
   kept = jnp.where(
@@ -70,11 +75,11 @@ def hard_easy_counts(
 
 
 def _grouped(key, label, predicted, num_classes) -> _Groups:
-  """Sorts the pixels by image, class, hardness and chance."""
+  """Sorts pixels by image, class and hardness, in random order within."""
   images = label.shape[0]
   label = label.reshape(images, -1)
   easy = (predicted.reshape(images, -1) == label).astype(jnp.int32)
-  # Ignored pixels come as class `num_classes`, which is a row like the others.
+  # Ignored pixels get class `num_classes`, a row of their own.
   row = (
     jnp.minimum(label, num_classes)
     + (num_classes + 1) * jnp.arange(images)[:, None]
@@ -101,24 +106,33 @@ def draw_pixels(
   max_samples: int,
   include_ignore: bool = False,
 ) -> PixelSample:
-  """Draws the pixels to contrast.
+  """Draws the pixels to contrast, balanced over classes and images.
 
-  A row is a class in an image with more than `max_views` pixels. All rows get
-  the same number of pixels: `max_samples` over the number of rows, at most
-  `max_views`, in a random choice of hard and easy ones.
+  A row is a class of an image with more than `max_views` pixels. Every row
+  contributes min(`max_samples` // number of rows, `max_views`) pixels, drawn
+  without replacement, half of them hard if there are enough (PiPa, released
+  code).
 
   Args:
     key: a JAX key.
     label: [B, h, w] int32, in [0, num_classes) or `IGNORE_LABEL`.
-    predicted: [B, h, w] int32 class map that says which pixels are hard.
+    predicted: [B, h, w] int32, predicted class; pixels where it differs from
+      `label` are hard.
     num_classes: C.
-    max_views: published: 100.
-    max_samples: size of the sample; published: 1024.
-    include_ignore: contrasts ignored pixels as one more class (released code).
+    max_views: largest number of pixels of a row; published: 100.
+    max_samples: M, size of the sample; published: 1024.
+    include_ignore: treat ignored pixels as one more class (released code).
 
   Returns:
-    A sample of size M = `max_samples`, the hard pixels of a row first. Without
-    any row, all of it is filling.
+    A sample of size M with the hard pixels of a row first. Without a row that
+    is large enough all of it is padding.
+
+  Example:
+    >>> label = jnp.array([[[0, 0, 0, 1, 1, 1, 255]]])
+    >>> sample = draw_pixels(jax.random.key(0), label, label,
+    ...                      num_classes=2, max_views=2, max_samples=5)
+    >>> print(sample.label, sample.valid_mask)
+    [0 0 1 1 0] [ True  True  True  True False]
   """
   groups = _grouped(key, label, predicted, num_classes)
   classes = jnp.append(
@@ -142,14 +156,28 @@ def draw_pixels(
     groups.start[row, 0] + view,
     groups.start[row, 1] + view - hard[row],
   )
-  # Different places beyond the map: a gather that fills, and whose gradient
-  # is free of collisions.
+  # Padding gets distinct indices beyond the map, so that the gather can fill
+  # and its gradient needs no additions to one address.
   index = jnp.where(valid_mask, groups.order[place], label.size + slot)
   return PixelSample(index.astype(jnp.int32), row_class[row], valid_mask)
 
 
-def gather(embedding: jax.Array, sample: PixelSample) -> jax.Array:
-  """Returns the sampled vectors [M, D] of [B, h, w, D], 0 for the filling."""
+def gather_pixels(embedding: jax.Array, sample: PixelSample) -> jax.Array:
+  """Gathers the embeddings of sampled pixels.
+
+  Args:
+    embedding: [B, h, w, D] float.
+    sample: pixels of maps of this size, see `draw_pixels`.
+
+  Returns:
+    [M, D] float, zeros for padding.
+
+  Example:
+    >>> index, valid_mask = jnp.array([2, 0, 9]), jnp.array([True, True, False])
+    >>> sample = PixelSample(index, jnp.zeros(3, int), valid_mask)
+    >>> print(gather_pixels(jnp.arange(4.0).reshape(1, 2, 2, 1), sample).T)
+    [[2. 0. 0.]]
+  """
   flat = embedding.reshape(-1, embedding.shape[-1])
   return flat.at[sample.index].get(
     mode='fill', fill_value=0, unique_indices=True
@@ -164,21 +192,33 @@ def supervised_contrastive(
   temperature: float = 0.1,
   base_temperature: float = 0.07,
 ) -> jax.Array:
-  """Computes the supervised contrast of vectors (PiPa, equation 3).
+  """Supervised contrastive loss (arXiv 2004.11362; PiPa, equation 3).
 
-  Every vector is an anchor; vectors of its class are its positives, all others
-  its negatives (released code; InfoNCE with one positive at a time).
+  Every vector i is an anchor, the other vectors P of its class are positives
+  and the vectors N of other classes negatives. Mean over i and over p in P of
+  -log(exp(s_ip) / (exp(s_ip) + sum over n in N of exp(s_in))), s = dot product
+  / `temperature`, times `temperature / base_temperature` (PiPa, released code:
+  the other positives are not in the denominator).
 
   Args:
-    vectors: [M, D] float of unit length.
-    label: [M] int class.
-    valid_mask: [M] bool, vectors that count; all if not given.
-    temperature: of the similarities.
-    base_temperature: the loss is scaled by `temperature / base_temperature`.
+    vectors: [M, D] float, unit length.
+    label: [M] int, class of each vector; no value is ignored.
+    valid_mask: [M] bool, False for vectors that are left out; None: all count.
+    temperature: > 0.
+    base_temperature: > 0.
 
   Returns:
-    Scalar: mean over the anchors of the mean over their positives. Anchors
-    without positives give 0, a single class gives 0, and so does nothing.
+    [] float. Anchors without positives or without negatives give 0; so does an
+    empty or fully masked input.
+
+  Example:
+    >>> vectors = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> options = dict(temperature=1.0, base_temperature=1.0)
+    >>> for label in ([0, 0, 1], [0, 1, 0]):
+    ...   loss = supervised_contrastive(vectors, jnp.array(label), **options)
+    ...   print(f'{loss:.4f}')
+    0.2088
+    0.6688
   """
   if valid_mask is None:
     valid_mask = jnp.ones(label.shape, bool)
@@ -208,15 +248,22 @@ def supervised_contrastive(
 def sampled_pixel_contrast(
   embedding: jax.Array, sample: PixelSample
 ) -> jax.Array:
-  """Computes the contrast of sampled pixels.
+  """Supervised contrastive loss of sampled pixels (PiPa, section 3.2).
 
   Args:
-    embedding: [B, h, w, D] float of unit length.
-    sample: of maps of this size, see `draw_pixels`.
+    embedding: [B, h, w, D] float, unit length.
+    sample: pixels of maps of this size, see `draw_pixels`.
 
   Returns:
-    Scalar, see `supervised_contrastive`; 0 for a sample that is all filling.
+    [] float, see `supervised_contrastive`; 0 if the sample is all padding.
+
+  Example:
+    >>> embedding = jnp.array([[[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]])
+    >>> sample = PixelSample(
+    ...     jnp.arange(3), jnp.array([0, 0, 1]), jnp.ones(3, bool))
+    >>> print(f'{sampled_pixel_contrast(embedding, sample):.6f}')
+    0.000043
   """
   return supervised_contrastive(
-    gather(embedding, sample), sample.label, valid_mask=sample.valid_mask
+    gather_pixels(embedding, sample), sample.label, valid_mask=sample.valid_mask
   )

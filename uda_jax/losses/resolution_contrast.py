@@ -1,14 +1,14 @@
-"""CLUDA's contrast of fused features at one and at two resolutions.
+"""Pixel contrast of fused features at one or two resolutions (CLUDA).
 
-Every pixel of a batch's grid is an anchor, every other one a positive (same
-class) or a negative. The N x N maps of pairs, N some thousands, are never kept:
-rows are computed block by block, again in the backward pass. The paper (arXiv
-2208.14227) is followed as its released code has it.
+arXiv 2208.14227, as its released code computes it. Every pixel of a batch is an
+anchor; all other pixels are positives (same class) or negatives. With N pixels,
+the N x N matrices of pairs are computed in blocks of rows and recomputed for
+the gradient, never stored as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -20,18 +20,17 @@ ORDERS = ('aligned', 'released')
 
 
 class Pixels(NamedTuple):
-  """The N pixels of a batch's grid; unused entries are None.
+  """The N pixels of a batch; the fields with a default are of two resolutions.
 
   Attributes:
-    feature: [N, D] float unit vectors.
+    feature: [N, D] float, unit vectors.
     label: [N] int.
-    index: [N] int32, the pixel's number.
-    counts: [N] bool, False where the pixel takes no part at all.
-    thing: [N] bool; pairs of a thing and a non-thing are no positives.
+    index: [N] int32, number of the pixel.
+    counts: [N] bool, False for pixels that are left out.
     confidence: [N] float in [0, 1].
-    detail_feature: [N, D] float unit vectors of the detail crop, zeros outside.
-    detail_label: [N] int.
-    inside: [N] bool, in the detail crop.
+    detail_feature: [N, D] float, unit vectors of the detail crop, zeros outside
+      of it.
+    inside: [N] bool, True in the detail crop.
     weight: [N] float in (0, 1).
   """
 
@@ -39,10 +38,8 @@ class Pixels(NamedTuple):
   label: jax.Array
   index: jax.Array
   counts: jax.Array
-  thing: jax.Array
   confidence: jax.Array
   detail_feature: jax.Array | None = None
-  detail_label: jax.Array | None = None
   inside: jax.Array | None = None
   weight: jax.Array | None = None
 
@@ -50,43 +47,45 @@ class Pixels(NamedTuple):
 def log_probability(
   anchor: jax.Array, column: jax.Array, negative: jax.Array
 ) -> jax.Array:
-  """Computes how likely each column is, beside the anchor's negatives alone.
+  """Log-probability of each column against the negatives of its anchor.
 
-  lp[i, j] = s[i, j] - log(exp s[i, j] + sum over negatives k of exp s[i, k])
-  with s = anchor . column, temperature 1 (released code, `contrast`).
+  s[i, j] - log(exp s[i, j] + sum over negatives k of exp s[i, k]) with s =
+  anchor . column, temperature 1 (CLUDA, released code, `contrast`).
 
   Args:
-    anchor: [R, D] float unit vectors (or zeros).
-    column: [N, D] float unit vectors (or zeros).
-    negative: [R, N] bool. An anchor without negatives has lp = 0.
+    anchor: [R, D] float, unit vectors or zeros.
+    column: [N, D] float, unit vectors or zeros.
+    negative: [R, N] bool, True for negatives of the anchor.
 
   Returns:
-    [R, N] float.
+    [R, N] float <= 0; 0 for anchors without negatives.
+
+  Example:
+    >>> anchor = jnp.array([[1.0, 0.0]])
+    >>> column = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> negative = jnp.array([[False, True]])
+    >>> print(log_probability(anchor, column, negative))
+    [[-0.3133 -0.6931]]
   """
-  # In full precision: accelerators would multiply in bfloat16 or TF32.
+  # Full precision: accelerators multiply in bfloat16 or TF32 otherwise.
   similarity = jnp.matmul(anchor, column.T, precision=jax.lax.Precision.HIGHEST)
   others = jnp.where(negative, jnp.exp(similarity), 0).sum(-1, keepdims=True)
   return -jnp.log1p(others * jnp.exp(-similarity))
 
 
-def positives(
-  row: Pixels, column: Pixels, row_label: jax.Array, column_label: jax.Array
-) -> jax.Array:
-  """Returns [R, N] bool: pairs of two pixels of one class."""
+def positives(row: Pixels, column: Pixels) -> jax.Array:
+  """Pairs of two different pixels of one class, [R, N] bool."""
   return (
-    (row_label[:, None] == column_label)
+    (row.label[:, None] == column.label)
     & (row.index[:, None] != column.index)
-    & (row.thing[:, None] == column.thing)
     & row.counts[:, None]
     & column.counts
   )
 
 
-def negatives(
-  column: Pixels, row_label: jax.Array, column_label: jax.Array
-) -> jax.Array:
-  """Returns [R, N] bool: pairs of two classes."""
-  return (row_label[:, None] != column_label) & column.counts
+def negatives(row: Pixels, column: Pixels) -> jax.Array:
+  """Pairs of pixels of different classes, [R, N] bool."""
+  return (row.label[:, None] != column.label) & column.counts
 
 
 def multi_resolution_contrast(
@@ -96,47 +95,54 @@ def multi_resolution_contrast(
   inside: jax.Array,
   weight: jax.Array,
   *,
-  detail_label: jax.Array | None = None,
   confidence: jax.Array | None = None,
-  things: Sequence[int] = (),
   ignore_label: int | None = None,
   order: str = 'aligned',
   block_size: int = 512,
 ) -> jax.Array:
-  """Computes CLUDA's contrast of coarse with coarse and detail features.
+  """Contrast of coarse features with coarse and with detail features (CLUDA).
 
   0.5 * mean over anchors i of
-    -sum_j (w_ij a_ij + (1 - w_ij) x_ij) p_i p_j / max(1, number of positives)
-  where a and x are `log_probability` of the positives among coarse pixels and
-  among detail pixels, p the confidence, and w_ij = weight_i weight_j, 0 for
-  anchors outside the crop (released code, `multi_resolution_cl`). An anchor
-  without positives adds 0, so does one that is ignored.
+    -sum over positives j of (w_ij a_ij + (1 - w_ij) x_ij) p_i p_j
+    / max(1, number of positives)
+  with the `log_probability` a of coarse and x of detail features, confidence p
+  and w_ij = weight_i weight_j, 0 for anchors outside the crop (arXiv
+  2208.14227; released code, `multi_resolution_cl`).
 
   Args:
-    feature: [B, h, w, D] float, fused features of the whole images, any length.
-    detail_feature: [B, h, w, D] float, those of the crops, zeros elsewhere.
+    feature: [B, h, w, D] float, fused features of whole images; normalized
+      here.
+    detail_feature: [B, h, w, D] float, fused features of the detail crops,
+      zeros outside of them; normalized here.
     label: [B, h, w] int, any values.
-    inside: [B, h, w] bool, in the crop.
-    weight: [B, h, w] float in (0, 1); it is trained by this loss alone.
-    detail_label: [B, h, w] int, of the detail features; `label` if not given.
-    confidence: [B, h, w] float in [0, 1]; 1 if not given.
-    things: classes of things, see `Pixels`. No effect unless `detail_label`
-      differs from `label`.
-    ignore_label: pixels of this label take no part; None, as released: they
-      are a class like any other.
-    order: 'aligned', or 'released': features of several images are flattened
-      pixel by pixel, everything else image by image, so that features meet the
-      labels of other pixels.
-    block_size: rows that are computed at once.
+    inside: [B, h, w] bool, True in the detail crop.
+    weight: [B, h, w] float in (0, 1), of a head that only this loss trains.
+    confidence: [B, h, w] float in [0, 1], weight of each pixel; None: 1.
+    ignore_label: label of pixels that are left out; None: every label is a
+      class (released code).
+    order: 'aligned'; or 'released': features are flattened with the images of
+      a batch innermost, labels with the images outermost, so that with several
+      images features meet labels of other pixels.
+    block_size: rows computed at once; affects neither value nor gradient.
 
   Returns:
-    [] float.
+    [] float. Anchors without positives and ignored anchors add 0.
+
+  Raises:
+    ValueError: `order` is neither.
+
+  Example:
+    >>> feature = jnp.array([[[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]])
+    >>> label = jnp.array([[[0, 0, 1]]])
+    >>> inside = jnp.ones(label.shape, bool)
+    >>> loss = multi_resolution_contrast(
+    ...     feature, feature, label, inside, jnp.full(label.shape, 0.5))
+    >>> print(f'{loss:.4f}')
+    0.1044
   """
-  pixels = _pixels(feature, label, confidence, things, ignore_label, order)
-  detail_label = label if detail_label is None else detail_label
+  pixels = _pixels(feature, label, confidence, ignore_label, order)
   pixels = pixels._replace(
     detail_feature=_flatten(_unit(detail_feature), order),
-    detail_label=detail_label.ravel(),
     inside=inside.ravel(),
     weight=weight.ravel().astype(pixels.confidence.dtype),
   )
@@ -148,35 +154,48 @@ def single_resolution_contrast(
   label: jax.Array,
   *,
   confidence: jax.Array | None = None,
-  things: Sequence[int] = (),
   ignore_label: int | None = None,
   order: str = 'aligned',
   block_size: int = 512,
 ) -> jax.Array:
-  """Computes the contrast of features of one resolution.
+  """Contrast of features at one resolution (CLUDA).
 
-  Mean over anchors i of -sum_j lp_ij p_i p_j / max(1, number of positives),
-  over positives j (released code, `contrastive_loss`, which no released run
-  calls). An anchor without positives adds 0.
+  Mean over anchors i of -sum over positives j of lp_ij p_i p_j / max(1, number
+  of positives), with the `log_probability` lp and the confidence p (released
+  code, `contrastive_loss`, which no released run calls).
 
   Args:
-    feature: [B, h, w, D] float, any length.
+    feature: [B, h, w, D] float, any values; normalized here.
     label: [B, h, w] int, any values.
-    confidence: see `multi_resolution_contrast`, as all further arguments.
-    things: no effect; see there.
-    ignore_label: see there.
-    order: see there.
-    block_size: see there.
+    confidence: [B, h, w] float in [0, 1], weight of each pixel; None: 1.
+    ignore_label: see `multi_resolution_contrast`.
+    order: see `multi_resolution_contrast`.
+    block_size: see `multi_resolution_contrast`.
 
   Returns:
-    [] float.
+    [] float. Anchors without positives and ignored anchors add 0.
+
+  Raises:
+    ValueError: `order` is neither 'aligned' nor 'released'.
+
+  Example:
+    >>> feature = jnp.array([[[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]])
+    >>> loss = single_resolution_contrast(feature, jnp.array([[[0, 0, 1]]]))
+    >>> print(f'{loss:.4f}')
+    0.2088
   """
-  pixels = _pixels(feature, label, confidence, things, ignore_label, order)
+  pixels = _pixels(feature, label, confidence, ignore_label, order)
   return _mean_over_rows(_one_resolution, pixels, block_size)
 
 
-def _pixels(feature, label, confidence, things, ignore_label, order) -> Pixels:
-  """Flattens what both losses take."""
+def _pixels(
+  feature: jax.Array,
+  label: jax.Array,
+  confidence: jax.Array | None,
+  ignore_label: int | None,
+  order: str,
+) -> Pixels:
+  """Flattens the arguments that both losses have."""
   if order not in ORDERS:
     raise ValueError(f'order: expected one of {ORDERS}, got {order!r}')
   flat = label.ravel()
@@ -184,7 +203,6 @@ def _pixels(feature, label, confidence, things, ignore_label, order) -> Pixels:
   confidence = (
     jnp.ones(flat.shape) if confidence is None else confidence.ravel()
   )
-  thing = (flat[:, None] == jnp.asarray(things, flat.dtype)).any(-1)
   counts = (
     jnp.ones(flat.shape, bool) if ignore_label is None else flat != ignore_label
   )
@@ -193,53 +211,46 @@ def _pixels(feature, label, confidence, things, ignore_label, order) -> Pixels:
     flat,
     jnp.arange(flat.size, dtype=jnp.int32),
     counts,
-    thing,
     confidence.astype(feature.dtype),
   )
 
 
 def _unit(feature: jax.Array) -> jax.Array:
-  """Returns unit vectors, in float32 at least."""
+  """Unit vectors in float32 or wider."""
   dtype = jnp.promote_types(feature.dtype, jnp.float32)
   return vectors.unit_vectors(feature.astype(dtype))
 
 
 def _flatten(feature: jax.Array, order: str) -> jax.Array:
-  """Returns [N, D]; 'released' runs over images first, then over pixels."""
+  """Flattens to [N, D]; in order 'released' the images vary fastest."""
   if order == 'released':
     feature = jnp.moveaxis(feature, 0, 2)
   return feature.reshape(-1, feature.shape[-1])
 
 
 def _two_resolutions(row: Pixels, column: Pixels) -> jax.Array:
-  """Returns the loss [R] of a block of anchors, not halved."""
-  coarse = positives(row, column, row.label, column.label)
-  coarse_lp = log_probability(
-    row.feature, column.feature, negatives(column, row.label, column.label)
-  )
-  detail = positives(row, column, row.detail_label, column.detail_label)
-  detail_lp = log_probability(
-    row.feature,
-    column.detail_feature,
-    negatives(column, row.detail_label, column.detail_label),
-  )
+  """Loss [R] of a block of anchors, not halved."""
+  positive, negative = positives(row, column), negatives(row, column)
+  coarse_lp = log_probability(row.feature, column.feature, negative)
+  detail_lp = log_probability(row.feature, column.detail_feature, negative)
   weight = jnp.where(row.inside, row.weight, 0)[:, None] * column.weight
-  pair = jnp.where(coarse, weight * coarse_lp, 0) + jnp.where(
-    detail, (1 - weight) * detail_lp, 0
+  pair = jnp.where(positive, weight * coarse_lp, 0) + jnp.where(
+    positive, (1 - weight) * detail_lp, 0
   )
-  return _row_loss(pair, coarse, row, column)
+  return _row_loss(pair, positive, row, column)
 
 
 def _one_resolution(row: Pixels, column: Pixels) -> jax.Array:
-  """Returns the loss [R] of a block of anchors."""
-  positive = positives(row, column, row.label, column.label)
-  lp = log_probability(
-    row.feature, column.feature, negatives(column, row.label, column.label)
-  )
+  """Loss [R] of a block of anchors."""
+  positive = positives(row, column)
+  lp = log_probability(row.feature, column.feature, negatives(row, column))
   return _row_loss(jnp.where(positive, lp, 0), positive, row, column)
 
 
-def _row_loss(pair, positive, row: Pixels, column: Pixels) -> jax.Array:
+def _row_loss(
+  pair: jax.Array, positive: jax.Array, row: Pixels, column: Pixels
+) -> jax.Array:
+  """Loss [R] from the terms [R, N] of the pairs."""
   total = (pair * column.confidence).sum(-1) * row.confidence
   return -total / jnp.maximum(positive.sum(-1), 1)
 
@@ -247,11 +258,11 @@ def _row_loss(pair, positive, row: Pixels, column: Pixels) -> jax.Array:
 def _mean_over_rows(
   loss: Callable[[Pixels, Pixels], jax.Array], pixels: Pixels, block_size: int
 ) -> jax.Array:
-  """Returns the mean of `loss(rows, all pixels)` over blocks of rows."""
+  """Mean of `loss(rows, all pixels)` over all rows, block by block."""
   count = pixels.label.size
   blocks = -(-count // block_size)
   rows = -(-count // blocks)
-  # Rows that fill the last block have confidence 0, so add nothing.
+  # The rows that pad the last block have confidence 0 and add nothing.
   padded = jax.tree.map(
     lambda x: jnp.pad(
       x, [(0, blocks * rows - count)] + [(0, 0)] * (x.ndim - 1)

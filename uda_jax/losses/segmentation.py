@@ -1,4 +1,4 @@
-"""Cross-entropy of label maps with ignored pixels and pixel weights."""
+"""Cross-entropy of label maps, with ignored pixels and pixel weights."""
 
 from __future__ import annotations
 
@@ -17,28 +17,38 @@ def cross_entropy(
   average: str = 'all',
   ignore_label: int = labels.IGNORE_LABEL,
 ) -> jax.Array:
-  """Computes the mean cross-entropy of a label map.
+  """Mean cross-entropy of a label map.
 
-  mean(weight * -log softmax(logits)[label]), in float32 at least. Ignored
-  pixels give 0, so does a map of nothing else, with gradient 0. Any other label
-  outside [0, C) makes the loss NaN: a wrong label table must not go unnoticed.
+  mean(weight * -log softmax(logits)[label]), computed in float32 or wider. A
+  label outside [0, C) that is not `ignore_label` makes the loss NaN, so that a
+  wrong label table is noticed.
 
   Args:
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
-    weight: [B, H, W] float >= 0, 1 if not given.
-    average: 'all': divide by B * H * W, as DAFormer and its descendants do
-      (released code: heavily ignored images count less); 'valid': by the
-      number of pixels that are not ignored (PixMatch, EHTDI, LSE).
-    ignore_label: the label of pixels that do not count.
+    weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
+    average: 'all': divide by B * H * W, as DAFormer and its successors do
+      (released code; images with many ignored pixels count less); 'valid':
+      divide by the number of pixels that are not ignored (PixMatch, EHTDI,
+      LSE).
+    ignore_label: label of pixels that do not count.
 
   Returns:
-    [] float.
+    [] float; 0, with gradient 0, if all pixels are ignored.
+
+  Raises:
+    ValueError: `average` is neither, or `label` has another size than `logits`.
+
+  Example:
+    >>> logits = jnp.array([[[[0.0, 0.0], [2.0, 0.0]]]])  # one row, two pixels
+    >>> label = jnp.array([[[1, 255]]])
+    >>> print(f'{cross_entropy(logits, label):.4f}')
+    0.3466
+    >>> print(f"{cross_entropy(logits, label, average='valid'):.4f}")
+    0.6931
   """
   if average not in ('all', 'valid'):
-    raise ValueError(
-      f"cross_entropy: average: expected 'all' or 'valid', got {average!r}"
-    )
+    raise ValueError(f"average: expected 'all' or 'valid', got {average!r}")
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
   if weight is not None:
     loss = loss * weight
@@ -53,21 +63,29 @@ def pixel_cross_entropy(
   *,
   ignore_label: int = labels.IGNORE_LABEL,
 ) -> jax.Array:
-  """Computes -log softmax(logits)[label] of every pixel.
+  """Cross-entropy -log softmax(logits)[label] of every pixel.
 
   Args:
     logits: [..., C] float, any values.
     label: [...] int, in [0, C) or `ignore_label`.
-    ignore_label: the label of pixels that get 0, with gradient 0. Any other
-      label outside [0, C) gives NaN: see `cross_entropy`.
+    ignore_label: label of pixels whose loss is 0, with gradient 0. Any other
+      label outside [0, C) gives NaN, see `cross_entropy`.
 
   Returns:
-    [...] float32 at least, >= 0.
+    [...] float32 or wider, >= 0.
+
+  Raises:
+    ValueError: `label` has another shape than `logits` without its last axis.
+
+  Example:
+    >>> logits = jnp.array([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
+    >>> print(pixel_cross_entropy(logits, jnp.array([1, 1, 255])))
+    [0.6931 2.1269 0. ]
   """
   if label.shape != logits.shape[:-1]:
     raise ValueError(
-      f'cross_entropy: label {label.shape} does not fit logits '
-      f'{logits.shape}; see resized_cross_entropy'
+      f'label: expected the shape {logits.shape[:-1]} of the logits, got '
+      f'{label.shape}; resized_cross_entropy resizes logits'
     )
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
   one_hot = label[..., None] == jnp.arange(logits.shape[-1])
@@ -85,25 +103,36 @@ def focal_term(
   of: str = 'pixel',
   ignore_label: int = labels.IGNORE_LABEL,
 ) -> jax.Array:
-  """Computes the focal term that LSE adds to the cross-entropy.
+  """Focal term that LSE adds to the cross-entropy (arXiv 2007.14449).
 
-  mean(l (1 - exp(-l))^gamma) with l the cross-entropy of a pixel, over the
-  pixels that are not ignored: uncertain pixels count more (focal loss, arXiv
-  1708.02002, in LSE's form). No factor is detached.
+  mean(l (1 - exp(-l))^gamma) over the pixels that are not ignored, with l the
+  cross-entropy of a pixel: pixels with a low probability of their label count
+  more (focal loss, arXiv 1708.02002). The gradient includes both factors.
 
   Args:
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
     gamma: 0 or >= 1; 0 gives the cross-entropy itself.
-    of: 'pixel'; or 'mean': the same of the mean cross-entropy, which is what
-      the released code makes of it for DeepLab-v2.
-    ignore_label: the label of pixels that do not count.
+    of: 'pixel': mean of the term of each pixel; 'mean': the term of the mean
+      cross-entropy, as the released code computes it for DeepLab-v2.
+    ignore_label: label of pixels that do not count.
 
   Returns:
-    [] float; 0 with gradient 0 if all pixels are ignored.
+    [] float; 0, with gradient 0, if all pixels are ignored.
+
+  Raises:
+    ValueError: `of` is neither, or `label` has another size than `logits`.
+
+  Example:
+    >>> logits = jnp.array([[[[0.0, 0.0], [4.0, 0.0]]]])
+    >>> label = jnp.zeros((1, 1, 2), int)
+    >>> print(f'{focal_term(logits, label, gamma=0.0):.4f}')
+    0.3556
+    >>> print(f'{focal_term(logits, label, gamma=3.0):.4f}')
+    0.0433
   """
   if of not in ('pixel', 'mean'):
-    raise ValueError(f"focal_term: of: expected 'pixel' or 'mean', got {of!r}")
+    raise ValueError(f"of: expected 'pixel' or 'mean', got {of!r}")
   # 0 ** 0 would have no gradient.
   factor = lambda loss: (-jnp.expm1(-loss)) ** gamma if gamma else 1.0
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
@@ -122,19 +151,26 @@ def resized_cross_entropy(
   average: str = 'all',
   ignore_label: int = labels.IGNORE_LABEL,
 ) -> jax.Array:
-  """Computes `cross_entropy` of logits enlarged to the label's size.
+  """Mean cross-entropy of logits resized to the size of the label map.
 
-  Bilinear with half-pixel centres, as DAFormer and its descendants do.
+  Bilinear with half-pixel centers, as in DAFormer and its successors; then
+  `cross_entropy`.
 
   Args:
     logits: [B, h, w, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
-    weight: [B, H, W] float >= 0, 1 if not given.
+    weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
     average: see `cross_entropy`.
-    ignore_label: the label of pixels that do not count.
+    ignore_label: label of pixels that do not count.
 
   Returns:
-    [] float; 0 if all pixels are ignored.
+    [] float; 0, with gradient 0, if all pixels are ignored.
+
+  Example:
+    >>> logits = jnp.array([[[[0.0, 0.0], [4.0, 0.0]]]])
+    >>> label = jnp.zeros((1, 2, 4), int)
+    >>> print(f'{resized_cross_entropy(logits, label):.4f}')
+    0.2683
   """
   logits = resize.bilinear(logits, label.shape[-2:])
   return cross_entropy(

@@ -1,9 +1,9 @@
-"""Contrast between two views of an image, on class probabilities (EHTDI).
+"""Contrast of class probabilities between two views of an image (EHTDI).
 
-arXiv 2208.06100, as its released code computes it. Row i of one view belongs to
-row i of the other; everything else is a negative. The similarities of all
-pixels with all others are never kept: block by block they are computed, reduced
-and, for the gradient, computed again.
+arXiv 2208.06100, as its released code computes it. Row i of one view is the
+positive of row i of the other; all other rows of both views are negatives. The
+matrix of similarities is computed block by block and recomputed for the
+gradient, never stored as a whole.
 """
 
 from __future__ import annotations
@@ -24,22 +24,30 @@ def nt_xent(
   valid_mask: jax.Array | None = None,
   block_size: int = BLOCK_SIZE,
 ) -> jax.Array:
-  """Computes the mean cross-entropy of finding each row's partner.
+  """NT-Xent loss: cross-entropy of finding each row's positive (SimCLR).
 
-  S = [first; second]; of the 2 N rows r, the mean of
-  -log(exp(S_r . S_partner(r) / T) / sum over s != r of exp(S_r . S_s / T)),
-  in float32 at least. Memory grows with `block_size` * N, not with N^2.
+  With S = [first; second] and temperature T, the mean over the 2 N rows r of
+  -log(exp(S_r . S_positive(r) / T) / sum over s != r of exp(S_r . S_s / T)),
+  computed in float32 or wider (arXiv 2002.05709, eq. 1, without its
+  normalization of rows). Memory grows with `block_size` * N, not with N^2.
 
   Args:
-    first: [N, D] float, of moderate size (probabilities): not normalised here.
-    second: [N, D] float.
+    first: [N, D] float, such as class probabilities; not normalized here.
+    second: [N, D] float, row i the positive of row i of `first`.
     temperature: > 0, divides the similarities.
-    valid_mask: [N] bool, rows that take part; all if not given.
-    block_size: rows whose similarities are computed together; changes neither
+    valid_mask: [N] bool, False for rows that are left out; None: all count.
+    block_size: rows whose similarities are computed at once; affects neither
       value nor gradient.
 
   Returns:
-    [] float; 0, with gradient 0, without a valid row.
+    [] float; 0, with gradient 0, if no row is valid.
+
+  Example:
+    >>> first = jnp.eye(2)
+    >>> print(f'{nt_xent(first, first, temperature=0.5):.4f}')
+    0.2395
+    >>> print(f'{nt_xent(first, 1 - first, temperature=0.5):.4f}')
+    2.2395
   """
   dtype = jnp.promote_types(first.dtype, jnp.float32)
   first, second = first.astype(dtype), second.astype(dtype)
@@ -48,7 +56,7 @@ def nt_xent(
     valid_mask = jnp.ones(len(first), bool)
   valid_mask = jnp.concatenate([valid_mask, valid_mask])
   number = jnp.arange(len(rows))
-  # The released code multiplies; so does this, for the same rounding.
+  # A product, as in the released code: a quotient rounds differently.
   scale = 1 / temperature
 
   @jax.checkpoint
@@ -58,7 +66,7 @@ def nt_xent(
       mine, rows.T, precision=jax.lax.Precision.HIGHEST
     )
     others = valid_mask & (number != own_number[:, None])
-    # A row without any other is no row that counts; its sum must be finite.
+    # A row without negatives is never averaged, but its sum must be finite.
     others |= ~others.any(-1, keepdims=True)
     return jax.nn.logsumexp(similarity, -1, where=others)
 
@@ -85,16 +93,25 @@ def view_pixel_contrast(
   temperature: float = 0.05,
   block_size: int = BLOCK_SIZE,
 ) -> jax.Array:
-  """Computes the contrast of all pixels of two views, image by image.
+  """NT-Xent loss over the pixels of two views, averaged over images.
+
+  Pixels are compared by their class probabilities (EHTDI, arXiv 2208.06100).
 
   Args:
-    logits: [B, h, w, C] float, any values; their softmax is compared.
+    logits: [B, h, w, C] float, any values, of one view.
     other_logits: [B, h, w, C] float, of the other view.
     temperature: > 0; 1 / 20 in the released code.
     block_size: see `nt_xent`.
 
   Returns:
-    [] float, the mean over the images. No pixel is ignored.
+    [] float. Every pixel counts; there is no ignored label.
+
+  Example:
+    >>> logits = 9 * jnp.eye(3).reshape(1, 1, 3, 3)  # three pixels
+    >>> print(f'{view_pixel_contrast(logits, logits):.4f}')
+    0.0000
+    >>> print(f'{view_pixel_contrast(logits, logits[:, :, ::-1]):.4f}')
+    13.3235
   """
 
   def one(first, second):
@@ -114,22 +131,28 @@ def view_class_contrast(
   temperature: float = 1 / 7,
   all_images: bool = True,
 ) -> jax.Array:
-  """Computes the contrast of the classes' mean logits in two views.
+  """NT-Xent loss over the classes of two views, averaged over images.
 
-  The label is shrunk to the logits' size (nearest); for each class present the
-  softmax of its pixels' mean logits is compared.
+  A class is represented by the softmax of the mean logits of its pixels (EHTDI,
+  arXiv 2208.06100).
 
   Args:
-    logits: [B, h, w, C] float, any values.
+    logits: [B, h, w, C] float, any values, of one view.
     other_logits: [B, h, w, C] float, of the other view.
-    label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`.
+    label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`; resized to h x w by
+      `resize.nearest`. Classes without pixels are left out.
     temperature: > 0; 1 / 7 in the released code.
-    all_images: False: only the first image has such a term, and the sum is
-      divided by B all the same (released code, an indexing slip).
+    all_images: False: only the first image is compared, and the result is
+      still divided by B (an indexing error of the released code).
 
   Returns:
-    [] float, the mean over the images. An image with no class or with one class
-    gives 0.
+    [] float. An image with one class or none gives 0.
+
+  Example:
+    >>> logits = 9 * jnp.eye(3).reshape(1, 1, 3, 3)  # three pixels
+    >>> label = jnp.array([[[0, 1, 255]]])
+    >>> print(f'{view_class_contrast(logits, logits, label):.4f}')
+    0.0018
   """
   one_hot = resize.nearest(label, logits.shape[1:3])[..., None] == jnp.arange(
     logits.shape[-1]

@@ -99,12 +99,16 @@ def sampler(config, num_classes: int) -> Sampler:
 
 def patch_operators(config) -> PatchOperators:
   """The operators of the contrast of patches that training uses."""
-  return PatchOperators(
-    augment_views=pipa_jitter.jitter_views,
-    draw_cells=functools.partial(
-      patch_contrast.draw_cells, count=config.samples
-    ),
-  )
+
+  def draw_cells(key: jax.Array, *, cells: int) -> jax.Array:
+    try:
+      return patch_contrast.draw_cells(key, cells=cells, count=config.samples)
+    except ValueError as error:
+      raise ValueError(
+        f'config.method.patch_contrast.samples: {error}'
+      ) from error
+
+  return PatchOperators(pipa_jitter.jitter_views, draw_cells)
 
 
 def _detail_box(outputs: types.Outputs, label: jax.Array):

@@ -16,8 +16,9 @@ def unit_vectors(x: jax.Array) -> jax.Array:
     [..., D]; a vector of zeros stays zero, with gradient 0.
 
   Example:
-    >>> unit_vectors(jnp.array([[3.0, 4.0], [0.0, 0.0]])).round(3).tolist()
-    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    >>> print(unit_vectors(jnp.array([[3.0, 4.0], [0.0, 0.0]])))
+    [[0.6 0.8]
+     [0.  0. ]]
   """
   square = jnp.square(x).sum(-1, keepdims=True)
   nonzero = square > 0

@@ -177,6 +177,11 @@ def _make_measure(run: setup.Run) -> Callable[..., Any]:
 
 def _make_examples(run: setup.Run) -> Callable[..., Any]:
   fields = run.config.rounds
+  if fields.keep_rule not in scale_invariant.KEEP_RULES:
+    raise ValueError(
+      'config.rounds.keep_rule: expected one of '
+      f'{scale_invariant.KEEP_RULES}, got {fields.keep_rule!r}'
+    )
   window = tuple(fields.window)
   logits = inference.make_logits(run.recipe.network)
 
