@@ -9,15 +9,13 @@ that a benchmark lacks (the released forms, on real images) have no row.
 
 from __future__ import annotations
 
-import pathlib
-import sys
+import argparse
+from collections.abc import Sequence
 from typing import Any
-
-from absl import app
-from absl import flags
 
 from benchmarks import runs
 from benchmarks import tables
+from uda_jax import cli
 from uda_jax import configs
 
 # method -> rows: name, leaf, changed fields of `config.method`.
@@ -60,12 +58,6 @@ ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
   ),
 }
 
-_BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
-_METHODS = flags.DEFINE_list('methods', list(ROWS), 'Which of the tables.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of all runs.')
-_ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
-_WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
-
 
 def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
   """The rows whose leaf the benchmark has: name, leaf, changed fields."""
@@ -85,48 +77,58 @@ def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
   ]
 
 
-def _table(method: str, workdir: pathlib.Path) -> str:
+def _table(args: argparse.Namespace, method: str) -> str:
   """Runs what is missing; writes and returns one method's table."""
   reports = {}
-  for name, leaf, changes in rows(_BENCHMARK.value, method):
-    folder = '_'.join(
-      (
-        leaf,
-        *(
-          f'{field.removeprefix("method.")}={value}'
-          for field, value in changes.items()
-        ),
-      )
+  for name, leaf, changes in rows(args.benchmark, method):
+    fields = (
+      f'{field.removeprefix("method.")}={value}'
+      for field, value in changes.items()
     )
     result = runs.one_run(
-      _BENCHMARK.value,
+      args.benchmark,
       leaf,
-      _SEED.value,
-      root=_ROOT.value,
-      workdir=workdir,
-      name=folder,
+      args.seed,
+      root=args.root,
+      workdir=args.workdir,
+      name='_'.join((leaf, *fields)),
       changes=changes,
     )
     network = result.run.config.eval.network
     reports[f'{method}: {name} ({network})'] = [result.reports[network]]
-  return tables.write(reports, workdir, f'{_BENCHMARK.value}_{method}')
+  return tables.write(reports, args.workdir, f'{args.benchmark}_{method}')
 
 
-def main(argv):
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.ablations', __doc__)
+  group = result.add_argument_group('runs')
+  runs.add_flags(group)
+  group.add_argument(
+    '--methods',
+    type=cli.names,
+    default=tuple(ROWS),
+    metavar='NAME,NAME,...',
+    help=f'default: {",".join(ROWS)}',
+  )
+  group.add_argument(
+    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of all runs'
+  )
+  return result
+
+
+def ablations(args: argparse.Namespace) -> None:
   """Prints the tables."""
-  del argv
-  from uda_jax import cli
+  for method in args.methods:  # before hours of runs
+    rows(args.benchmark, method)
+  for method in args.methods:
+    print(_table(args, method))
 
-  cli.plain_log()
-  workdir = pathlib.Path(_WORKDIR.value)
-  try:
-    for method in _METHODS.value:  # before hours of runs
-      rows(_BENCHMARK.value, method)
-  except ValueError as error:
-    sys.exit(f'error: {error}')
-  for method in _METHODS.value:
-    print(_table(method, workdir))
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), ablations, argv)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  main()

@@ -1,7 +1,7 @@
 """mIoU tables of a benchmark: several runs, several seeds.
 
   python -m benchmarks.adaptation --benchmark=streets --seeds=0,1,2
-  python -m benchmarks.adaptation --benchmark=camvid_to_idd --root=DIR \
+  python -m benchmarks.adaptation --benchmark=camvid_to_idd --root=DIR \\
       --runs=source_only,self_training,oracle
 
 Every run has a directory of its own under --workdir and resumes there; a run
@@ -11,47 +11,62 @@ that is done is not repeated. `<workdir>/<benchmark>.md` holds the table, the
 
 from __future__ import annotations
 
-import pathlib
-
-from absl import app
-from absl import flags
+import argparse
+from collections.abc import Sequence
 
 from benchmarks import runs
 from benchmarks import tables
-
-_BENCHMARK = flags.DEFINE_string('benchmark', 'streets', 'Folder in configs/.')
-_RUNS = flags.DEFINE_list(
-  'runs',
-  'source_only,source_augmented,self_training,oracle',
-  'Leaves of the benchmark, one table row each.',
-)
-_SEEDS = flags.DEFINE_list(
-  'seeds', '0,1,2', 'Seeds; the table has their mean and standard deviation.'
-)
-_ROOT = flags.DEFINE_string('root', '', 'config.data.root, for real images.')
-_WORKDIR = flags.DEFINE_string('workdir', 'runs', 'Where the runs go.')
+from uda_jax import cli
 
 
-def main(argv):
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.adaptation', __doc__)
+  group = result.add_argument_group('runs')
+  runs.add_flags(group)
+  group.add_argument(
+    '--runs',
+    type=cli.names,
+    default=('source_only', 'source_augmented', 'self_training', 'oracle'),
+    metavar='NAME,NAME,...',
+    help='configs of the benchmark, one table row each; default: source_only,'
+    'source_augmented,self_training,oracle',
+  )
+  group.add_argument(
+    '--seeds',
+    type=_seeds,
+    default=(0, 1, 2),
+    metavar='N,N,...',
+    help='the table has their mean and standard deviation; default: 0,1,2',
+  )
+  return result
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+  return tuple(map(cli.at_least(0), cli.names(text)))
+
+
+def adaptation(args: argparse.Namespace) -> None:
   """Runs everything that is missing and prints the table."""
-  del argv
-  from uda_jax import cli
   from uda_jax.evaluate import reports as reports_lib
 
-  cli.plain_log()
-  workdir = pathlib.Path(_WORKDIR.value)
   reports = {}
-  for leaf in _RUNS.value:
-    for seed in _SEEDS.value:
+  for leaf in args.runs:
+    for seed in args.seeds:
       result = runs.one_run(
-        _BENCHMARK.value, leaf, int(seed), root=_ROOT.value, workdir=workdir
+        args.benchmark, leaf, seed, root=args.root, workdir=args.workdir
       )
       for name, report in result.reports.items():
         name = reports_lib.row_name(name, report)
         reports.setdefault(f'{leaf} ({name})', []).append(report)
-    table = tables.write(reports, workdir, _BENCHMARK.value)
+    table = tables.write(reports, args.workdir, args.benchmark)
   print(table)
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), adaptation, argv)
+
+
 if __name__ == '__main__':
-  app.run(main)
+  main()

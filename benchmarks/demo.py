@@ -10,18 +10,13 @@ own labels.
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 import pathlib
 
-from absl import app
-from absl import flags
-
 from benchmarks import runs
+from uda_jax import cli
 
-_ORACLE = flags.DEFINE_bool('oracle', False, 'Also train on target labels.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the runs.')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', 'runs/demo', 'Where the runs go; those found there are resumed.'
-)
 _NUM_ROWS = 6
 # 200 steps less than the tables in docs/reproduce.md, and none of the rows that
 # it does not show: six minutes on two slow cores.
@@ -63,26 +58,47 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   pictures.write_png(path, page)
 
 
-def main(argv):
-  """Runs the demo."""
-  del argv
-  from uda_jax import cli
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.demo', __doc__)
+  group = result.add_argument_group('demo')
+  group.add_argument(
+    '--oracle', action='store_true', help='also train on target labels'
+  )
+  group.add_argument(
+    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of the runs'
+  )
+  group.add_argument(
+    '--workdir',
+    type=pathlib.Path,
+    default=pathlib.Path('runs/demo'),
+    metavar='DIR',
+    help='where the runs go; those found there are resumed; default: runs/demo',
+  )
+  return result
 
-  cli.plain_log()
-  leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if _ORACLE.value else {})
-  workdir = pathlib.Path(_WORKDIR.value)
+
+def demo(args: argparse.Namespace) -> None:
+  """Trains, draws and prints the scores."""
+  leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if args.oracle else {})
+  with cli.hidden_stderr(not args.debug):
+    import uda_jax.train.loop  # noqa: F401, with TensorFlow
   results = {
     title: runs.one_run(
-      'streets', leaf, _SEED.value, root='', workdir=workdir, changes=_CHANGES
+      'streets',
+      leaf,
+      args.seed,
+      root='',
+      workdir=args.workdir,
+      changes=_CHANGES,
     )
     for title, leaf in leaves.items()
   }
-  path = (workdir / f'gallery_seed{_SEED.value}.png').absolute()
+  path = (args.workdir / f'gallery_seed{args.seed}.png').absolute()
   gallery(path, results)
   from uda_jax.evaluate import reports
 
-  print()
-  print('Scores on camera-like scenes (target test), in percent:')
+  print('\nScores on camera-like scenes (target test), in percent:')
   print(
     reports.format_table(
       {
@@ -94,5 +110,10 @@ def main(argv):
   print(f'Pictures: {path}')
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), demo, argv)
+
+
 if __name__ == '__main__':
-  app.run(main)
+  main()

@@ -12,19 +12,19 @@ but no memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 import contextlib
 import json
 import statistics
 import time
 
-from absl import app
-from absl import flags
 import jax
 import jax.numpy as jnp
 
 from benchmarks import flops
 from benchmarks import targets
+from uda_jax import cli
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.configs.blocks import common
@@ -53,22 +53,6 @@ NETWORKS: dict[str, Callable] = {
   'resnet101_v1c+dlv2': lambda: _network('resnet101_v1c', 'dlv2'),
   'dinov2_b+daformer': lambda: _network('dinov2_b', 'daformer'),
 }
-
-_NETWORKS = flags.DEFINE_list('networks', list(NETWORKS), 'Which of them.')
-_CROP = flags.DEFINE_integer('crop', 512, 'Height and width of the images.')
-_BATCH = flags.DEFINE_integer('batch', 2, 'Images of a pass.')
-_CLASSES = flags.DEFINE_integer('num_classes', 19, 'Classes of the logits.')
-_DTYPE = flags.DEFINE_enum(
-  'dtype', 'float32', ['float32', 'bfloat16'], 'Compute dtype.'
-)
-_REMAT = flags.DEFINE_bool('remat', False, 'Recompute blocks.')
-_REPEATS = flags.DEFINE_integer('repeats', 10, 'Passes that are timed.')
-_TOPOLOGY = flags.DEFINE_string(
-  'topology',
-  '',
-  'Compile for this device, which need not be there, instead '
-  'of running: rtx_3090, or TPUs such as v5e:2x2.',
-)
 
 
 def make_passes(network, size: tuple[int, int]):
@@ -106,39 +90,37 @@ def _compile(function, variables, image, mesh):
   return compiled, round(time.perf_counter() - begin, 1)
 
 
-def _seconds(compiled, variables, image) -> float:
-  """The median time of a pass."""
+def _seconds(compiled, variables, image, repeats: int) -> float:
+  """Returns the median time of a pass."""
   times = []
-  for _ in range(_REPEATS.value + 2):
+  for _ in range(repeats + 2):
     begin = time.perf_counter()
     jax.block_until_ready(compiled(variables, image))
     times.append(time.perf_counter() - begin)
   return round(statistics.median(times[2:]), 5)
 
 
-def measure(name: str, mesh) -> dict:
-  """Everything about one network."""
-  size = (_CROP.value, _CROP.value)
+def measure(args: argparse.Namespace, name: str, mesh) -> dict:
+  """Returns what the JSON line of one network says."""
+  size = (args.crop, args.crop)
   model = NETWORKS[name]()
-  model.weights, model.dtype = '', _DTYPE.value
+  model.weights, model.dtype = '', args.dtype
   if 'remat' in model:
-    model.remat = _REMAT.value
+    model.remat = args.remat
   config = common.run(steps=1)
   config.model = model
-  network = models.build(config, _CLASSES.value)
+  network = models.build(config, args.num_classes)
   init = lambda: network.init(jax.random.key(0), size)
   variables = jax.eval_shape(init)
   shape = lambda batch: jax.ShapeDtypeStruct((batch, *size, 3), jnp.float32)
   forward, both = make_passes(network, size)
-  training, compile_seconds = _compile(
-    both, variables, shape(_BATCH.value), mesh
-  )
+  training, compile_seconds = _compile(both, variables, shape(args.batch), mesh)
   result = dict(
     network=name,
     device=targets.name(mesh),
     crop=list(size),
-    batch=_BATCH.value,
-    dtype=_DTYPE.value,
+    batch=args.batch,
+    dtype=args.dtype,
     remat=bool(model.get('remat', False)),
     compile_seconds=compile_seconds,
     parameters=sum(x.size for x in jax.tree.leaves(variables.params)),
@@ -146,33 +128,68 @@ def measure(name: str, mesh) -> dict:
   )
   if found := targets.memory(training, mesh):
     result['activations_gib'] = found['activations_gib']
-  if not _TOPOLOGY.value:
+  if not args.topology:
     variables = init()
-    image = jax.random.normal(jax.random.key(1), shape(_BATCH.value).shape)
+    image = jax.random.normal(jax.random.key(1), shape(args.batch).shape)
     forward, _ = _compile(forward, variables, image, mesh)
     result |= dict(
-      forward_seconds=_seconds(forward, variables, image),
-      forward_backward_seconds=_seconds(training, variables, image),
+      forward_seconds=_seconds(forward, variables, image, args.repeats),
+      forward_backward_seconds=_seconds(
+        training, variables, image, args.repeats
+      ),
     )
   return result
 
 
-def main(argv):
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.forward', __doc__)
+  group = result.add_argument_group('networks')
+  group.add_argument(
+    '--networks',
+    type=cli.names,
+    default=tuple(NETWORKS),
+    metavar='NAME,NAME,...',
+    help=f'default: all of {", ".join(NETWORKS)}',
+  )
+  targets.add_topology(group)
+  targets.add_timing(group)
+  count = dict(type=cli.at_least(1), metavar='N')
+  group.add_argument(
+    '--crop', **count, default=512, help='height and width; default: 512'
+  )
+  group.add_argument(
+    '--batch', **count, default=2, help='images of a pass; default: 2'
+  )
+  group.add_argument(
+    '--num_classes', **count, default=19, help='of the logits; default: 19'
+  )
+  group.add_argument(
+    '--remat', action='store_true', help='recompute blocks in backward passes'
+  )
+  return result
+
+
+def forward(args: argparse.Namespace) -> None:
   """Prints a line a network."""
-  del argv
-  unknown = sorted(set(_NETWORKS.value) - set(NETWORKS))
+  unknown = sorted(set(args.networks) - set(NETWORKS))
   if unknown:
-    raise app.UsageError(
+    raise ValueError(
       f'--networks: expected some of {list(NETWORKS)}, got {unknown[0]!r}'
     )
   with contextlib.ExitStack() as stack:
     mesh = parallel.make_mesh(1)
-    if _TOPOLOGY.value:
-      mesh = targets.absent_mesh(_TOPOLOGY.value)
+    if args.topology:
+      mesh = targets.absent_mesh(args.topology)
       stack.enter_context(targets.traced_for_accelerators())
-    for name in _NETWORKS.value:
-      print(json.dumps(measure(name, mesh)), flush=True)
+    for name in args.networks:
+      print(json.dumps(measure(args, name, mesh)), flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), forward, argv)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  main()

@@ -15,7 +15,7 @@ says what was there.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import importlib.metadata
 import itertools
 import json
@@ -28,6 +28,7 @@ from typing import Any
 
 from benchmarks import pytorch_loader
 from benchmarks import street_files
+from uda_jax import cli
 from uda_jax.configs.gta5_to_cityscapes import daformer
 from uda_jax.data import datasets
 from uda_jax.data import examples
@@ -186,23 +187,30 @@ def versions() -> dict[str, str]:
   return result
 
 
-def main() -> None:
-  """Prints a JSON line a form of the data."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-  )
-  parser.add_argument('--cache_dir', type=pathlib.Path, required=True)
-  parser.add_argument(
-    '--images', type=int, default=6, help='files of each data set'
-  )
-  parser.add_argument(
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.input_pipeline', __doc__)
+  group = result.add_argument_group('measurement')
+  street_files.add_flags(group)
+  group.add_argument(
     '--steps',
-    type=int,
+    type=cli.at_least(1),
     default=15,
-    help='batches of 2 + 2 images a measurement',
+    metavar='N',
+    help='batches of 2 + 2 images a measurement; default: 15',
   )
-  parser.add_argument('--rounds', type=int, default=5)
-  args = parser.parse_args()
+  group.add_argument(
+    '--rounds',
+    type=cli.at_least(1),
+    default=5,
+    metavar='N',
+    help='measurements of each loader, in turns; default: 5',
+  )
+  return result
+
+
+def measure(args: argparse.Namespace) -> None:
+  """Prints a JSON line a form of the data."""
   street_files.write(args.cache_dir, args.images)
   for form in FORMS:
     config = data_block(args.cache_dir, form)
@@ -220,6 +228,11 @@ def main() -> None:
       ),
       flush=True,
     )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), measure, argv)
 
 
 if __name__ == '__main__':

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 import json
-import pathlib
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from benchmarks import input_pipeline
 from benchmarks import street_files
+from uda_jax import cli
 from uda_jax.data import crop_rules
 from uda_jax.data import datasets
 from uda_jax.data import examples
@@ -122,17 +122,23 @@ def stages(
   return times
 
 
-def main() -> None:
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.input_stages', __doc__)
+  group = result.add_argument_group('measurement')
+  street_files.add_flags(group)
+  group.add_argument(
+    '--examples',
+    type=cli.at_least(1),
+    default=24,
+    metavar='N',
+    help='of each domain; default: 24',
+  )
+  return result
+
+
+def measure(args: argparse.Namespace) -> None:
   """Prints the JSON lines."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-  )
-  parser.add_argument('--cache_dir', type=pathlib.Path, required=True)
-  parser.add_argument(
-    '--images', type=int, default=6, help='files of each data set'
-  )
-  parser.add_argument('--examples', type=int, default=24)
-  args = parser.parse_args()
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
   street_files.write(args.cache_dir, args.images)
@@ -152,6 +158,11 @@ def main() -> None:
         ),
         flush=True,
       )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), measure, argv)
 
 
 if __name__ == '__main__':

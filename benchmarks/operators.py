@@ -10,40 +10,34 @@ in one process, so that their ratio holds on a busy machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 import functools
 import json
 import statistics
 import time
 
-from absl import app
-from absl import flags
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from benchmarks import targets
+from uda_jax import cli
 from uda_jax.models import attention
 from uda_jax.models import depthwise
 from uda_jax.models import layers
-
-_CROP = flags.DEFINE_integer('crop', 512, 'Side of the crops in pixels.')
-_DTYPE = flags.DEFINE_enum(
-  'dtype', 'float32', ['float32', 'bfloat16'], 'Compute dtype.'
-)
-_REPEATS = flags.DEFINE_integer('repeats', 10, 'Passes that are timed.')
-_ONLY = flags.DEFINE_string('only', '', 'One operator; all if empty.')
 
 # Form -> function of the inputs, which come second.
 Forms = tuple[dict[str, Callable], tuple[jax.Array, ...]]
 
 
-def _random(*shape: int) -> jax.Array:
-  return jax.random.normal(jax.random.key(sum(shape)), shape, _DTYPE.value)
+def _random(dtype: str, *shape: int) -> jax.Array:
+  return jax.random.normal(jax.random.key(sum(shape)), shape, dtype)
 
 
-def _depthwise() -> Forms:
+def _depthwise(crop: int, dtype: str) -> Forms:
   """Mix-FFN's, stage 3 of MiT-B5."""
-  side = _CROP.value // 16
+  side = crop // 16
   padding = ((1, 1), (1, 1))
   forms = {
     form: functools.partial(
@@ -51,48 +45,54 @@ def _depthwise() -> Forms:
     )
     for form in ('conv', 'shifted')
   }
-  return forms, (_random(2, side, side, 1280), _random(3, 3, 1, 1280))
+  return forms, (
+    _random(dtype, 2, side, side, 1280),
+    _random(dtype, 3, 3, 1, 1280),
+  )
 
 
-def _max_pool() -> Forms:
+def _max_pool(crop: int, dtype: str) -> Forms:
   """DeepLab's, under its stem."""
-  side = _CROP.value // 2
+  side = crop // 2
   forms = {
     'shifted maxima': functools.partial(
       layers.max_pool, size=3, stride=2, padding=1
     ),
     'reduce_window': lambda x: nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))),
   }
-  return forms, (_random(2, side, side, 64),)
+  return forms, (_random(dtype, 2, side, side, 64),)
 
 
-def _pointwise() -> Forms:
+def _pointwise(crop: int, dtype: str) -> Forms:
   """A 1x1 convolution of DeepLab's third stage."""
-  side = _CROP.value // 8
+  side = crop // 8
   forms = {
     'matmul': lambda x, kernel: x @ kernel[0, 0],
     'conv': lambda x, kernel: jax.lax.conv_general_dilated(
       x, kernel, (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     ),
   }
-  return forms, (_random(2, side, side, 1024), _random(1, 1, 1024, 256))
+  return forms, (
+    _random(dtype, 2, side, side, 1024),
+    _random(dtype, 1, 1, 1024, 256),
+  )
 
 
-def _attention() -> Forms:
+def _attention(crop: int, dtype: str) -> Forms:
   """Stage 1 of MiT-B5: every fourth pixel looks at one cell in 32."""
-  queries, keys = (_CROP.value // 4) ** 2, (_CROP.value // 32) ** 2
+  queries, keys = (crop // 4) ** 2, (crop // 32) ** 2
   names = ['xla']
   # cuDNN has it in 16 bits only.
-  if jax.default_backend() == 'gpu' and _DTYPE.value == 'bfloat16':
+  if jax.default_backend() == 'gpu' and dtype == 'bfloat16':
     names.append('cudnn')
   forms = {
     name: functools.partial(attention.attend, implementation=name)
     for name in names
   }
   return forms, (
-    _random(2, queries, 1, 64),
-    _random(2, keys, 1, 64),
-    _random(2, keys, 1, 64),
+    _random(dtype, 2, queries, 1, 64),
+    _random(dtype, 2, keys, 1, 64),
+    _random(dtype, 2, keys, 1, 64),
   )
 
 
@@ -104,9 +104,13 @@ OPERATORS = {
 }
 
 
-def compare(name: str) -> dict:
+def compare(
+  name: str,
+  forms: dict[str, Callable],
+  inputs: tuple[jax.Array, ...],
+  repeats: int,
+) -> dict:
   """Times the forms of one operator, in turns."""
-  forms, inputs = OPERATORS[name]()
 
   def make(form):
     def loss(inputs):
@@ -116,7 +120,7 @@ def compare(name: str) -> dict:
 
   passes = {title: make(form) for title, form in forms.items()}
   seconds = {title: [] for title in forms}
-  for _ in range(_REPEATS.value + 1):
+  for _ in range(repeats + 1):
     for title, run in passes.items():
       begin = time.perf_counter()
       jax.block_until_ready(run(inputs))
@@ -125,7 +129,7 @@ def compare(name: str) -> dict:
     operator=name,
     framework=f'jax {jax.__version__}',
     device=jax.devices()[0].device_kind,
-    dtype=_DTYPE.value,
+    dtype=str(inputs[0].dtype),
     shapes=[list(x.shape) for x in inputs],
     # The first pass compiles.
     seconds={
@@ -135,17 +139,37 @@ def compare(name: str) -> dict:
   )
 
 
-def main(argv):
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.operators', __doc__)
+  group = result.add_argument_group('operators')
+  group.add_argument(
+    '--only',
+    choices=tuple(OPERATORS),
+    help='one operator; default: all',
+  )
+  group.add_argument(
+    '--crop',
+    type=cli.at_least(32),
+    default=512,
+    metavar='N',
+    help='height and width of the crops in pixels; default: 512',
+  )
+  targets.add_timing(group)
+  return result
+
+
+def operators(args: argparse.Namespace) -> None:
   """Prints a line an operator."""
-  del argv
-  names = [_ONLY.value] if _ONLY.value else list(OPERATORS)
-  if not set(names) <= set(OPERATORS):
-    raise app.UsageError(
-      f'--only: expected one of {list(OPERATORS)}, got {_ONLY.value!r}'
-    )
-  for name in names:
-    print(json.dumps(compare(name)), flush=True)
+  for name in [args.only] if args.only else OPERATORS:
+    forms, inputs = OPERATORS[name](args.crop, args.dtype)
+    print(json.dumps(compare(name, forms, inputs, args.repeats)), flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), operators, argv)
 
 
 if __name__ == '__main__':
-  app.run(main)
+  main()

@@ -1,6 +1,6 @@
 """How right the labels are that LSE gave its patches, round by round.
 
-  python -m benchmarks.round_labels --run=RUN \
+  python -m benchmarks.round_labels --run=RUN \\
       --truth=configs/streets/oracle.py
 
 RUN is a run's directory; the source of the leaf `--truth` has the labels of
@@ -11,20 +11,16 @@ others are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Iterator, Sequence
 import json
 import pathlib
-import sys
 
-from absl import app
-from absl import flags
 import jax
-from ml_collections import config_flags
 import numpy as np
 
-_TRUTH = config_flags.DEFINE_config_file('truth', None, 'Whose source it is.')
-_RUN = flags.DEFINE_string('run', None, 'The directory of a run of LSE.')
-_ROOT = flags.DEFINE_string('data_root', '', 'config.data.root of the leaf.')
+from uda_jax import cli
+from uda_jax import configs
 
 
 def confusion(
@@ -92,9 +88,8 @@ def pairs(
   pattern = f'rounds/files/patches_of_round_{index}-*'
   folders = list(workdir.glob(pattern))
   if len(folders) != 1:
-    sys.exit(
-      f'error: --run: expected one folder {workdir / pattern}, got '
-      f'{len(folders)}'
+    raise ValueError(
+      f'--run: expected one folder {workdir / pattern}, got {len(folders)}'
     )
   key = rounds.window_key(config['seed'], index)
   for j, image in enumerate(plan['images']):
@@ -135,18 +130,40 @@ def table(counts: np.ndarray, names: list[str]) -> str:
   return '\n'.join(lines) + '\n'
 
 
-def main(argv):
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.round_labels', __doc__)
+  group = result.add_argument_group('run')
+  group.add_argument(
+    '--run',
+    type=pathlib.Path,
+    required=True,
+    metavar='DIR',
+    help='the directory of a run of LSE',
+  )
+  group.add_argument(
+    '--truth',
+    required=True,
+    metavar='CONFIG',
+    help='the config whose source is the target with labels',
+  )
+  group.add_argument(
+    '--data_root', default='', metavar='DIR', help='config.data.root of it'
+  )
+  return result
+
+
+def round_labels(args: argparse.Namespace) -> None:
   """Prints the tables."""
-  del argv
   from uda_jax.data import datasets
 
-  workdir = pathlib.Path(_RUN.value)
+  workdir = args.run
   plans = sorted((workdir / 'rounds').glob('round_*.json'))
   if not plans:
-    sys.exit(f'error: --run: expected a run with rounds/, got {workdir}')
+    raise ValueError(f'--run: expected a run with rounds/, got {workdir}')
   config = json.loads((workdir / 'manifest.json').read_text())['config']
-  leaf = _TRUTH.value
-  leaf.data.root = _ROOT.value
+  leaf = configs.load(args.truth)
+  leaf.data.root = args.data_root
   truth = datasets.load_part(leaf.data, 'source')
   for index, path in enumerate(plans):
     plan = json.loads(path.read_text())
@@ -156,9 +173,8 @@ def main(argv):
       for path in truth.image_paths[i : i + 1]
     ]
     if names != plan['names']:
-      sys.exit(
-        "error: --truth: expected the run's target images as source, "
-        f'got {truth.name}'
+      raise ValueError(
+        f"--truth: expected the run's target images as source, got {truth.name}"
       )
     counts = sum(
       confusion(*pair, len(truth.class_names))
@@ -170,6 +186,10 @@ def main(argv):
     )
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), round_labels, argv)
+
+
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['truth', 'run'])
-  app.run(main)
+  main()

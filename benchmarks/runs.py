@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 import pathlib
 from typing import Any
 
 from uda_jax import configs
+
+
+def add_flags(group: argparse._ArgumentGroup) -> None:
+  """Adds `--benchmark`, `--root` and `--workdir`."""
+  group.add_argument(
+    '--benchmark',
+    default='streets',
+    metavar='NAME',
+    help='a folder in configs/; default: streets',
+  )
+  group.add_argument(
+    '--root', default='', metavar='DIR', help='config.data.root of real images'
+  )
+  group.add_argument(
+    '--workdir',
+    type=pathlib.Path,
+    default=pathlib.Path('runs'),
+    metavar='DIR',
+    help='where the runs go, each in a folder of its own; default: runs',
+  )
 
 
 def one_run(

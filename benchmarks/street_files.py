@@ -7,16 +7,36 @@ much as those data sets' images on average do (57 GB / 24,966 and 11 GB /
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 import pathlib
 
 import numpy as np
 from PIL import Image
 
+from uda_jax import cli
 from uda_jax import labels
 from uda_jax.data.streets import render
 
 GTA5_SIZE, CITYSCAPES_SIZE = (1052, 1914), (1024, 2048)
+
+
+def add_flags(group: argparse._ArgumentGroup) -> None:
+  """Adds `--cache_dir` and `--images`."""
+  group.add_argument(
+    '--cache_dir',
+    type=pathlib.Path,
+    required=True,
+    metavar='DIR',
+    help='where the files are written, once',
+  )
+  group.add_argument(
+    '--images',
+    type=cli.at_least(1),
+    default=6,
+    metavar='N',
+    help='files of each data set; default: 6',
+  )
 
 
 def _raw_ids() -> np.ndarray:

@@ -1,13 +1,15 @@
-"""What a program is compiled for, and what the compiler says about it."""
+"""Devices that programs are compiled for, and what the compiler reports."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 import numpy as np
 
+from uda_jax import cli
 from uda_jax import parallel
 from uda_jax.models import depthwise
 
@@ -41,6 +43,34 @@ gpu_device_info {
 }
 """
 }
+
+
+def add_topology(group: argparse._ArgumentGroup) -> None:
+  """Adds `--topology`."""
+  group.add_argument(
+    '--topology',
+    default='',
+    metavar='NAME',
+    help='compile for this device, which need not be there, instead of running:'
+    ' rtx_3090, or TPUs such as v5e:2x2',
+  )
+
+
+def add_timing(group: argparse._ArgumentGroup) -> None:
+  """Adds `--dtype` and `--repeats`."""
+  group.add_argument(
+    '--dtype',
+    choices=('float32', 'bfloat16'),
+    default='float32',
+    help='that the network computes in; default: float32',
+  )
+  group.add_argument(
+    '--repeats',
+    type=cli.at_least(1),
+    default=10,
+    metavar='N',
+    help='passes that are timed; default: 10',
+  )
 
 
 def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:

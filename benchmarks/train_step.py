@@ -14,50 +14,33 @@ not printed there.
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 import contextlib
 import json
 import statistics
 import time
 
-from absl import app
-from absl import flags
 import jax
 import jax.numpy as jnp
-from ml_collections import config_flags
 import numpy as np
 
 from benchmarks import flops
 from benchmarks import targets
+from uda_jax import cli
+from uda_jax import configs
 from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs import overrides
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
-_CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'The leaf; fields are overridden by --config.FIELD=VALUE.'
-)
-_STEPS = flags.DEFINE_integer('steps', 20, 'Steps that are timed.')
-_WARMUP = flags.DEFINE_integer('warmup', 3, 'Steps before these.')
-_CLASSES = flags.DEFINE_integer('num_classes', 19, 'Classes of the labels.')
-_CROP = flags.DEFINE_integer(
-  'crop', 0, "Height and width of the images; 0 = the config's crop."
-)
-_PHASE = flags.DEFINE_integer(
-  'phase', 0, "Which of the method's phases (terms that start late)."
-)
-_TOPOLOGY = flags.DEFINE_string(
-  'topology',
-  '',
-  'Compile for this device, which need not be there, instead '
-  'of running: rtx_3090, or TPUs such as v5e:2x2.',
-)
-
 
 def random_batch(
-  config, size: tuple[int, int], num_classes: int
+  config, size: tuple[int, int], num_classes: int, phase: int
 ) -> types.Batch:
   """All groups of one step: noise, and labels in blocks of 16 pixels."""
   random = np.random.default_rng(0)
@@ -69,16 +52,19 @@ def random_batch(
   return types.Batch(
     types.Source(image(), label),
     types.Target(image(), np.ones((*lead, *size), bool)),
-    _random_views(config.data.pair, config.batch.groups),
+    _random_views(config.data.pair, config.batch.groups, phase),
   )
 
 
-def _random_views(pair, groups: int) -> dict[str, np.ndarray] | None:
+def _random_views(
+  pair, groups: int, phase: int
+) -> dict[str, np.ndarray] | None:
   """Pairs of crops of noise, which show the same, as PiPa's patches want them.
 
   Args:
     pair: `config.data.pair`.
     groups: of the batch.
+    phase: of the method.
 
   Returns:
     'image' [groups, pairs, 2, H, W, 3] uint8, 'box' [groups, pairs, 2, 4] int32
@@ -86,7 +72,7 @@ def _random_views(pair, groups: int) -> dict[str, np.ndarray] | None:
     method without pairs, and in phase 0.
   """
   # They are cut from the step on from which the loss looks at them.
-  if not any(pair.crop_size) or not _PHASE.value:
+  if not any(pair.crop_size) or not phase:
     return None
   lead = (groups, pair.group_size, 2)
   height, width = pair.crop_size
@@ -98,7 +84,7 @@ def _random_views(pair, groups: int) -> dict[str, np.ndarray] | None:
   }
 
 
-def build(config, mesh, size: tuple[int, int], num_classes: int):
+def build(config, mesh, size: tuple[int, int], num_classes: int, phase: int):
   """Returns (update, maker of its state and its frozen network, batch).
 
   Args:
@@ -106,13 +92,14 @@ def build(config, mesh, size: tuple[int, int], num_classes: int):
     mesh: the devices.
     size: of the images.
     num_classes: of the labels.
+    phase: of the method.
   """
   config.model.weights = ''  # speed does not depend on them
   network = models.build(config, num_classes)
   key = jax.random.key(0)
   shapes = jax.eval_shape(lambda: network.init(key, size))
   recipe = recipe_lib.make(config, num_classes, network, shapes.params)
-  batch = random_batch(config, size, num_classes)
+  batch = random_batch(config, size, num_classes, phase)
 
   def init():
     variables = network.init(key, size)
@@ -124,9 +111,7 @@ def build(config, mesh, size: tuple[int, int], num_classes: int):
       'weight_distance', 0.0
     ) else None
 
-  update = step_lib.make_update(
-    recipe, mesh, config.batch.groups, phase=_PHASE.value
-  )
+  update = step_lib.make_update(recipe, mesh, config.batch.groups, phase=phase)
   return update, init, batch
 
 
@@ -160,7 +145,9 @@ def compile_step(update, init, batch, mesh):
   return compiled, time.perf_counter() - begin
 
 
-def timed(compiled, init, batch, mesh) -> dict[str, float]:
+def timed(
+  args: argparse.Namespace, compiled, init, batch, mesh
+) -> dict[str, float]:
   """Runs the step; returns seconds and images a second."""
   state, frozen = jax.eval_shape(init)
   state, frozen = jax.jit(
@@ -172,14 +159,14 @@ def timed(compiled, init, batch, mesh) -> dict[str, float]:
   )()
   batch = parallel.to_global(batch, mesh)
   seconds = []
-  for i in range(_WARMUP.value + _STEPS.value):
+  for i in range(args.warmup + args.steps):
     begin = time.perf_counter()
     state, metrics = compiled(state, batch, frozen)
     jax.block_until_ready((state, metrics))
-    if i >= _WARMUP.value:
+    if i >= args.warmup:
       seconds.append(time.perf_counter() - begin)
   if not np.isfinite(metrics['loss/total']):
-    raise app.UsageError('the loss is not finite')
+    raise ValueError('the loss is not finite')
   median = statistics.median(seconds)
   images = 2 * batch.source.image.shape[0] * batch.source.image.shape[1]
   return dict(
@@ -190,20 +177,52 @@ def timed(compiled, init, batch, mesh) -> dict[str, float]:
   )
 
 
-def main(argv):
+def parser() -> cli.Parser:
+  """Returns the flags."""
+  result = cli.Parser('benchmarks.train_step', __doc__)
+  group = result.add_argument_group('step')
+  cli.add_config(group, 'whose step is timed')
+  whole = lambda least: dict(type=cli.at_least(least), metavar='N')
+  group.add_argument(
+    '--steps', **whole(1), default=20, help='that are timed; default: 20'
+  )
+  group.add_argument(
+    '--warmup', **whole(0), default=3, help='steps before these; default: 3'
+  )
+  group.add_argument(
+    '--num_classes', **whole(1), default=19, help='of the labels; default: 19'
+  )
+  group.add_argument(
+    '--crop',
+    **whole(1),
+    default=0,
+    help="height and width of the images; default: the config's crop",
+  )
+  group.add_argument(
+    '--phase',
+    **whole(0),
+    default=0,
+    help="which of the method's phases (terms that start late); default: 0",
+  )
+  targets.add_topology(group)
+  return result
+
+
+def train_step(args: argparse.Namespace) -> None:
   """Compiles, runs, prints."""
-  del argv
-  config = _CONFIG.value
-  size = (_CROP.value,) * 2 if _CROP.value else tuple(config.data.crop_size)
+  config = overrides.apply(configs.load(args.config), args.overrides)
+  size = (args.crop,) * 2 if args.crop else tuple(config.data.crop_size)
   if not all(size):
-    raise app.UsageError('config.data.crop_size is not set: give --crop=N')
+    raise ValueError('config.data.crop_size is not set: give --crop=N')
   with contextlib.ExitStack() as stack:
-    if _TOPOLOGY.value:
-      mesh = targets.absent_mesh(_TOPOLOGY.value)
+    if args.topology:
+      mesh = targets.absent_mesh(args.topology)
       stack.enter_context(targets.traced_for_accelerators())
     else:
       mesh = parallel.make_mesh(config.devices or None)
-    update, init, batch = build(config, mesh, size, _CLASSES.value)
+    update, init, batch = build(
+      config, mesh, size, args.num_classes, args.phase
+    )
     compiled, compile_seconds = compile_step(update, init, batch, mesh)
   state, frozen = jax.eval_shape(init)
   result = dict(
@@ -216,16 +235,20 @@ def main(argv):
     batch=[config.batch.groups, config.batch.group_size],
     dtype=config.model.dtype,
     remat=bool(config.model.get('remat', False)),
-    phase=_PHASE.value,
+    phase=args.phase,
     compile_seconds=round(compile_seconds, 1),
     tflops=round(flops.count(update, state, batch, frozen) / 1e12, 4),
   )
   result |= targets.memory(compiled, mesh)
-  if not _TOPOLOGY.value:
-    result |= timed(compiled, init, batch, mesh)
+  if not args.topology:
+    result |= timed(args, compiled, init, batch, mesh)
   print(json.dumps(result))
 
 
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command; see the module's docstring."""
+  cli.run(parser(), train_step, argv)
+
+
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['config'])
-  app.run(main)
+  main()
