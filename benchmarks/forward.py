@@ -29,23 +29,24 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import convnets
+from uda_jax.configs.blocks import networks
 from uda_jax.ops import resize
 
 
 def _network(encoder: str, head: str):
-  model = common.daformer_network(encoder=encoder)
+  model = networks.daformer_network(encoder=encoder)
   model.update(head=head, dilations=(6, 12))
   return model
 
 
 # Name -> config.model.
 NETWORKS: dict[str, Callable] = {
-  'compact': common.compact,
-  'efficientnet_lite0': common.efficientnet_lite0,
+  'compact': networks.compact,
+  'efficientnet_lite0': networks.efficientnet_lite0,
   'fcn8s_vgg': convnets.fcn8s_vgg,
   'deeplab_v2_r101': convnets.deeplab_v2,
   **{
-    f'mit_b{i}+daformer': lambda i=i: common.daformer_network(
+    f'mit_b{i}+daformer': lambda i=i: networks.daformer_network(
       encoder=f'mit_b{i}'
     )
     for i in range(6)

@@ -9,6 +9,7 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax.augment import dacs_jitter
 from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import networks
 from uda_jax.models import mix_transformer
 from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict
@@ -24,7 +25,7 @@ def _config(folder):
   config.data.rare_class.update(
     temperature=0.01, min_pixels=8, min_crop_ratio=0.5
   )
-  config.model = common.daformer_network(encoder='mit_b0')
+  config.model = networks.daformer_network(encoder='mit_b0')
   config.model.update(head_width=8, fusion='conv1')
   # No gradient, and less to compile, below the encoder's last stage.
   config.optim.frozen = ('backbone/(patch_embed|block|norm)[123]',)

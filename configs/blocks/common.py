@@ -1,7 +1,6 @@
-"""Blocks that leaves are made of; each call returns a fresh ConfigDict.
+"""Blocks of every run: its frame, optimizers, schedules, teacher, methods.
 
-A leaf is two calls deep: it takes its data from `benchmarks` and the rest from
-here, and then sets its own numbers. Nothing is inherited.
+Each call returns a fresh ConfigDict; nothing is inherited.
 """
 
 import ml_collections
@@ -15,7 +14,7 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   """The frame of a run: length, batch, logging, checkpoints, evaluation."""
   config = ConfigDict()
   config.seed = 0
-  # Optimiser steps of the run.
+  # Optimizer steps of the run.
   config.steps = steps
   # Devices to use, 0 = all.
   config.devices = 0
@@ -34,6 +33,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       scale_learning_rate='none',
     )
   )
+  # Rounds on pseudo-labels, see `lse.rounds`; None: one pass over the steps.
+  config.rounds = None
   # Start from the weights of another run: its directory, and which network
   # of it: 'student', 'teacher' or 'best'.
   config.warm_start = ConfigDict(dict(workdir='', network='student'))
@@ -250,46 +251,3 @@ def daformer() -> ConfigDict:
   config.distance_classes = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)
   config.distance_min_share = 0.75
   return config
-
-
-def compact() -> ConfigDict:
-  """The small network that trains from scratch on a CPU in minutes."""
-  return ConfigDict(
-    dict(name='compact', weights='', allow_target_labels=False, dtype='float32')
-  )
-
-
-def efficientnet_lite0() -> ConfigDict:
-  """EfficientNet-Lite0 with ImageNet weights (an installed package's file)."""
-  return ConfigDict(
-    dict(
-      name='efficientnet_lite0',
-      weights='package',
-      allow_target_labels=False,
-      dtype='float32',
-      width=64,
-      dropout=0.1,
-    )
-  )
-
-
-def daformer_network(
-  *, encoder: str = 'mit_b5', weights: str = ''
-) -> ConfigDict:
-  """DAFormer's network: a MiT encoder under the context-aware head."""
-  return ConfigDict(
-    dict(
-      name='encoder_decoder',
-      encoder=encoder,
-      head='daformer',
-      weights=weights,
-      allow_target_labels=False,
-      dtype='float32',
-      head_width=256,
-      head_dropout=0.1,
-      fusion='sepaspp',
-      drop_path=0.1,
-      attention='',
-      remat=False,
-    )
-  )

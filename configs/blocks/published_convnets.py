@@ -66,8 +66,7 @@ def pixmatch(benchmark: Benchmark) -> ConfigDict:
     eval_image_size=(640, 1280),
     resize='bicubic',
   )
-  if benchmark.files:
-    config.data.source.files = benchmark.files
+  config.data.source.files = benchmark.files
   config.model = convnets.deeplab_v2()
   config.optim = convnets.pixmatch_sgd()
   config.schedule = common.poly(learning_rate=1e-4, power=0.9)
@@ -95,7 +94,7 @@ def _repeated(
 
   `fresh` is the first step's rule, see `uda_jax.train.optim.repeated_sgd`.
   """
-  if benchmark.released_files:
+  with config.data.source.ignore_type():  # patterns or the name of a list
     config.data.source.files = benchmark.released_files
   config.optim.update(
     repeats=convnets.DEEPLAB_REPEATS, fresh_every_repeat=fresh

@@ -16,6 +16,7 @@ from uda_jax.configs.blocks import cluda as cluda_blocks
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import hrda as hrda_blocks
 from uda_jax.configs.blocks import mic as mic_blocks
+from uda_jax.configs.blocks import networks
 from uda_jax.configs.blocks import pipa as pipa_blocks
 
 ConfigDict = ml_collections.ConfigDict
@@ -64,7 +65,7 @@ def _run(
   config.data.rare_class.update(
     temperature=0.01, min_pixels=3000, min_crop_ratio=min_crop_ratio
   )
-  config.model = common.daformer_network(weights=MIT_B5)
+  config.model = networks.daformer_network(weights=MIT_B5)
   config.optim = common.daformer_adamw()
   config.schedule = common.daformer_schedule()
   config.teacher = common.teacher(decay=0.999)

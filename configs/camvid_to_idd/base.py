@@ -5,11 +5,12 @@ import ml_collections
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import laptop
+from uda_jax.configs.blocks import networks
 
 
 def _efficientnet(config: ml_collections.ConfigDict) -> None:
   """EfficientNet-Lite0 from ImageNet weights."""
-  config.model = common.efficientnet_lite0()
+  config.model = networks.efficientnet_lite0()
   config.optim = common.adamw(
     weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),)
   )

@@ -4,10 +4,10 @@ docs/custom.md walks through it; docs/datasets.md has all fields of a record.
 Folders are relative to --config.data.root=DIR.
 """
 
-import ml_collections
-
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import datasets
+from uda_jax.configs.blocks import networks
 
 # The names of the classes 0, 1, ...; two or more, up to 254.
 CLASS_NAMES = ('background', 'car')
@@ -26,20 +26,17 @@ LABEL_COLORS = ()
 
 def _folder(name: str, images: str, labels: str = ''):
   """What * stands for must be the same text for an image and its label."""
-  return ml_collections.ConfigDict(
-    dict(
-      kind='folder',
-      name=name,
-      images=images,
-      labels=labels,
-      class_names=CLASS_NAMES,
-      palette=PALETTE,
-      label_map=LABEL_MAP,
-      ignore_ids=IGNORE_IDS,
-      label_colors=LABEL_COLORS,
-      # True: labels of another size are brought to that of their image.
-      resize_labels=False,
-    )
+  return datasets.folder(
+    name=name,
+    images=images,
+    labels=labels,
+    class_names=CLASS_NAMES,
+    palette=PALETTE,
+    label_map=LABEL_MAP,
+    ignore_ids=IGNORE_IDS,
+    label_colors=LABEL_COLORS,
+    # True: labels of another size are brought to that of their image.
+    resize_labels=False,
   )
 
 
@@ -66,7 +63,7 @@ def get_config():
     # temperature (0 = off), in images that hold more than this share of them.
     rare_class=dict(temperature=0.5, min_pixels=0.01, min_crop_ratio=0.5),
   )
-  config.model = common.efficientnet_lite0()
+  config.model = networks.efficientnet_lite0()
   config.optim = common.adamw(
     weight_decay=1e-2, clip_norm=5.0, groups=(('decoder', 5.0, 1.0),)
   )

@@ -5,11 +5,12 @@ import ml_collections
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import laptop
+from uda_jax.configs.blocks import networks
 
 
 def _compact(config: ml_collections.ConfigDict) -> None:
   """The compact network from scratch."""
-  config.model = common.compact()
+  config.model = networks.compact()
   config.optim = common.adamw(weight_decay=1e-4, clip_norm=5.0)
   config.schedule = common.cosine(learning_rate=1e-2, warmup_steps=20)
 

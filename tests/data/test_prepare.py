@@ -12,6 +12,7 @@ from uda_jax import configs
 from uda_jax import models
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import networks
 from uda_jax.configs.custom import self_training as custom
 from uda_jax.configs.streets import source_only
 from uda_jax.data import datasets
@@ -54,7 +55,7 @@ def _command(capsys, *flags):
 def _train(config, workdir):
   """Two steps and the evaluation."""
   config.steps, config.devices = 2, 1
-  config.model = common.compact()
+  config.model = networks.compact()
   config.optim.groups = ()  # patterns of the config's own network
   config.log.panels_every = 0
   config.eval.label_free.num_images = 0
@@ -150,6 +151,7 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   _own_folders(tmp_path)
   config = custom.get_config()
   config.method = common.source_only()
+  config.optim.groups = ()
   config.teacher = common.no_teacher()
   config.eval.network = 'student'
   config.data.update(

@@ -12,9 +12,9 @@ import pytest
 
 from tests.models import pth_files as make
 from uda_jax import models
-from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import convnets
 from uda_jax.configs.blocks import hrda
+from uda_jax.configs.blocks import networks
 from uda_jax.models import weights
 from uda_jax.models.weights import convert
 from uda_jax.models.weights import metadata
@@ -57,7 +57,11 @@ def _run(*args):
 
 def _config(path, **fields):
   return ml_collections.ConfigDict(
-    {'model': TINY | dict(weights=str(path)) | fields}
+    {
+      'model': TINY
+      | dict(weights=str(path), allow_target_labels=False)
+      | fields
+    }
   )
 
 
@@ -179,7 +183,7 @@ def test_names_of_the_published_checkpoints(model, table, keys):
 
 
 def test_published_networks_are_those_of_the_configs():
-  daformer = common.daformer_network()
+  daformer = networks.daformer_network()
   for name, block in (
     ('daformer', daformer),
     ('hrda', hrda.network(daformer, detail_crop=(512, 512))),
@@ -187,7 +191,7 @@ def test_published_networks_are_those_of_the_configs():
     ('deeplab_v2', convnets.deeplab_v2()),
     ('deeplab_v2_lse', convnets.deeplab_v2(aux_head=False)),
     ('fcn8s_vgg', convnets.fcn8s_vgg()),
-    ('efficientnet_lite0', common.efficientnet_lite0()),
+    ('efficientnet_lite0', networks.efficientnet_lite0()),
   ):
     expected = convert.PUBLISHED[name]
     # Rematerialisation changes no tensor.
@@ -317,7 +321,9 @@ def test_exported_efficientnet_comes_back(tmp_path):
         dtype='float32',
         width=8,
         dropout=0.0,
+        heads=(),
         weights='',
+        allow_target_labels=False,
       )
     }
   )

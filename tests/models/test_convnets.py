@@ -304,6 +304,7 @@ def _dlv2(encoder):
         head='dlv2',
         weights='',
         dtype='float32',
+        allow_target_labels=False,
         dilations=(6, 12),
         remat=False,
         heads=(),

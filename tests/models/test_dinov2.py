@@ -191,6 +191,7 @@ def _config(encoder, **changes):
     head='daformer',
     weights='',
     dtype='float32',
+    allow_target_labels=False,
     head_width=8,
     head_dropout=0.1,
     fusion='sepaspp',

@@ -36,6 +36,7 @@ CONFIG = dict(
   remat=True,
   weights='',
   dtype='float32',
+  allow_target_labels=False,
   attention_width=4,
   scale_attention='classwise',
   fixed_attention=0.5,

@@ -25,12 +25,14 @@ DEEPLAB = dict(
   aux_head=True,
   remat=False,
   class_rows=(),
+  resnet='caffe',
 )
 FIELDS = {
   'compact': {},
   'efficientnet_lite0': dict(width=16, dropout=0.5),
   'deeplab_v2': DEEPLAB,
 }
+COMMON = dict(weights='', allow_target_labels=False, dtype='float32', heads=())
 # Size of the logits at SIZE.
 LOGITS = {
   'compact': (19, 25),
@@ -40,7 +42,7 @@ LOGITS = {
 
 
 def _build(name, **changes):
-  fields = dict(name=name, weights='', dtype='float32') | FIELDS[name]
+  fields = COMMON | dict(name=name) | FIELDS[name]
   config = ml_collections.ConfigDict({'model': fields | changes})
   return models.build(config, NUM_CLASSES)
 

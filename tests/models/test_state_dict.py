@@ -24,13 +24,15 @@ DEEPLAB = dict(
   aux_head=True,
   remat=False,
   class_rows=(),
+  resnet='caffe',
 )
+COMMON = dict(allow_target_labels=False, dtype='float32', heads=())
 HEADS = (('proj', 'features', 4), ('project', 'fused', 4))
 
 
 def _config(name, path='', **fields):
   return ml_collections.ConfigDict(
-    {'model': dict(name=name, weights=str(path), dtype='float32') | fields}
+    {'model': COMMON | dict(name=name, weights=str(path)) | fields}
   )
 
 
@@ -131,6 +133,7 @@ def test_names_and_shapes_of_the_released_resnet101():
     aspp_branches=2,
     aux_head=True,
     remat=False,
+    resnet='caffe',
   )
   network = models.build(config, 19)
   shapes = jax.eval_shape(

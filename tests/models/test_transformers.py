@@ -8,7 +8,7 @@ import pytest
 
 from uda_jax import models
 from uda_jax import types
-from uda_jax.configs.blocks import common as common_configs
+from uda_jax.configs.blocks import networks
 from uda_jax.models import blocks
 from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
@@ -50,7 +50,7 @@ def _variables(module, image):
 
 
 def _config(**model):
-  config = common_configs.daformer_network(encoder='mit_b0')
+  config = networks.daformer_network(encoder='mit_b0')
   config.update(model)
   return ml_collections.ConfigDict(dict(model=config))
 

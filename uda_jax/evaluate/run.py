@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> str:
       f'config.data.evaluation: expected the classes of {args.workdir}, '
       f'{trained.class_names}, got {tuple(data.class_names)}'
     )
-  mesh = parallel.make_mesh(config.get('devices') or None)
+  mesh = parallel.make_mesh(config.devices or None)
   variables = jax.device_put(trained.variables, parallel.replicated(mesh))
   score = evaluator.make_labeled(config, trained.network, data, mesh)
   name = args.network or trained.config.eval.network

@@ -102,8 +102,7 @@ def build(config, num_classes: int) -> types.Network:
   importer = IMPORTERS[name](config.model)
   if importer is not None:
     weights.check(
-      importer,
-      allow_target_labels=config.model.get('allow_target_labels', False),
+      importer, allow_target_labels=config.model.allow_target_labels
     )
   return MODELS[name](config.model, num_classes)
 

@@ -208,7 +208,7 @@ def build(config, num_classes: int) -> types.Network:
 
 
 def _resnet(config) -> str:
-  name = config.get('resnet', 'caffe')
+  name = config.resnet
   if name not in PREPROCESSING:
     raise ValueError(
       f'config.model.resnet: got {name!r}, expected one of '

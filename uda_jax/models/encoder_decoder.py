@@ -212,7 +212,7 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   # Of unknown ones `extra_heads.build` tells.
-  names = {row[0] for row in config.get('heads', ())}
+  names = {row[0] for row in config.heads}
   heads = {key for name, (key, _) in extra_heads.HEADS.items() if name in names}
   return weights.Importer(
     pathlib.Path(config.weights),

@@ -185,7 +185,7 @@ def build(config) -> dict[str, network.Head]:
   network's `maps`: it tells the channels of the input, at initialisation.
   """
   heads = {}
-  for name, source, channels in config.get('heads', ()):
+  for name, source, channels in config.heads:
     if name not in HEADS:
       raise ValueError(
         f'config.model.heads: got {name!r}, expected of {sorted(HEADS)}.'

@@ -19,6 +19,20 @@ LATER: dict[str, Any] = {
   'schedule.length': 0,
   'schedule.power': 1.0,
   'schedule.round_factor': 1.0,
+  'model.allow_target_labels': False,
+  'model.heads': [],
+  'model.resnet': 'caffe',
+}
+# Likewise of the records of data sets in folders.
+_LATER_RECORD: Config = {
+  'root': '',
+  'files': [],
+  'skip_last': 0,
+  'label_channel': -1,
+  'label_colors': [],
+  'resize_labels': False,
+  'published_images': 0,
+  'published_size': [0, 0],
 }
 
 # Addition -> its fields by their names in `config.method`, before additions had
@@ -79,6 +93,16 @@ def _method(old: Config) -> Config:
   return new
 
 
+def _data(old: Config) -> Config:
+  """The block `data` with all fields of its folder records."""
+  return {
+    name: _LATER_RECORD | value
+    if isinstance(value, dict) and value.get('kind') == 'folder'
+    else value
+    for name, value in old.items()
+  }
+
+
 def upgrade(config: Mapping[str, Any]) -> Config:
   """Returns a config in today's fields; one of today is returned as it is.
 
@@ -86,11 +110,13 @@ def upgrade(config: Mapping[str, Any]) -> Config:
     config: nested dicts as `manifest.json` holds them, lists for tuples. It is
       not changed.
   """
-  new = dict(config)
+  new = {'rounds': None, **config}
   for field, value in LATER.items():
     block, name = field.split('.')
     if block in new:
       new[block] = {name: value} | new[block]
+  if 'data' in new:
+    new['data'] = _data(new['data'])
   if 'method' in new and 'add' not in new['method']:
     new['method'] = _method(new['method'])
   return new

@@ -104,7 +104,7 @@ def _check_evaluation(config: ml_collections.ConfigDict) -> None:
 
 def _check_rounds(config: ml_collections.ConfigDict) -> None:
   """Checks `rounds` and `steps`, which LSE alone may leave to its rounds."""
-  in_rounds = bool(config.get('rounds'))
+  in_rounds = config.rounds is not None
   if in_rounds != (config.method.name == 'lse'):
     raise ValueError(
       "config.rounds: expected a block with method 'lse' and with no other, "

@@ -212,7 +212,7 @@ def run(
 def _train(parts: Parts, student: types.Variables) -> Result:
   """Trains to the end from these initial variables, or from a checkpoint."""
   run, saved = parts.run, parts.saved
-  in_rounds = bool(run.config.get('rounds'))
+  in_rounds = run.config.rounds is not None
   # Rounds make batches of their own.
   first, batches = _peeked(run, 0 if in_rounds else saved.latest_step() or 0)
   state = state_lib.start_or_restore(run, student, first, saved)

@@ -83,7 +83,7 @@ def start(
     batch,
     num_steps=config.steps,
   )
-  if not config.get('rounds'):
+  if not config.rounds:
     return state
   # The steps on the source alone, if any, precede the first round.
   before = types.Round(-1, 0, config.method.adapt_from)

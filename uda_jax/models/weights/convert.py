@@ -27,6 +27,7 @@ class Fields(dict):
 
 _DAFORMER = dict(
   name='encoder_decoder',
+  heads=(),
   dtype='float32',
   encoder='mit_b5',
   head='daformer',
@@ -91,7 +92,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     preprocessing='CAFFE',
   ),
   'efficientnet_lite0': dict(
-    name='efficientnet_lite0', dtype='float32', width=64, dropout=0.1
+    name='efficientnet_lite0',
+    dtype='float32',
+    heads=(),
+    width=64,
+    dropout=0.1,
   ),
 }
 

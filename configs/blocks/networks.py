@@ -1,0 +1,58 @@
+"""Networks: compact, EfficientNet-Lite0, DAFormer."""
+
+import ml_collections
+
+ConfigDict = ml_collections.ConfigDict
+
+
+def compact() -> ConfigDict:
+  """The small network that trains from scratch on a CPU in minutes."""
+  return ConfigDict(
+    dict(
+      name='compact',
+      weights='',
+      allow_target_labels=False,
+      dtype='float32',
+      # Extra heads for PiPa, rows (name, input, channels); see
+      # `uda_jax.models.extra_heads.build`.
+      heads=(),
+    )
+  )
+
+
+def efficientnet_lite0() -> ConfigDict:
+  """EfficientNet-Lite0 with ImageNet weights (an installed package's file)."""
+  return ConfigDict(
+    dict(
+      name='efficientnet_lite0',
+      weights='package',
+      allow_target_labels=False,
+      dtype='float32',
+      heads=(),
+      width=64,
+      dropout=0.1,
+    )
+  )
+
+
+def daformer_network(
+  *, encoder: str = 'mit_b5', weights: str = ''
+) -> ConfigDict:
+  """DAFormer's network: a MiT encoder under the context-aware head."""
+  return ConfigDict(
+    dict(
+      name='encoder_decoder',
+      encoder=encoder,
+      head='daformer',
+      weights=weights,
+      allow_target_labels=False,
+      dtype='float32',
+      heads=(),
+      head_width=256,
+      head_dropout=0.1,
+      fusion='sepaspp',
+      drop_path=0.1,
+      attention='',
+      remat=False,
+    )
+  )
