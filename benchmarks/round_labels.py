@@ -21,6 +21,7 @@ import numpy as np
 
 from uda_jax import cli
 from uda_jax import configs
+from uda_jax.evaluate import metrics
 
 
 def confusion(
@@ -37,10 +38,9 @@ def confusion(
     [C, C] int64: [i, j] pixels said to be class i that are class j.
   """
   known = (patch < num_classes) & (truth < num_classes)
-  return np.bincount(
-    num_classes * patch[known].astype(int) + truth[known],
-    minlength=num_classes**2,
-  ).reshape((num_classes,) * 2)
+  return metrics.count_pairs(
+    patch[known], truth[known], num_classes=num_classes
+  )
 
 
 def enlarged(

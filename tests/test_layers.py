@@ -39,7 +39,7 @@ ALLOWED = {
   'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
   'data': (
     {'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils', 'absl'},
-    {'data', 'labels', 'types', 'files', 'cli'},
+    {'data', 'labels', 'types', 'files', 'cli', 'duration'},
   ),
   'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),
 }
@@ -54,7 +54,7 @@ KEPT = {
 # A room imports rooms of lower floors only; modules without a folder count as
 # rooms, and those of one floor do not know each other.
 FLOORS = (
-  {'labels', 'rng', 'types', 'files', 'cli'},
+  {'labels', 'rng', 'types', 'files', 'cli', 'duration'},
   {'ops', 'pseudo_labels', 'parallel', 'pictures', 'configs'},
   {'losses', 'augment', 'models', 'data'},
   {'methods', 'runs'},

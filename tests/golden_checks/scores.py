@@ -148,28 +148,16 @@ def pixmatch_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
     )
   yield 'confusion', matrix, d['confusion'].astype(np.int64), *common.EXACT
   yield 'PA', metrics.pixel_accuracy(matrix), d['PA'], 1e-9, 0.0
-  scores = {
-    'MPA': metrics.mean_accuracy,
-    'MIoU': metrics.mean_iou,
-    'MPrec': metrics.mean_precision,
-    'FWIoU': metrics.frequency_weighted_iou,
-  }
   subsets = {'': None, '_sub16': labels.SUBSET_16, '_sub13': labels.SUBSET_13}
   if len(matrix) == len(labels.SUBSET_16):
     subsets = {
       '_16': None,
       '_13': [labels.SUBSET_16.index(c) for c in labels.SUBSET_13],
     }
-  for name, score in scores.items():
-    for suffix, subset in subsets.items():
-      if name + suffix in d:
-        yield (
-          name + suffix,
-          score(matrix, subset),
-          d[name + suffix],
-          1e-9,
-          0.0,
-        )
+  for suffix, subset in subsets.items():
+    name = f'MIoU{suffix}'
+    if name in d:
+      yield name, metrics.mean_iou(matrix, subset), d[name], 1e-9, 0.0
 
 
 def lse_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:

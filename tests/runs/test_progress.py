@@ -6,6 +6,7 @@ import sys
 from absl import logging as absl_logging
 import pytest
 
+from uda_jax import duration
 from uda_jax.runs import progress
 
 
@@ -28,7 +29,7 @@ class Clock:
   ],
 )
 def test_duration(seconds, text):
-  assert progress.duration(seconds) == text
+  assert duration.text(seconds) == text
 
 
 def test_progress_leaves_compiling_and_pauses_out():

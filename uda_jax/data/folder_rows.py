@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 import concurrent.futures
-import datetime
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from absl import logging
 from etils import epath
 import numpy as np
 
+from uda_jax import duration
 from uda_jax import files
 from uda_jax import labels as labels_lib
 from uda_jax.data import image_files
@@ -180,7 +180,7 @@ def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:
         done,
         len(futures),
         done / (now - start),
-        datetime.timedelta(seconds=round(left)),
+        duration.text(left),
       )
     yield future
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from uda_jax import labels
+from uda_jax.evaluate import metrics
 
 NAMES = tuple(name for name, _ in labels.CITYSCAPES_LABELS)
 NUM_IDS = len(NAMES)
@@ -53,8 +54,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
   Returns:
     [34, 34] int64, rows truth, columns prediction.
   """
-  pair = truth.astype(np.int64).ravel() * NUM_IDS + prediction.ravel()
-  return np.bincount(pair, minlength=NUM_IDS**2).reshape(NUM_IDS, NUM_IDS)
+  return metrics.count_pairs(truth, prediction, num_classes=NUM_IDS)
 
 
 def instance_hits(instances: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -83,12 +83,11 @@ def instance_hits(instances: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def _ratio(hits: float, total: float) -> float:
-  return float(hits / total) if total else float('nan')
+  return float(metrics.ratio(hits, total))
 
 
 def _mean(scores: Iterable[float]) -> float:
-  known = [s for s in scores if not np.isnan(s)]
-  return float(np.mean(known)) if known else float('nan')
+  return metrics.mean(np.array([*scores]))
 
 
 def _class_scores(matrix, hits) -> tuple[dict[str, float], dict[str, float]]:

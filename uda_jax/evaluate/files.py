@@ -16,6 +16,7 @@ from uda_jax.data import label_files
 from uda_jax.evaluate import cityscapes as cityscapes_lib
 from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import label_pairs
+from uda_jax.evaluate import metrics
 from uda_jax.evaluate import reports
 
 _INSTANCES = '_gtFine_instanceIds.png'
@@ -115,8 +116,9 @@ def train_ids(
           f'{path}: expected classes 0..{num_classes - 1} where '
           f'there is a label, got {ids.min()} to {ids.max()}'
         )
-    pair = label[kept] * num_classes + prediction[kept]
-    matrix += np.bincount(pair, minlength=num_classes**2).reshape(matrix.shape)
+    matrix += metrics.count_pairs(
+      label[kept], prediction[kept], num_classes=num_classes
+    )
   return matrix
 
 

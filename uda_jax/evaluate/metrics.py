@@ -55,7 +55,25 @@ def confusion_matrix(
   )[0]
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def count_pairs(
+  label: np.ndarray, prediction: np.ndarray, *, num_classes: int
+) -> np.ndarray:
+  """Counts pairs like `confusion_matrix`, on the host.
+
+  Args:
+    label: [...] int in [0, num_classes).
+    prediction: [...] int in [0, num_classes).
+    num_classes: C.
+
+  Returns:
+    [C, C] int64, rows truth, columns prediction.
+  """
+  pair = label.astype(np.int64).ravel() * num_classes + prediction.ravel()
+  counts = np.bincount(pair, minlength=num_classes**2)
+  return counts.reshape(num_classes, num_classes)
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
   """Returns part / whole, NaN where whole is 0."""
   part, whole = np.asarray(part, float), np.asarray(whole, float)
   return np.divide(
@@ -63,8 +81,13 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
   )
 
 
-def _mean(scores: np.ndarray, subset: Sequence[int] | None) -> float:
-  """Returns the mean over the classes that have a score, NaN without any."""
+def mean(scores: np.ndarray, subset: Sequence[int] | None = None) -> float:
+  """Returns the mean over the classes that have a score, NaN without any.
+
+  Args:
+    scores: [C] float, NaN = no score.
+    subset: the classes that count; None = all.
+  """
   if subset is not None:
     scores = scores[list(subset)]
   scores = scores[~np.isnan(scores)]
@@ -75,56 +98,21 @@ def iou(matrix: np.ndarray) -> np.ndarray:
   """Returns intersection over union of each class, [C] float64."""
   matrix = np.asarray(matrix)
   hit = np.diag(matrix)
-  return _ratio(hit, matrix.sum(0) + matrix.sum(1) - hit)
+  return ratio(hit, matrix.sum(0) + matrix.sum(1) - hit)
 
 
 def accuracy(matrix: np.ndarray) -> np.ndarray:
   """Returns the share of each class that is found (recall), [C] float64."""
   matrix = np.asarray(matrix)
-  return _ratio(np.diag(matrix), matrix.sum(1))
-
-
-def precision(matrix: np.ndarray) -> np.ndarray:
-  """Returns the share of each prediction that is right, [C] float64."""
-  matrix = np.asarray(matrix)
-  return _ratio(np.diag(matrix), matrix.sum(0))
+  return ratio(np.diag(matrix), matrix.sum(1))
 
 
 def pixel_accuracy(matrix: np.ndarray) -> float:
   """Returns the share of counted pixels that are right, NaN without any."""
   matrix = np.asarray(matrix)
-  return float(_ratio(np.trace(matrix), matrix.sum()))
+  return float(ratio(np.trace(matrix), matrix.sum()))
 
 
 def mean_iou(matrix: np.ndarray, subset: Sequence[int] | None = None) -> float:
   """Returns the mean of `iou` over the classes (of `subset`) that occur."""
-  return _mean(iou(matrix), subset)
-
-
-def mean_accuracy(
-  matrix: np.ndarray, subset: Sequence[int] | None = None
-) -> float:
-  """Returns the mean of `accuracy` over the classes that occur."""
-  return _mean(accuracy(matrix), subset)
-
-
-def mean_precision(
-  matrix: np.ndarray, subset: Sequence[int] | None = None
-) -> float:
-  """Returns the mean of `precision` over the classes that are predicted."""
-  return _mean(precision(matrix), subset)
-
-
-def frequency_weighted_iou(
-  matrix: np.ndarray, subset: Sequence[int] | None = None
-) -> float:
-  """Returns the sum of IoU times the class's share of all counted pixels.
-
-  A subset still divides by the pixels of all classes (PixMatch, released
-  code).
-  """
-  matrix = np.asarray(matrix)
-  weighted = np.nan_to_num(iou(matrix)) * matrix.sum(1)
-  if subset is not None:
-    weighted = weighted[list(subset)]
-  return float(_ratio(weighted.sum(), matrix.sum()))
+  return mean(iou(matrix), subset)

@@ -9,6 +9,8 @@ import time
 
 from absl import logging
 
+from uda_jax import duration
+
 
 @contextlib.contextmanager
 def log_lines(progress: bool) -> Iterator[None]:
@@ -34,17 +36,6 @@ def log_lines(progress: bool) -> Iterator[None]:
     logger.setLevel(before)
     if handler is not None:
       logger.removeHandler(handler)
-
-
-def duration(seconds: float) -> str:
-  """Returns such as 12s, 3m05s, 2h07m, 3d04h."""
-  seconds = round(seconds)
-  for large, small, size in (('d', 'h', 3600), ('h', 'm', 60), ('m', 's', 1)):
-    base = 24 if large == 'd' else 60
-    if seconds >= base * size:
-      whole, part = divmod(seconds // size, base)
-      return f'{whole}{large}{part:02d}{small}'
-  return f'{seconds}s'
 
 
 class Progress:
@@ -95,7 +86,7 @@ class Progress:
       left = (self._num_steps - step) * self._seconds_per_step
       parts += [
         f'{self._images_per_step / self._seconds_per_step:.1f} img/s',
-        f'ETA {duration(left)}',
+        f'ETA {duration.text(left)}',
       ]
     return '  '.join(parts)
 

@@ -12,6 +12,7 @@ from absl import logging
 import jax
 import numpy as np
 
+from uda_jax import duration
 from uda_jax import pictures
 from uda_jax.runs import progress
 
@@ -211,6 +212,4 @@ class Writer:
     with self._progress.paused():
       yield
     if self._curves is not None:
-      logging.info(
-        '%s took %s', what, progress.duration(time.monotonic() - start)
-      )
+      logging.info('%s took %s', what, duration.text(time.monotonic() - start))
