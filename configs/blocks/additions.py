@@ -10,7 +10,7 @@ ConfigDict = ml_collections.ConfigDict
 
 
 def pixel_contrast() -> ConfigDict:
-  """PiPa's contrast of source pixels; see `uda_jax.methods.pipa`."""
+  """PiPa's contrast of source pixels; see `uda_jax.methods.pipa_pixels`."""
   return ConfigDict(
     dict(
       weight=0.1,

@@ -225,7 +225,7 @@ def self_training(*, threshold: float) -> ConfigDict:
     dict(
       name='self_training',
       threshold=threshold,
-      # The paper takes the confident share per image, the released code over
+      # The paper takes the confident fraction per image, the released code over
       # the whole batch; likewise for the classes to paste.
       pseudo_weight='batch',
       mix_classes_from='batch',
@@ -235,7 +235,7 @@ def self_training(*, threshold: float) -> ConfigDict:
       weight_mixed=1.0,
       weight_distance=0.0,
       distance_classes=(),
-      distance_min_share=0.0,
+      distance_min_fraction=0.0,
       **additions.on_self_training(),
     )
   )
@@ -249,5 +249,5 @@ def daformer() -> ConfigDict:
   config = self_training(threshold=0.968)
   config.weight_distance = 0.005
   config.distance_classes = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)
-  config.distance_min_share = 0.75
+  config.distance_min_fraction = 0.75
   return config

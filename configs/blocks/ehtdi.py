@@ -18,8 +18,8 @@ def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
       weight_mixed=0.1,
       weight_into_source=0.1,
       weight_view_contrast=0.01,
-      class_scale=7.0,
-      pixel_scale=20.0,
+      class_temperature=1 / 7,
+      pixel_temperature=1 / 20,
       # 0: contrast at the network's own stride, DeepLab-v2's 8.
       contrast_stride=0,
       class_contrast_all_images=True,

@@ -26,7 +26,7 @@ def method() -> ConfigDict:
       crop_area=(0.2, 1.0),
       crop_aspect=(3 / 4, 4 / 3),
       aux_label_same_crop=True,
-      fourier_share=0.01,
+      fourier_fraction=0.01,
       fourier_resize_style=True,
       # Share of the images of both domains that are blurred a little.
       blur=0.5,

@@ -308,11 +308,11 @@ def step(path: pathlib.Path) -> Iterator[common.Difference]:
   )
   ours = {
     'feat_lr': grid.feature,
-    'feat_hr': grid.detail_feature,
-    'feat_weight': grid.weight[..., None],
+    'feat_hr': grid.detail.feature,
+    'feat_weight': grid.detail.weight[..., None],
     'label': grid.label,
-    'crop_mask': picked.inside,
-    'hr_label': jnp.where(grid.inside, grid.label, 0),
+    'crop_mask': picked.detail.inside,
+    'hr_label': jnp.where(grid.detail.inside, grid.label, 0),
   }
   if data.weight is not None:
     ours['pseudo_weight'] = grid.confidence

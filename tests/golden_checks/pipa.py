@@ -21,7 +21,7 @@ from uda_jax import types
 from uda_jax.data import pair_crops
 from uda_jax.losses import patch_contrast as patch_lib
 from uda_jax.losses import pixel_contrast as pixel_lib
-from uda_jax.methods import pipa
+from uda_jax.methods import pipa_patches
 from uda_jax.models import extra_heads
 from uda_jax.models.weights import state_dict
 from uda_jax.ops import resize
@@ -177,14 +177,14 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
   @jax.jit
   def step(params, features, d, bank):
     def loss(params, features):
-      pooled = [pipa.pool(x) for x in features]
+      pooled = [pipa_patches.pool(x) for x in features]
       cells = tuple(
-        pipa.make_cells(
+        pipa_patches.make_cells(
           head('project', params, x), head('classifier', params, x)
         )
         for x in pooled
       )
-      contrast, after = pipa.contrast_crops(
+      contrast, after = pipa_patches.contrast_crops(
         config,
         cells,
         d['boxes'][..., jnp.array([0, 2, 1, 3])] // 8,

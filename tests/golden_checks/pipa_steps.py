@@ -22,7 +22,7 @@ from uda_jax import types
 from uda_jax.configs.blocks import common as common_configs
 from uda_jax.configs.blocks import pipa as configs
 from uda_jax.methods import hrda
-from uda_jax.methods import pipa
+from uda_jax.methods import pipa_pixels
 from uda_jax.methods import self_training
 from uda_jax.models import encoder_decoder
 from uda_jax.models import extra_heads
@@ -146,7 +146,7 @@ def _recipe(
       method,
       base,
       segment,
-      pipa.source_terms(method.pixel_contrast, sample),
+      pipa_pixels.source_terms(method.pixel_contrast, sample),
     ),
     network=network,
     optimizer=optim.make(common_configs.daformer_adamw(), params),
@@ -184,7 +184,9 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'grad:{name}', ours[name], golden, *common.tolerance()
 
 
-def _losses(terms: pipa.Terms, d: Tensors) -> Iterator[common.Difference]:
+def _losses(
+  terms: pipa_pixels.Terms, d: Tensors
+) -> Iterator[common.Difference]:
   """The released code logs the contrast with the head's loss."""
   yield (
     'loss_contrast',

@@ -64,7 +64,7 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
       label,
       cell=label.shape[2] // d['feat'].shape[2],
       num_classes=19,
-      min_fraction=method.distance_min_share,
+      min_fraction=method.distance_min_fraction,
     )
     yield f'{case}.label_small', small, d['label_small'], *common.EXACT
     mask = np.isin(small, method.distance_classes)
@@ -75,7 +75,7 @@ def distances(path: pathlib.Path) -> Iterator[common.Difference]:
       label,
       num_classes=19,
       classes=method.distance_classes,
-      min_fraction=method.distance_min_share,
+      min_fraction=method.distance_min_fraction,
     )
     weight = method.weight_distance
     yield (
@@ -270,7 +270,7 @@ def _logged(
     'lr': rate,
     'mixed_weight_sum': panels['mixed_weight'].sum((1, 2)),
     'mixed_img_mean': panels['mixed'].mean((1, 2)),
-    'confident_fraction': metrics['pseudo/confident_share'],
+    'confident_fraction': metrics['pseudo/confident_fraction'],
     **{name: metrics[f'loss/{term}'] for name, term in names.items()},
   }
   yield (

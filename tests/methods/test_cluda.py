@@ -175,11 +175,11 @@ def test_road_in_the_crop_counts_as_outside_only_as_released():
   label[:, 0] = 1
   config = _config(grid=(5, 5))
   grid = _pass(label, config.cluda_contrast)
-  np.testing.assert_array_equal(grid.inside[0, :, 2:], True)
-  np.testing.assert_array_equal(grid.inside[0, :, :2], False)
+  np.testing.assert_array_equal(grid.detail.inside[0, :, 2:], True)
+  np.testing.assert_array_equal(grid.detail.inside[0, :, :2], False)
   config.cluda_contrast.update(cluda_configs.RELEASED)
   grid = _pass(label, config.cluda_contrast)
-  np.testing.assert_array_equal(grid.inside.sum((0, 2)), [3, 0, 0, 0, 0])
+  np.testing.assert_array_equal(grid.detail.inside.sum((0, 2)), [3, 0, 0, 0, 0])
   np.testing.assert_array_equal(grid.confidence, np.full((1, 5, 5), 0.5))
 
 

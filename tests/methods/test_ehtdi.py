@@ -12,6 +12,7 @@ from uda_jax.augment import class_paste
 from uda_jax.augment import weak_strong
 from uda_jax.configs.blocks import ehtdi as blocks
 from uda_jax.methods import ehtdi
+from uda_jax.methods import ehtdi_terms
 
 IGNORE = labels.IGNORE_LABEL
 
@@ -62,10 +63,10 @@ def test_degenerate_groups_are_finite(variant, released, confidence):
     losses, grads = run(tiny.degenerate(name, tiny.group()))
     tiny.assert_finite(losses, grads)
     if confidence > 0.9:
-      assert losses.metrics['pseudo/confident_share'] == 0
+      assert losses.metrics['pseudo/confident_fraction'] == 0
       assert losses.terms['into_source_border'].value == 0
     if name == 'nothing trusted' and variant == 'main':
-      assert losses.metrics['pseudo/confident_share'] < 1
+      assert losses.metrics['pseudo/confident_fraction'] < 1
 
 
 def _views(value, label):
@@ -83,14 +84,14 @@ def test_weak_source_pixels_go_into_both_views():
   np.testing.assert_array_equal(mixed.label[1, :, 3], [1, 1, 2, 2])
 
 
-@pytest.mark.parametrize('variant', ehtdi.VARIANTS)
+@pytest.mark.parametrize('variant', ehtdi_terms.VARIANTS)
 def test_confident_area(variant):
   # Rows: pasted and sure, pasted and unsure, sure, unsure; without label.
   pasted = jnp.zeros((1, 5, 1), bool).at[0, :2].set(True)
   label = jnp.array([1, 1, 2, 2, IGNORE]).reshape(1, 5, 1)
   logits = jnp.zeros((1, 5, 1, 4)).at[0, jnp.array([0, 2, 4]), 0, 3].set(9.0)
   mixed = class_paste.PastedViews((), (), label, pasted)
-  area = ehtdi.confident_area(logits, mixed, variant=variant)
+  area = ehtdi_terms.VARIANTS[variant].area(logits, mixed)
   flat = lambda x: np.asarray(x).ravel().tolist()
   assert flat(area.sure) == [True, False, True, False, False]
   assert flat(area.contrast_label) == [1, 1, 3, IGNORE, IGNORE]
@@ -106,12 +107,14 @@ def test_borders_of_both_or_of_none():
   border = jnp.zeros((2, 4, 4), bool).at[0, 1, 1].set(True)
   label = jnp.ones((2, 4, 4), jnp.int32)
   count = lambda released: int(
-    (ehtdi.on_border(_config(released=released), label, border) != IGNORE).sum()
+    (
+      ehtdi_terms.on_border(_config(released=released), label, border) != IGNORE
+    ).sum()
   )
   assert count(True) == 0 and count(False) == 1
   both = border.at[1, 2, 2].set(True)
   assert (
-    ehtdi.on_border(_config(released=True), label, both) != IGNORE
+    ehtdi_terms.on_border(_config(released=True), label, both) != IGNORE
   ).sum() == 2
 
 
@@ -123,7 +126,9 @@ def test_contrast_moves_both_views_at_any_stride():
   def gradient(stride):
     def total(weak, strong):
       outputs = [types.Outputs(x) for x in (strong, weak)]
-      terms = ehtdi.contrast(_config(contrast_stride=stride), *outputs, label)
+      terms = ehtdi_terms.contrast(
+        _config(contrast_stride=stride), *outputs, label
+      )
       return sum(t.weight * t.value for t in terms.values())
 
     return jax.jit(jax.grad(total, (0, 1)))(weak, strong)

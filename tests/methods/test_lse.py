@@ -107,6 +107,6 @@ def test_one_class_or_none_is_finite(label, focal_of):
   )
   assert np.isfinite(value)
   assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradient))
-  assert losses.metrics['pseudo/labelled_share'] == (label == 0)
+  assert losses.metrics['pseudo/labeled_fraction'] == (label == 0)
   if label:
     assert losses.terms['target'].value == losses.terms['focal'].value == 0

@@ -112,7 +112,7 @@ def test_self_training_in_its_parts():
   # Nothing is pasted: the mixture is the target with the teacher's labels.
   share = np.mean(confidence >= config.threshold)
   np.testing.assert_allclose(
-    losses.metrics['pseudo/confident_share'], share, atol=0.02
+    losses.metrics['pseudo/confident_fraction'], share, atol=0.02
   )
   # Statistics pass through the network without entering a tiny net's logits.
   log_prob = jax.nn.log_softmax(
@@ -123,7 +123,7 @@ def test_self_training_in_its_parts():
   )
   np.testing.assert_allclose(
     losses.terms['mixed'].value,
-    -losses.metrics['pseudo/confident_share'] * picked.mean(),
+    -losses.metrics['pseudo/confident_fraction'] * picked.mean(),
     rtol=1e-5,
   )
 

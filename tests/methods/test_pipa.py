@@ -11,7 +11,8 @@ from uda_jax import methods
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.configs.blocks import pipa as configs
-from uda_jax.methods import pipa
+from uda_jax.methods import pipa_patches
+from uda_jax.methods import pipa_pixels
 from uda_jax.methods import self_training
 from uda_jax.runs import checkpoint
 from uda_jax.train import gradient as gradient_lib
@@ -45,13 +46,15 @@ def _method(fields=None, **patch_operators):
   base = self_training.make(
     config,
     operators._replace(augment=_same),
-    source_terms=pipa.source_terms(block, pipa.sampler(block, NUM_CLASSES)),
+    source_terms=pipa_pixels.source_terms(
+      block, pipa_pixels.sampler(block, NUM_CLASSES)
+    ),
   )
   block = config.patch_contrast
-  operators = pipa.patch_operators(block)._replace(
+  operators = pipa_patches.operators(block)._replace(
     **{'augment_views': _same} | patch_operators
   )
-  return pipa.with_patches(block, base, operators)
+  return pipa_patches.with_patches(block, base, operators)
 
 
 def _views(groups=1):
@@ -127,7 +130,7 @@ def test_the_patch_term_trains_the_student():
   method = _method({'pixel_contrast.weight': 0.0, 'weight_mixed': 0.0})
   _, grads, found = _gradient(method, _batch(), 1)
   assert found.terms['patch'].value > 0
-  assert 0 < found.metrics['patch/active_share'] < 1
+  assert 0 < found.metrics['patch/active_fraction'] < 1
   # Nothing else depends on these two.
   assert np.any(grads['project']) and np.any(grads['scale'])
   # No loss reaches the head of classes.
@@ -200,9 +203,11 @@ def test_labels_of_a_detail_crop():
     maps={'detail': jnp.zeros((2, 4, 4, 3))},
     boxes=jnp.array([2, 10, 4, 12]),
   )
-  aligned = pipa.pixel_label(_config().pixel_contrast, outputs, label, (4, 4))
+  aligned = pipa_pixels.pixel_label(
+    _config().pixel_contrast, outputs, label, (4, 4)
+  )
   np.testing.assert_array_equal(aligned, label[:, 2:10:2, 4:12:2])
-  squeezed = pipa.pixel_label(
+  squeezed = pipa_pixels.pixel_label(
     _config(**{'pixel_contrast.align_label': False}).pixel_contrast,
     outputs,
     label,

@@ -14,7 +14,10 @@ from uda_jax.methods import pixmatch
 def _config(**fields):
   config = blocks.method()
   config.update(
-    crop_size=(6, 6), weight_fourier=0.2, weight_cutmix=0.3, fourier_share=0.3
+    crop_size=(6, 6),
+    weight_fourier=0.2,
+    weight_cutmix=0.3,
+    fourier_fraction=0.3,
   )
   config.update(fields)
   return config
@@ -68,7 +71,7 @@ def test_without_a_confident_pixel_only_the_source_teaches():
   losses, grads = tiny.gradient(_method(threshold=0.999, weight_cutmix=0.0))(
     tiny.group()
   )
-  assert losses.metrics['pseudo/labelled_share'] == 0
+  assert losses.metrics['pseudo/labeled_fraction'] == 0
   assert losses.terms['augment_main'].value == 0
   assert np.any(grads['kernel'] != 0)
 

@@ -19,7 +19,8 @@ from uda_jax.methods import ehtdi
 from uda_jax.methods import hrda
 from uda_jax.methods import lse
 from uda_jax.methods import mic
-from uda_jax.methods import pipa
+from uda_jax.methods import pipa_patches
+from uda_jax.methods import pipa_pixels
 from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
@@ -59,8 +60,9 @@ def _self_training(
     operators = cluda.with_entropy(config.cluda_contrast, operators)
     segment = cluda.with_contrast(config.cluda_contrast, segment)
   if 'pixel_contrast' in additions:
-    source_terms = pipa.source_terms(
-      config.pixel_contrast, pipa.sampler(config.pixel_contrast, num_classes)
+    block = config.pixel_contrast
+    source_terms = pipa_pixels.source_terms(
+      block, pipa_pixels.sampler(block, num_classes)
     )
   return self_training.make(config, operators, segment, source_terms)
 
@@ -82,15 +84,15 @@ def _lse(config, num_classes: int, additions) -> types.Method:
 
 # Contrasts that are terms of self-training's passes, and passes of their own.
 _ON_SELF_TRAINING = {
-  'pixel_contrast': pipa.PIXEL_FIELDS,
-  'patch_contrast': pipa.PATCH_FIELDS,
+  'pixel_contrast': pipa_pixels.FIELDS,
+  'patch_contrast': pipa_patches.FIELDS,
   'cluda_contrast': cluda.FIELDS,
   'masking': mic.FIELDS,
 }
 # PixMatch and EHTDI label the target without a teacher: the masked pass takes
 # its labels from the moving average, by fields of its own.
 _ON_OWN_LABELS = {
-  'patch_contrast': pipa.PATCH_FIELDS,
+  'patch_contrast': pipa_patches.FIELDS,
   'masking': mic.FIELDS + mic.LABEL_FIELDS,
 }
 
@@ -163,7 +165,9 @@ def make(config, num_classes: int) -> types.Method:
   for name in additions:
     if name == 'patch_contrast':
       block = config.patch_contrast
-      method = pipa.with_patches(block, method, pipa.patch_operators(block))
+      method = pipa_patches.with_patches(
+        block, method, pipa_patches.operators(block)
+      )
     elif name == 'masking':
       method = _with_masking(config, num_classes, method)
   return method
@@ -204,7 +208,7 @@ def _check_heads(config) -> None:
   heads = {row[0]: row for row in config.model.get('heads', ())}
   needed = {}
   if 'pixel_contrast' in additions:
-    pipa.check(method.pixel_contrast)
+    pipa_pixels.check(method.pixel_contrast)
     needed['proj'] = 'pixel_contrast'
     if method.pixel_contrast.predict == 'untrained':
       needed['cls'] = 'pixel_contrast'

@@ -40,24 +40,34 @@ FIELDS = (
 )
 
 
+class Detail(NamedTuple):
+  """The detail crop on the contrast's grid.
+
+  Attributes:
+    feature: [B, h, w, D] float, zeros outside of the crop.
+    inside: [B, h, w] bool, in the crop.
+    weight: [B, h, w] float in (0, 1), learned.
+  """
+
+  feature: jax.Array
+  inside: jax.Array
+  weight: jax.Array
+
+
 class Grid(NamedTuple):
-  """Features, labels and weights on the contrast's grid; None if absent.
+  """One pass on the contrast's grid.
 
   Attributes:
     feature: [B, h, w, D] float, of the whole images.
     label: [B, h, w] int32.
-    confidence: [B, h, w] float, the weight of pseudo-labels.
-    detail_feature: [B, h, w, D] float, of the detail crop, zeros elsewhere.
-    inside: [B, h, w] bool, in the detail crop.
-    weight: [B, h, w] float in (0, 1), learned.
+    confidence: [B, h, w] float, the weight of pseudo-labels; None: 1.
+    detail: the detail crop, None for a network without.
   """
 
   feature: jax.Array
   label: jax.Array
   confidence: jax.Array | None = None
-  detail_feature: jax.Array | None = None
-  inside: jax.Array | None = None
-  weight: jax.Array | None = None
+  detail: Detail | None = None
 
 
 def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
@@ -95,9 +105,11 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
     sample(maps['fused_lr']),
     label,
     confidence,
-    sample(maps['fused_hr']),
-    inside,
-    sample(maps['feature_weight'])[..., 0],
+    Detail(
+      sample(maps['fused_hr']),
+      inside,
+      sample(maps['feature_weight'])[..., 0],
+    ),
   )
 
 
@@ -109,16 +121,16 @@ def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
     order=config.pixel_order,
     ignore_label=(None if config.include_ignore else labels.IGNORE_LABEL),
   )
-  if grid.detail_feature is None:
+  if grid.detail is None:
     return contrast_lib.single_resolution_contrast(
       grid.feature, grid.label, **options
     )
   return contrast_lib.multi_resolution_contrast(
     grid.feature,
-    grid.detail_feature,
+    grid.detail.feature,
     grid.label,
-    grid.inside,
-    grid.weight,
+    grid.detail.inside,
+    grid.detail.weight,
     **options,
   )
 

@@ -77,7 +77,7 @@ def make(config) -> types.Method:
           config.weight_focal,
         )
       labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
-      metrics = {'pseudo/labelled_share': labelled.mean()}
+      metrics = {'pseudo/labeled_fraction': labelled.mean()}
       panels |= {
         'target': batch.target.image,
         'pseudo_label': label,

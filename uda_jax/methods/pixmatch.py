@@ -33,7 +33,7 @@ FIELDS = (
   'crop_area',
   'crop_aspect',
   'aux_label_same_crop',
-  'fourier_share',
+  'fourier_fraction',
   'fourier_resize_style',
   'blur',
   'adapt_from',
@@ -103,16 +103,17 @@ def operators(config) -> Operators:
 
   Fields: `crop_size`, `crop_area`, `crop_aspect` of the augmented crop;
   `aux_label_same_crop` (False as released: the auxiliary label is cut by
-  another box than the image); `fourier_share`, `fourier_resize_style` (False
-  as released), see `fourier.amplitude_mix`; `source_fourier`; `blur`, the share
-  of images that are slightly blurred. Perturbations of weight 0 are left out.
+  another box than the image); `fourier_fraction`, `fourier_resize_style` (False
+  as released), see `fourier.amplitude_mix`; `source_fourier`; `blur`, the
+  fraction of the images that are slightly blurred. Perturbations of weight 0
+  are left out.
   """
 
   def mix_amplitudes(content, style):
     return fourier.amplitude_mix(
       content,
       style,
-      fraction=config.fourier_share,
+      fraction=config.fourier_fraction,
       resize_style=config.fourier_resize_style,
     )
 
@@ -150,7 +151,8 @@ def label_target(
   config, outputs: types.Outputs, image: jax.Array, valid_mask: jax.Array
 ) -> View:
   """Labels the clean target with both heads; no gradient goes back."""
-  logits = aux_head.enlarge(config, outputs, image.shape[1:3])
+  _, height, width, _ = image.shape
+  logits = aux_head.enlarge(config, outputs, (height, width))
   both = pseudo_labels.from_two_heads(*logits, threshold=config.threshold)
   return jax.lax.stop_gradient(
     View(
@@ -223,7 +225,7 @@ def make(config, operators: Operators) -> types.Method:
         config, outputs, target_image, batch.target.valid_mask
       )
       panels |= {'target': target_image, 'pseudo_label': target.label}
-      metrics['pseudo/labelled_share'] = jnp.mean(
+      metrics['pseudo/labeled_fraction'] = jnp.mean(
         target.label != labels.IGNORE_LABEL, dtype=target_image.dtype
       )
 

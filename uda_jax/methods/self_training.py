@@ -36,7 +36,7 @@ FIELDS = (
   'weight_mixed',
   'weight_distance',
   'distance_classes',
-  'distance_min_share',
+  'distance_min_fraction',
 )
 
 
@@ -88,8 +88,8 @@ def pseudo_label(config, state, batch, network):
   """The teacher's labels for the target, and how much to trust each pixel.
 
   Returns:
-    Labels [B, H, W] int32, weights [B, H, W] float, the share of confident
-    pixels, and the teacher's new batch statistics.
+    Labels [B, H, W] int32, weights [B, H, W] float, the fraction of
+    confident pixels, and the teacher's new batch statistics.
   """
   teacher = state.teacher
   outputs, stats = network.forward(
@@ -103,9 +103,9 @@ def pseudo_label(config, state, batch, network):
   weight = pseudo_labels.quality_weight(
     confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
   )
-  share = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
+  fraction = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
   weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
-  return jax.lax.stop_gradient((label, weight, share, stats))
+  return jax.lax.stop_gradient((label, weight, fraction, stats))
 
 
 def mix(keys, operators, batch, label, weight) -> Labeled:
@@ -156,9 +156,21 @@ def distance(
     batch.source.label,
     num_classes=outputs.logits.shape[-1],
     classes=config.distance_classes,
-    min_fraction=config.distance_min_share,
+    min_fraction=config.distance_min_fraction,
   )
   return {'distance': types.LossTerm(value, config.weight_distance)}
+
+
+def apply_head(
+  network: types.Network, name: str, *args: Any, key: jax.Array | None = None
+) -> tuple[jax.Array, types.PyTree]:
+  """Applies an extra head; ValueError names the field if there is none."""
+  if network.head is None:
+    raise ValueError(
+      f'config.model.heads: expected a row ({name!r}, MAP, CHANNELS), got '
+      'a network without extra heads'
+    )
+  return network.head(name, *args, key=key)
 
 
 def no_terms(
@@ -191,11 +203,11 @@ def make(
   """Makes the method.
 
   Fields: `threshold` (confidence limit), `pseudo_weight` ('batch', 'image',
-  'pixel': over what the share of confident pixels is taken), `teacher_bn`
+  'pixel': over what the fraction of confident pixels is taken), `teacher_bn`
   ('batch' as released, 'ema': the running statistics), `ce_average` ('all'
   pixels as released, or 'valid' ones), `weight_mixed`, `mix_classes_from`
   ('batch' as released, or 'image'), `mix_include_ignore`; `weight_distance`
-  (0: off), `distance_classes` (none: all cells) and `distance_min_share` of
+  (0: off), `distance_classes` (none: all cells) and `distance_min_fraction` of
   the feature distance.
 
   Args:
@@ -233,7 +245,7 @@ def make(
     terms |= more
 
     # 2. The teacher labels the target.
-    label, weight, share, teacher_stats = pseudo_label(
+    label, weight, fraction, teacher_stats = pseudo_label(
       config, state, batch, network
     )
 
@@ -246,7 +258,7 @@ def make(
       terms=terms,
       student_stats=stats,
       teacher_stats=teacher_stats,
-      metrics={'pseudo/confident_share': share},
+      metrics={'pseudo/confident_fraction': fraction},
       panels=_panels(batch, label, mixed),
     )
 

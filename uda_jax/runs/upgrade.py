@@ -71,18 +71,31 @@ _FLAT: dict[str, dict[str, str]] = {
   },
 }
 
-# Renamed fields of a base.
-_RENAMED: dict[str, dict[str, str]] = {
-  'ehtdi': {'weight_contrast': 'weight_view_contrast'},
+# Fields of a base under their earlier names.
+_RENAMED = {
+  'distance_min_share': 'distance_min_fraction',
+  'fourier_share': 'fourier_fraction',
+}
+# Those whose values are inverse now.
+_INVERTED = {
+  'class_scale': 'class_temperature',
+  'pixel_scale': 'pixel_temperature',
 }
 
 
 def _method(old: Config) -> Config:
-  """The block `method` of a run from before `method.add`."""
+  """The block `method` in today's fields."""
   new, name = dict(old), old['name']
-  for before, after in _RENAMED.get(name, {}).items():
+  for before, after in _RENAMED.items():
     if before in new:
       new[after] = new.pop(before)
+  for before, after in _INVERTED.items():
+    if before in new:
+      new[after] = 1 / new.pop(before)
+  if name == 'ehtdi' and 'weight_contrast' in new:
+    new['weight_view_contrast'] = new.pop('weight_contrast')
+  if 'add' in new:
+    return new
   if name in ('pipa', 'cluda'):
     new['name'] = 'hrda' if 'detail_crop' in old else 'self_training'
   new['add'] = []
@@ -117,7 +130,7 @@ def upgrade(config: Mapping[str, Any]) -> Config:
       new[block] = {name: value} | new[block]
   if 'data' in new:
     new['data'] = _data(new['data'])
-  if 'method' in new and 'add' not in new['method']:
+  if 'method' in new:
     new['method'] = _method(new['method'])
   return new
 
