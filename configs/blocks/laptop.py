@@ -20,6 +20,9 @@ from uda_jax.configs.blocks import pixmatch as pixmatch_blocks
 
 ConfigDict = ml_collections.ConfigDict
 
+# Side of MIC's masked blocks in pixels.
+MASK_BLOCK = 16
+
 
 class Benchmark(NamedTuple):
   """What differs between the benchmarks.
@@ -92,6 +95,9 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   """Mean-teacher ClassMix self-training."""
   config = base(benchmark)
   config.method = common.self_training(threshold=0.9)
+  # For --config.method.add.
+  config.method.masking.block_size = MASK_BLOCK
+  config.method.cluda_contrast.grid = benchmark.grid
   config.teacher = common.teacher(decay=0.99)
   config.eval.network = 'teacher'
   return config
@@ -115,7 +121,7 @@ def mic(benchmark: Benchmark) -> ConfigDict:
 
 
 def _masked(config: ConfigDict) -> ConfigDict:
-  config.method = mic_blocks.masked(config.method, block=16)
+  config.method = mic_blocks.masked(config.method, block=MASK_BLOCK)
   return config
 
 
@@ -188,6 +194,7 @@ def _views(config: ConfigDict, benchmark: Benchmark) -> ConfigDict:
   Trained from scratch or from ImageNet, the network first learns from the
   source; these steps count as steps of the run.
   """
+  config.method.masking.block_size = MASK_BLOCK
   config.method.update(
     weight_aux=0.0,
     crop_size=benchmark.view_size,
