@@ -19,9 +19,11 @@ from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import tta
+from uda_jax.ops import resize
 from uda_jax.predict import __main__ as predict
 from uda_jax.predict import command
 from uda_jax.predict import images as images_lib
+from uda_jax.predict import network as network_lib
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
 from uda_jax.runs import restore
@@ -129,9 +131,9 @@ def test_overlays_as_a_video(run, images, tmp_path):
 def test_resized_for_the_network_and_back(run, images):
   trained = restore.load(run[0], 'best')
   image = images[1]['a'][None]
-  label, confidence = command.make_predict(trained, image_size.Rule((64, 96)))(
-    image
-  )
+  label, confidence = network_lib.make_predict(
+    trained, image_size.Rule((64, 96))
+  )(image)
   assert label.shape == confidence.shape == image.shape[:3]
   assert trained.class_names == NAMES and trained.palette == PALETTE
 
@@ -139,11 +141,13 @@ def test_resized_for_the_network_and_back(run, images):
 def test_scales_and_mirror_images_of_the_runs_evaluation(run, images):
   trained = restore.load(run[0], 'best')
   image = images[1]['a'][None]
-  _, plain = command.make_predict(trained, image_size.OWN_SIZE)(image)
+  _, plain = network_lib.make_predict(trained, image_size.OWN_SIZE)(image)
   config = trained.config.copy_and_resolve_references()
   config.eval.update(scales=(1.0, 1.5), flip=True)
   trained = trained._replace(config=config)
-  label, confidence = command.make_predict(trained, image_size.OWN_SIZE)(image)
+  label, confidence = network_lib.make_predict(trained, image_size.OWN_SIZE)(
+    image
+  )
   prob = tta.make_prob(
     inference.make_logits(trained.network), scales=(1.0, 1.5), flip=True
   )(trained.variables, image, image.shape[1:3])
@@ -204,7 +208,7 @@ def test_the_network_sees_what_scoring_shows_it(run, images, tmp_path):
   (batch,) = pipeline.eval_batches(data, batch_size=1, rule=rule)
   assert batch.image.shape[1:3] == rule.of(image.shape[:2]) == (20, 18)
   trained = restore.load(run[0], 'best')
-  label, confidence = command.make_predict(trained, rule)(image[None])
+  label, confidence = network_lib.make_predict(trained, rule)(image[None])
   scored = inference.make_logits(trained.network)(
     trained.variables, batch.image, image.shape[:2]
   )
@@ -212,6 +216,29 @@ def test_the_network_sees_what_scoring_shows_it(run, images, tmp_path):
   np.testing.assert_allclose(
     confidence, jax.nn.softmax(scored).max(-1), rtol=1e-4
   )
+
+
+def test_many_sizes_share_a_compiled_network(run):
+  """One program a size that the network sees; the same as whole programs."""
+  trained = restore.load(run[0], 'best')
+  predict_one = network_lib.make_predict(
+    trained, image_size.Rule((24, 32), True)
+  )
+  logits = inference.make_logits(trained.network)
+  random = np.random.default_rng(0)
+  for scale in range(1, 8):
+    image = random.integers(0, 256, (1, 15 * scale, 20 * scale, 3), np.uint8)
+    label, confidence = predict_one(image)
+    assert label.shape == image.shape[:3]
+    seen = resize.bilinear(image.astype(np.float32), (24, 32))
+    expected = jax.nn.softmax(
+      logits(trained.variables, np.floor(seen + 0.5), image.shape[1:3])
+    )
+    np.testing.assert_allclose(confidence, expected.max(-1), rtol=1e-4)
+    assert (label == expected.argmax(-1)).mean() > 0.999
+  assert predict_one.logits._cache_size() == 1
+  predict_one(image.swapaxes(1, 2))
+  assert predict_one.logits._cache_size() == 2
 
 
 def test_a_batch_survives_and_is_not_taken_for_photos(run, images, tmp_path):

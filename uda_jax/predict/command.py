@@ -12,59 +12,21 @@ import pathlib
 import time
 
 from absl import logging
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import labels
 from uda_jax import pictures
 from uda_jax.data import image_size
-from uda_jax.evaluate import inference
 from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import tta
-from uda_jax.ops import resize
 from uda_jax.predict import images as images_lib
+from uda_jax.predict import network
 from uda_jax.predict import video
 from uda_jax.runs import restore
 
 # Sizes of images from which on a line says that each costs a compilation.
 _MANY_SIZES = 4
 _SECONDS_BETWEEN_LINES = 5.0
-
-
-def make_predict(
-  trained: restore.Trained, rule: image_size.Rule
-) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-  """Makes `predict(images) -> (label, confidence)`.
-
-  Args:
-    trained: the network.
-    rule: how images are resized before the network sees them.
-
-  Returns:
-    A function from [B, H, W, 3] uint8 to the classes [B, H, W] int32 and their
-    probability [B, H, W] float32 in 0..1, at the size of the images.
-  """
-  prob = inference.configured_prob(trained.network, trained.config.eval)
-
-  @functools.partial(jax.jit, static_argnums=2)
-  def function(variables, images, full):
-    seen = rule.of(full)
-    if seen != full:
-      images = resize.bilinear(images.astype(jnp.float32), seen)
-      # Whole values, as scoring's: training has decoded images alone.
-      images = jnp.floor(images + 0.5)
-    probability = prob(variables, images, full)
-    return (
-      jnp.argmax(probability, -1).astype(jnp.int32),
-      probability.max(-1).astype(jnp.float32),
-    )
-
-  def predict(images: np.ndarray):
-    label, confidence = function(trained.variables, images, images.shape[1:3])
-    return np.asarray(label), np.asarray(confidence)
-
-  return predict
 
 
 def batches(
@@ -239,15 +201,16 @@ def _predict_all(
   images: Iterable[tuple[str, np.ndarray]],
 ) -> int:
   """Predicts and writes images; returns their number."""
-  predict = make_predict(trained, rule)
+  predict = network.make_predict(trained, rule)
   done, last, sizes = 0, time.monotonic(), set()
   with _writer(args, fps, trained) as write_one:
     for names, pixels in batches(images, args.batch_size):
-      sizes.add(pixels.shape)
+      sizes.add(rule.of(pixels.shape[1:3]))
       if len(sizes) == _MANY_SIZES:
         logging.info(
-          'a program is compiled for every size of image; images sorted into '
-          'one size a folder, or resized, are faster'
+          'images of %d sizes so far: the network is compiled for each; '
+          '--size=HxW shows it all images at one size',
+          len(sizes),
         )
       # Full batches only, so that few programs are compiled.
       missing = args.batch_size - len(names)
