@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # N processes of one run on this machine: rehearses what a pod or cluster does.
-#   launch/local_processes.sh 2 --config=configs/streets/smoke.py --workdir=/tmp/run
+#   launch/local_processes.sh 2 --config=streets/self_training --workdir=runs/two
 # On CPU, give each process its devices: JAX_NUM_CPU_DEVICES=1.
 set -euo pipefail
 count=${1:?usage: $0 NUM_PROCESSES FLAGS_OF_uda_jax.main...}

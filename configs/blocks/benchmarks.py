@@ -9,12 +9,12 @@ ConfigDict = ml_collections.ConfigDict
 
 
 def block(source, target, evaluation, **fields) -> ConfigDict:
-  """The fields of every data block; `fields` override the defaults."""
+  """The block `data`; `fields` override the defaults."""
   config = ConfigDict(
     dict(
-      # Folder that holds the data sets; their own paths are relative to it.
+      # Folder of the data sets; their own paths are relative to it.
       root='',
-      # Where label maps and manifests that are made once are kept.
+      # Cache of label maps and manifests, which are made once.
       cache_dir='~/.cache/uda_jax',
       source=source,
       target=target,
@@ -34,16 +34,17 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       scale_range=(1.0, 1.0),
       pad=False,
       flip=True,
-      # A source crop whose commonest class has this share is drawn again.
+      # A source crop in which one class has at least this fraction is drawn
+      # again.
       max_class_share=1.0,
-      # Rows and columns of the target that are never trusted: top, bottom,
-      # left, right.
+      # Rows and columns of the target whose pseudo-labels are ignored: top,
+      # bottom, left, right.
       margins=(0, 0, 0, 0),
       # Rare-class sampling of the source; temperature 0 = off. `min_pixels`
-      # below 1 is a share of the image's labelled pixels, and of the crop's.
+      # below 1 is a fraction of the labelled pixels of the image or crop.
       rare_class=dict(temperature=0.0, min_pixels=0.0, min_crop_ratio=0.0),
-      # Two overlapping crops of further target images, (0, 0) = none: see
-      # `data.pair_crops`.
+      # Two overlapping crops of further target images, (0, 0) = no crops: see
+      # `uda_jax.data.pair_crops`.
       pair=dict(
         crop_size=(0, 0),
         long_side=(0, 0),

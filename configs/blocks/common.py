@@ -11,7 +11,7 @@ ConfigDict = ml_collections.ConfigDict
 
 
 def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
-  """The frame of a run: length, batch, logging, checkpoints, evaluation."""
+  """Length, batch, logging, checkpoints and evaluation of a run."""
   config = ConfigDict()
   config.seed = 0
   # Optimizer steps of the run.
@@ -23,13 +23,13 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.compile_cache = '~/.cache/uda_jax/compiled'
   config.batch = ConfigDict(
     dict(
-      # A group is the paper's batch: `group_size` source and target images.
+      # A group is the paper's batch: `group_size` images of each domain.
       groups=groups,
       group_size=group_size,
-      # Groups of one device are done in so many turns (small cards).
+      # Number of turns in which a device computes its groups (small GPUs).
       accumulate=1,
-      # How the learning rate goes with the number of groups: 'none' (the
-      # published run has one group), 'linear' or 'sqrt'.
+      # How the learning rate grows with the number of groups: 'none' (the
+      # published runs have one group), 'linear' or 'sqrt'.
       scale_learning_rate='none',
     )
   )
@@ -40,21 +40,21 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.warm_start = ConfigDict(dict(workdir='', network='student'))
   config.log = ConfigDict(
     dict(
-      # Scalars and a progress line every so many steps, pictures likewise.
+      # Steps between two progress lines with scalars, and between pictures.
       every=50,
       panels_every=500,
-      # Least seconds between two progress lines.
+      # Minimum seconds between two progress lines.
       seconds=5.0,
-      # Stop after so many steps in a row with a non-finite loss or gradient.
+      # Consecutive steps with a non-finite loss or gradient that stop the run.
       max_nonfinite=10,
     )
   )
   config.checkpoint = ConfigDict(
     dict(
       every=500,
-      # What the network in best/ is best at: 'miou' (needs target labels; over
-      # 'all classes' or another name of eval.subsets), or without labels
-      # 'entropy', 'confident' or 'agreement': see `selection`.
+      # Criterion of the network in best/: 'miou' (needs target labels; over
+      # 'all classes' or a name of eval.subsets), or without labels 'entropy',
+      # 'confident' or 'agreement': see `uda_jax.evaluate.selection`.
       best='miou',
       best_subset='all classes',
     )
@@ -64,10 +64,10 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       every=0,  # steps; 0 = only at the end
       network='student',
       batch_size=4,
-      # Further means over some of the classes: name -> class numbers.
+      # Further means over subsets of the classes: name -> class numbers.
       subsets=ConfigDict(),
-      # Batches of the target that the student's batch-norm statistics are
-      # taken from for one more row of the results (AdaBN); 0 = no such row.
+      # Target batches from which the student's batch-norm statistics are
+      # estimated for one more row of the results (AdaBN); 0 = no such row.
       target_statistics=0,
       # Sliding window (height, width) and stride; (0, 0) = the whole image.
       window=(0, 0),
@@ -76,8 +76,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # with `flip`, over mirrored images.
       scales=(1.0,),
       flip=False,
-      # Entropy, confident share and agreement of student and teacher, on so
-      # many unlabelled target images; 0 = not measured.
+      # Number of unlabelled target images on which entropy, confident fraction
+      # and agreement of student and teacher are measured; 0 = none.
       label_free=dict(num_images=100, threshold=0.968),
     )
   )
@@ -178,14 +178,14 @@ def cosine(*, learning_rate: float, warmup_steps: int = 0) -> ConfigDict:
 
 
 def daformer_adamw() -> ConfigDict:
-  """DAFormer's optimiser: heads 10 times faster, norms of MiT not decayed."""
+  """DAFormer's optimizer: heads 10 times faster, norms of MiT not decayed."""
   return adamw(
     weight_decay=0.01, groups=(('head', 10.0, 1.0), ('norm', 1.0, 0.0))
   )
 
 
 def daformer_schedule() -> ConfigDict:
-  """DAFormer's schedule; the rate of the encoder."""
+  """DAFormer's schedule, with the learning rate of the encoder."""
   return poly(learning_rate=6e-5, warmup_steps=1500)
 
 
@@ -204,7 +204,7 @@ def teacher(
 
 
 def source_only(*, augment: bool = False, average: str = 'valid') -> ConfigDict:
-  """Training on the source alone; `augment`: colour jitter and blur."""
+  """Training on the source alone; `augment`: color jitter and blur."""
   return ConfigDict(
     dict(
       name='source_only',

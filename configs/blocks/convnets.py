@@ -1,4 +1,4 @@
-"""Blocks of the convolutional systems: their networks and optimisers."""
+"""DeepLab-v2 and FCN-8s, and the optimizers of their published runs."""
 
 import ml_collections
 
@@ -7,7 +7,7 @@ from uda_jax.configs.blocks import common
 ConfigDict = ml_collections.ConfigDict
 
 # How often PixMatch, EHTDI and LSE list a tensor of DeepLab-v2 in their
-# optimiser: they collect the backbone by walking over all nested modules.
+# optimizer: they collect the backbone by walking over all nested modules.
 DEEPLAB_REPEATS = (
   ('^layer[56]/', 1),
   ('^(conv1|bn1)/', 1),
@@ -31,7 +31,7 @@ def deeplab_v2(*, weights: str = '', aux_head: bool = True) -> ConfigDict:
       aspp_branches=2,
       aux_head=aux_head,
       remat=False,
-      # Rows to take of a file's classifiers, () = all: 16 of the 19 classes.
+      # Rows of a file's classifiers to load, e.g. 16 of 19 classes; () = all.
       class_rows=(),
     )
   )
@@ -63,7 +63,7 @@ def pixmatch_sgd(*, repeats: tuple = ()) -> ConfigDict:
 
 
 def lse_sgd(*, repeats: tuple = ()) -> ConfigDict:
-  """LSE's optimiser of DeepLab-v2: no batch norm trains."""
+  """LSE's optimizer of DeepLab-v2: no batch norm trains."""
   config = common.sgd(
     weight_decay=5e-4, repeats=repeats, groups=(('^layer5/', 10.0, 1.0),)
   )
@@ -72,7 +72,7 @@ def lse_sgd(*, repeats: tuple = ()) -> ConfigDict:
 
 
 def lse_adam() -> ConfigDict:
-  """LSE's optimiser of FCN-8s: biases twice as fast, enlargements fixed."""
+  """LSE's optimizer of FCN-8s: biases twice as fast, upsampling fixed."""
   config = common.adamw(weight_decay=0.0, groups=(('/bias$', 2.0, 1.0),))
   config.b2 = 0.99
   config.frozen = ('^upscore',)

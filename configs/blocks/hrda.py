@@ -1,4 +1,4 @@
-"""HRDA's fields, and CLUDA's of the network, on top of DAFormer's blocks."""
+"""HRDA's method and network (arXiv 2204.13132), and CLUDA's network."""
 
 import ml_collections
 
@@ -51,8 +51,8 @@ def cluda_network(
 ) -> ConfigDict:
   """CLUDA's network: wider embeddings, a weight of features, another order.
 
-  'clean' chooses the window of highest entropy; the released scan ('released')
-  overwrites part of what it has yet to look at.
+  The entropy rule 'clean' chooses the window of highest entropy; the released
+  scan ('released') overwrites values that it has not read yet.
   """
   config = network(base, detail_crop=detail_crop)
   config.update(embed_width=512, feature_weight=True, order='up_then_product')

@@ -16,7 +16,7 @@ def method() -> ConfigDict:
       focal_of='pixel',
       # Batch norm sees one image at a time, as released.
       freeze_statistics=False,
-      # Until this step only the source is learned from; then rounds begin.
+      # Steps on the source alone before the rounds.
       adapt_from=0,
     )
   )
@@ -28,16 +28,16 @@ def rounds(
   divisor: int = 19,
   skip_classes: tuple[int, ...] = (),
 ) -> ConfigDict:
-  """The rounds as meant; their lengths follow from the patches.
+  """The rounds as described in the paper; patches determine their lengths.
 
   Args:
     window: (height, width) that is enlarged to the whole image.
-    divisor: a class takes a share p / divisor of the images it occurs in.
-    skip_classes: classes that choose no image.
+    divisor: a class selects a fraction p / divisor of the images it occurs in.
+    skip_classes: classes that select no image.
   """
   return ConfigDict(
     dict(
-      # The share p: seven rounds, from 0.1 to just below 0.4.
+      # The fraction p: seven rounds, from 0.1 to just below 0.4.
       p_start=0.1,
       p_step=0.05,
       p_max=0.4,
@@ -45,16 +45,16 @@ def rounds(
       skip_classes=skip_classes,
       patches_per_image=4,
       window=window,
-      # An enlarged pixel is labelled if 'any' of the pixels it is made of is
+      # An enlarged pixel is labelled if 'any' of the pixels under it is
       # trusted, or only if all are ('full').
       keep_rule='any',
-      # Batches of the target whose batch-norm statistics the network ranks and
-      # labels with; 0: with its own, which may be the source's, as published.
+      # Target batches that give the batch-norm statistics for ranking and
+      # labelling; 0: the network's own statistics, as published.
       target_statistics=0,
       # Passes over the patches of a round, where `config.steps` is 0.
       epochs=2,
-      # What the released code does: one image more, and from the second round
-      # on a random draw instead of the chosen images.
+      # As released: one image more, and from the second round on a random draw
+      # instead of the selected images.
       one_image_more=False,
       shuffle_later_rounds=False,
     )
@@ -64,7 +64,7 @@ def rounds(
 def release(config: ConfigDict) -> ConfigDict:
   """Turns a run into the released code's.
 
-  A group of 1 + 1 images, one image more than were chosen, and from the second
+  A group of 1 + 1 images, one image more than selected, and from the second
   round on a random draw of them.
   """
   config.batch.update(

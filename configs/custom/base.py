@@ -1,4 +1,4 @@
-"""Two folders of one's own: A with labels, B without. Edit this file alone.
+"""Your own two folders: A with labels, B without. Edit this file alone.
 
 docs/custom.md walks through it; docs/datasets.md has all fields of a record.
 Folders are relative to --config.data.root=DIR.
@@ -15,9 +15,9 @@ CLASS_NAMES = ('background', 'car')
 # One (red, green, blue) a class for pictures; () = a standard palette.
 PALETTE = ()
 
-# How label files tell classes. By default pixels hold 0, 1, ... and 255 where
-# nobody knows. Otherwise fill in one of the two:
-# rows (id in the file, class); and the ids that are in no class
+# How label files encode classes. By default pixels hold 0, 1, ... and 255 for
+# unknown. Otherwise fill in one of the two:
+# rows (id in the file, class), and the ids of no class
 LABEL_MAP = ()
 IGNORE_IDS = (255,)
 # or rows ((red, green, blue), class); class 255 = ignore.
@@ -25,7 +25,7 @@ LABEL_COLORS = ()
 
 
 def _folder(name: str, images: str, labels: str = ''):
-  """What * stands for must be the same text for an image and its label."""
+  """A data set whose images and labels are paired by what * matches."""
   return datasets.folder(
     name=name,
     images=images,
@@ -41,15 +41,15 @@ def _folder(name: str, images: str, labels: str = ''):
 
 
 def get_config():
-  """The whole run but for the method."""
+  """A run without a method."""
   config = common.run(steps=2000)
   config.data = benchmarks.block(
     # JPEG or PNG images of any sizes.
     source=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
     target=_folder('B', 'B/images/*.jpg'),
-    # What the score is taken of: a few labelled images of B that are not
-    # trained on, if there are any. A says whether training works, but not
-    # how well the network does on B.
+    # The images that are scored: if possible a few labelled images of B that
+    # are not trained on. A shows whether training works, but not how well the
+    # network does on B.
     evaluation=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
     # (height, width) that images are resized to fit into, ratio kept; crops are
     # cut of that, and what is smaller is padded (and ignored there). Scoring,
@@ -59,8 +59,8 @@ def get_config():
     keep_ratio=True,
     crop_size=(256, 256),
     pad=True,
-    # Rare classes are asked for more often, the more so the smaller the
-    # temperature (0 = off), in images that hold more than this share of them.
+    # Rare classes are drawn more often, the more so the smaller the temperature
+    # (0 = off), from images that hold more than this fraction of them.
     rare_class=dict(temperature=0.5, min_pixels=0.01, min_crop_ratio=0.5),
   )
   config.model = networks.efficientnet_lite0()

@@ -10,7 +10,7 @@ from uda_jax.configs.custom import base
 
 def get_config():
   config = base.get_config()
-  # Pseudo-labels count by the share of pixels that are surer than this.
+  # Pseudo-labels are weighed by the fraction of pixels above this confidence.
   config.method = common.self_training(threshold=0.9)
   config.teacher = common.teacher(decay=0.99)
   config.eval.network = 'teacher'

@@ -1,4 +1,4 @@
-r"""Trains on folder A alone: what adaptation has to beat.
+r"""Trains on folder A alone: the baseline.
 
   python -m uda_jax.main --config=custom/source_only \
       --workdir=DIR --config.data.root=DIR

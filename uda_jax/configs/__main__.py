@@ -67,7 +67,8 @@ def show(args: argparse.Namespace) -> None:
 
 def _lines(args: argparse.Namespace) -> list[str]:
   if args.write:
-    return [f'wrote {path}' for path in resolved.write()]
+    changed = [f'wrote {path}' for path in resolved.write()]
+    return changed or [f'{resolved.folder()} is up to date']
   if not args.config:
     if args.diff or args.overrides:
       raise ValueError('expected CONFIG, such as streets/pipa')

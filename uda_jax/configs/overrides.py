@@ -15,12 +15,13 @@ from absl import flags
 import ml_collections
 from ml_collections import config_flags
 
-ConfigDict = ml_collections.ConfigDict
 # What absl takes for a bool.
 _BOOLS = ('true', 't', '1', 'false', 'f', '0')
 
 
-def apply(config: ConfigDict, options: Sequence[str]) -> ConfigDict:
+def apply(
+  config: ml_collections.ConfigDict, options: Sequence[str]
+) -> ml_collections.ConfigDict:
   """Sets fields of a config by options of a command line.
 
   Args:
@@ -47,13 +48,13 @@ def apply(config: ConfigDict, options: Sequence[str]) -> ConfigDict:
   return values.config
 
 
-def _check(config: ConfigDict, option: str) -> None:
+def _check(config: ml_collections.ConfigDict, option: str) -> None:
   """Raises ValueError for a field that is not there or a wrong value."""
   name, mark, text = option.partition('=')
   path = name.partition('.')[2].split('.')
   old = config
   for depth, part in enumerate(path):
-    if not isinstance(old, ConfigDict) or part not in old:
+    if not isinstance(old, ml_collections.ConfigDict) or part not in old:
       raise ValueError(_no_such_field(config, path[: depth + 1]))
     old = old[part]
   if isinstance(old, bool):
@@ -68,14 +69,16 @@ def _check(config: ConfigDict, option: str) -> None:
     raise ValueError(f'{field}: expected {expected}, got {text or repr(text)}')
 
 
-def _no_such_field(config: ConfigDict, path: Sequence[str]) -> str:
+def _no_such_field(
+  config: ml_collections.ConfigDict, path: Sequence[str]
+) -> str:
   """Returns the message on a field that is not there, with the nearest."""
   *parents, name = path
   node: Any = config
   for part in parents:
     node = node[part]
   field, parent = '.'.join(('config', *path)), '.'.join(('config', *parents))
-  if not isinstance(node, ConfigDict):
+  if not isinstance(node, ml_collections.ConfigDict):
     return f'{field}: there is no such field; {parent} is {node!r}'
   near = [f'{parent}.{n}' for n in difflib.get_close_matches(name, list(node))]
   elsewhere = [
@@ -89,12 +92,12 @@ def _no_such_field(config: ConfigDict, path: Sequence[str]) -> str:
   )
 
 
-def _fields(node: ConfigDict, prefix: str) -> Iterator[str]:
+def _fields(node: ml_collections.ConfigDict, prefix: str) -> Iterator[str]:
   """Yields the dotted names of all fields, blocks included."""
   for name in node:
     field = f'{prefix}.{name}'
     yield field
-    if isinstance(node[name], ConfigDict):
+    if isinstance(node[name], ml_collections.ConfigDict):
       yield from _fields(node[name], field)
 
 
@@ -114,7 +117,7 @@ def _expected(old: Any, text: str) -> str | None:
       return None  # no rows at all
     example = f'({", ".join([number] * len(old))})'
     return f'a tuple such as {example if number.isdigit() else old}'
-  if isinstance(old, ConfigDict) and not text.startswith('{'):
+  if isinstance(old, ml_collections.ConfigDict) and not text.startswith('{'):
     return f'a value for one of its fields ({", ".join(sorted(old))})'
   return None
 
