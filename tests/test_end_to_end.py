@@ -126,7 +126,8 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
   }
   assert 'road' in (workdir / 'results.txt').read_text()
   manifest = json.loads((workdir / 'manifest.json').read_text())
-  assert manifest['config']['method']['name'] == 'self_training'
+  assert manifest['starts'][0]['method'] == 'self_training'
+  assert 'config: self_training, ' in output
   pictures = {path.name for path in (workdir / 'panels').iterdir()}
   assert {'step_000000.png', f'evaluation_{STEPS:06d}.png'} <= pictures
   assert list((workdir / 'curves').iterdir())

@@ -35,6 +35,7 @@ def test_curves_pictures_and_lines_of_a_run(tmp_path, caplog):
     seconds=0.0,
     palette=((255, 0, 0), (0, 255, 0)),
     class_names=('road', 'sky'),
+    method='self_training + masking',
   ) as writer:
     for step in range(1, 8):
       writer.step(
@@ -74,6 +75,8 @@ def test_curves_pictures_and_lines_of_a_run(tmp_path, caplog):
   file = Image.open(tmp_path / 'panels/step_000007.png')
   np.testing.assert_array_equal(page, np.asarray(file))
   assert 'evaluation' in names
+  text = tensor_util.make_ndarray(events.Tensors('method')[0].tensor_proto)
+  assert text.item() == b'self_training + masking'
   with Image.open(tmp_path / 'panels/evaluation_000007.png') as page:
     assert page.width == 4 * 320 + 5 * 8
   with Image.open(tmp_path / 'panels/step_000007.png') as page:

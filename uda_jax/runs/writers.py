@@ -35,6 +35,7 @@ class Writer:
     seconds: float = 5.0,
     palette: pictures.Palette = (),
     class_names: Sequence[str] = (),
+    method: str = '',
   ):
     """Opens the curves.
 
@@ -46,6 +47,7 @@ class Writer:
       seconds: least time between two progress lines.
       palette: colours of the classes.
       class_names: their names.
+      method: full name of the method, a text beside the curves.
     """
     if every < 1:
       raise ValueError(
@@ -67,6 +69,8 @@ class Writer:
       self._curves = metric_writers.AsyncWriter(
         metric_writers.SummaryWriter(str(self._workdir / 'curves'))
       )
+      if method:
+        self._curves.write_texts(0, {'method': method})
 
   def __enter__(self) -> Writer:
     return self

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from uda_jax import methods
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.runs import checkpoint
@@ -228,6 +229,7 @@ def _write_manifest(run: Run) -> None:
   }
   source = run.data.source
   facts = {
+    'method': methods.full_name(run.config.method),
     'images': counts,
     'classes': {'names': source.class_names, 'palette': source.palette},
     'weights': dataclasses.asdict(run.weights) if run.weights else None,
@@ -247,6 +249,7 @@ def _writer(run: Run) -> writers.Writer:
     * config.batch.group_size,
     palette=source.palette,
     class_names=source.class_names,
+    method=methods.full_name(config.method),
   )
 
 

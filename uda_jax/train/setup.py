@@ -11,6 +11,7 @@ from absl import logging
 import jax
 from jax.sharding import Mesh
 
+from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax import rng
@@ -210,8 +211,8 @@ def describe(config) -> str:
   steps = f'{config.steps} steps' if config.steps else 'epochs over patches'
   groups = f'{batch.groups} x ' if batch.groups > 1 else ''
   return (
-    f'{config.method.name}, {steps} of {groups}{batch.group_size} source and '
-    f'{batch.group_size} target images, seed {config.seed}'
+    f'{methods.full_name(config.method)}, {steps} of {groups}'
+    f'{batch.group_size} images per domain, seed {config.seed}'
   )
 
 
