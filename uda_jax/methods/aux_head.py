@@ -1,6 +1,6 @@
-"""What PixMatch and EHTDI share: a main and an auxiliary head, a late start.
+"""Losses of a main and an auxiliary head, for PixMatch and EHTDI.
 
-Networks with one head take part with `weight_aux = 0`.
+For networks with one head, `weight_aux` is 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Logits(NamedTuple):
 def enlarge(config, outputs: types.Outputs, size: tuple[int, int]) -> Logits:
   """Returns a pass's logits at the image's size.
 
-  Without `config.weight_aux`, the main head stands for the auxiliary one.
+  If `config.weight_aux` is 0, both are the main head's.
   """
   main = resize.bilinear(outputs.logits, size)
   if not config.weight_aux:
@@ -34,13 +34,13 @@ def enlarge(config, outputs: types.Outputs, size: tuple[int, int]) -> Logits:
   if outputs.aux_logits is None:
     raise ValueError(
       'config.method.weight_aux: expected 0, as the network of config.model '
-      f'has no auxiliary head, got {config.weight_aux}; DeepLab-v2 has one.'
+      f'has no auxiliary head, got {config.weight_aux}; DeepLab-v2 has one'
     )
   return Logits(main, resize.bilinear(outputs.aux_logits, size))
 
 
 def low_logits(outputs: types.Outputs) -> jax.Array:
-  """The main head's logits before any enlargement."""
+  """Returns the main head's logits at the network's own resolution."""
   return dict(outputs.maps).get('low_logits', outputs.logits)
 
 
@@ -52,7 +52,7 @@ def cross_entropies(
   aux_label: jax.Array,
   weight: float,
 ) -> Terms:
-  """The cross-entropies of both heads, means over the labelled pixels."""
+  """The cross-entropies of both heads, averaged over the labelled pixels."""
   value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
   terms = {f'{name}_main': types.LossTerm(value(logits.main, label), weight)}
   if config.weight_aux:
@@ -63,10 +63,10 @@ def cross_entropies(
 
 
 def starts(config) -> tuple[int, ...]:
-  """The step at which the target comes in, where it is not the first."""
+  """Returns `Method.starts`: the first step on the target, if it is not 0."""
   return (config.adapt_from,) if config.adapt_from else ()
 
 
 def adapts(config, phase: int) -> bool:
-  """Says whether the target takes part in this phase."""
+  """Returns True if the target is learned from in this phase."""
   return phase == len(starts(config))

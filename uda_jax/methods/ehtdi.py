@@ -276,7 +276,7 @@ def make(config, operators: Operators) -> types.Method:
         maps['confident'], dtype=terms['source_main'].value.dtype
       )
 
-    # Batch norm's statistics are no function to be differentiated.
+    # Running statistics carry no gradient.
     return types.Losses(
       terms,
       jax.lax.stop_gradient(stats),

@@ -1,4 +1,4 @@
-"""HRDA (arXiv 2204.13132): self-training that also looks at a detail crop.
+"""HRDA (arXiv 2204.13132): self-training with a detail crop of each image.
 
 The network sees each image coarsely, and one crop of it in detail; the student
 learns from the fused prediction and from that of the crop alone. Everything
@@ -12,10 +12,10 @@ from uda_jax.losses import hrda
 from uda_jax.methods import self_training
 from uda_jax.ops import boxes
 
-# Those of self-training, and: `detail_crop`, the (height, width) of the
+# Fields of self-training, and: `detail_crop`, the (height, width) of the
 # network's crops; `detail_divisible` and `detail_include_last`, see
-# `boxes.corner_counts`; `weight_detail` and `weight_context`, the shares of the
-# loss that the two scales take from the fusion.
+# `boxes.corner_counts`; `weight_detail` and `weight_context`, the weights of
+# the two scales' losses, which the fusion's weight makes up to 1.
 FIELDS = (
   *self_training.FIELDS,
   'detail_crop',
@@ -27,7 +27,7 @@ FIELDS = (
 
 
 def operators(config, num_classes: int) -> self_training.Operators:
-  """Those of self-training, and boxes of crops."""
+  """The operators of self-training, and random boxes of the detail crop."""
 
   def detail(key, image_size, name, phase):
     del name, phase
@@ -49,7 +49,7 @@ def segment(
   data: self_training.Labeled,
   weight: float,
 ) -> self_training.Terms:
-  """The terms of one pass of the student: `name` is that of the fusion."""
+  """The cross-entropies of one pass: of the fusion as `name`, of each scale."""
   terms = hrda.two_scale_cross_entropy(
     outputs.logits,
     outputs.maps['detail'],
@@ -63,7 +63,7 @@ def segment(
   )
   return {
     name if scale == 'fused' else f'{name}_{scale}': types.LossTerm(
-      value, weight * share
+      value, weight * fraction
     )
-    for scale, (value, share) in terms.items()
+    for scale, (value, fraction) in terms.items()
   }

@@ -27,7 +27,7 @@ FIELDS = (
 
 
 def make(config) -> types.Method:
-  """Makes the method; it draws nothing but the network's own dropout.
+  """Makes the method; the network's dropout is its only random operator.
 
   Fields: `weight_focal` (beta; 0: no focal term), `gamma`, `focal_of` ('pixel',
   or 'mean' as released for DeepLab-v2), `freeze_statistics` (batch norm keeps
@@ -84,7 +84,7 @@ def make(config) -> types.Method:
         'prediction': jnp.argmax(target, -1),
       }
 
-    # A teacher, if any, is for evaluation; it never looks at an image itself.
+    # A teacher, if any, is for evaluation and sees no image in training.
     return types.Losses(
       terms,
       stats,

@@ -21,7 +21,7 @@ from uda_jax.methods import self_training
 # Fields of `config.method.masking`: `weight`; `ratio` and `block_size`, see
 # `masking.draw_mask`.
 FIELDS = ('weight', 'ratio', 'block_size')
-# And on a base whose labels are not a teacher's: those of
+# Further fields on a base without a teacher's labels: those of
 # `self_training.pseudo_label` and `self_training.segment`.
 LABEL_FIELDS = ('threshold', 'pseudo_weight', 'teacher_bn', 'ce_average')
 
@@ -108,7 +108,7 @@ def with_masking(
     if start and start not in method.starts[:phase]:
       return losses
     keys = rng.streams(key, 'masked_augment', 'mask', 'masked', 'masked_detail')
-    # Self-training has asked the teacher the same: XLA computes it once.
+    # Self-training makes the same pass of the teacher: XLA computes it once.
     label, weight, _, _ = self_training.pseudo_label(
       base, state, batch, network
     )

@@ -1,7 +1,7 @@
 """PixMatch (arXiv 2105.08128): consistency under perturbations of the target.
 
-No teacher labels anything: the network's own prediction on the clean target
-is the label of the perturbed target. The moving average is for evaluation.
+The network's own prediction on the clean target labels the perturbed target.
+The moving average of the weights is for evaluation.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class View(NamedTuple):
   aux_label: jax.Array
 
 
-# `f(key, network, source, target) -> View`, both of them a `View`.
+# `f(key, network, source, target) -> View`; `source` and `target` are Views.
 Perturbation = Callable[..., View]
 
 
@@ -60,7 +60,7 @@ class Operators(NamedTuple):
       for the supervised pass alone.
     perturbations: by name, the perturbations of the target, in the order of
       the released code (augment, fourier, cutmix).
-    prepare: `f(key, pixels) -> pixels`, of every image of both domains.
+    prepare: `f(key, pixels) -> pixels`, blur of every image of both domains.
   """
 
   source: Callable[..., jax.Array]
@@ -71,7 +71,7 @@ class Operators(NamedTuple):
 def strong_view(
   config, key: jax.Array, network: types.Network, target: View
 ) -> View:
-  """Cuts and recolours the target's bytes; the labels are cut with it."""
+  """Crops and colour-jitters the target's pixels; crops its labels alike."""
   keys = rng.streams(key, 'box', 'aux_box', 'color')
   size = tuple(config.crop_size)
 
@@ -165,7 +165,7 @@ def label_target(
 def _shown(
   network: types.Network, panels: dict[str, jax.Array]
 ) -> dict[str, jax.Array]:
-  """Images [B, H, W, 3] as pixels again; label maps [B, H, W] as they are."""
+  """Denormalizes images [B, H, W, 3]; keeps label maps [B, H, W]."""
   return {
     name: network.denormalize(x) if x.ndim == 4 else x
     for name, x in panels.items()
@@ -240,7 +240,7 @@ def make(config, operators: Operators) -> types.Method:
         terms |= own
         panels |= {name: view.image, f'{name}_label': view.label}
 
-    # Batch norm's statistics are no function to be differentiated.
+    # Running statistics carry no gradient.
     return types.Losses(
       terms,
       jax.lax.stop_gradient(stats),

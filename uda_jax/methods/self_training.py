@@ -1,10 +1,11 @@
 """Self-training with a mean teacher and ClassMix: the base of the field.
 
-The teacher labels the target; half of the source's classes are pasted onto it;
-the student learns from the source and from the mixed, colour-jittered image,
-and its features of things stay near those of the ImageNet encoder. DACS (arXiv
-2007.08702) as DAFormer runs it (arXiv 2111.14887, section 3). HRDA runs the
-same on detail crops; PiPa, CLUDA and MIC add terms to this loss.
+The teacher labels the target; half of the source's classes are pasted onto it.
+The student learns from the source and from the mixed, colour-jittered image. A
+feature distance keeps its features of things near those of the ImageNet
+encoder. DACS (arXiv 2007.08702) as DAFormer runs it (arXiv 2111.14887, section
+3). HRDA is the same with detail crops; the contrasts of PiPa and CLUDA and the
+masked pass of MIC are additions.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from uda_jax.ops import resize
 
 Terms = dict[str, types.LossTerm]
 
+# Fields of `config.method`, see `make`.
 FIELDS = (
   'threshold',
   'pseudo_weight',
@@ -47,8 +49,8 @@ class Operators(NamedTuple):
     choose_classes: `f(key, source_label) -> mask`: [B, H, W] bool, the source
       pixels to paste.
     augment: `f(key, pixels) -> pixels`, [B, H, W, 3] in 0..255.
-    detail: `f(key, image_size, name, phase) -> detail`, what the student's
-      pass `name` asks of the network (HRDA's boxes).
+    detail: `f(key, image_size, name, phase) -> detail`, the detail boxes of
+      the student's pass `name` (HRDA), None without.
     starts: the steps at which the phases of `detail` begin.
   """
 
@@ -61,7 +63,13 @@ class Operators(NamedTuple):
 
 
 class Labeled(NamedTuple):
-  """Images to learn from: pixels, labels, weight of each pixel (None: 1)."""
+  """Images with labels.
+
+  Attributes:
+    pixels: [B, H, W, 3] in 0..255.
+    label: [B, H, W] int32.
+    weight: [B, H, W] float of each pixel's loss, None: 1.
+  """
 
   pixels: jax.Array
   label: jax.Array
@@ -85,7 +93,13 @@ def operators(config, num_classes: int) -> Operators:
 
 
 def pseudo_label(config, state, batch, network):
-  """The teacher's labels for the target, and how much to trust each pixel.
+  """Labels the target by the teacher, and weighs the pixels.
+
+  Args:
+    config: the fields `threshold`, `pseudo_weight` and `teacher_bn`.
+    state: its teacher is asked.
+    batch: its target is labelled.
+    network: the network.
 
   Returns:
     Labels [B, H, W] int32, weights [B, H, W] float, the fraction of
@@ -132,17 +146,17 @@ def segment(
 def distance(
   config, outputs: types.Outputs, batch, network, frozen: types.Variables | None
 ) -> Terms:
-  """How far the student's coarsest features of the source have moved.
+  """Mean distance of the coarsest source features to the frozen network's.
 
-  From those of the frozen network, with its running statistics and without
-  dropout, on cells of the classes `config.distance_classes`.
+  The frozen network runs with its running statistics and without dropout. Cells
+  of the classes `config.distance_classes` count: DAFormer's feature distance.
   """
   if not config.weight_distance:
     return {}
   if frozen is None:
     raise ValueError(
-      'config.method.weight_distance: the distance is to a frozen network, '
-      'which was not given to the step; 0 switches it off.'
+      'config.method.weight_distance: expected a frozen network in the step, '
+      'got none; 0 switches the distance off'
     )
   reference, _ = network.forward(
     frozen.params,
@@ -176,13 +190,13 @@ def apply_head(
 def no_terms(
   key, params, stats, outputs, label, network
 ) -> tuple[Terms, types.PyTree]:
-  """What the base adds to the source pass: nothing."""
+  """Adds nothing to the pass of the source."""
   del key, params, outputs, label, network
   return {}, stats
 
 
 def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
-  """What the log shows: images [B, H, W, 3], labels and weights [B, H, W]."""
+  """Panels of the log: images [B, H, W, 3], labels and weights [B, H, W]."""
   return {
     'source': batch.source.image,
     'label': batch.source.label,
@@ -202,21 +216,21 @@ def make(
 ) -> types.Method:
   """Makes the method.
 
-  Fields: `threshold` (confidence limit), `pseudo_weight` ('batch', 'image',
-  'pixel': over what the fraction of confident pixels is taken), `teacher_bn`
-  ('batch' as released, 'ema': the running statistics), `ce_average` ('all'
-  pixels as released, or 'valid' ones), `weight_mixed`, `mix_classes_from`
-  ('batch' as released, or 'image'), `mix_include_ignore`; `weight_distance`
-  (0: off), `distance_classes` (none: all cells) and `distance_min_fraction` of
-  the feature distance.
+  Fields: `threshold`, the confidence limit; `pseudo_weight` ('batch', 'image',
+  'pixel'), the pixels that the confident fraction is taken over; `teacher_bn`,
+  the teacher's batch-norm statistics ('batch' as released, 'ema': running);
+  `ce_average` ('all' pixels as released, or 'valid' ones), `weight_mixed`,
+  `mix_classes_from` ('batch' as released, or 'image'), `mix_include_ignore`;
+  `weight_distance` (0: off), `distance_classes` ((): all cells) and
+  `distance_min_fraction` of the feature distance.
 
   Args:
     config: the fields above.
     operators: the random operators.
-    segment: from a student's pass to its terms; HRDA adds one for its crops,
-      CLUDA one for its contrast.
-    source_terms: more terms of the source pass, and the statistics after
-      them, see `no_terms`; PiPa's contrast of pixels.
+    segment: the terms of a pass of the student; HRDA has others for its crops,
+      `cluda.with_contrast` adds one.
+    source_terms: further terms of the source pass and the statistics after
+      them, see `no_terms`; `pipa_pixels.source_terms` is one.
   """
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):

@@ -1,6 +1,6 @@
-"""Training on the source alone: the baseline, and the start of PixMatch & co.
+"""Training on the source alone, the baseline of adaptation.
 
-Also the "oracle", when the source is the labelled target.
+With the labelled target as its source it is the upper bound, the "oracle".
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ def operators(config) -> Operators:
 
 
 def make(config, operators: Operators) -> types.Method:
-  """Makes the method. Fields: `weight_aux` of an auxiliary head's loss."""
+  """Makes the method.
+
+  Fields: `weight_aux` of an auxiliary head's loss (0: off), `average` of the
+  cross-entropy, see `segmentation.cross_entropy`.
+  """
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen, phase
@@ -61,7 +65,7 @@ def make(config, operators: Operators) -> types.Method:
         ),
         config.weight_aux,
       )
-    # A teacher, if any, is for evaluation; it never looks at an image itself.
+    # A teacher, if any, is for evaluation and sees no image in training.
     teacher_stats = None if state.teacher is None else state.teacher.batch_stats
     return types.Losses(
       terms,
