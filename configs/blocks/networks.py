@@ -12,6 +12,8 @@ def compact() -> ConfigDict:
       name='compact',
       weights='',
       allow_target_labels=False,
+      new_classifier=False,
+      in_channels=3,
       dtype='float32',
       # Extra heads for PiPa, rows (name, input, channels); see
       # `uda_jax.models.extra_heads.build`.
@@ -27,6 +29,8 @@ def efficientnet_lite0() -> ConfigDict:
       name='efficientnet_lite0',
       weights='package',
       allow_target_labels=False,
+      new_classifier=False,
+      in_channels=3,
       dtype='float32',
       heads=(),
       width=64,
@@ -46,6 +50,8 @@ def daformer_network(
       head='daformer',
       weights=weights,
       allow_target_labels=False,
+      new_classifier=False,
+      in_channels=3,
       dtype='float32',
       heads=(),
       head_width=256,

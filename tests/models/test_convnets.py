@@ -305,6 +305,8 @@ def _dlv2(encoder):
         weights='',
         dtype='float32',
         allow_target_labels=False,
+        new_classifier=False,
+        in_channels=3,
         dilations=(6, 12),
         remat=False,
         heads=(),

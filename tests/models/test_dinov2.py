@@ -192,6 +192,8 @@ def _config(encoder, **changes):
     weights='',
     dtype='float32',
     allow_target_labels=False,
+    new_classifier=False,
+    in_channels=3,
     head_width=8,
     head_dropout=0.1,
     fusion='sepaspp',

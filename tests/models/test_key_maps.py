@@ -108,6 +108,12 @@ CASES = {
   'mit': MIT_CASE._replace(
     extra=('head.weight',), name='block1.0.attn.kv.weight'
   ),
+  'mit_mmseg': MIT_CASE._replace(name='layers.2.1.1.attn.attn.in_proj_weight'),
+  'encoder_decoder_mmseg': Case(
+    'daformer',
+    encoder_decoder.choose,
+    name='backbone.layers.3.1.0.ffn.layers.4.weight',
+  ),
   'mit_hub': MIT_CASE._replace(
     extra=('classifier.weight',),
     name='segformer.encoder.block.1.0.attention.self.key.weight',
@@ -193,6 +199,7 @@ def _file_of(case, spelling, variables):
   if spelling not in (
     'segformer',
     'encoder_decoder',
+    'encoder_decoder_mmseg',
     'segformer_hub',
     'segformer_transformers5',
   ):
@@ -243,6 +250,48 @@ def test_key_and_value_are_one_layer_key_first():
   assert key.shape == (12, 12)
 
 
+def test_mmsegmentation_joins_query_key_and_value():
+  variables = _variables('daformer', 0)
+  file, ours = _file_of(CASES['mit_mmseg'], 'mit_mmseg', variables)
+  joined = file['layers.2.1.1.attn.attn.in_proj_bias']
+  np.testing.assert_array_equal(joined[:12], ours['block3.1.attn.q.bias'])
+  np.testing.assert_array_equal(joined[12:], ours['block3.1.attn.kv.bias'])
+  assert file['layers.2.1.1.ffn.layers.0.weight'].shape == (48, 12, 1, 1)
+  assert file['layers.2.1.1.attn.sr.weight'].shape == (12, 12, 2, 2)
+
+
+@pytest.mark.parametrize(
+  'wrapped',
+  [
+    'module.{}',
+    '_orig_mod.{}',
+    'module._orig_mod.{}',
+    '_orig_mod.module.{}',
+  ],
+)
+def test_prefixes_of_wrappers_are_removed(wrapped, tmp_path):
+  variables, other = _variables('daformer', 0), _variables('daformer', 1)
+  tensors = state_dict.export(variables)
+  path = tmp_path / 'a.safetensors'
+  safetensors.write(path, {wrapped.format(n): x for n, x in tensors.items()})
+  importer = weights.Importer(path, 'IMAGENET', encoder_decoder.choose)
+  loaded = weights.load(importer, other)
+  jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+  # The encoder alone was compiled.
+  inner = {
+    n.replace('backbone.', 'backbone._orig_mod.'): x for n, x in tensors.items()
+  }
+  assert sorted(key_maps.canonical(inner).tensors) == sorted(tensors)
+
+
+def test_a_tensor_with_and_without_a_prefix_is_refused():
+  tensors = {'a.weight': np.ones(1), '_orig_mod.a.weight': np.ones(1)}
+  with pytest.raises(
+    ValueError, match='a.weight and _orig_mod.* both a.weight'
+  ):
+    key_maps.canonical(tensors)
+
+
 def test_an_encoder_saved_without_its_prefix():
   hub, ours = _file_of(CASES['mit_hub'], 'mit_hub', _variables('daformer', 0))
   bare = {n.removeprefix('segformer.'): x for n, x in hub.items()}
@@ -266,8 +315,9 @@ def test_half_of_a_pair_is_an_error_that_names_it(tmp_path):
   importer = weights.Importer(path, 'IMAGENET', encoder_decoder.choose)
   with pytest.raises(ValueError) as error:
     weights.load(importer, _variables('daformer', 1))
-  assert 'missing: block1.0.attn.kv.bias (8,)' in str(error.value)
-  assert 'unexpected: block1.0.attn.key.bias (4,)' in str(error.value)
+  assert 'block1.0.attn.kv.bias (8,) is missing' in str(error.value)
+  assert 'block1.0.attn.key.bias (4,) is unexpected' in str(error.value)
+  assert '\n' not in str(error.value)
 
 
 def test_what_a_spelling_has_no_name_for_is_an_error():
@@ -289,22 +339,28 @@ def test_depths_that_are_mixed_up_are_told():
   chosen, name_of = encoder_decoder.choose(shallow)
   with pytest.raises(ValueError) as error:
     state_dict.load(chosen, _shapes('daformer'), name_of, source='mit_b2.pth')
-  lines = [line.strip() for line in str(error.value).splitlines()]
-  assert lines[1] == (
-    'another depth: expected stages of 1, 2, 2, 1 blocks, got 1, 1, 2, 1'
+  missing = [n.removeprefix('backbone.') for n in tensors if '.block2.1.' in n]
+  text = str(error.value)
+  assert text.startswith(
+    f'mit_b2.pth does not fit the network: {len(missing)} tensors differ, '
+    f'{len(chosen) + len(missing)} are expected: another depth: expected '
+    'stages of 1, 2, 2, 1 blocks, got 1, 1, 2, 1; '
   )
-  missing = {line.split()[1] for line in lines if line.startswith('missing: ')}
-  assert len(missing) == len(lines) - 2
-  assert missing == {
-    n.removeprefix('backbone.') for n in tensors if '.block2.1.' in n
-  }
+  assert text.endswith(f' is missing; and {len(missing) - 6} more')
+  assert '\n' not in text
+  listed = {part.split()[0] for part in text.split('; ') if 'missing' in part}
+  assert len(listed) == 6 and listed < set(missing)
 
 
 @pytest.mark.parametrize(
   ('name', 'pixels', 'message'),
   [
     ('torchvision_resnet', 'CAFFE', 'expected weights for CAFFE.*config.model'),
-    ('caffe_resnet', 'IMAGENET', 'some for CAFFE pixels .spelling caffe_resn'),
+    (
+      'caffe_resnet',
+      'IMAGENET',
+      'got weights for CAFFE pixels .spelling caffe',
+    ),
   ],
 )
 def test_weights_for_other_pixels_are_refused(name, pixels, message, tmp_path):

@@ -32,7 +32,14 @@ FIELDS = {
   'efficientnet_lite0': dict(width=16, dropout=0.5),
   'deeplab_v2': DEEPLAB,
 }
-COMMON = dict(weights='', allow_target_labels=False, dtype='float32', heads=())
+COMMON = dict(
+  weights='',
+  allow_target_labels=False,
+  new_classifier=False,
+  in_channels=3,
+  dtype='float32',
+  heads=(),
+)
 # Size of the logits at SIZE.
 LOGITS = {
   'compact': (19, 25),

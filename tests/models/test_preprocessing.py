@@ -33,3 +33,28 @@ def test_channel_order():
   )
   with pytest.raises(ValueError, match="got 'grb'"):
     preprocessing.Preprocessing((0, 0, 0), channel_order='grb')
+
+
+@pytest.mark.parametrize('name', ['IMAGENET', 'CAFFE', 'CENTRED'])
+@pytest.mark.parametrize('channels', [1, 2, 4, 8])
+def test_other_numbers_of_channels(name, channels):
+  base = getattr(preprocessing, name)
+  rule = base.with_channels(channels)
+  pixels = np.arange(64 * channels).reshape(8, 8, channels).astype(np.uint8)
+  image = rule.normalize(pixels)
+  np.testing.assert_allclose(rule.denormalize(image), pixels, atol=1e-4)
+  if channels > 3:
+    np.testing.assert_array_equal(
+      image[..., :3], base.normalize(pixels[..., :3])
+    )
+  first = 3 if channels > 3 else 0
+  mean, std = np.mean(base.mean), np.mean(base.std)
+  np.testing.assert_allclose(
+    image[..., first:], (pixels[..., first:] - mean) / std, rtol=1e-5, atol=1e-5
+  )
+  with pytest.raises(ValueError, match=f'{channels} channels.*got 3'):
+    rule.normalize(np.zeros((2, 2, 3), np.uint8))
+
+
+def test_three_channels_are_the_rule_itself():
+  assert preprocessing.CAFFE.with_channels(3) is preprocessing.CAFFE

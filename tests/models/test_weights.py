@@ -15,6 +15,7 @@ from tests.models import pth_files as make
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import weights
 from uda_jax.models.weights import restricted_pickle
+from uda_jax.models.weights import safetensors
 
 A = np.arange(24, dtype=np.float32)
 B = np.arange(5, dtype=np.int64)
@@ -379,8 +380,43 @@ def test_unknown_formats_are_named(tmp_path):
   path = tmp_path / 'weights.pth'
   with pytest.raises(ValueError, match=r'weights\.pth: no such weight file'):
     weights.read(path)
-  path.write_text('<html>404</html>')
-  with pytest.raises(ValueError, match='weights.pth: not a weight file.*html'):
+  path.write_bytes(b'\x89HDF\r\n\x1a\n' + bytes(64))
+  with pytest.raises(ValueError, match='weights.pth: not a weight file.*HDF'):
+    weights.read(path)
+  with pytest.raises(ValueError, match='expected a weight file, got a folder'):
+    weights.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (
+      'version https://git-lfs.github.com/spec/v1\noid sha256:4d7\nsize 9\n',
+      'a Git LFS pointer; run "git lfs pull"',
+    ),
+    ('<html>404</html>', 'an HTML page; download the file itself'),
+    ('\n<!DOCTYPE html><html>', 'an HTML page; download the file itself'),
+    ('', 'the file is empty; download it again'),
+  ],
+)
+def test_downloads_of_something_else_are_recognized(content, message, tmp_path):
+  for name in ('a.pth', 'a.safetensors', 'a.safetensors.index.json'):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f'{name}: .*{message}') as error:
+      weights.read(path)
+    assert '\n' not in str(error.value)
+
+
+def test_truncated_files_say_to_download_again(tmp_path):
+  path = tmp_path / 'a.safetensors'
+  safetensors.write(path, {'w': np.ones((4, 4), np.float32)})
+  whole = path.read_bytes()
+  for size in (8, 40, len(whole) - 1):
+    path.write_bytes(whole[:size])
+    with pytest.raises(ValueError, match='a.safetensors: .*'):
+      weights.read(path)
+  with pytest.raises(ValueError, match='incomplete, download it again'):
     weights.read(path)
 
 

@@ -1,8 +1,10 @@
-"""Networks, and the one table that names them."""
+"""Networks by name, and their initial weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+import jax
 
 from uda_jax import types
 from uda_jax.models import compact
@@ -11,10 +13,11 @@ from uda_jax.models import efficientnet_lite
 from uda_jax.models import encoder_decoder
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import hrda_build
+from uda_jax.models import pretrained
 from uda_jax.models import weights
 from uda_jax.models.weights import state_dict
 
-# name -> build(config.model, num_classes) -> Network
+# name -> build(config.model, num_classes) -> Network with random initial values
 MODELS: dict[str, Callable[..., types.Network]] = {
   'compact': compact.build,
   'deeplab_v2': deeplab_v2.build,
@@ -24,7 +27,7 @@ MODELS: dict[str, Callable[..., types.Network]] = {
   'hrda': hrda_build.build,
 }
 
-# name -> importer(config.model) -> Importer, None from scratch
+# name -> importer(config.model) -> Importer, None without weights
 IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
   'compact': compact.importer,
   'deeplab_v2': deeplab_v2.importer,
@@ -34,8 +37,8 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
   'hrda': hrda_build.importer,
 }
 
-# name -> how the network's modules are called in files of all its tensors;
-# others carry the authors' names themselves.
+# name -> naming function of files with all tensors of the network; modules of
+# the others have the authors' names.
 NAMES: dict[str, state_dict.NameOf] = {
   'efficientnet_lite0': efficientnet_lite.whole_name,
 }
@@ -44,7 +47,9 @@ NAMES: dict[str, state_dict.NameOf] = {
 _ENCODER_DECODER = (
   'encoder head head_width head_dropout fusion drop_path attention remat'
 ).split()
-# name -> the fields that it reads, beside those of every network.
+# Fields of `config.model` that every network reads.
+COMMON_FIELDS = ('weights', 'dtype', 'new_classifier', 'in_channels')
+# name -> fields that it reads in addition to those of every network.
 FIELDS: dict[str, Sequence[str]] = {
   'compact': (),
   'deeplab_v2': (
@@ -63,7 +68,7 @@ FIELDS: dict[str, Sequence[str]] = {
 
 
 def check(config) -> None:
-  """Raises ValueError unless `config.model` describes a network, by name."""
+  """Raises ValueError unless `config.model` has the fields of a network."""
   name = config.model.name
   if name not in MODELS:
     hint = (
@@ -74,47 +79,156 @@ def check(config) -> None:
     raise ValueError(
       f'config.model.name: expected one of {sorted(MODELS)}, got {name!r}{hint}'
     )
-  for field in ('weights', 'dtype', *FIELDS.get(name, ())):
+  for field in (*COMMON_FIELDS, *FIELDS.get(name, ())):
     if field not in config.model:
       raise ValueError(
         f'config.model.{field}: expected a value, which the network {name!r} '
         'reads, got no such field; take the whole block of a config with that '
         'network'
       )
+  channels = config.model.in_channels
+  if channels < 1:
+    raise ValueError(
+      f'config.model.in_channels: expected 1 or more, got {channels}'
+    )
 
 
 def build(config, num_classes: int) -> types.Network:
-  """Builds the network that `config.model.name` names.
+  """Builds the network of `config.model`.
 
-  Every network reads `config.model.name`, `dtype` (compute dtype: 'float32',
-  'bfloat16' or 'float64') and `weights` ('' = from scratch, else a file); its
-  own fields are listed at its `build`.
+  Every network reads these fields of `config.model`; its own are listed at its
+  `build`:
 
-  `allow_target_labels` (False) lets weights in that are known or declared to
-  have seen labels of the target.
+    name: row of `MODELS`.
+    dtype: compute dtype, 'float32', 'bfloat16' or 'float64'.
+    weights: '' (random initial values) or a file, see docs/weights.md.
+    new_classifier: loads everything but the classifier from `weights` or from
+      the run of a warm start; the numbers of classes may differ.
+    in_channels: channels of the input; 3 is RGB. Weights for RGB are extended,
+      see `pretrained.extended`.
+    allow_target_labels: accepts weights that saw labels of the target.
 
   Args:
     config: the run's config; only `config.model` is read.
     num_classes: classes of the logits.
+
+  Returns:
+    The network; `init` loads the weights.
   """
   check(config)
-  name = config.model.name
-  importer = IMPORTERS[name](config.model)
-  if importer is not None:
-    weights.check(
-      importer, allow_target_labels=config.model.allow_target_labels
+  importer = _importer(config)
+  network = MODELS[config.model.name](config.model, num_classes)
+  if importer is None:
+    return network
+  weights.check(
+    importer,
+    allow_target_labels=config.model.allow_target_labels,
+  )
+
+  def init(key: jax.Array, image_size: tuple[int, int]) -> types.Variables:
+    classes = lambda: classifier(config, num_classes, image_size)
+    chosen = _adapted(config, importer, classes, image_size)
+    return pretrained.load(chosen, network.init(key, image_size), classes)
+
+  return network._replace(init=init)
+
+
+def classifier(
+  config, num_classes: int, image_size: tuple[int, int]
+) -> pretrained.Modules:
+  """Returns the modules whose arrays depend on the number of classes.
+
+  Args:
+    config: the run's config; only `config.model` is read.
+    num_classes: classes of the logits.
+    image_size: (height, width) of any image that the network takes.
+  """
+  make = MODELS[config.model.name]
+  return pretrained.dependent_modules(
+    lambda count: make(config.model, count), num_classes, image_size
+  )
+
+
+def _importer(config) -> weights.Importer | None:
+  return IMPORTERS[config.model.name](config.model)
+
+
+def _adapted(
+  config,
+  importer: weights.Importer,
+  classes: Callable[[], pretrained.Modules],
+  image_size: tuple[int, int],
+) -> weights.Importer:
+  """Returns the importer for the configured classes and input channels."""
+  channels = config.model.in_channels
+  if channels != pretrained.RGB:
+    importer = pretrained.with_channels(
+      importer, _first_convolutions(config, channels, image_size), channels
     )
-  return MODELS[name](config.model, num_classes)
+  if config.model.new_classifier:
+    importer = pretrained.without(importer, classes())
+  return importer
+
+
+def _first_convolutions(
+  config, channels: int, image_size: tuple[int, int]
+) -> pretrained.Modules:
+  def make(count: int) -> types.Network:
+    model = config.model.copy_and_resolve_references()
+    model.in_channels = count
+    return MODELS[model.name](model, 2)
+
+  return pretrained.dependent_modules(make, channels, image_size)
 
 
 def provenance(config) -> weights.Provenance | None:
-  """Returns where the weights of `config.model` come from; None: nowhere."""
-  importer = IMPORTERS[config.model.name](config.model)
+  """Returns the origin of the weights of `config.model`, None without any."""
+  importer = _importer(config)
   return None if importer is None else weights.provenance(importer)
 
 
+def origin(
+  config,
+  num_classes: int,
+  variables: types.Variables,
+  image_size: tuple[int, int],
+) -> list[tuple[str, str]]:
+  """Returns where each part of a network's initial variables comes from.
+
+  Args:
+    config: the run's config; `model` and `warm_start` are read.
+    num_classes: classes of the logits.
+    variables: of the network; their values are not read.
+    image_size: (height, width) of any image that the network takes.
+
+  Returns:
+    (parts, source) rows, such as ('backbone', 'mit_b5.pth') and
+    ('decode_head', 'random'); see `pretrained.sources`. A source is a file, a
+    package, a run or 'random'.
+  """
+  warm = config.warm_start
+  new = frozenset()
+  if config.model.new_classifier:
+    new = classifier(config, num_classes, image_size)
+  if warm.workdir:
+    source = f'{warm.network} of the run {warm.workdir}'
+    return pretrained.sources(
+      variables, lambda path: 'random' if path in new else source
+    )
+  importer = _importer(config)
+  if importer is None:
+    return pretrained.sources(variables, lambda path: 'random')
+  source = config.model.weights
+  if source == efficientnet_lite.PACKAGED:
+    source = f'package {efficientnet_lite.PACKAGE.replace("_", "-")}'
+  _, name_of = weights.choose(pretrained.without(importer, new))
+  return pretrained.sources(
+    variables, lambda path: source if name_of(path) else 'random'
+  )
+
+
 def export(config, variables: types.Variables) -> weights.Tensors:
-  """Returns all tensors of a network, named as its authors' files name them."""
+  """Returns all tensors of a network by the names of its authors' files."""
   name_of = NAMES.get(config.model.name, state_dict.dotted)
   return state_dict.export(variables, name_of)
 
@@ -122,6 +236,6 @@ def export(config, variables: types.Variables) -> weights.Tensors:
 def preprocessing_name(config) -> str:
   """Returns the name of the pixel preprocessing of `config.model`."""
   model = config.model.copy_and_resolve_references()
-  # The importer of any file tells it; none is opened.
+  # The importer of any file states it; no file is opened.
   model.weights = 'any'
   return IMPORTERS[model.name](model).preprocessing

@@ -201,9 +201,10 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    getattr(preprocessing, PREPROCESSING[_resnet(config)]),
+    getattr(preprocessing, PREPROCESSING[_resnet(config)]).with_channels(
+      config.in_channels
+    ),
     kernel_init=lambda path, noise: KERNEL_STD * noise,
-    importer=importer(config),
   )
 
 

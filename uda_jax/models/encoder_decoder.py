@@ -200,9 +200,8 @@ def build(config, num_classes: int) -> types.Network:
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   return network.from_module(
     module,
-    preprocessing.IMAGENET,
+    preprocessing.IMAGENET.with_channels(config.in_channels),
     kernel_init=module.kernel_init,
-    importer=importer(config),
     heads=extra_heads.build(config),
   )
 

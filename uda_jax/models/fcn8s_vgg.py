@@ -233,9 +233,8 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    PREPROCESSING[config.preprocessing],
+    PREPROCESSING[config.preprocessing].with_channels(config.in_channels),
     kernel_init=initial_kernel,
-    importer=importer(config),
   )
 
 

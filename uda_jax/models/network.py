@@ -1,4 +1,4 @@
-"""From a linen module to the `Network` that the rest of the library knows."""
+"""Makes the pure functions of a `types.Network` from a linen module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import jax.numpy as jnp
 
 from uda_jax import types
 from uda_jax.models import preprocessing as preprocessing_lib
-from uda_jax.models import weights
 
 DTYPES = ('float32', 'bfloat16', 'float64')
 
@@ -31,12 +30,13 @@ def compute_dtype(config) -> jnp.dtype:
   return jnp.dtype(config.dtype)
 
 
-# From a kernel's path and standard normal noise of its shape to its value.
+# Returns a kernel's initial value from its path and standard normal noise of
+# its shape.
 KernelInit = Callable[[tuple[str, ...], jax.Array], jax.Array]
 
 
 def he(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
-  """Gives kernels [..., in, out] He's standard deviation under ReLU."""
+  """Returns He's initial value (for ReLU) of a kernel [..., in, out]."""
   del path
   return noise * math.sqrt(2 / math.prod(noise.shape[:-1]))
 
@@ -45,11 +45,11 @@ class Head(NamedTuple):
   """An extra module of a network, for `Network.head`.
 
   Attributes:
-    key: the name of its variables.
+    key: name of its variables.
     module: called as `module(features, use_running_average=,
       deterministic=)`.
-    example: from the network's outputs to features such as the module takes.
-    kernel_init: how its kernels start.
+    example: returns features for the module from the network's outputs.
+    kernel_init: initial value of its kernels.
   """
 
   key: str
@@ -63,7 +63,6 @@ def from_module(
   preprocessing: preprocessing_lib.Preprocessing,
   *,
   kernel_init: KernelInit = he,
-  importer: weights.Importer | None = None,
   heads: Mapping[str, Head] = {},
   takes_detail: bool = False,
 ) -> types.Network:
@@ -72,17 +71,18 @@ def from_module(
   Args:
     module: called as `module(image, use_running_average=, deterministic=)`,
       returns `Outputs`.
-    preprocessing: what the weights were (or will be) trained on.
-    kernel_init: how kernels start.
-    importer: weight file that `init` loads; None: from scratch.
-    heads: extra modules, by the name that `Network.head` knows them by.
+    preprocessing: from pixels to the input of the module.
+    kernel_init: initial value of kernels.
+    heads: extra modules by their name in `Network.head`.
     takes_detail: whether the module takes `detail=` too.
+
+  Returns:
+    The network; `init` gives random initial values.
   """
   fresh = _fresh(module, kernel_init, heads)
 
   def init(key: jax.Array, image_size: tuple[int, int]) -> types.Variables:
-    variables = fresh(key, jnp.zeros((1, *image_size, 3)))
-    return variables if importer is None else weights.load(importer, variables)
+    return fresh(key, jnp.zeros((1, *image_size, len(preprocessing.mean))))
 
   def forward(
     params,

@@ -1,4 +1,4 @@
-"""From RGB pixels to what a family of weights was trained on, and back."""
+"""Pixel preprocessing of the published weights, and its inverse."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ class Preprocessing:
   """`(pixels - mean) / std`, in the weights' order of channels.
 
   Attributes:
-    mean: subtracted from the pixels (0..255), in `channel_order`.
-    std: divided by, in `channel_order`.
-    channel_order: 'rgb' or 'bgr'.
+    mean: subtracted from the pixels (0..255), one a channel, in
+      `channel_order`.
+    std: divisor, one a channel, in `channel_order`.
+    channel_order: 'rgb' or 'bgr', the order of the first three channels of the
+      network's input; pixels are always RGB. Further channels keep their place.
   """
 
-  mean: tuple[float, float, float]
-  std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+  mean: tuple[float, ...]
+  std: tuple[float, ...] = (1.0, 1.0, 1.0)
   channel_order: str = 'rgb'
 
   def __post_init__(self):
@@ -28,38 +30,77 @@ class Preprocessing:
         f"channel_order must be 'rgb' or 'bgr', got {self.channel_order!r}."
       )
 
-  def normalize(self, pixels: jax.Array) -> jax.Array:
-    """Returns the network's input from [..., 3] RGB pixels in 0..255.
+  def with_channels(self, channels: int) -> Preprocessing:
+    """Returns the preprocessing for another number of channels.
 
-    uint8 pixels give float32 (float64 under x64), floats keep their dtype.
+    Channels after the third get the average of the three means and of the
+    three standard deviations; with fewer than three channels, all do.
+
+    Args:
+      channels: 1 or more.
     """
-    x = _as_float(pixels)
-    x = x[..., ::-1] if self.channel_order == 'bgr' else x
+    if channels == len(self.mean):
+      return self
+
+    def extended(values: tuple[float, ...]) -> tuple[float, ...]:
+      own = values if channels > len(values) else ()
+      average = sum(values) / len(values)
+      return own + (average,) * (channels - len(own))
+
+    order = self.channel_order if channels > len(self.mean) else 'rgb'
+    return Preprocessing(extended(self.mean), extended(self.std), order)
+
+  def normalize(self, pixels: jax.Array) -> jax.Array:
+    """Returns the network's input for pixels.
+
+    Args:
+      pixels: [..., C] in 0..255, the first three channels RGB; uint8 gives
+        float32 (float64 under x64), floats keep their dtype.
+
+    Returns:
+      [..., C] float.
+
+    Raises:
+      ValueError: C is not the number of channels.
+    """
+    x = self._ordered(self._as_float(pixels))
     return (x - jnp.asarray(self.mean, x.dtype)) / jnp.asarray(
       self.std, x.dtype
     )
 
   def denormalize(self, image: jax.Array) -> jax.Array:
-    """Returns [..., 3] RGB pixels of a network input, not rounded."""
-    x = _as_float(image)
+    """Returns the [..., C] pixels of a network's input, not rounded."""
+    x = self._as_float(image)
     x = x * jnp.asarray(self.std, x.dtype) + jnp.asarray(self.mean, x.dtype)
-    return x[..., ::-1] if self.channel_order == 'bgr' else x
+    return self._ordered(x)
+
+  def _as_float(self, x: jax.Array) -> jax.Array:
+    x = jnp.asarray(x)
+    if x.shape[-1] != len(self.mean):
+      raise ValueError(
+        f'expected images of {len(self.mean)} channels '
+        f'(config.model.in_channels), got {x.shape[-1]}'
+      )
+    if jnp.issubdtype(x.dtype, jnp.floating):
+      return x
+    return x.astype(jnp.result_type(float))
+
+  def _ordered(self, x: jax.Array) -> jax.Array:
+    """Reverses the first three channels of BGR, which is its own inverse."""
+    if self.channel_order == 'rgb':
+      return x
+    if x.shape[-1] == 3:
+      return x[..., ::-1]
+    return jnp.concatenate([x[..., 2::-1], x[..., 3:]], -1)
 
 
-def _as_float(x: jax.Array) -> jax.Array:
-  x = jnp.asarray(x)
-  if jnp.issubdtype(x.dtype, jnp.floating):
-    return x
-  return x.astype(jnp.result_type(float))
-
-
-# RGB, the mean and standard deviation of ImageNet.
+# RGB, mean and standard deviation of ImageNet.
 IMAGENET = Preprocessing(
   mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
 )
-# BGR, mean subtracted, as the Caffe networks.
+# BGR less the mean, for networks converted from Caffe.
 CAFFE = Preprocessing(
   mean=(104.00698793, 116.66876762, 122.67891434), channel_order='bgr'
 )
-# RGB in -1..1, as EfficientNet-Lite.
+# RGB in -1..1, for EfficientNet-Lite.
 CENTRED = Preprocessing(mean=(127.0,) * 3, std=(128.0,) * 3)

@@ -13,6 +13,8 @@ LATER: dict[str, Any] = {
   'eval.flip': False,
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
+  'model.new_classifier': False,
+  'model.in_channels': 3,
   'optim.decay_in_place': False,
   'schedule.every': 0,
   'schedule.factor': 1.0,

@@ -1,4 +1,4 @@
-"""Weights from foreign files: read, never executed."""
+"""Weight files of other programs: read, never executed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from uda_jax.models.weights import metadata
 from uda_jax.models.weights import parts
 from uda_jax.models.weights import pth
 from uda_jax.models.weights import safetensors
+from uda_jax.models.weights import sharded
 from uda_jax.models.weights import state_dict
 
 Tensors = dict[str, np.ndarray]
@@ -22,14 +23,14 @@ Tensors = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Importer:
-  """A weight file and how it goes into a network.
+  """A weight file and the way its tensors enter a network.
 
   Attributes:
     path: the file, or 'FILE#PART', see `parts.locate`.
     preprocessing: name of the network's pixel preprocessing, which must be
       that of the weights.
-    choose: from all tensors of one network of the file to those that belong to
-      ours, and the naming function for them.
+    choose: from all tensors of one network of the file to those that the
+      network takes, and their naming function.
   """
 
   path: pathlib.Path
@@ -39,17 +40,17 @@ class Importer:
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-  """Where loaded weights came from; `dataclasses.asdict` suits a manifest.
+  """Origin of loaded weights; `dataclasses.asdict` is JSON for a manifest.
 
   Attributes:
     path: the file.
-    sha256: of the file's bytes.
-    loaded: number of tensors that the network takes from it. All of those
-      that the importer chooses are taken, or loading fails.
+    sha256: of its bytes, see `metadata.sha256`.
+    loaded: number of tensors that the importer chooses. The network takes all
+      of them, or loading fails.
     preprocessing: name of the pixel preprocessing that belongs to them.
     part: which network of the file, '' for the only one.
-    spelling: how the file names its tensors, see `spellings.SPELLINGS`.
-    declared: what is declared or known of the file, see `declared`.
+    spelling: the file's tensor names, a row of `key_maps.SPELLINGS`.
+    declared: declared or known facts about the file, see `metadata`.
   """
 
   path: str
@@ -72,24 +73,66 @@ class Provenance:
 def read(path: str | pathlib.Path) -> Tensors:
   """Returns the tensors of a weight file by name.
 
-  The format is told from the first bytes, not from the name: PyTorch's zip
-  and its older format, and safetensors.
+  PyTorch's zip and its older format and safetensors are recognized by their
+  first bytes, not by the file's name; an index of sharded safetensors
+  (`*.safetensors.index.json`) by its name.
+
+  Args:
+    path: of the file.
+
+  Raises:
+    ValueError: the file is missing, damaged, or no weight file.
   """
   path = pathlib.Path(path)
-  if not path.is_file():
-    raise ValueError(f'{path}: no such weight file.')
+  _check_exists(path)
   with path.open('rb') as file:
-    head = file.read(16)
+    head = file.read(_HEAD)
+  for mark, problem in _NO_WEIGHTS:
+    if head.lstrip().lower().startswith(mark):
+      raise ValueError(f'{path}: expected weights, got {problem}')
+  if not head:
+    raise ValueError(f'{path}: the file is empty; download it again')
+  if sharded.is_index(path):
+    return sharded.read(path)
   for matches, reader in READERS:
     if matches(head):
+      sharded.check_whole(path)
       return reader(path)
   raise ValueError(
     f'{path}: not a weight file of a known format (PyTorch .pth or '
-    f'safetensors); it begins with {head!r}.'
+    f'safetensors); it begins with {head[:16]!r}'
   )
 
 
-# What tells a format by the first 16 bytes of a file, and its reader.
+def _check_exists(path: pathlib.Path) -> None:
+  if path.is_dir():
+    raise ValueError(
+      f'{path}: expected a weight file, got a folder; name the file'
+    )
+  if not path.is_file():
+    raise ValueError(
+      f'{path}: no such weight file; docs/weights.md lists the publishers'
+    )
+
+
+# Bytes at the start of a file by which it is recognized.
+_HEAD = 64
+# First bytes of files that are downloaded in place of weights.
+_NO_WEIGHTS = (
+  (
+    b'version https://git-lfs',
+    'a Git LFS pointer; run "git lfs pull" in its repository',
+  ),
+  (
+    b'<!doctype html',
+    'an HTML page; download the file itself, not the page that links to it',
+  ),
+  (
+    b'<html',
+    'an HTML page; download the file itself, not the page that links to it',
+  ),
+)
+# (test of a file's first bytes, its reader)
 READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
   (pth.is_zip, pth.read_zip),
   (pth.is_legacy, pth.read_legacy),
@@ -98,7 +141,7 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
 
 
 def choose(importer: Importer) -> tuple[Tensors, state_dict.NameOf]:
-  """Reads a file; returns what of it a network takes, and how it is named."""
+  """Reads a file; returns the tensors for the network and their names."""
   location, tensors = _network(importer)
   try:
     return importer.choose(tensors)
@@ -107,7 +150,15 @@ def choose(importer: Importer) -> tuple[Tensors, state_dict.NameOf]:
 
 
 def load(importer: Importer, variables: types.Variables) -> types.Variables:
-  """Returns a network's variables, those of the file in place of its own."""
+  """Returns a network's variables with the tensors of a file put in.
+
+  Args:
+    importer: of the file.
+    variables: of the network; they stay where the file has no tensor for them.
+
+  Raises:
+    ValueError: the file cannot be read or does not fit.
+  """
   tensors, name_of = choose(importer)
   return state_dict.load(
     tensors, variables, name_of, source=str(importer.path)
@@ -115,11 +166,11 @@ def load(importer: Importer, variables: types.Variables) -> types.Variables:
 
 
 def provenance(importer: Importer) -> Provenance:
-  """Returns where the weights of an importer come from."""
+  """Returns the origin of the weights of an importer."""
   location, tensors = _network(importer)
   chosen, _ = importer.choose(tensors)
   counted = [n for n in chosen if not n.endswith(state_dict.COUNTER)]
-  spelling = key_maps.recognise(tensors)
+  spelling = key_maps.recognize(tensors)
   digest = metadata.sha256(location.path)
   return Provenance(
     str(location.path),
@@ -133,15 +184,14 @@ def provenance(importer: Importer) -> Provenance:
 
 
 def check(importer: Importer, *, allow_target_labels: bool) -> None:
-  """Raises where what is told of the weights speaks against their use.
+  """Raises ValueError if declared or known facts forbid the use of a file.
 
   Args:
     importer: of the weights.
     allow_target_labels: whether they may have seen labels of the target.
   """
   path = parts.locate(importer.path).path
-  if not path.is_file():
-    raise ValueError(f'{path}: no such weight file.')
+  _check_exists(path)
   found = metadata.read(path, metadata.sha256(path))
   metadata.check_target_labels(path, found, allowed=allow_target_labels)
   metadata.check_preprocessing(
@@ -152,10 +202,10 @@ def check(importer: Importer, *, allow_target_labels: bool) -> None:
 
 
 def _network(importer: Importer) -> tuple[parts.Location, Tensors]:
-  """The wanted network's tensors, as the file names them."""
+  """Returns the requested network's tensors by the names of the file."""
   location = parts.locate(importer.path)
   tensors = parts.take(read(location.path), location)
-  spelling = key_maps.recognise(tensors)
+  spelling = key_maps.recognize(tensors)
   if spelling is not None:
     metadata.check_preprocessing(
       str(location),

@@ -28,6 +28,7 @@ class Fields(dict):
 _DAFORMER = dict(
   name='encoder_decoder',
   heads=(),
+  in_channels=3,
   dtype='float32',
   encoder='mit_b5',
   head='daformer',
@@ -54,6 +55,7 @@ _HRDA = _DAFORMER | dict(
 )
 _DEEPLAB = dict(
   name='deeplab_v2',
+  in_channels=3,
   dtype='float32',
   stem=64,
   planes=(64, 128, 256, 512),
@@ -85,6 +87,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
   'deeplab_v2_lse': _DEEPLAB | dict(aux_head=False),
   'fcn8s_vgg': dict(
     name='fcn8s_vgg',
+    in_channels=3,
     dtype='float32',
     widths=(64, 128, 256, 512, 512),
     fc_width=4096,
@@ -95,6 +98,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     name='efficientnet_lite0',
     dtype='float32',
     heads=(),
+    in_channels=3,
     width=64,
     dropout=0.1,
   ),

@@ -1,9 +1,10 @@
-"""How files name the tensors of one network, and back to one layout.
+"""Tensor names of published files, mapped to one canonical layout and back.
 
-The canonical layout is that of the authors' own checkpoints, which our modules
-carry too. An encoder's file has its names bare (`patch_embed1.proj.weight`), a
-whole network's has `backbone.` and `decode_head.` before them, or the names of
-DeepLab and FCN. `SPELLINGS` lists the others that published files have.
+The canonical layout is that of the authors' own checkpoints; our modules have
+the same names. Names are bare in the file of an encoder
+(`patch_embed1.proj.weight`), and have the prefixes `backbone.` and
+`decode_head.` in that of a whole network, or the names of DeepLab and FCN.
+`SPELLINGS` lists all other spellings that published files use.
 """
 
 from __future__ import annotations
@@ -13,23 +14,30 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uda_jax.models.weights import mit_names
 from uda_jax.models.weights import renaming
 
 Tensors = renaming.Tensors
 
 
 class Spelling(NamedTuple):
-  """One way in which files name tensors; templates as `renaming` has them.
+  """A naming convention of weight files; templates as in `renaming`.
 
   Attributes:
-    name: of this way, as commands and manifests tell it.
-    marks: templates; a file is spelled so if each fits one of its names.
+    name: identifies the spelling in commands and manifests.
+    marks: templates; a file has this spelling if each fits one of its names.
     rows: (template of the file, canonical template).
-    preprocessing: name of the pixel preprocessing that comes with such files,
-      '' where names do not tell it.
-    dropped: templates of names that no network here has a use for.
-    joined: halves of canonical tensors, see `renaming.join`.
-    flattened: matrices that are canonical kernels, see `renaming.unflatten`.
+    preprocessing: name of the pixel preprocessing of such files, '' where the
+      names do not decide it.
+    dropped: templates of names that no network here uses.
+    joined: pairs of the file's tensors that form one canonical tensor, see
+      `renaming.join`.
+    flattened: side of the canonical kernel by name, for kernels that are
+      matrices in the file, see `renaming.unflatten`.
+    divided: the file's tensors that form two canonical ones, see
+      `renaming.split`.
+    pointwise: templates of canonical matrices that are 1x1 kernels in the
+      file, see `renaming.squeeze`.
   """
 
   name: str
@@ -37,8 +45,10 @@ class Spelling(NamedTuple):
   rows: tuple[tuple[str, str], ...] = ()
   preprocessing: str = ''
   dropped: tuple[str, ...] = ()
-  joined: tuple[tuple[str, str, str], ...] = ()
+  joined: tuple[renaming.Pair, ...] = ()
   flattened: Mapping[str, int] = {}
+  divided: tuple[renaming.Pair, ...] = ()
+  pointwise: tuple[str, ...] = ()
 
 
 class Canonical(NamedTuple):
@@ -46,9 +56,9 @@ class Canonical(NamedTuple):
 
   Attributes:
     tensors: by canonical name.
-    spelling: name of the file's spelling, '' for one that is not listed.
+    spelling: name of the file's spelling, '' if it is not listed.
     preprocessing: that of the spelling.
-    dropped: the file's names of what was left out.
+    dropped: names of the tensors that were left out, as in the file.
   """
 
   tensors: Tensors
@@ -58,72 +68,9 @@ class Canonical(NamedTuple):
 
 
 def _backbone(rows: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-  """The rows of an encoder that is part of a whole network."""
+  """Returns the rows of an encoder inside a whole network."""
   return tuple((theirs, f'backbone.{ours}') for theirs, ours in rows)
 
-
-# transformers before 5, and the files of its hub to this day. Key and value
-# are two layers there, one in the authors' files.
-_HUB = '[segformer.]encoder.'
-_HUB_BLOCK = _HUB + 'block.{s}.{j}.'
-HUB = (
-  (_HUB + 'patch_embeddings.{s}.proj.{*}', 'patch_embed{s+1}.proj.{*}'),
-  (_HUB + 'patch_embeddings.{s}.layer_norm.{*}', 'patch_embed{s+1}.norm.{*}'),
-  (_HUB + 'layer_norm.{s}.{*}', 'norm{s+1}.{*}'),
-  (_HUB_BLOCK + 'layer_norm_1.{*}', 'block{s+1}.{j}.norm1.{*}'),
-  (_HUB_BLOCK + 'layer_norm_2.{*}', 'block{s+1}.{j}.norm2.{*}'),
-  (_HUB_BLOCK + 'attention.self.query.{*}', 'block{s+1}.{j}.attn.q.{*}'),
-  (_HUB_BLOCK + 'attention.self.key.{*}', 'block{s+1}.{j}.attn.key.{*}'),
-  (_HUB_BLOCK + 'attention.self.value.{*}', 'block{s+1}.{j}.attn.value.{*}'),
-  (_HUB_BLOCK + 'attention.self.sr.{*}', 'block{s+1}.{j}.attn.sr.{*}'),
-  (
-    _HUB_BLOCK + 'attention.self.layer_norm.{*}',
-    'block{s+1}.{j}.attn.norm.{*}',
-  ),
-  (_HUB_BLOCK + 'attention.output.dense.{*}', 'block{s+1}.{j}.attn.proj.{*}'),
-  (_HUB_BLOCK + 'mlp.dense1.{*}', 'block{s+1}.{j}.mlp.fc1.{*}'),
-  (
-    _HUB_BLOCK + 'mlp.dwconv.dwconv.{*}',
-    'block{s+1}.{j}.mlp.dwconv.dwconv.{*}',
-  ),
-  (_HUB_BLOCK + 'mlp.dense2.{*}', 'block{s+1}.{j}.mlp.fc2.{*}'),
-)
-HUB_HEAD = (
-  ('decode_head.linear_c.{s}.proj.{*}', 'decode_head.linear_c{s+1}.proj.{*}'),
-  ('decode_head.linear_fuse.weight', 'decode_head.linear_fuse.conv.weight'),
-  ('decode_head.batch_norm.{*}', 'decode_head.linear_fuse.bn.{*}'),
-  ('decode_head.classifier.{*}', 'decode_head.linear_pred.{*}'),
-)
-
-# The module names of transformers 5, which its own files have only if saved
-# without going back to the hub's.
-_V5 = '[segformer.]stages.{s}.'
-_V5_BLOCK = _V5 + 'blocks.{j}.'
-_V5_SR = _V5_BLOCK + 'attention.sequence_reduction.'
-TRANSFORMERS5 = (
-  (_V5 + 'patch_embeddings.proj.{*}', 'patch_embed{s+1}.proj.{*}'),
-  (_V5 + 'patch_embeddings.layer_norm.{*}', 'patch_embed{s+1}.norm.{*}'),
-  (_V5 + 'layer_norm.{*}', 'norm{s+1}.{*}'),
-  (_V5_BLOCK + 'layernorm_before.{*}', 'block{s+1}.{j}.norm1.{*}'),
-  (_V5_BLOCK + 'layernorm_after.{*}', 'block{s+1}.{j}.norm2.{*}'),
-  (_V5_BLOCK + 'attention.q_proj.{*}', 'block{s+1}.{j}.attn.q.{*}'),
-  (_V5_BLOCK + 'attention.k_proj.{*}', 'block{s+1}.{j}.attn.key.{*}'),
-  (_V5_BLOCK + 'attention.v_proj.{*}', 'block{s+1}.{j}.attn.value.{*}'),
-  (_V5_SR + 'sequence_reduction.{*}', 'block{s+1}.{j}.attn.sr.{*}'),
-  (_V5_SR + 'layer_norm.{*}', 'block{s+1}.{j}.attn.norm.{*}'),
-  (_V5_BLOCK + 'attention.o_proj.{*}', 'block{s+1}.{j}.attn.proj.{*}'),
-  (_V5_BLOCK + 'mlp.fc1.{*}', 'block{s+1}.{j}.mlp.fc1.{*}'),
-  (_V5_BLOCK + 'mlp.dwconv.dwconv.{*}', 'block{s+1}.{j}.mlp.dwconv.dwconv.{*}'),
-  (_V5_BLOCK + 'mlp.fc2.{*}', 'block{s+1}.{j}.mlp.fc2.{*}'),
-)
-TRANSFORMERS5_HEAD = (
-  (
-    'decode_head.linear_projections.{s}.proj.{*}',
-    'decode_head.linear_c{s+1}.proj.{*}',
-  ),
-  *HUB_HEAD[1:],
-)
-KEY_VALUE = (('.attn.key.', '.attn.value.', '.attn.kv.'),)
 
 # torchvision's places of VGG-16's layers in its two sequences.
 VGG16 = tuple(
@@ -146,9 +93,6 @@ VGG16 = tuple(
     'classifier.3': 'fc7',
   }.items()
 )
-
-# Training on several devices puts this before all names.
-PARALLEL = (('module.{*}', '{*}'),)
 
 # The first whose marks a file has is the file's.
 SPELLINGS: tuple[Spelling, ...] = (
@@ -193,35 +137,56 @@ SPELLINGS: tuple[Spelling, ...] = (
   ),
   Spelling(
     'segformer_hub',
-    (_HUB + 'patch_embeddings.0.proj.weight', 'decode_head.{*}'),
-    _backbone(HUB) + HUB_HEAD,
+    ('[segformer.]encoder.patch_embeddings.0.proj.weight', 'decode_head.{*}'),
+    _backbone(mit_names.HUB) + mit_names.HUB_HEAD,
     'IMAGENET',
-    joined=KEY_VALUE,
+    joined=mit_names.KEY_VALUE,
   ),
   Spelling(
     'mit_hub',
-    (_HUB + 'patch_embeddings.0.proj.weight',),
-    HUB,
+    ('[segformer.]encoder.patch_embeddings.0.proj.weight',),
+    mit_names.HUB,
     'IMAGENET',
     ('classifier.{*}',),
-    KEY_VALUE,
+    mit_names.KEY_VALUE,
   ),
   Spelling(
     'segformer_transformers5',
     ('[segformer.]stages.0.patch_embeddings.{*}', 'decode_head.{*}'),
-    _backbone(TRANSFORMERS5) + TRANSFORMERS5_HEAD,
+    _backbone(mit_names.TRANSFORMERS5) + mit_names.TRANSFORMERS5_HEAD,
     'IMAGENET',
-    joined=KEY_VALUE,
+    joined=mit_names.KEY_VALUE,
   ),
   Spelling(
     'mit_transformers5',
     ('[segformer.]stages.0.patch_embeddings.{*}',),
-    TRANSFORMERS5,
+    mit_names.TRANSFORMERS5,
     'IMAGENET',
     ('classifier.{*}',),
-    KEY_VALUE,
+    mit_names.KEY_VALUE,
   ),
-  # `mask_token` stands for the patches that pre-training hides.
+  Spelling(
+    'mit_mmseg',
+    ('layers.0.0.projection.weight', 'layers.0.1.0.{*}'),
+    mit_names.MMSEG,
+    'IMAGENET',
+    divided=mit_names.QUERY_KEY_VALUE,
+    pointwise=mit_names.MMSEG_POINTWISE,
+  ),
+  # The decoders of DAFormer and its successors have the same names there.
+  Spelling(
+    'encoder_decoder_mmseg',
+    ('backbone.layers.0.0.projection.weight', 'decode_head.{*}'),
+    tuple(
+      (f'backbone.{theirs}', ours)
+      for theirs, ours in _backbone(mit_names.MMSEG)
+    )
+    + (('decode_head.{*}', 'decode_head.{*}'),),
+    'IMAGENET',
+    divided=mit_names.QUERY_KEY_VALUE,
+    pointwise=mit_names.MMSEG_POINTWISE,
+  ),
+  # `mask_token` replaces the patches that pre-training hides.
   Spelling(
     'dinov2',
     ('cls_token', 'patch_embed.proj.weight', 'blocks.0.{*}'),
@@ -260,8 +225,8 @@ SPELLINGS: tuple[Spelling, ...] = (
 )
 
 
-def recognise(tensors: Mapping[str, np.ndarray]) -> Spelling | None:
-  """Returns the spelling of a file's names; None: it is not listed."""
+def recognize(tensors: Mapping[str, np.ndarray]) -> Spelling | None:
+  """Returns the spelling of a file's names, None if it is not listed."""
   for spelling in SPELLINGS:
     if all(
       any(renaming.fits(name, mark) for name in tensors)
@@ -276,13 +241,13 @@ def canonical(tensors: Mapping[str, np.ndarray]) -> Canonical:
 
   Args:
     tensors: of one network, see `parts.take`. Names of no listed spelling, and
-      those that a spelling has no row for, stay as they are.
+      names that a spelling has no row for, stay as they are.
 
   Raises:
     ValueError: two tensors would get one name.
   """
-  tensors = renaming.rename(tensors, PARALLEL)
-  spelling = recognise(tensors)
+  tensors = renaming.unwrap(tensors)
+  spelling = recognize(tensors)
   if spelling is None:
     return Canonical(tensors)
   used = {
@@ -292,6 +257,8 @@ def canonical(tensors: Mapping[str, np.ndarray]) -> Canonical:
   }
   found = renaming.rename(used, spelling.rows)
   found = renaming.join(found, spelling.joined)
+  found = renaming.split(found, spelling.divided)
+  found = renaming.squeeze(found, spelling.pointwise)
   found = renaming.unflatten(found, spelling.flattened)
   return Canonical(
     found,
@@ -302,17 +269,22 @@ def canonical(tensors: Mapping[str, np.ndarray]) -> Canonical:
 
 
 def respell(tensors: Mapping[str, np.ndarray], name: str) -> Tensors:
-  """Returns canonical tensors by the names of a spelling, what it has for them.
+  """Returns canonical tensors by the names of a spelling.
 
   Args:
-    tensors: by canonical name; all of them must have a name in the spelling.
+    tensors: by canonical name.
     name: of the spelling.
+
+  Raises:
+    ValueError: the spelling is unknown, or has no name for a tensor.
   """
   names = [spelling.name for spelling in SPELLINGS]
   if name not in names:
     raise ValueError(f'spelling: got {name!r}, expected one of {names}')
   spelling = SPELLINGS[names.index(name)]
   found = renaming.flatten(tensors, spelling.flattened)
+  found = renaming.unsqueeze(found, spelling.pointwise)
+  found = renaming.join(found, spelling.divided)
   found = renaming.split(found, spelling.joined)
   rows = renaming.swapped(spelling.rows)
   nameless = [

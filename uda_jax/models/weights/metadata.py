@@ -1,7 +1,8 @@
-"""What is known and what is declared of a weight file.
+"""Known and declared facts about a weight file.
 
-`FILE.json` beside FILE says where its weights come from. The converter writes
-it; for any other file it may be written by hand. All fields are optional:
+`FILE.json` beside FILE declares where its weights come from. The converter
+writes it; for any other file it may be written by hand. All fields are
+optional:
 
   trained_on           text: the data that the weights were trained on
   saw_target_labels    true where labels of a target were among them
@@ -9,17 +10,19 @@ it; for any other file it may be written by hand. All fields are optional:
   licence              text
   sha256               of FILE, so that the two stay together
 
-and more that only tells: `source`, `source_sha256`, `part`, `spelling`,
-`model`, `tensors`.
+Further fields are information only: `source`, `source_sha256`, `part`,
+`spelling`, `model`, `tensors`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
 from typing import Any, NamedTuple
+
+from uda_jax import files
+from uda_jax.models.weights import sharded
 
 # Fields with a type.
 TYPES = {
@@ -45,6 +48,11 @@ class Known(NamedTuple):
   saw_target_labels: bool = False
 
 
+WAY_OUT = (
+  'set config.model.resnet (deeplab_v2) or config.model.preprocessing '
+  '(fcn8s_vgg); other networks have one preprocessing'
+)
+
 # By the first digits of the SHA-256, which publishers put into file names.
 KNOWN = {
   # DeepLab_resnet_pretrained_init-f81d91e8.pth
@@ -56,22 +64,34 @@ KNOWN = {
 
 
 def sha256(path: pathlib.Path) -> str:
-  """Returns the SHA-256 of a file's bytes in hexadecimal."""
-  with path.open('rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()
+  """Returns the SHA-256 of a file's bytes in hexadecimal.
+
+  For an index of shards: of the bytes of the index and of all its shards, in
+  the order of their names.
+  """
+  parts = [path, *sharded.shards(path)] if sharded.is_index(path) else [path]
+  digest = hashlib.sha256()
+  for part in parts:
+    with part.open('rb') as file:
+      while chunk := file.read(1 << 20):
+        digest.update(chunk)
+  return digest.hexdigest()
 
 
 def beside(path: pathlib.Path) -> pathlib.Path:
-  """Returns where the declaration of a weight file lies."""
+  """Returns the path of the declaration of a weight file."""
   return path.with_name(path.name + '.json')
 
 
 def read(path: pathlib.Path, digest: str) -> dict[str, Any]:
-  """Returns what is declared of a weight file, or else known; {} for neither.
+  """Returns the declared facts about a weight file, else the known ones.
 
   Args:
     path: of the weight file.
     digest: its SHA-256.
+
+  Returns:
+    The fields by name; {} if nothing is declared or known.
 
   Raises:
     ValueError: the declaration is malformed or another file's.
@@ -102,47 +122,43 @@ def read(path: pathlib.Path, digest: str) -> dict[str, Any]:
 
 def write(path: pathlib.Path, found: dict[str, Any]) -> None:
   """Writes the declaration beside a weight file, with the file's SHA-256."""
-  text = json.dumps(found | {'sha256': sha256(path)}, indent=2) + '\n'
-  where = beside(path)
-  unfinished = where.with_name(f'.{where.name}.{os.getpid()}')
-  unfinished.write_text(text)
-  unfinished.replace(where)
+  files.write_atomically(
+    beside(path), files.to_json(found | {'sha256': sha256(path)})
+  )
 
 
 def check_target_labels(
-  path: pathlib.Path, found: dict[str, Any], *, allowed: bool
+  path: pathlib.Path | str, found: dict[str, Any], *, allowed: bool
 ) -> None:
-  """Raises unless a file's weights may be used.
+  """Raises ValueError if weights saw target labels and may not.
 
   Args:
-    path: of the weight file.
-    found: what is declared or known of it.
+    path: of the weight file or run, for the error.
+    found: declared or known facts about it.
     allowed: `config.model.allow_target_labels`.
   """
   if found.get('saw_target_labels') and not allowed:
     raise ValueError(
       f'{path}: these weights saw labels of the target (trained on '
-      f'{found.get("trained_on", "data that is not told")}): a run from them '
-      'does not adapt without labels. config.model.allow_target_labels=True '
-      'uses them all the same.'
+      f'{found.get("trained_on", "data that is not declared")}), so a run that '
+      'starts from them does not adapt without labels; '
+      'config.model.allow_target_labels=True allows it'
     )
 
 
 def check_preprocessing(
   source: str, expected: str, found: dict[str, str]
 ) -> None:
-  """Raises where a file's preprocessing is not the network's.
+  """Raises ValueError if a file's preprocessing is not the network's.
 
   Args:
     source: of the weights, for the error.
     expected: name of the network's preprocessing.
-    found: names of the file's, by what tells them; '' for nothing told.
+    found: name of the file's preprocessing by where it is stated; '' if not.
   """
-  for teller, name in found.items():
+  for stated, name in found.items():
     if name not in ('', expected):
       raise ValueError(
-        f'{source}: expected weights for {expected} pixels, as the network '
-        f'has them, got some for {name} pixels ({teller}). '
-        'config.model.resnet (deeplab_v2) and config.model.preprocessing '
-        '(fcn8s_vgg) choose; other networks take one kind.'
+        f'{source}: expected weights for {expected} pixels, the preprocessing '
+        f'of the network, got weights for {name} pixels ({stated}); {WAY_OUT}'
       )

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import renaming
 
 Tensors = renaming.Tensors
@@ -59,7 +58,7 @@ def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
   entries = {e: x for e, x in entries.items() if x} or {'': dict(tensors)}
   found = {}
   for entry, content in entries.items():
-    content = renaming.rename(content, key_maps.PARALLEL)
+    content = renaming.unwrap(content)
     copies = {c: _under(content, f'{c}.') for c in COPIES}
     copies = {c: x for c, x in copies.items() if x}
     found |= _copies(content, copies) if copies else {entry: content}

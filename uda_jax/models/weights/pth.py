@@ -24,7 +24,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 # Bytes of a zip archive's list of members, some 60 a tensor.
 MAX_DIRECTORY = 1 << 23
-# What zipfile and NumPy raise on damaged or hostile files.
+# Errors of zipfile and NumPy for damaged or hostile files.
 _FILE_ERRORS = (
   ValueError,
   OverflowError,
@@ -37,12 +37,12 @@ _FILE_ERRORS = (
 
 
 def is_zip(head: bytes) -> bool:
-  """Tells whether a file of these first bytes is a zip archive."""
+  """Returns whether first bytes are those of a zip archive."""
   return head.startswith(b'PK\x03\x04')
 
 
 def is_legacy(head: bytes) -> bool:
-  """Tells whether a file of these first bytes is of the older format."""
+  """Returns whether first bytes are those of the older format."""
   magic = LEGACY_MAGIC.to_bytes(10, 'little')
   return head[:2] == b'\x80\x02' and head[2:].startswith(b'\x8a\x0a' + magic)
 
@@ -98,7 +98,7 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
         order = file.read(16)
       if order != b'little':
         raise ValueError(f'byte order {order!r}: only little is read')
-    # The archive's checksum is looked at where a member's end is read.
+    # zipfile verifies the checksum when a member's end is read.
     pickled = _whole(archive, member('data.pkl'))
     window = restricted_pickle.Window(io.BytesIO(pickled), len(pickled))
     content, storages = torch_pickle.load(window)
@@ -122,7 +122,7 @@ def _whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 def _check_directory(path: pathlib.Path) -> None:
-  """Raises for a list of members that would fill the memory.
+  """Raises ValueError for a list of members too large for the memory.
 
   `zipfile` reads all of it; it stands before the last 22 bytes, and before 76
   more in files that may be large.
@@ -134,7 +134,10 @@ def _check_directory(path: pathlib.Path) -> None:
   if len(tail) == 98 and tail.startswith(b'PK\x06\x06'):
     size = int.from_bytes(tail[40:48], 'little')
   if not tail[-22:].startswith(b'PK\x05\x06') or size > MAX_DIRECTORY:
-    raise ValueError('the zip archive does not end as those of PyTorch')
+    raise ValueError(
+      'the zip archive does not end as those of PyTorch; the file is '
+      'incomplete, download it again'
+    )
 
 
 def _read_legacy(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -171,7 +174,7 @@ def _legacy_storage(
   if len(data) != storage.num_bytes:
     raise ValueError(
       f'storage {storage.key}: expected {storage.num_bytes} bytes, the file '
-      f'ends after {len(data)}'
+      f'ends after {len(data)}; download it again'
     )
   return np.frombuffer(data, storage.dtype)
 

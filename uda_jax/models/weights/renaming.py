@@ -1,13 +1,13 @@
 """Renames tensors by templates, in both directions.
 
-In a template {s} and {j} are numbers, {s+1} is the same number where counting
-starts at 1 and not at 0, {*} is any text, and [text] is text that a name may
-lack; it is written.
+In a template {s} and {j} are numbers, {s+1} is the number s counted from 1
+instead of 0, {*} is any text, and [text] is text that a name may lack when it
+is read and always has when it is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import functools
 import re
 
@@ -16,6 +16,8 @@ import numpy as np
 Tensors = dict[str, np.ndarray]
 # (template of one layout, template of the other)
 Rows = Sequence[tuple[str, str]]
+# See `join`.
+Pair = tuple[str, str, str, int]
 
 _TOKEN = re.compile(r'\{([a-z*])(\+1)?\}|\[(.*?)\]')
 
@@ -38,7 +40,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def fits(name: str, template: str) -> bool:
-  """Tells whether a name is one of a template's."""
+  """Returns whether a name fits a template."""
   return _pattern(template).fullmatch(name) is not None
 
 
@@ -60,19 +62,30 @@ def _rename(name: str, given: str, wanted: str) -> str | None:
 
 
 def rename(tensors: Mapping[str, np.ndarray], rows: Rows) -> Tensors:
-  """Renames tensors by the first row whose first template fits.
+  """Renames each tensor by the first row whose first template fits.
 
   Args:
-    tensors: by name. Names that no row fits stay as they are.
+    tensors: by name. Names that fit no row stay as they are.
     rows: (template, template).
 
   Raises:
     ValueError: two tensors would get one name.
   """
-  result, origin = {}, {}
-  for name, tensor in tensors.items():
+
+  def new_name(name: str) -> str:
     names = (_rename(name, *row) for row in rows)
-    new = next((n for n in names if n is not None), name)
+    return next((n for n in names if n is not None), name)
+
+  return _renamed(tensors, new_name)
+
+
+def _renamed(
+  tensors: Mapping[str, np.ndarray], new_name: Callable[[str], str]
+) -> Tensors:
+  result: Tensors = {}
+  origin: dict[str, str] = {}
+  for name, tensor in tensors.items():
+    new = new_name(name)
     if new in result:
       raise ValueError(f'{origin[new]} and {name} are both {new}')
     result[new], origin[new] = tensor, name
@@ -80,49 +93,99 @@ def rename(tensors: Mapping[str, np.ndarray], rows: Rows) -> Tensors:
 
 
 def swapped(rows: Rows) -> Rows:
-  """The rows of the other direction."""
+  """Returns the rows of the other direction."""
   return [(theirs, ours) for ours, theirs in rows]
 
 
-def join(
-  tensors: Mapping[str, np.ndarray], parts: Iterable[tuple[str, str, str]]
-) -> Tensors:
+def unwrap(tensors: Mapping[str, np.ndarray]) -> Tensors:
+  """Removes the name parts that PyTorch's wrappers add.
+
+  `module.` before all names is DataParallel's, `_orig_mod.` anywhere is that
+  of `torch.compile`.
+
+  Args:
+    tensors: by name.
+
+  Raises:
+    ValueError: two tensors would get one name.
+  """
+
+  def bare(name: str) -> str:
+    parts = [part for part in name.split('.') if part != '_orig_mod']
+    return '.'.join(parts).removeprefix('module.')
+
+  return _renamed(tensors, bare)
+
+
+def join(tensors: Mapping[str, np.ndarray], pairs: Iterable[Pair]) -> Tensors:
   """Joins pairs of tensors along their first axis.
 
   Args:
-    tensors: by name. What has no partner of its shape stays as it is.
-    parts: (first part, second part, whole), parts of names.
+    tensors: by name. Tensors without a partner that fits stay as they are.
+    pairs: (part of the first name, of the second, of the joined name, length
+      of the second over that of the first).
   """
   result = dict(tensors)
-  for first, second, whole in parts:
+  for first, second, whole, ratio in pairs:
     for name in [n for n in tensors if first in n]:
-      x, y = tensors[name], tensors.get(name.replace(first, second))
-      if y is not None and x.ndim and x.shape == y.shape:
-        del result[name], result[name.replace(first, second)]
-        result[name.replace(first, whole)] = np.concatenate([x, y])
+      other = name.replace(first, second)
+      x, y = tensors[name], tensors.get(other)
+      if y is None or not x.ndim or y.shape != (ratio * len(x), *x.shape[1:]):
+        continue
+      del result[name], result[other]
+      result[name.replace(first, whole)] = np.concatenate([x, y])
   return result
 
 
-def split(
-  tensors: Mapping[str, np.ndarray], parts: Iterable[tuple[str, str, str]]
-) -> Tensors:
-  """The inverse of `join`."""
+def split(tensors: Mapping[str, np.ndarray], pairs: Iterable[Pair]) -> Tensors:
+  """Inverse of `join`; tensors that do not divide stay as they are."""
   result = dict(tensors)
-  for first, second, whole in parts:
+  for first, second, whole, ratio in pairs:
     for name in [n for n in tensors if whole in n]:
-      x, y = np.split(result.pop(name), 2)
-      result[name.replace(whole, first)] = x
-      result[name.replace(whole, second)] = y
+      x = tensors[name]
+      if not x.ndim or len(x) % (1 + ratio):
+        continue
+      del result[name]
+      at = len(x) // (1 + ratio)
+      result[name.replace(whole, first)] = x[:at]
+      result[name.replace(whole, second)] = x[at:]
   return result
+
+
+def squeeze(
+  tensors: Mapping[str, np.ndarray], templates: Iterable[str]
+) -> Tensors:
+  """Turns 1x1 kernels [out, in, 1, 1] into matrices [out, in].
+
+  Args:
+    tensors: by name. Other shapes stay as they are.
+    templates: of the names of these kernels.
+  """
+  return {
+    name: x[:, :, 0, 0]
+    if x.shape[2:] == (1, 1) and any(fits(name, t) for t in templates)
+    else x
+    for name, x in tensors.items()
+  }
+
+
+def unsqueeze(
+  tensors: Mapping[str, np.ndarray], templates: Iterable[str]
+) -> Tensors:
+  """Inverse of `squeeze`."""
+  return {
+    name: x[:, :, None, None] if any(fits(name, t) for t in templates) else x
+    for name, x in tensors.items()
+  }
 
 
 def unflatten(
   tensors: Mapping[str, np.ndarray], sides: Mapping[str, int]
 ) -> Tensors:
-  """Makes kernels [out, in, side, side] of matrices [out, in * side^2].
+  """Turns matrices [out, in * side^2] into kernels [out, in, side, side].
 
   Args:
-    tensors: by name. What is no such matrix stays as it is.
+    tensors: by name. Other tensors stay as they are.
     sides: side of the kernel by name.
   """
 
@@ -138,7 +201,7 @@ def unflatten(
 def flatten(
   tensors: Mapping[str, np.ndarray], sides: Mapping[str, int]
 ) -> Tensors:
-  """The inverse of `unflatten`."""
+  """Inverse of `unflatten`."""
   return {
     name: x.reshape(len(x), -1) if name in sides else x
     for name, x in tensors.items()

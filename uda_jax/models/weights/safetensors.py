@@ -25,17 +25,17 @@ DTYPES = {
   'U8': np.dtype('u1'),
   'BOOL': np.dtype('?'),
 }
-# Some 150 a tensor; bounds the memory of the parsed header.
+# About 150 bytes a tensor; bounds the memory of the parsed header.
 MAX_HEADER = 1 << 24
 MAX_RANK = 8
 
 
-# dtype, shape, first byte, byte behind the last
+# dtype, shape, first byte, byte after the last
 Entry = tuple[np.dtype, tuple[int, ...], int, int]
 
 
 def matches(head: bytes) -> bool:
-  """Tells whether a file of these first bytes may be a safetensors file."""
+  """Returns whether first bytes may be those of a safetensors file."""
   return len(head) > 8 and head[8:9] == b'{'
 
 
@@ -51,7 +51,10 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
   content = path.read_bytes()
   length = int.from_bytes(content[:8], 'little')
   if length > min(MAX_HEADER, len(content) - 8):
-    raise ValueError(f'header of {length} bytes in {len(content)} bytes')
+    raise ValueError(
+      f'header of {length} bytes in {len(content)} bytes; the file is damaged '
+      'or incomplete, download it again'
+    )
   # UTF-8 alone; of bytes, `json` would guess.
   header = json.loads(content[8 : 8 + length].decode())
   if not isinstance(header, dict):
@@ -85,7 +88,7 @@ def _entry(name: str, entry: Any) -> Entry:
 
 
 def _check_tiling(entries: Mapping[str, Entry], size: int) -> None:
-  """Raises unless the tensors lie side by side and fill the file's data."""
+  """Raises ValueError unless the tensors fill the data without gaps."""
   at = 0
   for name, (_, _, begin, end) in sorted(
     entries.items(), key=lambda item: item[1][2:]
@@ -94,7 +97,10 @@ def _check_tiling(entries: Mapping[str, Entry], size: int) -> None:
       raise ValueError(f'{name}: expected to begin at byte {at}, got {begin}')
     at = end
   if at != size:
-    raise ValueError(f'tensors of {at} bytes in a file with {size} of them')
+    raise ValueError(
+      f'tensors of {at} bytes in a file with {size} of them; the file is '
+      'damaged or incomplete, download it again'
+    )
 
 
 def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:

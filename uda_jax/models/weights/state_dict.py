@@ -1,7 +1,7 @@
-"""Between PyTorch state dicts and our variable trees.
+"""Converts PyTorch state dicts to variable trees and back.
 
-A network tells by a naming function how its modules are called in PyTorch;
-kinds and layouts of tensors follow from the leaf's name and rank:
+A network's naming function gives the PyTorch name of each module; kind and
+layout of a tensor follow from the leaf's name and rank:
 
   kernel [kh, kw, in, out]   weight [out, in, kh, kw]
   kernel [k, k, 1, C]        weight [C, 1, k, k]  (depthwise)
@@ -9,7 +9,7 @@ kinds and layouts of tensors follow from the leaf's name and rank:
   scale, bias                weight, bias  (batch norm)
   mean, var                  running_mean, running_var
 
-Any other leaf has its own name and layout there (tokens, factors).
+Any other leaf keeps its name and layout (tokens, factors).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from uda_jax import types
 
-# From a module's path to its name in PyTorch; None: not in the file.
+# Returns the PyTorch name of a module's path, None if it is not in the file.
 NameOf = Callable[[tuple[str, ...]], str | None]
 
 LEAVES = {
@@ -34,13 +34,35 @@ LEAVES = {
   'var': 'running_var',
 }
 COUNTER = 'num_batches_tracked'
+# Mismatches that an error lists.
+_SHOWN = 6
 
 # The blocks of a stage, as ResNets, MiT and other transformers name them.
 _BLOCK = re.compile(r'(?:^|[._])((?:block|layer)\d|blocks)\.(\d+)\.')
 
 
+# Name, expected shape, shape in the file.
+WrongShape = tuple[str, tuple[int, ...], tuple[int, ...]]
+
+
+class MisfitError(ValueError):
+  """Tensors do not fit a network.
+
+  Attributes:
+    wrong_shape: (name, expected shape, shape in the file) of each tensor.
+    others: number of missing and unexpected tensors.
+  """
+
+  def __init__(
+    self, message: str, wrong_shape: list[WrongShape], others: int
+  ) -> None:
+    super().__init__(message)
+    self.wrong_shape = wrong_shape
+    self.others = others
+
+
 def dotted(path: tuple[str, ...]) -> str:
-  """The naming function of a network whose modules are named as PyTorch's."""
+  """Returns the name of a module that has the same path in PyTorch."""
   return '.'.join(path)
 
 
@@ -66,17 +88,19 @@ def load(
   """Returns a network's variables from a PyTorch state dict, and their number.
 
   Args:
-    tensors: the state dict; BN's `num_batches_tracked` is ignored.
-    like: variables of the network; tells names, shapes and dtypes, and gives
-      the values of leaves that `name_of` leaves out.
-    name_of: from a module's path to its PyTorch name, None if it is none of
-      the file's.
+    tensors: the state dict; batch norm's `num_batches_tracked` is ignored.
+    like: variables of the network: names, shapes, dtypes, and the values of
+      leaves that `name_of` leaves out.
+    name_of: returns the PyTorch name of a module's path, None if the module is
+      not in the file.
     source: the file's name, for the error.
 
   Raises:
-    ValueError: with every missing, unexpected and mis-shaped tensor.
+    MisfitError: a tensor is missing, unexpected or has another shape.
   """
-  problems, used = [], set()
+  wrong: list[WrongShape] = []
+  missing: list[str] = []
+  used = set()
 
   def take(path, leaf):
     name = _tensor_name(path, name_of)
@@ -85,26 +109,31 @@ def load(
     used.add(name)
     expected = _torch_shape(leaf.shape)
     if name not in tensors:
-      problems.append(f'missing: {name} {expected}')
+      missing.append(f'{name} {expected} is missing')
       return leaf
     if tensors[name].shape != expected:
-      problems.append(
-        f'wrong shape: {name} expected {expected}, got {tensors[name].shape}'
-      )
+      wrong.append((name, expected, tensors[name].shape))
       return leaf
     return jnp.asarray(_from_torch(tensors[name]), leaf.dtype)
 
   variables = jax.tree_util.tree_map_with_path(take, like)
-  problems += [
-    f'unexpected: {name} {tensors[name].shape}'
+  unexpected = [
+    f'{name} {tensors[name].shape} is unexpected'
     for name in tensors
     if name not in used and not name.endswith(COUNTER)
   ]
-  if problems:
-    raise ValueError(
-      f'{source} does not fit the network ({len(problems)} problems, '
-      f'{len(used)} tensors expected):\n  '
-      + '\n  '.join([*_depth_mix_up(used, tensors), *problems])
+  others = [*missing, *unexpected]
+  if wrong or others:
+    shapes = [f'{n}: expected {a}, got {b}' for n, a, b in wrong]
+    problems = [*shapes, *others]
+    more = len(problems) - _SHOWN
+    raise MisfitError(
+      f'{source} does not fit the network: {len(problems)} tensors differ, '
+      f'{len(used)} are expected: '
+      + '; '.join([*_depth_mix_up(used, tensors), *problems[:_SHOWN]])
+      + (f'; and {more} more' if more > 0 else ''),
+      wrong,
+      len(others),
     )
   return variables, len(used)
 
@@ -112,7 +141,7 @@ def load(
 def _depth_mix_up(
   expected: Iterable[str], found: Iterable[str]
 ) -> Iterator[str]:
-  """Yields a line where a file is that of a deeper or shallower network."""
+  """Yields a problem if the file is of a deeper or shallower network."""
   ours, theirs = _num_blocks(expected), _num_blocks(found)
   if ours and theirs and ours != theirs:
     yield (
