@@ -26,7 +26,7 @@ from uda_jax.models import deeplab_v2
 from uda_jax.models import dlv2_head as dlv2_head_lib
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models.weights import state_dict
-from uda_jax.train import optim
+from uda_jax.train import patterns
 
 Tensors = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
@@ -116,11 +116,11 @@ def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
   rows = optimiser.groups
   code = jax.tree.map(
     lambda frozen, factor, updates: 0 if frozen else 100 * factor + updates,
-    optim.match(
+    patterns.match(
       variables.params, tuple((p, True) for p in optimiser.frozen), False
     ),
-    optim.match(variables.params, tuple(row[:2] for row in rows), 1.0),
-    optim.match(variables.params, optimiser.get('repeats', ()), 1),
+    patterns.match(variables.params, tuple(row[:2] for row in rows), 1.0),
+    patterns.match(variables.params, optimiser.get('repeats', ()), 1),
   )
   fill = lambda x, value: np.broadcast_to(np.int16(value), x.shape)
   return (

@@ -29,6 +29,7 @@ from uda_jax.methods import ehtdi
 from uda_jax.models.weights import state_dict
 from uda_jax.train import gradient as gradient_lib
 from uda_jax.train import optim
+from uda_jax.train import patterns
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import schedules
 from uda_jax.train import state as state_lib
@@ -264,7 +265,7 @@ def _train_recipe(
     ),
     learning_rate=lambda state: schedules.poly(state.step, **TRAIN),
     teacher=teacher_lib.Rule(EMA_DECAY, ramp=False),
-    frozen=lambda params: optim.match(params, (('^bn1/', True),), False),
+    frozen=lambda params: patterns.match(params, (('^bn1/', True),), False),
   )
 
 

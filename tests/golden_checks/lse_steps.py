@@ -26,6 +26,7 @@ from uda_jax.methods import lse
 from uda_jax.models import network as network_lib
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
+from uda_jax.train import patterns
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
@@ -64,7 +65,7 @@ def _recipe(method, network, params, optimiser, schedule) -> recipe_lib.Recipe:
     network=network,
     optimizer=optim.make(optimiser, params),
     learning_rate=lambda state: optim.learning_rate(schedule, state),
-    frozen=lambda params: optim.match(
+    frozen=lambda params: patterns.match(
       params, tuple((p, True) for p in optimiser.frozen), False
     ),
   )

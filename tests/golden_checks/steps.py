@@ -24,6 +24,7 @@ from uda_jax.configs.blocks import convnets as blocks
 from uda_jax.methods import pixmatch
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
+from uda_jax.train import patterns
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import schedules
 from uda_jax.train import state as state_lib
@@ -94,7 +95,7 @@ def _pixmatch_recipe(cfg, network, variables, arrays) -> recipe_lib.Recipe:
       power=cfg['power'],
     ),
     teacher=teacher_lib.Rule(cfg['ema_decay'], ramp=False),
-    frozen=lambda params: optim.match(params, (('^bn1/', True),), False),
+    frozen=lambda params: patterns.match(params, (('^bn1/', True),), False),
   )
 
 

@@ -23,7 +23,7 @@ from uda_jax.models import daformer_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import mix_transformer
 from uda_jax.models.weights import state_dict
-from uda_jax.train import optim
+from uda_jax.train import patterns
 
 Tensors = dict[str, np.ndarray]
 
@@ -231,7 +231,7 @@ def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
   values = jax.tree.map(
     lambda x, factor: np.broadcast_to(base * factor, x.shape),
     tree,
-    optim.match(tree, tuple(rows), 1.0),
+    patterns.match(tree, tuple(rows), 1.0),
   )
   return state_dict.export(
     types.Variables(**{'params': {}, 'batch_stats': {}, kind: values})

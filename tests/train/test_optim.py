@@ -11,6 +11,7 @@ from uda_jax import configs
 from uda_jax import models
 from uda_jax.configs.blocks import convnets
 from uda_jax.train import optim
+from uda_jax.train import patterns
 
 PARAMS = {
   'encoder': {'bn1': {'scale': jnp.ones(2)}, 'conv1': {'kernel': jnp.ones(2)}},
@@ -42,7 +43,7 @@ def test_the_patterns_of_all_configs_match():
     config = configs.load(name)
     key = (config.model.name, config.optim.to_json())
     if key not in checked:
-      optim.check_patterns(config.optim, _params(config.model.to_json()))
+      patterns.check_matches(config.optim, _params(config.model.to_json()))
       checked.add(key)
   assert len(checked) > 5
 
@@ -57,7 +58,14 @@ def test_the_patterns_of_all_configs_match():
     ({'groups': (('heed', 10.0, 1.0),)}, 'optim.groups: .*near: head$'),
     ({'groups': (('head', 10.0),)}, r'rows \(pattern, rate factor, decay f'),
     ({'groups': ('head', 10.0, 1.0)}, r"groups: expected rows .* got 'head'"),
-    ({'name': 'adam'}, "optim.name: expected 'adamw' or 'sgd', got 'adam'"),
+    (
+      {'name': 'adam'},
+      "optim.name: expected one of 'adamw', 'sgd', got 'adam'",
+    ),
+    (
+      {'name': 'sgd'},
+      "optim.name: 'sgd' needs the field config.optim.momentum",
+    ),
   ],
 )
 def test_a_pattern_that_matches_nothing(changes, expected):

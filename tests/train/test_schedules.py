@@ -66,8 +66,14 @@ def test_every_round_is_a_run_of_its_own_at_its_own_rate(index, step, expected):
 @pytest.mark.parametrize(
   ('changes', 'expected'),
   [
-    ({'shape': 'step'}, "schedule.shape: expected 'poly', .*, got 'step'"),
-    ({'shape': 'staircase'}, 'schedule.every: expected 1 or more, got 0'),
+    (
+      {'shape': 'step'},
+      "schedule.shape: expected one of 'poly', .* got 'step'",
+    ),
+    (
+      {'shape': 'staircase'},
+      'schedule.every: expected 1 or more with .* got 0',
+    ),
   ],
 )
 def test_a_schedule_that_there_is_not(changes, expected):

@@ -13,6 +13,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import self_training
 from uda_jax.train import optim
+from uda_jax.train import patterns
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
@@ -106,7 +107,7 @@ def test_a_nonfinite_step_moves_nothing_but_the_counters():
 
 def test_unreached_and_frozen_parameters_stay():
   recipe = _recipe(
-    frozen=lambda params: optim.match(params, (('norm', True),), False)
+    frozen=lambda params: patterns.match(params, (('norm', True),), False)
   )
   start = _init(recipe)
   state, _ = _run(recipe, 1, steps=2)
@@ -250,7 +251,7 @@ def test_depends_on_input():
 
 def test_first_matching_row_wins():
   tree = {'head': {'norm': 0, 'kernel': 0}, 'stem': {'norm': 0}}
-  assert optim.match(tree, (('head', 10.0), ('norm', 2.0)), 1.0) == {
+  assert patterns.match(tree, (('head', 10.0), ('norm', 2.0)), 1.0) == {
     'head': {'norm': 10.0, 'kernel': 10.0},
     'stem': {'norm': 2.0},
   }

@@ -20,6 +20,7 @@ from uda_jax.data import checks as data_checks
 from uda_jax.data import records
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
+from uda_jax.train import optim
 from uda_jax.train import ranges
 
 
@@ -66,6 +67,8 @@ def check_devices(config: Any) -> None:
 def check_config(config: ml_collections.ConfigDict) -> None:
   """Raises ValueError, in one line, for a config that cannot be run."""
   ranges.check(config)
+  optim.check(config.optim)
+  optim.check_schedule(config.schedule)
   data_checks.check(config.data)
   models.check(config)
   methods.check(config)

@@ -1,4 +1,4 @@
-"""Optimisers, parameter groups by path, and learning-rate schedules.
+"""Optimizers with parameter groups, and the learning rate of a step.
 
 The learning rate is an argument of every update (`learning_rate=`), read from
 the train state's step: a skipped step advances the schedule, not the moments.
@@ -6,9 +6,6 @@ the train state's step: a skipped step advances the schedule, not the moments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-import difflib
-import re
 from typing import Any, NamedTuple
 
 import jax
@@ -16,86 +13,15 @@ import jax.numpy as jnp
 import optax
 
 from uda_jax import types
+from uda_jax.train import patterns
 from uda_jax.train import schedules
 
 PyTree = types.PyTree
-
-
-def path_tree(params: PyTree) -> PyTree:
-  """Returns a tree of the parameters' paths, such as 'head/conv1/kernel'."""
-  return jax.tree_util.tree_map_with_path(
-    lambda path, _: jax.tree_util.keystr(path, simple=True, separator='/'),
-    params,
-  )
-
-
-def check_patterns(config: Any, params: PyTree) -> None:
-  """Raises ValueError for a pattern of `config.optim` that matches nothing.
-
-  The message names the parts of parameters' paths that come close: with a
-  misspelled pattern in `frozen`, what should be frozen would train.
-  """
-  paths = jax.tree.leaves(path_tree(params))
-  for field, pattern in _patterns(config):
-    try:
-      found = any(re.search(pattern, path) for path in paths)
-    except re.error as error:
-      raise ValueError(
-        f'config.optim.{field}: expected a regular expression, got '
-        f'{pattern!r} ({error})'
-      ) from error
-    if not found:
-      raise ValueError(
-        f'config.optim.{field}: expected patterns of parameters, but '
-        f'{pattern!r} matches none; {_near(pattern, paths)}'
-      )
-
-
-def _patterns(config: Any) -> Iterator[tuple[str, str]]:
-  """Yields (field, pattern) of all rows of `config.optim`."""
-  row_forms = {'groups': '(pattern, rate factor, decay factor)'}
-  if config.name == 'sgd':
-    row_forms['repeats'] = '(pattern, number of updates)'
-  for field, form in row_forms.items():
-    for row in config[field]:
-      if not isinstance(row, tuple) or len(row) != form.count(',') + 1:
-        raise ValueError(
-          f'config.optim.{field}: expected rows {form}, got {row!r}'
-        )
-      yield field, row[0]
-  for pattern in config.frozen:
-    yield 'frozen', pattern
-
-
-def _near(pattern: str, paths: Sequence[str]) -> str:
-  """Returns the path parts that resemble a pattern's words, or some paths."""
-  parts = sorted({part for path in paths for part in path.split('/')})
-  close = [
-    part
-    for word in re.findall(r'\w+', pattern)
-    for part in difflib.get_close_matches(word, parts)
-  ]
-  if close:
-    return f'near: {", ".join(dict.fromkeys(close))}'
-  return f'parameters are {", ".join(paths[:2])}, ...'
-
-
-def match(params: PyTree, table: tuple[tuple, ...], default):
-  """Returns a tree with, for each parameter, the first matching row's value.
-
-  Args:
-    params: tree of parameters.
-    table: rows (regular expression, value); searched in a parameter's path.
-    default: value of a parameter that no row matches.
-  """
-
-  def first(path):
-    for pattern, value in table:
-      if re.search(pattern, path):
-        return value
-    return default
-
-  return jax.tree.map(first, path_tree(params))
+# Name -> the fields of `config.optim` that only this optimizer reads.
+_FIELDS = {
+  'adamw': ('b1', 'b2', 'eps'),
+  'sgd': ('momentum', 'repeats', 'fresh_every_repeat', 'decay_in_place'),
+}
 
 
 class RepeatedSgdState(NamedTuple):
@@ -186,6 +112,23 @@ def descend(rates: PyTree) -> optax.GradientTransformationExtraArgs:
   )
 
 
+def check(config: Any) -> None:
+  """Raises ValueError for a block `config.optim` that makes no optimizer."""
+  if config.name not in _FIELDS:
+    raise ValueError(
+      f'config.optim.name: expected one of {", ".join(map(repr, _FIELDS))}, '
+      f'got {config.name!r}'
+    )
+  missing = [field for field in _FIELDS[config.name] if field not in config]
+  if missing:
+    raise ValueError(
+      f'config.optim.name: {config.name!r} needs the field config.optim.'
+      f'{missing[0]}, which this config does not have; '
+      'configs/blocks/common.py has a block for each optimizer'
+    )
+  patterns.check(config)
+
+
 def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   """Builds the optimiser of `config.optim` for these parameters.
 
@@ -199,15 +142,14 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
     ValueError: `name` is unknown, or a pattern of `groups`, `repeats` or
       `frozen` matches no parameter.
   """
-  if config.name not in ('adamw', 'sgd'):
-    raise ValueError(
-      f"config.optim.name: expected 'adamw' or 'sgd', got {config.name!r}"
-    )
-  check_patterns(config, params)
-  rates = match(params, tuple((g[0], g[1]) for g in config.groups), 1.0)
+  check(config)
+  patterns.check_matches(config, params)
+  rates = patterns.match(
+    params, tuple((g[0], g[1]) for g in config.groups), 1.0
+  )
   decays = jax.tree.map(
     lambda factor: factor * config.weight_decay,
-    match(params, tuple((g[0], g[2]) for g in config.groups), 1.0),
+    patterns.match(params, tuple((g[0], g[2]) for g in config.groups), 1.0),
   )
   if config.name == 'adamw':
     rule = optax.chain(
@@ -220,13 +162,28 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
       momentum=config.momentum,
       weight_decay=decays,
       rates=rates,
-      repeats=match(params, config.repeats, 1),
+      repeats=patterns.match(params, config.repeats, 1),
       fresh_every_repeat=config.fresh_every_repeat,
       decay_in_place=config.decay_in_place,
     )
   if config.clip_norm:
     rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
   return rule
+
+
+def check_schedule(config: Any) -> None:
+  """Raises ValueError for a block `config.schedule` that gives no rate."""
+  shapes = ('poly', 'cosine', 'constant', 'staircase')
+  if config.shape not in shapes:
+    raise ValueError(
+      f'config.schedule.shape: expected one of {", ".join(map(repr, shapes))}, '
+      f'got {config.shape!r}'
+    )
+  if config.shape == 'staircase' and config.every < 1:
+    raise ValueError(
+      "config.schedule.every: expected 1 or more with shape 'staircase', got "
+      f'{config.every}'
+    )
 
 
 def learning_rate(config, state: types.TrainState) -> jax.Array:
@@ -241,6 +198,7 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
   Raises:
     ValueError: `shape` is unknown, or `every` is below 1 where it is needed.
   """
+  check_schedule(config)
   step = state.step - state.round.first_step
   length = config.length or state.round.length
   base = config.learning_rate
@@ -250,18 +208,9 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
     rate = base * 0.5 * (1 + jnp.cos(jnp.pi * step / length))
   elif config.shape == 'constant':
     rate = jnp.asarray(base)
-  elif config.shape == 'staircase':
-    if config.every < 1:
-      raise ValueError(
-        f'config.schedule.every: expected 1 or more, got {config.every}'
-      )
+  else:
     rate = schedules.staircase(
       step, base=base, every=config.every, factor=config.factor
-    )
-  else:
-    raise ValueError(
-      "config.schedule.shape: expected 'poly', 'cosine', 'constant' or "
-      f"'staircase', got {config.shape!r}"
     )
   if config.warmup_steps:
     rate = rate * schedules.linear_warmup(

@@ -11,6 +11,7 @@ import optax
 from uda_jax import methods
 from uda_jax import types
 from uda_jax.train import optim
+from uda_jax.train import patterns
 from uda_jax.train import teacher as teacher_lib
 
 
@@ -60,7 +61,7 @@ def make(
     teacher=teacher_lib.Rule(rule.decay, rule.ramp, rule.copy_stats_every)
     if rule.use
     else None,
-    frozen=lambda params: optim.match(
+    frozen=lambda params: patterns.match(
       params, tuple((p, True) for p in config.optim.frozen), False
     ),
     accumulate=batch.accumulate,
