@@ -28,7 +28,7 @@ def make_mesh(num_devices: int | None = None) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-  """Returns the sharding of what every device holds whole."""
+  """Returns the sharding of arrays that every device holds whole."""
   return NamedSharding(mesh, P())
 
 
@@ -38,7 +38,7 @@ def by_group(mesh: Mesh) -> NamedSharding:
 
 
 def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
-  """Raises if `groups` cannot be spread evenly; says which number fits."""
+  """Raises ValueError unless the devices get equally many groups."""
   unit = mesh.size * accumulate
   if groups % unit:
     fits = sorted(
@@ -53,7 +53,7 @@ def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
 
 
 def to_global(batch: types.PyTree, mesh: Mesh) -> types.PyTree:
-  """Makes global arrays, sharded by group, of this process's groups.
+  """Makes global arrays, sharded by group, from this process's groups.
 
   Args:
     batch: tree of host arrays [local groups, ...].
@@ -71,12 +71,12 @@ def to_global(batch: types.PyTree, mesh: Mesh) -> types.PyTree:
 def place_rows(
   rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
 ) -> jax.Array:
-  """Spreads this process's rows over its devices, filled up to fit.
+  """Spreads this process's rows over its devices, padded to fit.
 
   Args:
     rows: [B, ...], B the same in all processes.
-    mesh: None = the one device of one process; nothing is filled up.
-    filling: the value of further rows.
+    mesh: None: the one device of one process, without padding.
+    filling: the value of the padding.
   """
   if mesh is None:
     return jnp.asarray(rows)
@@ -86,14 +86,14 @@ def place_rows(
 
 
 def state_sharding(state: types.TrainState, mesh: Mesh) -> types.TrainState:
-  """Returns the shardings of a train state: all replicated but the groups'."""
+  """Returns the shardings of a train state: replicated but for method_state."""
   shardings = jax.tree.map(lambda _: replicated(mesh), state)
   groups = jax.tree.map(lambda _: by_group(mesh), state.method_state)
   return dataclasses.replace(shardings, method_state=groups)
 
 
 def barrier(name: str) -> None:
-  """Waits until all processes are here."""
+  """Waits until all processes have called this."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
@@ -101,15 +101,15 @@ def barrier(name: str) -> None:
 def start_processes(
   coordinator: str = '', num_processes: int = 1, process_id: int = 0
 ) -> None:
-  """Joins this process to its run; once, before any use of a device.
+  """Connects the processes of a run; called once, before any device is used.
 
-  A single process starts the distributed runtime too: saving on SIGTERM needs
-  it. On TPU pods and under Slurm or MPI JAX finds the others by itself.
+  A single process starts the distributed runtime too, which saving on SIGTERM
+  needs. On TPU pods and under Slurm or MPI JAX finds the other processes.
 
   Args:
     coordinator: host:port of process 0, '' to let JAX find it.
-    num_processes: how many processes make up the run, if `coordinator` is set.
-    process_id: which of them this one is.
+    num_processes: number of processes of the run, if `coordinator` is set.
+    process_id: number of this process, from 0.
   """
   if coordinator:
     jax.distributed.initialize(coordinator, num_processes, process_id)
@@ -117,14 +117,14 @@ def start_processes(
   try:
     jax.distributed.initialize()
   except ValueError as error:
-    # What JAX says where no cluster is around; anything else is an error.
+    # The message of JAX without a cluster; any other is an error.
     if 'coordinator_address should be defined' not in str(error):
       raise
     with socket.socket() as free:
       free.bind(('localhost', 0))
       port = free.getsockname()[1]
-    # Nobody waits for this process: one that was stopped (Ctrl-Z, a laptop that
-    # sleeps) goes on instead of being told that it is dead.
+    # With the default timeout a process that was stopped (Ctrl-Z, a laptop that
+    # sleeps) would be declared dead.
     jax.distributed.initialize(
       f'localhost:{port}', 1, 0, heartbeat_timeout_seconds=_WEEK
     )

@@ -154,11 +154,11 @@ def gallery(
   heights = [max(cell.height for cell in row) for row in cells]
   font = ImageFont.load_default(_FONT_SIZE)
   full_width = _GAP + len(titles) * (width + _GAP)
-  legend = _legend(class_names, palette, full_width, font)
+  entries = _legend(class_names, palette, full_width, font)
   top = _GAP + _LINE
   legend_top = top + sum(heights) + _GAP * len(heights)
   page = Image.new(
-    'RGB', (full_width, legend_top + _legend_height(legend)), _PAPER
+    'RGB', (full_width, legend_top + _legend_height(entries)), _PAPER
   )
   draw = ImageDraw.Draw(page)
   for column, title in enumerate(titles):
@@ -167,10 +167,22 @@ def gallery(
     for column, cell in enumerate(row):
       page.paste(cell, (_GAP + column * (width + _GAP), top))
     top += height + _GAP
-  for x, line, color, name in legend:
-    y = legend_top + line * _LINE
-    draw.rectangle((x, y, x + _FONT_SIZE, y + _FONT_SIZE), color, _INK)
-    draw.text((x + _FONT_SIZE + 6, y - 2), name, _INK, font)
+  _draw_legend(draw, entries, legend_top, font)
+  return np.asarray(page)
+
+
+def legend(
+  class_names: Sequence[str], palette: Palette, *, width: int = 640
+) -> np.ndarray:
+  """Draws the classes with their colors, as [H, width, 3] uint8."""
+  from PIL import Image
+  from PIL import ImageDraw
+  from PIL import ImageFont
+
+  font = ImageFont.load_default(_FONT_SIZE)
+  entries = _legend(class_names, palette, width, font)
+  page = Image.new('RGB', (width, _GAP + _legend_height(entries)), _PAPER)
+  _draw_legend(ImageDraw.Draw(page), entries, _GAP, font)
   return np.asarray(page)
 
 
@@ -226,9 +238,9 @@ def page(
   for number, color in enumerate(exact):
     index[(np.asarray(sheet) == color).all(-1)] = number
   small = Image.fromarray(index)
-  small.putpalette(
-    [*np.ravel(exact).tolist(), *few.getpalette()[: 3 * _PAGE_COLORS]]
-  )
+  rest = few.getpalette()
+  assert rest is not None  # quantize makes one
+  small.putpalette([*np.ravel(exact).tolist(), *rest[: 3 * _PAGE_COLORS]])
   return small
 
 
@@ -260,5 +272,12 @@ def _legend(class_names, palette, full_width, font):
   return places
 
 
-def _legend_height(legend) -> int:
-  return (legend[-1][1] + 1) * _LINE + _GAP if legend else 0
+def _draw_legend(draw, entries, top, font) -> None:
+  for x, line, color, name in entries:
+    y = top + line * _LINE
+    draw.rectangle((x, y, x + _FONT_SIZE, y + _FONT_SIZE), color, _INK)
+    draw.text((x + _FONT_SIZE + 6, y - 2), name, _INK, font)
+
+
+def _legend_height(entries) -> int:
+  return (entries[-1][1] + 1) * _LINE + _GAP if entries else 0

@@ -79,7 +79,10 @@ def test_files_hold_the_networks_classes(run, images, tmp_path):
     '--confidence',
     '--ids=cityscapes',
   )
-  assert len(list(out.rglob('*.png'))) == 4 * len(pixels)
+  assert len(list(out.rglob('*.png'))) == 4 * len(pixels) + 1
+  with Image.open(out / 'legend/legend.png') as legend:
+    shown = set(map(tuple, np.asarray(legend).reshape(-1, 3).tolist()))
+  assert {*PALETTE} <= shown
   for name, image in pixels.items():
     outputs, _ = network.forward(
       *variables, network.normalize(image[None]), use_running_average=True

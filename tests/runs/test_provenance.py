@@ -76,10 +76,10 @@ def test_resume_keeps_the_first_config_and_adds_a_start(tmp_path):
 def test_a_machine_with_other_cores_is_told(tmp_path, monkeypatch, caplog):
   provenance.run_manifest(tmp_path, _config(), {})
   provenance.run_manifest(tmp_path, _config(), {})
-  assert 'bits' not in caplog.text
+  assert 'last bit' not in caplog.text
   monkeypatch.setattr(os, 'sched_getaffinity', lambda process: range(99))
   provenance.run_manifest(tmp_path, _config(), {})
-  assert "'cpu_cores': 99" in caplog.text and 'bits' in caplog.text
+  assert "'cpu_cores': 99" in caplog.text and 'last bit' in caplog.text
 
 
 def test_another_config_is_an_error_that_names_the_fields(tmp_path):

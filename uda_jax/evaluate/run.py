@@ -15,6 +15,7 @@ from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
+from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
 
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> str:
   variables = jax.device_put(trained.variables, parallel.replicated(mesh))
   score = evaluator.make_labeled(config, trained.network, data, mesh)
   name = args.network or trained.config.eval.network
-  report = score(variables) | selection.note(trained.config, name)
+  with compile_cache.using(config.compile_cache):
+    report = score(variables) | selection.note(trained.config, name)
   reports.write_results(
     args.out,
     {name: report},

@@ -3,8 +3,9 @@
   python -m uda_jax.predict --workdir=RUN --images=FOLDER --out=FOLDER
 
 writes for every image, at its own size, `ids/NAME.png` (class ids),
-`color/NAME.png` (the classes' colours), `overlay/NAME.png` (the colours over
-the image) and with --confidence `confidence/NAME.png` (grey, white = certain).
+`color/NAME.png` (the classes' colours, named in `legend/legend.png`),
+`overlay/NAME.png` (the colours over the image) and with --confidence
+`confidence/NAME.png` (grey, white = certain).
 
   python -m uda_jax.predict --workdir=RUN --images=drive.mp4 --out=drive.webp
   python -m uda_jax.predict --workdir=RUN --images='frames/*.jpg' \\

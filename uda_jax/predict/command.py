@@ -22,6 +22,7 @@ from uda_jax.evaluate import tta
 from uda_jax.predict import images as images_lib
 from uda_jax.predict import network
 from uda_jax.predict import video
+from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
 # Sizes of images from which on a line says that each costs a compilation.
@@ -144,9 +145,11 @@ def _check_out(args: argparse.Namespace) -> None:
 def _record(
   args: argparse.Namespace, trained: restore.Trained, rule: image_size.Rule
 ) -> None:
-  """Writes ids.json beside the label maps."""
+  """Writes the legend, and ids.json beside the label maps."""
   if video.is_output(args.out):
     return
+  legend = pictures.legend(trained.class_names, trained.palette)
+  pictures.write_png(args.out / 'legend' / 'legend.png', legend)
   label_ids.write(
     args.out / 'ids',
     label_ids.Record(
@@ -203,7 +206,10 @@ def _predict_all(
   """Predicts and writes images; returns their number."""
   predict = network.make_predict(trained, rule)
   done, last, sizes = 0, time.monotonic(), set()
-  with _writer(args, fps, trained) as write_one:
+  with (
+    compile_cache.using(trained.config.compile_cache),
+    _writer(args, fps, trained) as write_one,
+  ):
     for names, pixels in batches(images, args.batch_size):
       sizes.add(rule.of(pixels.shape[1:3]))
       if len(sizes) == _MANY_SIZES:

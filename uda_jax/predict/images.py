@@ -16,7 +16,7 @@ from uda_jax.data import listing
 
 # Folders of an output; a folder that has all of them was written by `predict`.
 OUTPUTS = ('ids', 'color', 'overlay')
-_OPTIONAL_OUTPUTS = ('confidence',)
+_OPTIONAL_OUTPUTS = ('confidence', 'legend')
 
 
 def find(pattern: str) -> dict[str, pathlib.Path]:

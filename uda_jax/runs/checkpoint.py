@@ -1,14 +1,14 @@
-"""Checkpoints on disk; the only room that knows orbax.
+"""Checkpoints on disk; the only module that uses orbax.
 
 `<workdir>/checkpoints/STEP` holds the newest whole `TrainState`, written
 asynchronously, complete or not at all. `<workdir>/best/N` holds the network
 with the best score so far, and that score. N counts the improvements: a resumed
-run may find a better network at an earlier step, and the newest must be the
-best, since the older one is deleted.
+run may find a better network at an earlier step than the best so far, and orbax
+keeps the entry with the largest number.
 
 The train step may overwrite (donate) a state as soon as `save` returns: by then
-accelerators' arrays are copied to the host, and on a CPU JAX does not reuse a
-buffer that the writer still looks at.
+the arrays of accelerators are copied to the host, and on a CPU JAX does not
+reuse a buffer that the writer still reads.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Checkpoints:
   """The checkpoints of one run; a context manager that waits for the writes."""
 
   def __init__(self, workdir: pathlib.Path, *, every_steps: int):
-    """Opens (and makes) the run's directories.
+    """Opens the run's directories; makes them if need be.
 
     Args:
       workdir: the run's directory, absolute.
-      every_steps: how often `save` writes.
+      every_steps: number of steps between two checkpoints.
     """
     if every_steps < 1:
       raise ValueError(
@@ -75,7 +75,7 @@ class Checkpoints:
     self._best.close()
 
   def latest_step(self) -> int | None:
-    """The step of the newest complete checkpoint, None without any."""
+    """Returns the step of the newest complete checkpoint, None without any."""
     return self._latest.latest_step()
 
   def restore(self, like: types.TrainState) -> types.TrainState:
@@ -103,15 +103,15 @@ class Checkpoints:
   def save(
     self, step: int, state: types.TrainState, *, force: bool = False
   ) -> bool:
-    """Saves if it is time to (or `force`); to be called after every step.
+    """Saves if it is time to, or with `force`; called after every step.
 
     Args:
       step: steps done.
       state: the state after them; may be donated when this returns.
-      force: save now, unless this very step is saved already.
+      force: save now, unless this step is saved already.
 
     Returns:
-      Whether a write has begun; `wait` for its end.
+      Whether a write has started; see `wait`.
     """
     if self.latest_step() == step:
       return False
@@ -129,8 +129,8 @@ class Checkpoints:
     Args:
       step: steps done.
       variables: the evaluated network; may be donated when this returns.
-      score: `value`, larger is better (None and NaN never count), and what else
-        is worth knowing, such as the metric's name.
+      score: `value`, larger is better (None and NaN never count), and further
+        JSON values to store, such as the name of the metric.
 
     Returns:
       Whether it is the best.
@@ -150,7 +150,7 @@ class Checkpoints:
     )
 
   def best(self) -> dict[str, Any] | None:
-    """The best score so far with its `step`; survives restarts."""
+    """Returns the best score so far with its `step`, None without any."""
     self._best.wait_until_finished()
     number = self._best.latest_step()
     if number is None:
@@ -160,7 +160,7 @@ class Checkpoints:
     )[_SCORE]
 
   def reached_preemption(self, step: int) -> bool:
-    """Says, to all processes at the same step, that SIGTERM came."""
+    """Returns whether SIGTERM came; the same in all processes at a step."""
     return self._latest.reached_preemption(step)
 
   def wait(self) -> None:
@@ -217,12 +217,12 @@ def load_variables(
 
 
 def _stored(folder: pathlib.Path) -> Any:
-  """The tree of a stored item, with shapes in place of arrays."""
+  """Returns the tree of a stored item, with shapes in place of arrays."""
   return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
 
 
 def _read(folder: pathlib.Path, like: Any) -> Any:
-  """Reads those parts of a stored item that `like` has."""
+  """Reads the parts of a stored item that `like` has."""
   item = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
   )
@@ -237,10 +237,10 @@ def _read(folder: pathlib.Path, like: Any) -> Any:
 
 
 def _remove_half_written(folder: pathlib.Path) -> None:
-  """Removes what a killed run left of its last write.
+  """Removes the unfinished last write of a killed run.
 
-  Orbax offers the same, in a thread that nobody can wait for: a run that fails
-  at its start would end with that thread's traceback.
+  Orbax offers the same, in a thread that cannot be waited for: a run that fails
+  at its start would end with the traceback of that thread.
   """
   if jax.process_index() == 0:
     for path in folder.glob(f'*{ocp.utils.TMP_DIR_SUFFIX}*'):
@@ -248,7 +248,7 @@ def _remove_half_written(folder: pathlib.Path) -> None:
 
 
 def _shapes(tree: Any) -> dict[str, str]:
-  """The types of a tree's leaves by path, whatever its containers are."""
+  """Returns dtypes and shapes by path, whatever the containers are."""
   name = lambda path: '/'.join(
     str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
     for k in path
@@ -268,7 +268,7 @@ def _shapes(tree: Any) -> dict[str, str]:
 def _check_same(
   found: Any, like: Any, folder: pathlib.Path, way_out: str
 ) -> None:
-  """Raises unless a checkpoint has the tensors that are wanted."""
+  """Raises ValueError unless a checkpoint has the expected tensors."""
   have, want = _shapes(found), _shapes(like)
   names = sorted(have.keys() | want.keys())
   wrong = [
@@ -288,7 +288,7 @@ def _check_same(
 
 
 def _quiet_orbax() -> None:
-  """Keeps the log to the run's own lines; errors are still shown."""
+  """Hides orbax's log lines other than errors."""
   logging.getLogger('absl').addFilter(_not_orbax_chatter)
 
 

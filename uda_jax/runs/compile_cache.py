@@ -50,7 +50,7 @@ def using(folder: str) -> Iterator[pathlib.Path | None]:
     return
   path = pathlib.Path(folder).expanduser().absolute() / machine()
   path.mkdir(parents=True, exist_ok=True)
-  values = {'jax_compilation_cache_dir': str(path)}
+  values: dict[str, Any] = {'jax_compilation_cache_dir': str(path)}
   if _LEAST_SECONDS not in os.environ:
     # A start compiles dozens of programs of a few tenths of a second.
     values['jax_persistent_cache_min_compile_time_secs'] = 0.1

@@ -1,4 +1,4 @@
-"""What a run leaves behind to be understood: manifest.json, results.json.
+"""Writes manifest.json: config, versions, git revision, devices of each start.
 
 The manifest keeps the config of the first start; a resumed run must have the
 same one.
@@ -24,7 +24,7 @@ from uda_jax import files
 from uda_jax import parallel
 from uda_jax.runs import upgrade
 
-# Fields that a resumed run may change: what is shown and kept, and where.
+# Fields that a resumed run may change: logging, checkpoints, devices, folders.
 FREE_FIELDS = (
   'log',
   'checkpoint.every',
@@ -58,13 +58,13 @@ def run_manifest(
 ) -> dict[str, Any]:
   """Writes `<workdir>/manifest.json`, or adds a start to it.
 
-  To be called by all processes; the first one writes.
+  All processes call this; the first one writes.
 
   Args:
     workdir: the run's directory.
     config: the resolved ConfigDict.
-    extra: more facts of this start that JSON can hold: hashes of weights,
-      counts of images.
+    extra: further JSON values of this start: hashes of weights, counts of
+      images.
 
   Returns:
     The manifest.
@@ -103,15 +103,18 @@ def check_resumable(workdir: os.PathLike | str, config: Any) -> None:
 
 
 def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
-  """Sums are rounded in an order that devices, or a CPU's cores, decide."""
+  """Logs a warning if the devices differ from those of the first start.
+
+  They, and the number of CPU cores, decide the order in which sums are rounded.
+  """
   first, last = (dict(start['devices']) for start in (starts[0], starts[-1]))
   if last['platform'] != 'cpu':
     for devices in (first, last):
       devices.pop('cpu_cores', None)
   if first != last:
     logging.warning(
-      'this start has %s, the first had %s: the run goes on, but not to the '
-      'bits that it would have had there',
+      'this start has %s, the first had %s: the run continues, but its results '
+      'are not those of the first machine to the last bit',
       last,
       first,
     )
@@ -131,7 +134,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
-  """The fields of nested dicts by dotted name."""
+  """Returns the fields of nested dicts by dotted name."""
   if not isinstance(tree, dict) or not tree:
     return {prefix: tree}
   return {
@@ -175,7 +178,7 @@ def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
 def _start(
   first_config: Any, config: Any, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """The facts of one start."""
+  """Returns the entry of one start."""
   devices = jax.devices()
   return {
     'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
@@ -200,7 +203,7 @@ def _start(
 
 
 def cores() -> int:
-  """The CPU cores that this process may use, by which XLA cuts its work."""
+  """Returns how many CPU cores this process may use, as XLA counts them."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
@@ -217,7 +220,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git() -> dict[str, Any] | None:
-  """The revision of the project's own checkout, None outside of one."""
+  """Returns the revision of the project's checkout, None outside of one."""
   root = pathlib.Path(__file__).resolve().parents[2]
 
   def git(*command):

@@ -16,14 +16,14 @@ from uda_jax.runs import upgrade
 
 
 class Trained(NamedTuple):
-  """What a run made, and what it says about itself.
+  """A trained network with its config and classes.
 
   Attributes:
-    config: the run's.
-    class_names: of its classes.
-    palette: one (red, green, blue) a class.
-    network: the functions.
-    variables: the variables.
+    config: the config of the run.
+    class_names: names of the classes.
+    palette: one (red, green, blue) per class.
+    network: functions of the network.
+    variables: its variables.
   """
 
   config: ml_collections.ConfigDict
@@ -34,14 +34,18 @@ class Trained(NamedTuple):
 
 
 def _tuples(tree: Any) -> Any:
-  """JSON has lists where configs have tuples."""
+  """Converts the lists of JSON to the tuples of configs."""
   if isinstance(tree, dict):
     return {key: _tuples(value) for key, value in tree.items()}
   return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
 
 
 def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
-  """Returns the manifest of a run; an error says what is no run."""
+  """Returns the manifest of a run.
+
+  Raises:
+    FileNotFoundError, ValueError: the directory is not that of a run.
+  """
   path = workdir / 'manifest.json'
   if not path.is_file():
     raise FileNotFoundError(

@@ -125,7 +125,7 @@ def upgrade(config: Mapping[str, Any]) -> Config:
     config: nested dicts as `manifest.json` holds them, lists for tuples. It is
       not changed.
   """
-  new = {'rounds': None, **config}
+  new = {'rounds': None, 'compile_cache': '', **config}
   for field, value in LATER.items():
     block, name = field.split('.')
     if block in new:

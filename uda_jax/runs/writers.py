@@ -113,8 +113,6 @@ class Writer:
       panels: by name, in the order of the columns, arrays [B, ...] as
         `pictures.picture` takes them; {} shows nothing.
     """
-    if self._curves is None or not panels:
-      return
     columns = [np.asarray(x) for x in panels.values()]
     self._show('panels', step, list(zip(*columns)), tuple(panels))
 
@@ -128,8 +126,6 @@ class Writer:
       examples: rows (image [H, W, 3] uint8, truth [h, w], prediction [h, w]).
       network: the name of the network that predicts.
     """
-    if self._curves is None or not examples:
-      return
     rows = [
       (
         image,
@@ -149,6 +145,8 @@ class Writer:
 
   def _show(self, name: str, step: int, rows, titles: Sequence[str]) -> None:
     """Draws one page, in TensorBoard and `<workdir>/panels/NAME_STEP.png`."""
+    if self._curves is None or not rows:
+      return
     page = pictures.gallery(
       rows,
       titles=[title.replace('_', ' ') for title in titles],

@@ -82,8 +82,11 @@ class Evaluations:
     self, state: types.TrainState
   ) -> tuple[types.Variables, types.Variables | None]:
     """Returns the evaluated network, and the other of student and teacher."""
-    pair = state.student, state.teacher
-    return pair if self._run.config.eval.network == 'student' else pair[::-1]
+    student, teacher = state.student, state.teacher
+    if self._run.config.eval.network == 'student':
+      return student, teacher
+    assert teacher is not None  # checks.check_config
+    return teacher, student
 
   def _networks(self, state: types.TrainState) -> dict[str, tuple]:
     """Returns the networks to report by name, each with its counterpart."""

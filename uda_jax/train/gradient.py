@@ -8,6 +8,7 @@ their losses, gradients and running statistics are averaged.
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,8 @@ from uda_jax.train import recipe as recipe_lib
 
 def total(terms: dict[str, types.LossTerm]) -> jax.Array:
   """Returns the scalar sum of weight * value."""
-  return sum(term.weight * term.value for term in terms.values())
+  values = [term.weight * term.value for term in terms.values()]
+  return cast(jax.Array, sum(values))
 
 
 def _group_loss(recipe: recipe_lib.Recipe, phase: int):

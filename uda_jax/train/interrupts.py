@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import contextlib
 import signal
 import threading
+from typing import Any
 
 import jax
 
@@ -20,7 +21,7 @@ class Interrupts:
 
   def __init__(self) -> None:
     self._busy = self._pending = False
-    self._before: object = None
+    self._before: Any = None
 
   def __enter__(self) -> Interrupts:
     if (

@@ -1,7 +1,7 @@
-"""What a network does on target images between the rounds of LSE.
+"""The network's part in a new round of LSE (arXiv 2007.14449).
 
-It ranks them (arXiv 2007.14449: once a class, by confidence), and it labels
-those that were chosen and cuts enlarged windows out of them.
+It measures the target images, which are ranked per class by confidence, and it
+labels the chosen ones, from which enlarged windows are cut.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from uda_jax.train import setup
 
 
 class Functions(NamedTuple):
-  """Compiled functions, the same in all rounds.
+  """Compiled functions that all rounds use.
 
   Attributes:
     measure: f(variables, (image [B, H, W, 3], index [B], valid [B])) -> (index,
@@ -41,13 +41,13 @@ class Functions(NamedTuple):
 
 
 def make_functions(run: setup.Run) -> Functions:
-  """Makes what `rank` and `cut` compute with."""
+  """Makes the compiled functions of `rank` and `cut`."""
   check_window(run)
   return Functions(_make_measure(run), _make_examples(run))
 
 
 def check_window(run: setup.Run) -> None:
-  """Raises if the window is no pair, or larger than the target images."""
+  """Raises ValueError unless the window is a pair within the target images."""
   target = run.data.target
   size = tuple(run.config.data.target_image_size)
   if not any(size):
@@ -64,11 +64,11 @@ def check_window(run: setup.Run) -> None:
 def rank(
   run: setup.Run, functions: Functions, student: types.Variables
 ) -> Iterator[tuple[np.ndarray, ...]]:
-  """Measures all target images; every process does its share, and has all.
+  """Measures all target images, divided among the processes.
 
   Args:
-    run: of a config with `rounds`.
-    functions: of this run.
+    run: a run in rounds.
+    functions: those of the run.
     student: the network, as host arrays.
 
   Yields:
@@ -91,7 +91,7 @@ def rank(
 def collect(
   rows: Iterable[tuple[np.ndarray, ...]], num_images: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Puts the rows of a ranking in the order of the images.
+  """Sorts the rows of `rank` into the order of the images.
 
   Args:
     rows: tuples (index [B] int, valid [B] bool, confidence [B, C] float,
@@ -123,11 +123,12 @@ def cut(
   """Cuts and enlarges windows of target images, on one device.
 
   Args:
-    run: of a config with `rounds`.
-    functions: of this run.
+    run: a run in rounds.
+    functions: those of the run.
     student: the network, as host arrays.
-    images: numbers of the images; one that comes twice has other windows.
-    limits: [C] of class-wise entropy, see `pseudo_labels.below_class_limits`.
+    images: numbers of the images; one that comes twice gets other windows.
+    limits: [C] limits of class-wise entropy, see
+      `pseudo_labels.below_class_limits`.
     key: for the windows.
 
   Yields:
@@ -163,7 +164,7 @@ def cut(
 def _make_measure(run: setup.Run) -> Callable[..., Any]:
   logits = inference.make_logits(run.recipe.network)
 
-  # Every process gets every row: the tables are small.
+  # Every process gets all rows: the tables are small.
   @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
   def measure(variables, batch):
     image, index, valid = batch
@@ -206,7 +207,7 @@ def _make_examples(run: setup.Run) -> Callable[..., Any]:
         ),
       )
 
-    # One window after the other, for the memory of its probabilities.
+    # One window after the other: its probabilities need much memory.
     return jax.lax.map(
       one,
       scale_invariant.draw_windows(

@@ -1,8 +1,8 @@
-"""Which target images a round of LSE learns from, and how far it trusts them.
+"""The choice of target images and entropy limits for a round of LSE.
 
-LSE (arXiv 2007.14449) ranks the images once a class by confidence, takes the
-top share of every list, and sets the entropy limit of the class by the first
-image that it leaves out. Plain numpy: the tables are small.
+LSE (arXiv 2007.14449) ranks the images per class by confidence, takes the first
+fraction of every list, and sets the entropy limit of the class to that of the
+first image left out. Plain NumPy: the tables are small.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 
 
 class Choice(NamedTuple):
-  """What a round trains on.
+  """The images and entropy limits of a round.
 
   Attributes:
     images: numbers of the chosen images, by class, then by confidence; each
       once.
-    limits: [C] float64, below which class-wise entropy is trusted; infinity
-      trusts every pixel.
-    counts: [C] int, images that each class took (before duplicates went).
-    limit_images: [C] int, which image each limit comes from, -1 = none.
+    limits: [C] float64, pixels of lower class-wise entropy are trusted;
+      infinity trusts every pixel.
+    counts: [C] int, images taken per class (before removing duplicates).
+    limit_images: [C] int, the image that each limit comes from, -1 without one.
   """
 
   images: tuple[int, ...]
@@ -32,19 +32,20 @@ class Choice(NamedTuple):
 
 
 def portions(start: float, step: float, maximum: float) -> tuple[float, ...]:
-  """Returns the share of images that each round takes.
+  """Returns the fraction of images that each round takes.
 
-  Summed in double precision, as the released code does: from 0.1 in steps of
-  0.05 to 0.4 there are seven rounds, because the sum stays just below 0.4.
+  Summed in double precision, as in the released code: from 0.1 in steps of 0.05
+  to 0.4 there are seven rounds, because the sum stays just below 0.4.
 
   Args:
-    start: of the first round, in (0, 1]; there are at most int(1 / start).
+    start: fraction of the first round, in (0, 1]; there are at most
+      int(1 / start) rounds.
     step: added after every round.
-    maximum: a larger share ends the run.
+    maximum: the largest fraction; the run ends before a larger one.
   """
   if not 0 < start <= 1:
     raise ValueError(
-      f'config.rounds.p_start: expected a share in (0, 1], got {start}'
+      f'config.rounds.p_start: expected a fraction in (0, 1], got {start}'
     )
   shares = [start]
   while len(shares) < int(1 / start) and shares[-1] + step <= maximum:
@@ -53,7 +54,7 @@ def portions(start: float, step: float, maximum: float) -> tuple[float, ...]:
 
 
 def count(images: int, portion: float, divisor: int) -> int:
-  """Returns how many of a class's images are taken, rounded down."""
+  """Returns the number of images taken per class, rounded down."""
   return int(images * (portion / divisor))
 
 
@@ -89,12 +90,12 @@ def choose(
     entropy: [N, C] float, mean stretched entropy of these pixels; NaN where it
       is not defined, which trusts every pixel (as the released code does).
     names: N names, which break ties.
-    limits: [C] of the round before; a class that is predicted nowhere, or is
-      skipped, keeps its own (the released code fails on the former).
-    portion: the share p of this round.
-    divisor: a class takes a share p / divisor of its list; the released code
-      always has 19.
-    skip_classes: classes that choose no image.
+    limits: [C] of the round before; a class that is predicted nowhere or
+      skipped keeps its limit (the released code fails on the former).
+    portion: the fraction p of this round.
+    divisor: a class takes the fraction p / divisor of its list; 19 in the
+      released code.
+    skip_classes: classes for which no image is chosen.
   """
   if not 0 < portion < divisor:
     raise ValueError(

@@ -1,10 +1,10 @@
-"""Between the rounds of LSE (arXiv 2007.14449): rank, choose, write patches.
+"""The start of a round of LSE (arXiv 2007.14449): rank, choose, cut patches.
 
-A round begins with a checkpoint. The network that is in it ranks the target
-images; the choice is written to `<workdir>/rounds/round_NN.json`, and the
-patches cut from the chosen images become a prepared data set beside it. Both
-are written whole or not at all, and are pure functions of the checkpoint: a
-run that is killed in between makes or finds the same ones.
+A round starts with a checkpoint. Its network ranks the target images; the plan
+of the round is written to `<workdir>/rounds/round_NN.json`, and the patches cut
+from the chosen images become a prepared data set beside it. Both are written
+whole or not at all and are pure functions of the checkpoint, so a run that is
+killed in between continues with the same ones.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _FOLDER = 'rounds'
 
 
 class Plan(NamedTuple):
-  """A round, as its JSON file has it.
+  """The plan of a round, as stored in its JSON file.
 
   Attributes:
-    network: hash of the variables that chose.
-    portion: share of the images that was to be taken.
+    network: hash of the variables that ranked the images.
+    portion: fraction of the images to take.
     images: numbers of the images to cut patches from, in order.
     names: their names.
-    limits: [C] of class-wise entropy, None where every pixel is trusted.
-    counts: [C], images that each class took.
-    steps: length of the round.
+    limits: [C] limits of class-wise entropy, None where every pixel is trusted.
+    counts: [C], number of images taken per class.
+    steps: number of steps of the round.
   """
 
   network: str
@@ -58,21 +58,21 @@ class Plan(NamedTuple):
 
 
 def over(state: types.TrainState) -> bool:
-  """Whether the state's round is over."""
+  """Returns whether the round of the state is over."""
   return int(state.step) >= int(state.round.first_step + state.round.length)
 
 
 def finished(config, state: types.TrainState) -> bool:
-  """Whether the state's round is over, and the last."""
+  """Returns whether the round of the state is over and is the last one."""
   return over(state) and int(state.round.index) + 1 == len(_portions(config))
 
 
 def begin(
   run: setup.Run, functions: round_mining.Functions, state: types.TrainState
 ) -> types.TrainState:
-  """Plans the next round, if that is not done already, and makes its patches.
+  """Plans the next round and cuts its patches, unless that is done already.
 
-  To be called by all processes, when the checkpoint of `state` is on disk.
+  All processes call this, after the checkpoint of `state` is on disk.
 
   Args:
     run: of a config with `rounds`.
@@ -127,12 +127,12 @@ def begin(
 
 
 def window_key(seed: int, index: int) -> jax.Array:
-  """What a round's windows are drawn from; `mining.cut` folds the image in."""
+  """Returns the key of a round; `round_mining.cut` folds the image into it."""
   return jax.random.fold_in(rng.stream(jax.random.key(seed), 'windows'), index)
 
 
 def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
-  """This process's batches from the state's step to the end of its round."""
+  """Returns this process's batches from the state's step to the round's end."""
   index, first, length = map(int, state.round)
   config = run.config
   data, seed = run.data, config.seed
@@ -140,7 +140,7 @@ def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
     return iter(())
   if index >= 0:
     data = data._replace(target=_patches(run, index, _gone))
-    # Orders of its own: every patch is seen once an epoch of this round.
+    # Each round has its own order, in which every patch comes once per epoch.
     seed = 1000 * (seed + 1) + index
   return pipeline.train_batches(
     config.data,
@@ -174,7 +174,7 @@ def _limits(plan: Plan) -> np.ndarray:
 
 
 def _digest(variables: types.Variables) -> str:
-  """A hash of a network's variables."""
+  """Returns a hash of the variables of a network."""
   hashed = hashlib.sha256()
   for leaf in jax.tree.leaves(variables):
     hashed.update(np.ascontiguousarray(leaf).tobytes())
@@ -188,7 +188,7 @@ def _plan(
   network: str,
   index: int,
 ) -> Plan:
-  """Ranks the target images, and chooses."""
+  """Ranks the target images and chooses those of the round."""
   target, fields = run.data.target, run.config.rounds
   limits = np.ones(len(target.class_names))
   if index:
@@ -219,11 +219,11 @@ def _plan(
 
 
 def _images(run: setup.Run, chosen: tuple[int, ...], index: int) -> list[int]:
-  """The images that patches are cut from.
+  """Returns the numbers of the images that patches are cut from.
 
-  All that were chosen; the released code takes one more, from the list
-  repeated, and from the second round on a random draw of that list: an image
-  may come twice or not at all.
+  These are the chosen ones. The released code takes one more, from the repeated
+  list, and from the second round on a random draw from that list, in which an
+  image may come twice or not at all.
   """
   fields, total = run.config.rounds, len(run.data.target.image_paths)
   if not chosen:
@@ -239,7 +239,7 @@ def _images(run: setup.Run, chosen: tuple[int, ...], index: int) -> list[int]:
 
 
 def _length(run: setup.Run, num_chosen: int, index: int) -> int:
-  """Steps of a round: its share of the run's, or epochs over the patches."""
+  """Returns the steps of a round: part of the run's, or epochs over patches."""
   config, fields = run.config, run.config.rounds
   if not num_chosen:
     return 0
@@ -260,7 +260,7 @@ def _key(run: setup.Run, name: str) -> jax.Array:
 def _patches(
   run: setup.Run, index: int, make: Callable[[], Iterable[patches.Patch]]
 ) -> manifest.Manifest:
-  """The patches of a planned round; made by the first process if need be."""
+  """Returns the patches of a planned round; the first process makes them."""
   plan = _read(_path(run, index))
   recipe = patches.recipe(
     run.data.target,
