@@ -80,4 +80,5 @@ def make(values: Mapping[str, Any], field: str) -> Record:
 
 def class_names(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
   """Returns the classes of a block's data set; arguments as for `make`."""
-  return KINDS[values['kind']].class_names(make(values, field))
+  record = make(values, field)
+  return KINDS[values['kind']].class_names(record)

@@ -112,10 +112,13 @@ def evaluate(args: argparse.Namespace) -> None:
         f'--out: expected another folder than --workdir={args.workdir}, whose '
         'results.json is that of the training'
       )
-    with cli.hidden_stderr(not args.debug):
-      from uda_jax.evaluate import run
+    from uda_jax.evaluate import settings
 
-    print(run.run(args))
+    config = settings.read(args)
+    with cli.hidden_stderr(not args.debug):
+      from uda_jax.evaluate import run  # and TensorFlow
+
+    print(run.run(args, config))
     return
   if not args.labels:
     raise ValueError('--labels: expected the folder of true labels, got none')

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 
 import jax
+import ml_collections
 
-from uda_jax import configs
 from uda_jax import parallel
-from uda_jax.configs import overrides
 from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator
@@ -19,23 +18,17 @@ from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
 
-def run(args: argparse.Namespace) -> str:
+def run(args: argparse.Namespace, config: ml_collections.ConfigDict) -> str:
   """Scores a network and writes results.json, .csv and .txt.
 
   Args:
-    args: of `uda_jax.evaluate.__main__`: `workdir`, `network`, `out`, `scales`,
-      `flip`, `config`, `overrides`.
+    args: of `uda_jax.evaluate.__main__`: `workdir`, `network`, `out`.
+    config: what is scored and how, see `settings.read`.
 
   Returns:
     The table.
   """
   trained = restore.load(args.workdir, args.network)
-  config = configs.load(args.config) if args.config else trained.config
-  config = overrides.apply(config, args.overrides)
-  if args.scales:
-    config.eval.scales = args.scales
-  config.eval.flip = args.flip or config.eval.flip
-  tta.check(config.eval.scales)
   data = datasets.load(
     config.data.evaluation,
     root=config.data.root,

@@ -66,6 +66,12 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
     ) from error
 
 
+def read_config(workdir: pathlib.Path | str) -> ml_collections.ConfigDict:
+  """Returns the config of a run, in today's form; errors as of `load`."""
+  manifest = read_manifest(pathlib.Path(workdir).absolute())
+  return ml_collections.ConfigDict(_tuples(manifest['config']))
+
+
 def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   """Reads a network of a run.
 
@@ -79,7 +85,7 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   """
   workdir = pathlib.Path(workdir).absolute()
   manifest = read_manifest(workdir)
-  config = ml_collections.ConfigDict(_tuples(manifest['config']))
+  config = read_config(workdir)
   config.model.weights = ''
   names, palette = (
     _tuples(manifest['classes'][key]) for key in ('names', 'palette')

@@ -17,9 +17,8 @@ from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.data import checks as data_checks
-from uda_jax.data import records
+from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
-from uda_jax.evaluate import tta
 from uda_jax.train import optim
 from uda_jax.train import ranges
 
@@ -56,9 +55,10 @@ def check_devices(config: Any) -> None:
   """
   count = jax.device_count()
   if not 0 <= config.devices <= count:
+    some = '1' if count == 1 else f'1 to {count}'
     raise ValueError(
-      f'config.devices: expected 1 to {count} (the devices here), or 0 for all '
-      f'of them, got {config.devices}'
+      f'config.devices: expected {some} (the devices here), or 0 for all of '
+      f'them, got {config.devices}'
     )
   mesh = parallel.make_mesh(config.devices or None)
   parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
@@ -72,37 +72,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   data_checks.check(config.data)
   models.check(config)
   methods.check(config)
-  _check_evaluation(config)
+  evaluate_checks.check(config)
   selection.check(config)
   _check_rounds(config)
   _check_start(config)
-
-
-def _check_evaluation(config: ml_collections.ConfigDict) -> None:
-  """Checks the block `eval`."""
-  block = config.eval
-  networks = ('student', 'teacher') if config.teacher.use else ('student',)
-  if block.network not in networks:
-    off = '' if config.teacher.use else ' (config.teacher.use is off)'
-    raise ValueError(
-      f'config.eval.network: expected {" or ".join(map(repr, networks))}{off}, '
-      f'got {block.network!r}'
-    )
-  tta.check(block.scales)
-  for name in ('window', 'stride'):
-    data_checks.check_size(block[name], f'config.eval.{name}')
-  if any(block.window) and not any(block.stride):
-    raise ValueError(
-      'config.eval.stride: expected the steps of the sliding window '
-      f'{tuple(block.window)}, down and right, got {tuple(block.stride)}'
-    )
-  classes = records.class_names(config.data.source, 'config.data.source')
-  for name, ids in block.subsets.items():
-    if not ids or not all(i in range(len(classes)) for i in ids):
-      raise ValueError(
-        f'config.eval.subsets[{name!r}]: expected classes 0 to '
-        f'{len(classes) - 1}, got {ids}'
-      )
 
 
 def _check_rounds(config: ml_collections.ConfigDict) -> None:

@@ -43,8 +43,6 @@ _NUMBERS = {
 _CHOICES = {
   'batch.scale_learning_rate': ('none', 'linear', 'sqrt'),
   'model.dtype': ('float32', 'bfloat16', 'float64'),
-  'optim.name': ('adamw', 'sgd'),
-  'schedule.shape': ('poly', 'cosine', 'constant', 'staircase'),
   'warm_start.network': ('student', 'teacher', 'best'),
 }
 

@@ -1,0 +1,42 @@
+"""Validates the `eval` block of a config; needs no TensorFlow."""
+
+from __future__ import annotations
+
+import ml_collections
+
+from uda_jax.data import checks as data_checks
+from uda_jax.data import records
+from uda_jax.evaluate import tta
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises ValueError, in one line, for an evaluation that cannot be run.
+
+  Args:
+    config: the whole config of a run: `eval`, and what it needs of `data` and
+      `teacher`.
+  """
+  block = config.eval
+  networks = ('student', 'teacher') if config.teacher.use else ('student',)
+  if block.network not in networks:
+    off = '' if config.teacher.use else ' (config.teacher.use is off)'
+    raise ValueError(
+      f'config.eval.network: expected {" or ".join(map(repr, networks))}{off}, '
+      f'got {block.network!r}'
+    )
+  tta.check(block.scales)
+  for name in ('window', 'stride'):
+    data_checks.check_size(block[name], f'config.eval.{name}')
+  if any(block.window) and not any(block.stride):
+    raise ValueError(
+      'config.eval.stride: expected the steps of the sliding window '
+      f'{tuple(block.window)}, down and right, got {tuple(block.stride)}'
+    )
+  field = 'config.data.evaluation'
+  classes = records.class_names(config.data.evaluation, field)
+  for name, ids in block.subsets.items():
+    if not ids or not all(i in range(len(classes)) for i in ids):
+      raise ValueError(
+        f'config.eval.subsets[{name!r}]: expected classes 0 to '
+        f'{len(classes) - 1}, got {ids}'
+      )
