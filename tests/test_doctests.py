@@ -13,7 +13,17 @@ import uda_jax
 
 ROOT = pathlib.Path(uda_jax.__file__).parent
 # Folders and modules, relative to the package.
-PLACES = ('ops', 'losses', 'augment', 'pseudo_labels.py', 'rng.py', 'labels.py')
+PLACES = (
+  'ops',
+  'losses',
+  'augment',
+  'pseudo_labels.py',
+  'labels.py',
+  'rng.py',
+  'evaluate/metrics.py',
+  'train/teacher.py',
+  'train/schedules.py',
+)
 
 
 def _modules():

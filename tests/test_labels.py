@@ -40,21 +40,6 @@ def test_both_domains_mean_the_same_class_by_the_same_number():
   assert labels.CITYSCAPES_16_IDS[33] == labels.SYNTHIA_16_IDS[11] == 15
 
 
-def test_unknown_ids_are_ignored_in_any_integer_type():
-  table = {2: 0, 5: 1}
-  for dtype, outside in (
-    (np.uint8, 255),
-    (np.uint16, 65535),
-    (np.int32, -1),
-    (np.int64, 2**40),
-  ):
-    raw = np.array([[2, 5, 0, 3, 6, outside]], dtype)
-    mapped = labels.map_ids(raw, table)
-    assert mapped.dtype == np.int32
-    np.testing.assert_array_equal(mapped, [[0, 1, 255, 255, 255, 255]])
-  assert labels.map_ids(np.zeros((0, 3), np.uint8), table).shape == (0, 3)
-
-
 def test_restrict_renumbers_by_place():
   assert labels.restrict({7: 0, 8: 1, 9: 2}, (2, 0)) == {7: 1, 9: 0}
 

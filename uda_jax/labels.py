@@ -1,4 +1,4 @@
-"""Classes of the street benchmarks: names, colours, tables of raw ids."""
+"""Classes of the street benchmarks: names, colors, tables of raw ids."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# Pixels with this label count nowhere: not in losses, not in metrics.
+# Pixels with this label count neither in losses nor in metrics.
 IGNORE_LABEL = 255
 
-# Train id = place in this tuple.
+# The train id is the index in this tuple.
 CITYSCAPES_CLASSES = (
   'road',
   'sidewalk',
@@ -115,7 +115,7 @@ SUBSET_19 = tuple(range(19))
 SUBSET_16 = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
 SUBSET_13 = (0, 1, 2, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18)
 
-# The ids of Cityscapes' label files: place = id, with the category.
+# Names and categories of the ids of Cityscapes' label files, by id.
 CITYSCAPES_LABELS = (
   ('unlabeled', 'void'),
   ('ego vehicle', 'void'),
@@ -202,35 +202,24 @@ SYNTHIA_IDS = {
 def restrict(
   table: Mapping[int, int], classes: tuple[int, ...]
 ) -> dict[int, int]:
-  """Returns the table of a problem with fewer classes.
+  """Table of a problem with fewer classes.
 
   Args:
     table: raw id -> class.
-    classes: the classes to keep; the new class is the place in this tuple.
-      Raw ids of other classes leave the table, so they become ignored.
-  """
-  place = {c: i for i, c in enumerate(classes)}
-  return {raw: place[c] for raw, c in table.items() if c in place}
-
-
-# The 16-class problem re-numbers the classes of both domains.
-CITYSCAPES_16_IDS = restrict(CITYSCAPES_IDS, SUBSET_16)
-SYNTHIA_16_IDS = restrict(SYNTHIA_IDS, SUBSET_16)
-
-
-def map_ids(label: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
-  """Returns the label map with raw ids replaced; unknown ids are ignored.
-
-  Args:
-    label: [...] integers, any values (8- and 16-bit images, -1 too).
-    table: raw id >= 0 -> class.
+    classes: classes to keep; the new class is the index in this tuple. Raw ids
+      of other classes are left out, so they are ignored.
 
   Returns:
-    [...] int32, `IGNORE_LABEL` where the table has no entry.
+    Raw id -> new class.
+
+  Example:
+    >>> restrict({7: 0, 8: 1, 9: 2}, (2, 0))
+    {7: 1, 9: 0}
   """
-  # One more entry than needed: all that is outside points to it.
-  lookup = np.full(max(table) + 2, IGNORE_LABEL, np.int32)
-  lookup[list(table)] = list(table.values())
-  label = np.asarray(label).astype(np.int64)
-  outside = (label < 0) | (label >= len(lookup))
-  return lookup[np.where(outside, len(lookup) - 1, label)]
+  index = {c: i for i, c in enumerate(classes)}
+  return {raw: index[c] for raw, c in table.items() if c in index}
+
+
+# The 16-class problem renumbers the classes of both domains.
+CITYSCAPES_16_IDS = restrict(CITYSCAPES_IDS, SUBSET_16)
+SYNTHIA_16_IDS = restrict(SYNTHIA_IDS, SUBSET_16)

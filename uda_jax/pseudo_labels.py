@@ -1,4 +1,4 @@
-"""From a network's logits to training targets: labels, and trust in them."""
+"""Pseudo-labels and their weights from the logits of a network."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from uda_jax import labels
 
 
 def from_logits(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Takes the most probable class and its probability.
+  """Most probable class and its probability.
 
   Args:
-    logits: [..., C] float, at the size of the image.
+    logits: [..., C] float, any values.
 
   Returns:
-    The pseudo-label [...] int32 (the lower class if two are equal) and its
+    Pseudo-label [...] int32 in [0, C), the lower class of a tie, and its
     confidence [...] float in [1/C, 1].
+
+  Example:
+    >>> label, confidence = from_logits(jnp.array([[0.0, 0.0], [0.0, 2.0]]))
+    >>> print(label, confidence)
+    [0 1] [0.5    0.8808]
   """
   label = jnp.argmax(logits, -1).astype(jnp.int32)
   return label, jax.nn.softmax(logits, -1).max(-1)
@@ -25,25 +30,32 @@ def from_logits(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
 def quality_weight(
   confidence: jax.Array, *, threshold: float, fraction_over: str = 'batch'
 ) -> jax.Array:
-  """Weights pixels by the share of confident ones.
+  """Weight of pseudo-labels: the fraction of confident pixels.
 
-  DAFormer (arXiv 2111.14887, eq. 3). No label is dropped: an unconfident pixel
-  weighs as much as the others it shares with.
+  DAFormer (arXiv 2111.14887, eq. 3). No pixel is dropped: pixels that are not
+  confident get the same weight as the others.
 
   Args:
     confidence: [B, H, W] float in [0, 1].
-    threshold: a pixel is confident if its confidence is not below.
-    fraction_over: 'batch': one fraction for the whole group (released code);
-      'image': one an image (paper); 'pixel': each pixel its own, 1 or 0.
+    threshold: a pixel is confident if its confidence is >= threshold.
+    fraction_over: 'batch': fraction of the whole group (released code);
+      'image': of each image (paper); 'pixel': of each pixel, 1 or 0.
 
   Returns:
     [B, H, W] float in [0, 1].
+
+  Raises:
+    ValueError: `fraction_over` is unknown.
+
+  Example:
+    >>> confidence = jnp.array([[[0.99, 0.98, 0.5, 0.6]]])
+    >>> print(quality_weight(confidence, threshold=0.968))
+    [[[0.5 0.5 0.5 0.5]]]
   """
   axes = {'batch': (0, 1, 2), 'image': (1, 2), 'pixel': ()}
   if fraction_over not in axes:
     raise ValueError(
-      'quality_weight: fraction_over: expected one of '
-      f'{sorted(axes)}, got {fraction_over!r}'
+      f'fraction_over: expected one of {sorted(axes)}, got {fraction_over!r}'
     )
   confident = (confidence >= threshold).astype(confidence.dtype)
   fraction = confident.mean(axes[fraction_over], keepdims=True)
@@ -55,10 +67,14 @@ def mask_weight(weight: jax.Array, valid_mask: jax.Array) -> jax.Array:
 
   Args:
     weight: [B, H, W] float; NaN is replaced as well.
-    valid_mask: bool, [B, H, W] or [H, W].
+    valid_mask: [B, H, W] or [H, W] bool.
 
   Returns:
     [B, H, W] float.
+
+  Example:
+    >>> print(mask_weight(jnp.full((1, 1, 2), 0.5), jnp.array([[True, False]])))
+    [[[0.5 0. ]]]
   """
   return jnp.where(valid_mask, weight, jnp.zeros_like(weight))
 
@@ -66,19 +82,25 @@ def mask_weight(weight: jax.Array, valid_mask: jax.Array) -> jax.Array:
 def from_two_heads(
   logits: jax.Array, aux_logits: jax.Array, *, threshold: float
 ) -> tuple[jax.Array, jax.Array]:
-  """Labels for a main and an auxiliary head (PixMatch, released code).
+  """Pseudo-labels for a main and an auxiliary head (PixMatch, released code).
 
-  The main label is the main head's where it is confident. The auxiliary label
-  is the class of the mean probability where either head is confident. Pixels
-  that are not (confidence must exceed the threshold) are `IGNORE_LABEL`.
+  The main label is the main head's class where its confidence exceeds the
+  threshold. The auxiliary label is the class of the mean probability where the
+  confidence of either head does. Other pixels get `IGNORE_LABEL`.
 
   Args:
     logits: [..., C] float, of the main head.
     aux_logits: [..., C] float, of the auxiliary head.
-    threshold: 0 labels every pixel (the paper's runs).
+    threshold: in [0, 1]; 0 labels every pixel (the paper's runs).
 
   Returns:
     Main and auxiliary pseudo-label, both [...] int32.
+
+  Example:
+    >>> logits = jnp.array([[3.0, 0.0], [0.1, 0.0]])
+    >>> aux_logits = jnp.array([[0.0, 4.0], [0.0, 0.1]])
+    >>> print(*from_two_heads(logits, aux_logits, threshold=0.9))
+    [  0 255] [  1 255]
   """
   prob = jax.nn.softmax(logits, -1)
   aux_prob = jax.nn.softmax(aux_logits, -1)
@@ -96,7 +118,7 @@ def from_two_heads(
 
 
 def entropy(prob: jax.Array) -> jax.Array:
-  """Computes the entropy of class probabilities, in nats.
+  """Entropy of class probabilities in nats.
 
   -sum_c p_c ln(p_c + 1e-12) (LSE, released code: not divided by ln C).
 
@@ -105,6 +127,10 @@ def entropy(prob: jax.Array) -> jax.Array:
 
   Returns:
     [...] float in [0, ln C].
+
+  Example:
+    >>> print(entropy(jnp.array([[0.5, 0.5], [0.9, 0.1]])))
+    [0.6931 0.3251]
   """
   return -(prob * jnp.log(prob + 1e-12)).sum(-1)
 
@@ -112,11 +138,10 @@ def entropy(prob: jax.Array) -> jax.Array:
 def stretch_by_class(
   value: jax.Array, label: jax.Array, *, num_classes: int
 ) -> jax.Array:
-  """Stretches values to [0, 1] among the pixels of each class of an image.
+  """Rescales values to [0, 1] within each class of each image.
 
   (value - min) / (max - min) over the pixels of the same label and image (LSE,
-  released code), so that about the same share of each class lies below a limit
-  whatever its level.
+  released code), so that one limit selects a similar fraction of every class.
 
   Args:
     value: [..., H, W] float.
@@ -125,6 +150,12 @@ def stretch_by_class(
 
   Returns:
     [..., H, W] float; NaN (0 / 0) where all values of a class are equal.
+
+  Example:
+    >>> value = jnp.array([[1.0, 2.0, 3.0, 10.0, 20.0]])
+    >>> label = jnp.array([[0, 0, 0, 1, 1]])
+    >>> print(stretch_by_class(value, label, num_classes=2))
+    [[0.  0.5 1.  0.  1. ]]
   """
   member = label[..., None] == jnp.arange(num_classes)
   spread = lambda fill: jnp.where(member, value[..., None], fill)
@@ -138,7 +169,7 @@ def stretch_by_class(
 def class_means(
   value: jax.Array, label: jax.Array, *, num_classes: int
 ) -> jax.Array:
-  """Averages values over the pixels of each class of an image.
+  """Mean of the values of each class of each image.
 
   Args:
     value: [..., H, W] float.
@@ -146,7 +177,12 @@ def class_means(
     num_classes: C.
 
   Returns:
-    [..., C] float; NaN for a class without pixels, or with a NaN among them.
+    [..., C] float; NaN for a class without pixels or with a NaN value.
+
+  Example:
+    >>> value, label = jnp.array([[1.0, 2.0, 6.0]]), jnp.array([[0, 0, 2]])
+    >>> print(class_means(value, label, num_classes=3))
+    [1.5 nan 6. ]
   """
   member = label[..., None] == jnp.arange(num_classes)
   total = jnp.where(member, value[..., None], 0).sum((-3, -2))
@@ -156,16 +192,20 @@ def class_means(
 def below_class_limits(
   value: jax.Array, label: jax.Array, limits: jax.Array
 ) -> jax.Array:
-  """Says which pixels lie below the limit of their class.
+  """Mask of the pixels whose value is below the limit of their class.
 
   Args:
-    value: [..., H, W] float; NaN counts as below (LSE, released code: every
-      comparison with NaN fails, and the pixel stays).
+    value: [..., H, W] float; NaN counts as below (LSE, released code).
     label: [..., H, W] int in [0, C).
-    limits: [C] float; infinity keeps all, so does NaN.
+    limits: [C] float; infinity and NaN keep all pixels of a class.
 
   Returns:
     [..., H, W] bool.
+
+  Example:
+    >>> value, label = jnp.array([[0.2, 0.7, 0.7]]), jnp.array([[0, 0, 1]])
+    >>> print(below_class_limits(value, label, jnp.array([0.5, jnp.inf])))
+    [[ True False  True]]
   """
   member = label[..., None] == jnp.arange(limits.shape[0])
   limit = jnp.where(member, limits.astype(value.dtype), 0).sum(-1)
@@ -173,17 +213,23 @@ def below_class_limits(
 
 
 def class_statistics(prob: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Measures how sure a prediction is of each class that it gives to pixels.
+  """Mean confidence and mean stretched entropy of each predicted class.
 
-  What LSE ranks images by, and sets its limits by (released code).
+  LSE ranks target images by the first and takes its limits from the second
+  (released code).
 
   Args:
     prob: [..., H, W, C] float in [0, 1].
 
   Returns:
-    The mean probability of the pixels of each predicted class, and their mean
-    stretched entropy (`stretch_by_class`); both [..., C], NaN for a class that
-    is not predicted, the second also where it is not defined.
+    Mean probability and mean stretched entropy (`stretch_by_class`) of the
+    pixels of each predicted class, both [..., C]; NaN for a class that is not
+    predicted, the second also where `stretch_by_class` is NaN.
+
+  Example:
+    >>> prob = jnp.array([[[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.2, 0.8, 0.0]]])
+    >>> print(*class_statistics(prob))
+    [0.75 0.8   nan] [0.5 nan nan]
   """
   num_classes = prob.shape[-1]
   label = jnp.argmax(prob, -1)

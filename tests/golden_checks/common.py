@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import pathlib
 
 import jax
@@ -59,6 +59,11 @@ def from_255(label: np.ndarray) -> np.ndarray:
 def to_255(label: np.ndarray) -> np.ndarray:
   """PixMatch's -1 as our ignored label."""
   return np.where(label == -1, labels.IGNORE_LABEL, label)
+
+
+def train_ids(ids: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
+  """Train ids of raw ids; ids that a table lacks are ignored."""
+  return np.vectorize(lambda i: table.get(i, labels.IGNORE_LABEL))(ids)
 
 
 def inside_margins(

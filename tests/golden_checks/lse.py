@@ -272,7 +272,7 @@ def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
     ('gta5', 'label', labels.GTA5_IDS),
     ('synthia', 'synthia_raw_label', labels.SYNTHIA_IDS),
   ):
-    ids = labels.map_ids(d[raw], table).astype(np.uint8)
+    ids = common.train_ids(d[raw], table).astype(np.uint8)
     ours = transforms.cut_label(tf.constant(ids), window, 'bicubic').numpy()
     yield f'{name}_label', ours[None], d[f'{name}_label'], *common.EXACT
 

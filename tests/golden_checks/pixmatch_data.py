@@ -20,7 +20,7 @@ from uda_jax.models import preprocessing
 def _resized(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
   """The pixels and the train ids at the size of training."""
   window = transforms.Window(np.zeros(2, np.int32), full, full)
-  label = labels.map_ids(ids, labels.CITYSCAPES_IDS).astype(np.uint8)
+  label = common.train_ids(ids, labels.CITYSCAPES_IDS).astype(np.uint8)
   return (
     transforms.cut_image(tf.constant(image), window, 'bicubic').numpy(),
     transforms.cut_label(tf.constant(label), window, 'bicubic').numpy(),

@@ -1,8 +1,8 @@
-"""Confusion matrix and the scores made from it.
+"""Confusion matrix, IoU and pixel accuracy.
 
-The matrix is counted on the device, the scores are numpy on the host. Rows are
-the truth, columns the prediction. A class that has no pixel in either has no
-score: it is NaN and left out of means, not zero.
+The matrix is counted on the device (JAX), scores are computed on the host
+(numpy). Rows are the true, columns the predicted classes. The score of a class
+without pixels in truth and prediction is NaN and left out of means.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from uda_jax import labels
 
-# Pixels counted at once: exact in float32 (up to 2^24), and small.
+# Pixels counted at once; float32 counts exactly up to 2^24.
 _CHUNK = 2**16
 
 
@@ -27,13 +27,19 @@ def confusion_matrix(
   Exact for up to 2^31 pixels; sum the matrices of several batches in int64.
 
   Args:
-    label: [...] int; pixels outside [0, num_classes), such as ignored ones, are
-      not counted.
-    prediction: [...] int in [0, num_classes).
+    label: [...] int; labels outside [0, num_classes), such as `IGNORE_LABEL`,
+      are not counted.
+    prediction: [...] int in [0, num_classes), same shape.
     num_classes: C.
 
   Returns:
-    [C, C] int32, rows truth, columns prediction.
+    [C, C] int32, rows truth, columns prediction; zeros for an empty input.
+
+  Example:
+    >>> label, prediction = jnp.array([0, 0, 1, 255]), jnp.array([0, 1, 1, 0])
+    >>> print(confusion_matrix(label, prediction, num_classes=2))
+    [[1 1]
+     [0 1]]
   """
   size = label.size
   chunk = min(_CHUNK, max(size, 1))
@@ -62,11 +68,16 @@ def count_pairs(
 
   Args:
     label: [...] int in [0, num_classes).
-    prediction: [...] int in [0, num_classes).
+    prediction: [...] int in [0, num_classes), same shape.
     num_classes: C.
 
   Returns:
     [C, C] int64, rows truth, columns prediction.
+
+  Example:
+    >>> print(count_pairs(np.array([0, 1]), np.array([1, 1]), num_classes=2))
+    [[0 1]
+     [0 1]]
   """
   pair = label.astype(np.int64).ravel() * num_classes + prediction.ravel()
   counts = np.bincount(pair, minlength=num_classes**2)
@@ -74,7 +85,19 @@ def count_pairs(
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-  """Returns part / whole, NaN where whole is 0."""
+  """Quotient part / whole in float64, NaN where whole is 0.
+
+  Args:
+    part: [...] numbers.
+    whole: [...] numbers >= 0, of the same shape.
+
+  Returns:
+    [...] float64.
+
+  Example:
+    >>> print(ratio([1, 0], [4, 0]))
+    [0.25  nan]
+  """
   part, whole = np.asarray(part, float), np.asarray(whole, float)
   return np.divide(
     part, whole, out=np.full(whole.shape, np.nan), where=whole > 0
@@ -82,11 +105,18 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def mean(scores: np.ndarray, subset: Sequence[int] | None = None) -> float:
-  """Returns the mean over the classes that have a score, NaN without any.
+  """Mean of the scores that are not NaN.
 
   Args:
-    scores: [C] float, NaN = no score.
-    subset: the classes that count; None = all.
+    scores: [C] float, NaN for classes without a score.
+    subset: classes to average over; None: all.
+
+  Returns:
+    Float, NaN if no class has a score.
+
+  Example:
+    >>> mean(np.array([0.5, np.nan, 1.0]))
+    0.75
   """
   if subset is not None:
     scores = scores[list(subset)]
@@ -95,24 +125,53 @@ def mean(scores: np.ndarray, subset: Sequence[int] | None = None) -> float:
 
 
 def iou(matrix: np.ndarray) -> np.ndarray:
-  """Returns intersection over union of each class, [C] float64."""
+  """Intersection over union of each class.
+
+  Args:
+    matrix: [C, C] int, see `confusion_matrix`.
+
+  Returns:
+    [C] float64 in [0, 1], NaN for a class without pixels in truth and
+    prediction.
+
+  Example:
+    >>> print(iou([[6, 2, 0], [1, 3, 0], [0, 0, 0]]))
+    [0.6667 0.5       nan]
+  """
   matrix = np.asarray(matrix)
   hit = np.diag(matrix)
   return ratio(hit, matrix.sum(0) + matrix.sum(1) - hit)
 
 
-def accuracy(matrix: np.ndarray) -> np.ndarray:
-  """Returns the share of each class that is found (recall), [C] float64."""
-  matrix = np.asarray(matrix)
-  return ratio(np.diag(matrix), matrix.sum(1))
-
-
 def pixel_accuracy(matrix: np.ndarray) -> float:
-  """Returns the share of counted pixels that are right, NaN without any."""
+  """Fraction of the counted pixels that are predicted correctly.
+
+  Args:
+    matrix: [C, C] int, see `confusion_matrix`.
+
+  Returns:
+    Float in [0, 1], NaN for an empty matrix.
+
+  Example:
+    >>> pixel_accuracy([[6, 2], [1, 3]])
+    0.75
+  """
   matrix = np.asarray(matrix)
   return float(ratio(np.trace(matrix), matrix.sum()))
 
 
 def mean_iou(matrix: np.ndarray, subset: Sequence[int] | None = None) -> float:
-  """Returns the mean of `iou` over the classes (of `subset`) that occur."""
+  """Mean of `iou` over the classes that occur.
+
+  Args:
+    matrix: [C, C] int, see `confusion_matrix`.
+    subset: classes to average over; None: all.
+
+  Returns:
+    Float in [0, 1], NaN if no class occurs.
+
+  Example:
+    >>> print(f'{mean_iou([[6, 2, 0], [1, 3, 0], [0, 0, 0]]):.4f}')
+    0.5833
+  """
   return mean(iou(matrix), subset)

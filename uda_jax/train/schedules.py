@@ -13,16 +13,21 @@ def poly(
   num_steps: int | jax.Array,
   power: float,
 ) -> jax.Array:
-  """Returns base * (1 - step / num_steps) ** power, and 0 after the end.
+  """Polynomial decay: base * (1 - step / num_steps) ** power, 0 at the end.
 
   Args:
-    step: [...] int, optimiser steps done.
-    base: the rate at step 0.
-    num_steps: the step at which the rate is 0.
+    step: [...] int, optimizer steps done.
+    base: learning rate at step 0.
+    num_steps: step > 0 from which on the rate is 0.
     power: 1 in DAFormer and HRDA, 0.9 in the DeepLab-v2 systems.
 
   Returns:
     [...] float.
+
+  Example:
+    >>> step = jnp.array([0, 5, 10, 11])
+    >>> print(poly(step, base=0.1, num_steps=10, power=1.0))
+    [0.1  0.05 0.   0.  ]
   """
   left = jnp.maximum(num_steps - jnp.asarray(step), 0).astype(float)
   return base * (left / num_steps) ** power
@@ -31,18 +36,22 @@ def poly(
 def linear_warmup(
   step: jax.Array | int, *, num_steps: int, ratio: float
 ) -> jax.Array:
-  """Returns the factor of a linear warm-up, from `ratio` at step 0 to 1.
+  """Factor of a linear warm-up from `ratio` at step 0 to 1 at `num_steps`.
 
-  ratio + (1 - ratio) * step / num_steps before `num_steps`, then 1. It
-  multiplies a schedule that is already decaying (DAFormer, released code).
+  ratio + (1 - ratio) * min(step / num_steps, 1), multiplied with a schedule
+  that decays from step 0 on (DAFormer, released code).
 
   Args:
-    step: [...] int, optimiser steps done.
+    step: [...] int, optimizer steps done.
     num_steps: length of the warm-up, > 0.
-    ratio: the factor at step 0, such as 1e-6.
+    ratio: factor at step 0, such as 1e-6.
 
   Returns:
     [...] float.
+
+  Example:
+    >>> print(linear_warmup(jnp.array([0, 5, 20]), num_steps=10, ratio=0.2))
+    [0.2 0.6 1. ]
   """
   done = jnp.minimum(jnp.asarray(step), num_steps).astype(float)
   return ratio + done / num_steps * (1 - ratio)
@@ -51,16 +60,21 @@ def linear_warmup(
 def staircase(
   step: jax.Array | int, *, base: float, every: int, factor: float
 ) -> jax.Array:
-  """Returns base * factor ** floor(step / every).
+  """Step decay: base * factor ** floor(step / every).
 
   Args:
-    step: [...] int, optimiser steps done.
-    base: the rate at step 0.
+    step: [...] int, optimizer steps done.
+    base: learning rate at step 0.
     every: steps between two drops, > 0 (LSE with VGG-16: 50000).
-    factor: what each drop multiplies by (LSE: 0.1).
+    factor: factor of each drop (LSE: 0.1).
 
   Returns:
     [...] float.
+
+  Example:
+    >>> step = jnp.array([0, 9, 10, 20])
+    >>> print(staircase(step, base=1.0, every=10, factor=0.1))
+    [1.   1.   0.1  0.01]
   """
   drops = (jnp.asarray(step) // every).astype(float)
   return base * factor**drops

@@ -1,6 +1,7 @@
-"""The mean teacher: an exponential moving average of the student's parameters.
+"""Mean teacher: exponential moving average of the student's parameters.
 
-Of parameters only; what becomes of batch statistics differs between papers.
+arXiv 1703.01780. Batch statistics are not averaged; `Rule` states what becomes
+of them.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 PyTree = Any
 
 
 class Rule(NamedTuple):
-  """How the teacher follows the student.
+  """Rule of the teacher's update.
 
   Attributes:
-    decay: the (maximal) share of the old teacher that is kept.
-    ramp: start with 1 - 1/(t+1) below that maximum (mean teacher).
-    copy_stats_every: 0: the teacher keeps the batch statistics that the method
-      hands back (its own); n: it copies the student's every n steps.
+    decay: weight in [0, 1] of the old teacher in the long run.
+    ramp: use min(decay, 1 - 1 / (step + 1)), as in the mean teacher paper.
+    copy_stats_every: 0: the teacher's batch statistics are those that the
+      method returns; n > 0: those of the student, copied every n steps.
   """
 
   decay: float
@@ -31,52 +33,42 @@ class Rule(NamedTuple):
 def ema_decay(
   step: jax.Array | int, *, maximum: float, ramp: bool = True
 ) -> jax.Array:
-  """Returns the share of the old teacher that is kept.
+  """Weight of the old teacher: min(1 - 1 / (step + 1), maximum).
 
-  min(1 - 1 / (step + 1), maximum): at first the teacher is the plain mean of
-  all students so far (arXiv 1703.01780; DAFormer, arXiv 2111.14887, eq. 4).
+  At first the teacher is the plain mean of all students so far (arXiv
+  1703.01780; DAFormer, arXiv 2111.14887, eq. 4).
 
   Args:
-    step: [] int, number of optimiser steps done; at 0 the teacher becomes the
-      student.
-    maximum: the decay that is kept in the long run, such as 0.999.
-    ramp: False keeps `maximum` from the first step on (PixMatch).
+    step: [...] int, optimizer steps done; at 0 the teacher becomes the student.
+    maximum: decay in the long run, such as 0.999.
+    ramp: False: `maximum` at every step (PixMatch).
 
   Returns:
-    [] float.
+    [...] float in [0, 1].
+
+  Example:
+    >>> print(ema_decay(jnp.array([0, 1, 9, 5000]), maximum=0.999))
+    [0.    0.5   0.9   0.999]
   """
   if not ramp:
     return jnp.asarray(maximum, float)
   return jnp.minimum(1 - 1 / (jnp.asarray(step, float) + 1), maximum)
 
 
-def update(teacher: PyTree, student: PyTree, decay: jax.Array) -> PyTree:
-  """Returns decay * teacher + (1 - decay) * student, leaf by leaf.
-
-  Args:
-    teacher: tree of float arrays; their dtypes are kept.
-    student: the same tree of the student.
-    decay: [] float in [0, 1].
-  """
-
-  def move(old, new):
-    keep = jnp.asarray(decay, old.dtype)
-    return keep * old + (1 - keep) * new
-
-  return jax.tree.map(move, teacher, student)
-
-
 def follow(
   rule: Rule, step: jax.Array, teacher: Any, student: Any, stats: PyTree
 ) -> Any:
-  """Returns the teacher that has moved to the student.
+  """Teacher after a step: decay * teacher + (1 - decay) * student.
 
   Args:
-    rule: how.
-    step: [] int, the optimiser steps done, with the one that made `student`.
-    teacher: `types.Variables`, as it was before that step.
-    student: `types.Variables`, as the step left it.
-    stats: the teacher's batch statistics by the method.
+    rule: rule of the update.
+    step: [] int, optimizer steps done, including the one that made `student`.
+    teacher: `types.Variables` before that step, parameters in float32.
+    student: `types.Variables` after that step.
+    stats: the teacher's batch statistics as the method returned them.
+
+  Returns:
+    `types.Variables` of the teacher.
   """
   decay = ema_decay(step, maximum=rule.decay, ramp=rule.ramp)
   if rule.copy_stats_every:
@@ -86,6 +78,6 @@ def follow(
       student.batch_stats,
       teacher.batch_stats,
     )
-  return teacher._replace(
-    params=update(teacher.params, student.params, decay), batch_stats=stats
-  )
+  # optax weighs its first tree by its last argument: here the old teacher.
+  params = optax.incremental_update(teacher.params, student.params, decay)
+  return teacher._replace(params=params, batch_stats=stats)
