@@ -44,13 +44,13 @@ def get_config():
   """A run without a method."""
   config = common.run(steps=2000)
   config.data = benchmarks.block(
-    # JPEG or PNG images of any sizes.
-    source=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
-    target=_folder('B', 'B/images/*.jpg'),
+    # Image files of any format and size.
+    source=_folder('A', 'A/images/*', 'A/labels/*'),
+    target=_folder('B', 'B/images/*'),
     # The images that are scored: if possible a few labelled images of B that
     # are not trained on. A shows whether training works, but not how well the
     # network does on B.
-    evaluation=_folder('A', 'A/images/*.jpg', 'A/labels/*.png'),
+    evaluation=_folder('A', 'A/images/*', 'A/labels/*'),
     # (height, width) that images are resized to fit into, ratio kept; crops are
     # cut of that, and what is smaller is padded (and ignored there). Scoring,
     # prediction and export see images at the target's size.

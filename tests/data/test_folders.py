@@ -270,7 +270,7 @@ def test_wrong_records_are_refused(folder):
   refused(folder, 'label_map', '(0, 3)', label_map=((0, 3),))
   refused(folder, 'palette', palette=((0, 0, 0),))
   refused(folder, 'images', '*', images='images/**/*.png')
-  refused(folder, 'config.data.source', "'imagse'", imagse='x')
+  refused(folder, 'config.data.source.imagse', 'images?', imagse='x')
   refused(folder, 'config.data.source.kind', 'folder', 'streets', kind='x')
 
 

@@ -1,4 +1,4 @@
-"""Which part of an image a training example shows: DAFormer's crop rules."""
+"""Crop windows of training examples by the rules of DAFormer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRAWS = 11
 
 
 class Wanted(NamedTuple):
-  """A crop must hold more than `pixels` pixels of class `class_id`."""
+  """Condition on a crop: more than `pixels` pixels of class `class_id`."""
 
   class_id: tf.Tensor
   pixels: float
@@ -24,7 +24,7 @@ class Wanted(NamedTuple):
 def crop_window(
   share: tf.Tensor, full: tf.Tensor, spec: transforms.Spec
 ) -> transforms.Window:
-  """Returns the crop window that a draw stands for.
+  """Maps uniform numbers to a crop window.
 
   Args:
     share: [2] uniform in [0, 1); all places are equally likely, the last one
@@ -53,7 +53,7 @@ def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
-  """Whether a crop has several classes, none of them too frequent."""
+  """Returns whether a crop has two classes or more, none too frequent."""
   labelled = tf.cast(tf.reduce_sum(counts), tf.float32)
   share = tf.cast(tf.reduce_max(counts), tf.float32) / tf.maximum(labelled, 1)
   return (tf.math.count_nonzero(counts) > 1) & (share < max_class_share)
@@ -89,7 +89,7 @@ def choose_window(
   num_classes: int,
   wanted: Wanted | None = None,
 ) -> transforms.Window:
-  """Chooses the crop of a labelled image.
+  """Chooses the crop window of a labelled image.
 
   DAFormer's rules (specification: data and rare class sampling): a crop that
   one class fills is drawn again; if a rare class was asked for, all that is

@@ -38,7 +38,7 @@ def load_part(config: Any, name: str) -> manifest.Manifest:
 
 
 def _resize(config: Any, name: str) -> transforms.Spec | None:
-  """The size of the copies that training reads instead of the images."""
+  """Returns the size of the copies that training reads, None for none."""
   # Labels are scored at their own size, pairs are cut at a scale of their own.
   if (
     not config.resized_copies

@@ -41,7 +41,7 @@ _OTHER_FILES = (
   (
     (b'ii*\0', b'mm\0*', b'ii+\0', b'mm\0+'),
     'a TIFF file of pixels that cannot be read (their type, or the number of '
-    'channels); convert it to grey or RGB of 8 or 16 bits',
+    'channels); convert it to gray or RGB of 8 or 16 bits',
   ),
 )
 

@@ -1,4 +1,4 @@
-"""From a data set and a place in training to one example."""
+"""Training examples: pure functions of (seed, element)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def domains(
 
 
 def _rare_pixels(config: Any, source: manifest_lib.Manifest) -> float:
-  """The pixels of a rare class that a crop must exceed."""
+  """Returns the pixels of a rare class that a crop must exceed."""
   rare = config.rare_class
   pixels = rare.min_pixels * rare.min_crop_ratio
   if rare.min_pixels >= 1:

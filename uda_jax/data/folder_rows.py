@@ -7,7 +7,6 @@ broken file was replaced or after made files were deleted goes on from there.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 import concurrent.futures
 import json
@@ -22,51 +21,14 @@ import numpy as np
 
 from uda_jax import duration
 from uda_jax import files
-from uda_jax import labels as labels_lib
+from uda_jax.data import folder_labels
 from uda_jax.data import image_files
-from uda_jax.data import label_files
-from uda_jax.data import label_ids
 from uda_jax.data import manifest
 from uda_jax.data import problems
 from uda_jax.data import resized_copies
 from uda_jax.data import transforms
 
-_IGNORE = labels_lib.IGNORE_LABEL
 _SECONDS_BETWEEN_LINES = 5.0
-
-
-class Source(NamedTuple):
-  """Where an image of a data set comes from.
-
-  Attributes:
-    name: what the * of the patterns stand for.
-    image: its file.
-    label: its label file, None if there is none or none is wanted.
-    stamps: paths, sizes and times of change of these files.
-  """
-
-  name: str
-  image: epath.Path
-  label: epath.Path | None
-  stamps: list[tuple[str, int, int]]
-
-
-class Job(NamedTuple):
-  """What all images of a data set share while they are prepared.
-
-  Attributes:
-    record: a `folder_record.FolderRecord`, without `labels` if none are wanted.
-    field: the config field that holds the record, for messages.
-    resize: the size of copies that are made of the images, None for none.
-    folder: for the files that are made, those of other data sets among them.
-    title: of the data set's own folder in it.
-  """
-
-  record: Any
-  field: str
-  resize: transforms.Spec | None
-  folder: epath.Path
-  title: str
 
 
 class Done(NamedTuple):
@@ -74,22 +36,18 @@ class Done(NamedTuple):
 
   Attributes:
     row: of the manifest.
-    ids: raw id -> number of pixels of the label file; empty for colors.
-    colors: id -> color of the label's palette; empty if it has none.
-    ignored: pixels of label 255.
+    label: what the label file holds, None without one.
     sizes: bytes of the files that were made.
   """
 
   row: manifest.Row
-  ids: dict[int, int]
-  colors: dict[int, tuple[int, ...]]
-  ignored: int
+  label: folder_labels.Contents | None
   sizes: dict[str, int]
 
 
 def rows(
   record: Any,
-  sources: Sequence[Source],
+  sources: Sequence[folder_labels.Source],
   field: str,
   resize: transforms.Spec | None,
   folder: epath.Path,
@@ -97,11 +55,11 @@ def rows(
   """Checks all files, writes labels of train ids, and yields the rows.
 
   Args:
-    record: see `Job`.
+    record: see `folder_labels.Job`.
     sources: the files.
-    field: see `Job`.
-    resize: see `Job`.
-    folder: see `Job`.
+    field: see `folder_labels.Job`.
+    resize: see `folder_labels.Job`.
+    folder: see `folder_labels.Job`.
 
   Yields:
     The rows, in the order of `sources`. `manifest.Broken` lists all that is
@@ -109,8 +67,8 @@ def rows(
   """
   title = re.sub('[^a-zA-Z0-9]+', '_', record.name)
   (folder / title).mkdir(parents=True, exist_ok=True)
-  job = Job(record, field, resize, folder, title)
-  errors, labels = [], _LabelSummary(job)
+  job = folder_labels.Job(record, field, resize, folder, title)
+  errors, labels = [], folder_labels.Summary(job)
   # Pillow and TensorFlow decode outside the interpreter's lock.
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     futures = [pool.submit(_kept, job, source) for source in sources]
@@ -121,7 +79,8 @@ def rows(
         except (ValueError, OSError) as error:
           errors.append(error)
           continue
-        labels.add(source, done)
+        if done.label is not None:
+          labels.add(source, done.label, done.row.class_pixels)
         if not errors:
           yield done.row
     finally:
@@ -131,38 +90,6 @@ def rows(
     lines = list(labels.problems())
   if lines:
     raise manifest.Broken([str(error) for error in errors] or lines, lines)
-
-
-class _LabelSummary:
-  """Collects what the labels of a whole data set hold."""
-
-  def __init__(self, job: Job):
-    self._job = job
-    self._ids: Counter = Counter()
-    self._classes = np.zeros(len(job.record.class_names), np.int64)
-    self._ignored = 0
-    self._colors: dict[int, tuple[str, dict]] = {}
-    self._conflict = ''
-
-  def add(self, source: Source, done: Done) -> None:
-    """Adds a prepared image."""
-    self._ids.update(done.ids)
-    self._classes += done.row.class_pixels
-    self._ignored += done.ignored
-    here = (str(source.label), done.colors)
-    for value in done.colors:
-      seen = self._colors.setdefault(value, here)
-      self._conflict = self._conflict or problems.palette_conflict(
-        seen, here, self._job.field
-      )
-
-  def problems(self) -> Iterator[str]:
-    """Yields what is wrong with the labels as a whole."""
-    if self._conflict:
-      yield self._conflict
-    yield from problems.of_all_labels(
-      self._job.record, self._job.field, self._ids, self._classes, self._ignored
-    )
 
 
 def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:
@@ -185,7 +112,7 @@ def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:
     yield future
 
 
-def _kept(job: Job, source: Source) -> Done:
+def _kept(job: folder_labels.Job, source: folder_labels.Source) -> Done:
   """Returns a prepared image, from an earlier start if it was done then."""
   # What decides a single file: not which other files there are.
   fields = job.record._replace(name='', files=(), skip_last=0, palette=())
@@ -211,23 +138,26 @@ def _kept(job: Job, source: Source) -> Done:
 def _to_json(done: Done) -> dict[str, Any]:
   row = done.row._asdict()
   row['class_pixels'] = done.row.class_pixels.tolist()
-  return done._asdict() | {'row': row}
+  label = done.label and done.label._asdict()
+  return {'row': row, 'label': label, 'sizes': done.sizes}
 
 
 def _from_json(values: dict[str, Any]) -> Done:
   row = values['row']
   row['class_pixels'] = np.array(row['class_pixels'], np.int64)
-  numbers = lambda tree: {int(key): value for key, value in tree.items()}
-  return Done(
-    manifest.Row(**row),
-    numbers(values['ids']),
-    numbers(values['colors']),
-    values['ignored'],
-    values['sizes'],
-  )
+  label = values['label']
+  if label is not None:
+    # Keys of JSON objects are text.
+    number_keys = lambda tree: {int(key): value for key, value in tree.items()}
+    label = folder_labels.Contents(
+      number_keys(label['ids']), number_keys(label['colors']), label['ignored']
+    )
+  return Done(manifest.Row(**row), label, values['sizes'])
 
 
-def _prepare(job: Job, source: Source, stem: str) -> Done:
+def _prepare(
+  job: folder_labels.Job, source: folder_labels.Source, stem: str
+) -> Done:
   """Checks an image and its label; writes the label and a copy if needed."""
   record = job.record
   image = image_files.read_for_training(
@@ -236,11 +166,11 @@ def _prepare(job: Job, source: Source, stem: str) -> Done:
     field=f'{job.field}.value_range',
   )
   notes = list(_image_notes(record, source, image))
-  label, ids, colors = None, {}, {}
+  label = contents = None
   if record.labels:
-    label, ids, colors = _label(job, source)
+    label, contents = folder_labels.read(job, source)
     if label.shape != image.size:
-      label, note = _fit(job, source, label, image)
+      label, note = folder_labels.fit(job, source, label, image)
       notes.append(note)
   counts = np.bincount(
     np.zeros(0, int) if label is None else label.ravel(), minlength=256
@@ -262,11 +192,11 @@ def _prepare(job: Job, source: Source, stem: str) -> Done:
     '; '.join(notes),
   )
   sizes = {name: manifest.file_size(job.folder / name) for name in made}
-  return Done(row, ids, colors, int(counts[_IGNORE]), sizes)
+  return Done(row, contents, sizes)
 
 
 def _image_notes(
-  record: Any, source: Source, image: image_files.TrainingImage
+  record: Any, source: folder_labels.Source, image: image_files.TrainingImage
 ) -> Iterator[str]:
   """Yields what is unusual about an image."""
   published = tuple(record.published_size)
@@ -280,67 +210,3 @@ def _image_notes(
       f'{source.image}: {image.clipped:.2%} of the samples are outside '
       f'value_range={tuple(record.value_range)}'
     )
-
-
-def _label(
-  job: Job, source: Source
-) -> tuple[np.ndarray, dict[int, int], dict[int, tuple[int, ...]]]:
-  """Reads the label of an image.
-
-  Args:
-    job: the data set.
-    source: the image.
-
-  Returns:
-    [H, W] uint8 train ids; pixels by raw id; color by id of its palette. The
-    last two are empty for labels in colors.
-  """
-  record = job.record
-  if source.label is None:
-    raise FileNotFoundError(
-      f'{job.field}.labels: found no label named {source.name!r} for '
-      f'{source.image} among the files {record.labels!r}; the * of images '
-      f'and labels must stand for the same text ({job.field}.files can leave '
-      'images out)'
-    )
-  if record.label_colors:
-    pixels = label_files.read_colors(source.label)
-    return label_ids.color_ids(pixels, record, path=source.label), {}, {}
-  raw, palette = label_files.read_label_and_palette(
-    source.label, channel=record.label_channel, field=job.field
-  )
-  counts = label_ids.count_ids(raw)
-  label = label_ids.train_ids(raw, record, path=source.label, counts=counts)
-  return label, counts, label_ids.used_colors(counts, palette)
-
-
-def _fit(
-  job: Job,
-  source: Source,
-  label: np.ndarray,
-  image: image_files.TrainingImage,
-) -> tuple[np.ndarray, str]:
-  """Brings a label to the size of its image; returns it and a note."""
-  size = image.size
-  sizes = (
-    f'{source.label}: expected the size of its image {source.image}, '
-    f'{size[0]} x {size[1]} (height x width), got {label.shape[0]} x '
-    f'{label.shape[1]}'
-  )
-  if image.turned and label.shape == size[::-1]:
-    raise ValueError(
-      f'{sizes}; the photo is stored on its side (EXIF orientation) and the '
-      'label was drawn over it as it is stored: turn the label as the photo is '
-      'turned, or remove the orientation from the photo'
-    )
-  if not job.record.resize_labels:
-    raise ValueError(
-      f'{sizes}; set {job.field}.resize_labels=True to bring labels to the '
-      'size of their images'
-    )
-  note = (
-    f'{source.label}: {label.shape[0]} x {label.shape[1]}, '
-    f'brought to the {size[0]} x {size[1]} of its image'
-  )
-  rows, columns = (np.arange(n) * m // n for n, m in zip(size, label.shape))
-  return label[rows[:, None], columns], note

@@ -1,4 +1,4 @@
-"""From the record of a folder to the files that it names, in order."""
+"""Listing of the files of a folder record: pairs of image and label."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from absl import logging
 from etils import epath
 
 from uda_jax import labels as labels_lib
+from uda_jax.data import folder_labels
 from uda_jax.data import folder_record
 from uda_jax.data import folder_rows
 from uda_jax.data import listing
@@ -91,7 +92,7 @@ def _folder(record: FolderRecord, root: str, field: str) -> epath.Path:
 
 def _sources(
   record: FolderRecord, folder: epath.Path, field: str
-) -> list[folder_rows.Source]:
+) -> list[folder_labels.Source]:
   """Pairs images and labels, and logs one line on every oddity."""
   images = listing.find(
     folder, record.images, f'{field}.images', listing.ENDINGS
@@ -106,7 +107,7 @@ def _sources(
   for line in _oddities(record, images, labels):
     logging.warning('%s: %s', field, line)
   return [
-    folder_rows.Source(
+    folder_labels.Source(
       name,
       images.files[name].path,
       labels.files[name].path if name in labels.files else None,

@@ -91,7 +91,7 @@ def _rgb(
   mode = picture.image.mode
   if mode not in (*_TRAINING_MODES, *_OTHER_MODES, *_WIDE_MODES):
     raise ValueError(
-      f'{picture.path}: expected grey or colors, got {picture.format} with '
+      f'{picture.path}: expected gray or colors, got {picture.format} with '
       f'pixels of type {mode!r}; convert it to PNG'
     )
   if mode not in _WIDE_MODES and picture.bits <= 8:
@@ -155,7 +155,7 @@ def _scaled(
 
 
 def _three_channels(pixels: np.ndarray) -> np.ndarray:
-  """Repeats grey [H, W] or [H, W, 1] to [H, W, 3]."""
+  """Repeats gray [H, W] or [H, W, 1] to [H, W, 3]."""
   pixels = pixels.reshape(*pixels.shape[:2], -1)
   return np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy()
 

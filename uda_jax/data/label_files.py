@@ -1,7 +1,7 @@
 """Reading class ids of label files, and writing them.
 
 Training reads files with TensorFlow, which decodes a palette PNG to colors; so
-`prepare` reads labels here, once, and writes them as 8-bit grey PNG files.
+`prepare` reads labels here, once, and writes them as 8-bit gray PNG files.
 Evaluation of files reads both sides here.
 """
 
@@ -36,7 +36,7 @@ def read_label_and_palette(
   """Reads the raw class ids of a label file, and its palette.
 
   Args:
-    path: an image file: grey of any bit depth, or palette colors, whose index
+    path: an image file: gray of any bit depth, or palette colors, whose index
       is the class id, or several channels of 8 or 16 bits; or a polygon file
       of Cityscapes (.json).
     channel: which of several channels holds the ids (SYNTHIA: 0), -1 if there
@@ -70,7 +70,7 @@ def read_label_and_palette(
 
 def _no_ids(picture: decode.Picture, channel: int, field: str) -> str:
   """Says what is wrong with a label file, and the ways out."""
-  expected, way = 'class ids in a PNG of one channel (grey or palette)', ''
+  expected, way = 'class ids in a PNG of one channel (gray or palette)', ''
   if field:
     expected += f' or in the channel {field}.label_channel={channel}'
     way = f', or set {field}.label_channel to the channel with the ids'
@@ -94,7 +94,7 @@ def _samples(picture: decode.Picture) -> np.ndarray:
     return decode.png_samples(picture.path)
   ids = np.asarray(picture.image)
   if picture.image.mode == 'L' and picture.bits in (2, 4):
-    # Pillow stretches grey values of few bits to 0..255.
+    # Pillow stretches gray values of few bits to 0..255.
     ids = ids // (255 // (2**picture.bits - 1))
   return ids
 

@@ -19,7 +19,7 @@ from uda_jax.data import transforms
 
 # The second crop is drawn so often; then it is the first one (released code).
 ATTEMPTS = 50
-# Crops that lack pixels are filled with ImageNet's mean colour.
+# Crops that lack pixels are filled with ImageNet's mean color.
 FILL = (124, 116, 104)
 
 

@@ -1,4 +1,4 @@
-"""Image and label files that a method makes itself: a data set like others."""
+"""Data sets of labelled patches that a method makes during training."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Patch(NamedTuple):
 def file_number(image: int, patch: int, per_image: int) -> int:
   """Returns the number of a patch: one is left out after every image.
 
-  So LSE's released code counts: 0, 1, 2, 3, 5, 6, 7, 8, 10, ... with four
+  LSE's released code counts so: 0, 1, 2, 3, 5, 6, 7, 8, 10, ... with four
   patches an image.
   """
   return (per_image + 1) * image + patch
@@ -42,7 +42,7 @@ def recipe(
   contents: Any,
   make: Callable[[], Iterable[Patch]],
 ) -> manifest.Recipe:
-  """Says how to prepare a data set of patches.
+  """Returns how to prepare a data set of patches.
 
   Args:
     like: a data set with the same classes.

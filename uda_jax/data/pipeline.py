@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import itertools
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +17,11 @@ import tensorflow as tf
 from uda_jax import types
 from uda_jax.data import examples
 from uda_jax.data import image_size
+from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import pair_crops
 from uda_jax.data import sampling
 from uda_jax.data import transforms
-
-# Batches that are ready before they are asked for.
-_PREFETCH = 2
 
 
 def train_batches(
@@ -84,10 +81,10 @@ def train_batches(
     for count in range(first, first + local):
       for domain in domains:
         index, _ = examples.choose(domain, seed, element(count))
-        yield from _files_of(domain.data, int(index))
+        yield from loading.files_of(domain.data, int(index))
 
   dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
-  batches = _numpy(_parallel(dataset, read, local), files)
+  batches = loading.to_numpy(loading.parallel(dataset, read, local), files)
   views: Iterator[Any] = itertools.repeat(None)
   if read_target:
     views = _views(
@@ -150,65 +147,13 @@ def _views(
       yield target.image_paths[int(index)]
 
   dataset = tf.data.Dataset.range(first_step * local, steps.stop * local)
-  for values in _numpy(
-    _parallel(dataset, lambda count: read(element(count)), local), files
+  for values in loading.to_numpy(
+    loading.parallel(dataset, lambda count: read(element(count)), local), files
   ):
     yield {
       name: x.reshape(groups, pair.group_size, *x.shape[1:])
       for name, x in values.items()
     }
-
-
-def _parallel(
-  dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any], batch_size: int
-) -> tf.data.Dataset:
-  """Reads elements on all cores, in order, and batches them."""
-  # No reader branches on tensors in Python; looking for such branches takes
-  # most of the time until the first batch.
-  dataset = dataset.map(
-    tf.autograph.experimental.do_not_convert(read),
-    num_parallel_calls=os.cpu_count(),
-    deterministic=True,
-  )
-  return dataset.batch(batch_size).prefetch(_PREFETCH)
-
-
-def _files_of(data: manifest_lib.Manifest, index: int) -> Iterator[str]:
-  """Yields the image file and the label file of an image."""
-  yield data.image_paths[index]
-  if data.labelled:
-    yield data.label_paths[index]
-
-
-def _numpy(
-  dataset: tf.data.Dataset, files: Callable[[int], Iterator[str]]
-) -> Iterator[Any]:
-  """Yields numpy trees; an error names the file that cannot be read.
-
-  Args:
-    dataset: of batches.
-    files: `files(number)`: the files of the batch of this number.
-
-  Yields:
-    The elements of `dataset`.
-  """
-  number = 0
-  try:
-    for values in dataset.as_numpy_iterator():
-      yield values
-      number += 1
-  except tf.errors.OpError as error:
-    # TensorFlow names the file only if it is not there.
-    for path in files(number):
-      try:
-        transforms.read_image(transforms.path_tensor(path))
-      except tf.errors.OpError:
-        raise OSError(
-          f'{path}: expected the image that was there when the data were '
-          'prepared, got none or a damaged one; put it back, or start again '
-          'to have all files checked'
-        ) from error
-    raise
 
 
 def _batch(
@@ -299,10 +244,10 @@ def eval_batches(
 
   dataset = tf.data.Dataset.from_tensor_slices(plan.ravel())
   rows = np.where(plan < 0, -1 - plan, plan)
-  return _numpy(
-    _parallel(dataset, read, plan.shape[1]),
+  return loading.to_numpy(
+    loading.parallel(dataset, read, plan.shape[1]),
     lambda number: (
-      path for index in rows[number] for path in _files_of(data, index)
+      path for index in rows[number] for path in loading.files_of(data, index)
     ),
   )
 

@@ -67,7 +67,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
       metadata=tfds.core.MetadataDict(
         name=recipe.name,
         class_names=list(recipe.class_names),
-        palette=[list(colour) for colour in recipe.palette],
+        palette=[list(color) for color in recipe.palette],
       ),
     )
 
@@ -216,6 +216,6 @@ def read(folder: epath.PathLike) -> manifest.Manifest:
     widths=rows['width'],
     class_pixels=rows['class_pixels'],
     class_names=tuple(metadata['class_names']),
-    palette=tuple(tuple(colour) for colour in metadata['palette']),
+    palette=tuple(tuple(color) for color in metadata['palette']),
     notes=tuple(os.fsdecode(note) for note in rows['note'] if note),
   )

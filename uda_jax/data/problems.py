@@ -140,7 +140,7 @@ def palette_conflict(
         f'{other[0]}: expected the palette of {first[0]}, where id {value} is '
         f'{tuple(first[1][value])}, got {tuple(other[1][value])}; the ids of '
         'such files do not tell the classes: give the colors in '
-        f'{field}.label_colors, or save the labels as grey PNG files if the '
+        f'{field}.label_colors, or save the labels as gray PNG files if the '
         'ids are right'
       )
   return ''

@@ -24,8 +24,8 @@ def make(
   have the pixels that training would make of the image.
 
   Args:
-    job: a `folder_rows.Job`.
-    source: a `folder_rows.Source`.
+    job: a `folder_labels.Job`.
+    source: a `folder_labels.Source`.
     image: the image as it was read.
     label: [H, W] uint8 train ids of the same size, or None.
 

@@ -1,4 +1,4 @@
-"""Which image stands at which place of training: pure functions of (seed, k).
+"""Stateless sampling order: image index as a function of (seed, element).
 
 Training is one endless sequence of elements k = step * rows + row for each
 domain. Nothing here has a state, so any step can be started at.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# The domains, and what a random number is for.
+# Domains, and purposes of random numbers.
 SOURCE, TARGET, PAIR = 'source', 'target', 'pair'
 ORDER, SCALE, CROP, FLIP, CLASS, FILE = (
   'order',
@@ -93,7 +93,7 @@ class RareClasses(NamedTuple):
 def rare_classes(
   class_pixels: np.ndarray, *, temperature: float, min_pixels: float
 ) -> RareClasses:
-  """Computes how often each class is asked for, and in which images it is.
+  """Computes the class probabilities of rare-class sampling, and its images.
 
   DAFormer's rare class sampling: f_c = share of class c among all labelled
   pixels, P(c) = softmax((1 - f_c) / T).

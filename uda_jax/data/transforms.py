@@ -1,4 +1,4 @@
-"""From image files to training examples: decode, resize, cut, flip.
+"""Decoding, resizing, cutting and flipping of images in TensorFlow graphs.
 
 All sizes are (height, width). An example is read once: the crop window is cut
 out of the (virtual) resized image in the same operation that resizes it.
@@ -26,7 +26,7 @@ class Spec(NamedTuple):
     keep_ratio: resize to fit into `image_size` (in either orientation) with
       the ratio of the sides kept, instead of exactly to `image_size`.
     resize: 'bilinear' as OpenCV has it: no antialiasing, labels by floor; or
-      'bicubic' as Pillow has it: antialiased, labels by nearest centre.
+      'bicubic' as Pillow has it: antialiased, labels by nearest center.
     crop_size: the size of the random crop, (0, 0) = the whole image.
     scale_range: (lowest, highest) of a uniform random factor on the size.
     max_class_share: a labelled crop is drawn again (up to 10 times) unless it
@@ -51,7 +51,7 @@ class Spec(NamedTuple):
 
 
 class Window(NamedTuple):
-  """A box of a resized image: `size` pixels from `start` on, of `full`."""
+  """Box of a resized image: `size` pixels from `start` on, of `full`."""
 
   start: tf.Tensor
   size: tf.Tensor
@@ -130,7 +130,7 @@ def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
     tf.cast(window.full, tf.float64) / tf.cast(tf.shape(image)[:2], tf.float64),
     tf.float32,
   )
-  # A translation changes how positions round, so that grey levels differ by 1
+  # A translation changes how positions round, so that gray levels differ by 1
   # here and there from those of the whole image. Where images shrink, windows
   # are computed from the corner on instead, to equal `resized_copies`;
   # where they grow this would cost much, and nobody wants copies.
@@ -149,7 +149,7 @@ def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
 
 
 def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
-  # First the columns, rounded to 8 bit, then the rows: grey levels differ by
+  # First the columns, rounded to 8 bit, then the rows: gray levels differ by
   # several if the rounding in between is left out.
   size = tf.shape(image)[:2]
   mixed = lambda rows, columns: tf.stack([rows[0], columns[1]])

@@ -1,4 +1,4 @@
-"""What the camera does to a painted scene: haze, light, optics, sensor."""
+"""Camera effects on a painted scene: haze, light, optics, sensor."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def expose(
   style: style_lib.Style,
   random: np.random.Generator,
 ) -> np.ndarray:
-  """Turns painted colours into pixels.
+  """Turns painted colors into pixels.
 
   Args:
     image: [H, W, 3] float32 in 0..1.
-    depth: [H, W] float32 metres, inf in the sky.
-    horizon: [3] colour of the haze.
+    depth: [H, W] float32 meters, inf in the sky.
+    horizon: [3] color of the haze.
     style: of the domain.
     random: the scene's generator.
 
@@ -34,10 +34,10 @@ def expose(
   image *= clear[..., None]
   image += horizon
   red, green, blue = np.moveaxis(image, -1, 0)
-  grey = ((red + green + blue) / 3)[..., None]
-  image -= grey
+  gray = ((red + green + blue) / 3)[..., None]
+  image -= gray
   image *= style.saturation
-  image += grey
+  image += gray
   warm = style.warmth * jitter(0.6)
   gain = style.light * jitter(0.12) * np.array([1 + warm, 1, 1 - warm])
   image *= gain.astype(np.float32)

@@ -46,7 +46,7 @@ def recipe(
   return manifest.Recipe(
     record.name,
     tuple(render.CLASSES),
-    tuple(tuple(map(int, colour)) for colour in render.PALETTE),
+    tuple(tuple(map(int, color)) for color in render.PALETTE),
     contents,
     rows,
   )

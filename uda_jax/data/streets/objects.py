@@ -1,4 +1,4 @@
-"""What stands and moves in the street: boards facing the camera, and cars."""
+"""Objects in the street: boards facing the camera, and cars."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uda_jax.data.streets import style as look
 
 
 class Brush:
-  """Paints shapes at one depth; x is metres from the object, y metres up."""
+  """Paints shapes at one depth; x is meters from the object, y meters up."""
 
   def __init__(
     self,
@@ -24,19 +24,19 @@ class Brush:
     Args:
       canvas: the scene.
       camera: the camera.
-      x: where the object stands, metres to the right.
-      z: how far away, metres.
-      reach: half its width and its height, metres.
+      x: where the object stands, meters to the right.
+      z: how far away, meters.
+      reach: half its width and its height, meters.
     """
     height, width = canvas.label.shape
-    bottom, centre = camera.project(x, 0.0, z)
+    bottom, center = camera.project(x, 0.0, z)
     scale = camera.focal / z
     rows = slice(
       max(int(bottom - reach[1] * scale) - 1, 0), min(int(bottom) + 2, height)
     )
     columns = slice(
-      max(int(centre - reach[0] * scale) - 1, 0),
-      min(int(centre + reach[0] * scale) + 2, width),
+      max(int(center - reach[0] * scale) - 1, 0),
+      min(int(center + reach[0] * scale) + 2, width),
     )
     self.empty = rows.start >= rows.stop or columns.start >= columns.stop
     self._image = canvas.image[rows, columns]
@@ -44,7 +44,7 @@ class Brush:
     self._depth = canvas.depth[rows, columns]
     self._z = z
     self.y = (bottom - np.arange(rows.start, rows.stop)[:, None] - 0.5) / scale
-    self.x = (np.arange(columns.start, columns.stop) + 0.5 - centre) / scale
+    self.x = (np.arange(columns.start, columns.stop) + 0.5 - center) / scale
     # Nothing is thinner than most of a pixel, or it would come and go.
     self.pixel = 0.4 / scale
     self.free = self._depth > z
@@ -68,14 +68,14 @@ class Brush:
     self._depth[where] = self._z
 
   def box(self, left: float, right: float, low: float, high: float):
-    """The pixels of an upright rectangle."""
+    """Returns the mask of an upright rectangle."""
     middle, half = (left + right) / 2, max((right - left) / 2, self.pixel)
     return (np.abs(self.x - middle) <= half) & (
       (self.y >= low) & (self.y <= high)
     )
 
   def disc(self, x: float, y: float, radius: float):
-    """The pixels of a disc."""
+    """Returns the mask of a disc."""
     radius = max(radius, self.pixel)
     return (self.x - x) ** 2 + (self.y - y) ** 2 <= radius * radius
 
@@ -85,7 +85,7 @@ def _color(random, style, surface) -> np.ndarray:
 
 
 def tree(canvas, camera, style, random, x, z) -> None:
-  """A trunk and a ragged crown."""
+  """Paints a trunk and a ragged crown."""
   tall, wide = random.uniform(4, 7.5), random.uniform(1.0, 2.2)
   brush = Brush(canvas, camera, x, z, (wide * 1.3, tall))
   if brush.empty:
@@ -109,7 +109,7 @@ def tree(canvas, camera, style, random, x, z) -> None:
 
 
 def pole(canvas, camera, style, random, x, z) -> None:
-  """A pole: a lamp with an arm, or one that carries a sign."""
+  """Paints a pole: a lamp with an arm, or one that carries a sign."""
   sign = random.random() < 0.55
   tall = random.uniform(2.2, 3.2) if sign else random.uniform(5, 8)
   brush = Brush(canvas, camera, x, z, (1.6, tall + 0.5))
@@ -143,7 +143,7 @@ def pole(canvas, camera, style, random, x, z) -> None:
 
 
 def _body(brush, style, random, x, low, tall) -> None:
-  """A torso with a head, from `low` to `tall`."""
+  """Paints a torso with a head, from `low` to `tall`."""
   clothes = _color(random, style, 'person')
   waist = low + 0.45 * (tall - low)
   if low == 0:
@@ -164,14 +164,14 @@ def _body(brush, style, random, x, low, tall) -> None:
 
 
 def person(canvas, camera, style, random, x, z) -> None:
-  """Someone on foot."""
+  """Paints someone on foot."""
   brush = Brush(canvas, camera, x, z, (0.4, 2.0))
   if not brush.empty:
     _body(brush, style, random, 0.0, 0.0, random.uniform(1.5, 1.9))
 
 
 def cyclist(canvas, camera, style, random, x, z) -> None:
-  """A bicycle seen from the side, mostly with someone on it."""
+  """Paints a bicycle from the side, mostly with someone on it."""
   brush = Brush(canvas, camera, x, z, (1.1, 2.0))
   if brush.empty:
     return
@@ -191,7 +191,7 @@ def cyclist(canvas, camera, style, random, x, z) -> None:
 
 
 def car(canvas, camera, style, random, x, z) -> None:
-  """A car from behind, with the side that its place in the street shows."""
+  """Paints a car from behind, and the side that its place shows."""
   wide, tall = random.uniform(0.82, 0.95), random.uniform(1.4, 1.7)
   long = random.uniform(3.4, 4.6)
   color = _color(random, style, 'car')
@@ -222,7 +222,7 @@ def car(canvas, camera, style, random, x, z) -> None:
 
 
 def _car_side(canvas, camera, x, z, size, colors) -> None:
-  """The side face: a plane along the street, met by the rays of columns."""
+  """Paints the side face, a plane along the street."""
   wide, tall, long = size
   color, glass, tyre = colors
   edge = x - wide if x > 0 else x + wide  # the side towards the middle
@@ -260,7 +260,7 @@ def place(
   style: look.Style,
   random: np.random.Generator,
 ) -> None:
-  """Draws what is in the street, and paints it from far to near."""
+  """Places random objects in the street and paints them, far to near."""
   edge, outer = layout.road, layout.road + layout.pavement
   hand = lambda: (-1.0, 1.0)[random.integers(2)]
   far = lambda low, high: low * (high / low) ** random.random()

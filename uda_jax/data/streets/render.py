@@ -24,6 +24,7 @@ from uda_jax.data.streets import camera as camera_lib
 from uda_jax.data.streets import objects
 from uda_jax.data.streets import scene
 from uda_jax.data.streets import style as style_lib
+from uda_jax.data.streets import walls
 
 CLASSES = style_lib.CLASSES
 PALETTE = style_lib.PALETTE
@@ -57,9 +58,9 @@ def render(
   layout = scene.draw_layout(random)
   horizon = scene.paint_sky(canvas, camera, style, random)
   scene.paint_ground(canvas, camera, layout, style, random)
-  for wall in scene.walls(camera, layout, size[1]):
-    scene.paint_houses(canvas, camera, wall, style, random)
-  scene.paint_fences(canvas, camera, layout, style, random)
+  for wall in walls.walls(camera, layout, size[1]):
+    walls.paint_houses(canvas, camera, wall, style, random)
+  walls.paint_fences(canvas, camera, layout, style, random)
   objects.place(canvas, camera, layout, style, random)
   image = camera_lib.expose(canvas.image, canvas.depth, horizon, style, random)
   return image, canvas.label

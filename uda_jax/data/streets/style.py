@@ -51,7 +51,7 @@ PALETTE = (
   BICYCLE,
 ) = range(len(CLASSES))
 
-# Surface -> colours (0..1 RGB) that a scene picks from: in the game, and in the
+# Surface -> colors (0..1 RGB) that a scene picks from: in the game, and in the
 # town that the camera sees. Entry i of one becomes entry i of the other.
 _GAME = {
   'road': ((0.33, 0.33, 0.36), (0.38, 0.37, 0.38)),
@@ -123,8 +123,8 @@ class Style(NamedTuple):
   """A domain. All strengths are 0 in the plain game.
 
   Attributes:
-    palette: surface -> [n, 3] float colours in 0..1.
-    variety: spread of a surface's colour from scene to scene.
+    palette: surface -> [n, 3] float colors in 0..1.
+    variety: spread of a surface's color from scene to scene.
     texture: strength of the noise on surfaces.
     clouds: strength of the noise in the sky.
     shadow: share of light that shadows take.
@@ -136,8 +136,8 @@ class Style(NamedTuple):
     vignette: loss of light in the corners.
     blur: sigma in pixels at 96 rows.
     noise: sigma of the sensor's noise.
-    contrast: about the middle grey.
-    saturation: 1 keeps colours, 0 is grey.
+    contrast: about the middle gray.
+    saturation: 1 keeps colors, 0 is gray.
   """
 
   palette: dict[str, np.ndarray]

@@ -1,0 +1,67 @@
+"""Reading examples on all cores, with errors that name the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from uda_jax.data import manifest as manifest_lib
+from uda_jax.data import transforms
+
+# Batches that are ready before they are asked for.
+_PREFETCH = 2
+
+
+def parallel(
+  dataset: tf.data.Dataset, read: Callable[[tf.Tensor], Any], batch_size: int
+) -> tf.data.Dataset:
+  """Reads elements on all cores, in order, and batches them."""
+  # No reader branches on tensors in Python; looking for such branches takes
+  # most of the time until the first batch.
+  dataset = dataset.map(
+    tf.autograph.experimental.do_not_convert(read),
+    num_parallel_calls=os.cpu_count(),
+    deterministic=True,
+  )
+  return dataset.batch(batch_size).prefetch(_PREFETCH)
+
+
+def files_of(data: manifest_lib.Manifest, index: int) -> Iterator[str]:
+  """Yields the image file and the label file of an image."""
+  yield data.image_paths[index]
+  if data.labelled:
+    yield data.label_paths[index]
+
+
+def to_numpy(
+  dataset: tf.data.Dataset, files: Callable[[int], Iterator[str]]
+) -> Iterator[Any]:
+  """Yields numpy trees; an error names the file that cannot be read.
+
+  Args:
+    dataset: of batches.
+    files: `files(number)`: the files of the batch of this number.
+
+  Yields:
+    The elements of `dataset`.
+  """
+  number = 0
+  try:
+    for values in dataset.as_numpy_iterator():
+      yield values
+      number += 1
+  except tf.errors.OpError as error:
+    # TensorFlow names the file only if it is not there.
+    for path in files(number):
+      try:
+        transforms.read_image(transforms.path_tensor(path))
+      except tf.errors.OpError:
+        raise OSError(
+          f'{path}: expected the image that was there when the data were '
+          'prepared, got none or a damaged one; put it back, or start again '
+          'to have all files checked'
+        ) from error
+    raise
