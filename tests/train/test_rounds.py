@@ -12,6 +12,7 @@ from benchmarks import round_labels
 from tests import lse_leaf
 from uda_jax import parallel
 from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
 from uda_jax.data import datasets
 from uda_jax.data import label_files
 from uda_jax.data import pipeline
@@ -192,7 +193,7 @@ def test_a_window_is_a_pair_that_fits(window):
 
 def test_rounds_belong_to_lse(cache, tmp_path):
   config = _config(cache)
-  config.method.name = 'source_only'
+  config.method = common.source_only()
   with pytest.raises(ValueError, match='config.rounds'):
     checks.check_config(config)
   config = _config(cache)
