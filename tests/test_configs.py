@@ -98,10 +98,14 @@ def test_a_file_that_is_no_config(tmp_path, text, expected):
 @pytest.mark.parametrize(
   ('name', 'expected'),
   [
-    ('streets/pippa', r"'streets/pippa': expected .*; near: streets/pipa"),
-    ('configs/streets/mik.py', 'no such file; near: streets/mic'),
-    ('/else/configs/streets/mic.py', 'no such file; by name: streets/mic'),
-    ('mine.txt', 'expected a name or a path that ends in .py'),
+    ('streets/pippa', 'no such config; did you mean streets/pipa; `python -m'),
+    ('configs/streets/mik.py', 'no such file; did you mean streets/mic; `'),
+    ('/else/configs/streets/mic.py', 'file; did you mean streets/mic; `'),
+    (
+      'pipa_cluda_mic',
+      'did you mean camvid_day_to_dusk/pipa_.* or streets/pipa',
+    ),
+    ('mine.txt', "'mine.txt': there is no such config; `python -m"),
   ],
 )
 def test_a_config_that_there_is_not(name, expected):

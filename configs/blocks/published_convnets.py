@@ -4,7 +4,7 @@ A config names a recipe, `published_convnets.lse(base.CONVNETS)`; the numbers in
 which the benchmarks differ are in `base.py` of their folders.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import ml_collections
@@ -42,14 +42,14 @@ class Benchmark(NamedTuple):
   data: Callable[..., ConfigDict]
   files: tuple[str, ...]
   released_files: str | tuple[str, ...]
-  subsets: dict[str, tuple[int, ...]]
+  subsets: Mapping[str, tuple[int, ...]]
   best_subset: str
   paste_classes: tuple[int, ...]
   view_contrast: float
   lse_data: Callable[..., ConfigDict]
   lse_source_size: tuple[int, int]
   lse_skip_classes: tuple[int, ...]
-  lse_subsets: dict[str, tuple[int, ...]]
+  lse_subsets: Mapping[str, tuple[int, ...]]
 
 
 def pixmatch(benchmark: Benchmark) -> ConfigDict:

@@ -7,7 +7,7 @@ A config names a recipe, `published_transformers.mic(base.TRANSFORMERS)`; the
 numbers in which the benchmarks differ are in `base.py` of their folders.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import ml_collections
@@ -43,7 +43,7 @@ class Benchmark(NamedTuple):
   target_size: tuple[int, int]
   daformer_margins: tuple[int, int, int, int] = (0, 0, 0, 0)
   hrda_margins: tuple[int, int, int, int] = (0, 0, 0, 0)
-  subsets: dict[str, tuple[int, ...]] = {}
+  subsets: Mapping[str, tuple[int, ...]] = {}
 
 
 def _run(

@@ -51,11 +51,17 @@ def test_the_patterns_of_all_configs_match():
 @pytest.mark.parametrize(
   ('changes', 'expected'),
   [
-    ({'frozen': ('^encodr/',)}, r"optim.frozen: .*'\^encodr/'.*near: encoder$"),
-    ({'frozen': ('/bn7/',)}, 'near: bn1$'),
+    (
+      {'frozen': ('^encodr/',)},
+      r"optim.frozen: .*'\^encodr/'.*did you mean encoder\?$",
+    ),
+    ({'frozen': ('/bn7/',)}, r'did you mean bn1\?$'),
     ({'frozen': ('xyz',)}, 'parameters are encoder/bn1/scale, encoder/conv1'),
     ({'frozen': ('(',)}, r"frozen: expected a regular expression, got '\('"),
-    ({'groups': (('heed', 10.0, 1.0),)}, 'optim.groups: .*near: head$'),
+    (
+      {'groups': (('heed', 10.0, 1.0),)},
+      r'groups: .*did you mean head\?$',
+    ),
     ({'groups': (('head', 10.0),)}, r'rows \(pattern, rate factor, decay f'),
     ({'groups': ('head', 10.0, 1.0)}, r"groups: expected rows .* got 'head'"),
     (

@@ -61,12 +61,6 @@ def load(name_or_path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
   return config.lock()
 
 
-def near(word: str, known: Sequence[str]) -> str:
-  """Returns '; near: ...' with the names that resemble a word, or ''."""
-  close = difflib.get_close_matches(word, known, n=3)
-  return f'; near: {", ".join(close)}' if close else ''
-
-
 def _find(text: str) -> pathlib.Path:
   """Returns the file of a name or path."""
   known = paths()
@@ -75,14 +69,19 @@ def _find(text: str) -> pathlib.Path:
   path = pathlib.Path(text).expanduser()
   if path.suffix == '.py' and path.is_file():
     return path
-  name = '/'.join(path.with_suffix('').parts[-2:])
-  if path.suffix == '.py':
-    hint = f'; by name: {name}' if name in known else near(name, [*known])
-    raise ValueError(f'config {text!r}: no such file{hint}')
+  kind = 'file' if path.suffix == '.py' else 'config'
   raise ValueError(
-    f'config {text!r}: expected a name or a path that ends in .py'
-    f'{near(name, [*known])}; `python -m uda_jax.configs` lists all'
+    f'config {text!r}: there is no such {kind}{_hint(path, [*known])}; '
+    '`python -m uda_jax.configs` lists all names'
   )
+
+
+def _hint(path: pathlib.Path, known: Sequence[str]) -> str:
+  """Returns '; did you mean ...?' with the nearest names, or ''."""
+  name = '/'.join(path.with_suffix('').parts[-2:])
+  same_run = [other for other in known if other.endswith(f'/{name}')]
+  close = same_run or difflib.get_close_matches(name, known, cutoff=0.8)
+  return f'; did you mean {" or ".join(close)}' if close else ''
 
 
 def _execute(path: pathlib.Path):

@@ -105,5 +105,5 @@ def _near(pattern: str, paths: Sequence[str]) -> str:
     for part in difflib.get_close_matches(word, parts)
   ]
   if close:
-    return f'near: {", ".join(dict.fromkeys(close))}'
+    return f'did you mean {" or ".join(dict.fromkeys(close))}?'
   return f'parameters are {", ".join(paths[:2])}, ...'
