@@ -5,7 +5,10 @@ import ml_collections
 import numpy as np
 import pytest
 
+from tests import leaf
 from tests import tiny
+from uda_jax import types
+from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import setup
 
 
@@ -34,3 +37,26 @@ def test_the_pretrained_network_is_kept_for_a_feature_distance():
 def test_a_distance_to_nothing_is_named():
   with pytest.raises(ValueError, match='config.model.weights'):
     _start(_config(weight_distance=0.1, weights=''))
+
+
+@pytest.mark.parametrize('uses_target', [True, False])
+def test_target_images_are_read_for_a_method_that_uses_them(
+  monkeypatch, uses_target
+):
+  read = []
+  monkeypatch.setattr(
+    setup.pipeline,
+    'train_batches',
+    lambda *args, read_target, **kwargs: read.append(read_target),
+  )
+  method = types.Method(lambda *args: None, uses_target=uses_target)
+  run = setup.Run(
+    leaf.get_config(),
+    workdir=None,
+    mesh=None,
+    data=setup.Data(None, None, None),
+    recipe=recipe_lib.Recipe(method, None, None, None),
+  )
+  setup.batches(run, 0)
+  setup.batches(run, 0, read_target=True)
+  assert read == [uses_target, True]
