@@ -294,6 +294,15 @@ def test_a_field_that_nothing_reads_is_one_line(block):
     methods.check(config)
 
 
+@pytest.mark.parametrize('field', ['add', 'threshold', 'masking'])
+def test_a_field_that_is_missing_is_one_line(field):
+  config = configs.load('streets/mic')
+  with config.unlocked():
+    del config.method[field]
+  with pytest.raises(ValueError, match=rf'config\.method\.{field}: expected'):
+    methods.check(config)
+
+
 def test_hrda_needs_its_network():
   config = configs.load('gta5_to_cityscapes/hrda')
   with config.unlocked():

@@ -180,6 +180,11 @@ def check_names(config) -> None:
       f'config.method.name: expected one of {sorted(BASES)}, '
       f'got {config.name!r}'
     )
+  if 'add' not in config:
+    raise ValueError(
+      'config.method.add: expected a list of additions, () for none, got no '
+      'such field'
+    )
   possible = tuple(BASES[config.name].additions)
   add = tuple(config.add)
   if not set(add) <= set(possible) or len(set(add)) < len(add):
@@ -266,12 +271,13 @@ def check(config) -> None:
   """
   method = config.method
   check_names(method)
-  base, additions = BASES[method.name], active(method)
+  base = BASES[method.name]
   _check_fields(
     'config.method', method, ('name', 'add', *base.fields, *base.additions)
   )
   for name, fields in base.additions.items():
     _check_fields(f'config.method.{name}', method[name], fields)
+  additions = active(method)
   reader = 'masking' if 'masking' in additions else method.name
   if reader in ('masking', *_FAMILY) and not config.teacher.use:
     raise ValueError(
