@@ -197,7 +197,7 @@ def test_rounds_belong_to_lse(cache, tmp_path):
   with pytest.raises(ValueError, match='config.rounds'):
     checks.check_config(config)
   config = _config(cache)
-  del config.rounds
+  config.rounds = None
   with pytest.raises(ValueError, match='config.rounds'):
     checks.check_config(config)
   config = _config(cache)
