@@ -253,7 +253,7 @@ def test_warm_start_takes_the_other_run_s_network(
       warm_start__workdir=str(uninterrupted[0]),
       **LABEL_FREE,
     )
-  assert 'parameters, teacher of' in caplog.text
+  assert 'initial weights of all parts: teacher of the run' in caplog.text
   _, before = _final(uninterrupted[0])
   _, after = _final(tmp_path / 'run')
   for name, value in before.items():

@@ -24,7 +24,7 @@ def _config(*, weight_distance, weights):
 
 
 def _start(config):
-  return setup.start_networks(config, tiny.network(3), (8, 8))
+  return setup.start_networks(config, tiny.network(3), 3, (8, 8))
 
 
 def test_the_pretrained_network_is_kept_for_a_feature_distance():

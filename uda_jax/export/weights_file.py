@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import Any
 
@@ -13,6 +12,7 @@ from uda_jax import models
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import metadata
 from uda_jax.models.weights import safetensors
+from uda_jax.runs import lineage
 from uda_jax.runs import restore
 
 
@@ -30,18 +30,8 @@ def declaration(
     spelling: of the file.
     started_from: the declaration of the weights that the run started from.
   """
-  source, target = config.data.source, config.data.target
-  oracle = source == target
-  trained_on = f'{source.name} with labels'
-  if not oracle:
-    method = methods.full_name(config.method)
-    trained_on += f', {target.name} without (method {method})'
-  before = started_from.get('trained_on')
   return {
-    'trained_on': f'{before}; {trained_on}' if before else trained_on,
-    'saw_target_labels': (
-      oracle or bool(started_from.get('saw_target_labels'))
-    ),
+    **lineage.declared(config, methods.full_name(config.method), started_from),
     'preprocessing': models.preprocessing_name(config),
     'model': config.model.name,
     'network': which,
@@ -51,9 +41,7 @@ def declaration(
 
 def started_from(workdir: pathlib.Path) -> dict[str, Any]:
   """Returns the declaration of the weights that a run started from."""
-  manifest = json.loads((workdir / 'manifest.json').read_text())
-  origin = manifest['starts'][0].get('weights') or {}
-  return origin.get('declared', {})
+  return restore.read_manifest(workdir)['started_from']
 
 
 def write(

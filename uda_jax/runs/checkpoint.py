@@ -13,6 +13,7 @@ reuse a buffer that the writer still reads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 import logging
 import math
 import pathlib
@@ -175,6 +176,7 @@ def load_variables(
   like: types.Variables,
   *,
   field: str = 'config.warm_start.workdir',
+  new: Set[tuple[str, ...]] = frozenset(),
 ) -> types.Variables:
   """Reads one network of another run.
 
@@ -184,6 +186,7 @@ def load_variables(
     like: variables of the network that is wanted; the result has their dtypes
       and shardings.
     field: the config field or flag that names the run, for messages.
+    new: paths of modules that are not read: their arrays stay those of `like`.
 
   Raises:
     ValueError: there is no such network, or it has other tensors.
@@ -204,16 +207,58 @@ def load_variables(
     )
   folder = folder / str(max(steps)) / (_NET if which == 'best' else _STATE)
   found = _stored(folder)
-  way_out = f'Use config.model of that run, or another {field}.'
-  if which == 'best':
-    _check_same(found, like, folder, way_out)
-    return _read(folder, like)
-  if found.get(which) in (None, ()):
+  if which != 'best' and found.get(which) in (None, ()):
     raise ValueError(
       f'{field}: the run in {run} has no {which}; use its student'
     )
-  _check_same(found[which], like, folder, way_out)
-  return _read(folder, {which: like})[which]
+  way_out = f'Use config.model of that run, or another {field}'
+  if field.startswith('config.'):
+    way_out += (
+      '; config.model.new_classifier=True starts with a new classifier where '
+      'the numbers of classes differ'
+    )
+  wanted = _pruned(like._asdict(), new)
+  have = found if which == 'best' else found[which]
+  _check_same(_pruned(have, new), wanted, folder, way_out)
+  if which == 'best':
+    read = _read(folder, wanted)
+  else:
+    read = _read(folder, {which: wanted})[which]
+  return types.Variables(**_filled(read, like._asdict()))
+
+
+def _pruned(
+  tree: Mapping[str, Any],
+  new: Set[tuple[str, ...]],
+  path: tuple[str, ...] = (),
+) -> dict[str, Any]:
+  """Returns nested dicts without the arrays of some modules.
+
+  Args:
+    tree: 'params' and 'batch_stats' at the top.
+    new: paths of the modules, below those two.
+    path: of `tree`.
+  """
+  kept: dict[str, Any] = {}
+  for name, value in tree.items():
+    if not isinstance(value, Mapping):
+      if path[1:] not in new:
+        kept[name] = value
+      continue
+    below = _pruned(value, new, (*path, name))
+    if below or not value:
+      kept[name] = below
+  return kept
+
+
+def _filled(tree: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns nested dicts with the arrays of `like` where `tree` lacks them."""
+  return {
+    name: _filled(tree.get(name, {}), value)
+    if isinstance(value, Mapping)
+    else tree.get(name, value)
+    for name, value in like.items()
+  }
 
 
 def _stored(folder: pathlib.Path) -> Any:
@@ -279,11 +324,11 @@ def _check_same(
   ]
   if not wrong:
     return
-  shown = wrong[:8] + (['...'] if wrong[8:] else [])
+  shown = wrong[:8] + ([f'and {len(wrong) - 8} more'] if wrong[8:] else [])
   raise ValueError(
     f'{folder}: expected a checkpoint of the configured network and method, '
-    f'but {len(wrong)} of {len(names)} tensors differ:\n  '
-    + '\n  '.join([*shown, way_out])
+    f'but {len(wrong)} of {len(names)} tensors differ: '
+    + f'{"; ".join(shown)}. {way_out}'
   )
 
 

@@ -1,4 +1,4 @@
-"""A trained network, read back from its run's directory."""
+"""Reads a trained network from the directory of its run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import ml_collections
 from uda_jax import models
 from uda_jax import types
 from uda_jax.runs import checkpoint
+from uda_jax.runs import lineage
 from uda_jax.runs import upgrade
 
 
@@ -41,10 +42,18 @@ def _tuples(tree: Any) -> Any:
 
 
 def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
-  """Returns the manifest of a run.
+  """Reads the manifest of a run.
+
+  Args:
+    workdir: the run's directory.
+
+  Returns:
+    'config' in the fields of today, 'classes' with names and palette, and
+    'started_from', see `lineage.started_from`.
 
   Raises:
-    FileNotFoundError, ValueError: the directory is not that of a run.
+    FileNotFoundError: the directory has no manifest.
+    ValueError: the manifest is malformed.
   """
   path = workdir / 'manifest.json'
   if not path.is_file():
@@ -58,8 +67,9 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
     return {
       'config': upgrade.upgrade(manifest['config']),
       'classes': manifest['starts'][-1]['classes'],
+      'started_from': lineage.started_from(manifest),
     }
-  except (ValueError, KeyError, TypeError, IndexError) as error:
+  except (ValueError, LookupError, TypeError, AttributeError) as error:
     raise ValueError(
       f'{path}: expected the manifest of a run, with config and '
       f'classes, got something else ({error!r})'

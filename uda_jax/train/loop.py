@@ -28,6 +28,7 @@ from uda_jax.train import round_mining
 from uda_jax.train import rounds
 from uda_jax.train import setup
 from uda_jax.train import state as state_lib
+from uda_jax.train import warm_start
 
 Run = setup.Run
 
@@ -233,6 +234,7 @@ def _write_manifest(run: Run) -> None:
     'images': counts,
     'classes': {'names': source.class_names, 'palette': source.palette},
     'weights': dataclasses.asdict(run.weights) if run.weights else None,
+    'warm_start': warm_start.declared(run.config),
   }
   provenance.run_manifest(run.workdir, run.config, facts)
 

@@ -20,9 +20,9 @@ from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
 from uda_jax.models import weights as weights_lib
-from uda_jax.runs import checkpoint
 from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
+from uda_jax.train import warm_start
 
 _ENDLESS = 2**31
 
@@ -139,7 +139,10 @@ def adapted_statistics(
 
 
 def start_networks(
-  config, network: types.Network, image_size: tuple[int, int]
+  config,
+  network: types.Network,
+  num_classes: int,
+  image_size: tuple[int, int],
 ) -> tuple[types.Variables, types.Variables | None]:
   """Returns the student's initial variables and the frozen pretrained ones.
 
@@ -148,11 +151,8 @@ def start_networks(
   """
   key = rng.stream(jax.random.key(config.seed), 'network')
   pretrained = variables = network.init(key, image_size)
-  warm = config.warm_start
-  if warm.workdir:
-    variables = checkpoint.load_variables(
-      pathlib.Path(warm.workdir), warm.network, variables
-    )
+  if config.warm_start.workdir:
+    variables = warm_start.load(config, num_classes, variables, image_size)
   if not config.method.get('weight_distance', 0.0):
     return variables, None
   if not config.model.weights:
@@ -195,9 +195,12 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
     logging.info('%s: %s, %d images', name, part.name, len(part.image_paths))
   num_classes = len(data.source.class_names)
   network = models.build(config, num_classes)
-  student, frozen = start_networks(config, network, _image_size(config, data))
+  size = _image_size(config, data)
+  student, frozen = start_networks(config, network, num_classes, size)
   origin = models.provenance(config)
-  _log_network(config, student, num_classes, origin)
+  _log_network(config, student, num_classes, size)
+  if origin:
+    logging.info('%s', origin)
   _log_devices(mesh)
   recipe = recipe_lib.make(config, num_classes, network, student.params)
   # Each process has loaded the same; host arrays become arrays everywhere.
@@ -217,21 +220,18 @@ def describe(config) -> str:
 
 
 def _log_network(
-  config, student: types.Variables, num_classes: int, origin
+  config, student: types.Variables, num_classes: int, size: tuple[int, int]
 ) -> None:
   """Logs the size of the network, and where its variables come from."""
   count = sum(x.size for x in jax.tree.leaves(student.params))
-  if config.warm_start.workdir:
-    start = f'{config.warm_start.network} of {config.warm_start.workdir}'
-  else:
-    start = f'weights of {origin}' if origin else 'random initial weights'
   logging.info(
-    'network: %s, %d classes, %s parameters, %s',
+    'network: %s, %d classes, %s parameters',
     config.model.name,
     num_classes,
     f'{count:,}',
-    start,
   )
+  for parts, source in models.origin(config, num_classes, student, size):
+    logging.info('initial weights of %s: %s', parts, source)
 
 
 def _log_devices(mesh: Mesh) -> None:

@@ -1,0 +1,48 @@
+"""What the weights of a run have seen, including the weights before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+
+def started_from(manifest: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the declared facts about the weights that a run started from.
+
+  Args:
+    manifest: of the run, as `manifest.json` holds it.
+
+  Returns:
+    Fields of `models.weights.metadata`; {} after a random start.
+  """
+  start = manifest['starts'][0]
+  weights = start.get('weights') or {}
+  return start.get('warm_start') or weights.get('declared', {})
+
+
+def declared(
+  config: ml_collections.ConfigDict, method: str, before: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns what a run's weights were trained on.
+
+  Args:
+    config: the run's.
+    method: its full name.
+    before: the facts about the weights that the run started from.
+
+  Returns:
+    `trained_on`, and `saw_target_labels`: the run or one before it learned
+    from labels of its target.
+  """
+  source, target = config.data.source, config.data.target
+  oracle = source == target
+  trained_on = f'{source.name} with labels'
+  if not oracle:
+    trained_on += f', {target.name} without (method {method})'
+  earlier = before.get('trained_on')
+  return {
+    'trained_on': f'{earlier}; {trained_on}' if earlier else trained_on,
+    'saw_target_labels': oracle or bool(before.get('saw_target_labels')),
+  }

@@ -1,0 +1,87 @@
+"""Initial variables from another run, checked against this run's config."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import ml_collections
+
+from uda_jax import methods
+from uda_jax import models
+from uda_jax import types
+from uda_jax.models.weights import metadata
+from uda_jax.runs import checkpoint
+from uda_jax.runs import lineage
+from uda_jax.runs import restore
+
+_FIELD = 'config.warm_start.workdir'
+
+
+def load(
+  config: ml_collections.ConfigDict,
+  num_classes: int,
+  variables: types.Variables,
+  image_size: tuple[int, int],
+) -> types.Variables:
+  """Returns the variables of `config.warm_start`.
+
+  With `config.model.new_classifier` the classifier keeps its initial values;
+  the number of classes may differ from that of the other run.
+
+  Args:
+    config: this run's.
+    num_classes: of this run.
+    variables: initial values of this run's network.
+    image_size: (height, width) of any image that the network takes.
+
+  Raises:
+    ValueError: the directory holds no run, or one with another preprocessing,
+      with other tensors, or with weights that saw labels of the target and
+      may not.
+  """
+  found = declared(config)
+  assert found is not None, 'the config names no run'
+  run = pathlib.Path(config.warm_start.workdir)
+  ours = models.preprocessing_name(config)
+  if found['preprocessing'] != ours:
+    raise ValueError(
+      f'{_FIELD}: {run} was trained on {found["preprocessing"]} pixels, the '
+      f'network of this config takes {ours} pixels; {metadata.WAY_OUT}'
+    )
+  metadata.check_target_labels(
+    run, found, allowed=config.model.allow_target_labels
+  )
+  new = frozenset()
+  if config.model.new_classifier:
+    new = models.classifier(config, num_classes, image_size)
+  return checkpoint.load_variables(
+    run, config.warm_start.network, variables, new=new
+  )
+
+
+def declared(config: ml_collections.ConfigDict) -> dict[str, Any] | None:
+  """Returns the facts about the weights of `config.warm_start`.
+
+  Args:
+    config: this run's.
+
+  Returns:
+    `trained_on`, `saw_target_labels` and `preprocessing` of the other run; None
+    without a warm start.
+
+  Raises:
+    ValueError: the directory holds no run.
+  """
+  if not config.warm_start.workdir:
+    return None
+  run = pathlib.Path(config.warm_start.workdir).absolute()
+  try:
+    manifest = restore.read_manifest(run)
+  except (ValueError, OSError) as error:
+    raise ValueError(f'{_FIELD}: {error}') from error
+  other = restore.read_config(run)
+  facts = lineage.declared(
+    other, methods.full_name(other.method), manifest['started_from']
+  )
+  return facts | {'preprocessing': models.preprocessing_name(other)}
