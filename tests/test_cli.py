@@ -333,6 +333,22 @@ def test_what_is_written_to_stderr_is_hidden_unless_it_fails(capfd):
   assert capfd.readouterr().err == 'shown'
 
 
+@pytest.mark.parametrize(
+  'flags, before, level',
+  [((), None, '3'), ((), '1', '1'), (('--debug',), None, None)],
+)
+def test_log_level_of_tensorflow_and_xla(flags, before, level, monkeypatch):
+  # Restored after the test, whatever the command sets.
+  monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', 'x')
+  monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL')
+  if before:
+    monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', before)
+  found = []
+  command = lambda args: found.append(os.environ.get('TF_CPP_MIN_LOG_LEVEL'))
+  cli.run(cli.Parser('x', ''), lambda args: command(args), flags)
+  assert found == [level]
+
+
 def test_ctrl_c_is_one_line(capsys):
   def stopped(args):
     raise KeyboardInterrupt

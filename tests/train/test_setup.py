@@ -34,11 +34,6 @@ def test_the_pretrained_network_is_kept_for_a_feature_distance():
   assert frozen is None
 
 
-def test_a_distance_to_nothing_is_named():
-  with pytest.raises(ValueError, match='config.model.weights'):
-    _start(_config(weight_distance=0.1, weights=''))
-
-
 @pytest.mark.parametrize('uses_target', [True, False])
 def test_target_images_are_read_for_a_method_that_uses_them(
   monkeypatch, uses_target

@@ -1,37 +1,42 @@
-"""From a config to functions that score a network on its data."""
+"""Functions that score a network on the data of a config."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+import ml_collections
 import numpy as np
 
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.data import image_size
+from uda_jax.data import manifest
 from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 
+ConfigDict = ml_collections.ConfigDict
 Score = Callable[..., dict[str, Any]]
 # Images whose predictions a run shows.
 _EXAMPLES = 4
 
 
-def subsets(config, class_names) -> dict[str, tuple[int, ...]]:
-  """The means that are reported: over all classes, and named subsets."""
+def subsets(
+  config: ConfigDict, class_names: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+  """Returns the classes of each reported mean: all, and named subsets."""
   named = {name: tuple(ids) for name, ids in config.eval.subsets.items()}
   return {reports.ALL: tuple(range(len(class_names))), **named}
 
 
-def _batches(config, data):
-  """This process's share of a data set, as the evaluation sees it."""
+def _batches(config: ConfigDict, data: manifest.Manifest) -> Iterator[Any]:
+  """Returns this process's batches of a data set, as the evaluation sees it."""
   return pipeline.eval_batches(
     data,
     batch_size=config.eval.batch_size,
@@ -42,7 +47,7 @@ def _batches(config, data):
 
 
 def make_predict(
-  config, network: types.Network, mesh: Mesh
+  config: ConfigDict, network: types.Network, mesh: Mesh
 ) -> inference.Predict:
   """Returns the prediction that a run is evaluated with.
 
@@ -60,7 +65,12 @@ def make_predict(
   )
 
 
-def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
+def make_labeled(
+  config: ConfigDict,
+  network: types.Network,
+  data: manifest.Manifest,
+  mesh: Mesh,
+) -> Score:
   """Returns f(variables) -> report of a network on a labelled split.
 
   Args:
@@ -72,7 +82,9 @@ def make_labeled(config, network: types.Network, data, mesh: Mesh) -> Score:
   return _labeled(config, make_predict(config, network, mesh), data)
 
 
-def _labeled(config, predict: inference.Predict, data) -> Score:
+def _labeled(
+  config: ConfigDict, predict: inference.Predict, data: manifest.Manifest
+) -> Score:
   def score(variables: types.Variables) -> dict[str, Any]:
     confusion = inference.evaluate(
       predict,
@@ -87,7 +99,12 @@ def _labeled(config, predict: inference.Predict, data) -> Score:
   return score
 
 
-def make_label_free(config, network: types.Network, data, mesh: Mesh) -> Score:
+def make_label_free(
+  config: ConfigDict,
+  network: types.Network,
+  data: manifest.Manifest,
+  mesh: Mesh,
+) -> Score:
   """Returns f(variables, other) -> `selection.statistics`, means over images.
 
   Args:
@@ -129,8 +146,8 @@ def make_label_free(config, network: types.Network, data, mesh: Mesh) -> Score:
   return score
 
 
-def _spread(data, count: int):
-  """The manifest of at most `count` images, evenly spaced."""
+def _spread(data: manifest.Manifest, count: int) -> manifest.Manifest:
+  """Returns the manifest of at most `count` images, evenly spaced."""
   size = len(data.image_paths)
   rows = np.linspace(0, size - 1, min(count, size)).astype(int)
   pick = lambda paths: tuple(paths[i] for i in rows)
@@ -169,7 +186,7 @@ class Evaluator(NamedTuple):
   examples: Callable[[types.Variables], list[Example]]
 
 
-def make(run) -> Evaluator:
+def make(run: Any) -> Evaluator:
   """Makes the evaluation of a run.
 
   Args:

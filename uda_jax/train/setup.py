@@ -155,12 +155,6 @@ def start_networks(
     variables = warm_start.load(config, num_classes, variables, image_size)
   if not config.method.get('weight_distance', 0.0):
     return variables, None
-  if not config.model.weights:
-    raise ValueError(
-      'config.method.weight_distance: the feature distance is to a '
-      'pretrained encoder, expected a file in config.model.weights, got '
-      "''; 0 switches the distance off."
-    )
   return variables, pretrained
 
 
