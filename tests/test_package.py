@@ -19,6 +19,7 @@ import tomllib
 import venv
 import zipfile
 
+import numpy as np
 from packaging import requirements
 from packaging import utils
 import pytest
@@ -153,6 +154,16 @@ def test_the_dependencies_without_extras_are_enough_for_notebooks():
   )
   assert printed.returncode == 0, printed.stderr
   assert printed.stdout.split() == ['True', '1.3862944', '1000']
+
+
+def test_the_example_of_the_readme_runs():
+  [code] = re.findall(
+    '```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.S
+  )
+  names = {}
+  exec(code, names)
+  assert names['mask'].shape == (2, 8, 8)
+  np.testing.assert_allclose(names['loss'], np.log(2), rtol=1e-6)
 
 
 def test_a_command_without_the_trainer_names_the_extra(capsys):
