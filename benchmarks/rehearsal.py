@@ -77,7 +77,8 @@ def overrides(leaf: str, steps: int) -> dict[str, Any]:
   """Returns the fields that leave `steps` steps of each phase of a run."""
   config = configs.load(leaf)
   changes: dict[str, Any] = {
-    'steps': steps,
+    # The run is stopped in its middle.
+    'steps': 2 * steps,
     'log.every': 1,
     'checkpoint.every': 1,
     'eval.every': 0,
@@ -94,10 +95,8 @@ def overrides(leaf: str, steps: int) -> dict[str, Any]:
   if 'patch_contrast' in add:
     changes['method.patch_contrast.start'] = steps
     changes['data.pair.first_step'] = steps
-    changes['steps'] = 2 * steps
   if 'cluda_contrast' in add and config.method.cluda_contrast.entropy_start:
     changes['method.cluda_contrast.entropy_start'] = steps
-    changes['steps'] = 2 * steps
   return changes
 
 
