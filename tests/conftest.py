@@ -8,6 +8,7 @@ they start.
 import gc
 import importlib.metadata
 import os
+import pathlib
 import shutil
 import tempfile
 
@@ -49,6 +50,54 @@ import pytest
 from xdist import scheduler
 
 flags.FLAGS.mark_as_parsed()
+
+
+# What `make quick` leaves out (marker `slow`): golden vectors, whole runs, and
+# files that took longest of those measured with `pytest --durations=0`. The
+# names are the beginnings of paths below tests/.
+_SLOW = (
+  'data/test_folder_rows.py',
+  'data/test_pair_crops.py',
+  'data/test_pipeline.py',
+  'data/test_prepare.py',
+  'data/test_real_files.py',
+  'evaluate/test_evaluator.py',
+  'evaluate/test_inference.py',
+  'export/',
+  'methods/',
+  'models/test_convert.py',
+  'models/test_convnets.py',
+  'models/test_dinov2.py',
+  'models/test_hrda.py',
+  'models/test_networks.py',
+  'models/test_transformers.py',
+  'models/test_weights',
+  'predict/',
+  'runs/test_checkpoint.py',
+  'test_cli.py',
+  'test_end_to_end.py',
+  'test_family_run.py',
+  'test_flops.py',
+  'test_golden.py',
+  'test_input_pipeline.py',
+  'test_notebook.py',
+  'test_package.py',
+  'test_tables.py',
+  'train/test_rounds.py',
+)
+
+
+def pytest_configure(config):
+  """Declares the marker."""
+  config.addinivalue_line('markers', 'slow: left out by `make quick`')
+
+
+def pytest_collection_modifyitems(items):
+  """Marks the tests that `make quick` leaves out."""
+  tests = pathlib.Path(__file__).parent
+  for item in items:
+    if item.path.relative_to(tests).as_posix().startswith(_SLOW):
+      item.add_marker(pytest.mark.slow)
 
 
 class _Files(scheduler.LoadFileScheduling):

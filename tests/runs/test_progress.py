@@ -59,7 +59,7 @@ def _level():
 def _bare_logger(monkeypatch):
   """Returns absl's logger as a program finds it that has set up no logging."""
   logger = absl_logging.get_absl_logger()
-  monkeypatch.setattr(logger, 'propagate', False)
+  monkeypatch.setattr(logging.root, 'handlers', [])
   monkeypatch.setattr(logger, 'handlers', [])
   # The last resort of `logging`, bound to the stderr of this test.
   monkeypatch.setattr(logging, 'lastResort', logging.StreamHandler(sys.stderr))
@@ -70,10 +70,10 @@ def _bare_logger(monkeypatch):
 def test_lines_show_without_any_set_up(monkeypatch, capsys):
   bare_logger = _bare_logger(monkeypatch)
   with progress.log_lines(True):
-    bare_logger.info('step 1')
+    absl_logging.info('step 1')
   bare_logger.info('after')
   assert capsys.readouterr().err.endswith(' step 1\n')
-  assert bare_logger.level == logging.WARNING and not bare_logger.handlers
+  assert bare_logger.level == logging.WARNING and not logging.root.handlers
 
 
 def test_no_progress_shows_warnings_alone(monkeypatch, capsys):

@@ -23,19 +23,20 @@ def log_lines(progress: bool) -> Iterator[None]:
   """
   logger = logging.get_absl_logger()
   before, handler = logger.level, None
-  if progress and not logger.hasHandlers():
+  if progress and not (logger.handlers or std_logging.root.handlers):
     handler = std_logging.StreamHandler()
     handler.setFormatter(
       std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
     )
-    logger.addHandler(handler)
+    # On the root logger: without any there absl would install one of its own.
+    std_logging.root.addHandler(handler)
   logger.setLevel(std_logging.INFO if progress else std_logging.WARNING)
   try:
     yield
   finally:
     logger.setLevel(before)
     if handler is not None:
-      logger.removeHandler(handler)
+      std_logging.root.removeHandler(handler)
 
 
 class Progress:

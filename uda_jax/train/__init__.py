@@ -36,8 +36,13 @@ def run(
     loop.TrainingFailed: too many non-finite steps in a row.
     KeyboardInterrupt: Ctrl-C came; the state is saved, the same call resumes.
   """
-  # Hides the log lines of TensorFlow and XLA; read when they load.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  from uda_jax.train import loop
+  from uda_jax import cli
+  from uda_jax.runs import progress as progress_lib
 
-  return loop.run(config, workdir, progress=progress)
+  cli.quiet()
+  # First of all: some libraries set up logging when they are imported.
+  with progress_lib.log_lines(progress):
+    with cli.hidden_stderr():
+      from uda_jax.train import loop
+
+    return loop.run(config, workdir, progress=progress)
