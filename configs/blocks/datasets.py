@@ -93,6 +93,7 @@ def folder(**fields: Any) -> ConfigDict:
     label_channel=-1,
     label_colors=(),
     resize_labels=False,
+    value_range=(),
     published_images=0,
     published_size=(0, 0),
   )

@@ -43,10 +43,14 @@ def test_two_folders_are_scored_as_they_are_trained():
   data = configs.load('custom/self_training').data
   assert image_size.seen(data) == image_size.training(data, 'target')
   assert image_size.seen(data).of((1280, 908)) == (507, 360)
-  line = image_size.describe(data)
-  assert line.count('fit into 360 x 640, ratio kept') == 3
+  assert image_size.describe(data) == (
+    'images are resized to fit into 360 x 640, ratio kept, in training, '
+    'scoring, prediction and export'
+  )
   data.eval_image_size = (180, 320)
   assert image_size.seen(data) == image_size.Rule((180, 320), True)
+  line = image_size.describe(data)
+  assert '; in scoring, prediction and export resized to fit into 180' in line
 
 
 @pytest.mark.parametrize(

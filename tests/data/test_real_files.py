@@ -162,8 +162,8 @@ def test_values_without_a_range(folder, values, guess):
     path.unlink()
   for number in range(6):
     Image.fromarray(values).save(folder / f'images/{number:02d}.tif')
-  refused(folder, f'{FIELD}.value_range=(LOW', guess, images='images/*')
-  with pytest.raises(ValueError, match='value_range=.LOW, HIGH.') as caught:
+  refused(folder, f'set {FIELD}.value_range to (LOW', guess, images='images/*')
+  with pytest.raises(ValueError, match='set value_range to .LOW') as caught:
     image_files.read_image(folder / 'images/00.tif')
   assert guess in str(caught.value)
   high = float(values.max())
@@ -469,7 +469,7 @@ def test_unknown_colors_are_one_line_with_a_map(folder):
     pixels = np.zeros((12, 16, 3), np.uint8)
     pixels[:4] = 9, 8, 7
     Image.fromarray(pixels).save(path)
-  refused(folder, f'{FIELD}.label_colors if colors tell the classes')
+  refused(folder, f'{FIELD}.label_colors=(((0, 0, 0), 0), ((9, 8, 7), 1),)')
   with pytest.raises(manifest.Broken) as caught:
     load(folder, label_colors=(((0, 0, 0), 0),))
   (line,) = caught.value.summary
@@ -497,6 +497,7 @@ def test_masks_with_soft_edges(folder):
     (dict(label_map=((0, 0), (0, 1))), 'got 0 in several rows'),
     (dict(label_colors=((0, 0),)), 'label_colors: expected rows'),
     (dict(value_range=(1, 0)), 'value_range: expected'),
+    (dict(value_range=4095), 'value_range: expected'),
   ],
 )
 def test_class_lists(folder, fields, words):

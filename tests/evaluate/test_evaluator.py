@@ -126,6 +126,8 @@ def test_a_run_or_files_but_not_both(run, tmp_path):
   for args in ((), (f'--workdir={run}', f'--predictions={tmp_path}')):
     with pytest.raises(SystemExit, match='--workdir to .* or --predictions'):
       _main(*args)
+  with pytest.raises(SystemExit, match='--out: expected another folder'):
+    _main(f'--workdir={run}', f'--out={run}')
   with pytest.raises(SystemExit, match='--out: expected a folder'):
     _main(f'--workdir={run}')
   with pytest.raises(SystemExit, match='--labels: expected the folder'):

@@ -82,8 +82,10 @@ def check(record: FolderRecord, field: str) -> None:
       f'{classes} classes, or (), got {len(record.palette)}'
     )
   value_range = record.value_range
-  if value_range and not (
-    len(value_range) == 2 and value_range[0] < value_range[1]
+  if value_range != () and not (
+    isinstance(value_range, tuple | list)
+    and len(value_range) == 2
+    and value_range[0] < value_range[1]
   ):
     raise ValueError(
       f'{field}.value_range: expected (low, high) with low < high, or (), got '

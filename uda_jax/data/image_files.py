@@ -137,8 +137,8 @@ def _needs_range(
   return (
     f'{picture.path}: expected samples of 8 bits, or of 16 bits that use '
     f'their range, got values of type {picture.image.mode!r} from {low:.6g} to '
-    f'{high:.6g}; set {field}=(LOW, HIGH), the values to show black and white, '
-    f'such as {guess}, or convert the file to 8 bits'
+    f'{high:.6g}; set {field} to (LOW, HIGH), the values to show black and '
+    f'white, such as {guess}, or convert the file to 8 bits'
   )
 
 

@@ -35,7 +35,7 @@ class Rule(NamedTuple):
   def __str__(self) -> str:
     """Describes the rule, for lines and reports."""
     if not any(self.size):
-      return 'at their own size'
+      return 'kept at their own size'
     height, width = self.size
     if self.keep_ratio:
       return f'resized to fit into {height} x {width}, ratio kept'
@@ -98,9 +98,11 @@ def describe(data: Any) -> str:
     data: the `data` block of a config.
   """
   source, target = training(data, 'source'), training(data, 'target')
-  parts = [f'training: source images {source}, target images {target}']
+  other = f'scoring, prediction and export {seen(data)}'
   scale = tuple(data.scale_range)
-  if scale != (1.0, 1.0):
-    parts[0] += f', each times a random {scale[0]:g} to {scale[1]:g}'
-  parts.append(f'scoring, prediction and export: images {seen(data)}')
-  return '; '.join(parts)
+  times = f' times {scale[0]:g} to {scale[1]:g}' if scale != (1.0, 1.0) else ''
+  if source == target == seen(data) and not times:
+    return f'images are {source}, in training, scoring, prediction and export'
+  if source == target:
+    return f'in training {source}{times}; in {other}'
+  return f'source {source}{times}; target {target}{times}; in {other}'

@@ -19,6 +19,8 @@ from uda_jax.data import polygons
 # Pixels of exact integers.
 _MODES = ('P', 'L', '1', 'I;16', 'I;16B', 'I', 'RGB', 'RGBA', 'LA')
 _COLOR_MODES = ('P', 'RGB', 'RGBA')
+# A picture with more has no classes in colors.
+_MOST_COLORS = 64
 _INEXACT = ('JPEG', 'MPO')
 
 
@@ -75,11 +77,22 @@ def _no_ids(picture: decode.Picture, channel: int, field: str) -> str:
     expected += f' or in the channel {field}.label_channel={channel}'
     way = f', or set {field}.label_channel to the channel with the ids'
     if picture.bands >= 3 and picture.format not in _INEXACT:
-      way += f', or {field}.label_colors if colors tell the classes'
+      way += f', or if colors tell the classes {_label_colors(picture, field)}'
   return (
     f'{picture.path}: expected {expected}, got {picture.format} of '
     f'{picture.bands} channels, type {picture.image.mode!r}; convert it{way}'
   )
+
+
+def _label_colors(picture: decode.Picture, field: str) -> str:
+  """Returns a value for `label_colors` with the colors of a file."""
+  colors = picture.image.convert('RGB').getcolors(_MOST_COLORS)
+  if colors is None:
+    return f'{field}.label_colors'
+  rows = [
+    f'({color}, {i})' for i, (_, color) in enumerate(sorted(colors)[::-1])
+  ]
+  return f'{field}.label_colors=({", ".join(rows)},)'
 
 
 def _samples(picture: decode.Picture) -> np.ndarray:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import os
 
 from uda_jax import cli
 
@@ -44,6 +45,7 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('input and output')
   group.add_argument(
     '--images',
+    type=os.path.expanduser,
     required=True,
     metavar='PATH',
     help="a folder, a file, a pattern such as 'a/*.jpg', or a video",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import functools
 import itertools
-import os
 import pathlib
 import time
 
@@ -134,7 +133,7 @@ def _check_out(args: argparse.Namespace) -> None:
   """Raises if the pictures would be written into the folder of images."""
   if video.is_output(args.out) or video.is_input(args.images):
     return
-  images = pathlib.Path(os.path.expanduser(args.images))
+  images = pathlib.Path(args.images)
   if images.is_dir() and images.resolve() == args.out.resolve():
     raise ValueError(
       f'--out: expected another folder than --images, got {args.out} for both; '

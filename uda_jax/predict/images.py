@@ -112,7 +112,7 @@ def read(
       pixels = image_files.read_image(
         path,
         value_range=value_range,
-        field="config.data.target.value_range in the run's config",
+        field="the run's config.data.target.value_range",
       )
     except (ValueError, OSError) as error:
       logging.warning('left out: %s', error)

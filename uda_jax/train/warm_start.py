@@ -42,7 +42,7 @@ def load(
   """
   found = declared(config)
   assert found is not None, 'the config names no run'
-  run = pathlib.Path(config.warm_start.workdir)
+  run = pathlib.Path(config.warm_start.workdir).expanduser()
   ours = models.preprocessing_name(config)
   if found['preprocessing'] != ours:
     raise ValueError(

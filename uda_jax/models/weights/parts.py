@@ -8,6 +8,7 @@ must where there are several.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -44,8 +45,9 @@ class Location(NamedTuple):
 
 
 def locate(text: str | pathlib.Path) -> Location:
-  """Returns the location that 'FILE' or 'FILE#PART' tells."""
-  path, mark, part = str(text).rpartition('#')
+  """Parses 'FILE' or 'FILE#PART'; ~ at the start is the home folder."""
+  text = os.path.expanduser(text)
+  path, mark, part = text.rpartition('#')
   # A file's own name may have the mark.
   if not mark or pathlib.Path(text).is_file():
     return Location(pathlib.Path(text))
