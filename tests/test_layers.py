@@ -54,7 +54,8 @@ KEPT = {
 # A room imports rooms of lower floors only; modules without a folder count as
 # rooms, and those of one floor do not know each other.
 FLOORS = (
-  {'labels', 'rng', 'types', 'files', 'cli', 'duration'},
+  {'labels', 'rng', 'types', 'files', 'logs', 'duration'},
+  {'cli'},
   {'ops', 'pseudo_labels', 'parallel', 'pictures', 'configs'},
   {'losses', 'augment', 'models', 'data'},
   {'methods', 'runs'},

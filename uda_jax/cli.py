@@ -1,4 +1,4 @@
-"""Command lines: shared flags, one-line errors, the log.
+"""Command lines: shared flags and one-line errors.
 
 Imports nothing but the standard library at first, so that `--help` and a typo
 answer at once. A command is a module with `main(argv=None)`:
@@ -25,6 +25,7 @@ import tempfile
 from typing import Any, NoReturn
 
 import uda_jax
+from uda_jax import logs
 
 # As the help shows them.
 _OVERRIDES = '--config.FIELD'
@@ -225,14 +226,6 @@ def _nearest(name: str, known: Sequence[str]) -> str:
   return f'; did you mean {" or ".join(near)}?' if near else ''
 
 
-def quiet() -> None:
-  """Hides what TensorFlow and XLA log; to be called before they load.
-
-  Their level 3 is "fatal errors alone"; a level that the user has set stays.
-  """
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-
-
 @contextlib.contextmanager
 def hidden_stderr(hide: bool = True) -> Iterator[None]:
   """Hides what is written to stderr inside, unless an exception comes out.
@@ -258,30 +251,6 @@ def hidden_stderr(hide: bool = True) -> Iterator[None]:
       os.close(shown)
 
 
-def plain_log(debug: bool = False) -> None:
-  """Makes the log of this program lines of 'time message' on stderr.
-
-  Args:
-    debug: whether JAX's own warnings show.
-  """
-  import logging as std_logging
-
-  from absl import flags
-  from absl import logging
-
-  # Libraries that read absl's flags get their defaults.
-  flags.FLAGS.mark_as_parsed()
-  logging.use_absl_handler()
-  logging.use_python_logging(quiet=True)
-  logging.set_verbosity(logging.INFO)
-  logging.get_absl_handler().setFormatter(
-    std_logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S')
-  )
-  if not debug:
-    # What JAX says of looking for devices and processes.
-    std_logging.getLogger('jax').setLevel(std_logging.ERROR)
-
-
 def run(
   parser: Parser,
   command: Callable[[argparse.Namespace], int | None],
@@ -296,8 +265,8 @@ def run(
   """
   args = parse(parser, argv)
   if not args.debug:
-    quiet()
-  plain_log(args.debug)
+    logs.quiet()
+  logs.show(args.debug)
   try:
     code = command(args)
   except ModuleNotFoundError as error:
