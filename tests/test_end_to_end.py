@@ -132,7 +132,8 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
   assert {'step_000000.png', f'evaluation_{STEPS:06d}.png'} <= pictures
   assert list((workdir / 'curves').iterdir())
   assert re.search(rf'step \d+/{STEPS} .*img/s.*ETA', output), output
-  assert 'devices: 1 x' in output and ' parameters, random' in output
+  assert 'devices: 1 x' in output
+  assert 'initial weights of all parts: random' in output
   assert re.search(r'compiling the train step .once; .*\n.* in \d+s', output)
   assert 'selected' not in output
 

@@ -270,7 +270,7 @@ def dlv2_head(path: pathlib.Path) -> Iterator[common.Difference]:
       features,
       use_running_average=True,
     )
-    ours = module.apply(loaded, features, use_running_average=True)
+    ours, _ = module.apply(loaded, features, use_running_average=True)
     yield f'{case}.logits', ours, arrays['logits'], *common.tolerance()
 
 

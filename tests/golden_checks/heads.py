@@ -109,14 +109,11 @@ def fused_features(path: pathlib.Path) -> Iterator[common.Difference]:
 
   @jax.jit
   def run(variables, features):
-    evaluated = module.apply(
-      variables, features, use_running_average=True, method='decode'
-    )
+    evaluated = module.apply(variables, features, use_running_average=True)
     trained, _ = module.apply(
       variables,
       features,
       use_running_average=False,
-      method='decode',
       mutable=['batch_stats'],
     )
     return {'eval': evaluated, 'train': trained}

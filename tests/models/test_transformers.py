@@ -200,13 +200,11 @@ def test_a_block_in_bfloat16_is_near_that_in_float32():
 def test_fusions_give_logits_at_the_finest_stage(fusion):
   features = [jnp.ones((2, n, n, 4)) for n in (9, 5, 3, 2)]
   head = daformer_head.DAFormerHead(3, 8, fusion)
-  shapes = jax.eval_shape(
-    lambda key: head.init_with_output(key, features, use_running_average=True)[
-      0
-    ],
+  (logits, fused), _ = jax.eval_shape(
+    lambda key: head.init_with_output(key, features, use_running_average=True),
     jax.random.key(0),
   )
-  assert shapes.shape == (2, 9, 9, 3)
+  assert logits.shape == (2, 9, 9, 3) and fused.shape == (2, 9, 9, 8)
 
 
 def test_segformer_head_is_a_sum_of_resized_linear_maps():
@@ -222,7 +220,7 @@ def test_segformer_head_is_a_sum_of_resized_linear_maps():
   variables = jax.tree.map(
     lambda x: jnp.asarray(random.uniform(0.1, 1, x.shape), x.dtype), shapes
   )
-  ours = head.apply(variables, features, use_running_average=True)
+  ours, _ = head.apply(variables, features, use_running_average=True)
   tensors = state_dict.export(types.Variables(**variables))
   maps = [
     np.asarray(x) @ tensors[f'linear_c{i + 1}.proj.weight'].T
@@ -302,7 +300,7 @@ def test_dropout_drops_whole_channels():
   make = lambda: daformer_head.DAFormerHead(4, 4, 'conv1', dropout=0.5)
   variables = make().init(jax.random.key(0), [x], use_running_average=True)
   ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), variables)
-  logits = make().apply(
+  logits, _ = make().apply(
     ones,
     [x],
     use_running_average=True,

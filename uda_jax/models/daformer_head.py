@@ -161,22 +161,8 @@ class DAFormerHead(nn.Module):
   embed_width: int = 0
   dilations: Sequence[int] = DILATIONS
 
-  def __call__(
-    self,
-    features: Sequence[jax.Array],
-    *,
-    use_running_average: bool,
-    deterministic: bool = True,
-  ) -> jax.Array:
-    """Returns the logits alone, see `decode`."""
-    return self.decode(
-      features,
-      use_running_average=use_running_average,
-      deterministic=deterministic,
-    )[0]
-
   @nn.compact
-  def decode(
+  def __call__(
     self,
     features: Sequence[jax.Array],
     *,

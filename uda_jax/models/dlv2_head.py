@@ -66,22 +66,8 @@ class DLV2Head(nn.Module):
   dilations: Sequence[int] = (6, 12)
   dtype: Any = jnp.float32
 
-  def __call__(
-    self,
-    features: Sequence[jax.Array],
-    *,
-    use_running_average: bool,
-    deterministic: bool = True,
-  ) -> jax.Array:
-    """Returns the logits alone, see `decode`."""
-    return self.decode(
-      features,
-      use_running_average=use_running_average,
-      deterministic=deterministic,
-    )[0]
-
   @nn.compact
-  def decode(
+  def __call__(
     self,
     features: Sequence[jax.Array],
     *,

@@ -3,9 +3,9 @@
 An encoder is a linen module called as `encoder(image, *, use_running_average,
 deterministic)` that returns a tuple of maps, finest first; a head is called as
 `head(features, *, use_running_average, deterministic)` and returns logits at
-its own resolution; its `decode` also returns the map that its classifier sees.
-Both have a static `kernel_init(path, noise)`, see `network.KernelInit`; `path`
-begins below the part.
+its own resolution and the input of its classifier. Both have a static
+`kernel_init(path, noise)`, see `network.KernelInit`; `path` begins below the
+part.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class EncoderDecoder(nn.Module):
       use_running_average=use_running_average, deterministic=deterministic
     )
     features = self.backbone(image, **switches)
-    logits, fused = self.decode_head.decode(features, **switches)
+    logits, fused = self.decode_head(features, **switches)
     return types.Outputs(
       logits=logits, features=features, maps={'fused': fused}
     )

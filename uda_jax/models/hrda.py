@@ -162,7 +162,7 @@ class HRDA(nn.Module):
     self, head: nn.Module, features: Sequence[jax.Array], switches
   ) -> tuple[jax.Array, jax.Array]:
     """Returns a head's logits and the fused map that they are made of."""
-    decode = lambda head, features: head.decode(features, **switches)
+    decode = lambda head, features: head(features, **switches)
     if self.remat:
       decode = nn.remat(decode)
     return decode(head, features)

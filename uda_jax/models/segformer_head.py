@@ -31,29 +31,15 @@ class SegformerHead(nn.Module):
   dropout: float = 0.1
   dtype: Any = jnp.float32
 
+  @nn.compact
   def __call__(
     self,
     features: Sequence[jax.Array],
     *,
     use_running_average: bool,
     deterministic: bool = True,
-  ) -> jax.Array:
-    """Returns the logits alone, see `decode`."""
-    return self.decode(
-      features,
-      use_running_average=use_running_average,
-      deterministic=deterministic,
-    )[0]
-
-  @nn.compact
-  def decode(
-    self,
-    features: Sequence[jax.Array],
-    *,
-    use_running_average: bool,
-    deterministic: bool = True,
   ) -> tuple[jax.Array, jax.Array]:
-    """Decodes to the first stage's size, see `DAFormerHead.decode`."""
+    """Decodes to the first stage's size, see `DAFormerHead`."""
     maps = []
     for i, x in reversed(list(enumerate(features))):
       x = daformer_head.Embedding(
