@@ -80,7 +80,8 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
   palette = []
   for _ in range(num_classes):
     chosen = int(np.argmax(nearest))
-    palette.append(tuple(int(x) for x in colors[chosen]))
+    red, green, blue = (int(x) for x in colors[chosen])
+    palette.append((red, green, blue))
     distance = np.linalg.norm(places - places[chosen], axis=1)
     nearest = np.minimum(nearest, distance)
   return tuple(palette)

@@ -96,13 +96,13 @@ def sampling(
   facts = lambda sample: np.stack(
     [
       np.asarray(sample.label)[valid],
-      label.ravel()[np.asarray(sample.index)[valid]],
-      np.asarray(sample.index)[valid] // label[0].size,
-      (label == predicted).ravel()[np.asarray(sample.index)[valid]],
+      label.ravel()[np.asarray(sample.indices)[valid]],
+      np.asarray(sample.indices)[valid] // label[0].size,
+      (label == predicted).ravel()[np.asarray(sample.indices)[valid]],
     ]
   )
   yield f'{case}.rows', facts(ours), facts(golden), *common.EXACT
-  different = len(np.unique(ours.index))
+  different = len(np.unique(ours.indices))
   yield f'{case}.different', different, len(valid), *common.EXACT
 
 

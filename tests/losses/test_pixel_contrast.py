@@ -63,7 +63,7 @@ def test_every_hard_pixel_is_drawn_equally_often():
   # Two rows of 6: class 2 is too rare. The rest is filling.
   assert np.all(samples.valid_mask == (np.arange(20) < 12))
   np.testing.assert_array_equal(samples.label[0, :12], [0] * 6 + [1] * 6)
-  often = np.bincount(np.ravel(samples.index[:, :6]), minlength=48)
+  often = np.bincount(np.ravel(samples.indices[:, :6]), minlength=48)
   hard = np.ravel((label != predicted) & (label == 0))
   easy = np.ravel((label == predicted) & (label == 0))
   # 3 of 5 hard ones, 3 of 17 easy ones; about 4 standard deviations.
@@ -97,7 +97,7 @@ def test_no_class_has_enough_pixels():
     jax.random.key(0), label, label, num_classes=16, max_views=4, max_samples=16
   )
   assert not sample.valid_mask.any()
-  assert len(np.unique(sample.index)) == 16 and np.all(sample.index >= 16)
+  assert len(np.unique(sample.indices)) == 16 and np.all(sample.indices >= 16)
 
 
 def test_ignored_pixels_are_a_class_if_asked_for():

@@ -27,12 +27,12 @@ class CutMixDraw(NamedTuple):
   center: jax.Array
 
 
-def draw_cutmix(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
+def draw_cutmix(key: jax.Array, size: tuple[int, ...]) -> CutMixDraw:
   """Draws a box and the roles of the two images.
 
   Args:
     key: a JAX key.
-    size: (H, W) of the second image.
+    size: (H, W) of the second image [B, H, W, C].
 
   Returns:
     Draws for `apply_cutmix`.
@@ -47,7 +47,7 @@ def draw_cutmix(key: jax.Array, size: tuple[int, int]) -> CutMixDraw:
   return CutMixDraw(role, keep, center)
 
 
-def box_mask(draw: CutMixDraw, size: tuple[int, int]) -> jax.Array:
+def box_mask(draw: CutMixDraw, size: tuple[int, ...]) -> jax.Array:
   """Mask of the pixels of the box, clipped at the border.
 
   Args:

@@ -116,7 +116,7 @@ def _jitter_one(image: jax.Array, draw: ColorJitter) -> jax.Array:
   # Number of HSV operations before each affine one.
   block = (hsv_place[None] < affine_place[:, None]).sum(-1)
 
-  def affine_block(x, number):
+  def affine_block(x: jax.Array, number: int) -> jax.Array:
     for i in range(2):
       mapped = jnp.clip(affine[i, 0] * x + affine[i, 1], 0, 1)
       x = jnp.where(block[i] == number, mapped, x)
@@ -129,7 +129,9 @@ def _jitter_one(image: jax.Array, draw: ColorJitter) -> jax.Array:
   return affine_block(image, 2)
 
 
-def _scale_hsv(image, saturation, hue):
+def _scale_hsv(
+  image: jax.Array, saturation: jax.Array, hue: jax.Array
+) -> jax.Array:
   """Multiplies the saturation and adds turns to the hue."""
   h, s, v = jnp.moveaxis(hsv_lib.rgb_to_hsv(image), -1, 0)
   h = jnp.fmod(h + hue * hsv_lib.TURN, hsv_lib.TURN)

@@ -55,9 +55,8 @@ def separable_filter(
     radius = taps // 2
     pad = [(radius, radius) if i == axis else (0, 0) for i in range(4)]
     padded = jnp.pad(image, pad, mode='reflect')
-    image = sum(
-      kernel[:, i, None, None, None]
-      * jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis)
-      for i in range(taps)
-    )
+    length, image = image.shape[axis], jnp.zeros_like(image)
+    for i in range(taps):
+      shifted = jax.lax.slice_in_dim(padded, i, i + length, axis=axis)
+      image += kernel[:, i, None, None, None] * shifted
   return image

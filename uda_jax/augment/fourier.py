@@ -12,7 +12,7 @@ import numpy as np
 from uda_jax.ops import resize
 
 
-def block_side(size: tuple[int, int], fraction: float) -> int:
+def block_side(size: tuple[int, ...], fraction: float) -> int:
   """Side of the square blocks of amplitudes that are exchanged.
 
   Example:
@@ -73,7 +73,7 @@ def amplitude_mix(
   return jnp.fft.irfft2(spectrum, size, axes=(1, 2)).astype(content.dtype)
 
 
-def _direction(value):
+def _direction(value: jax.Array) -> jax.Array:
   """Returns exp(i phase); 1 where the value is 0."""
   size = jnp.abs(value)
   return jnp.where(size > 0, value / jnp.where(size > 0, size, 1), 1)

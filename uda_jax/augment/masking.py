@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from uda_jax.ops import resize
 
 
-def block_grid(image_size: tuple[int, int], block_size: int) -> tuple[int, int]:
+def block_grid(image_size: tuple[int, ...], block_size: int) -> tuple[int, ...]:
   """Number of (rows, columns) of blocks; halves round to even (released code).
 
   Args:
@@ -33,7 +33,7 @@ def block_grid(image_size: tuple[int, int], block_size: int) -> tuple[int, int]:
 
 def draw_mask(
   key: jax.Array,
-  image_size: tuple[int, int],
+  image_size: tuple[int, ...],
   *,
   batch: int,
   ratio: float,
@@ -69,7 +69,7 @@ def draw_mask(
 
 
 def visible_mask(
-  uniform: jax.Array, image_size: tuple[int, int], *, ratio: float
+  uniform: jax.Array, image_size: tuple[int, ...], *, ratio: float
 ) -> jax.Array:
   """Mask of the blocks whose uniform draw exceeds the mask ratio.
 

@@ -39,7 +39,9 @@ def brightness_contrast(
   return jnp.clip(value, 0, 255).astype(jnp.int32)
 
 
-def _divide(factor, scale, divisor):
+def _divide(
+  factor: jax.Array | int, scale: jax.Array | int, divisor: jax.Array
+) -> jax.Array:
   """Computes factor * scale / divisor as OpenCV does; 0 if the divisor is 0."""
   reciprocal = jnp.round((scale << PLACES) / jnp.maximum(divisor, 1))
   product = factor * reciprocal.astype(jnp.int32)

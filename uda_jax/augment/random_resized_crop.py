@@ -17,8 +17,8 @@ PLACES = 11
 
 
 def fallback_size(
-  image_size: tuple[int, int], aspect: tuple[float, float]
-) -> tuple[int, int]:
+  image_size: tuple[int, ...], aspect: tuple[float, float]
+) -> tuple[int, ...]:
   """Largest (height, width) whose aspect ratio is in a range.
 
   Args:
@@ -40,7 +40,7 @@ def fallback_size(
 
 def draw_crops(
   key: jax.Array,
-  image_size: tuple[int, int],
+  image_size: tuple[int, ...],
   *,
   batch: int,
   area: tuple[float, float],
@@ -103,7 +103,9 @@ def crop_start(offset: jax.Array) -> jax.Array:
   return jnp.maximum(offset - 1, 0)
 
 
-def _neighbors(start, length, out):
+def _neighbors(
+  start: jax.Array, length: jax.Array, out: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Two neighbors of every output pixel and the 11-bit weight of the second."""
   position = (jnp.arange(out) + 0.5) * (length / out) - 0.5
   low = jnp.floor(position)
@@ -116,7 +118,7 @@ def _neighbors(start, length, out):
 
 
 def cut_image(
-  pixels: jax.Array, box: jax.Array, size: tuple[int, int]
+  pixels: jax.Array, box: jax.Array, size: tuple[int, ...]
 ) -> jax.Array:
   """Crops an image and resizes the crop bilinearly, without antialiasing.
 
@@ -149,7 +151,7 @@ def cut_image(
 
 
 def cut_label(
-  label: jax.Array, box: jax.Array, size: tuple[int, int]
+  label: jax.Array, box: jax.Array, size: tuple[int, ...]
 ) -> jax.Array:
   """Crops a label map and resizes the crop by the pixels floor(i * in / out).
 

@@ -19,8 +19,8 @@ KEEP_RULES = ('any', 'full')
 
 def draw_windows(
   key: jax.Array,
-  image_size: tuple[int, int],
-  window: tuple[int, int],
+  image_size: tuple[int, ...],
+  window: tuple[int, ...],
   *,
   count: int,
 ) -> jax.Array:
@@ -44,7 +44,7 @@ def draw_windows(
 
 
 def zoom(
-  x: jax.Array, start: jax.Array, *, window: tuple[int, int]
+  x: jax.Array, start: jax.Array, *, window: tuple[int, ...]
 ) -> jax.Array:
   """Enlarges a window to the size of the image, with aligned corners.
 
@@ -72,7 +72,7 @@ def zoom_label(
   keep: jax.Array,
   start: jax.Array,
   *,
-  window: tuple[int, int],
+  window: tuple[int, ...],
   keep_rule: str = 'any',
 ) -> jax.Array:
   """Labels an enlarged window by the most probable class.
@@ -111,7 +111,7 @@ def zoom_label(
   return jnp.where(labelled, label, labels.IGNORE_LABEL).astype(jnp.int32)
 
 
-def _any_mixed(mask: jax.Array, size: tuple[int, int]) -> jax.Array:
+def _any_mixed(mask: jax.Array, size: tuple[int, ...]) -> jax.Array:
   """True where an enlarged pixel is interpolated from any True pixel."""
   rows, columns = (_mixes(n, out) for n, out in zip(mask.shape, size))
   # The products are counts of pixels, exact in float32.

@@ -106,7 +106,7 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
     [119 119 119]
   """
 
-  def one(x, draw):
+  def one(x: jax.Array, draw: ColorDraw) -> jax.Array:
     jittered = opencv_color.brightness_contrast(x, draw.alpha, draw.beta)
     x = jnp.where(draw.jitter, opencv_color.shift_hsv(jittered, draw.hsv), x)
     x = jnp.where(draw.gray, opencv_color.gray(x), x)
@@ -117,7 +117,7 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
 
 
 def crop_images(
-  pixels: jax.Array, boxes: jax.Array, size: tuple[int, int]
+  pixels: jax.Array, boxes: jax.Array, size: tuple[int, ...]
 ) -> jax.Array:
   """Crops each image and resizes the crop, see `random_resized_crop`.
 
@@ -134,7 +134,7 @@ def crop_images(
 
 
 def crop_labels(
-  label: jax.Array, boxes: jax.Array, size: tuple[int, int]
+  label: jax.Array, boxes: jax.Array, size: tuple[int, ...]
 ) -> jax.Array:
   """Crops and resizes label maps [B, H, W] by nearest, see `crop_images`."""
   cut = lambda x, box: random_resized_crop.cut_label(x, box, size)
@@ -146,7 +146,7 @@ def weak_strong_views(
   pixels: jax.Array,
   label: jax.Array,
   *,
-  size: tuple[int, int],
+  size: tuple[int, ...],
   area: tuple[float, float] = (0.2, 1.0),
   aspect: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Views:

@@ -47,7 +47,9 @@ def confusion_matrix(
     x.reshape(-1), (0, -size % chunk), constant_values=labels.IGNORE_LABEL
   ).reshape(-1, chunk)
 
-  def count(matrix, pair):
+  def count(
+    matrix: jax.Array, pair: tuple[jax.Array, jax.Array]
+  ) -> tuple[jax.Array, None]:
     truth, guess = (
       jax.nn.one_hot(x, num_classes, dtype=jnp.float32) for x in pair
     )

@@ -7,6 +7,7 @@ pushed away from embeddings of other classes in a memory bank of the last steps
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -79,7 +80,7 @@ def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
      [[1 2 3]]]
   """
 
-  def one(x):
+  def one(x: jax.Array) -> jax.Array:
     chosen = flipped.reshape(-1, *(1,) * (x.ndim - 1))
     return jnp.where(chosen, jnp.flip(x, 2), x)
 
@@ -164,7 +165,7 @@ def push_bank(
      [4 5 5 6]] [False  True]
   """
 
-  def block(get):
+  def block(get: Callable[[PatchCells], jax.Array]) -> jax.Array:
     pick = lambda x, places: x.reshape(-1, *x.shape[3:])[places]
     return jnp.concatenate(
       [pick(get(first), index[0]), pick(get(second), index[1])]
@@ -195,7 +196,7 @@ def _anchor_losses(
   bank_label = bank.label.reshape(-1)
 
   @jax.checkpoint  # stored similarities of all anchors would take gigabytes
-  def one(anchor):
+  def one(anchor: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
     vector, partner, label = anchor
     positive = (vector * partner).sum() / temperature
     similarity = (
@@ -229,7 +230,7 @@ def _one_side(
   """Contrast with the cells of one crop as anchors."""
   other = jax.lax.stop_gradient(other)
 
-  def move(x, own_box, other_box):
+  def move(x: jax.Array, own_box: jax.Array, other_box: jax.Array) -> jax.Array:
     """Shifts the other crop's cells to their positions in this crop."""
     return jnp.roll(x, (own_box - other_box)[::2], (0, 1))
 

@@ -19,13 +19,13 @@ class PixelSample(NamedTuple):
   """Pixels drawn from a batch, ordered by (image, class), then padding.
 
   Attributes:
-    index: [M] int32, distinct flat indices in [0, B * h * w); distinct indices
-      beyond that range for padding.
+    indices: [M] int32, distinct flat indices in [0, B * h * w); distinct
+      indices beyond that range for padding.
     label: [M] int32, class of each pixel.
     valid_mask: [M] bool, False for the padding at the end.
   """
 
-  index: jax.Array
+  indices: jax.Array
   label: jax.Array
   valid_mask: jax.Array
 
@@ -36,12 +36,12 @@ class _Groups(NamedTuple):
   Attributes:
     order: [N] int32, flat indices of the batch's pixels.
     start: [rows, 2] int32, start of a row's hard and easy pixels in `order`.
-    count: [rows, 2] int32, number of a row's hard and easy pixels.
+    size: [rows, 2] int32, number of a row's hard and easy pixels.
   """
 
   order: jax.Array
   start: jax.Array
-  count: jax.Array
+  size: jax.Array
 
 
 def hard_easy_counts(
@@ -74,7 +74,9 @@ def hard_easy_counts(
   return kept, views - kept
 
 
-def _grouped(key, label, predicted, num_classes) -> _Groups:
+def _grouped(
+  key: jax.Array, label: jax.Array, predicted: jax.Array, num_classes: int
+) -> _Groups:
   """Sorts pixels by image, class and hardness, in random order within."""
   images = label.shape[0]
   label = label.reshape(images, -1)
@@ -139,13 +141,13 @@ def draw_pixels(
     jnp.arange(num_classes, dtype=jnp.int32), jnp.int32(labels.IGNORE_LABEL)
   )
   row_class = jnp.tile(classes, label.shape[0])
-  eligible = groups.count.sum(1) > max_views
+  eligible = groups.size.sum(1) > max_views
   if not include_ignore:
     eligible &= row_class != labels.IGNORE_LABEL
   count = eligible.sum()
   views = jnp.minimum(max_samples // jnp.maximum(count, 1), max_views)
   rows = jnp.nonzero(eligible, size=len(row_class), fill_value=0)[0]
-  hard, _ = hard_easy_counts(groups.count[:, 0], groups.count[:, 1], views)
+  hard, _ = hard_easy_counts(groups.size[:, 0], groups.size[:, 1], views)
 
   slot = jnp.arange(max_samples)
   rank, view = jnp.divmod(slot, jnp.maximum(views, 1))
@@ -179,7 +181,7 @@ def gather_pixels(embedding: jax.Array, sample: PixelSample) -> jax.Array:
     [[2. 0. 0.]]
   """
   flat = embedding.reshape(-1, embedding.shape[-1])
-  return flat.at[sample.index].get(
+  return flat.at[sample.indices].get(
     mode='fill', fill_value=0, unique_indices=True
   )
 

@@ -9,39 +9,48 @@ the gradient, never stored as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from uda_jax.ops import vectors
 
+Tree = TypeVar('Tree')
+
 ORDERS = ('aligned', 'released')
 
 
 class Pixels(NamedTuple):
-  """The N pixels of a batch; the fields with a default are of two resolutions.
+  """The N pixels of a batch.
 
   Attributes:
     feature: [N, D] float, unit vectors.
     label: [N] int.
-    index: [N] int32, number of the pixel.
+    number: [N] int32, number of the pixel.
     counts: [N] bool, False for pixels that are left out.
     confidence: [N] float in [0, 1].
-    detail_feature: [N, D] float, unit vectors of the detail crop, zeros outside
-      of it.
+  """
+
+  feature: jax.Array
+  label: jax.Array
+  number: jax.Array
+  counts: jax.Array
+  confidence: jax.Array
+
+
+class Detail(NamedTuple):
+  """The second resolution of the N pixels of a batch.
+
+  Attributes:
+    feature: [N, D] float, unit vectors of the detail crop, zeros outside of it.
     inside: [N] bool, True in the detail crop.
     weight: [N] float in (0, 1).
   """
 
   feature: jax.Array
-  label: jax.Array
-  index: jax.Array
-  counts: jax.Array
-  confidence: jax.Array
-  detail_feature: jax.Array | None = None
-  inside: jax.Array | None = None
-  weight: jax.Array | None = None
+  inside: jax.Array
+  weight: jax.Array
 
 
 def log_probability(
@@ -77,7 +86,7 @@ def positives(row: Pixels, column: Pixels) -> jax.Array:
   """Pairs of two different pixels of one class, [R, N] bool."""
   return (
     (row.label[:, None] == column.label)
-    & (row.index[:, None] != column.index)
+    & (row.number[:, None] != column.number)
     & row.counts[:, None]
     & column.counts
   )
@@ -141,12 +150,12 @@ def multi_resolution_contrast(
     0.1044
   """
   pixels = _pixels(feature, label, confidence, ignore_label, order)
-  pixels = pixels._replace(
-    detail_feature=_flatten(_unit(detail_feature), order),
-    inside=inside.ravel(),
-    weight=weight.ravel().astype(pixels.confidence.dtype),
+  detail = Detail(
+    _flatten(_unit(detail_feature), order),
+    inside.ravel(),
+    weight.ravel().astype(pixels.confidence.dtype),
   )
-  return 0.5 * _mean_over_rows(_two_resolutions, pixels, block_size)
+  return 0.5 * _mean_over_rows(_two_resolutions, (pixels, detail), block_size)
 
 
 def single_resolution_contrast(
@@ -228,12 +237,16 @@ def _flatten(feature: jax.Array, order: str) -> jax.Array:
   return feature.reshape(-1, feature.shape[-1])
 
 
-def _two_resolutions(row: Pixels, column: Pixels) -> jax.Array:
+def _two_resolutions(
+  row_pixels: tuple[Pixels, Detail], column_pixels: tuple[Pixels, Detail]
+) -> jax.Array:
   """Loss [R] of a block of anchors, not halved."""
+  (row, row_detail), (column, column_detail) = row_pixels, column_pixels
   positive, negative = positives(row, column), negatives(row, column)
   coarse_lp = log_probability(row.feature, column.feature, negative)
-  detail_lp = log_probability(row.feature, column.detail_feature, negative)
-  weight = jnp.where(row.inside, row.weight, 0)[:, None] * column.weight
+  detail_lp = log_probability(row.feature, column_detail.feature, negative)
+  weight = jnp.where(row_detail.inside, row_detail.weight, 0)
+  weight = weight[:, None] * column_detail.weight
   pair = jnp.where(positive, weight * coarse_lp, 0) + jnp.where(
     positive, (1 - weight) * detail_lp, 0
   )
@@ -256,10 +269,11 @@ def _row_loss(
 
 
 def _mean_over_rows(
-  loss: Callable[[Pixels, Pixels], jax.Array], pixels: Pixels, block_size: int
+  loss: Callable[[Tree, Tree], jax.Array], pixels: Tree, block_size: int
 ) -> jax.Array:
   """Mean of `loss(rows, all pixels)` over all rows, block by block."""
-  count = pixels.label.size
+  feature = jax.tree.leaves(pixels)[0]
+  count = len(feature)
   blocks = -(-count // block_size)
   rows = -(-count // blocks)
   # The rows that pad the last block have confidence 0 and add nothing.
@@ -271,8 +285,8 @@ def _mean_over_rows(
   )
 
   @jax.checkpoint
-  def add(total, block):
+  def add(total: jax.Array, block: Tree) -> tuple[jax.Array, None]:
     return total + loss(block, pixels).sum(), None
 
-  total, _ = jax.lax.scan(add, jnp.zeros((), pixels.feature.dtype), padded)
+  total, _ = jax.lax.scan(add, jnp.zeros((), feature.dtype), padded)
   return total / count

@@ -60,7 +60,7 @@ def nt_xent(
   scale = 1 / temperature
 
   @jax.checkpoint
-  def log_sum(block):
+  def log_sum(block: tuple[jax.Array, jax.Array]) -> jax.Array:
     mine, own_number = block
     similarity = scale * jnp.matmul(
       mine, rows.T, precision=jax.lax.Precision.HIGHEST
@@ -114,7 +114,7 @@ def view_pixel_contrast(
     13.3235
   """
 
-  def one(first, second):
+  def one(first: jax.Array, second: jax.Array) -> jax.Array:
     flat = lambda x: jax.nn.softmax(x.reshape(-1, x.shape[-1]), -1)
     return nt_xent(
       flat(first), flat(second), temperature=temperature, block_size=block_size
@@ -158,7 +158,7 @@ def view_class_contrast(
     logits.shape[-1]
   )
 
-  def one(first, second, one_hot):
+  def one(first: jax.Array, second: jax.Array, one_hot: jax.Array) -> jax.Array:
     count = one_hot.sum((0, 1))
     mean = lambda x: (
       jnp.einsum(

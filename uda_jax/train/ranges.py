@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import numbers
 from typing import Any
 
 import ml_collections
@@ -63,7 +62,7 @@ def check(config: Any) -> None:
       )
   for field, (least, most) in _NUMBERS.items():
     value = _get(config, field)
-    if not isinstance(value, numbers.Real) or not least <= value <= most:
+    if not isinstance(value, int | float) or not least <= value <= most:
       bounds = f'{least} or more' if most == math.inf else f'{least} to {most}'
       raise ValueError(
         f'config.{field}: expected a number, {bounds}, got {value!r}'
