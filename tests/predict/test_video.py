@@ -18,7 +18,13 @@ def test_an_animation_holds_the_frames(tmp_path, ending):
       add(frame)
     assert not path.exists()
   with Image.open(path) as file:
-    assert file.n_frames == 3
+    assert file.n_frames == 3 and video.is_input(str(path))
+  fps, found = video.read(str(path))
+  for (name, pixels), frame in zip(found, frames, strict=True):
+    assert name.startswith('frame_00000')
+    np.testing.assert_allclose(pixels, frame, atol=4)
+  assert fps == 10
+  with Image.open(path) as file:
     for i, frame in enumerate(frames):
       file.seek(i)
       np.testing.assert_allclose(file.convert('RGB'), frame, atol=4)

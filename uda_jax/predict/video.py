@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 from PIL import Image
+from PIL import ImageSequence
 
 _INSTALL = "pip install 'uda_jax[video]'"
 _ANIMATED = ('.gif', '.webp')
@@ -22,8 +23,19 @@ ENDINGS = (*_ANIMATED, *_VIDEOS)
 
 
 def is_input(path: str) -> bool:
-  """Whether a path names a video, not pictures."""
-  return pathlib.Path(path).suffix.lower() in _VIDEOS
+  """Returns whether a path is a video or an animation, not pictures."""
+  ending = pathlib.Path(path).suffix.lower()
+  return ending in _VIDEOS or (ending in _ANIMATED and _frames(path) > 1)
+
+
+def _frames(path: str) -> int:
+  """Returns the frames of an image file, 1 for what is none."""
+  try:
+    with Image.open(path) as image:
+      return getattr(image, 'n_frames', 1)
+  # What is wrong with the file is said where it is read as an image.
+  except (OSError, SyntaxError, ValueError):
+    return 1
 
 
 def is_output(path: pathlib.Path) -> bool:
@@ -55,6 +67,8 @@ def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
   """
   if not pathlib.Path(path).is_file():
     raise FileNotFoundError(f'--images: found no video at {path!r}')
+  if pathlib.Path(path).suffix.lower() in _ANIMATED:
+    return _read_animation(path)
   imageio = _imageio(path)
   try:
     reader = imageio.get_reader(path, format='FFMPEG')
@@ -66,6 +80,23 @@ def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
     (f'frame_{i:06d}', np.asarray(pixels)) for i, pixels in enumerate(reader)
   )
   return float(reader.get_meta_data()['fps']), frames
+
+
+def _read_animation(
+  path: str,
+) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
+  """Opens an animated GIF or WebP; results as of `read`."""
+
+  def frames():
+    with Image.open(path) as image:
+      for i, frame in enumerate(ImageSequence.Iterator(image)):
+        yield f'frame_{i:06d}', np.asarray(frame.convert('RGB'))
+
+  with Image.open(path) as image:
+    image.seek(1)
+    # Milliseconds a frame; browsers show 0 as 100.
+    duration = image.info.get('duration') or 100
+  return 1000 / duration, frames()
 
 
 @contextlib.contextmanager
