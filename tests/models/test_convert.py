@@ -152,7 +152,7 @@ def test_what_does_not_fit_writes_nothing(tmp_path):
       out,
       fields=TINY | dict(blocks=(1, 1, 2, 1)),
       num_classes=19,
-      told={},
+      declared={},
     )
   assert not out.exists()
 

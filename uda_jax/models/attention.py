@@ -19,7 +19,7 @@ def attend(
     query: [B, T, H, N] float.
     key: [B, S, H, N] float.
     value: [B, S, H, N] float.
-    implementation: of `jax.nn.dot_product_attention`, in float64 unused.
+    implementation: of `jax.nn.dot_product_attention`; unused in float64.
 
   Returns:
     [B, T, H, N].
@@ -28,6 +28,6 @@ def attend(
     return jax.nn.dot_product_attention(
       query, key, value, implementation=implementation
     )
-  # JAX's own takes the softmax in float32, whatever its input.
+  # JAX's function computes the softmax in float32 for every input dtype.
   scores = jnp.einsum('bthn,bshn->bhts', query, key) * query.shape[-1] ** -0.5
   return jnp.einsum('bhts,bshn->bthn', jax.nn.softmax(scores), value)

@@ -1,4 +1,4 @@
-"""Equal residual blocks in a row, with stochastic depth."""
+"""A sequence of equal residual blocks with stochastic depth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drop_path(
   Args:
     x: [B, ...] float, the branch.
     uniform: [B] float in [0, 1), one draw a sample.
-    rate: share of samples dropped, in [0, 1).
+    rate: fraction of samples dropped, in [0, 1).
   """
   keep = 1 - rate
   factor = jnp.floor(keep + uniform) / keep
@@ -46,8 +46,8 @@ class Blocks(nn.Module):
     rates: `drop_path`'s rate of each.
     remat: recomputes each block in the backward pass instead of keeping its
       activations.
-    parts: returns the outputs after each of so many equal parts of the
-      blocks, stacked; 0: the last block's alone.
+    parts: splits the blocks into this number of equal parts and returns the
+      stacked outputs of each; 0 returns the output of the last block alone.
   """
 
   make_block: Callable[..., nn.Module]
@@ -62,9 +62,9 @@ class Blocks(nn.Module):
       for i in range(depth):
         x = self.make_block(name=str(i))(x)
       return jnp.stack([x] * self.parts) if self.parts else x
-    # One compiled block, applied to each one's parameters in turn: unrolled,
-    # the 52 blocks of MiT-B5 compile for minutes. Apart in the tree, they keep
-    # the names of the checkpoints.
+    # A scan over stacked parameters compiles one block; unrolled, the 52 blocks
+    # of MiT-B5 compile for minutes. The tree keeps the blocks apart, with the
+    # names of the checkpoints.
     params = [self.variables['params'][str(i)] for i in range(depth)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
     rates = np.asarray(self.rates, layers.storage_dtype(x.dtype))

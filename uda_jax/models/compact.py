@@ -67,7 +67,7 @@ class ResidualPair(nn.Module):
 
 
 class Compact(nn.Module):
-  """See the module's docstring.
+  """U-shaped network with residual pairs and a global pooling branch.
 
   Attributes:
     num_classes: classes of the logits.
@@ -89,10 +89,10 @@ class Compact(nn.Module):
   ) -> types.Outputs:
     """Returns logits at half size and the features of the encoder.
 
-    maps: `fused`, what the classifier sees.
+    maps: `fused`, the input of the classifier.
 
     Args:
-      image: [B, H, W, 3] normalised; any size.
+      image: [B, H, W, C] normalized; any size.
       use_running_average: batch norm's switch.
       deterministic: unused, there is no dropout.
     """
@@ -137,7 +137,7 @@ def build(config, num_classes: int) -> types.Network:
   """Builds the compact network from `config.model`.
 
   No own fields; `heads` (if given), see `extra_heads.build`.
-  `weights` is '' or a file of all its tensors, as `torch_names.export` names
+  `weights` is '' or a file of all its tensors, as `state_dict.export` names
   them.
   """
   module = Compact(num_classes, dtype=network.compute_dtype(config))

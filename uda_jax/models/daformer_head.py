@@ -1,6 +1,6 @@
 """DAFormer's decoder (arXiv 2111.14887, section 3.2): embed, resize, fuse.
 
-Modules carry the names of the released PyTorch checkpoints.
+Modules have the names of the released PyTorch checkpoints.
 """
 
 from __future__ import annotations
@@ -140,14 +140,14 @@ class ASPP(nn.Module):
 
 
 class DAFormerHead(nn.Module):
-  """See the module's docstring.
+  """DAFormer's decoder.
 
   Attributes:
     num_classes: classes of the logits.
     width: channels after the fusion.
     fusion: 'sepaspp' (DAFormer), 'aspp' (full 3x3 convolutions in its place)
       or 'conv1' (one 1x1 convolution; HRDA's attention).
-    dropout: share of channels dropped before the classifier.
+    dropout: fraction of channels dropped before the classifier.
     dtype: compute dtype.
     embed_width: channels of the embeddings; 0: as `width` (CLUDA: 512).
     dilations: of the fusion's branches.

@@ -2,9 +2,9 @@
 
 The pooling rounds up, stages 3 and 4 are dilated (output stride 8).
 torchvision's ResNets, whose pooling rounds down and whose strides are on other
-convolutions, are known too. Modules carry the names of the released PyTorch
+convolutions, are known too. Modules have the names of the released PyTorch
 checkpoints. Which parameters train (PixMatch keeps the affine part of the
-stem's `bn1` fixed, LSE that of all batch norms) is the optimiser's matter.
+stem's `bn1` fixed, LSE that of all batch norms) is set by the optimizer.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Head(nn.Module):
 
 
 class DeepLabV2(nn.Module):
-  """See the module's docstring.
+  """DeepLab-v2 on a dilated ResNet.
 
   Attributes:
     num_classes: classes of the logits.
@@ -127,7 +127,7 @@ class DeepLabV2(nn.Module):
     """Returns logits at the size of the image.
 
     Args:
-      image: [B, H, W, 3] normalised (BGR minus mean), any size.
+      image: [B, H, W, C] normalized (BGR minus mean), any size.
       use_running_average: batch norm's switch.
       deterministic: unused, there is no dropout.
 
@@ -235,7 +235,7 @@ def choose(
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: a ResNet's ImageNet file, which gives the
-  backbone, and a whole DeepLab, see `weights.spellings`.
+  backbone, and a whole DeepLab, see `key_maps`.
 
   Args:
     tensors: all tensors of one network of the file.

@@ -1,4 +1,4 @@
-"""Depthwise convolution in the form that suits the backend."""
+"""Depthwise convolution in a form that is fast on the backend."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def default_form() -> str:
 
 @contextlib.contextmanager
 def traced_as(form: str) -> Iterator[None]:
-  """Sets the form of what is traced inside, for programs that run elsewhere."""
+  """Sets the form used inside the context, for programs of another backend."""
   token = _chosen.set(form)
   try:
     yield

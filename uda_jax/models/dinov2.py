@@ -1,6 +1,6 @@
 """The vision transformers of DINOv2 (arXiv 2304.07193) as encoders.
 
-Modules and parameters carry the names of the released PyTorch checkpoints.
+Modules and parameters have the names of the released PyTorch checkpoints.
 Variants ending in `_reg` have four register tokens (arXiv 2309.16588).
 """
 
@@ -24,7 +24,7 @@ EPS = 1e-6
 PATCH = 14
 # Side of the grid of position embeddings in the released files: 518 pixels.
 GRID = 37
-# Features: the outputs after each of so many equal parts of the blocks.
+# Number of equal parts of the blocks; the output of each is a feature map.
 NUM_FEATURES = 4
 
 
@@ -63,7 +63,7 @@ class Attention(nn.Module):
   """Attention of all tokens to all.
 
   Attributes:
-    heads: number of heads, each of so many contiguous channels.
+    heads: number of heads; each has an equal part of the channels, in order.
     implementation: see `attention.attend`.
     dtype: compute dtype.
   """
@@ -146,14 +146,14 @@ class PatchEmbedding(nn.Module):
 
 
 class DINOv2(nn.Module):
-  """See the module's docstring.
+  """Vision transformer of DINOv2.
 
   Attributes:
     width: channels.
     depth: number of blocks, a multiple of four.
     head_width: channels of an attention head.
-    registers: register tokens. Those who have some were trained with another
-      resampling of the position embeddings, see `_positions`.
+    registers: number of register tokens. Variants with registers were trained
+      with another resampling of the position embeddings, see `_positions`.
     ratio: hidden channels of the feed-forward part over the width.
     grid: side of the stored grid of position embeddings.
     drop_path: `blocks.drop_path`'s rate of the last block; it grows
@@ -184,13 +184,13 @@ class DINOv2(nn.Module):
   ) -> tuple[jax.Array, ...]:
     """Returns the maps after each quarter of the blocks, all at stride 14.
 
-    An image whose sides are no multiples of 14 is enlarged (bilinear,
-    half-pixel centres) to the next ones, so that the maps span the whole image
-    and nothing else. 512 x 512 becomes 518 x 518, on which the released
+    An image whose sides are not multiples of 14 is enlarged (bilinear,
+    half-pixel centers) to the next multiples, so that the maps cover exactly
+    the image. 512 x 512 becomes 518 x 518, on which the released
     weights were trained last.
 
     Args:
-      image: [B, H, W, 3] normalised, any size.
+      image: [B, H, W, C] normalized, any size.
       use_running_average: unused, there is no batch norm.
       deterministic: turns stochastic depth off.
 
@@ -233,7 +233,7 @@ class DINOv2(nn.Module):
     positions = self._positions(pos_embed[0, 1:], size).astype(self.dtype)
     first = [cls_token + pos_embed[:, :1]]
     if self.registers:
-      # They have no place in the image.
+      # Registers have no position in the image.
       first.append(token('register_tokens', self.registers, 1e-6))
     first = [
       jnp.broadcast_to(x, (len(patches), *x.shape[1:])).astype(self.dtype)

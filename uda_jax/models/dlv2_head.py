@@ -1,6 +1,6 @@
 """DeepLab-v2's classifier as a head of mmseg (arXiv 1606.00915).
 
-Modules carry the names of DAFormer's released PyTorch checkpoints.
+Modules have the names of DAFormer's released PyTorch checkpoints.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Branches(nn.Module):
 
 
 class DLV2Head(nn.Module):
-  """See the module's docstring.
+  """DeepLab-v2's classifier on the last stage.
 
   Attributes:
     num_classes: classes of the logits.

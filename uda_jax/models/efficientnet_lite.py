@@ -171,7 +171,7 @@ class LiteSegmenter(nn.Module):
   Attributes:
     num_classes: classes of the logits.
     width: channels of the decoder.
-    dropout: share of the decoder's channels dropped before the classifier.
+    dropout: fraction of the decoder's channels dropped before the classifier.
     dtype: compute dtype.
     form: form of the depthwise convolutions, see `layers.DepthwiseConv`.
   """
@@ -188,7 +188,7 @@ class LiteSegmenter(nn.Module):
   ) -> types.Outputs:
     """Returns logits at stride 4 and the features of all five stages.
 
-    maps: `fused`, what the decoder's classifier sees.
+    maps: `fused`, the input of the decoder's classifier.
 
     Args:
       image: [B, H, W, 3] in -1..1, any size.

@@ -1,4 +1,4 @@
-"""An encoder under a decoder head, as the checkpoints of mmseg have them.
+"""An encoder and a decoder head, with the names of mmseg's checkpoints.
 
 An encoder is a linen module called as `encoder(image, *, use_running_average,
 deterministic)` that returns a tuple of maps, finest first; a head is called as
@@ -38,7 +38,7 @@ EXTRA_HEADS = frozenset(key for key, _ in extra_heads.HEADS.values())
 
 
 class EncoderDecoder(nn.Module):
-  """See the module's docstring.
+  """An encoder and a decoder head.
 
   Attributes:
     backbone: the encoder.
@@ -57,10 +57,10 @@ class EncoderDecoder(nn.Module):
   ) -> types.Outputs:
     """Returns logits at the head's resolution, and the encoder's features.
 
-    maps: `fused`, what the head's classifier sees.
+    maps: `fused`, the input of the head's classifier.
 
     Args:
-      image: [B, H, W, 3] normalised.
+      image: [B, H, W, C] normalized.
       use_running_average: batch norm's switch.
       deterministic: turns dropout and stochastic depth off.
     """
@@ -210,7 +210,7 @@ def importer(config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None
-  # Of unknown ones `extra_heads.build` tells.
+  # `extra_heads.build` raises for unknown ones.
   names = {row[0] for row in config.heads}
   heads = {key for name, (key, _) in extra_heads.HEADS.items() if name in names}
   return weights.Importer(
@@ -226,8 +226,8 @@ def choose(
   """Returns the tensors of a file that belong to the network.
 
   Two kinds of files are known: an encoder's pre-training file, and a
-  checkpoint of the whole network, see `weights.spellings`. Extra heads are
-  taken where file and network have them.
+  checkpoint of the whole network, see `key_maps`. Extra heads are taken if
+  both the file and the network have them.
 
   Args:
     tensors: all tensors of one network of the file.

@@ -1,8 +1,8 @@
-"""Small trainable modules beside a network, for `Network.head`.
+"""Small trainable modules in addition to a network, for `Network.head`.
 
-They work on maps that a method prepares: PiPa's (arXiv 2211.07609) embeddings
-of pixels and patches and its class maps. Modules carry the names of the
-released PyTorch checkpoints.
+Their inputs are maps that a method prepares: PiPa's (arXiv 2211.07609)
+embeddings of pixels and patches and its class maps. Modules have the names of
+the released PyTorch checkpoints.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def concatenate(features: Sequence[jax.Array]) -> jax.Array:
 
 
 def kernel_init(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
-  """PyTorch's default U(-b, b), b = fan_in^-1/2, from normal noise."""
+  """Returns PyTorch's default U(-b, b), b = fan_in^-1/2, from normal noise."""
   del path
   uniform = jax.scipy.special.erf(noise / math.sqrt(2))
   return uniform * math.prod(noise.shape[:-1]) ** -0.5
@@ -54,7 +54,7 @@ def _conv(
   size: int = 1,
   use_bias: bool = True,
 ) -> nn.Module:
-  """A convolution for `x`, in its dtype, as PyTorch starts it."""
+  """Returns a convolution for `x` in its dtype, initialized as in PyTorch."""
   bound = (size * size * x.shape[-1]) ** -0.5
 
   def bias_init(key, shape, dtype):
@@ -180,9 +180,9 @@ HEADS: dict[str, tuple[str, Callable[[int], nn.Module]]] = {
 def build(config) -> dict[str, network.Head]:
   """Builds the extra modules that `config.model.heads` lists.
 
-  Its rows are (name in `HEADS`, what the module works on, output channels).
-  The second is 'features' (maps of all stages), 'logits', or one of the
-  network's `maps`: it tells the channels of the input, at initialisation.
+  Its rows are (name in `HEADS`, input of the module, output channels). The
+  input is 'features' (maps of all stages), 'logits', or one of the network's
+  `maps`; it determines the number of input channels at initialization.
   """
   heads = {}
   for name, source, channels in config.heads:

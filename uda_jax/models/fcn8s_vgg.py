@@ -2,9 +2,9 @@
 
 The first convolution pads by 100 pixels, so that the unpadded 7x7 of `fc6`
 fits images of any size; crops then cut the maps back to size. Poolings round
-up and there is no batch norm. Modules carry the names of the released PyTorch
+up and there is no batch norm. Modules have the names of the released PyTorch
 checkpoints. The transposed convolutions start as bilinear enlargement; that
-LSE never trains them is the optimiser's matter (`config.optim.frozen`).
+LSE never trains them is set by the optimizer (`config.optim.frozen`).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from uda_jax.models.weights import state_dict
 # 3x3 convolutions before each of the five poolings.
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 PADDING = 100
-# Where the maps are cropped from, and what the pooled ones are multiplied by
-# before they are scored.
+# First row and column of the crops, and factors of the pooled maps before
+# their classifiers.
 OFFSET_POOL4, SCALE_POOL4 = 5, 0.01
 OFFSET_POOL3, SCALE_POOL3 = 9, 0.0001
 OFFSET_LOGITS = 31
 
-# Beginnings of the modules that are none of VGG-16's.
+# Prefixes of the modules that VGG-16 does not have.
 OWN = ('score', 'upscore')
 
 PREPROCESSING = {
@@ -45,10 +45,10 @@ PREPROCESSING = {
 
 
 def bilinear_kernel(size: int, channels: int) -> np.ndarray:
-  """Returns the kernel with which a transposed convolution enlarges maps.
+  """Returns the kernel of a transposed convolution for bilinear upsampling.
 
-  Every channel is enlarged for itself, by half of `size` if that is even
-  (FCN, arXiv 1411.4038, section 3.3).
+  Each channel is upsampled alone, by half of `size` if `size` is even (FCN,
+  arXiv 1411.4038, section 3.3).
 
   Args:
     size: side of the kernel.
@@ -58,8 +58,8 @@ def bilinear_kernel(size: int, channels: int) -> np.ndarray:
     [size, size, channels, channels] float64.
   """
   factor = (size + 1) // 2
-  centre = factor - 1 if size % 2 else factor - 0.5
-  line = 1 - np.abs(np.arange(size) - centre) / factor
+  center = factor - 1 if size % 2 else factor - 0.5
+  line = 1 - np.abs(np.arange(size) - center) / factor
   return np.einsum('i,j,cd->ijcd', line, line, np.eye(channels))
 
 
@@ -103,13 +103,13 @@ class TransposedConv(nn.Module):
 
 
 class FCN8sVGG(nn.Module):
-  """See the module's docstring.
+  """FCN-8s on VGG-16.
 
   Attributes:
     num_classes: classes of the logits.
     widths: channels of the five stages.
     fc_width: channels of `fc6` and `fc7`.
-    dropout: share of channels dropped after each of these two.
+    dropout: fraction of channels dropped after each of these two.
     dtype: compute dtype.
   """
 
@@ -130,7 +130,7 @@ class FCN8sVGG(nn.Module):
     """Returns logits at the size of the image.
 
     Args:
-      image: [B, H, W, 3] normalised, any size.
+      image: [B, H, W, C] normalized, any size.
       use_running_average: unused, there is no batch norm.
       deterministic: turns dropout off.
 
@@ -196,9 +196,9 @@ def _crop(x: jax.Array, offset: int, size: tuple[int, int]) -> jax.Array:
 def initial_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
   """Returns the initial value of a kernel, see `network.KernelInit`.
 
-  Bilinear enlargement as released, scores that start at 0 as in FCN, He's
-  initialisation for the rest. (All the rest is 0 in the released code, which
-  no training gets away from: it always loads a file.)
+  Bilinear upsampling as released, 0 for the classifiers as in FCN, He's
+  initialization for all others. (The released code has 0 for those, from which
+  training cannot start; it always loads a file.)
 
   Args:
     path: of the kernel in the network's parameters.
@@ -254,7 +254,7 @@ def choose(
 
   Two kinds of files are known: a whole FCN-8s as LSE released it, and
   torchvision's VGG-16, whose last layer is left out and whose first two dense
-  layers become `fc6` and `fc7`, see `weights.spellings`.
+  layers become `fc6` and `fc7`, see `key_maps`.
   """
   used = key_maps.canonical(tensors).tensors
   if not any(name.startswith(OWN) for name in used):

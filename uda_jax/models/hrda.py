@@ -1,15 +1,16 @@
-"""One network that sees an image coarsely and in detail.
+"""HRDA: context from the whole image, detail from crops, fused by attention.
 
 HRDA (arXiv 2204.13132): the whole image at half size gives context, crops at
-full size give detail; a learned attention fuses the logits of the two. Encoder
-and head are shared. CLUDA (arXiv 2208.14227) adds a weight of features and
-fuses in another order. Modules carry the names of the released PyTorch
+full size give detail; a learned attention fuses the logits of both scales.
+Encoder and head are shared. CLUDA (arXiv 2208.14227) adds a weight of features
+and fuses in another order. Modules have the names of the released PyTorch
 checkpoints.
 
-What `detail` asks of a forward pass:
+The argument `detail` of a forward pass:
   None: sliding windows over the whole image (teachers, evaluation);
-  a box [4], or [B, 4], one an image, as `crops.draw_box` gives (training);
-  `crops.MAX_ENTROPY`: each image's window of highest entropy (CLUDA).
+  a box [4], or one per image [B, 4], (top, bottom, left, right), as from
+    `boxes.draw_box` (training);
+  `boxes.MAX_ENTROPY`: each image's window of highest entropy (CLUDA).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def fuse(
 
 
 class TwoScaleHead(nn.Module):
-  """The heads; a container of their names.
+  """Container of the heads, which gives them their names.
 
   Attributes:
     head: of both scales.
@@ -84,7 +85,7 @@ class Detail(NamedTuple):
 
 
 class HRDA(nn.Module):
-  """See the module's docstring.
+  """HRDA: context logits and detail logits, fused by an attention.
 
   Attributes:
     backbone: the encoder.
@@ -120,7 +121,7 @@ class HRDA(nn.Module):
     """Returns the fused logits and the context's features.
 
     Args:
-      image: [B, H, W, 3] normalised. With boxes, H, W and the crops must be
+      image: [B, H, W, C] normalized. With boxes, H, W and the crops must be
         multiples of the context's stride, 8 for an encoder of stride 4.
       use_running_average: batch norm's switch.
       deterministic: turns dropout and stochastic depth off.
@@ -129,7 +130,7 @@ class HRDA(nn.Module):
     Returns:
       `logits` at the head's stride, `features` of the context. maps:
       `context` logits (see `fuse`) and `attention` at the context's stride;
-      with boxes, also what `_boxed` gives. `boxes`: those that were used.
+      with boxes, also the maps of `_boxed`. `boxes`: the detail boxes, or None.
     """
     switches = dict(
       use_running_average=use_running_average, deterministic=deterministic
@@ -174,7 +175,7 @@ class HRDA(nn.Module):
     return jax.nn.sigmoid(self._decode(head, features, switches)[0])
 
   def _sliding(self, image: jax.Array, switches) -> Detail:
-    """The logits of all windows, where windows overlap their mean."""
+    """Returns the logits of all windows; the mean where windows overlap."""
     boxes = boxes_lib.sliding_boxes(
       image.shape[1:3], self.detail_crop, self.detail_stride
     )
@@ -190,7 +191,7 @@ class HRDA(nn.Module):
   def _boxed(
     self, image: jax.Array, box: jax.Array, context_size, switches
   ) -> Detail:
-    """The logits of the boxes at their places.
+    """Returns the logits of the boxes at their positions in the image.
 
     maps: `detail` logits and `detail_features` of the crops, `crop_mask`
     [B, h, w, 1] on the context's grid, `fused_hr` [B, H, W, D] the head's

@@ -1,4 +1,4 @@
-"""HRDA and CLUDA's form of it, from a config; see `two_scale`."""
+"""Builds HRDA, or the variant of CLUDA, from a config; see `hrda`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(config, num_classes: int) -> types.Network:
   embeddings, 0: `head_width`); `attention_width` and `scale_attention`
   ('classwise', 'shared' by all classes, or 'fixed' to `fixed_attention`);
   `feature_weight` (CLUDA's head); `detail_crop`, `detail_stride`,
-  `context_scale`, `order` and `entropy_rule`, see `two_scale.HRDA`. `remat`
+  `context_scale`, `order` and `entropy_rule`, see `hrda.HRDA`. `remat`
   also recomputes the heads.
   """
   module = _module(config, num_classes)

@@ -1,7 +1,7 @@
-"""Where HRDA looks closely: the windows of highest entropy (CLUDA).
+"""Detail boxes of HRDA at the windows of highest entropy (CLUDA).
 
-CLUDA (arXiv 2208.14227) chooses the detail crop of mixed images so, late in
-training. The paper's text was not at hand; this is its released code.
+CLUDA (arXiv 2208.14227) chooses the detail crop of mixed images in this manner
+late in training; after its released code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uda_jax.ops import boxes as boxes_lib
 from uda_jax.ops import resize
 
 RULES = ('clean', 'released')
-# Released code: whatever the number of classes; a scale that no choice sees.
+# As released, for every number of classes; the scale changes no choice.
 SCALE = 19 * math.log(19)
 
 

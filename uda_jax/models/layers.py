@@ -1,4 +1,4 @@
-"""Layers that behave like PyTorch's and are quick on every backend.
+"""Layers with the conventions of PyTorch that are fast on every backend.
 
 Kernels are HWIO, images NHWC. Every layer computes in its `dtype`
 (float32, bfloat16 or float64) and keeps its variables in float32, or in
@@ -71,7 +71,7 @@ class Conv(nn.Module):
       every side, as PyTorch models do.
     use_bias: adds a bias.
     dtype: compute dtype.
-    bias_init: initialiser of the bias.
+    bias_init: initializer of the bias.
     padding: rows and columns of zeros on every side, where it is neither of
       the two; kernels larger than 1x1 only.
   """
@@ -173,10 +173,10 @@ class DepthwiseConv(nn.Module):
 
 
 class BatchNorm(nn.Module):
-  """Batch normalisation with PyTorch's conventions.
+  """Batch normalization with PyTorch's conventions.
 
   `momentum` is the weight of the new value, and the running variance takes
-  the unbiased variance while the normalisation uses the biased one (flax
+  the unbiased variance while the normalization uses the biased one (flax
   differs in both). Statistics are those of the array at hand and are not
   synchronised over devices: a group is a whole batch.
 

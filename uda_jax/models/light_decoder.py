@@ -21,7 +21,7 @@ class LightDecoder(nn.Module):
   Attributes:
     num_classes: classes of the logits.
     width: channels of all stages in the decoder.
-    dropout: share of channels dropped before the classifier.
+    dropout: fraction of channels dropped before the classifier.
     dtype: compute dtype.
     form: form of the depthwise convolutions, see `layers.DepthwiseConv`.
   """

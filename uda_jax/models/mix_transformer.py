@@ -1,6 +1,6 @@
 """Mix Transformer (MiT), the encoder of SegFormer (arXiv 2105.15203).
 
-Modules carry the names of the released PyTorch checkpoints. Maps stay
+Modules have the names of the released PyTorch checkpoints. Maps stay
 [B, H, W, D] throughout; the released code's tokens are their pixels in
 row-major order.
 """
@@ -74,7 +74,7 @@ class Attention(nn.Module):
   """Attention of all pixels to the cells of a coarser grid.
 
   Attributes:
-    heads: number of heads, each of so many contiguous channels.
+    heads: number of heads; each has an equal part of the channels, in order.
     reduction: side of a cell, in pixels.
     implementation: see `attention.attend`.
     dtype: compute dtype.
@@ -193,7 +193,7 @@ class PatchEmbedding(nn.Module):
 
 
 class MixTransformer(nn.Module):
-  """See the module's docstring.
+  """Mix Transformer: four stages of attention and Mix-FFN blocks.
 
   Attributes:
     widths: channels of the four stages.
@@ -228,7 +228,7 @@ class MixTransformer(nn.Module):
     """Returns the maps of the stages, at strides 4, 8, 16 and 32.
 
     Args:
-      image: [B, H, W, 3] normalised, at least 32 pixels a side.
+      image: [B, H, W, C] normalized, at least 32 pixels a side.
       use_running_average: unused, there is no batch norm.
       deterministic: turns stochastic depth off.
 

@@ -1,4 +1,4 @@
-"""Position embeddings of one grid for another, as PyTorch resamples them."""
+"""Resamples position embeddings to another grid, as PyTorch does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def resample(
   offset: float,
   antialias: bool,
 ) -> jax.Array:
-  """Resizes a grid bicubically, with half-pixel centres.
+  """Resizes a grid bicubically, with half-pixel centers.
 
   Equals `torch.nn.functional.interpolate(mode='bicubic')`, plain with
   `scale_factor=(size + offset) / grid size` or, with offset 0, with

@@ -92,7 +92,7 @@ def with_channels(
   """Returns an importer that extends first convolutions, see `extended`.
 
   Args:
-    importer: of a file for RGB images, or for so many channels.
+    importer: of a file for RGB images, or for images of `channels` channels.
     modules: the network's first convolutions.
     channels: of the network's input.
   """
@@ -146,7 +146,7 @@ def load(
 def sources(
   variables: types.Variables, source_of: Callable[[tuple[str, ...]], str]
 ) -> list[tuple[str, str]]:
-  """Returns (parts, source) rows: which modules come from where.
+  """Returns (parts, source) rows: the modules of each source.
 
   Args:
     variables: of the network.

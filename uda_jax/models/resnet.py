@@ -1,9 +1,9 @@
-"""The residual stages of ResNets, Caffe-style unless told otherwise.
+"""Residual stages of ResNets, in the style of Caffe by default.
 
-In Caffe's, the stride sits on a block's first 1x1 convolution, and all blocks
+In Caffe's, the stride is on a block's first 1x1 convolution, and all blocks
 of a stage are dilated alike; PyTorch's have it on the 3x3, and mmseg's dilate
-the first block of a stage less. Modules carry the names of the released PyTorch
-checkpoints, in which all are alike.
+the first block of a stage less. Modules have the names of the released PyTorch
+checkpoints, which all variants share.
 """
 
 from __future__ import annotations

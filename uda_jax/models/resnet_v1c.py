@@ -1,4 +1,4 @@
-"""ResNet-v1c, the encoder of DAFormer's DeepLab-v2 runs, as mmseg has it.
+"""ResNet-v1c, the encoder of DAFormer's DeepLab-v2 runs, as in mmseg.
 
 Three 3x3 convolutions in place of the stem's 7x7 (arXiv 1812.01187, model C),
 strides on the 3x3 of the bottlenecks, stages 3 and 4 dilated (output stride
@@ -53,7 +53,7 @@ class Stem(nn.Module):
 
 
 class ResNetV1c(nn.Module):
-  """See the module's docstring.
+  """ResNet-v1c with dilated stages 3 and 4.
 
   Attributes:
     blocks: bottlenecks of each stage.
@@ -81,7 +81,7 @@ class ResNetV1c(nn.Module):
     """Returns the maps of the stages, at strides 4, 8, 8 and 8.
 
     Args:
-      image: [B, H, W, 3] normalised, any size.
+      image: [B, H, W, C] normalized, any size.
       use_running_average: batch norm's switch.
       deterministic: unused, there is no dropout.
 

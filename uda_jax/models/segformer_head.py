@@ -1,6 +1,6 @@
 """SegFormer's decoder (arXiv 2105.15203, section 3.2): an all-MLP head.
 
-Modules carry the names of the authors' PyTorch checkpoints.
+Modules have the names of the authors' PyTorch checkpoints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SegformerHead(nn.Module):
   Attributes:
     num_classes: classes of the logits.
     width: channels of the embeddings (256 with MiT-B0 and B1, else 768).
-    dropout: share of channels dropped before the classifier.
+    dropout: fraction of channels dropped before the classifier.
     dtype: compute dtype.
   """
 

@@ -89,7 +89,7 @@ def write(args: argparse.Namespace) -> None:
     args.out,
     fields=fields | dict(args.set),
     num_classes=args.num_classes,
-    told={name: x for name, x in declared.items() if x is not None},
+    declared={name: x for name, x in declared.items() if x is not None},
   )
   print(f'{origin}\nwrote {args.out} and {args.out.name}.json')
 

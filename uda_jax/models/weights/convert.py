@@ -114,20 +114,20 @@ def convert(
   *,
   fields: Mapping[str, Any],
   num_classes: int,
-  told: Mapping[str, Any],
+  declared: Mapping[str, Any],
 ) -> weights.Provenance:
-  """Writes the tensors of a file that belong to a network, and what is told.
+  """Writes a network's tensors of a file, and their declaration.
 
   Args:
     source: 'FILE' or 'FILE#PART'.
     out: the safetensors file; its declaration is written beside it.
-    fields: `config.model` of the network, every tensor of which that the file
-      should have is looked for.
+    fields: `config.model` of the network; the file must have all tensors that a
+      file of its kind has.
     num_classes: of the network's classifier.
-    told: fields of the declaration, in place of those of the source's.
+    declared: fields of the declaration, in place of the source's.
 
   Returns:
-    Where the tensors came from.
+    The origin of the tensors.
 
   Raises:
     ValueError: the file cannot be read or does not fit.
@@ -146,7 +146,7 @@ def convert(
   metadata.write(
     out,
     kept
-    | dict(told)
+    | dict(declared)
     | {
       'preprocessing': origin.preprocessing,
       'source': pathlib.Path(origin.path).name,

@@ -1,8 +1,8 @@
-"""The networks that one file holds, and which of them is taken.
+"""Networks in one file, and the choice of one.
 
-A training checkpoint holds several: student, teacher, the frozen encoder. The
-name of one may follow the file's in `config.model.weights`, after a '#', and
-must where there are several.
+A training checkpoint holds several: student, teacher, the frozen encoder.
+`config.model.weights` names one after the file's name and a '#', which is
+required if the file holds several.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ Tensors = renaming.Tensors
 # PixMatch and EHTDI, which they evaluate. Other entries (`optimizer`, `meta`)
 # hold none.
 ENTRIES = ('state_dict', 'shadow', 'model')
-# Beginnings of names by which DAFormer and its successors tell student,
-# teacher and ImageNet encoder apart in one state dict; {copy: what of it was
-# never trained}.
+# Name prefixes of student, teacher and ImageNet encoder in one state dict of
+# DAFormer and its successors; {copy: prefixes of its untrained modules}.
 COPIES = {
   'model': (),
   'ema_model': (),
@@ -35,7 +34,7 @@ BESIDE_COPIES = ('project.', 'classifier.')
 
 
 class Location(NamedTuple):
-  """A weight file, and the network of it that is wanted ('': the only one)."""
+  """A weight file, and the requested network of it ('': the only one)."""
 
   path: pathlib.Path
   part: str = ''
@@ -68,7 +67,7 @@ def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
 
 
 def take(tensors: Mapping[str, np.ndarray], location: Location) -> Tensors:
-  """Returns the tensors of the wanted network.
+  """Returns the tensors of the requested network.
 
   Args:
     tensors: all tensors of the file.
@@ -105,7 +104,7 @@ def _under(tensors: Mapping[str, np.ndarray], prefix: str) -> Tensors:
 
 
 def _copies(content: Tensors, copies: dict[str, Tensors]) -> dict[str, Tensors]:
-  # What belongs to no copy goes with each, to be refused as unexpected.
+  # Tensors of no copy go with each copy, which refuses them as unexpected.
   known = tuple(f'{c}.' for c in COPIES) + BESIDE_COPIES
   rest = {n: x for n, x in content.items() if not n.startswith(known)}
   return {

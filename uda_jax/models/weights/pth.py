@@ -2,7 +2,7 @@
 
 Two formats: a zip archive (PyTorch 1.6 and later) with `data.pkl` and one
 member for each storage, and the older one, five pickles followed by the
-storages. See `restricted_pickle` for what a pickle may contain.
+storages. See `restricted_pickle` for the allowed contents of a pickle.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
       info = members[root + name]
       if info.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f'{root}{name} is compressed; PyTorch stores it')
-      # `zipfile` makes room for what is said to be compressed, however much.
+      # `zipfile` allocates the stated size of compressed members.
       if info.compress_size != info.file_size:
         raise ValueError(f'{root}{name} has two sizes in the archive')
       return info

@@ -1,4 +1,4 @@
-"""The part of the pickle language that weight files need, executing nothing.
+"""Interpreter of the subset of pickle in weight files; executes nothing.
 
 Python's own unpickler calls whatever a file names. This one is an interpreter
 of its own: it knows containers, strings, numbers and a few marker objects, so
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 # Pickles of weight files hold names and shapes: some 200 KB and 50,000
 # instructions for ResNet-101, ten times that for a checkpoint of three
-# transformers and their optimiser. The limits bound memory and time.
+# transformers and their optimizer. The limits bound memory and time.
 MAX_BYTES = 1 << 24
 MAX_PROTOCOL = 5
 MAX_INSTRUCTIONS = 1 << 21
@@ -46,15 +46,15 @@ class Name:
 
 
 class Opaque:
-  """In place of a value that weights do not need, such as NumPy's scalars."""
+  """Stands for a value that weights do not need, such as NumPy's scalars."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-  """What a pickle may contain besides plain data.
+  """Allowed contents of a pickle besides plain data.
 
   Attributes:
-    allows: tells whether it may mention a name.
+    allows: returns whether it may mention a name.
     call: `call(name, args)`, the value of a call of an allowed name.
     persistent: the value of a persistent id.
   """
@@ -97,7 +97,7 @@ def load(window: Window, rules: Rules) -> Any:
 
   Args:
     window: where it is read from; stands behind it afterwards.
-    rules: what else than plain data it may contain.
+    rules: allowed contents besides plain data.
 
   Raises:
     ValueError: for anything malformed or not allowed.

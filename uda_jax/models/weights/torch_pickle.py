@@ -1,4 +1,4 @@
-"""Tensors as PyTorch's pickles describe them, before their data is read."""
+"""Tensor descriptions in PyTorch's pickles, before their data is read."""
 
 from __future__ import annotations
 
