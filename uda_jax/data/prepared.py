@@ -116,9 +116,9 @@ def prepare(
     builder = _Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
   folder = epath.Path(builder.data_path)
   if folder.exists():
-    damage = _damage(folder)
-    if not damage:
-      return read(folder)
+    data, damage = _read_and_check(folder)
+    if data is not None:
+      return data
     logging.warning(
       '%s: %s in the prepared data %s; preparing what is missing again',
       recipe.name,
@@ -153,24 +153,33 @@ def _quiet() -> Iterator[None]:
     logger.removeFilter(own)
 
 
-def _damage(folder: epath.Path) -> str:
-  """Describes what is missing of a prepared data set, '' if nothing is."""
+def _read_and_check(
+  folder: epath.Path,
+) -> tuple[manifest.Manifest | None, str]:
+  """Returns the manifest of a prepared folder, or None and what is missing."""
   try:
-    _, rows = _rows(folder)
+    builder, rows = _rows(folder)
   # Of deleted or damaged files, TensorFlow Datasets raises nearly anything.
   except Exception as error:
-    return f'the manifest cannot be read ({str(error).splitlines()[0]:.80})'
-  files = _files(folder)
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return None, f'the manifest cannot be read ({reason:.80})'
+  wrong = _count_missing(_files(folder), rows)
+  if wrong:
+    return None, f'{wrong} label(s) or copies are missing or damaged'
+  return _manifest(folder, builder, rows), ''
+
+
+def _count_missing(files: epath.Path, rows: Mapping[str, Any]) -> int:
+  """Counts the rows of which a made file is missing or has another size."""
   if '://' in str(files):
     # A request to a bucket for each file would take longer than the start.
-    return ''
+    return 0
   found = [
     _made_bytes(files, *paths) for paths in zip(rows['image'], rows['label'])
   ]
   # Data prepared before there were sizes: whether the files are there.
   expected = rows.get('made_bytes', np.maximum(found, 0))
-  wrong = int((np.array(found) != expected).sum())
-  return f'{wrong} label(s) or copies are missing or damaged' if wrong else ''
+  return int((np.array(found) != expected).sum())
 
 
 def _files(folder: epath.Path) -> epath.Path:
@@ -201,7 +210,15 @@ def _rows(
 def read(folder: epath.PathLike) -> manifest.Manifest:
   """Reads the manifest of a prepared folder."""
   folder = epath.Path(folder)
-  builder, rows = _rows(folder)
+  return _manifest(folder, *_rows(folder))
+
+
+def _manifest(
+  folder: epath.Path,
+  builder: tfds.core.DatasetBuilder,
+  rows: Mapping[str, Any],
+) -> manifest.Manifest:
+  """Makes the manifest of the rows of a prepared folder."""
   files = _files(folder)
   # An absolute path stays as it is when joined.
   paths = lambda name: tuple(
