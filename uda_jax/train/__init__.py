@@ -37,9 +37,10 @@ def run(
     KeyboardInterrupt: Ctrl-C came; the state is saved, the same call resumes.
   """
   from uda_jax import cli
+  from uda_jax import logs
   from uda_jax.runs import progress as progress_lib
 
-  cli.quiet()
+  logs.quiet()
   # First of all: some libraries set up logging when they are imported.
   with progress_lib.log_lines(progress):
     with cli.hidden_stderr():
