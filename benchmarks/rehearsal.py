@@ -60,12 +60,12 @@ def start_weights(leaf: str) -> str:
   """Returns the weight file that a config starts from."""
   benchmark, name = leaf.split('/')
   source = 'synthia' if benchmark.startswith('synthia') else 'gta5'
+  if name in ('pixmatch_start', 'ehtdi_start', 'lse_deeplab_start'):
+    return 'DeepLab_resnet_pretrained_init-f81d91e8.pth'
   if name.startswith(('pixmatch', 'ehtdi')):
     return f'{source.upper()}_source.pth#shadow'
   if name == 'lse_start':
     return 'vgg16-397923af.pth'
-  if name == 'lse_deeplab_start':
-    return 'DeepLab_resnet_pretrained_init-f81d91e8.pth'
   if name.startswith('lse_deeplab'):
     return f'{source}_deeplab_resnet101_init.pth'
   if name.startswith('lse'):

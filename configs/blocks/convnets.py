@@ -22,6 +22,7 @@ def deeplab_v2(*, weights: str = '', aux_head: bool = True) -> ConfigDict:
     dict(
       name='deeplab_v2',
       weights=weights,
+      starts_from='',
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
@@ -33,7 +34,8 @@ def deeplab_v2(*, weights: str = '', aux_head: bool = True) -> ConfigDict:
       aspp_branches=2,
       aux_head=aux_head,
       remat=False,
-      # Rows of a file's classifiers to load, e.g. 16 of 19 classes; () = all.
+      # Rows to take of a file's classifiers if it has more classes than these,
+      # e.g. 16 of 19 classes; () = all.
       class_rows=(),
     )
   )
@@ -45,6 +47,7 @@ def fcn8s_vgg(*, weights: str = '', preprocessing: str = 'CAFFE') -> ConfigDict:
     dict(
       name='fcn8s_vgg',
       weights=weights,
+      starts_from='',
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,

@@ -11,6 +11,8 @@ def compact() -> ConfigDict:
     dict(
       name='compact',
       weights='',
+      # See `starts`: weights that a run refuses to start without; '': none.
+      starts_from='',
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
@@ -28,6 +30,7 @@ def efficientnet_lite0() -> ConfigDict:
     dict(
       name='efficientnet_lite0',
       weights='package',
+      starts_from='',
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
@@ -49,6 +52,7 @@ def daformer_network(
       encoder=encoder,
       head='daformer',
       weights=weights,
+      starts_from='',
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,

@@ -14,6 +14,7 @@ from uda_jax.configs.blocks import convnets
 from uda_jax.configs.blocks import ehtdi as ehtdi_blocks
 from uda_jax.configs.blocks import lse as lse_blocks
 from uda_jax.configs.blocks import pixmatch as pixmatch_blocks
+from uda_jax.configs.blocks import starts
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -27,8 +28,12 @@ class Benchmark(NamedTuple):
 
   Attributes:
     data: returns the block `data` of given sizes, for PixMatch and EHTDI.
-    files: the source images of PixMatch and EHTDI, () = all.
-    released_files: likewise, of the released code.
+    files: the source images of PixMatch and EHTDI, patterns or a list's name.
+    class_rows: the rows that PixMatch and EHTDI take of a file of more classes.
+    pixmatch_start: text on PixMatch's start weights, see `starts`.
+    ehtdi_start: likewise of EHTDI.
+    lse_start: likewise of LSE on FCN-8s.
+    lse_deeplab_start: likewise of LSE on DeepLab-v2.
     subsets: their further means: name -> classes.
     best_subset: the mean that chooses the best step, as released.
     paste_classes: EHTDI's classes to paste.
@@ -40,8 +45,12 @@ class Benchmark(NamedTuple):
   """
 
   data: Callable[..., ConfigDict]
-  files: tuple[str, ...]
-  released_files: str | tuple[str, ...]
+  files: str | tuple[str, ...]
+  class_rows: tuple[int, ...]
+  pixmatch_start: str
+  ehtdi_start: str
+  lse_start: str
+  lse_deeplab_start: str
   subsets: Mapping[str, tuple[int, ...]]
   best_subset: str
   paste_classes: tuple[int, ...]
@@ -66,8 +75,12 @@ def pixmatch(benchmark: Benchmark) -> ConfigDict:
     eval_image_size=(640, 1280),
     resize='bicubic',
   )
-  config.data.source.files = benchmark.files
+  with config.data.source.ignore_type():  # patterns or the name of a list
+    config.data.source.files = benchmark.files
   config.model = convnets.deeplab_v2()
+  config.model.update(
+    class_rows=benchmark.class_rows, starts_from=benchmark.pixmatch_start
+  )
   config.optim = convnets.pixmatch_sgd()
   config.schedule = common.poly(learning_rate=1e-4, power=0.9)
   config.teacher = common.teacher(
@@ -82,20 +95,36 @@ def pixmatch(benchmark: Benchmark) -> ConfigDict:
 
 def pixmatch_released(benchmark: Benchmark) -> ConfigDict:
   """PixMatch as released, with PyTorch 1.7's first step."""
-  config = _repeated(pixmatch(benchmark), benchmark, fresh=False)
+  config = _repeated(pixmatch(benchmark), fresh=False)
   config.method = pixmatch_blocks.released()
   return config
 
 
-def _repeated(
-  config: ConfigDict, benchmark: Benchmark, *, fresh: bool
-) -> ConfigDict:
-  """Takes the released images, and 3 or 4 updates of the backbone a step.
+def two_headed_start(benchmark: Benchmark) -> ConfigDict:
+  """Training on the source alone, for PixMatch and EHTDI to start from.
+
+  MaxSquareLoss, which GTA5_source.pth comes from, from ImageNet weights: the
+  rate of 200000 steps, stopped at 80000; batch norm trains. The second head is
+  ours: as far as is known, that file's was not trained.
+  """
+  config = pixmatch(benchmark)
+  config.steps = 80000
+  config.model.starts_from = starts.IMAGENET_RESNET
+  config.optim.frozen = ()
+  config.schedule = common.poly(learning_rate=2.5e-4, power=0.9, length=200000)
+  config.teacher = common.no_teacher()
+  config.method = common.source_only()
+  config.method.weight_aux = 0.1
+  config.eval.update(network='student', every=0)
+  config.checkpoint.every = 5000
+  return config
+
+
+def _repeated(config: ConfigDict, *, fresh: bool) -> ConfigDict:
+  """Makes 3 or 4 updates of the backbone a step.
 
   `fresh` is the first step's rule, see `uda_jax.train.optim.repeated_sgd`.
   """
-  with config.data.source.ignore_type():  # patterns or the name of a list
-    config.data.source.files = benchmark.released_files
   config.optim.update(
     repeats=convnets.DEEPLAB_REPEATS, fresh_every_repeat=fresh
   )
@@ -110,6 +139,7 @@ def ehtdi(benchmark: Benchmark) -> ConfigDict:
   config = pixmatch(benchmark)
   config.steps = 80 * EHTDI_EPOCH
   config.batch.group_size = 2
+  config.model.starts_from = benchmark.ehtdi_start
   config.schedule = common.poly(learning_rate=2.5e-4, power=0.9, length=250000)
   config.teacher.copy_stats_every = EHTDI_EPOCH
   config.eval.every = EHTDI_EPOCH
@@ -127,7 +157,7 @@ def ehtdi_edge(benchmark: Benchmark) -> ConfigDict:
 
 def ehtdi_released(benchmark: Benchmark) -> ConfigDict:
   """EHTDI as released, with PyTorch 1.10's first step."""
-  config = _repeated(ehtdi(benchmark), benchmark, fresh=True)
+  config = _repeated(ehtdi(benchmark), fresh=True)
   ehtdi_blocks.release(config.method)
   return config
 
@@ -192,7 +222,9 @@ def _lse(benchmark: Benchmark) -> ConfigDict:
 
 def lse(benchmark: Benchmark) -> ConfigDict:
   """LSE on FCN-8s."""
-  return _vgg(_lse(benchmark), learning_rate=1e-6)
+  config = _vgg(_lse(benchmark), learning_rate=1e-6)
+  config.model.starts_from = benchmark.lse_start
+  return config
 
 
 def lse_deeplab(benchmark: Benchmark) -> ConfigDict:
@@ -201,7 +233,9 @@ def lse_deeplab(benchmark: Benchmark) -> ConfigDict:
   Its learning rate is not known: 1e-6 is the default of the released code,
   2.5e-4 stands in the authors' file of options, 1e-12 in their last notebook.
   """
-  return _deeplab(_lse(benchmark), learning_rate=1e-6)
+  config = _deeplab(_lse(benchmark), learning_rate=1e-6)
+  config.model.starts_from = benchmark.lse_deeplab_start
+  return config
 
 
 def lse_released(benchmark: Benchmark) -> ConfigDict:
@@ -235,9 +269,13 @@ def _lse_start(benchmark: Benchmark) -> ConfigDict:
 
 def lse_start(benchmark: Benchmark) -> ConfigDict:
   """The start of LSE on FCN-8s."""
-  return _vgg(_lse_start(benchmark), learning_rate=1e-5)
+  config = _vgg(_lse_start(benchmark), learning_rate=1e-5)
+  config.model.starts_from = starts.IMAGENET_VGG
+  return config
 
 
 def lse_deeplab_start(benchmark: Benchmark) -> ConfigDict:
   """The start of LSE on DeepLab-v2."""
-  return _deeplab(_lse_start(benchmark), learning_rate=2.5e-4, length=250000)
+  config = _deeplab(_lse_start(benchmark), learning_rate=2.5e-4, length=250000)
+  config.model.starts_from = starts.IMAGENET_RESNET
+  return config

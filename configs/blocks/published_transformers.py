@@ -18,6 +18,7 @@ from uda_jax.configs.blocks import hrda as hrda_blocks
 from uda_jax.configs.blocks import mic as mic_blocks
 from uda_jax.configs.blocks import networks
 from uda_jax.configs.blocks import pipa as pipa_blocks
+from uda_jax.configs.blocks import starts
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -66,6 +67,7 @@ def _run(
     temperature=0.01, min_pixels=3000, min_crop_ratio=min_crop_ratio
   )
   config.model = networks.daformer_network(weights=MIT_B5)
+  config.model.starts_from = starts.MIT_B5
   config.optim = common.daformer_adamw()
   config.schedule = common.daformer_schedule()
   config.teacher = common.teacher(decay=0.999)

@@ -3,6 +3,7 @@
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import published_convnets
 from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.blocks import starts
 
 TRANSFORMERS = published_transformers.Benchmark(
   data=benchmarks.gta5_to_cityscapes,
@@ -14,9 +15,13 @@ TRANSFORMERS = published_transformers.Benchmark(
 
 CONVNETS = published_convnets.Benchmark(
   data=benchmarks.gta5_to_cityscapes,
-  files=(),
-  # The list of the official split's 12403 images, one name a line.
-  released_files='train.txt',
+  # The 12403 images of the official split, which `uda_jax.data.splits` lists.
+  files='train.txt',
+  class_rows=(),
+  pixmatch_start=starts.gta5_two_heads(),
+  ehtdi_start=starts.gta5_two_heads(),
+  lse_start=starts.lse('gta5_to_cityscapes'),
+  lse_deeplab_start=starts.lse_deeplab('gta5_to_cityscapes'),
   subsets={},
   best_subset='all classes',
   # All but road, sidewalk, building, wall, fence.

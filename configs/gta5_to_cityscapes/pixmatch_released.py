@@ -3,8 +3,8 @@ r"""PixMatch from GTA5 to Cityscapes as its released code runs it.
   python -m uda_jax.main --config=gta5_to_cityscapes/pixmatch_released \
       --workdir=DIR --config.data.root=DIR
 
-Starts from a network trained on GTA5: --config.model.weights=FILE, or another
-run's directory in --config.warm_start.workdir.
+Starts from a network trained on GTA5: --config.model.weights=FILE, or the
+directory of a run of pixmatch_start in --config.warm_start.workdir.
 """
 
 from uda_jax.configs.blocks import published_convnets

@@ -1,8 +1,10 @@
 """The numbers of the runs on SYNTHIA -> Cityscapes."""
 
+from uda_jax import labels
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import published_convnets
 from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.blocks import starts
 
 TRANSFORMERS = published_transformers.Benchmark(
   data=benchmarks.synthia_to_cityscapes,
@@ -18,7 +20,12 @@ CONVNETS = published_convnets.Benchmark(
   data=benchmarks.synthia_16_to_cityscapes,
   # The last 400 images are for validation.
   files=('000[0-8]*',),
-  released_files=('000[0-8]*',),
+  # Of a network of the 19 classes, as GTA5_source.pth holds one.
+  class_rows=labels.SUBSET_16,
+  pixmatch_start=starts.IMAGENET_RESNET,
+  ehtdi_start=starts.synthia_two_heads(),
+  lse_start=starts.lse('synthia_to_cityscapes'),
+  lse_deeplab_start=starts.lse_deeplab('synthia_to_cityscapes'),
   subsets=benchmarks.synthia_16_means(),
   best_subset='13 classes',
   # All but road, sidewalk, building, wall, fence.

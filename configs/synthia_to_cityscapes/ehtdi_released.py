@@ -4,7 +4,7 @@ r"""EHTDI from SYNTHIA to Cityscapes as its released code runs it.
       --workdir=DIR --config.data.root=DIR
 
 Starts from a network trained on SYNTHIA: --config.model.weights=FILE, or the
-directory of another run in --config.warm_start.workdir.
+directory of a run of ehtdi_start in --config.warm_start.workdir.
 """
 
 from uda_jax.configs.blocks import published_convnets

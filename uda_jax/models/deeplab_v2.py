@@ -241,7 +241,7 @@ def choose(
     tensors: all tensors of one network of the file.
     class_rows: the classes of the file that are the network's, in the order
       of the network's; () for all. EHTDI starts its 16 classes from a file of
-      19 in this way.
+      19 in this way. A file of as many classes as rows is taken whole.
   """
   used = key_maps.canonical(tensors).tensors
   if not any(name.startswith(HEADS) for name in used):
@@ -254,6 +254,8 @@ def choose(
 
 
 def _take(x: np.ndarray, rows: Sequence[int], name: str) -> np.ndarray:
+  if len(x) == len(rows):
+    return x
   if max(rows) >= len(x):
     raise ValueError(
       f'config.model.class_rows: got {tuple(rows)}, but {name} of '

@@ -32,6 +32,7 @@ FREE_FIELDS = (
   'data.root',
   'data.cache_dir',
   'compile_cache',
+  'model.starts_from',
 )
 
 # Differing fields that a message lists.

@@ -14,6 +14,7 @@ LATER: dict[str, Any] = {
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,
+  'model.starts_from': '',
   'model.in_channels': 3,
   'optim.decay_in_place': False,
   'schedule.every': 0,

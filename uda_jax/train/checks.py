@@ -19,6 +19,7 @@ from uda_jax import parallel
 from uda_jax.data import checks as data_checks
 from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
+from uda_jax.models.weights import parts
 from uda_jax.train import optim
 from uda_jax.train import ranges
 
@@ -96,7 +97,8 @@ def _check_rounds(config: ml_collections.ConfigDict) -> None:
 
 
 def _check_start(config: ml_collections.ConfigDict) -> None:
-  """Checks the weights that a run starts from."""
+  """Checks that what a run starts from is there."""
+  _check_weights(config)
   if config.method.get('weight_distance', 0.0) and not config.model.weights:
     raise ValueError(
       'config.model.weights: expected the file of a pretrained encoder, which '
@@ -109,3 +111,20 @@ def _check_start(config: ml_collections.ConfigDict) -> None:
       'config.warm_start.workdir: expected the directory of a run, found none '
       f'at {workdir}'
     )
+
+
+def _check_weights(config: ml_collections.ConfigDict) -> None:
+  """Checks that the weights are there which the config names or needs."""
+  weights, needed = config.model.weights, config.model.starts_from
+  path = parts.locate(weights).path
+  if weights and weights != models.PACKAGED and not path.exists():
+    found = f'no file {path.absolute()}'
+  elif needed and not weights and not config.warm_start.workdir:
+    found = "'' and no config.warm_start.workdir"
+  else:
+    return
+  expected = needed or 'a weight file, see docs/weights.md'
+  raise ValueError(
+    f'config.model.weights: expected {expected}; got {found}'
+    + ('; --config.model.starts_from= starts at random' if needed else '')
+  )
