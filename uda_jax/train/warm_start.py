@@ -52,7 +52,7 @@ def load(
   metadata.check_target_labels(
     run, found, allowed=config.model.allow_target_labels
   )
-  new: frozenset[tuple[str, ...]] = frozenset()
+  new: models.Modules = frozenset()
   if config.model.new_classifier:
     new = models.classifier(config, num_classes, image_size)
   return checkpoint.load_variables(
