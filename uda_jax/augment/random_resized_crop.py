@@ -57,11 +57,6 @@ def draw_crops(
 
   Returns:
     [B, 4] int32 (top, bottom, left, right).
-
-  Example:
-    >>> print(draw_crops(jax.random.key(0), (6, 9), batch=1, area=(1.0, 1.0),
-    ...                  aspect=(1.5, 1.5)))
-    [[0 6 0 9]]
   """
   uniform = jax.random.uniform(key, (batch, 2 * ATTEMPTS + 2))
   fraction, ratio, where = jnp.split(uniform, (ATTEMPTS, 2 * ATTEMPTS), -1)
