@@ -38,7 +38,15 @@ ALLOWED = {
   ),
   'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
   'data': (
-    {'tensorflow', 'tensorflow_datasets', 'numpy', 'PIL', 'etils', 'absl'},
+    {
+      'tensorflow',
+      'tensorflow_datasets',
+      'numpy',
+      'scipy',
+      'PIL',
+      'etils',
+      'absl',
+    },
     {'data', 'labels', 'types', 'files', 'cli', 'duration'},
   ),
   'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),

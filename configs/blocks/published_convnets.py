@@ -29,6 +29,7 @@ class Benchmark(NamedTuple):
   Attributes:
     data: returns the block `data` of given sizes, for PixMatch and EHTDI.
     files: the source images of PixMatch and EHTDI, patterns or a list's name.
+    num_images: their number.
     class_rows: the rows that PixMatch and EHTDI take of a file of more classes.
     pixmatch_start: text on PixMatch's start weights, see `starts`.
     ehtdi_start: likewise of EHTDI.
@@ -46,6 +47,7 @@ class Benchmark(NamedTuple):
 
   data: Callable[..., ConfigDict]
   files: str | tuple[str, ...]
+  num_images: int
   class_rows: tuple[int, ...]
   pixmatch_start: str
   ehtdi_start: str
@@ -77,6 +79,7 @@ def pixmatch(benchmark: Benchmark) -> ConfigDict:
   )
   with config.data.source.ignore_type():  # patterns or the name of a list
     config.data.source.files = benchmark.files
+  config.data.source.published_images = benchmark.num_images
   config.model = convnets.deeplab_v2()
   config.model.update(
     class_rows=benchmark.class_rows, starts_from=benchmark.pixmatch_start

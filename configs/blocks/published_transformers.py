@@ -143,6 +143,8 @@ def daformer_640_60k(benchmark: Benchmark) -> ConfigDict:
     target_image_size=(640, 1280),
     eval_image_size=(640, 1280),
   )
+  # Released code on GTA5, whose run name says 0.01. No config for SYNTHIA was
+  # released: the same value, as the one that PiPa on DAFormer is known to have.
   config.data.rare_class.temperature = 0.1
   return config
 
@@ -176,6 +178,9 @@ def _paired(config: ConfigDict, *, group_size: int) -> ConfigDict:
   """Adds the crops of Cityscapes that PiPa's released code cuts."""
   config.data.pair.update(
     crop_size=(720, 720),
+    # 0.8 to 2.0 of 2048, as released; the paper has 0.5 to 2. It also stands in
+    # the configs as meant: at 0.5 an image has 512 rows, and the crop's other
+    # 208 would be padding.
     long_side=(1638, 4096),
     group_size=group_size,
     first_step=config.method.patch_contrast.start,

@@ -15,8 +15,10 @@ TRANSFORMERS = published_transformers.Benchmark(
 
 CONVNETS = published_convnets.Benchmark(
   data=benchmarks.gta5_to_cityscapes,
-  # The 12403 images of the official split, which `uda_jax.data.splits` lists.
+  # The official split: read from split.mat where there is no such list, see
+  # `uda_jax.data.name_lists`.
   files='train.txt',
+  num_images=12403,
   class_rows=(),
   pixmatch_start=starts.gta5_two_heads(),
   ehtdi_start=starts.gta5_two_heads(),

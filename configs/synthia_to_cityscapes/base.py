@@ -20,6 +20,7 @@ CONVNETS = published_convnets.Benchmark(
   data=benchmarks.synthia_16_to_cityscapes,
   # The last 400 images are for validation.
   files=('000[0-8]*',),
+  num_images=9000,
   # Of a network of the 19 classes, as GTA5_source.pth holds one.
   class_rows=labels.SUBSET_16,
   pixmatch_start=starts.IMAGENET_RESNET,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 import fnmatch
 import functools
-import unicodedata
 
 from absl import logging
 from etils import epath
@@ -16,6 +15,7 @@ from uda_jax.data import folder_record
 from uda_jax.data import folder_rows
 from uda_jax.data import listing
 from uda_jax.data import manifest
+from uda_jax.data import name_lists
 from uda_jax.data import transforms
 
 FolderRecord = folder_record.FolderRecord
@@ -149,7 +149,7 @@ def _choose(
   """Returns the NAMEs that `files` and `skip_last` leave, in order."""
   names = list(images.files)
   if isinstance(record.files, str) and record.files:
-    names = _listed(folder, record, images, field)
+    names = name_lists.read(folder, record, images, field)
   elif record.files:
     names = [
       name
@@ -161,30 +161,5 @@ def _choose(
     raise ValueError(
       f'{field}.files: no image left of {len(images.files)} after '
       f'files={record.files!r} and skip_last={record.skip_last}'
-    )
-  return names
-
-
-def _listed(
-  folder: epath.Path, record: FolderRecord, images: listing.Found, field: str
-) -> list[str]:
-  """Returns the NAMEs of a text file, all of them images."""
-  path = folder / epath.Path(record.files).expanduser()
-  if not path.is_file():
-    raise FileNotFoundError(f'{field}.files: found no file {path}')
-  # A byte-order mark of Windows' editors is no part of a name.
-  text = path.read_bytes().decode('utf-8-sig', 'surrogateescape')
-  lines = unicodedata.normalize('NFC', text).split('\n')
-  names = [line.strip() for line in lines if line.strip()]
-  missing = [name for name in names if name not in images.files]
-  if missing or len(set(names)) < len(names):
-    problem = (
-      f'{missing[0]!r}, which is no image {record.images!r}; names '
-      f'look like {next(iter(images.files))!r}'
-      if missing
-      else 'the same name twice'
-    )
-    raise ValueError(
-      f'{field}.files: expected names of images in {path}, got {problem}'
     )
   return names

@@ -1,0 +1,108 @@
+"""Lists of images: forms of names, GTA5's split, one-line errors."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from scipy import io
+
+from tests.data import tiny_folder
+from uda_jax.data import datasets
+from uda_jax.data import listing
+from uda_jax.data import name_lists
+
+
+def images(*names):
+  return {
+    name: listing.File(pathlib.Path(f'/data/images/{name}.png'), 1, 1)
+    for name in names
+  }
+
+
+@pytest.mark.parametrize(
+  'line',
+  ['00012', '12', '012', '00012.png', 'images/00012.PNG', r'images\12.jpg'],
+)
+def test_forms_of_a_name(line):
+  found = name_lists.resolve([line, '00007'], images('00007', '00012'))
+  assert found == ['00012', '00007']
+
+
+def test_a_file_name_of_which_the_name_is_a_part():
+  path = pathlib.Path('/c/aachen/aachen_000001_000019_leftImg8bit.png')
+  found = {'aachen/aachen_000001_000019': listing.File(path, 1, 1)}
+  for line in (
+    'aachen/aachen_000001_000019',
+    'leftImg8bit/train/aachen/aachen_000001_000019_leftImg8bit.png',
+    'aachen_000001_000019',
+  ):
+    assert name_lists.resolve([line], found) == list(found)
+
+
+@pytest.mark.parametrize(
+  'lines, names, message',
+  [
+    (['3', '00007', '4', '5', '6'], ['00007'], "4 of 5 .*'3', '4', '5'; names"),
+    (['7'], ['007', '0007'], "'7', which is several images: '0007', '007'"),
+    (['7'], ['a/7', 'b/7'], "'7', which is several images: 'a/7', 'b/7'"),
+    (['7', '007'], ['007'], "the same name twice: '007'"),
+    (['images/x7.png'], ['7'], "'images/x7.png'; names look like '7'"),
+  ],
+)
+def test_names_that_do_not_fit(lines, names, message):
+  with pytest.raises(ValueError, match=message) as error:
+    name_lists.resolve(lines, images(*names))
+  assert '\n' not in str(error.value)
+
+
+def test_an_exact_name_is_never_ambiguous():
+  assert name_lists.resolve(['7'], images('7', '07')) == ['7']
+
+
+def load(folder, **fields):
+  return datasets.load(
+    tiny_folder.record(**{'name': 'GTA5', 'files': 'train.txt', **fields}),
+    root=str(folder),
+    cache_dir=str(folder.parent / 'cache'),
+    field='config.data.source',
+    labels=True,
+  )
+
+
+def stems(data):
+  return [pathlib.Path(path).stem for path in data.image_paths]
+
+
+def test_the_split_of_gta5(tmp_path):
+  folder = tiny_folder.write(tmp_path / 'data')
+  with pytest.raises(
+    FileNotFoundError, match=r'train.txt nor split\.mat; GTA5'
+  ):
+    load(folder)
+  split = folder / 'split.mat'
+  part = lambda *numbers: np.array(numbers, np.uint16)[:, None]
+  numbers = dict(trainIds=part(5, 1), valIds=part(2), testIds=part(3, 4))
+  io.savemat(split, numbers)
+  assert stems(load(folder)) == ['05', '01']
+  assert stems(load(folder, files='val.txt')) == ['02']
+  assert stems(load(folder, files='test.txt')) == ['03', '04']
+  assert not (folder / 'train.txt').exists()
+  io.savemat(split, numbers | {'trainIds': part(5, 9)})
+  with pytest.raises(ValueError, match=r"in .*split\.mat, got 1 of 2 .*'9'"):
+    load(folder)
+  (folder / 'train.txt').write_text('4\n')
+  assert stems(load(folder)) == ['04']
+
+
+def test_a_damaged_split_is_one_line(tmp_path):
+  path = tmp_path / 'split.mat'
+  io.savemat(path, {'valIds': np.array([1.5]), 'testIds': np.array([0])})
+  good = path.read_bytes()
+  for key in ('trainIds', 'valIds', 'testIds'):
+    with pytest.raises(ValueError, match=rf"split\.mat: expected .*'{key}'"):
+      name_lists.read_split(path, key)
+  for bad in (b'', b'not MATLAB', good[:200], good[:100] + b'\xff' * 60):
+    path.write_bytes(bad)
+    with pytest.raises(ValueError, match='download it again') as error:
+      name_lists.read_split(path, 'valIds')
+    assert '\n' not in str(error.value)
