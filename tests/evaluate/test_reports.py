@@ -25,6 +25,7 @@ def test_report_of_a_matrix_done_by_hand():
   assert result['miou']['bus'] is None
   np.testing.assert_allclose(result['pixel_accuracy'], 0.7)
   assert result['pixels'] == 10
+  assert result['confusion'] == matrix.tolist()
   with pytest.raises(ValueError, match='4 class names, got 1'):
     reports.report(matrix, ('road',), {})
 

@@ -37,9 +37,9 @@ def report(
     subsets: name -> the classes that a mean is taken over.
 
   Returns:
-    `iou` by class and `miou` by subset in 0..1, `pixel_accuracy`, `pixels`. A
-    class that is neither in the labels nor predicted has no score (None) and
-    is left out of means.
+    `iou` by class and `miou` by subset in 0..1, `pixel_accuracy`, `pixels`, and
+    `confusion`: the counts as lists. A class that is neither in the labels nor
+    predicted has no score (None) and is left out of means.
   """
   if len(class_names) != len(confusion):
     raise ValueError(
@@ -53,6 +53,7 @@ def report(
     'iou': dict(zip(class_names, map(_or_none, metrics.iou(confusion)))),
     'pixel_accuracy': _or_none(metrics.pixel_accuracy(confusion)),
     'pixels': int(confusion.sum()),
+    'confusion': np.asarray(confusion).tolist(),
   }
 
 
