@@ -69,7 +69,7 @@ def test_windows_of_a_pixelwise_network_change_nothing():
   images = _batch(2).image
   whole = inference.make_logits(_network())
   sliding = inference.make_logits(
-    _network(), window=inference.Window((4, 5), (3, 2))
+    _network(), window=windows.Window((4, 5), (3, 2))
   )
   np.testing.assert_allclose(
     sliding(_variables(), images, (9, 9)),
@@ -87,10 +87,10 @@ def test_windows_are_averaged_by_visits():
     stats,
   )
   image = jnp.arange(5.0).reshape(1, 1, 5, 1) * jnp.ones(3)
-  logits = inference.sliding_logits(
+  logits = windows.sliding_mean(
     lambda x: forward({}, {}, x)[0].logits,
     image,
-    inference.Window((1, 3), (1, 1)),
+    windows.Window((1, 3), (1, 1)),
   )
   # Windows 0-2, 1-3, 2-4 have the means 1, 2, 3.
   np.testing.assert_allclose(logits[0, 0, :, 0], [1, 1.5, 2, 2.5, 3])
@@ -98,12 +98,12 @@ def test_windows_are_averaged_by_visits():
 
 def test_window_errors_name_the_field():
   predict = inference.make_predict(
-    _network(), window=inference.Window((6, 9), (3, 3))
+    _network(), window=windows.Window((6, 9), (3, 3))
   )
   with pytest.raises(ValueError, match=r'eval\.window.*\(6, 8\).*\(6, 9\)'):
     predict(_variables(), _batch(1).image, (6, 8))
   with pytest.raises(ValueError, match='stride'):
-    inference.make_predict(_network(), window=inference.Window((4, 4), (0, 0)))
+    inference.make_predict(_network(), window=windows.Window((4, 4), (0, 0)))
 
 
 @pytest.mark.parametrize('devices', [None, 1, 2, 4])

@@ -58,7 +58,7 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
     image = jnp.asarray(d[f'{name}.img'], float)
     window = None
     if f'{name}.crop' in d:
-      window = inference.Window(
+      window = windows.Window(
         ints(d[f'{name}.crop']), ints(d[f'{name}.stride'])
       )
       count = len(boxes.sliding_boxes(image.shape[1:3], *window))

@@ -1,4 +1,4 @@
-"""The size at which a network sees an image: one rule for all commands.
+"""How images are resized for a network: one rule for all commands.
 
 Training, scoring, prediction and export resize by `fit`. Training may multiply
 the result by a random scale and cut crops out of it.
@@ -20,10 +20,12 @@ class Rule(NamedTuple):
     size: (height, width), (0, 0) = images stay as they are.
     keep_ratio: resize to fit into `size`, in either orientation, with the
       ratio of the sides kept, instead of exactly to `size`.
+    resize: 'bilinear' or 'bicubic', as in `transforms.Spec`.
   """
 
   size: Size = (0, 0)
   keep_ratio: bool = False
+  resize: str = 'bilinear'
 
   def of(self, size: Size) -> Size:
     """Returns the (height, width) at which an image of `size` is seen."""
@@ -37,9 +39,10 @@ class Rule(NamedTuple):
     if not any(self.size):
       return 'kept at their own size'
     height, width = self.size
+    text = f'resized to {height} x {width}'
     if self.keep_ratio:
-      return f'resized to fit into {height} x {width}, ratio kept'
-    return f'resized to {height} x {width}'
+      text = f'resized to fit into {height} x {width}, ratio kept'
+    return text + (', bicubic' if self.resize == 'bicubic' else '')
 
 
 OWN_SIZE = Rule()
@@ -74,7 +77,9 @@ def training(data: Any, name: str) -> Rule:
     data: the `data` block of a config.
     name: 'source' or 'target'.
   """
-  return Rule(tuple(data[f'{name}_image_size']), bool(data.keep_ratio))
+  return Rule(
+    tuple(data[f'{name}_image_size']), bool(data.keep_ratio), data.resize
+  )
 
 
 def seen(data: Any) -> Rule:

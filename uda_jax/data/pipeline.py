@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from uda_jax import types
 from uda_jax.data import examples
+from uda_jax.data import image_resize
 from uda_jax.data import image_size
 from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
@@ -182,8 +183,8 @@ class EvalBatch(NamedTuple):
 
   Attributes:
     image: [B, H, W, 3] uint8, resized by the rule of `eval_batches`.
-    label: [B, h, w] int32 at the size of the file, 255 in filling rows; None
-      without labels.
+    label: [B, h, w] int32 at the size of the file or the one asked for, 255 in
+      filling rows; None without labels.
     valid: [B] bool.
     index: [B] int32, which images of the data set these are.
   """
@@ -199,7 +200,7 @@ def eval_batches(
   *,
   batch_size: int,
   rule: image_size.Rule = image_size.OWN_SIZE,
-  resize: str = 'bilinear',
+  label_size: image_size.Size = (0, 0),
   process_index: int = 0,
   process_count: int = 1,
 ) -> Iterator[EvalBatch]:
@@ -212,8 +213,9 @@ def eval_batches(
   Args:
     data: the images.
     batch_size: B, rows of a batch of one process.
-    rule: how images are resized; labels stay as they are.
-    resize: as in `transforms.Spec`.
+    rule: how images are resized.
+    label_size: (height, width) that labels are brought to, by nearest exactly
+      as Pillow does it; (0, 0) = they stay as they are.
     process_index: which process this is.
     process_count: how many there are.
 
@@ -221,7 +223,6 @@ def eval_batches(
     Iterator of batches of numpy arrays.
   """
   plan = _plan(data, batch_size, process_index, process_count)
-  spec = transforms.Spec(*rule, resize=resize)
   images = transforms.path_tensor(data.image_paths)
   labels = transforms.path_tensor(data.label_paths) if data.labelled else None
 
@@ -229,18 +230,16 @@ def eval_batches(
     valid = number >= 0
     index = tf.where(valid, number, -1 - number)
     image = transforms.read_image(images[index])
-    full = transforms.resized_size(tf.shape(image)[:2], spec)
-    window = transforms.Window(tf.zeros(2, tf.int32), full, full)
+    if any(rule.size):
+      image = _resized(image, rule)
     label = None
     if labels is not None:
-      label = tf.cast(transforms.read_label(labels[index]), tf.int32)
-      label = tf.where(valid, label, transforms.IGNORE)
-    return EvalBatch(
-      transforms.cut_image(image, window, resize),
-      label,
-      valid,
-      tf.cast(index, tf.int32),
-    )
+      label = transforms.read_label(labels[index])
+      if any(label_size):
+        whole = transforms.Window(np.zeros(2, np.int32), label_size, label_size)
+        label = transforms.cut_label(label, whole, 'bicubic')
+      label = tf.where(valid, tf.cast(label, tf.int32), transforms.IGNORE)
+    return EvalBatch(image, label, valid, tf.cast(index, tf.int32))
 
   dataset = tf.data.Dataset.from_tensor_slices(plan.ravel())
   rows = np.where(plan < 0, -1 - plan, plan)
@@ -250,6 +249,15 @@ def eval_batches(
       path for index in rows[number] for path in loading.files_of(data, index)
     ),
   )
+
+
+def _resized(image: tf.Tensor, rule: image_size.Rule) -> tf.Tensor:
+  """Returns the uint8 [h, w, 3] image as `image_resize.by_rule` makes it."""
+  resized = tf.numpy_function(
+    lambda pixels: image_resize.by_rule(pixels, rule), [image], tf.uint8
+  )
+  resized.set_shape([None, None, 3])
+  return resized
 
 
 def _plan(

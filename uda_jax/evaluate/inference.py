@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,116 +20,113 @@ from uda_jax import labels
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.evaluate import metrics
+from uda_jax.evaluate import protocol as protocol_lib
 from uda_jax.evaluate import tta
-from uda_jax.ops import boxes
+from uda_jax.evaluate import windows
+from uda_jax.methods import aux_head
 from uda_jax.ops import resize
 
-
-class Window(NamedTuple):
-  """A sliding window: (height, width), and the steps down and right."""
-
-  size: tuple[int, int]
-  stride: tuple[int, int]
+Protocol = protocol_lib.Protocol
 
 
-def configured_window(config: Any) -> Window | None:
-  """Returns the window of an `eval` block; None: whole images."""
-  if not any(config.window):
-    return None
-  return Window(tuple(config.window), tuple(config.stride))
-
-
-def sliding_logits(
-  logits: Callable[[jax.Array], jax.Array], image: jax.Array, window: Window
-) -> jax.Array:
-  """Averages the logits of overlapping windows by the number of visits.
-
-  Args:
-    logits: `logits(image [B, h, w, 3]) -> [B, h, w, C]` of one window.
-    image: [B, H, W, 3] float, as the network wants it.
-    window: its size is cut to the image's.
-
-  Returns:
-    [B, H, W, C], at least float32.
-  """
-  full = image.shape[1:3]
-  size = tuple(map(min, window.size, full))
-  rows, columns = map(boxes.window_starts, full, size, window.stride)
-  starts = np.array([(y, x) for y in rows for x in columns])
-  visits = np.zeros((*full, 1))
-  for y, x in starts:
-    visits[y : y + size[0], x : x + size[1]] += 1
-  cut = lambda start: jax.lax.dynamic_slice(
-    image, (0, start[0], start[1], 0), (image.shape[0], *size, image.shape[3])
-  )
-  shape = jax.eval_shape(lambda start: logits(cut(start)), starts[0])
-  total = jnp.zeros(
-    (shape.shape[0], *full, shape.shape[3]),
-    jnp.promote_types(shape.dtype, jnp.float32),
-  )
-
-  def add(total, start):
-    corner = (0, start[0], start[1], 0)
-    here = logits(cut(start)).astype(total.dtype)
-    here += jax.lax.dynamic_slice(total, corner, here.shape)
-    return jax.lax.dynamic_update_slice(total, here, corner), None
-
-  # One loop body whatever the number of windows: one compiled forward pass.
-  total, _ = jax.lax.scan(add, total, starts)
-  return total / visits.astype(total.dtype)
-
-
-def make_logits(
-  network: types.Network,
-  *,
-  window: Window | None = None,
-  align_corners: bool = False,
+def make_output(
+  network: types.Network, protocol: Protocol
 ) -> Callable[..., jax.Array]:
-  """Makes `logits(variables, images, size)`, to be called under jit.
-
-  The network's output is enlarged to its input, averaged over the windows, and
-  enlarged again to `size`: two steps, as the released code of DAFormer and HRDA
-  (their section on evaluation) has it.
+  """Makes `output(variables, images)`: scores before the last enlargement.
 
   Args:
     network: any.
-    window: sliding window; None gives the network the whole image.
-    align_corners: how logits are resized; DeepLab-v2's papers use True.
+    protocol: `scales` and `flip` are not read.
 
   Returns:
-    `logits(variables, images, size)`: `images` are pixels [B, H, W, 3] in
-    0..255, `size` is the static (height, width) of the result [B, height,
-    width, C].
+    `output(variables, images)`, to be called under jit: `images` are pixels
+    [B, H, W, 3] in 0..255, the result is [B, h, w, C]: the images' size or,
+    with `one_step`, that of the network's own grid.
   """
+  corners = protocol.align_corners
 
   def whole(variables: types.Variables, image: jax.Array) -> jax.Array:
     outputs, _ = network.forward(
       variables.params, variables.batch_stats, image, use_running_average=True
     )
-    return resize.bilinear(
-      outputs.logits, image.shape[1:3], align_corners=align_corners
+    scores = outputs.logits
+    if protocol.one_step:
+      scores = aux_head.low_logits(outputs)
+    if protocol.enlarge == 'probabilities':
+      scores = _softmax(scores)
+    if protocol.one_step:
+      return scores
+    return resize.bilinear(scores, image.shape[1:3], align_corners=corners)
+
+  def output(variables, images):
+    image, window = network.normalize(images), protocol.window
+    one = functools.partial(whole, variables)
+    return (
+      one(image) if window is None else windows.sliding_mean(one, image, window)
     )
 
-  def logits(variables, images, size):
-    image = network.normalize(images)
-    one = functools.partial(whole, variables)
-    full = one(image) if window is None else sliding_logits(one, image, window)
-    return resize.bilinear(full, size, align_corners=align_corners)
-
-  return logits
+  return output
 
 
-def configured_prob(
-  network: types.Network, config: Any
+def enlarge(
+  scores: jax.Array, size: tuple[int, int], protocol: Protocol
+) -> jax.Array:
+  """Brings the result of `make_output` to the size of the labels."""
+  return resize.bilinear(scores, size, align_corners=protocol.align_corners)
+
+
+def _softmax(scores: jax.Array) -> jax.Array:
+  """Probabilities, at least float32."""
+  dtype = jnp.promote_types(scores.dtype, jnp.float32)
+  return jax.nn.softmax(scores.astype(dtype))
+
+
+def probabilities(scores: jax.Array, protocol: Protocol) -> jax.Array:
+  """Turns the result of `make_scores` into probabilities [..., C].
+
+  At least float32; what are probabilities already stays as it is.
+  """
+  return scores if protocol.gives_probabilities else _softmax(scores)
+
+
+def make_scores(
+  network: types.Network, protocol: Protocol
 ) -> Callable[..., jax.Array]:
-  """Makes `prob(variables, images, size)` as an `eval` block says, see `tta`.
+  """Makes `scores(variables, images, size)`, to be called under jit.
+
+  By default the network's output is enlarged to its input, averaged over the
+  windows, and enlarged again to `size`: two steps, as the released code of
+  DAFormer and HRDA has it.
 
   Args:
     network: any.
-    config: `window`, `stride`, `scales` and `flip` are read.
+    protocol: how the paper scores.
+
+  Returns:
+    `scores(variables, images, size)`: `images` are pixels [B, H, W, 3] in
+    0..255, `size` is the static (height, width) of the result [B, height,
+    width, C], logits or, if `protocol.gives_probabilities`, probabilities.
   """
-  logits = make_logits(network, window=configured_window(config))
-  return tta.make_prob(logits, scales=config.scales, flip=config.flip)
+  output = make_output(network, protocol)
+
+  def view(variables, images, size):
+    return enlarge(output(variables, images), size, protocol)
+
+  if not protocol.uses_views:
+    return view
+  one = protocol._replace(scales=(1.0,), flip=False)
+  return tta.mean_of_views(
+    lambda *args: probabilities(view(*args), one),
+    scales=protocol.scales,
+    flip=protocol.flip,
+  )
+
+
+def make_logits(
+  network: types.Network, *, window: windows.Window | None = None
+) -> Callable[..., jax.Array]:
+  """Makes `logits(variables, images, size)` in two steps; see `make_scores`."""
+  return make_scores(network, Protocol(window))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +140,7 @@ class Predict:
   """
 
   function: Callable[..., jax.Array]
-  window: Window | None
+  window: windows.Window | None
   mesh: Mesh | None
 
   def __call__(
@@ -185,23 +182,18 @@ class Predict:
 
 def make_predict(
   network: types.Network,
+  protocol: Protocol = Protocol(),
   *,
-  window: Window | None = None,
   mesh: Mesh | None = None,
-  align_corners: bool = False,
-  scales: Sequence[float] = (1.0,),
-  flip: bool = False,
 ) -> Predict:
-  """Makes the function that predicts label maps; see `make_logits`.
+  """Makes the function that predicts label maps; see `make_scores`.
 
   Args:
     network: any.
-    window: sliding window; larger than the images is an error.
+    protocol: how the paper scores; a window larger than the images is an error.
     mesh: the devices that share the rows; needed with several processes.
-    align_corners: how logits are resized.
-    scales: of the images; probabilities are averaged, see `tta.make_prob`.
-    flip: average over the mirrored images, too.
   """
+  window = protocol.window
   if window and min(*window.size, *window.stride) < 1:
     raise ValueError(
       'config.eval: expected a window and a stride of at least '
@@ -209,9 +201,7 @@ def make_predict(
     )
   if mesh is None and jax.process_count() > 1:
     raise ValueError('make_predict: several processes need a mesh')
-  scores = make_logits(network, window=window, align_corners=align_corners)
-  if tta.is_used(scales, flip):
-    scores = tta.make_prob(scores, scales=scales, flip=flip)
+  scores = make_scores(network, protocol)
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(variables, images, size):

@@ -38,20 +38,19 @@ def describe(scales: Sequence[float], flip: bool) -> str:
   return text + (', each also mirrored' if flip else '')
 
 
-def make_prob(
-  logits: Callable[..., jax.Array], *, scales: Sequence[float], flip: bool
+def mean_of_views(
+  prob: Callable[..., jax.Array], *, scales: Sequence[float], flip: bool
 ) -> Callable[..., jax.Array]:
-  """Makes `prob(variables, images, size)`, to be called under jit.
+  """Makes `mean(variables, images, size)`, to be called under jit.
 
   Args:
-    logits: of `inference.make_logits`.
+    prob: `prob(variables, images, size)` of one view, [B, height, width, C].
     scales: factors of the image size; the scaled height and width are rounded
       to whole pixels, halves up.
     flip: whether every scale is seen mirrored, left to right, too.
 
   Returns:
-    `prob(variables, images, size)`: as `logits`, but the mean softmax of all
-    views, [B, height, width, C], at least float32.
+    A function like `prob`: the mean of all views.
   """
   check(scales)
   mirrored = (False, True) if flip else (False,)
@@ -61,11 +60,10 @@ def make_prob(
     if scaled != images.shape[1:3]:
       pixels = images.astype(jnp.promote_types(images.dtype, jnp.float32))
       images = resize.bilinear(pixels, scaled)
-    out = logits(variables, images[:, :, ::-1] if mirror else images, size)
-    out = out.astype(jnp.promote_types(out.dtype, jnp.float32))
-    return jax.nn.softmax(out[:, :, ::-1] if mirror else out)
+    found = prob(variables, images[:, :, ::-1] if mirror else images, size)
+    return found[:, :, ::-1] if mirror else found
 
-  def prob(variables, images, size):
+  def mean(variables, images, size):
     views = [
       view(variables, images, size, scale, mirror)
       for scale in scales
@@ -73,4 +71,4 @@ def make_prob(
     ]
     return sum(views) / len(views)
 
-  return prob
+  return mean

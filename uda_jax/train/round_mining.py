@@ -80,7 +80,6 @@ def rank(
     run.data.target,
     batch_size=mesh.local_mesh.size,
     rule=image_size.training(config.data, 'target'),
-    resize=config.data.resize,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   ):
@@ -147,7 +146,6 @@ def cut(
     chosen,
     batch_size=1,
     rule=image_size.training(config.data, 'target'),
-    resize=config.data.resize,
   ):
     j = int(batch.index[0])
     zoomed, labels = jax.device_get(

@@ -1,0 +1,71 @@
+"""Resizing of whole images on the host, for networks that are being used.
+
+Scoring, LSE's ranking and prediction resize by `by_rule`. Training resizes in
+TensorFlow (`transforms.cut_image`): the same bits for 'bilinear', and within
+one gray level of Pillow for 'bicubic'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from uda_jax.data import image_size
+
+
+def by_rule(pixels: np.ndarray, rule: image_size.Rule) -> np.ndarray:
+  """Resizes an image as a rule says.
+
+  Args:
+    pixels: [H, W, 3] uint8.
+    rule: its size, and 'bilinear' or 'bicubic' as in `transforms.Spec`.
+
+  Returns:
+    [h, w, 3] uint8; the image itself if it has its size already.
+  """
+  size = rule.of(pixels.shape[:2])
+  if size == pixels.shape[:2]:
+    return pixels
+  return _RESIZE[rule.resize](pixels, size)
+
+
+def _bicubic(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
+  """Antialiased, as PixMatch, EHTDI and LSE read their images."""
+  resized = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
+  return np.asarray(resized)
+
+
+def _bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
+  """Without antialiasing, half-pixel centers; columns first, in float32.
+
+  The order and the precision of the arithmetic are TensorFlow's.
+  """
+  rows, columns = map(_neighbors, pixels.shape[:2], size)
+  wide = _mix(*(pixels[:, i].astype(np.float32) for i in columns[:2]), columns)
+  mixed = _mix(wide[rows[0]], wide[rows[1]], (*rows[:2], rows[2][:, None]))
+  return (mixed + np.float32(0.5)).astype(np.uint8)
+
+
+def _neighbors(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns both neighbors of each new sample, and the second one's weight."""
+  step = np.float32(old) / np.float32(new)
+  place = (np.arange(new, dtype=np.float32) + np.float32(0.5)) * step
+  place -= np.float32(0.5)
+  below = np.floor(place)
+  first = np.maximum(below, 0).astype(int)
+  second = np.minimum(np.ceil(place), old - 1).astype(int)
+  return first, second, (place - below)[:, None]
+
+
+def _mix(
+  first: np.ndarray, second: np.ndarray, neighbors: tuple[np.ndarray, ...]
+) -> np.ndarray:
+  return first + (second - first) * neighbors[2]
+
+
+_RESIZE: dict[str, Callable[[np.ndarray, image_size.Size], np.ndarray]] = {
+  'bilinear': _bilinear,
+  'bicubic': _bicubic,
+}
