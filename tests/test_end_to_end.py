@@ -250,6 +250,7 @@ def test_warm_start_takes_the_other_run_s_network(
       schedule__learning_rate=0.0,
       teacher__decay=0.5,
       eval__every=1,
+      eval__label_size=(8, 16),
       warm_start__network='teacher',
       warm_start__workdir=str(uninterrupted[0]),
       **LABEL_FREE,
@@ -266,7 +267,12 @@ def test_warm_start_takes_the_other_run_s_network(
   assert caplog.text.count('step 1: eval/miou') == 1
   # Evaluated on the way: the log says how the best was selected.
   assert 'best so far, selected on target labels' in caplog.text
-  best = json.loads((tmp_path / 'run' / 'results.json').read_text())['best']
+  results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+  names = ('student', 'teacher', 'best')
+  assert {*results} == {*names, *(f'{n}, labels at full size' for n in names)}
+  assert results['best, labels at full size']['step'] == 1
+  assert results['best']['label_size'] == [8, 16]
+  best = results['best']
   assert best['step'] == 1 and best['selected'] == 'selected on target labels'
   assert set(best['label_free']) == {'entropy', 'confident', 'agreement'}
 

@@ -121,7 +121,8 @@ def add_network(group: Any) -> None:
     '--network',
     default='',
     choices=('student', 'teacher', 'best'),
-    help='default: the one that the run reports (config.eval.network)',
+    help='default: the one that the run reports (config.eval: network, '
+    'checkpoint)',
   )
 
 

@@ -62,7 +62,10 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.eval = ConfigDict(
     dict(
       every=0,  # steps; 0 = only at the end
+      # The number that the run reports: of which network, and of its 'last' or
+      # its 'best' step (`checkpoint.best`).
       network='student',
+      checkpoint='last',
       batch_size=4,
       # Further means over subsets of the classes: name -> class numbers.
       subsets=ConfigDict(),
@@ -72,6 +75,14 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # Sliding window (height, width) and stride; (0, 0) = the whole image.
       window=(0, 0),
       stride=(0, 0),
+      # How outputs come to the size of the labels: 'logits' or 'probabilities'
+      # are enlarged bilinearly, corners on corners or half-pixel centers, from
+      # the network's own grid in one step or by way of the image's size.
+      enlarge='logits',
+      align_corners=False,
+      one_step=False,
+      # (height, width) that labels are brought to by nearest; (0, 0) = full.
+      label_size=(0, 0),
       # Probabilities are averaged over these factors of the image size and,
       # with `flip`, over mirrored images.
       scales=(1.0,),

@@ -90,7 +90,10 @@ def pixmatch(benchmark: Benchmark) -> ConfigDict:
     decay=0.999, ramp=False, copy_stats_every=PIXMATCH_EPOCH
   )
   config.method = pixmatch_blocks.method()
-  config.eval.update(network='teacher', every=PIXMATCH_EPOCH, batch_size=1)
+  config.eval.update(
+    network='teacher', checkpoint='best', every=PIXMATCH_EPOCH, batch_size=1
+  )
+  config.eval.label_size = config.data.eval_image_size
   config.eval.subsets.update(benchmark.subsets)
   config.checkpoint.best_subset = benchmark.best_subset
   return config
@@ -184,6 +187,7 @@ def _lse_run(benchmark: Benchmark, *, steps: int) -> ConfigDict:
   )
   config.teacher = common.no_teacher()
   config.eval.batch_size = 1
+  config.eval.update(enlarge='probabilities', align_corners=True, one_step=True)
   config.eval.subsets.update(benchmark.lse_subsets)
   return config
 

@@ -92,6 +92,8 @@ def hrda(benchmark: Benchmark) -> ConfigDict:
   config.model = hrda_blocks.network(config.model, detail_crop=detail_crop)
   config.method = hrda_blocks.method(config.method, detail_crop=detail_crop)
   config.eval.window, config.eval.stride = (1024, 1024), (512, 512)
+  # Four images at once have 36 detail crops.
+  config.eval.batch_size = 1
   return config
 
 
@@ -130,7 +132,7 @@ def cluda_released(benchmark: Benchmark) -> ConfigDict:
   config = cluda(benchmark)
   config.model.entropy_rule = 'released'
   config.method.cluda_contrast.update(cluda_blocks.RELEASED)
-  config.eval.every = 4000
+  config.eval.update(every=4000, checkpoint='best')
   return config
 
 

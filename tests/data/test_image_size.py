@@ -6,6 +6,7 @@ import pytest
 from tests.data import tiny_folder
 from uda_jax import configs
 from uda_jax.data import datasets
+from uda_jax.data import image_resize
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
 from uda_jax.data import transforms
@@ -66,6 +67,21 @@ def test_leaves_keep_their_sizes(leaf, size):
   assert image_size.seen(data).size == size
   if size == (512, 1024):
     assert image_size.seen(data).of((1024, 2048)) == size
+
+
+def test_scoring_resizes_as_training():
+  random = np.random.default_rng(0)
+  for _ in range(40):
+    old = random.integers(20, 60, 2)
+    new = (old * random.uniform(0.4, 2, 2)).astype(np.int32)
+    image = random.integers(0, 256, (*old, 3), np.uint8)
+    window = transforms.Window(np.zeros(2, np.int32), new, new)
+    for kind, limit in (('bilinear', 0), ('bicubic', 1)):
+      rule = image_size.Rule(tuple(new.tolist()), resize=kind)
+      ours = image_resize.by_rule(image, rule).astype(int)
+      trained = transforms.cut_image(image, window, kind).numpy()
+      assert ours.shape == trained.shape
+      assert np.abs(ours - trained).max() <= limit, (kind, old, new)
 
 
 def test_scoring_keeps_the_ratio(tmp_path):

@@ -286,6 +286,17 @@ def test_evaluation_resizes_images_and_not_labels(source, target):
   assert batch.label is None
 
 
+@pytest.mark.parametrize('size', [(5, 7), (20, 30), (12, 16)])
+def test_evaluation_brings_labels_to_a_size_as_pillow_does(source, size):
+  (batch,) = pipeline.eval_batches(source, batch_size=7, label_size=size)
+  assert batch.image.shape[1:3] == (12, 16)
+  for path, label in zip(source.label_paths, batch.label):
+    with Image.open(path) as file:
+      resized = file.resize(size[::-1], Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(label, resized)
+  assert (batch.label[6] == 255).all()
+
+
 def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):
   folder = tiny_folder.write(tmp_path / 'data', count=3)
   tiny_folder.write(tmp_path / 'other', count=2, size=(10, 10))

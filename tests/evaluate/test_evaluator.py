@@ -49,7 +49,7 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   variables, other = jax.device_put(
     (variables, other), parallel.replicated(mesh)
   )
-  report = evaluator.make_labeled(config, network, split, mesh)(variables)
+  report = evaluator.make_labeled(config, network, split, mesh).score(variables)
   free = evaluator.make_label_free(config, network, split, mesh)(
     variables, other
   )
@@ -89,6 +89,8 @@ def run(data, tmp_path_factory):
   config.eval.every = 5
   # As a run of an earlier version.
   del config.eval.scales, config.eval.flip, config.checkpoint.best
+  for name in ('checkpoint', 'label_size', 'enlarge', 'one_step'):
+    del config.eval[name]
   provenance.run_manifest(
     workdir,
     config,
@@ -110,16 +112,39 @@ def test_a_run_is_scored(run, tmp_path, capsys):
     '--network=best',
     '--scales=0.5',
     '--config.eval.batch_size=2',
+    '--config.eval.label_size=(10,20)',
+    '--config.eval.enlarge=probabilities',
   )
-  (report,) = json.loads((tmp_path / 'out/results.json').read_text()).values()
-  assert report['selected'] == 'selected on target labels'
-  assert 0 <= report['miou']['all classes'] < 0.2 and report['pixels'] > 5000
+  results = json.loads((tmp_path / 'out/results.json').read_text())
+  assert list(results) == ['best', 'best, labels at full size']
+  for report in results.values():
+    assert report['selected'] == 'selected on target labels'
+    assert 0 <= report['miou']['all classes'] < 0.2
+  assert results['best']['label_size'] == [10, 20]
+  assert 300 < results['best']['pixels'] <= 600 < 5000 < report['pixels']
   rows = (tmp_path / 'out/results.csv').read_text().splitlines()
-  assert rows[0] == 'IoU,"best, selected on target labels"'
+  assert rows[0] == (
+    'IoU,"best, labels at 10 x 20, selected on target labels",'
+    '"best, labels at full size, selected on target labels"'
+  )
   assert rows[1].startswith('road,') and len(rows) == 1 + 11 + 2
   text = (tmp_path / 'out/results.txt').read_text()
   assert '3 images, scales 0.5.' in text and '11' in text
-  assert 'best, selected on target labels' in capsys.readouterr().out
+  assert 'probabilities enlarged bilinearly; labels at 10 x 20.' in text
+  assert 'best, labels at 10 x 20, selected' in capsys.readouterr().out
+
+
+def test_the_reported_network_is_the_default(run, tmp_path):
+  """A run of an earlier version reports its last step, which it lacks here."""
+  with pytest.raises(SystemExit, match='checkpoint in .*/checkpoints'):
+    _main(f'--workdir={run}', f'--out={tmp_path}')
+  manifest = json.loads((run / 'manifest.json').read_text())
+  manifest['config']['eval']['checkpoint'] = 'best'
+  (tmp_path / 'run').mkdir()
+  (tmp_path / 'run/best').symlink_to(run / 'best')
+  (tmp_path / 'run/manifest.json').write_text(json.dumps(manifest))
+  _main(f'--workdir={tmp_path / "run"}', f'--out={tmp_path}')
+  assert list(json.loads((tmp_path / 'results.json').read_text())) == ['best']
 
 
 def test_a_run_or_files_but_not_both(run, tmp_path):

@@ -16,6 +16,8 @@ from tests.golden_checks import evaluation
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import protocol
+from uda_jax.evaluate import windows
 
 ROOT = pathlib.Path(__file__).parents[2]
 NUM_CLASSES = 4
@@ -98,12 +100,14 @@ def test_windows_are_averaged_by_visits():
 
 def test_window_errors_name_the_field():
   predict = inference.make_predict(
-    _network(), window=windows.Window((6, 9), (3, 3))
+    _network(), protocol.Protocol(windows.Window((6, 9), (3, 3)))
   )
   with pytest.raises(ValueError, match=r'eval\.window.*\(6, 8\).*\(6, 9\)'):
     predict(_variables(), _batch(1).image, (6, 8))
   with pytest.raises(ValueError, match='stride'):
-    inference.make_predict(_network(), window=windows.Window((4, 4), (0, 0)))
+    inference.make_predict(
+      _network(), protocol.Protocol(windows.Window((4, 4), (0, 0)))
+    )
 
 
 @pytest.mark.parametrize('devices', [None, 1, 2, 4])

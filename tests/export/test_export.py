@@ -10,6 +10,8 @@ import pytest
 
 from tests import leaf
 from tests import tiny
+from uda_jax.evaluate import inference
+from uda_jax.evaluate import protocol
 from uda_jax.export import __main__ as export
 from uda_jax.export import command
 from uda_jax.export import onnx
@@ -86,6 +88,23 @@ def test_test_time_augmentation_is_left_out_and_reported(main, capsys):
   assert 'scales 0.5, 1, each also mirrored; the files make one' in (
     capsys.readouterr().out
   )
+
+
+def test_labels_of_enlarged_probabilities(main):
+  trained, out = main()
+  trained.config.eval.update(enlarge='probabilities', one_step=True)
+  main()
+  found = command.run_stablehlo(
+    out / 'network.stablehlo', images := command.sample_image((1, 6, 10))
+  )
+  how = protocol.configured(trained.config.eval)
+  prob = inference.make_scores(trained.network, how)(
+    trained.variables, images, (6, 10)
+  )
+  np.testing.assert_allclose(np.exp(found['logits']), prob, rtol=1e-4)
+  np.testing.assert_array_equal(found['ids'], prob.argmax(-1))
+  about = json.loads((out / 'network.json').read_text())
+  assert about['scoring'].startswith('probabilities enlarged')
 
 
 def test_a_file_that_differs_gets_no_name(main, tmp_path, monkeypatch):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+import contextlib
 import pathlib
+import tempfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.data import datasets
+from uda_jax.data import manifest
 from uda_jax.data import transforms
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
@@ -64,6 +70,34 @@ def to_255(label: np.ndarray) -> np.ndarray:
 def train_ids(ids: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
   """Train ids of raw ids; ids that a table lacks are ignored."""
   return np.vectorize(lambda i: table.get(i, labels.IGNORE_LABEL))(ids)
+
+
+@contextlib.contextmanager
+def cityscapes_val(
+  config: Any, images: np.ndarray, ids: np.ndarray
+) -> Iterator[manifest.Manifest]:
+  """The evaluation split of a config for Cityscapes, prepared from its files.
+
+  Args:
+    config: of a published run.
+    images: [N, H, W, 3] uint8.
+    ids: [N, H, W] raw label ids.
+  """
+  block = config.data.evaluation
+  with tempfile.TemporaryDirectory() as folder:
+    for number, arrays in enumerate(zip(images, ids)):
+      for pattern, pixels in zip((block.images, block.labels), arrays):
+        name = pattern.replace('*/*', f'town/town_{number:06d}_000019')
+        path = pathlib.Path(folder, block.root, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    yield datasets.load(
+      block,
+      root=folder,
+      cache_dir=f'{folder}/cache',
+      field='config.data.evaluation',
+      labels=True,
+    )
 
 
 def inside_margins(

@@ -9,8 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax import configs
 from uda_jax import types
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import protocol
+from uda_jax.evaluate import windows
 from uda_jax.ops import boxes
 
 
@@ -46,9 +49,14 @@ def _network(kernel: np.ndarray, bias: np.ndarray) -> types.Network:
 def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
   """Logits averaged over windows, probabilities at the labels' size, labels.
 
-  The released code cuts a window that is larger than the image; `make_logits`
+  Scored as the configs of DAFormer and HRDA say, but for the size of windows.
+  The released code cuts a window that is larger than the image; `make_scores`
   does so too, and only `make_predict` calls it an error.
   """
+  daformer, hrda = (
+    protocol.configured(configs.load(f'gta5_to_cityscapes/{name}').eval)
+    for name in ('daformer', 'hrda')
+  )
   d = dict(np.load(path))
   network = _network(d['w'], d['b'])
   variables = network.init(None, None)
@@ -56,18 +64,17 @@ def slide_inference(path: pathlib.Path) -> Iterator[tuple]:
   ints = lambda x: tuple(map(int, x))
   for name in sorted(k.removesuffix('.img') for k in d if k.endswith('.img')):
     image = jnp.asarray(d[f'{name}.img'], float)
-    window = None
+    how = daformer
     if f'{name}.crop' in d:
       window = windows.Window(
         ints(d[f'{name}.crop']), ints(d[f'{name}.stride'])
       )
       count = len(boxes.sliding_boxes(image.shape[1:3], *window))
+      how = hrda._replace(window=window)
       yield f'{name}.n_windows', count, d[f'{name}.n_windows'], 0.0, 0.0
-    logits = jax.jit(
-      inference.make_logits(network, window=window), static_argnums=2
-    )
+    logits = jax.jit(inference.make_scores(network, how), static_argnums=2)
     size = ints(d[f'{name}.ori'])
-    prob = jax.nn.softmax(logits(variables, image, size))
+    prob = inference.probabilities(logits(variables, image, size), how)
     yield (
       f'{name}.logits',
       logits(variables, image, image.shape[1:3]),

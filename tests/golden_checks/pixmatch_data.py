@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tests.golden_checks import common
+from uda_jax import configs
 from uda_jax import labels
 from uda_jax.augment import pillow_blur
 from uda_jax.data import transforms
+from uda_jax.evaluate import evaluator
 from uda_jax.models import preprocessing
 
 
@@ -27,19 +29,28 @@ def _resized(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
   )
 
 
+def _scored(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
+  """The pixels and the train ids that scoring a run of PixMatch compares."""
+  config = configs.load('gta5_to_cityscapes/pixmatch')
+  config.data.eval_image_size = config.eval.label_size = tuple(full.tolist())
+  with common.cityscapes_val(config, image[None], ids[None]) as data:
+    (batch,) = evaluator.batches(config, data, config.eval.label_size)
+  return batch.image[0], batch.label[0]
+
+
 def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
   """Resized as Pillow does, blurred as Pillow does, in Caffe's colours.
 
-  Pillow resizes with weights of 22 bits, here they are floats: within one grey
-  level, which the README allows.
+  Scoring resizes with Pillow. Training has floats for Pillow's weights of 22
+  bits: within one grey level, which the README allows.
   """
   d = dict(np.load(path))
   full = d['crop_wh'][::-1].astype(np.int32)
   normalize = preprocessing.CAFFE.normalize
-  pixels, label = _resized(d['rgb'], d['ids'], full)
-  yield 'val_resized_rgb_u8', pixels, d['val_resized_rgb_u8'], 1, 0
-  yield 'val_x', normalize(pixels), d['val_x'], 1 + 1e-5, 0.0
-  yield 'val_y', common.to_255(d['val_y']), label, *common.EXACT
+  pixels, label = _scored(d['rgb'], d['ids'], full)
+  yield 'val_resized_rgb_u8', pixels, d['val_resized_rgb_u8'], *common.EXACT
+  yield 'val_x', normalize(pixels), d['val_x'], 1e-5, 0.0
+  yield 'val_y', label, common.to_255(d['val_y']), *common.EXACT
   for name in sorted(k for k in d if re.fullmatch(r'train\d+_x', k)):
     case = name.removesuffix('_x')
     side = -1 if d[f'{case}_flip'] else 1

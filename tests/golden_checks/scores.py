@@ -6,18 +6,23 @@ read from the file. The precision is that of the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import pathlib
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tests.golden_checks import common
+from uda_jax import configs
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import inference
 from uda_jax.evaluate import metrics
-from uda_jax.ops import resize
+from uda_jax.evaluate import protocol
+from uda_jax.evaluate import reports
 from uda_jax.train import schedules
 from uda_jax.train import teacher
 
@@ -140,67 +145,129 @@ def poly_lr(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'{prefix}lr_head', 10 * rate, d[f'{prefix}lr_head'], 0.0, 1e-5
 
 
+_NOTHING = types.Variables({}, {})
+
+
+class _Batch(NamedTuple):
+  """As `pipeline.EvalBatch`."""
+
+  image: np.ndarray
+  label: np.ndarray
+  valid: np.ndarray
+
+
+def _network(forward: Callable[..., types.Outputs]) -> types.Network:
+  """A network without variables: `forward(image)`."""
+  same = lambda image: image
+  return types.Network(
+    lambda key, size: _NOTHING,
+    lambda params, batch_stats, image, **_: (forward(image), batch_stats),
+    same,
+    same,
+  )
+
+
+def _recorded(num_classes: int) -> types.Network:
+  """A network that predicts what stands in the first channel of the image."""
+  one_hot = lambda image: jax.nn.one_hot(image[..., 0].astype(int), num_classes)
+  return _network(lambda image: types.Outputs(one_hot(image)))
+
+
+def _pictures(prediction: np.ndarray) -> np.ndarray:
+  """[..., H, W, 3] uint8, for `_recorded`."""
+  return np.repeat(prediction[..., None], 3, -1).astype(np.uint8)
+
+
 def pixmatch_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
   """The accumulated matrix, and mean IoU over 19, 16 and 13 classes."""
   d = dict(np.load(path))
-  matrix = np.zeros(d['confusion'].shape, np.int64)
-  for i in range(sum(k.startswith('gt') for k in d)):
-    matrix += np.asarray(
-      metrics.confusion_matrix(
-        jnp.asarray(d[f'gt{i}']),
-        jnp.asarray(d[f'pred{i}']),
-        num_classes=len(matrix),
-      )
+  num_classes = len(d['confusion'])
+  how = protocol.configured(configs.load('gta5_to_cityscapes/pixmatch').eval)
+  count = sum(k.startswith('gt') for k in d)
+  batches = [
+    _Batch(
+      _pictures(d[f'pred{i}']), common.to_255(d[f'gt{i}']), np.array([True])
     )
+    for i in range(count)
+  ]
+  predict = inference.make_predict(_recorded(num_classes), how)
+  matrix = inference.evaluate(
+    predict, _NOTHING, batches, num_classes=num_classes
+  )
   yield 'confusion', matrix, d['confusion'].astype(np.int64), *common.EXACT
-  yield 'PA', metrics.pixel_accuracy(matrix), d['PA'], 1e-9, 0.0
-  subsets = {'': None, '_sub16': labels.SUBSET_16, '_sub13': labels.SUBSET_13}
-  if len(matrix) == len(labels.SUBSET_16):
-    subsets = {
-      '_16': None,
-      '_13': [labels.SUBSET_16.index(c) for c in labels.SUBSET_13],
+  means = {'MIoU': range(num_classes)}
+  means |= {'MIoU_sub16': labels.SUBSET_16, 'MIoU_sub13': labels.SUBSET_13}
+  if num_classes == len(labels.SUBSET_16):
+    means = {
+      'MIoU_16': range(num_classes),
+      'MIoU_13': [labels.SUBSET_16.index(c) for c in labels.SUBSET_13],
     }
-  for suffix, subset in subsets.items():
-    name = f'MIoU{suffix}'
-    if name in d:
-      yield name, metrics.mean_iou(matrix, subset), d[name], 1e-9, 0.0
+  report = reports.report(matrix, list(map(str, range(num_classes))), means)
+  yield 'PA', report['pixel_accuracy'], d['PA'], 1e-9, 0.0
+  for name, mean in report['miou'].items():
+    yield name, mean, d[name], 1e-9, 0.0
+
+
+def _lse_hist(d: dict[str, np.ndarray]) -> np.ndarray:
+  """The confusion matrix of label files as scoring a run of LSE counts it."""
+  config = configs.load('gta5_to_cityscapes/lse')
+  config.data.eval_image_size = d['pred'].shape[1:]
+  num_classes = len(d['hist'])
+  predict = inference.make_predict(
+    _recorded(num_classes), protocol.configured(config.eval)
+  )
+  pictures = _pictures(d['pred'])
+  with common.cityscapes_val(config, pictures, d['gt_ids']) as data:
+    return inference.evaluate(
+      predict,
+      _NOTHING,
+      evaluator.batches(config, data),
+      num_classes=num_classes,
+    )
 
 
 def lse_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
   """Histogram and scores from raw ids; enlarged probabilities."""
   arrays = dict(np.load(path))
   for case, d in common.cases(arrays, '_', 'gt_ids'):
-    label = common.train_ids(d['gt_ids'], labels.CITYSCAPES_IDS)
-    matrix = metrics.confusion_matrix(
-      jnp.asarray(label), jnp.asarray(d['pred']), num_classes=len(d['hist'])
+    matrix = _lse_hist(d)
+    yield (f'{case}_hist', matrix, d['hist'].astype(np.int64), *common.EXACT)
+    report = reports.report(
+      matrix, labels.CITYSCAPES_CLASSES, {'all': range(len(matrix))}
     )
-    yield (f'{case}_hist', matrix, d['hist'].astype(np.int32), *common.EXACT)
-    yield f'{case}_iou', metrics.iou(matrix), d['iou'], 1e-9, 0.0
+    iou = np.array([*report['iou'].values()], float)
+    yield f'{case}_iou', iou, d['iou'], 1e-9, 0.0
     yield (
       f'{case}_miou19',
-      np.round(100 * metrics.mean_iou(matrix), 2),
+      np.round(100 * report['miou']['all'], 2),
       d['miou19_rounded'],
       1e-9,
       0.0,
     )
     # The reference's 16 and 13 are plain means: NaN if a class is absent.
     for classes in (labels.SUBSET_16, labels.SUBSET_13):
-      ours = np.round(100 * metrics.iou(matrix)[list(classes)].mean(), 2)
+      ours = np.round(100 * iou[list(classes)].mean(), 2)
       name = f'printed_mIoU{len(classes)}'
       yield f'{case}_{name}', ours, d[name], 1e-9, 0.0
-  logits = common.load(path)['predict_logits']
-  probs = resize.bilinear(
-    jax.nn.softmax(logits),
-    tuple(map(int, arrays['predict_size_hw'])),
-    align_corners=True,
+  yield from _lse_predict(common.load(path), arrays)
+
+
+def _lse_predict(d, arrays) -> Iterator[common.Difference]:
+  """Predictions from the grid of DeepLab-v2, by the protocol of its config."""
+  low = jnp.asarray(d['predict_logits'])
+  enlarged = jnp.zeros((len(low), 8, 16, low.shape[-1]), low.dtype)
+  network = _network(
+    lambda image: types.Outputs(enlarged, maps={'low_logits': low})
   )
+  block = configs.load('gta5_to_cityscapes/lse_deeplab').eval
+  how = protocol.configured(block)
+  size = tuple(map(int, arrays['predict_size_hw']))
+  images = np.zeros((len(low), 8, 16, 3), np.uint8)
+  scores = inference.make_scores(network, how)(_NOTHING, images, size)
+  probs = inference.probabilities(scores, how)
   yield 'predict_probs', probs, arrays['predict_probs'], 2e-6, 0.0
-  yield (
-    'predict_label',
-    jnp.argmax(probs, -1),
-    arrays['predict_label'],
-    *common.EXACT,
-  )
+  label = inference.make_predict(network, how)(_NOTHING, images, size)
+  yield 'predict_label', label, arrays['predict_label'], *common.EXACT
 
 
 CHECKS = {

@@ -6,6 +6,7 @@ import ml_collections
 
 from uda_jax.data import checks as data_checks
 from uda_jax.data import records
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import tta
 
 
@@ -24,8 +25,14 @@ def check(config: ml_collections.ConfigDict) -> None:
       f'config.eval.network: expected {" or ".join(map(repr, networks))}{off}, '
       f'got {block.network!r}'
     )
+  if block.checkpoint not in ('last', 'best'):
+    raise ValueError(
+      "config.eval.checkpoint: expected 'last' or 'best', got "
+      f'{block.checkpoint!r}'
+    )
   tta.check(block.scales)
-  for name in ('window', 'stride'):
+  protocol.check(block)
+  for name in ('label_size', 'window', 'stride'):
     data_checks.check_size(block[name], f'config.eval.{name}')
   if any(block.window) and not any(block.stride):
     raise ValueError(

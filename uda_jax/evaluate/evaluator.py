@@ -18,6 +18,7 @@ from uda_jax.data import image_size
 from uda_jax.data import manifest
 from uda_jax.data import pipeline
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 
@@ -35,12 +36,23 @@ def subsets(
   return {reports.ALL: tuple(range(len(class_names))), **named}
 
 
-def _batches(config: ConfigDict, data: manifest.Manifest) -> Iterator[Any]:
-  """Returns this process's batches of a data set, as the evaluation sees it."""
+def batches(
+  config: ConfigDict,
+  data: manifest.Manifest,
+  label_size: image_size.Size = (0, 0),
+) -> Iterator[Any]:
+  """Returns this process's batches of a data set, as the evaluation sees it.
+
+  Args:
+    config: `eval.batch_size` and the image sizes of `data` are read.
+    data: manifest of the images.
+    label_size: (height, width) that labels are brought to; (0, 0) = full.
+  """
   return pipeline.eval_batches(
     data,
     batch_size=config.eval.batch_size,
     rule=image_size.seen(config.data),
+    label_size=label_size,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   )
@@ -52,17 +64,26 @@ def make_predict(
   """Returns the prediction that a run is evaluated with.
 
   Args:
-    config: `eval` is read: window, scales, mirror images.
+    config: `eval` is read, see `protocol.configured`.
     network: any.
     mesh: the devices, which hold the network's variables.
   """
   return inference.make_predict(
-    network,
-    window=inference.configured_window(config.eval),
-    mesh=mesh,
-    scales=tuple(config.eval.scales),
-    flip=config.eval.flip,
+    network, protocol.configured(config.eval), mesh=mesh
   )
+
+
+class Labeled(NamedTuple):
+  """Scores on a labelled split.
+
+  Attributes:
+    score: f(variables) -> report by the protocol of `eval`.
+    full_size: likewise against labels of full size; None if the protocol's
+      labels have it.
+  """
+
+  score: Score
+  full_size: Score | None
 
 
 def make_labeled(
@@ -70,8 +91,8 @@ def make_labeled(
   network: types.Network,
   data: manifest.Manifest,
   mesh: Mesh,
-) -> Score:
-  """Returns f(variables) -> report of a network on a labelled split.
+) -> Labeled:
+  """Returns the scores of a network on a labelled split.
 
   Args:
     config: `eval` and the image sizes of `data` are read.
@@ -84,19 +105,22 @@ def make_labeled(
 
 def _labeled(
   config: ConfigDict, predict: inference.Predict, data: manifest.Manifest
-) -> Score:
-  def score(variables: types.Variables) -> dict[str, Any]:
+) -> Labeled:
+  def score(size: image_size.Size, variables: types.Variables):
     confusion = inference.evaluate(
       predict,
       variables,
-      _batches(config, data),
+      batches(config, data, size),
       num_classes=len(data.class_names),
     )
-    return reports.report(
+    report = reports.report(
       confusion, data.class_names, subsets(config, data.class_names)
     )
+    return report | ({'label_size': list(size)} if any(size) else {})
 
-  return score
+  size = tuple(config.eval.label_size)
+  full = functools.partial(score, (0, 0))
+  return Labeled(functools.partial(score, size), full if any(size) else None)
 
 
 def make_label_free(
@@ -116,7 +140,7 @@ def make_label_free(
   """
   free = config.eval.label_free
   logits = inference.make_logits(
-    network, window=inference.configured_window(config.eval)
+    network, window=protocol.configured(config.eval).window
   )
 
   @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
@@ -134,7 +158,7 @@ def make_label_free(
   ) -> dict[str, float]:
     chosen = _spread(data, free.num_images)
     total: dict[str, float] = {}
-    for batch in _batches(config, chosen):
+    for batch in batches(config, chosen):
       place = functools.partial(parallel.place_rows, mesh=mesh)
       found = sums(variables, other, place(batch.image), place(batch.valid))
       for name, value in jax.device_get(found).items():
@@ -179,10 +203,13 @@ class Evaluator(NamedTuple):
 
   Attributes:
     score: f(variables, other) -> report, `label_free` included.
+    full_size: f(variables) -> report against labels of full size, without
+      `label_free`; None if `score` is that.
     examples: f(variables) -> this process's `Example`s, of fixed images.
   """
 
   score: Score
+  full_size: Score | None
   examples: Callable[[types.Variables], list[Example]]
 
 
@@ -202,18 +229,18 @@ def make(run: Any) -> Evaluator:
   def score(
     variables: types.Variables, other: types.Variables | None = None
   ) -> dict[str, Any]:
-    report = labeled(variables)
+    report = labeled.score(variables)
     if config.eval.label_free.num_images:
       report['label_free'] = label_free(variables, other)
     return report
 
   def examples(variables: types.Variables) -> list[Example]:
     found = []
-    for batch in _batches(config, _spread(data, _EXAMPLES)):
+    for batch in batches(config, _spread(data, _EXAMPLES)):
       size = batch.label.shape[1:]
       prediction = predict(variables, batch.image, size)
       rows = zip(batch.image, batch.label, prediction, batch.valid)
       found += [Example(*row) for *row, valid in rows if valid]
     return found
 
-  return Evaluator(score, examples)
+  return Evaluator(score, labeled.full_size, examples)

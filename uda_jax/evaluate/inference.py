@@ -114,7 +114,7 @@ def make_scores(
 
   if not protocol.uses_views:
     return view
-  one = protocol._replace(scales=(1.0,), flip=False)
+  one = protocol.without_views()
   return tta.mean_of_views(
     lambda *args: probabilities(view(*args), one),
     scales=protocol.scales,
@@ -182,7 +182,7 @@ class Predict:
 
 def make_predict(
   network: types.Network,
-  protocol: Protocol = Protocol(),
+  protocol: Protocol = protocol_lib.PLAIN,
   *,
   mesh: Mesh | None = None,
 ) -> Predict:

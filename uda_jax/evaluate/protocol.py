@@ -42,18 +42,33 @@ class Protocol(NamedTuple):
     """Whether `inference.make_scores` gives probabilities, not logits."""
     return self.enlarge == 'probabilities' or self.uses_views
 
-  def __str__(self) -> str:
-    """Describes views and enlargement, for reports."""
-    text = tta.describe(self.scales, self.flip)
-    if self.window:
-      text += f'; windows of {_size(self.window.size)}'
-      text += f' every {_size(self.window.stride)}'
-    text += f'; {self.enlarge} enlarged bilinearly'
-    text += ' with aligned corners' if self.align_corners else ''
-    return text + (' in one step' if self.one_step else '')
+  def without_views(self) -> Protocol:
+    """Returns the protocol of one pass at scale 1."""
+    return self._replace(scales=(1.0,), flip=False)
 
 
-def _size(size: Sequence[int]) -> str:
+PLAIN = Protocol()
+
+
+def describe(block: Any) -> str:
+  """Returns one line on the enlargement and the labels, for reports."""
+  text = f'{block.enlarge} enlarged bilinearly'
+  if block.align_corners:
+    text += ' with aligned corners'
+  if block.one_step:
+    text += ' in one step'
+  if any(block.window):
+    text = (
+      f'windows of {size_text(block.window)} every {size_text(block.stride)}, '
+      + text
+    )
+  if any(block.label_size):
+    return f'{text}; labels at {size_text(block.label_size)}'
+  return f'{text}; labels at full size'
+
+
+def size_text(size: Sequence[int]) -> str:
+  """Returns such as '640 x 1280'."""
   return f'{size[0]} x {size[1]}'
 
 

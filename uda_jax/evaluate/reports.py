@@ -57,8 +57,15 @@ def report(
   }
 
 
+def full_size(name: str) -> str:
+  """Returns the row of a network's score against labels of full size."""
+  return f'{name}, labels at full size'
+
+
 def row_name(name: str, scores: Mapping[str, Any]) -> str:
-  """Returns the name of a row, which says if and how it was selected."""
+  """Returns the name of a row: which labels, and how it was selected."""
+  if 'label_size' in scores:
+    name += ', labels at {} x {}'.format(*scores['label_size'])
   return f'{name}, {scores["selected"]}' if 'selected' in scores else name
 
 

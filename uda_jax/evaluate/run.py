@@ -11,6 +11,7 @@ from uda_jax import parallel
 from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
@@ -43,17 +44,22 @@ def run(args: argparse.Namespace, config: ml_collections.ConfigDict) -> str:
     )
   mesh = parallel.make_mesh(config.devices or None)
   variables = jax.device_put(trained.variables, parallel.replicated(mesh))
-  score = evaluator.make_labeled(config, trained.network, data, mesh)
-  name = args.network or trained.config.eval.network
+  labeled = evaluator.make_labeled(config, trained.network, data, mesh)
+  name = args.network or restore.reported(trained.config)
+  selected = selection.note(trained.config, name)
   with compile_cache.using(config.compile_cache):
-    report = score(variables) | selection.note(trained.config, name)
+    rows = {name: labeled.score(variables) | selected}
+    if labeled.full_size:
+      full = labeled.full_size(variables)
+      rows[reports.full_size(name)] = full | selected
   reports.write_results(
     args.out,
-    {name: report},
+    rows,
     [
       f'{args.workdir}: the {name} on {data.name}, {len(data.image_paths)} '
       f'images, {tta.describe(config.eval.scales, config.eval.flip)}.',
       f'The network saw images {image_size.seen(config.data)}.',
+      f'Scoring: {protocol.describe(config.eval)}.',
     ],
   )
-  return reports.format_table({name: report})
+  return reports.format_table(rows)

@@ -16,6 +16,7 @@ import numpy as np
 from uda_jax import files
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
 from uda_jax.export import onnx
@@ -29,16 +30,24 @@ Function = Callable[[jax.Array], dict[str, jax.Array]]
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
 # Least share of equal labels in a file that is worth its name.
 _AGREEMENT = 0.999
+# Below it, the logarithm of a probability is that of this.
+_LEAST_PROBABILITY = 1e-30
 
 
 def make_function(trained: restore.Trained) -> Function:
-  """Makes `f(images)` of a network, with the variables inside."""
-  logits = inference.make_logits(
-    trained.network, window=inference.configured_window(trained.config.eval)
-  )
+  """Makes `f(images)` of a network, with the variables inside.
+
+  It enlarges as the run's evaluation does, to the size of the images. Where
+  probabilities are enlarged, their logarithms are the logits: softmax gives
+  them back.
+  """
+  how = protocol.configured(trained.config.eval).without_views()
+  scores = inference.make_scores(trained.network, how)
 
   def function(images: jax.Array) -> dict[str, jax.Array]:
-    values = logits(trained.variables, images, images.shape[1:3])
+    values = scores(trained.variables, images, images.shape[1:3])
+    if how.gives_probabilities:
+      values = jnp.log(jnp.maximum(values, _LEAST_PROBABILITY))
     return {
       'ids': jnp.argmax(values, -1).astype(jnp.int32),
       'logits': values.astype(jnp.float32),
@@ -197,7 +206,7 @@ def _about(
 ) -> dict[str, Any]:
   """Returns the contents of network.json but for `files`."""
   lead = list(shape[:3])
-  which = args.network or trained.config.eval.network
+  which = args.network or restore.reported(trained.config)
   return {
     'input': {
       'name': 'images',
@@ -214,6 +223,7 @@ def _about(
         'shape': [*lead, len(trained.class_names)],
       },
     },
+    'scoring': protocol.describe(trained.config.eval),
     # Of the run's evaluation; not part of the files.
     'test_time_augmentation': {
       'scales': trained.config.eval.scales,

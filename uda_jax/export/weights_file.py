@@ -72,7 +72,7 @@ def write(
     out,
     declaration(
       trained.config,
-      network or trained.config.eval.network,
+      network or restore.reported(trained.config),
       spelling,
       started_from(workdir),
     ),

@@ -155,7 +155,7 @@ def _record(
       args.ids,
       trained.class_names,
       str(args.workdir),
-      args.network or trained.config.eval.network,
+      args.network or restore.reported(trained.config),
       str(rule),
     ),
   )
@@ -176,7 +176,7 @@ def run(args: argparse.Namespace) -> None:
   images = read(value_range, failures.append)
   rule = image_size.seen(data)
   if args.size:
-    rule = image_size.Rule(tuple(args.size))
+    rule = rule._replace(size=tuple(args.size), keep_ratio=False)
   logging.info('the network sees images %s', rule)
   done = _predict_all(args, trained, rule, fps, images)
   if failures:

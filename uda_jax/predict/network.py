@@ -1,7 +1,7 @@
 """Classes and confidence of images of any size.
 
 The network is compiled once for each size at which it sees images, which many
-sizes of files may share; only resizing is compiled for each size of file.
+sizes of files may share; only enlarging is compiled for each size of file.
 Padding to shared sizes would change borders, pooled features and attention.
 """
 
@@ -15,20 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.data import image_resize
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
-from uda_jax.evaluate import tta
-from uda_jax.ops import resize
+from uda_jax.evaluate import protocol
 from uda_jax.runs import restore
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _resized(images: jax.Array, seen: tuple[int, int]) -> jax.Array:
-  """Resizes as scoring does: whole values, as images are decoded."""
-  if images.shape[1:3] == seen:
-    return images
-  pixels = resize.bilinear(images.astype(jnp.float32), seen)
-  return jnp.floor(pixels + 0.5)
 
 
 def _decide(probability: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -39,14 +30,13 @@ def _decide(probability: jax.Array) -> tuple[jax.Array, jax.Array]:
   )
 
 
-@functools.partial(jax.jit, static_argnums=1)
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def _enlarged(
-  logits: jax.Array, full: tuple[int, int]
+  output: jax.Array, full: tuple[int, int], how: protocol.Protocol
 ) -> tuple[jax.Array, jax.Array]:
-  """Decides at the size of the file, as `inference.make_logits` enlarges."""
-  logits = resize.bilinear(logits, full)
-  dtype = jnp.promote_types(logits.dtype, jnp.float32)
-  return _decide(jax.nn.softmax(logits.astype(dtype)))
+  """Decides at the size of the file, as scoring does at that of the label."""
+  scores = inference.enlarge(output, full, how)
+  return _decide(inference.probabilities(scores, how))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +46,16 @@ class Predict:
   Attributes:
     trained: the network.
     rule: how images are resized before the network sees them.
-    logits: jitted `(variables, images) -> logits` at the size of the images.
+    how: the run's scoring.
+    output: jitted `(variables, images) -> scores`, see `inference.make_output`.
     views: jitted `(variables, images, size) -> (label, confidence)`, the mean
       over scales and mirror images; None without those.
   """
 
   trained: restore.Trained
   rule: image_size.Rule
-  logits: Any
+  how: protocol.Protocol
+  output: Any
   views: Any
 
   def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,9 +69,10 @@ class Predict:
       0..1, at the size of the images.
     """
     variables, full = self.trained.variables, images.shape[1:3]
-    seen = _resized(images, self.rule.of(full))
+    seen = np.stack([image_resize.by_rule(x, self.rule) for x in images])
     if self.views is None:
-      label, confidence = _enlarged(self.logits(variables, seen), full)
+      output = self.output(variables, seen)
+      label, confidence = _enlarged(output, full, self.how)
     else:
       # Views are averaged at the size of the file.
       label, confidence = self.views(variables, seen, full)
@@ -90,25 +83,16 @@ def make_predict(trained: restore.Trained, rule: image_size.Rule) -> Predict:
   """Makes the function that predicts images.
 
   Args:
-    trained: the network, and the window, scales and mirror images of `eval`.
+    trained: the network, and how its run scores (`config.eval`).
     rule: how images are resized before the network sees them.
   """
-  config = trained.config.eval
-  logits = inference.make_logits(
-    trained.network, window=inference.configured_window(config)
-  )
+  how = protocol.configured(trained.config.eval)
   views = None
-  if tta.is_used(config.scales, config.flip):
-    prob = inference.configured_prob(trained.network, config)
+  if how.uses_views:
+    scores = inference.make_scores(trained.network, how)
     views = jax.jit(
-      lambda variables, images, size: _decide(prob(variables, images, size)),
+      lambda variables, images, size: _decide(scores(variables, images, size)),
       static_argnums=2,
     )
-  return Predict(
-    trained,
-    rule,
-    jax.jit(
-      lambda variables, images: logits(variables, images, images.shape[1:3])
-    ),
-    views,
-  )
+  output = jax.jit(inference.make_output(trained.network, how))
+  return Predict(trained, rule, how, output, views)

@@ -82,6 +82,11 @@ def read_config(workdir: pathlib.Path | str) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(_tuples(manifest['config']))
 
 
+def reported(config: ml_collections.ConfigDict) -> str:
+  """Returns which network a run reports: 'student', 'teacher' or 'best'."""
+  return 'best' if config.eval.checkpoint == 'best' else config.eval.network
+
+
 def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   """Reads a network of a run.
 
@@ -113,6 +118,6 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes
   )
   variables = checkpoint.load_variables(
-    workdir, which or config.eval.network, like, field='--workdir'
+    workdir, which or reported(config), like, field='--workdir'
   )
   return Trained(config, names, palette, network, variables)

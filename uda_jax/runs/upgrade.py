@@ -11,6 +11,11 @@ Config = dict[str, Any]
 LATER: dict[str, Any] = {
   'eval.scales': [1.0],
   'eval.flip': False,
+  'eval.checkpoint': 'last',
+  'eval.label_size': [0, 0],
+  'eval.enlarge': 'logits',
+  'eval.align_corners': False,
+  'eval.one_step': False,
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,

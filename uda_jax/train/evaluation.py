@@ -10,6 +10,7 @@ import jax
 from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator as evaluator_lib
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
@@ -67,16 +68,40 @@ class Evaluations:
     """
     variables, _ = self._pair(state)
     last = self.evaluate(state)
-    score, reported = self._evaluator.score, self._run.config.eval.network
+    score, evaluated = self._evaluator.score, self._run.config.eval.network
+    networks = self._networks(state)
     with self._writer.paused('the last evaluation'):
       reports = {
-        name: last if name == reported else score(*pair)
-        for name, pair in self._networks(state).items()
+        name: last if name == evaluated else score(*pair)
+        for name, pair in networks.items()
       }
-    self._saved.save(int(state.step), state, force=True)
-    self._saved.wait()
-    self._write_results(reports)
+      self._saved.save(int(state.step), state, force=True)
+      self._saved.wait()
+      best = self._saved.best() if self._run.config.eval.every else None
+      if best:
+        reports['best'] = best['report'] | self._selected(best)
+      if self._evaluator.full_size:
+        self._add_full_size(reports, networks, best)
+    self._write_results(reports, best)
     return variables, reports
+
+  def _selected(self, best: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a report of the best network."""
+    words = selection.describe(self._run.config)
+    return {'step': best['step'], 'selected': words}
+
+  def _add_full_size(self, reports: Reports, networks, best) -> None:
+    """Adds a row against labels of full size for each network."""
+    score = self._evaluator.full_size
+    assert score is not None
+    for name, (variables, _) in networks.items():
+      reports[reports_lib.full_size(name)] = score(variables)
+    if best:
+      like = networks[self._run.config.eval.network][0]
+      variables = checkpoint.load_variables(self._run.workdir, 'best', like)
+      reports[reports_lib.full_size('best')] = score(variables) | (
+        self._selected(best)
+      )
 
   def _pair(
     self, state: types.TrainState
@@ -110,26 +135,24 @@ class Evaluations:
         score['value'],
       )
 
-  def _write_results(self, reports: Reports) -> None:
-    """Adds the best network's report, and writes and logs the table."""
+  def _write_results(
+    self, reports: Reports, best: dict[str, Any] | None
+  ) -> None:
+    """Writes and logs the table; `best` is the best score, if any."""
     run = self._run
-    reported = run.config.eval.network
+    evaluated = run.config.eval.network
+    when = 'best' if run.config.eval.checkpoint == 'best' else 'last'
     notes = [
       f'Evaluated on {run.data.evaluation.name}, '
       f'{len(run.data.evaluation.image_paths)} images, at the last step. '
-      f'This run reports the {reported}.',
+      f'This run reports the {evaluated} at the {when} step.',
       f'Image sizes: {image_size.describe(run.config.data)}.',
+      f'Scoring: {protocol.describe(run.config.eval)}.',
     ]
-    best = self._saved.best() if run.config.eval.every else None
     if best:
-      words = selection.describe(run.config)
-      reports['best'] = best['report'] | {
-        'step': best['step'],
-        'selected': words,
-      }
       notes.append(
-        f'The best is the {reported} at step {best["step"]}, {words} '
-        f'({best["metric"]}).'
+        f'The best is the {evaluated} at step {best["step"]}, '
+        f'{selection.describe(run.config)} ({best["metric"]}).'
       )
     if jax.process_index() == 0:
       reports_lib.write_results(run.workdir, reports, notes)
