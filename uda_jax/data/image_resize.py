@@ -2,7 +2,7 @@
 
 Scoring, LSE's ranking and prediction resize by `by_rule`. Training resizes in
 TensorFlow (`transforms.cut_image`): the same bits for 'bilinear', and within
-one gray level of Pillow for 'bicubic'.
+two gray levels of Pillow for 'bicubic'.
 """
 
 from __future__ import annotations
@@ -33,8 +33,12 @@ def by_rule(pixels: np.ndarray, rule: image_size.Rule) -> np.ndarray:
 
 def _bicubic(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
   """Antialiased, as PixMatch, EHTDI and LSE read their images."""
-  resized = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
-  return np.asarray(resized)
+  # First the columns, as all versions of Pillow up to 12 do it; version 13
+  # chooses an order by the sizes, which changes gray levels.
+  image = Image.fromarray(pixels)
+  for height in (len(pixels), size[0]):
+    image = image.resize((size[1], height), Image.Resampling.BICUBIC)
+  return np.asarray(image)
 
 
 def _bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
