@@ -7,12 +7,15 @@ from uda_jax.configs.blocks import additions
 ConfigDict = ml_collections.ConfigDict
 
 
-def masked(base: ConfigDict, *, block: int) -> ConfigDict:
+def masked(
+  base: ConfigDict, *, block: int, images: str = 'target'
+) -> ConfigDict:
   """A method with one more pass of masked target images.
 
   Args:
     base: block of the method.
     block: side of the blocks in pixels; published: 64 for crops of 1024, 32 for
       crops of 512.
+    images: see `uda_jax.methods.mic.IMAGES`.
   """
-  return additions.added(base, masking=dict(block_size=block))
+  return additions.added(base, masking=dict(block_size=block, images=images))

@@ -36,6 +36,7 @@ class Benchmark(NamedTuple):
     daformer_margins: (top, bottom, left, right) of the target that DAFormer
       never trusts.
     hrda_margins: likewise for HRDA.
+    masked_images: which images MIC masks, see `uda_jax.methods.mic.IMAGES`.
     subsets: further means of the evaluation: name -> classes.
   """
 
@@ -44,6 +45,7 @@ class Benchmark(NamedTuple):
   target_size: tuple[int, int]
   daformer_margins: tuple[int, int, int, int] = (0, 0, 0, 0)
   hrda_margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+  masked_images: str = 'target'
   subsets: Mapping[str, tuple[int, ...]] = {}
 
 
@@ -100,7 +102,9 @@ def hrda(benchmark: Benchmark) -> ConfigDict:
 def mic(benchmark: Benchmark) -> ConfigDict:
   """MIC (arXiv 2212.01322) on HRDA."""
   config = hrda(benchmark)
-  config.method = mic_blocks.masked(config.method, block=64)
+  config.method = mic_blocks.masked(
+    config.method, block=64, images=benchmark.masked_images
+  )
   return config
 
 
@@ -209,5 +213,7 @@ def _pipa_released(config: ConfigDict) -> ConfigDict:
 def pipa_cluda_mic(benchmark: Benchmark) -> ConfigDict:
   """PiPa, CLUDA and MIC at once on HRDA."""
   config = _contrasted(pipa(benchmark))
-  config.method = mic_blocks.masked(config.method, block=64)
+  config.method = mic_blocks.masked(
+    config.method, block=64, images=benchmark.masked_images
+  )
   return config

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from uda_jax import configs
 from uda_jax import methods
 from uda_jax import types
 from uda_jax.augment import dacs_jitter
@@ -38,9 +39,11 @@ def _batch() -> types.Batch:
   )
 
 
-def _losses(batch, visible) -> types.Losses:
+def _losses(batch, visible, images='target') -> types.Losses:
   """With the left columns hidden from column `visible` on."""
-  config = mic_configs.masked(tiny.self_training_config(), block=4)
+  config = mic_configs.masked(
+    tiny.self_training_config(), block=4, images=images
+  )
   base = tiny.self_training_method(NUM_CLASSES)
   operators = mic.Operators(
     augment=lambda key, pixels: pixels,
@@ -79,6 +82,45 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
     losses.panels['masked'], network.denormalize(hidden), rtol=1e-5
   )
   assert set(losses.terms) == {'source', 'mixed', 'masked'}
+
+
+def test_one_source_image_and_one_target_image():
+  batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
+  losses = _losses(batch, visible=3, images='one_of_each')
+  label, weight, _, _ = self_training.pseudo_label(
+    tiny.self_training_config(), state, batch, network
+  )
+  image = jnp.stack([batch.source.image[0], batch.target.image[0]])
+  hidden = network.normalize(image).at[:, :, 3:].set(0)
+  outputs, _ = network.forward(*state.student, hidden)
+  expected = segmentation.cross_entropy(
+    outputs.logits,
+    jnp.stack([batch.source.label[0], label[0]]),
+    weight=jnp.stack([jnp.ones_like(weight[0]), weight[0]]),
+  )
+  np.testing.assert_allclose(losses.terms['masked'].value, expected, rtol=1e-5)
+  # The first image alone counts, and of it the pixels alone that are trusted.
+  others = jax.tree.map(lambda x: x.at[1:].set(0), batch.source)
+  same = _losses(batch._replace(source=others), visible=3, images='one_of_each')
+  np.testing.assert_array_equal(
+    same.terms['masked'].value, losses.terms['masked'].value
+  )
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'message'),
+  [
+    ('method.masking.images', 'both', r"images: expected one of .*'both'"),
+    ('data.crop_size', (0, 0), r"expected 'target', .* sizes, \(1024, 2048\)"),
+  ],
+)
+def test_images_that_cannot_be_masked_together(field, value, message):
+  config = configs.load('cityscapes_to_acdc/mic')
+  assert config.method.masking.images == 'one_of_each'
+  methods.check(config)
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(ValueError, match=message):
+    mic.check(config)
 
 
 def test_nothing_trusted_is_nothing_to_learn():

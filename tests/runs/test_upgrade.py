@@ -39,7 +39,12 @@ def test_a_manifest_is_read_in_todays_fields(workdir):
   ]
   assert method['patch_contrast']['samples'] == 128
   assert method['cluda_contrast']['grid'] == [17, 33]
-  assert method['masking'] == {'weight': 1.0, 'ratio': 0.7, 'block_size': 16}
+  assert method['masking'] == {
+    'weight': 1.0,
+    'ratio': 0.7,
+    'block_size': 16,
+    'images': 'target',
+  }
   assert 'weight_contrast' not in method and 'mask_ratio' not in method
 
 

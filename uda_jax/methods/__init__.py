@@ -287,6 +287,8 @@ def check(config) -> None:
   _check_heads(config)
   if 'patch_contrast' in additions:
     _check_pairs(config)
+  if 'masking' in additions:
+    mic.check(config)
   if method.name == 'hrda':
     _check_detail(config)
   if method.name == 'ehtdi':

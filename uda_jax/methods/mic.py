@@ -19,8 +19,12 @@ from uda_jax.augment import masking
 from uda_jax.methods import self_training
 
 # Fields of `config.method.masking`: `weight`; `ratio` and `block_size`, see
-# `masking.draw_mask`.
-FIELDS = ('weight', 'ratio', 'block_size')
+# `masking.draw_mask`; `images`, one of `IMAGES`.
+FIELDS = ('weight', 'ratio', 'block_size', 'images')
+# Images of the masked pass: all target images, jittered and blurred (the
+# released code's mode 'separatetrgaug'), or the first source image with its
+# truth and the first target image, both as they are ('separate').
+IMAGES = ('target', 'one_of_each')
 # Further fields on a base without a teacher's labels: those of
 # `self_training.pseudo_label` and `self_training.segment`.
 LABEL_FIELDS = ('threshold', 'pseudo_weight', 'teacher_bn', 'ce_average')
@@ -79,6 +83,45 @@ def operators(
   return Operators(augment_together, mask, detail)
 
 
+def _one_of_each(
+  batch: types.Batch, label: jax.Array, weight: jax.Array
+) -> self_training.Labeled:
+  """The first source image and the first target image, with their labels.
+
+  Args:
+    batch: images [B, H, W, 3] of one size in both domains.
+    label: [B, H, W] int32, of the target.
+    weight: [B, H, W] float, of the target; the source's is 1.
+  """
+  both = lambda a, b: jnp.concatenate([a[:1], b[:1]])
+  return self_training.Labeled(
+    both(batch.source.image, batch.target.image),
+    both(batch.source.label, label),
+    both(jnp.ones_like(weight), weight),
+  )
+
+
+def check(config) -> None:
+  """Raises ValueError unless the run has what `masking.images` needs.
+
+  Args:
+    config: the whole config.
+  """
+  images, data = config.method.masking.images, config.data
+  if images not in IMAGES:
+    raise ValueError(
+      f'config.method.masking.images: expected one of {IMAGES}, got {images!r}'
+    )
+  sizes = tuple(data.source_image_size), tuple(data.target_image_size)
+  if images == 'one_of_each' and not any(data.crop_size):
+    if sizes[0] != sizes[1] or not any(sizes[0]):
+      raise ValueError(
+        "config.method.masking.images: expected 'target', as source and target "
+        f'images have other sizes, {sizes[0]} and {sizes[1]}, got {images!r}; '
+        'config.data.crop_size gives both one size'
+      )
+
+
 def with_masking(
   config,
   base,
@@ -91,7 +134,8 @@ def with_masking(
   """Adds the masked pass to a method.
 
   Args:
-    config: the masking block, see `FIELDS`.
+    config: the masking block, see `FIELDS`; 'one_of_each' needs source and
+      target images of one size.
     base: the fields of `self_training.pseudo_label` and of `segment`: the
       method's own, or those of the masking block.
     method: the method.
@@ -112,7 +156,12 @@ def with_masking(
     label, weight, _, _ = self_training.pseudo_label(
       base, state, batch, network
     )
-    pixels = operators.augment(keys['masked_augment'], batch.target.image)
+    if config.images == 'target':
+      pixels = operators.augment(keys['masked_augment'], batch.target.image)
+      data = self_training.Labeled(pixels, label, weight)
+    else:
+      data = _one_of_each(batch, label, weight)
+    pixels = data.pixels
     image = masking.apply_mask(
       network.normalize(pixels), operators.mask(keys['mask'], pixels)
     )
@@ -129,7 +178,7 @@ def with_masking(
       base,
       'masked',
       outputs,
-      self_training.Labeled(pixels, label, weight),
+      data,
       config.weight,
     )
     return losses._replace(

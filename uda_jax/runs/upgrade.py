@@ -93,6 +93,14 @@ _INVERTED = {
 
 def _method(old: Config) -> Config:
   """The block `method` in today's fields."""
+  new = _with_blocks(old)
+  if 'masking' in new:
+    new['masking'] = {'images': 'target'} | new['masking']
+  return new
+
+
+def _with_blocks(old: Config) -> Config:
+  """The block `method` with a block for each addition."""
   new, name = dict(old), old['name']
   for before, after in _RENAMED.items():
     if before in new:

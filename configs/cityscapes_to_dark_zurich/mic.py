@@ -1,0 +1,12 @@
+r"""MIC on HRDA, Cityscapes -> Dark Zurich; the paper: 60.2 mIoU (test).
+
+  python -m uda_jax.main --config=cityscapes_to_dark_zurich/mic \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from uda_jax.configs.blocks import published_transformers
+from uda_jax.configs.cityscapes_to_dark_zurich import base
+
+
+def get_config():
+  return published_transformers.mic(base.TRANSFORMERS)
