@@ -27,6 +27,39 @@ def from_logits(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
   return label, jax.nn.softmax(logits, -1).max(-1)
 
 
+def from_mirrored_pair(
+  logits: jax.Array, mirrored: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Labels from the mean probability of an image and its mirror image.
+
+  VFM-UDA (released code). The mean of the logits would give other labels.
+
+  Args:
+    logits: [B, H, W, C] float, any values.
+    mirrored: [B, H, W, C] float, logits of the mirrored image, as the network
+      returns them (not mirrored back).
+
+  Returns:
+    Pseudo-label [B, H, W] int32 in [0, C), the lower class of a tie, and its
+    confidence [B, H, W] float in [1/C, 1].
+
+  Example:
+    >>> logits = jnp.array([[[[0.0, 2.0], [0.0, 0.0]]]])
+    >>> mirrored = jnp.array([[[[0.0, 1.0], [0.0, 2.0]]]])
+    >>> label, confidence = from_mirrored_pair(logits, mirrored)
+    >>> print(label, confidence)
+    [[[1 1]]] [[[0.8808 0.6155]]]
+  """
+  prob = mirrored_mean(logits, mirrored)
+  return jnp.argmax(prob, -1).astype(jnp.int32), prob.max(-1)
+
+
+def mirrored_mean(logits: jax.Array, mirrored: jax.Array) -> jax.Array:
+  """Mean probability [B, H, W, C], see `from_mirrored_pair`."""
+  back = jax.nn.softmax(mirrored, -1)[:, :, ::-1]
+  return (jax.nn.softmax(logits, -1) + back) / 2
+
+
 def quality_weight(
   confidence: jax.Array, *, threshold: float, fraction_over: str = 'batch'
 ) -> jax.Array:

@@ -108,13 +108,17 @@ class Network(NamedTuple):
       `image` is normalized, [B, H, W, 3]. Dropout and stochastic depth are on
       exactly when `key` is given. Batch norm uses the batch's statistics (and
       returns updated running ones) unless `use_running_average`. `detail` is
-      HRDA's request for detail crops; other networks accept only None.
+      HRDA's request for detail crops; other networks accept only None. A
+      network with a `mask_size` also takes `mask`: [B, *mask_size] bool, True
+      where its input is visible.
     normalize: `normalize(pixels) -> image`: RGB pixels in 0..255, uint8 or
       float, to the float input of `forward`.
     denormalize: inverse of `normalize`, not rounded.
     head: `head(name, params, batch_stats, features, *, key=None,
       use_running_average=False) -> (map, batch_stats)`: an extra trainable
       module on maps that the method prepared; None without such modules.
+    mask_size: `mask_size(image_size) -> (rows, columns)` of the `mask` of
+      `forward`; None for a network that takes none.
   """
 
   init: Callable[..., Variables]
@@ -122,6 +126,7 @@ class Network(NamedTuple):
   normalize: Callable[[jax.Array], jax.Array]
   denormalize: Callable[[jax.Array], jax.Array]
   head: Callable[..., tuple[jax.Array, PyTree]] | None = None
+  mask_size: Callable[[tuple[int, int]], tuple[int, int]] | None = None
 
 
 class LossTerm(NamedTuple):

@@ -33,6 +33,9 @@ from tests.golden_checks import scores
 from tests.golden_checks import self_training
 from tests.golden_checks import steps
 from tests.golden_checks import transformers
+from tests.golden_checks import vfm
+from tests.golden_checks import vfm_networks
+from tests.golden_checks import vfm_steps
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 Check = Callable[[pathlib.Path], Iterable[Difference]]
@@ -61,6 +64,9 @@ CHECKS: dict[str, Check] = {
   **self_training.CHECKS,
   **steps.CHECKS,
   **transformers.CHECKS,
+  **vfm.CHECKS,
+  **vfm_networks.CHECKS,
+  **vfm_steps.CHECKS,
 }
 
 # Files that the check of another file reads: pattern -> that other file.
@@ -73,6 +79,8 @@ COMPANIONS = (
   (r'ehtdi/train_in_it\d+', 'ehtdi/train_main_out'),
   (r'ehtdi/train_(\w+)_(model|ema)', r'ehtdi/train_\1_out'),
   (r'daformer_hrda/step_([^_]+)_(weights|after)', r'daformer_hrda/step_\1'),
+  (r'vfm/step_([^_]+)_(weights|after|grads)', r'vfm/step_\1'),
+  ('vfm/adapter_weights', 'vfm/adapter'),
 )
 
 

@@ -28,6 +28,43 @@ GRID = 37
 NUM_FEATURES = 4
 
 
+def grid_size(
+  image_size: tuple[int, int], enlarge: float = 0.0, *, multiple: int = 1
+) -> tuple[int, int]:
+  """Number of (rows, columns) of patches of an image.
+
+  Args:
+    image_size: (height, width) in pixels.
+    enlarge: 0: the image is enlarged to the next whole patch; else by about
+      this factor, down to a whole patch (VFM-UDA: 1.1).
+    multiple: with `enlarge`, rows and columns are multiples of it, at least
+      one.
+
+  Example:
+    >>> grid_size((512, 1024)), grid_size((1024, 1024), 1.1)
+    ((37, 74), (80, 80))
+  """
+  if not enlarge:
+    return tuple(-(-n // PATCH) for n in image_size)
+  # A ratio of two whole sides must give the other side again.
+  cells = (int(enlarge * n / (PATCH * multiple) + 1e-6) for n in image_size)
+  return tuple(multiple * max(n, 1) for n in cells)
+
+
+def hide(patches: jax.Array, mask: jax.Array, token: jax.Array) -> jax.Array:
+  """Replaces hidden patches by a token.
+
+  Args:
+    patches: [B, rows, columns, D] float.
+    mask: [B, rows, columns] bool, True where visible.
+    token: [D] float.
+
+  Returns:
+    [B, rows, columns, D] float.
+  """
+  return jnp.where(mask[..., None], patches, token)
+
+
 class Variant(NamedTuple):
   """Channels, blocks and register tokens."""
 
@@ -156,6 +193,9 @@ class DINOv2(nn.Module):
       with another resampling of the position embeddings, see `_positions`.
     ratio: hidden channels of the feed-forward part over the width.
     grid: side of the stored grid of position embeddings.
+    enlarge: see `grid_size`.
+    mask_token: whether there is a token that hidden patches are replaced by.
+    num_features: maps that are returned, a divisor of the depth.
     drop_path: `blocks.drop_path`'s rate of the last block; it grows
       from 0.
     remat: see `blocks.Blocks`.
@@ -169,6 +209,9 @@ class DINOv2(nn.Module):
   registers: int = 0
   ratio: int = 4
   grid: int = GRID
+  enlarge: float = 0.0
+  mask_token: bool = False
+  num_features: int = NUM_FEATURES
   drop_path: float = 0.0
   remat: bool = False
   implementation: str = 'xla'
@@ -181,27 +224,30 @@ class DINOv2(nn.Module):
     *,
     use_running_average: bool = True,
     deterministic: bool = True,
+    mask: jax.Array | None = None,
   ) -> tuple[jax.Array, ...]:
     """Returns the maps after each quarter of the blocks, all at stride 14.
 
-    An image whose sides are not multiples of 14 is enlarged (bilinear,
-    half-pixel centers) to the next multiples, so that the maps cover exactly
-    the image. 512 x 512 becomes 518 x 518, on which the released
-    weights were trained last.
+    An image is resized (bilinear, half-pixel centers) to whole patches, see
+    `grid_size`, so that the maps cover exactly the image. By default 512 x 512
+    becomes 518 x 518, on which the released weights were trained last.
 
     Args:
       image: [B, H, W, C] normalized, any size.
       use_running_average: unused, there is no batch norm.
       deterministic: turns stochastic depth off.
+      mask: [B, rows, columns] bool, True where a patch is visible; the others
+        become the mask token, and keep their position. None: all are visible.
 
     Returns:
-      Four arrays [B, ceil(H / 14), ceil(W / 14), D] after the network's last
-      norm, as DINOv2's own `get_intermediate_layers` gives them.
+      `num_features` arrays [B, rows, columns, D] after the network's last norm,
+      as DINOv2's own `get_intermediate_layers` gives them.
     """
     del use_running_average
-    size = tuple(-(-n // PATCH) for n in image.shape[1:3])
+    size = grid_size(image.shape[1:3], self.enlarge)
     image = resize.bilinear(image, tuple(PATCH * n for n in size))
     x = PatchEmbedding(self.width, self.dtype, name='patch_embed')(image)
+    x = self._masked(x, mask)
     x = self._with_tokens(x.reshape(len(x), -1, self.width), size)
     make_block = functools.partial(
       Block,
@@ -212,11 +258,27 @@ class DINOv2(nn.Module):
     )
     rates = np.linspace(0, self.drop_path, self.depth)
     x = blocks.Blocks(
-      make_block, tuple(rates), self.remat, NUM_FEATURES, name='blocks'
+      make_block, tuple(rates), self.remat, self.num_features, name='blocks'
     )(x, deterministic=deterministic)
     x = layers.layer_norm(EPS, self.dtype, 'norm')(x)
     x = x[:, :, 1 + self.registers :]
-    return tuple(x.reshape(NUM_FEATURES, -1, *size, self.width))
+    return tuple(x.reshape(self.num_features, -1, *size, self.width))
+
+  def _masked(self, patches: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Replaces hidden patches [B, rows, columns, D] by the mask token."""
+    if not self.mask_token:
+      if mask is not None:
+        raise ValueError(
+          'mask: expected None for an encoder without a mask token '
+          '(config.model.mask_token), got a mask'
+        )
+      return patches
+    store = layers.storage_dtype(self.dtype)
+    zeros = nn.initializers.zeros
+    token = self.param('mask_token', zeros, (1, self.width), store)
+    if mask is None:
+      return patches
+    return hide(patches, mask, token[0].astype(self.dtype))
 
   def _with_tokens(
     self, patches: jax.Array, size: tuple[int, int]

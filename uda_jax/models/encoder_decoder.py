@@ -27,6 +27,7 @@ from uda_jax.models import network
 from uda_jax.models import preprocessing
 from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
+from uda_jax.models import upscale_head
 from uda_jax.models import weights
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import state_dict
@@ -54,6 +55,7 @@ class EncoderDecoder(nn.Module):
     *,
     use_running_average: bool,
     deterministic: bool = True,
+    mask: jax.Array | None = None,
   ) -> types.Outputs:
     """Returns logits at the head's resolution, and the encoder's features.
 
@@ -63,11 +65,13 @@ class EncoderDecoder(nn.Module):
       image: [B, H, W, C] normalized.
       use_running_average: batch norm's switch.
       deterministic: turns dropout and stochastic depth off.
+      mask: what the encoder sees of the image, for encoders that take one.
     """
     switches = dict(
       use_running_average=use_running_average, deterministic=deterministic
     )
-    features = self.backbone(image, **switches)
+    hidden = {} if mask is None else {'mask': mask}
+    features = self.backbone(image, **switches, **hidden)
     logits, fused = self.decode_head(features, **switches)
     return types.Outputs(
       logits=logits, features=features, maps={'fused': fused}
@@ -122,6 +126,9 @@ def _dinov2(config) -> nn.Module:
     variant.width,
     variant.depth,
     registers=variant.registers,
+    enlarge=config.get('enlarge', 0.0),
+    mask_token=config.get('mask_token', False),
+    num_features=1 if config.head == 'upscale' else dinov2.NUM_FEATURES,
     drop_path=config.drop_path,
     remat=config.remat,
     implementation=attention(config),
@@ -154,6 +161,10 @@ def _dlv2(config, num_classes: int) -> nn.Module:
   )
 
 
+def _upscale(config, num_classes: int) -> nn.Module:
+  return upscale_head.UpscaleHead(num_classes, network.compute_dtype(config))
+
+
 # config.model.encoder -> build(config.model) -> encoder
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
   **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
@@ -166,6 +177,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
   'daformer': _daformer,
   'dlv2': _dlv2,
   'segformer': _segformer,
+  'upscale': _upscale,
 }
 
 
@@ -194,8 +206,10 @@ def build(config, num_classes: int) -> types.Network:
   and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
   `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
   pass); of transformers, `drop_path` (rate of stochastic depth) and
-  `attention` ('' or 'cudnn', which needs a GPU and bfloat16); `heads`, see
-  `extra_heads.build`. `weights` is '' or a file, see `choose`.
+  `attention` ('' or 'cudnn', which needs a GPU and bfloat16); of DINOv2,
+  `enlarge` and `mask_token`, see `dinov2.DINOv2` (off where the config has no
+  such field); `heads`, see `extra_heads.build`. `weights` is '' or a file, see
+  `choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   return network.from_module(
@@ -203,7 +217,17 @@ def build(config, num_classes: int) -> types.Network:
     preprocessing.IMAGENET.with_channels(config.in_channels),
     kernel_init=module.kernel_init,
     heads=extra_heads.build(config),
+    mask_size=mask_size(module.backbone),
   )
+
+
+def mask_size(
+  backbone: nn.Module,
+) -> Callable[[tuple[int, int]], tuple[int, int]] | None:
+  """Returns `Network.mask_size` of an encoder, None if it takes no mask."""
+  if not getattr(backbone, 'mask_token', False):
+    return None
+  return functools.partial(dinov2.grid_size, enlarge=backbone.enlarge)
 
 
 def importer(config) -> weights.Importer | None:

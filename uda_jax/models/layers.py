@@ -125,6 +125,40 @@ class Conv(nn.Module):
     return [(padding, padding)] * 2
 
 
+class Upsample(nn.Module):
+  """A transposed convolution of 2x2 and stride 2: a dense layer of each pixel.
+
+  The kernel is [2, 2, out, in]: PyTorch's [in, out, 2, 2] by the rule of
+  `state_dict`.
+
+  Attributes:
+    features: channels of the output.
+    use_bias: adds a bias.
+    dtype: compute dtype.
+    bias_init: initialiser of the bias.
+  """
+
+  features: int
+  use_bias: bool = False
+  dtype: Dtype = jnp.float32
+  bias_init: Callable[..., jax.Array] = nn.initializers.zeros
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    store = storage_dtype(self.dtype)
+    batch, height, width, channels = x.shape
+    shape = (2, 2, self.features, channels)
+    kernel = self.param('kernel', nn.initializers.zeros, shape, store)
+    x = jnp.einsum(
+      'bhwc,uvoc->bhuwvo', x.astype(self.dtype), kernel.astype(self.dtype)
+    )
+    x = x.reshape(batch, 2 * height, 2 * width, self.features)
+    if self.use_bias:
+      bias = self.param('bias', self.bias_init, (self.features,), store)
+      x = x + bias.astype(self.dtype)
+    return x
+
+
 class DepthwiseConv(nn.Module):
   """A depthwise convolution, one filter a channel.
 

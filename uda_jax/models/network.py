@@ -65,6 +65,7 @@ def from_module(
   kernel_init: KernelInit = he,
   heads: Mapping[str, Head] = {},
   takes_detail: bool = False,
+  mask_size: Callable[[tuple[int, int]], tuple[int, int]] | None = None,
 ) -> types.Network:
   """Returns the pure functions of a module.
 
@@ -75,6 +76,7 @@ def from_module(
     kernel_init: initial value of kernels.
     heads: extra modules by their name in `Network.head`.
     takes_detail: whether the module takes `detail=` too.
+    mask_size: of a module that takes `mask=`, see `types.Network`.
 
   Returns:
     The network; `init` gives random initial values.
@@ -92,12 +94,18 @@ def from_module(
     key=None,
     use_running_average=False,
     detail=None,
+    mask=None,
   ):
+    if mask is not None and mask_size is None:
+      raise ValueError(
+        f'{type(module).__name__} takes no mask: mask must be None.'
+      )
     if detail is not None and not takes_detail:
       raise ValueError(
         f'{type(module).__name__} has no detail crops: detail must be None.'
       )
     extra = {'detail': detail} if takes_detail else {}
+    extra |= {} if mask is None else {'mask': mask}
     return _apply(
       module,
       params,
@@ -114,6 +122,7 @@ def from_module(
     normalize=preprocessing.normalize,
     denormalize=preprocessing.denormalize,
     head=_apply_head(heads) if heads else None,
+    mask_size=mask_size,
   )
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from uda_jax import types
+from uda_jax.train import layer_decay
 from uda_jax.train import patterns
 from uda_jax.train import schedules
 
@@ -129,6 +130,28 @@ def check(config: Any) -> None:
   patterns.check(config)
 
 
+def learning_rates(config, params: PyTree) -> PyTree:
+  """Returns the factor of each parameter's learning rate.
+
+  Args:
+    config: `groups` and `layer_decay` of `config.optim` are read.
+    params: tree of parameters or of their shapes.
+  """
+  return jax.tree.map(
+    lambda group, layer: group * layer,
+    patterns.match(params, tuple((g[0], g[1]) for g in config.groups), 1.0),
+    layer_decay.factors(params, config.get('layer_decay', 1.0)),
+  )
+
+
+def weight_decays(config, params: PyTree) -> PyTree:
+  """Returns the weight decay of each parameter; arguments as above."""
+  return jax.tree.map(
+    lambda factor: factor * config.weight_decay,
+    patterns.match(params, tuple((g[0], g[2]) for g in config.groups), 1.0),
+  )
+
+
 def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   """Builds the optimiser of `config.optim` for these parameters.
 
@@ -136,7 +159,8 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   `momentum`, `clip_norm` (0 = off), `groups` (rows: path pattern,
   learning-rate factor, weight-decay factor; first match wins), `repeats`
   (rows: path pattern, number of updates), `fresh_every_repeat` and
-  `decay_in_place`, SGD only.
+  `decay_in_place`, SGD only. `layer_decay`, see `layer_decay.factors`; without
+  it 1, off.
 
   Raises:
     ValueError: `name` is unknown, or a pattern of `groups`, `repeats` or
@@ -144,13 +168,8 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   """
   check(config)
   patterns.check_matches(config, params)
-  rates = patterns.match(
-    params, tuple((g[0], g[1]) for g in config.groups), 1.0
-  )
-  decays = jax.tree.map(
-    lambda factor: factor * config.weight_decay,
-    patterns.match(params, tuple((g[0], g[2]) for g in config.groups), 1.0),
-  )
+  rates = learning_rates(config, params)
+  decays = weight_decays(config, params)
   if config.name == 'adamw':
     rule = optax.chain(
       optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
@@ -173,7 +192,7 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
 
 def check_schedule(config: Any) -> None:
   """Raises ValueError for a block `config.schedule` that gives no rate."""
-  shapes = ('poly', 'cosine', 'constant', 'staircase')
+  shapes = ('poly', 'cosine', 'constant', 'staircase', 'warmup_poly')
   if config.shape not in shapes:
     raise ValueError(
       f'config.schedule.shape: expected one of {", ".join(map(repr, shapes))}, '
@@ -189,8 +208,9 @@ def check_schedule(config: Any) -> None:
 def learning_rate(config, state: types.TrainState) -> jax.Array:
   """The learning rate of `config.schedule` at this state's step and round.
 
-  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant' or
-  'staircase'), `length` (poly and cosine: the step at which the rate is 0;
+  Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant', 'staircase',
+  or 'warmup_poly': `schedules.warmup_then_poly`, whose warm-up takes the place
+  of the decay), `length` (poly and cosine: the step at which the rate is 0;
   0: the end of the round), `power` (poly), `every` and `factor` (staircase),
   `warmup_steps`, `warmup_ratio`, and `round_factor`: the multiplier during
   pseudo-label rounds.
@@ -204,6 +224,15 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
   base = config.learning_rate
   if config.shape == 'poly':
     rate = schedules.poly(step, base=base, num_steps=length, power=config.power)
+  elif config.shape == 'warmup_poly':
+    rate = schedules.warmup_then_poly(
+      step,
+      base=base,
+      num_steps=length,
+      power=config.power,
+      warmup_steps=config.warmup_steps,
+      ratio=config.warmup_ratio,
+    )
   elif config.shape == 'cosine':
     rate = base * 0.5 * (1 + jnp.cos(jnp.pi * step / length))
   elif config.shape == 'constant':
@@ -212,7 +241,7 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
     rate = schedules.staircase(
       step, base=base, every=config.every, factor=config.factor
     )
-  if config.warmup_steps:
+  if config.warmup_steps and config.shape != 'warmup_poly':
     rate = rate * schedules.linear_warmup(
       step, num_steps=config.warmup_steps, ratio=config.warmup_ratio
     )

@@ -38,18 +38,28 @@ class Recipe(NamedTuple):
   accumulate: int = 1
 
 
+def batch_factor(rule: str, groups: int) -> float:
+  """Returns the factor of the learning rate for a number of groups.
+
+  Args:
+    rule: 'none', 'linear' or 'sqrt', `config.batch.scale_learning_rate`.
+    groups: `config.batch.groups`.
+  """
+  factors = {'none': 1.0, 'linear': groups, 'sqrt': groups**0.5}
+  if rule not in factors:
+    raise ValueError(
+      'config.batch.scale_learning_rate: expected one of '
+      f'{sorted(factors)}, got {rule!r}'
+    )
+  return factors[rule]
+
+
 def make(
   config, num_classes: int, network: types.Network, params: types.PyTree
 ) -> Recipe:
   """Makes the method, the optimiser and the rules of the teacher."""
   batch = config.batch
-  factors = {'none': 1.0, 'linear': batch.groups, 'sqrt': batch.groups**0.5}
-  if batch.scale_learning_rate not in factors:
-    raise ValueError(
-      'config.batch.scale_learning_rate: expected one of '
-      f'{sorted(factors)}, got {batch.scale_learning_rate!r}'
-    )
-  factor = factors[batch.scale_learning_rate]
+  factor = batch_factor(batch.scale_learning_rate, batch.groups)
   rule = config.teacher
   return Recipe(
     method=methods.make(config.method, num_classes),

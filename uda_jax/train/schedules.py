@@ -78,3 +78,41 @@ def staircase(
   """
   drops = (jnp.asarray(step) // every).astype(float)
   return base * factor**drops
+
+
+def warmup_then_poly(
+  step: jax.Array | int,
+  *,
+  base: float,
+  num_steps: int | jax.Array,
+  power: float,
+  warmup_steps: int,
+  ratio: float,
+) -> jax.Array:
+  """Linear warm-up to the base rate, then the decay as if it had always run.
+
+  The rate drops from `base`, at step warmup_steps - 1, to that of `poly`
+  (VFM-UDA, released code).
+
+  Args:
+    step: [...] int, optimizer steps done.
+    base: learning rate at the end of the warm-up.
+    num_steps: see `poly`.
+    power: see `poly`.
+    warmup_steps: steps of the warm-up, the first at `ratio`, the last at 1.
+    ratio: factor at step 0, such as 1e-3.
+
+  Returns:
+    [...] float.
+
+  Example:
+    >>> step = jnp.array([0, 1, 2, 3, 10])
+    >>> options = dict(base=1.0, num_steps=10, power=1.0)
+    >>> print(warmup_then_poly(step, warmup_steps=3, ratio=0.2, **options))
+    [0.2 0.6 1.  0.7 0. ]
+  """
+  step = jnp.asarray(step)
+  done = jnp.minimum(step, warmup_steps).astype(float)
+  warm = ratio + done / max(warmup_steps - 1, 1) * (1 - ratio)
+  decayed = poly(step, base=base, num_steps=num_steps, power=power)
+  return jnp.where(step < warmup_steps, base * warm, decayed)

@@ -6,6 +6,7 @@ layout of a tensor follow from the leaf's name and rank:
   kernel [kh, kw, in, out]   weight [out, in, kh, kw]
   kernel [k, k, 1, C]        weight [C, 1, k, k]  (depthwise)
   kernel [in, out]           weight [out, in]
+  kernel [2, 2, out, in]     weight [in, out, 2, 2]  (transposed)
   scale, bias                weight, bias  (batch norm)
   mean, var                  running_mean, running_var
 
@@ -74,7 +75,7 @@ def export(
   for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
     name = _tensor_name(path, name_of)
     if name is not None:
-      tensors[name] = _to_torch(np.asarray(leaf))
+      tensors[name] = _to_torch(path, np.asarray(leaf))
   return tensors
 
 
@@ -107,14 +108,14 @@ def load(
     if name is None:
       return leaf
     used.add(name)
-    expected = _torch_shape(leaf.shape)
+    expected = _torch_shape(path, leaf.shape)
     if name not in tensors:
       missing.append(f'{name} {expected} is missing')
       return leaf
     if tensors[name].shape != expected:
       wrong.append((name, expected, tensors[name].shape))
       return leaf
-    return jnp.asarray(_from_torch(tensors[name]), leaf.dtype)
+    return jnp.asarray(_from_torch(path, tensors[name]), leaf.dtype)
 
   variables = jax.tree_util.tree_map_with_path(take, like)
   unexpected = [
@@ -172,21 +173,26 @@ def _tensor_name(path, name_of: NameOf) -> str | None:
   return f'{module}.{leaf}' if module else leaf
 
 
-# From our axes to PyTorch's, and back, for the ranks in which they differ.
+# From a kernel's axes to PyTorch's, and back, for the ranks in which they
+# differ.
 TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
 FROM_TORCH = {2: (1, 0), 4: (2, 3, 1, 0)}
 
 
-def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-  axes = TO_TORCH.get(len(shape), range(len(shape)))
-  return tuple(shape[axis] for axis in axes)
+def _axes(path, table: dict[int, tuple[int, ...]], rank: int):
+  """Returns the axes of a leaf in the other layout."""
+  if path[-1].key != 'kernel':
+    return tuple(range(rank))
+  return table.get(rank, tuple(range(rank)))
 
 
-def _to_torch(x: np.ndarray) -> np.ndarray:
-  axes = TO_TORCH.get(x.ndim)
-  return x if axes is None else np.ascontiguousarray(x.transpose(axes))
+def _torch_shape(path, shape: tuple[int, ...]) -> tuple[int, ...]:
+  return tuple(shape[axis] for axis in _axes(path, TO_TORCH, len(shape)))
 
 
-def _from_torch(x: np.ndarray) -> np.ndarray:
-  axes = FROM_TORCH.get(x.ndim)
-  return x if axes is None else x.transpose(axes)
+def _to_torch(path, x: np.ndarray) -> np.ndarray:
+  return np.ascontiguousarray(x.transpose(_axes(path, TO_TORCH, x.ndim)))
+
+
+def _from_torch(path, x: np.ndarray) -> np.ndarray:
+  return x.transpose(_axes(path, FROM_TORCH, x.ndim))

@@ -1,0 +1,295 @@
+"""VFM-UDA (released code of 2025): self-training of a foundation encoder.
+
+A mean teacher labels the target from an image and its mirror image; the student
+learns from the jittered source, from the ClassMix of source and target, and
+from the target with most of it hidden. VFM-UDA hides tokens; VFM-UDA++ hides
+blocks of the image, and keeps the student's features near those of a frozen
+network, on source and target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from uda_jax import labels
+from uda_jax import pseudo_labels
+from uda_jax import rng
+from uda_jax import types
+from uda_jax.augment import classmix
+from uda_jax.augment import flip as flip_lib
+from uda_jax.augment import masking
+from uda_jax.augment import vfm_jitter
+from uda_jax.losses import segmentation
+from uda_jax.ops import resize
+
+# Fields of `config.method`, see `make`.
+FIELDS = (
+  'threshold',
+  'pseudo_weight',
+  'teacher_bn',
+  'mix_classes_from',
+  'mix_include_ignore',
+  'weight_mixed',
+  'weight_masked',
+  'source_augment',
+  'flip',
+  'mask_ratio',
+  'mask_block',
+)
+SOURCE_AUGMENT = {'weak': vfm_jitter.WEAK, 'strong': vfm_jitter.STRONG}
+FLIPS = ('image', 'batch')
+
+Augment = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class Operators(NamedTuple):
+  """The random operators; images are [B, H, W, 3] in 0..255.
+
+  Attributes:
+    flip: `f(key, batch) -> batch`, mirrors images with their labels.
+    augment_source: `f(key, pixels) -> pixels` of the source pass.
+    augment_target: the same, of the target before it is mixed.
+    augment_mixed: the same, of the mixed images.
+    augment_masked: the same, of the target of the masked pass.
+    choose_classes: `f(key, source_label) -> mask`: [B, H, W] bool, the source
+      pixels to paste.
+    mask: `f(key, batch size, size) -> mask`: [B, *size] bool, True where
+      visible; `size` as of `Network.mask_size`.
+  """
+
+  flip: Callable[[jax.Array, types.Batch], types.Batch]
+  augment_source: Augment
+  augment_target: Augment
+  augment_mixed: Augment
+  augment_masked: Augment
+  choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
+  mask: Callable[[jax.Array, int, tuple[int, int]], jax.Array]
+
+
+def operators(config, num_classes: int) -> Operators:
+  """The operators that training uses; fields as in `make`."""
+  for field, table in (('flip', FLIPS), ('source_augment', SOURCE_AUGMENT)):
+    if config[field] not in table:
+      raise ValueError(
+        f'config.method.{field}: expected one of {sorted(table)}, got '
+        f'{config[field]!r}'
+      )
+
+  def choose_classes(key, source_label):
+    chosen = classmix.draw_classes(
+      key,
+      source_label,
+      num_classes=num_classes,
+      choose_from=config.mix_classes_from,
+      include_ignore=config.mix_include_ignore,
+    )
+    return classmix.class_mask(source_label, chosen)
+
+  def flip(key, batch):
+    shape = (2, len(batch.source.image)) if config.flip == 'image' else (2,)
+    return flip_batch(
+      batch, *flip_lib.flip_is_on(jax.random.uniform(key, shape))
+    )
+
+  def mask(key, batch, size):
+    return masking.draw_mask(
+      key,
+      size,
+      batch=batch,
+      ratio=config.mask_ratio,
+      block_size=config.mask_block,
+    )
+
+  augment = lambda strength: functools.partial(
+    vfm_jitter.augment, strength=strength
+  )
+  return Operators(
+    flip=flip,
+    augment_source=augment(SOURCE_AUGMENT[config.source_augment]),
+    augment_target=augment(vfm_jitter.WEAK),
+    augment_mixed=augment(vfm_jitter.UDA),
+    augment_masked=augment(vfm_jitter.UDA),
+    choose_classes=choose_classes,
+    mask=mask,
+  )
+
+
+def flip_batch(
+  batch: types.Batch, source_on: jax.Array, target_on: jax.Array
+) -> types.Batch:
+  """Mirrors images and labels; the target's valid mask stays (released code).
+
+  Args:
+    batch: one group.
+    source_on: [B] bool, which images are mirrored, or [] for all alike.
+    target_on: the same for the target.
+  """
+  source, target = batch.source, batch.target
+  return batch._replace(
+    source=source._replace(
+      image=flip_lib.flip(source.image, source_on),
+      label=flip_lib.flip(source.label, source_on),
+    ),
+    target=target._replace(image=flip_lib.flip(target.image, target_on)),
+  )
+
+
+def paste(
+  mask: jax.Array, source_label: jax.Array, label: jax.Array, weight: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Pastes labels; pasted pixels weigh 1, or 0 where they are ignored.
+
+  Args:
+    mask: [B, H, W] bool, the pixels that are pasted.
+    source_label: [B, H, W] int.
+    label: [B, H, W] int, pseudo-labels.
+    weight: [B, H, W] float, of the pseudo-labels.
+
+  Returns:
+    Labels [B, H, W] int and weights [B, H, W] float.
+  """
+  known = (source_label != labels.IGNORE_LABEL).astype(weight.dtype)
+  return (
+    classmix.mix(mask, source_label, label),
+    classmix.mix(mask, known, weight),
+  )
+
+
+def pseudo_label(config, state, batch, network):
+  """Labels the target by the teacher's mean over two mirror images.
+
+  Args:
+    config: the fields `threshold`, `pseudo_weight` and `teacher_bn`.
+    state: its teacher is asked.
+    batch: its target is labelled.
+    network: the network.
+
+  Returns:
+    Labels [B, H, W] int32, weights [B, H, W] float, the fraction of confident
+    pixels (of all, margins included), and the teacher's new batch statistics.
+  """
+  teacher = state.teacher
+  stats = teacher.batch_stats
+  image = network.normalize(batch.target.image)
+  logits = []
+  for x in (image, jnp.flip(image, 2)):
+    outputs, stats = network.forward(
+      teacher.params,
+      stats,
+      x,
+      use_running_average=config.teacher_bn == 'ema',
+    )
+    logits.append(resize.bilinear(outputs.logits, image.shape[1:3]))
+  label, confidence = pseudo_labels.from_mirrored_pair(*logits)
+  weight = pseudo_labels.quality_weight(
+    confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
+  )
+  fraction = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
+  weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
+  return jax.lax.stop_gradient((label, weight, fraction, stats))
+
+
+def make(config, operators: Operators) -> types.Method:
+  """Makes the method.
+
+  Fields: `threshold`, `pseudo_weight`, `teacher_bn`, `mix_classes_from`,
+  `mix_include_ignore` and `weight_mixed` as of `self_training.make`;
+  `weight_masked`, the weight of the masked pass; `source_augment` ('weak':
+  VFM-UDA, 'strong': VFM-UDA++); `flip`: a draw for each 'image', or one for the
+  'batch' of a domain (VFM-UDA++); `mask_ratio`, the expected hidden fraction,
+  and `mask_block`, the side of its blocks, in pixels or tokens of the network's
+  `mask_size`.
+
+  Args:
+    config: the fields above.
+    operators: the random operators.
+  """
+
+  def loss(params, state, batch, key, network, frozen, *, phase=0):
+    del frozen, phase
+    keys = rng.streams(
+      key, 'flip', 'source', 'target', 'mix', 'mixed', 'masked', 'mask'
+    )
+    batch = operators.flip(keys['flip'], batch)
+    image = batch.target.image
+
+    def segment(name, stats, pixels, label, **options):
+      """The cross-entropy of a pass of the student, and its statistics."""
+      mask = options.pop('mask', None)
+      outputs, stats = network.forward(
+        params,
+        stats,
+        network.normalize(pixels),
+        key=rng.stream(keys[name], 'dropout'),
+        **({} if mask is None else {'mask': mask}),
+      )
+      value = segmentation.resized_cross_entropy(
+        outputs.logits, label, **options
+      )
+      return value, stats
+
+    # 1. The student on the source: the mean over labelled pixels.
+    source = operators.augment_source(keys['source'], batch.source.image)
+    value, stats = segment(
+      'source',
+      state.student.batch_stats,
+      source,
+      batch.source.label,
+      average='valid',
+    )
+    terms = {'source': types.LossTerm(value)}
+
+    # 2. The teacher labels the target.
+    label, weight, fraction, teacher_stats = pseudo_label(
+      config, state, batch, network
+    )
+
+    # 3. The student on the mixture: the source is pasted without jitter.
+    pasted = operators.choose_classes(keys['mix'], batch.source.label)
+    before = classmix.mix(
+      pasted,
+      batch.source.image,
+      operators.augment_target(keys['target'], image),
+    )
+    mixed = operators.augment_mixed(keys['mixed'], before)
+    mixed_label, mixed_weight = paste(pasted, batch.source.label, label, weight)
+    value, stats = segment(
+      'mixed', stats, mixed, mixed_label, weight=mixed_weight
+    )
+    terms['mixed'] = types.LossTerm(value, config.weight_mixed)
+
+    # 4. The student on the target, most of it hidden.
+    masked = operators.augment_masked(keys['masked'], image)
+    mask = operators.mask(
+      keys['mask'], len(image), network.mask_size(image.shape[1:3])
+    )
+    value, stats = segment(
+      'masked', stats, masked, label, weight=weight, mask=mask
+    )
+    terms['masked'] = types.LossTerm(value, config.weight_masked)
+
+    return types.Losses(
+      terms=terms,
+      student_stats=stats,
+      teacher_stats=teacher_stats,
+      metrics={'pseudo/confident_fraction': fraction},
+      panels={
+        'source': source,
+        'label': batch.source.label,
+        'target': image,
+        'pseudo_label': label,
+        'pseudo_weight': weight,
+        'mixed_before': before,
+        'mixed': mixed,
+        'mixed_label': mixed_label,
+        'mixed_weight': mixed_weight,
+        'masked': masked,
+      },
+    )
+
+  return types.Method(loss)
