@@ -28,6 +28,10 @@ COMMANDS = {
     'uda_jax.predict.__main__',
     'segment your own images or a video',
   ),
+  'submission': (
+    'uda_jax.predict.submission',
+    'write the archive that a test server takes',
+  ),
   'export': (
     'uda_jax.export.__main__',
     'write a network as StableHLO and ONNX',

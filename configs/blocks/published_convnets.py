@@ -121,7 +121,7 @@ def two_headed_start(benchmark: Benchmark) -> ConfigDict:
   config.teacher = common.no_teacher()
   config.method = common.source_only()
   config.method.weight_aux = 0.1
-  config.eval.update(network='student', every=0)
+  config.eval.update(network='student', checkpoint='last', every=0)
   config.checkpoint.every = 5000
   return config
 
