@@ -1,7 +1,7 @@
-"""The blocks of what can be added to a base method, one function each.
+"""Blocks of the additions to a base method, one function each.
 
-A base's block declares those that go on it; `config.method.add` lists the ones
-that run, by the names of the functions.
+A base's block declares the additions that it supports; `config.method.add`
+lists the ones that run, by the names of these functions.
 """
 
 import ml_collections
@@ -34,7 +34,7 @@ def patch_contrast() -> ConfigDict:
       channels=128,
       threshold=0.9,
       temperature=0.1,
-      # Cells of each of the crops that go into the bank, and its steps.
+      # Cells of each crop that go into the bank, and the bank's steps.
       samples=1600,
       bank_steps=3,
     )

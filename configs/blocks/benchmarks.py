@@ -34,14 +34,13 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       scale_range=(1.0, 1.0),
       pad=False,
       flip=True,
-      # A source crop in which one class has at least this fraction is drawn
-      # again.
+      # A source crop is drawn again if one class has at least this fraction.
       max_class_share=1.0,
       # Rows and columns of the target whose pseudo-labels are ignored: top,
       # bottom, left, right.
       margins=(0, 0, 0, 0),
       # Rare-class sampling of the source; temperature 0 = off. `min_pixels`
-      # below 1 is a fraction of the labelled pixels of the image or crop.
+      # below 1 is a fraction of the labeled pixels of the image or crop.
       rare_class=dict(temperature=0.0, min_pixels=0.0, min_crop_ratio=0.0),
       # Two overlapping crops of further target images, (0, 0) = no crops: see
       # `uda_jax.data.pair_crops`.
@@ -142,7 +141,7 @@ def synthia_to_cityscapes(**sizes) -> ConfigDict:
 
 
 def synthia_16_to_cityscapes(**sizes) -> ConfigDict:
-  """The same with the 16 classes alone, numbered anew in both domains."""
+  """SYNTHIA to Cityscapes with 16 classes, renumbered in both domains."""
   data = synthia_to_cityscapes(**sizes)
   take = lambda rows: tuple(rows[c] for c in labels.SUBSET_16)
   for name, table in (

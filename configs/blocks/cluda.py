@@ -16,12 +16,12 @@ RELEASED = dict(
 def method(
   base: ConfigDict, *, grid: tuple[int, int] = (65, 65), entropy_start: int = 0
 ) -> ConfigDict:
-  """The method as meant: pixels meet their own labels.
+  """The method as described: each pixel has its own label.
 
-  Ignored pixels are no class, and road in the detail crop is in the crop.
+  Ignored pixels are not a class, and road in the detail crop counts as inside.
 
   Args:
-    base: block of HRDA, or of the self-training that has one resolution.
+    base: block of HRDA, or of self-training, which has one resolution.
     grid: (height, width) of the contrast; published: 65 x 65 = 8450 pixels of
       two images. 2**k + 1 puts cells exactly on pixels.
     entropy_start: first step whose mixed images get the detail crop of highest
@@ -35,11 +35,11 @@ def method(
 def released(
   base: ConfigDict, *, grid: tuple[int, int] = (65, 65), entropy_start: int = 0
 ) -> ConfigDict:
-  """The released code, by which the published number came about.
+  """The released code, which gave the published number.
 
-  With two images nearly every feature meets the label, the weight and the
-  confidence of another pixel; ignored pixels attract each other; road counts
-  as outside of the crop.
+  With two images nearly every feature is paired with the label, the weight and
+  the confidence of another pixel; ignored pixels are pulled together; road
+  counts as outside of the crop.
   """
   config = method(base, grid=grid, entropy_start=entropy_start)
   config.cluda_contrast.update(RELEASED)

@@ -1,6 +1,6 @@
-"""Blocks of every run: its frame, optimizers, schedules, teacher, methods.
+"""Blocks of every run: run, optimizers, schedules, teacher, methods.
 
-Each call returns a fresh ConfigDict; nothing is inherited.
+Each call returns a new ConfigDict.
 """
 
 import ml_collections
@@ -26,7 +26,7 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # A group is the paper's batch: `group_size` images of each domain.
       groups=groups,
       group_size=group_size,
-      # Number of turns in which a device computes its groups (small GPUs).
+      # Gradient accumulation: turns in which a device computes its groups.
       accumulate=1,
       # How the learning rate grows with the number of groups: 'none' (the
       # published runs have one group), 'linear' or 'sqrt'.
@@ -35,8 +35,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   )
   # Rounds on pseudo-labels, see `lse.rounds`; None: one pass over the steps.
   config.rounds = None
-  # Start from the weights of another run: its directory, and which network
-  # of it: 'student', 'teacher' or 'best'.
+  # Start from the weights of another run: its directory and network, 'student',
+  # 'teacher' or 'best'.
   config.warm_start = ConfigDict(dict(workdir='', network='student'))
   config.log = ConfigDict(
     dict(
@@ -87,7 +87,7 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # with `flip`, over mirrored images.
       scales=(1.0,),
       flip=False,
-      # Number of unlabelled target images on which entropy, confident fraction
+      # Number of unlabeled target images on which entropy, confident fraction
       # and agreement of student and teacher are measured; 0 = none.
       label_free=dict(num_images=100, threshold=0.968),
     )
@@ -253,7 +253,7 @@ def self_training(*, threshold: float) -> ConfigDict:
 
 
 def daformer() -> ConfigDict:
-  """DAFormer: self-training near the ImageNet features of Cityscapes' things.
+  """DAFormer: self-training with a distance to ImageNet features of things.
 
   Things are traffic lights and signs, people, riders and vehicles.
   """

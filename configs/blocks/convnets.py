@@ -6,8 +6,8 @@ from uda_jax.configs.blocks import common
 
 ConfigDict = ml_collections.ConfigDict
 
-# How often PixMatch, EHTDI and LSE list a tensor of DeepLab-v2 in their
-# optimizer: they collect the backbone by walking over all nested modules.
+# Number of times that PixMatch, EHTDI and LSE list a tensor of DeepLab-v2 in
+# their optimizer: they collect the backbone by visiting all nested modules.
 DEEPLAB_REPEATS = (
   ('^layer[56]/', 1),
   ('^(conv1|bn1)/', 1),

@@ -77,7 +77,7 @@ _CAMVID_IMAGES = {'day_train': 406, 'dusk_train': 62, 'dusk_test': 62}
 
 
 def folder(**fields: Any) -> ConfigDict:
-  """A data set in a folder; see `uda_jax.data.folders.FolderRecord`."""
+  """A data set in a folder; see `uda_jax.data.folder_record.FolderRecord`."""
   defaults = dict(
     kind='folder',
     name='folder',
@@ -103,7 +103,7 @@ def folder(**fields: Any) -> ConfigDict:
 def streets(
   split: str, *, num_images: int, gap: tuple[float, float]
 ) -> ConfigDict:
-  """Rendered scenes; see `uda_jax.data.streets.dataset.StreetsRecord`."""
+  """Rendered scenes; see `uda_jax.data.streets.record.StreetsRecord`."""
   return ConfigDict(
     dict(
       kind='streets',

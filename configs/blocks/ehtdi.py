@@ -1,4 +1,4 @@
-"""EHTDI's method."""
+"""EHTDI's method (arXiv 2208.06100)."""
 
 import ml_collections
 
@@ -30,9 +30,9 @@ def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
       crop_size=(512, 512),
       crop_area=(0.2, 1.0),
       crop_aspect=(3 / 4, 4 / 3),
-      # Share of the images of both domains that are blurred a little.
+      # Fraction of the images of both domains that are blurred slightly.
       blur=0.5,
-      # Until this step only the source is learned from.
+      # First step of adaptation; before it the loss is that of the source.
       adapt_from=0,
       **additions.on_own_labels(),
     )
@@ -40,11 +40,11 @@ def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
 
 
 def release(config: ConfigDict) -> ConfigDict:
-  """Turns the method's block into the released code's.
+  """Sets the method's block to the released code's choices.
 
-  The draw of classes is off by one; only the first image of a group goes into
-  the loss of the target in the source and has a contrast of classes; borders
-  count only if the first two images both have some (edge variant).
+  The draw of classes is off by one. Only the first image of a group has the
+  loss of target areas in the source and the contrast of classes. Borders count
+  only if the first two images both have some (edge variant).
   """
   config.update(
     paste_offset=-1,

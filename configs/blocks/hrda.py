@@ -11,7 +11,7 @@ def method(base: ConfigDict, *, detail_crop: tuple[int, int]) -> ConfigDict:
   config.update(
     name='hrda',
     detail_crop=detail_crop,
-    # Corners are multiples of it; the released code never draws the last.
+    # Corners are multiples of this; the released code never draws the last.
     detail_divisible=8,
     detail_include_last=False,
     weight_detail=0.1,
@@ -49,7 +49,7 @@ def network(base: ConfigDict, *, detail_crop: tuple[int, int]) -> ConfigDict:
 def cluda_network(
   base: ConfigDict, *, detail_crop: tuple[int, int]
 ) -> ConfigDict:
-  """CLUDA's network: wider embeddings, a weight of features, another order.
+  """CLUDA's network: wider embeddings, feature weights, another order.
 
   The entropy rule 'clean' chooses the window of highest entropy; the released
   scan ('released') overwrites values that it has not read yet.

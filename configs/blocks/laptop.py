@@ -1,7 +1,7 @@
 """Recipes of the laptop benchmarks: all methods on small images, in minutes.
 
-A config names a recipe, `laptop.pipa(base.BENCHMARK)`; the numbers in which the
-benchmarks differ are in `base.py` of their folders.
+A config calls a recipe, such as `laptop.pipa(base.BENCHMARK)`. `base.py` of
+each benchmark's folder has the numbers that differ between the benchmarks.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ MASK_BLOCK = 16
 
 
 class Benchmark(NamedTuple):
-  """What differs between the benchmarks.
+  """Numbers that differ between the benchmarks.
 
   Attributes:
     data: returns the block `data`.
@@ -36,7 +36,7 @@ class Benchmark(NamedTuple):
     heads: PiPa's projections: name, input, channels.
     patches: PiPa's `config.method.patch_contrast`.
     pair: PiPa's overlapping crops, a third of the image's width.
-    source_steps: PixMatch and EHTDI adapt after so many steps on the source.
+    source_steps: steps on the source before PixMatch and EHTDI adapt.
     view_size: PixMatch's and EHTDI's crops (height, width).
     paste_classes: EHTDI's classes to paste.
     lse: LSE's arguments of `add_rounds`.
@@ -95,7 +95,7 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   """Mean-teacher ClassMix self-training."""
   config = base(benchmark)
   config.method = common.self_training(threshold=0.9)
-  # For --config.method.add.
+  # Used with --config.method.add.
   config.method.masking.block_size = MASK_BLOCK
   config.method.cluda_contrast.grid = benchmark.grid
   config.teacher = common.teacher(decay=0.99)
@@ -142,7 +142,7 @@ def cluda_released(benchmark: Benchmark) -> ConfigDict:
 def pipa(benchmark: Benchmark) -> ConfigDict:
   """Self-training and both of PiPa's contrasts.
 
-  In the proportions of the published runs: patches from a sixth of the run on.
+  The patches start after a sixth of the run, as in the published runs.
   """
   config = self_training(benchmark)
   config.model.heads = benchmark.heads
@@ -171,8 +171,8 @@ def pipa_cluda_mic(benchmark: Benchmark) -> ConfigDict:
 def pixmatch(benchmark: Benchmark) -> ConfigDict:
   """PixMatch, on a network with one head.
 
-  A group is the paper's 1 + 1 images, and a step takes as many images as the
-  other runs'.
+  A group is the paper's 1 + 1 images; a step uses as many images as in the
+  other runs.
   """
   config = base(benchmark)
   config.batch.update(groups=config.batch.group_size, group_size=1)
@@ -189,10 +189,10 @@ def ehtdi(benchmark: Benchmark) -> ConfigDict:
 
 
 def _views(config: ConfigDict, benchmark: Benchmark) -> ConfigDict:
-  """What PixMatch and EHTDI have in common.
+  """Adds the fields that PixMatch and EHTDI share.
 
-  Trained from scratch or from ImageNet, the network first learns from the
-  source; these steps count as steps of the run.
+  The network starts from scratch or from ImageNet weights, so it first trains
+  on the source; these steps count as steps of the run.
   """
   config.method.masking.block_size = MASK_BLOCK
   config.method.update(
@@ -241,16 +241,16 @@ def add_rounds(
 ) -> ConfigDict:
   """Adds LSE's method and rounds to a run.
 
-  Trained from scratch or from ImageNet, the network first learns from the
-  source, for `adapt_from` steps of the run; the rounds share the others. Batch
-  norm sees the pairs of images of the other runs; single ones, as released,
-  cost points before any round does: docs/reproduce.md has what was tried.
+  The network starts from scratch or from ImageNet weights, so it first trains
+  on the source, for `adapt_from` steps; the rounds share the rest. Batch norm
+  sees pairs of images, as in the other runs. Single images, as released, cost
+  points before any round: docs/reproduce.md has the measurements.
   """
   config.method = lse_blocks.method()
   config.method.adapt_from = adapt_from
   config.rounds = lse_blocks.rounds(window=window, divisor=divisor)
-  # The source's statistics are of little use on the target to a network that
-  # trained for minutes.
+  # A network that trained for minutes predicts the target badly with the
+  # source's statistics.
   config.rounds.target_statistics = 30
   config.schedule.round_factor = 0.1
   return config

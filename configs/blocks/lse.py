@@ -1,4 +1,4 @@
-"""LSE's method and its rounds."""
+"""LSE's method and its rounds (arXiv 2007.14449)."""
 
 import ml_collections
 
@@ -6,7 +6,7 @@ ConfigDict = ml_collections.ConfigDict
 
 
 def method() -> ConfigDict:
-  """The method as meant: a focal term of every pixel."""
+  """The method as described: a focal term for every pixel."""
   return ConfigDict(
     dict(
       name='lse',
@@ -45,16 +45,16 @@ def rounds(
       skip_classes=skip_classes,
       patches_per_image=4,
       window=window,
-      # An enlarged pixel is labelled if 'any' of the pixels under it is
-      # trusted, or only if all are ('full').
+      # An enlarged pixel is labeled if 'any' of the pixels under it is
+      # confident, or only if all are ('full').
       keep_rule='any',
       # Target batches that give the batch-norm statistics for ranking and
       # labelling; 0: the network's own statistics, as published.
       target_statistics=0,
       # Passes over the patches of a round, where `config.steps` is 0.
       epochs=2,
-      # As released: one image more, and from the second round on a random draw
-      # instead of the selected images.
+      # True as released: one image more, and from the second round on a random
+      # draw instead of the selected images.
       one_image_more=False,
       shuffle_later_rounds=False,
     )
@@ -62,7 +62,7 @@ def rounds(
 
 
 def release(config: ConfigDict) -> ConfigDict:
-  """Turns a run into the released code's.
+  """Sets a run to the released code's choices.
 
   A group of 1 + 1 images, one image more than selected, and from the second
   round on a random draw of them.

@@ -10,7 +10,7 @@ ConfigDict = ml_collections.ConfigDict
 def masked(
   base: ConfigDict, *, block: int, images: str = 'target'
 ) -> ConfigDict:
-  """A method with one more pass of masked target images.
+  """A method with an additional pass on masked target images.
 
   Args:
     base: block of the method.

@@ -10,14 +10,14 @@ ConfigDict = ml_collections.ConfigDict
 def method(base: ConfigDict, *, patch_features: str = 'fused') -> ConfigDict:
   """The paper's method: both contrasts train the student.
 
-  Labels lie where the embeddings do, ignored pixels stay out, the
-  segmentation head says which pixels are hard and labels the patches. The
-  released code does none of this, see `released`.
+  Labels are aligned with the embeddings, ignored pixels are left out, and the
+  segmentation head selects hard pixels and labels the patches. The released
+  code differs in all three, see `released`.
 
   Args:
-    base: block of the self-training that it stands on.
-    patch_features: what the vectors of patches are made of: the map 'fused'
-      of DAFormer's network, or 'logits' (HRDA's and others).
+    base: block of the self-training that the contrasts are added to.
+    patch_features: the map that gives the vectors of patches: 'fused' of
+      DAFormer's network, or 'logits' (HRDA's and others).
   """
   return additions.added(
     base, pixel_contrast={}, patch_contrast=dict(features=patch_features)
@@ -27,10 +27,10 @@ def method(base: ConfigDict, *, patch_features: str = 'fused') -> ConfigDict:
 def released(base: ConfigDict) -> ConfigDict:
   """The released code as far as it reaches the student.
 
-  Its contrast of patches takes features of the teacher and no gradient: the
-  student is the same without. The head that tells hard pixels is untrained,
-  ignored pixels are a class, and with HRDA the labels of the whole image are
-  laid over the embeddings of the detail crop.
+  Its contrast of patches uses features of the teacher without a gradient, so it
+  does not change the student and is left out. The head that selects hard pixels
+  is untrained, ignored pixels are a class, and with HRDA the labels of the
+  whole image are used with the embeddings of the detail crop.
   """
   return additions.added(
     base,

@@ -1,4 +1,4 @@
-"""PixMatch's method."""
+"""PixMatch's method (arXiv 2105.08128)."""
 
 import ml_collections
 
@@ -10,8 +10,8 @@ ConfigDict = ml_collections.ConfigDict
 def method() -> ConfigDict:
   """The paper's method with the strong augmentation alone, its baseline.
 
-  Fourier and CutMix come in with weights of their own; the authors' combination
-  is `weight_augment` 0, `weight_fourier` and `weight_cutmix` 0.1.
+  Fourier mixing and CutMix have their own weights; the authors' combination is
+  `weight_augment` 0, `weight_fourier` and `weight_cutmix` 0.1.
   """
   return ConfigDict(
     dict(
@@ -28,9 +28,9 @@ def method() -> ConfigDict:
       aux_label_same_crop=True,
       fourier_fraction=0.01,
       fourier_resize_style=True,
-      # Share of the images of both domains that are blurred a little.
+      # Fraction of the images of both domains that are blurred slightly.
       blur=0.5,
-      # Until this step only the source is learned from.
+      # First step of adaptation; before it the loss is that of the source.
       adapt_from=0,
       **additions.on_own_labels(),
     )
@@ -40,8 +40,8 @@ def method() -> ConfigDict:
 def released() -> ConfigDict:
   """The released code's method.
 
-  The auxiliary head's label is cut by another box than the image, and a larger
-  style image gives amplitudes of other frequencies.
+  The auxiliary head's label is cropped by another box than the image, and the
+  amplitudes of a larger style image belong to other frequencies.
   """
   config = method()
   config.update(aux_label_same_crop=False, fourier_resize_style=False)

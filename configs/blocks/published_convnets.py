@@ -24,24 +24,24 @@ EHTDI_EPOCH = 1487
 
 
 class Benchmark(NamedTuple):
-  """What differs between the benchmarks.
+  """Numbers that differ between the benchmarks.
 
   Attributes:
     data: returns the block `data` of given sizes, for PixMatch and EHTDI.
     files: the source images of PixMatch and EHTDI, patterns or a list's name.
     num_images: their number.
-    class_rows: the rows that PixMatch and EHTDI take of a file of more classes.
+    class_rows: rows of the classifiers of a file with more classes.
     pixmatch_start: text on PixMatch's start weights, see `starts`.
     ehtdi_start: likewise of EHTDI.
     lse_start: likewise of LSE on FCN-8s.
     lse_deeplab_start: likewise of LSE on DeepLab-v2.
     subsets: their further means: name -> classes.
-    best_subset: the mean that chooses the best step, as released.
+    best_subset: the mean that selects the best step, as released.
     paste_classes: EHTDI's classes to paste.
     view_contrast: EHTDI's weight of the contrast.
     lse_data: returns the block `data` of LSE.
     lse_source_size: LSE's source images (height, width).
-    lse_skip_classes: LSE's classes that choose no image.
+    lse_skip_classes: LSE's classes that select no image.
     lse_subsets: LSE's further means.
   """
 

@@ -27,7 +27,7 @@ MIT_B5 = 'pretrained/mit_b5.pth'
 
 
 class Benchmark(NamedTuple):
-  """What differs between the benchmarks.
+  """Numbers that differ between the benchmarks.
 
   Attributes:
     data: returns the block `data` of given sizes.
@@ -149,8 +149,8 @@ def daformer_640_60k(benchmark: Benchmark) -> ConfigDict:
     target_image_size=(640, 1280),
     eval_image_size=(640, 1280),
   )
-  # Released code on GTA5, whose run name says 0.01. No config for SYNTHIA was
-  # released: the same value, as the one that PiPa on DAFormer is known to have.
+  # The released code on GTA5 (its run name has 0.01). No config for SYNTHIA was
+  # released: the same value.
   config.data.rare_class.temperature = 0.1
   return config
 
@@ -166,7 +166,7 @@ def pipa_daformer(benchmark: Benchmark) -> ConfigDict:
   """PiPa (arXiv 2211.07609) on DAFormer."""
   config = daformer_640_60k(benchmark)
   config.model.heads = (('proj', 'features', 256), ('project', 'fused', 128))
-  # Four more crops a step go through the student.
+  # The student sees four further crops in each step.
   config.model.remat = True
   config.method = pipa_blocks.method(config.method)
   return _paired(config, group_size=2)
@@ -184,9 +184,9 @@ def _paired(config: ConfigDict, *, group_size: int) -> ConfigDict:
   """Adds the crops of Cityscapes that PiPa's released code cuts."""
   config.data.pair.update(
     crop_size=(720, 720),
-    # 0.8 to 2.0 of 2048, as released; the paper has 0.5 to 2. It also stands in
-    # the configs as meant: at 0.5 an image has 512 rows, and the crop's other
-    # 208 would be padding.
+    # 0.8 to 2.0 of 2048, as released; the paper has 0.5 to 2. The configs as
+    # described use it, too: at 0.5 an image has 512 rows, and the other 208
+    # rows of the crop would be padding.
     long_side=(1638, 4096),
     group_size=group_size,
     first_step=config.method.patch_contrast.start,

@@ -11,6 +11,6 @@ BENCHMARK = base.BENCHMARK._replace(
   # All but buildings, the ground and fences.
   paste_classes=(0, 2, 5, 6, 8, 9, 10),
   lse=dict(adapt_from=300, window=(120, 160), divisor=11),
-  # Few images: with smaller shares a class would take none.
+  # Few images: with smaller fractions a class would select no image.
   rounds=dict(p_start=0.2, p_step=0.1, p_max=0.6),
 )

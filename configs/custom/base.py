@@ -12,12 +12,12 @@ from uda_jax.configs.blocks import networks
 # The names of the classes 0, 1, ...; two or more, up to 254.
 CLASS_NAMES = ('background', 'car')
 
-# One (red, green, blue) a class for pictures; () = a standard palette.
+# One (red, green, blue) for each class in pictures; () = a standard palette.
 PALETTE = ()
 
 # How label files encode classes. By default pixels hold 0, 1, ... and 255 for
 # unknown. Otherwise fill in one of the two:
-# rows (id in the file, class), and the ids of no class
+# rows (id in the file, class), and the ids without a class
 LABEL_MAP = ()
 IGNORE_IDS = (255,)
 # or rows ((red, green, blue), class); class 255 = ignore.
@@ -35,7 +35,7 @@ def _folder(name: str, images: str, labels: str = ''):
     label_map=LABEL_MAP,
     ignore_ids=IGNORE_IDS,
     label_colors=LABEL_COLORS,
-    # True: labels of another size are brought to that of their image.
+    # True: labels of another size are resized to their image.
     resize_labels=False,
   )
 
@@ -47,20 +47,20 @@ def get_config():
     # Image files of any format and size.
     source=_folder('A', 'A/images/*', 'A/labels/*'),
     target=_folder('B', 'B/images/*'),
-    # The images that are scored: if possible a few labelled images of B that
-    # are not trained on. A shows whether training works, but not how well the
-    # network does on B.
+    # The images that are scored: if possible a few labeled images of B that are
+    # not trained on. Scores on A show whether training works, but not how well
+    # the network does on B.
     evaluation=_folder('A', 'A/images/*', 'A/labels/*'),
-    # (height, width) that images are resized to fit into, ratio kept; crops are
-    # cut of that, and what is smaller is padded (and ignored there). Scoring,
-    # prediction and export see images at the target's size.
+    # (height, width) that images are resized to fit into, with their ratio
+    # kept. Crops are cut from the result; smaller images are padded, and the
+    # padding is ignored. Scoring, prediction and export use the target's size.
     source_image_size=(360, 640),
     target_image_size=(360, 640),
     keep_ratio=True,
     crop_size=(256, 256),
     pad=True,
-    # Rare classes are drawn more often, the more so the smaller the temperature
-    # (0 = off), from images that hold more than this fraction of them.
+    # Rare classes are drawn more often, more so with a smaller temperature
+    # (0 = off), from images with more than `min_pixels` of the class.
     rare_class=dict(temperature=0.5, min_pixels=0.01, min_crop_ratio=0.5),
   )
   config.model = networks.efficientnet_lite0()

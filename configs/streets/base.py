@@ -29,6 +29,6 @@ BENCHMARK = laptop.Benchmark(
   # Poles, signs, vegetation, sky, people, cars and bicycles.
   paste_classes=tuple(range(4, 11)),
   lse=dict(adapt_from=900, window=(72, 144), divisor=11),
-  # One round: further ones make the network worse here.
+  # One round: further rounds lower the score here, see docs/reproduce.md.
   rounds=dict(p_max=0.1),
 )
