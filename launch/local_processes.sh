@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# N processes of one run on this machine: rehearses what a pod or cluster does.
+# Starts N processes of one run on this machine, like a pod or a cluster.
 #   launch/local_processes.sh 2 --config=streets/self_training --workdir=runs/two
 # On CPU, give each process its devices: JAX_NUM_CPU_DEVICES=1.
 set -euo pipefail

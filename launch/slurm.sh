@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# One process a GPU node under Slurm; JAX finds the other processes by itself.
+# Starts one process on each GPU node under Slurm; JAX finds the others by itself.
 #   sbatch --nodes=2 --gpus-per-node=8 launch/slurm.sh --config=... --workdir=/shared/run
-# Exit code 75 means "stopped by SIGTERM, everything saved": it is requeued.
+# Exit code 75 (stopped by SIGTERM, everything saved) requeues the job.
 #SBATCH --job-name=uda_jax
 #SBATCH --ntasks-per-node=1
 #SBATCH --signal=TERM@120

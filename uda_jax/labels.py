@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# Pixels with this label count neither in losses nor in metrics.
+# Pixels with this label are ignored in losses and metrics.
 IGNORE_LABEL = 255
 
 # The train id is the index in this tuple.
@@ -54,16 +54,16 @@ CITYSCAPES_PALETTE = (
   (119, 11, 32),
 )
 
-# (red, green, blue) that no class of `default_palette` comes near: the ignored
-# label and common colors of photographs.
+# Colors that `default_palette` stays away from: the ignored label, and common
+# colors of photographs.
 _TAKEN = ((0, 0, 0), (70, 70, 70), (130, 130, 130), (190, 190, 190), (255,) * 3)
 
 
 def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
-  """Returns distinct saturated colors, none of them grey or black.
+  """Returns distinct saturated colors, without gray and black.
 
-  Each color is the one farthest from all before it, and from greys, in CIELAB;
-  the first ones of two palettes are the same.
+  Each color is the farthest from all earlier ones, and from grays, in CIELAB. A
+  smaller palette is the start of a larger one.
 
   Args:
     num_classes: 1 to 254.
@@ -203,7 +203,7 @@ SYNTHIA_IDS = {
 def restrict(
   table: Mapping[int, int], classes: tuple[int, ...]
 ) -> dict[int, int]:
-  """Table of a problem with fewer classes.
+  """Returns a table raw id -> class for a subset of the classes.
 
   Args:
     table: raw id -> class.

@@ -1,7 +1,7 @@
-"""Records of data sets: where their files lie and what their labels mean.
+"""Records of data sets: paths of their files, and meaning of their labels.
 
-Published files lie as their publishers have them, one folder a data set under
-`config.data.root`: gta5, synthia, cityscapes, acdc, dark_zurich.
+Published data sets keep their layout, one folder each under `config.data.root`:
+gta5, synthia, cityscapes, acdc, dark_zurich.
 """
 
 from collections.abc import Mapping

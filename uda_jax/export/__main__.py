@@ -3,7 +3,7 @@
   python -m uda_jax.export --workdir=RUN --out=FOLDER --size=512x1024
   python -m uda_jax.export --workdir=RUN --out=FOLDER --network=best --onnx
 
-writes `network.stablehlo` (StableHLO as `jax.export` serialises it, for CPU,
+writes `network.stablehlo` (StableHLO as `jax.export` serializes it, for CPU,
 CUDA and TPU), with --onnx `network.onnx`, and `network.json`, which describes
 them. A file takes RGB pixels [B, H, W, 3] uint8 and gives `ids` [B, H, W] int32
 and `logits` [B, H, W, C] float32. The preprocessing and the sliding window of
@@ -40,13 +40,13 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('files')
   cli.add_out(group, 'the folder for the files')
   group.add_argument(
-    '--onnx', action='store_true', help='write ONNX, too (needs jax2onnx)'
+    '--onnx', action='store_true', help='also write ONNX (needs jax2onnx)'
   )
   return result
 
 
 def export(args: argparse.Namespace) -> None:
-  """Writes and checks the files, and prints how near they are."""
+  """Writes and checks the files, and prints their differences."""
   with cli.hidden_stderr(not args.debug):
     from uda_jax.export import command
 

@@ -28,7 +28,7 @@ from uda_jax.runs import restore
 Function = Callable[[jax.Array], dict[str, jax.Array]]
 
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
-# Least share of equal labels in a file that is worth its name.
+# Minimum fraction of equal labels; a file below is not written.
 _AGREEMENT = 0.999
 # Below it, the logarithm of a probability is that of this.
 _LEAST_PROBABILITY = 1e-30
@@ -57,7 +57,7 @@ def make_function(trained: restore.Trained) -> Function:
 
 
 def to_stablehlo(function: Function, shape: tuple[int | str, ...]) -> bytes:
-  """Serialises a function, with the calls that make it portable.
+  """Serializes a function for all platforms.
 
   Args:
     function: from one uint8 array.
@@ -87,7 +87,7 @@ def compare(
   expected: dict[str, np.ndarray],
   limit: float,
 ) -> dict[str, float]:
-  """Measures how far a file is from its network; raises if it is too far.
+  """Measures the difference of a file and its network; raises above `limit`.
 
   Args:
     name: of the file, for messages.
@@ -109,7 +109,7 @@ def compare(
 
 
 def sample_image(shape: tuple[int, int, int]) -> np.ndarray:
-  """Returns patches of random colours with noise, [B, H, W, 3] uint8."""
+  """Returns patches of random colors with noise, [B, H, W, 3] uint8."""
   random = np.random.Generator(np.random.PCG64(0))
   batch, height, width = shape
   patches = random.integers(0, 224, (batch, -(-height // 8), -(-width // 8), 3))
@@ -183,7 +183,7 @@ def run(args: argparse.Namespace) -> list[str]:
 
 
 def _lines(about: dict[str, Any], out: pathlib.Path) -> list[str]:
-  """Returns what a user of the files is told on the terminal."""
+  """Returns the lines that the command prints on the files."""
   lines = [
     f'{out / name}: logits within {facts["logit_difference"]:.1e}, '
     f'labels equal on {facts["label_agreement"]:.3%} of the pixels'
@@ -204,7 +204,7 @@ def _about(
   args: argparse.Namespace,
   shape: tuple[int | str, ...],
 ) -> dict[str, Any]:
-  """Returns the contents of network.json but for `files`."""
+  """Returns the contents of network.json, without `files`."""
   lead = list(shape[:3])
   which = args.network or restore.reported(trained.config)
   return {
@@ -213,7 +213,7 @@ def _about(
       'dtype': 'uint8',
       'shape': list(shape),
       'colors': 'RGB',
-      # How scoring brought images to a size; the files do not resize.
+      # The size that scoring resizes images to; the files do not resize.
       'image_size': str(image_size.seen(trained.config.data)),
     },
     'outputs': {
@@ -224,7 +224,7 @@ def _about(
       },
     },
     'scoring': protocol.describe(trained.config.eval),
-    # Of the run's evaluation; not part of the files.
+    # Used in the run's evaluation, not in the files.
     'test_time_augmentation': {
       'scales': trained.config.eval.scales,
       'flip': trained.config.eval.flip,

@@ -17,7 +17,7 @@ _PACKAGES = ('jax2onnx', 'onnxruntime')
 
 
 def require() -> None:
-  """Raises, with the line that installs them, if packages are missing."""
+  """Raises ImportError with the install command if packages are missing."""
   missing = [name for name in _PACKAGES if not importlib.util.find_spec(name)]
   if missing:
     raise ImportError(
@@ -41,7 +41,7 @@ def write(
 
   both = lambda images: tuple(function(images)[k] for k in ('ids', 'logits'))
   try:
-    # The mode 'web' keeps the weights in the file.
+    # The mode 'web' stores the weights in the file.
     with depthwise.traced_as('conv'):
       jax2onnx.to_onnx(
         both,
@@ -52,7 +52,7 @@ def write(
         input_names=['images'],
         output_names=['ids', 'logits'],
       )
-  except Exception as error:  # It has no errors of its own.
+  except Exception as error:  # jax2onnx has no exception class of its own.
     raise ValueError(
       '--onnx: jax2onnx cannot convert this network '
       f'({type(error).__name__}: {error!s:.300})'
@@ -64,7 +64,7 @@ def run(path: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
   import onnxruntime
 
   options = onnxruntime.SessionOptions()
-  options.log_severity_level = 3  # Errors; names that are unused are none.
+  options.log_severity_level = 3  # Errors only, no warnings of unused names.
   session = onnxruntime.InferenceSession(
     path, options, providers=['CPUExecutionProvider']
   )

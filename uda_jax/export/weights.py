@@ -1,10 +1,10 @@
-"""Writes a network of a run as safetensors, with its authors' names.
+"""Writes a network of a run as safetensors, with its authors' tensor names.
 
   python -m uda_jax.export.weights --workdir=RUN --out=teacher.safetensors \\
       --network=teacher
 
 The tensors have the names of the network's own PyTorch code, or of another
-library's (docs/weights.md). FILE.json beside the file says where it is from.
+library's (docs/weights.md). FILE.json beside the file records its origin.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def parser() -> cli.Parser:
     '--spelling',
     default='',
     metavar='NAME',
-    help="whose names the tensors get; default: the network's authors'",
+    help="naming convention of the tensors; default: the network's authors'",
   )
   return result
 

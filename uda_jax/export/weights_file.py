@@ -1,4 +1,4 @@
-"""Safetensors files of a run's network, and what is declared of them."""
+"""Safetensors files of a run's network, and their declarations."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Label maps of one's own images and videos; `python -m uda_jax.predict`."""
+"""Label maps of your own images and videos; `python -m uda_jax.predict`."""

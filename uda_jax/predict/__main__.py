@@ -3,16 +3,16 @@
   python -m uda_jax.predict --workdir=RUN --images=FOLDER --out=FOLDER
 
 writes for every image, at its own size, `ids/NAME.png` (class ids),
-`color/NAME.png` (the classes' colours, named in `legend/legend.png`),
-`overlay/NAME.png` (the colours over the image) and with --confidence
-`confidence/NAME.png` (grey, white = certain).
+`color/NAME.png` (the classes' colors, named in `legend/legend.png`),
+`overlay/NAME.png` (the colors over the image) and with --confidence
+`confidence/NAME.png` (gray, white = 1).
 
   python -m uda_jax.predict --workdir=RUN --images=drive.mp4 --out=drive.webp
   python -m uda_jax.predict --workdir=RUN --images='frames/*.jpg' \\
       --out=drive.mp4 --fps=12 --size=512x1024
 
-writes the overlays as a video. The network sees what the run's evaluation shows
-it: the same image size, sliding window, scales and mirror images (config.eval).
+writes the overlays as a video. Images are processed as in the run's evaluation:
+the same image size, sliding window, scales and mirror images (config.eval).
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def parser() -> cli.Parser:
   group.add_argument(
     '--confidence',
     action='store_true',
-    help="write the predicted class's probability, too",
+    help='also write the probability of the predicted class',
   )
   group.add_argument(
     '--fps',
     type=float,
     default=0.0,
     metavar='N',
-    help="frames a second of a video; default: the input's, 10 for pictures",
+    help="frames per second of a video; default: the input's, 10 for pictures",
   )
   return result
 

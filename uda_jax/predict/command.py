@@ -1,4 +1,4 @@
-"""Label maps, colours and overlays of images and videos by a run's network."""
+"""Label maps, colors and overlays of images and videos by a run's network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uda_jax.predict import video
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
-# Sizes of images from which on a line says that each costs a compilation.
+# Number of image sizes from which a line warns that each one is compiled.
 _MANY_SIZES = 4
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -120,7 +120,7 @@ def _writer(
     return
   if args.confidence or args.ids != 'train':
     raise ValueError(
-      f'--out={args.out}: a video holds overlays alone; for '
+      f'--out={args.out}: a video holds overlays only; for '
       '--confidence and --ids give a folder'
     )
   with video.writer(args.out, fps) as add:
@@ -137,7 +137,7 @@ def _check_out(args: argparse.Namespace) -> None:
   if images.is_dir() and images.resolve() == args.out.resolve():
     raise ValueError(
       f'--out: expected another folder than --images, got {args.out} for both; '
-      f'take a new one, such as {args.out}_segmented'
+      f'use a new one, such as {args.out}_segmented'
     )
 
 
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> None:
   """Predicts all images of the arguments of `uda_jax.predict.__main__`.
 
   Raises:
-    ValueError after all others were predicted, if images cannot be read.
+    ValueError: images cannot be read; raised after the others are predicted.
   """
   _check_out(args)
   failures: list[str] = []

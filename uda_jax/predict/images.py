@@ -22,13 +22,13 @@ _OPTIONAL_OUTPUTS = ('confidence', 'legend')
 def find(pattern: str) -> dict[str, pathlib.Path]:
   """Returns NAME -> image file, sorted, frame 2 before frame 10.
 
-  Hidden and empty files are passed over, with a line, and so are pictures that
-  an earlier prediction has written.
+  Hidden and empty files, and the outputs of an earlier prediction, are skipped
+  with a line in the log.
 
   Args:
     pattern: a folder (with all folders in it and linked ones), a file, or a
-      pattern with *, ? and ** (any folders). A [ stands for itself if that
-      finds files, else for one of the letters up to ]. ~ is the home folder.
+      pattern with *, ? and ** (any folders). [ is an ordinary character if that
+      finds files, else the start of a set of characters. ~ is the home folder.
       NAME is the path below the folder, without ending; of a pattern, the
       file's name without ending.
 
@@ -90,7 +90,7 @@ def _outputs(names: set[str]) -> set[str]:
 
 def _numbered(name: str) -> list[str | int]:
   """Returns a sorting key that compares digits 0-9 as numbers."""
-  # Text and numbers alternate, so that like is compared with like.
+  # Text and numbers alternate, so equal types are compared.
   parts = re.split('([0-9]+)', name)
   return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 

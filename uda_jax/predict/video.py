@@ -29,24 +29,24 @@ def is_input(path: str) -> bool:
 
 
 def _frames(path: str) -> int:
-  """Returns the frames of an image file, 1 for what is none."""
+  """Returns the number of frames of an image file, 1 of any other file."""
   try:
     with Image.open(path) as image:
       return getattr(image, 'n_frames', 1)
-  # What is wrong with the file is said where it is read as an image.
+  # The reader of images reports the error.
   except (OSError, SyntaxError, ValueError):
     return 1
 
 
 def is_output(path: pathlib.Path) -> bool:
-  """Whether a path names a video to write, not a folder."""
+  """Returns whether a path names a video to write, not a folder."""
   return path.suffix.lower() in ENDINGS
 
 
 def _imageio(path: pathlib.Path | str) -> ModuleType:
   try:
     import imageio.v2
-    import imageio_ffmpeg  # noqa: F401, what imageio works with
+    import imageio_ffmpeg  # noqa: F401, needed by imageio
   except ImportError as error:
     raise ValueError(
       f'{path}: videos other than {" and ".join(_ANIMATED)} '
@@ -124,7 +124,7 @@ def writer(
       with _animation(unfinished, fps) as add:
         yield _of_one_size(path, add)
     else:
-      # Odd sizes are scaled to even ones, which most codecs need.
+      # Odd sizes are scaled to even ones: most codecs need them.
       with imageio.get_writer(
         unfinished, format='FFMPEG', fps=fps, macro_block_size=2
       ) as file:
@@ -150,7 +150,7 @@ def _animation(
 def _of_one_size(
   path: pathlib.Path, add: Callable[[np.ndarray], None]
 ) -> Callable[[np.ndarray], None]:
-  """Adds frames, and raises at the first of another size."""
+  """Wraps `add`; raises ValueError at the first frame of another size."""
   shapes = []
 
   def checked(pixels: np.ndarray) -> None:

@@ -35,7 +35,7 @@ class Checkpoints:
   """The checkpoints of one run; a context manager that waits for the writes."""
 
   def __init__(self, workdir: pathlib.Path, *, every_steps: int):
-    """Opens the run's directories; makes them if need be.
+    """Opens the run's directories; creates missing ones.
 
     Args:
       workdir: the run's directory, absolute.
@@ -104,7 +104,7 @@ class Checkpoints:
   def save(
     self, step: int, state: types.TrainState, *, force: bool = False
   ) -> bool:
-    """Saves if it is time to, or with `force`; called after every step.
+    """Saves if a checkpoint is due, or with `force`; called after every step.
 
     Args:
       step: steps done.
@@ -161,11 +161,11 @@ class Checkpoints:
     )[_SCORE]
 
   def reached_preemption(self, step: int) -> bool:
-    """Returns whether SIGTERM came; the same in all processes at a step."""
+    """Returns whether SIGTERM was received; the same in all processes."""
     return self._latest.reached_preemption(step)
 
   def wait(self) -> None:
-    """Returns when everything is on disk."""
+    """Waits until everything is on disk."""
     self._latest.wait_until_finished()
     self._best.wait_until_finished()
 
@@ -293,7 +293,7 @@ def _remove_half_written(folder: pathlib.Path) -> None:
 
 
 def _shapes(tree: Any) -> dict[str, str]:
-  """Returns dtypes and shapes by path, whatever the containers are."""
+  """Returns dtypes and shapes by path, independent of container types."""
   name = lambda path: '/'.join(
     str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
     for k in path

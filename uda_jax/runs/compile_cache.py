@@ -108,25 +108,25 @@ class Compiled(NamedTuple):
 
 
 class Compiler:
-  """Compiles a function, and remembers for the next start how long it took.
+  """Compiles a function, and records the time for the next start.
 
   `<folder>/seconds/HASH.json` holds the seconds of the last time, `compiled`
   and `loaded` (from the cache); the hash is that of `facts`.
   """
 
   def __init__(self, folder: pathlib.Path | None, facts: Any):
-    """Reads what was measured before.
+    """Reads the recorded times.
 
     Args:
       folder: the compile cache; None: nothing is read or written.
-      facts: what the time depends on (network, sizes), as JSON holds it.
+      facts: JSON values that the time depends on (network, sizes).
     """
     name = f'{_digest([facts, jax.__version__])}.json'
     self._path = folder and folder / 'seconds' / name
     self._measured = _read(self._path)
 
   def expected(self) -> str:
-    """Returns how long it took the last times, '' if that is not known."""
+    """Returns the time of earlier compilations as text, '' if unknown."""
     took = {kind: f'{value:.0f}s' for kind, value in self._measured.items()}
     if 'compiled' not in took:
       return ''

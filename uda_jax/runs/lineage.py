@@ -1,4 +1,4 @@
-"""What the weights of a run have seen, including the weights before it."""
+"""Data that the weights of a run have seen, with those of earlier runs."""
 
 from __future__ import annotations
 

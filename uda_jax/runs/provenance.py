@@ -148,7 +148,7 @@ def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
 
 
 def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
-  """Fields that differ and matter, by dotted name: (old, new)."""
+  """Returns the fields that differ and matter, by dotted name: (old, new)."""
   old, new = (_flat(upgrade.comparable(config)) for config in (old, new))
   pairs = {
     name: tuple(
@@ -204,7 +204,7 @@ def _start(
 
 
 def cores() -> int:
-  """Returns how many CPU cores this process may use, as XLA counts them."""
+  """Returns the number of CPU cores of this process, as XLA counts them."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1

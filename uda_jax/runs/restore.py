@@ -48,7 +48,7 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
     workdir: the run's directory.
 
   Returns:
-    'config' in the fields of today, 'classes' with names and palette, and
+    'config' with the current fields, 'classes' with names and palette, and
     'started_from', see `lineage.started_from`.
 
   Raises:
@@ -77,7 +77,7 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def read_config(workdir: pathlib.Path | str) -> ml_collections.ConfigDict:
-  """Returns the config of a run, in today's form; errors as of `load`."""
+  """Returns a run's config with the current fields; errors as of `load`."""
   manifest = read_manifest(pathlib.Path(workdir).absolute())
   return ml_collections.ConfigDict(_tuples(manifest['config']))
 

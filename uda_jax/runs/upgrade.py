@@ -1,4 +1,4 @@
-"""Brings the config of an earlier version's run to today's fields."""
+"""Converts the config of an earlier version's run to the current fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 Config = dict[str, Any]
 
-# Fields that runs of earlier versions may lack, and what those runs did.
+# Fields that runs of earlier versions may lack, with the values that they used.
 LATER: dict[str, Any] = {
   'eval.scales': [1.0],
   'eval.flip': False,
@@ -31,7 +31,7 @@ LATER: dict[str, Any] = {
   'model.heads': [],
   'model.resnet': 'caffe',
 }
-# Likewise of the records of data sets in folders.
+# The same for the records of data sets in folders.
 _LATER_RECORD: Config = {
   'root': '',
   'files': [],
@@ -43,8 +43,8 @@ _LATER_RECORD: Config = {
   'published_size': [0, 0],
 }
 
-# Addition -> its fields by their names in `config.method`, before additions had
-# blocks of their own. A method had the addition if it had the first of them.
+# Addition -> its fields: earlier name in `config.method` -> name in its block.
+# A method had the addition if it had the first field.
 _FLAT: dict[str, dict[str, str]] = {
   'pixel_contrast': {
     'weight_pixel': 'weight',
@@ -84,7 +84,7 @@ _RENAMED = {
   'distance_min_share': 'distance_min_fraction',
   'fourier_share': 'fourier_fraction',
 }
-# Those whose values are inverse now.
+# Fields whose value is now the inverse.
 _INVERTED = {
   'class_scale': 'class_temperature',
   'pixel_scale': 'pixel_temperature',
@@ -92,7 +92,7 @@ _INVERTED = {
 
 
 def _method(old: Config) -> Config:
-  """The block `method` in today's fields."""
+  """Returns the block `method` with the current fields."""
   new = _with_blocks(old)
   if 'masking' in new:
     new['masking'] = {'images': 'target'} | new['masking']
@@ -123,7 +123,7 @@ def _with_blocks(old: Config) -> Config:
 
 
 def _data(old: Config) -> Config:
-  """The block `data` with all fields of its folder records."""
+  """Returns the block `data` with all fields of its folder records."""
   return {
     name: _LATER_RECORD | value
     if isinstance(value, dict) and value.get('kind') == 'folder'
@@ -133,7 +133,7 @@ def _data(old: Config) -> Config:
 
 
 def upgrade(config: Mapping[str, Any]) -> Config:
-  """Returns a config in today's fields; one of today is returned as it is.
+  """Returns a config with the current fields; a current one is unchanged.
 
   Args:
     config: nested dicts as `manifest.json` holds them, lists for tuples. It is

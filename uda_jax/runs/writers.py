@@ -44,8 +44,8 @@ class Writer:
       num_steps: the step with which the run ends.
       images_per_step: images per step, of both domains.
       every: steps between points of the curves.
-      seconds: least time between two progress lines.
-      palette: colours of the classes.
+      seconds: minimum time between two progress lines.
+      palette: colors of the classes.
       class_names: their names.
       method: full name of the method, a text beside the curves.
     """
@@ -63,7 +63,7 @@ class Writer:
     self._last_line = -float('inf')
     self._curves = None
     if jax.process_index() == 0:
-      # TensorFlow comes with it, which prediction has no use for.
+      # Imported here: it loads TensorFlow, which prediction does not need.
       from clu import metric_writers
 
       self._curves = metric_writers.AsyncWriter(
@@ -90,7 +90,7 @@ class Writer:
     self._progress.until(num_steps)
 
   def step(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Logs the metrics of a finished step, which are read only when it is time.
+    """Logs the metrics of a finished step, at the configured intervals.
 
     Args:
       step: steps done, this one included.
