@@ -5,111 +5,147 @@ from __future__ import annotations
 from collections.abc import Iterator
 import json
 import pathlib
+import tempfile
+from typing import Any
 
 from etils import epath
 import numpy as np
+from PIL import Image
 import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import labels
+from uda_jax.configs.blocks import datasets as datasets_blocks
 from uda_jax.data import crop_rules
-from uda_jax.data import folders
+from uda_jax.data import datasets
 from uda_jax.data import label_files
-from uda_jax.data import label_ids
 from uda_jax.data import sampling
 from uda_jax.data import transforms
+from uda_jax.evaluate import __main__ as evaluate
 from uda_jax.evaluate import files
 from uda_jax.models import preprocessing
 
 
 def cityscapes_eval(folder: pathlib.Path) -> Iterator[common.Difference]:
-  """Every score of the official evaluation, and what it prints."""
+  """Every score of the official evaluation, and what the command prints."""
   expected = json.loads((folder / 'expected.json').read_text())
   for case, golden in expected['cases'].items():
-    ours = files.cityscapes(folder / case, folder / 'gtFine')
+    ours, table = _scored(folder / case, folder / 'gtFine')
     for key, value in golden.items():
       if key.startswith('printed'):
         continue
       if isinstance(value, dict):
         for name, score in value.items():
-          yield f'{case}.{key}.{name}', ours[key][name], _number(score), 1e-9, 0
+          yield (
+            f'{case}.{key}.{name}',
+            _number(ours[key][name]),
+            _number(score),
+            1e-9,
+            0,
+          )
       else:
-        yield f'{case}.{key}', ours[key], _number(value), 1e-9, 0
-    yield from _printed(case, ours, golden)
+        yield f'{case}.{key}', _number(ours[key]), _number(value), 1e-9, 0
+    yield from _printed(case, table, golden)
+
+
+def _scored(predictions, truth) -> tuple[dict[str, Any], str]:
+  """The scores and the table of `python -m uda_jax.evaluate`."""
+  with tempfile.TemporaryDirectory() as folder:
+    out = pathlib.Path(folder, 'scores.json')
+    args = evaluate.parser().parse_args(
+      [
+        f'--predictions={predictions}',
+        f'--labels={truth}',
+        '--ids=cityscapes',
+        f'--out={out}',
+      ]
+    )
+    table = files.run(args)
+    return json.loads(out.read_text()), table
 
 
 def _number(value):
   return np.nan if value is None else value
 
 
-def _printed(case, ours, golden) -> Iterator[common.Difference]:
-  """The three decimals of the official table."""
-  show = lambda *values: [f'{v:.3f}' for v in values]
-  for kind, plain, weighted in (
-    ('classes', 'classScores', 'classInstScores'),
-    ('categories', 'categoryScores', 'categoryInstScores'),
-  ):
-    for name, text in golden[f'printed_{kind}_iou_niou'].items():
-      yield (
-        f'{case}.printed.{name}',
-        np.array(show(ours[plain][name], ours[weighted][name])),
-        np.array(text),
-        0,
-        0,
-      )
-    average = f'averageScore{kind.title()}', f'averageScoreInst{kind.title()}'
-    yield (
-      f'{case}.printed.average {kind}',
-      np.array(show(*(ours[a] for a in average))),
-      np.array(golden[f'printed_average_{kind}']),
-      0,
-      0,
-    )
+def _printed(case, table, golden) -> Iterator[common.Difference]:
+  """The three decimals of the official table; NaN has no row in ours."""
+  for kind, part in zip(('classes', 'categories'), table.split('\n\n')):
+    rows = {row[:16].strip(): row[16:].split() for row in part.splitlines()}
+    golden_rows = golden[f'printed_{kind}_iou_niou'] | {
+      'mean': golden[f'printed_average_{kind}']
+    }
+    for name, text in golden_rows.items():
+      ours = rows.get(name, ['nan', 'nan'])
+      yield f'{case}.printed.{name}', np.array(ours), np.array(text), 0, 0
 
 
-# Set -> files of raw labels, and the record that reads them.
+# Set -> files of raw labels below the golden folder, and the record of the
+# published configs that reads them.
 _SETS = {
-  'gta': ('gta/labels', '[0-9]*[0-9].png', labels.GTA5_IDS, -1),
-  'synthia': ('synthia/GT/LABELS', '[0-9]*[0-9].png', labels.SYNTHIA_IDS, 0),
+  'gta': ('gta/labels', '[0-9]*[0-9].png', datasets_blocks.gta5()),
+  'synthia': (
+    'synthia/GT/LABELS',
+    '[0-9]*[0-9].png',
+    datasets_blocks.synthia(),
+  ),
   'cityscapes': (
     'cityscapes/gtFine',
     '*/*/*_polygons.json',
-    labels.CITYSCAPES_IDS,
-    -1,
+    datasets_blocks.cityscapes('train'),
   ),
 }
 
 
-def _train_ids(path: pathlib.Path, table, channel: int) -> np.ndarray:
-  record = folders.FolderRecord(
-    images='',
-    class_names=labels.CITYSCAPES_CLASSES,
-    label_map=tuple(table.items()),
-    ignore_ids=tuple(set(range(256)) - set(table)),
+def _prepare(files_: list[pathlib.Path], record: Any, root: pathlib.Path):
+  """The manifest of a data set of these labels, beside black images."""
+  for path in files_:
+    size = label_files.read_label(
+      epath.Path(path), channel=record.label_channel
+    ).shape
+    for folder, write in (
+      ('images', lambda p, size=size: Image.new('RGB', size[::-1]).save(p)),
+      ('labels', lambda p, path=path: p.symlink_to(path.absolute())),
+    ):
+      name = path.name.replace('_gtFine_polygons', '')
+      suffix = '.png' if folder == 'images' else path.suffix
+      target = (root / folder / name).with_suffix(suffix)
+      target.parent.mkdir(parents=True, exist_ok=True)
+      write(target)
+  record = record.copy_and_resolve_references()
+  record.update(
+    root='', images='images/*.png', labels=f'labels/*{files_[0].suffix}'
   )
-  raw = label_files.read_label(epath.Path(path), channel=channel)
-  return label_ids.train_ids(raw, record, path=path)
+  return datasets.load(
+    record,
+    root=str(root),
+    cache_dir=str(root / 'cache'),
+    field='config.data.source',
+    labels=True,
+  )
 
 
 def dataset_tools(folder: pathlib.Path) -> Iterator[common.Difference]:
   """Train ids of three formats, pixel counts, rare-class probabilities."""
   expected = json.loads((folder / 'rcs_expected.json').read_text())
-  for name, (root, pattern, table, channel) in _SETS.items():
+  for name, (root, pattern, record) in _SETS.items():
     counts = {}
-    for path in sorted((folder / root).glob(pattern)):
-      ours = _train_ids(path, table, channel)
-      stem = path.name.removesuffix('.png').removesuffix('_polygons.json')
-      golden = path.with_name(f'{stem}_labelTrainIds.png')
-      yield (
-        f'{name}/{stem}',
-        ours,
-        label_files.read_label(epath.Path(golden)),
-        0,
-        0,
-      )
-      counts[golden.relative_to(folder).as_posix()] = np.bincount(
-        ours.ravel(), minlength=256
-      )[:19]
+    paths = sorted((folder / root).glob(pattern), key=lambda path: path.name)
+    with tempfile.TemporaryDirectory() as copies:
+      data = _prepare(paths, record, pathlib.Path(copies))
+      for path, prepared, pixels in zip(
+        paths, data.label_paths, data.class_pixels
+      ):
+        stem = path.name.removesuffix('.png').removesuffix('_polygons.json')
+        golden = path.with_name(f'{stem}_labelTrainIds.png')
+        yield (
+          f'{name}/{stem}',
+          label_files.read_label(epath.Path(prepared)),
+          label_files.read_label(epath.Path(golden)),
+          0,
+          0,
+        )
+        counts[golden.relative_to(folder).as_posix()] = pixels
     yield from _statistics(folder / name, name, counts, expected[name])
 
 
