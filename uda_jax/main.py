@@ -11,7 +11,8 @@ results. Several processes (hosts, GPUs of a cluster) make up one run:
       --coordinator=HOST:PORT --num_processes=2 --process_id=0
 
 Exit codes: 0 done; 1 an error (one line says which); 2 wrong flags; 75 stopped
-by SIGTERM or 130 by Ctrl-C, with everything saved: the same command resumes.
+by SIGTERM or SIGHUP, or 130 by Ctrl-C, with everything saved: the same command
+resumes. A second signal ends the run at once, with 128 + its number.
 """
 
 from __future__ import annotations
@@ -22,11 +23,7 @@ import gc
 import sys
 
 from uda_jax import cli
-
-# BSD's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
-EXIT_PREEMPTED = 75
-# As shells report a program that SIGINT ended.
-EXIT_INTERRUPTED = 130
+from uda_jax.train import interrupts
 
 
 def parser() -> cli.Parser:
@@ -59,16 +56,24 @@ def parser() -> cli.Parser:
   return result
 
 
-def train(args: argparse.Namespace) -> int | None:
-  """Runs the training that the arguments describe; returns the exit code."""
+def train(args: argparse.Namespace) -> None:
+  """Runs the training that the arguments describe."""
   # Importing and tracing make objects that live to the end; searching them
   # again and again for garbage takes a tenth of the start-up time.
   gc.set_threshold(100_000)
+  with interrupts.Interrupts(command=True) as handler:
+    _train(args, handler)
+
+
+def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
+  """Checks all that can be checked early, and trains."""
   # All that can be checked without TensorFlow, which takes seconds to import.
   from uda_jax import configs
   from uda_jax.configs import overrides
 
   config = overrides.apply(configs.load(args.config), args.overrides)
+  import jax
+
   from uda_jax import parallel
   from uda_jax.runs import provenance
   from uda_jax.train import checks
@@ -84,18 +89,14 @@ def train(args: argparse.Namespace) -> int | None:
     from uda_jax.train import loop
 
   try:
-    loop.run(config, workdir)
-  except loop.Preempted as stopped:
-    from absl import logging
-
-    logging.info('%s', stopped)
-    return EXIT_PREEMPTED
-  except loop.Interrupted as stopped:
-    print(stopped, file=sys.stderr)
-    return EXIT_INTERRUPTED
+    loop.run(config, workdir, handler=handler)
+  except (interrupts.Preempted, interrupts.Interrupted) as stopped:
+    if jax.process_index() == 0:
+      print(stopped, file=sys.stderr)
+    parallel.stop_processes()
+    interrupts.leave(interrupts.exit_code(stopped))
   except loop.TrainingFailed as error:
     raise cli.Failed(str(error)) from error
-  return None
 
 
 def main(argv: Sequence[str] | None = None) -> None:

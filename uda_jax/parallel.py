@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
+import itertools
 
 import jax
+from jax._src import distributed
 from jax.experimental import multihost_utils
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding
@@ -16,7 +17,9 @@ from uda_jax import types
 
 # The one axis: groups (the papers' batches) are spread over it.
 DATA = 'data'
-_WEEK = 7 * 24 * 3600
+# Points that a process may be ahead of another; see `Agreement`.
+_LEAD = 4
+_agreements = itertools.count()
 
 
 def make_mesh(num_devices: int | None = None) -> Mesh:
@@ -103,14 +106,15 @@ def start_processes(
 ) -> None:
   """Connects the processes of a run; called once, before any device is used.
 
-  A single process starts the distributed runtime too, which saving on SIGTERM
-  needs. On TPU pods and under Slurm or MPI JAX finds the other processes.
+  On TPU pods and under Slurm or MPI JAX finds the other processes.
 
   Args:
     coordinator: host:port of process 0, '' to let JAX find it.
     num_processes: number of processes of the run, if `coordinator` is set.
     process_id: number of this process, from 0.
   """
+  # It would wait for SIGTERM, and orbax ask it with the numbers of old steps.
+  jax.config.update('jax_enable_preemption_service', False)
   if coordinator:
     jax.distributed.initialize(coordinator, num_processes, process_id)
     return
@@ -120,11 +124,56 @@ def start_processes(
     # The message of JAX without a cluster; any other is an error.
     if 'coordinator_address should be defined' not in str(error):
       raise
-    with socket.socket() as free:
-      free.bind(('localhost', 0))
-      port = free.getsockname()[1]
-    # With the default timeout a process that was stopped (Ctrl-Z, a laptop that
-    # sleeps) would be declared dead.
-    jax.distributed.initialize(
-      f'localhost:{port}', 1, 0, heartbeat_timeout_seconds=_WEEK
-    )
+
+
+def stop_processes() -> None:
+  """Waits until all processes of a run have called this, and disconnects."""
+  if jax.process_count() > 1:
+    jax.distributed.shutdown()
+
+
+class Agreement:
+  """Lets all processes act on a request of any at the same point.
+
+  A process that is asked at point n names point n + _LEAD in JAX's coordination
+  service, and the first name counts. All see it in time: a process passes a
+  point only with results that need all others to have passed the point before
+  (a step, a batch of an evaluation), read one or two points late.
+
+  All processes make their agreements in the same order.
+  """
+
+  def __init__(self):
+    self._key = f'uda_jax/agreement/{next(_agreements)}'
+    self._point = 0
+
+  def __call__(self, asked: bool) -> bool:
+    """Returns whether all act now; called by all processes at each point.
+
+    Args:
+      asked: whether this process is asked to.
+    """
+    if jax.process_count() == 1:
+      return asked
+    self._point += 1
+    named = self._named()
+    if named is None and asked:
+      try:
+        self._client.key_value_set(self._key, str(self._point + _LEAD))
+      except jax.errors.JaxRuntimeError as error:
+        if 'ALREADY_EXISTS' not in str(error):
+          raise
+      named = self._named()
+    return named is not None and self._point >= named
+
+  @property
+  def _client(self):
+    return distributed.global_state.client
+
+  def _named(self) -> int | None:
+    try:
+      return int(self._client.key_value_try_get(self._key))
+    except jax.errors.JaxRuntimeError as error:
+      if 'NOT_FOUND' not in str(error):
+        raise
+      return None

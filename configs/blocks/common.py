@@ -52,6 +52,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.checkpoint = ConfigDict(
     dict(
       every=500,
+      # Newest checkpoints that are kept; a damaged one needs an older one.
+      keep=2,
       # Criterion of the network in best/: 'miou' (needs target labels; over
       # 'all classes' or a name of eval.subsets), or without labels 'entropy',
       # 'confident' or 'agreement': see `uda_jax.evaluate.selection`.

@@ -3,7 +3,10 @@
 import dataclasses
 import json
 import logging
+import os
 import pathlib
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -121,7 +124,6 @@ def test_saves_at_the_interval_and_when_forced(tmp_path):
     assert saved.save(7, state, force=True)
     assert not saved.save(7, state, force=True)
     assert saved.latest_step() == 7
-    assert not saved.reached_preemption(7)
   assert _folders(tmp_path / 'checkpoints') == ['7']
 
 
@@ -197,24 +199,32 @@ def test_kill_during_a_save_leaves_the_previous_one(tmp_path):
 
 
 _STOPPED = """
-import os, pathlib, signal, sys, time
+import os, pathlib, signal, sys
 import jax
+from jax.experimental import multihost_utils
 jax.config.update('jax_num_cpu_devices', 2)
 from uda_jax import parallel
 parallel.start_processes(sys.argv[2], 2, int(sys.argv[3]))
 from tests.runs import test_checkpoint as t
 from uda_jax.runs import checkpoint
+from uda_jax.train import interrupts
 mesh = parallel.make_mesh()
 like = t._like(t._state(), mesh)
 state = jax.jit(t._state, out_shardings=jax.tree.map(
     lambda x: x.sharding, like))()
-with checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=3) as saved:
+handler = interrupts.Interrupts()
+handler.agree_with(parallel.Agreement())
+handler.hold()
+saving = checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=3)
+with handler, saving as saved:
   for step in range(1, 1000):
-    time.sleep(0.01)
+    multihost_utils.process_allgather(step)
     saved.save(step, state)
     if step == 5 and jax.process_index() == 1:
       os.kill(os.getpid(), signal.SIGTERM)
-    if saved.reached_preemption(step):
+    try:
+      handler.poll()
+    except interrupts.Stop:
       saved.save(step, state, force=True)
       saved.wait()
       t._assert_same(
@@ -338,3 +348,109 @@ def test_orbax_is_quiet_and_the_run_is_not(tmp_path, caplog):
     saved.save(1, _state())
   lines = [r.getMessage() for r in caplog.records if 'jax' not in r.name]
   assert lines == ['our own line']
+
+
+def _two_checkpoints(workdir):
+  with checkpoint.Checkpoints(workdir, every_steps=4, keep=2) as saved:
+    for step in (4, 8, 12):
+      saved.save(step, _state(seed=step))
+  assert _folders(workdir / 'checkpoints') == ['12', '8']
+  return workdir / 'checkpoints' / '12'
+
+
+def _largest(folder):
+  files = [path for path in folder.rglob('*') if path.is_file()]
+  return max(files, key=lambda path: path.stat().st_size)
+
+
+def _flip(folder):
+  path = _largest(folder / 'state' / 'ocdbt.process_0')
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 1
+  path.write_bytes(content)
+
+
+def _empty(folder):
+  shutil.rmtree(folder)
+  folder.mkdir()
+
+
+_DAMAGES = {
+  'truncated': (
+    lambda folder: os.truncate(
+      _largest(folder / 'state' / 'ocdbt.process_0'), 9
+    ),
+    r'state/.*: expected \d+ bytes, got 9',
+  ),
+  'flipped': (_flip, r'state/.*: expected the bytes that were written'),
+  'deleted': (
+    lambda folder: _largest(folder / 'state' / 'ocdbt.process_0').unlink(),
+    r'state/.*: expected a file of \d+ bytes, found none',
+  ),
+  'metadata': (
+    lambda folder: os.truncate(folder / 'state' / '_METADATA', 0),
+    'state/_METADATA: expected the list of arrays',
+  ),
+  'no state': (
+    lambda folder: shutil.rmtree(folder / 'state'),
+    'state: expected a folder, found none',
+  ),
+  'empty': (_empty, 'state: expected a folder, found none'),
+  'checksums': (
+    lambda folder: (folder / 'checksums.json').write_text('[]'),
+    'checksums.json: expected sizes',
+  ),
+}
+
+
+@pytest.mark.parametrize('kind', _DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_the_older_one_taken(
+  kind, tmp_path, caplog
+):
+  damage, message = _DAMAGES[kind]
+  damage(_two_checkpoints(tmp_path))
+  # Another run does not take it in silence.
+  with pytest.raises(ValueError, match=message):
+    checkpoint.load_variables(tmp_path, 'student', _variables())
+  with checkpoint.Checkpoints(tmp_path, every_steps=4, keep=2) as saved:
+    assert saved.latest_step() == 8
+    _assert_same(saved.restore(_like(_state())), _state(seed=8))
+    saved.save(12, _state(seed=12))
+  [line] = [r.getMessage() for r in caplog.records if 'damaged' in r.message]
+  assert re.search(f'checkpoints/12/{message}', line) and 'older one' in line
+  assert _folders(tmp_path / 'checkpoints') == ['12', '8']
+  assert len(_folders(tmp_path / 'damaged')) == 1
+
+
+def test_no_whole_checkpoint_is_one_line_and_nothing_is_moved(tmp_path):
+  folder = _two_checkpoints(tmp_path)
+  _flip(folder)
+  _empty(folder.parent / '8')
+  with pytest.raises(ValueError, match='checkpoints/12/.* is whole') as error:
+    checkpoint.Checkpoints(tmp_path, every_steps=4)
+  assert '\n' not in str(error.value)
+  assert _folders(tmp_path / 'checkpoints') == ['12', '8']
+
+
+def test_a_damaged_checkpoint_of_an_earlier_version_is_one_line(tmp_path):
+  folder = _two_checkpoints(tmp_path)
+  (folder / 'checksums.json').unlink()
+  for path in folder.rglob('d/*'):
+    os.truncate(path, 9)
+  with checkpoint.Checkpoints(tmp_path, every_steps=4) as saved:
+    with pytest.raises(
+      ValueError, match='checkpoints/12/state: .*cannot'
+    ) as error:
+      saved.restore(_like(_state()))
+  assert '\n' not in str(error.value)
+
+
+def test_a_damaged_best_network_is_chosen_anew(tmp_path, caplog):
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save_best(4, _variables(), {'metric': 'm', 'value': 0.9})
+  damaged = _largest(tmp_path / 'best' / '0' / 'net')
+  os.truncate(damaged, 9)
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.best() is None
+    assert saved.save_best(8, _variables(), {'metric': 'm', 'value': 0.1})
+  assert 'the best network is chosen from here on' in caplog.text

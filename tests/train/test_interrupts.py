@@ -1,40 +1,78 @@
-"""Tests of Ctrl-C."""
+"""Tests of the handling of signals."""
 
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
 from uda_jax.train import interrupts
 
-
-def _press():
-  os.kill(os.getpid(), signal.SIGINT)
+ROOT = pathlib.Path(__file__).parents[2]
 
 
-def test_ctrl_c_waits_for_the_end_of_the_block():
-  done = []
-  with interrupts.Interrupts() as handler, pytest.raises(KeyboardInterrupt):
-    with handler.deferred():
-      _press()
-      done.append('step')
-    done.append('never')
-  assert done == ['step']
+def _send(number):
+  os.kill(os.getpid(), number)
 
 
-def test_ctrl_c_elsewhere_is_immediate_and_the_handler_comes_back():
-  before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize(
+  'number, kind, code',
+  [
+    (signal.SIGTERM, interrupts.Preempted, 75),
+    (signal.SIGHUP, interrupts.Preempted, 75),
+    (signal.SIGINT, interrupts.Interrupted, 130),
+  ],
+)
+def test_signals_wait_for_the_loop_to_ask(number, kind, code):
+  before = signal.getsignal(number)
   with interrupts.Interrupts() as handler:
-    with handler.deferred():
-      pass
-    with pytest.raises(KeyboardInterrupt):
-      _press()
+    handler.hold()
+    handler.poll()
+    _send(number)
+    _send(number)  # twice at once, as a terminal that closes sends it
+    with pytest.raises(interrupts.Stop):
+      handler.poll()
+    with pytest.raises(interrupts.Stop):
+      handler.poll()  # never lost
+    error = handler.error('stopped')
+    assert isinstance(error, kind) and interrupts.exit_code(error) == code
+  assert signal.getsignal(number) is before
+
+
+def test_before_there_is_something_to_save_a_signal_ends_the_run():
+  with interrupts.Interrupts(), pytest.raises(KeyboardInterrupt):
+    _send(signal.SIGINT)
+    pytest.fail('no interrupt')
+  with interrupts.Interrupts(), pytest.raises(interrupts.Preempted):
+    _send(signal.SIGTERM)
+    pytest.fail('no interrupt')
+
+
+def test_a_second_signal_ends_the_run(monkeypatch):
+  with interrupts.Interrupts() as handler:
+    handler.hold()
+    _send(signal.SIGTERM)
+    monkeypatch.setattr(interrupts, '_SECOND', 0.0)
+    with pytest.raises(interrupts.Preempted, match='second signal .SIGHUP'):
+      _send(signal.SIGHUP)
       pytest.fail('no interrupt')
-  assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_other_threads_leave_the_handler_alone():
+def test_an_ignored_signal_stays_ignored():
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    with interrupts.Interrupts() as handler:
+      _send(signal.SIGHUP)
+      handler.poll()
+  finally:
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_other_threads_leave_the_handlers_alone():
   before, seen = signal.getsignal(signal.SIGINT), []
 
   def work():
@@ -45,3 +83,53 @@ def test_other_threads_leave_the_handler_alone():
   thread.start()
   thread.join()
   assert seen == [before]
+
+
+# The main thread does not look at signals while it is in a call of C.
+_BUSY = """
+import ctypes, os, sys
+from uda_jax.train import interrupts
+with interrupts.Interrupts(command=True) as handler:
+  if sys.argv[1] == 'held':
+    handler.hold()
+  print('ready', flush=True)
+  libc = ctypes.CDLL(None)
+  for _ in range(3):  # each signal ends one
+    libc.sleep(60)
+  try:
+    handler.poll()
+  except interrupts.Stop:
+    interrupts.leave(interrupts.exit_code(handler.error('')))
+"""
+
+
+def _busy(state):
+  process = subprocess.Popen(
+    [sys.executable, '-c', _BUSY, state],
+    cwd=ROOT,
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+  )
+  assert process.stdout.readline() == 'ready\n'
+  return process
+
+
+def test_a_command_that_has_nothing_to_save_ends_at_once():
+  process = _busy('free')
+  process.send_signal(signal.SIGTERM)
+  _, errors = process.communicate(timeout=20)
+  assert process.returncode == 75
+  assert errors == 'stopped before a step was done; the same command goes on\n'
+
+
+def test_a_command_that_holds_steps_ends_when_it_asks_or_at_a_second_signal():
+  process = _busy('held')
+  process.send_signal(signal.SIGINT)  # ends the first sleep
+  time.sleep(0.2)
+  assert process.poll() is None
+  time.sleep(1.0)
+  process.send_signal(signal.SIGTERM)
+  _, errors = process.communicate(timeout=20)
+  assert process.returncode == 128 + signal.SIGTERM
+  assert 'second signal (SIGTERM)' in errors and errors.count('\n') == 1

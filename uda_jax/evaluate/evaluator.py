@@ -40,22 +40,26 @@ def batches(
   config: ConfigDict,
   data: manifest.Manifest,
   label_size: image_size.Size = (0, 0),
+  between: Callable[[], None] = lambda: None,
 ) -> Iterator[Any]:
-  """Returns this process's batches of a data set, as the evaluation sees it.
+  """Yields this process's batches of a data set, as the evaluation sees it.
 
   Args:
     config: `eval.batch_size` and the image sizes of `data` are read.
     data: manifest of the images.
     label_size: (height, width) that labels are brought to; (0, 0) = full.
+    between: called after each batch.
   """
-  return pipeline.eval_batches(
+  for batch in pipeline.eval_batches(
     data,
     batch_size=config.eval.batch_size,
     rule=image_size.seen(config.data),
     label_size=label_size,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
-  )
+  ):
+    yield batch
+    between()
 
 
 def make_predict(
@@ -104,13 +108,16 @@ def make_labeled(
 
 
 def _labeled(
-  config: ConfigDict, predict: inference.Predict, data: manifest.Manifest
+  config: ConfigDict,
+  predict: inference.Predict,
+  data: manifest.Manifest,
+  between: Callable[[], None] = lambda: None,
 ) -> Labeled:
   def score(size: image_size.Size, variables: types.Variables):
     confusion = inference.evaluate(
       predict,
       variables,
-      batches(config, data, size),
+      batches(config, data, size, between),
       num_classes=len(data.class_names),
     )
     report = reports.report(
@@ -128,6 +135,7 @@ def make_label_free(
   network: types.Network,
   data: manifest.Manifest,
   mesh: Mesh,
+  between: Callable[[], None] = lambda: None,
 ) -> Score:
   """Returns f(variables, other) -> `selection.statistics`, means over images.
 
@@ -137,6 +145,7 @@ def make_label_free(
     data: manifest of images, of which `eval.label_free.num_images` are taken,
       spread over the whole.
     mesh: the devices, which hold the networks' variables.
+    between: see `make`.
   """
   free = config.eval.label_free
   logits = inference.make_logits(
@@ -158,7 +167,7 @@ def make_label_free(
   ) -> dict[str, float]:
     chosen = _spread(data, free.num_images)
     total: dict[str, float] = {}
-    for batch in batches(config, chosen):
+    for batch in batches(config, chosen, between=between):
       place = functools.partial(parallel.place_rows, mesh=mesh)
       found = sums(variables, other, place(batch.image), place(batch.valid))
       for name, value in jax.device_get(found).items():
@@ -213,17 +222,19 @@ class Evaluator(NamedTuple):
   examples: Callable[[types.Variables], list[Example]]
 
 
-def make(run: Any) -> Evaluator:
+def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
   """Makes the evaluation of a run.
 
   Args:
     run: a `train.setup.Run`.
+    between: called after each batch, in all processes equally often; what it
+      raises ends the evaluation.
   """
   config, data = run.config, run.data.evaluation
   predict = make_predict(config, run.recipe.network, run.mesh)
-  labeled = _labeled(config, predict, data)
+  labeled = _labeled(config, predict, data, between)
   label_free = make_label_free(
-    config, run.recipe.network, run.data.target, run.mesh
+    config, run.recipe.network, run.data.target, run.mesh, between
   )
 
   def score(

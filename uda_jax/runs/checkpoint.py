@@ -1,19 +1,20 @@
 """Checkpoints on disk; the only module that uses orbax.
 
-`<workdir>/checkpoints/STEP` holds the newest whole `TrainState`, written
-asynchronously, complete or not at all. `<workdir>/best/N` holds the network
+`<workdir>/checkpoints/STEP` holds a whole `TrainState`, written asynchronously,
+complete or not at all; the newest few are kept. A damaged one is moved to
+`<workdir>/damaged` when the run is opened. `<workdir>/best/N` holds the network
 with the best score so far, and that score. N counts the improvements: a resumed
 run may find a better network at an earlier step than the best so far, and orbax
 keeps the entry with the largest number.
 
-The train step may overwrite (donate) a state as soon as `save` returns: by then
-the arrays of accelerators are copied to the host, and on a CPU JAX does not
-reuse a buffer that the writer still reads.
+The train step may overwrite (donate) a state as soon as `save` returns: it is
+on the host by then, and on a CPU JAX reuses no buffer that is being read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Set
+import contextlib
 import logging
 import math
 import pathlib
@@ -21,12 +22,15 @@ import shutil
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from uda_jax import parallel
 from uda_jax import types
+from uda_jax.runs import checksums
+from uda_jax.runs import trees
 
 _STATE, _NET, _SCORE = 'state', 'net', 'score'
+_CHECKPOINTS, _BEST = 'checkpoints', 'best'
 _STORED = ('student', 'teacher', 'best')
 _policies = ocp.checkpoint_managers
 
@@ -34,12 +38,16 @@ _policies = ocp.checkpoint_managers
 class Checkpoints:
   """The checkpoints of one run; a context manager that waits for the writes."""
 
-  def __init__(self, workdir: pathlib.Path, *, every_steps: int):
+  def __init__(self, workdir: pathlib.Path, *, every_steps: int, keep: int = 1):
     """Opens the run's directories; creates missing ones.
 
     Args:
       workdir: the run's directory, absolute.
       every_steps: number of steps between two checkpoints.
+      keep: number of checkpoints that are kept, the newest ones.
+
+    Raises:
+      ValueError: checkpoints are there, but all of them are damaged.
     """
     if every_steps < 1:
       raise ValueError(
@@ -48,25 +56,14 @@ class Checkpoints:
       )
     _quiet_orbax()
 
-    def open_folder(name, policy):
-      _remove_half_written(workdir / name)
-      return ocp.CheckpointManager(
-        workdir / name,
-        options=ocp.CheckpointManagerOptions(
-          save_decision_policy=policy, preservation_policy=_policies.LatestN(1)
-        ),
-      )
-
-    self._latest = open_folder(
-      'checkpoints',
-      _policies.AnySavePolicy(
-        [
-          _policies.FixedIntervalPolicy(every_steps),
-          _policies.PreemptionCheckpointingPolicy(),
-        ]
-      ),
-    )
-    self._best = open_folder('best', _policies.FixedIntervalPolicy(1))
+    if jax.process_index() == 0:
+      _remove_half_written(workdir / _CHECKPOINTS)
+      _remove_half_written(workdir / _BEST)
+      checksums.set_aside(workdir / _CHECKPOINTS, _STATE, required=True)
+      checksums.set_aside(workdir / _BEST, _NET, required=False)
+    parallel.barrier('checkpoints are whole')
+    self._latest = _manager(workdir / _CHECKPOINTS, every_steps, keep)
+    self._best = _manager(workdir / _BEST, 1, 1)
 
   def __enter__(self) -> Checkpoints:
     return self
@@ -90,16 +87,16 @@ class Checkpoints:
     """
     step = self.latest_step()
     folder = pathlib.Path(self._latest.directory) / str(step)
-    _check_same(
+    trees.check_same(
       _stored(folder / _STATE),
       like,
       folder,
       'Use a new --workdir, or the config that made this one '
       '(config.model, config.method).',
     )
-    return self._latest.restore(
-      step, args=ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(like)})
-    )[_STATE]
+    item = ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(like)})
+    with _one_line(folder):
+      return self._latest.restore(step, args=item)[_STATE]
 
   def save(
     self, step: int, state: types.TrainState, *, force: bool = False
@@ -160,10 +157,6 @@ class Checkpoints:
       number, args=ocp.args.Composite(**{_SCORE: ocp.args.JsonRestore()})
     )[_SCORE]
 
-  def reached_preemption(self, step: int) -> bool:
-    """Returns whether SIGTERM was received; the same in all processes."""
-    return self._latest.reached_preemption(step)
-
   def wait(self) -> None:
     """Waits until everything is on disk."""
     self._latest.wait_until_finished()
@@ -197,7 +190,7 @@ def load_variables(
     )
   _quiet_orbax()
   folder = pathlib.Path(run).absolute() / (
-    'best' if which == 'best' else 'checkpoints'
+    _BEST if which == 'best' else _CHECKPOINTS
   )
   steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
   if not steps:
@@ -205,7 +198,14 @@ def load_variables(
       f'{field}: expected the workdir of a run with a '
       f'checkpoint in {folder}, found none'
     )
-  folder = folder / str(max(steps)) / (_NET if which == 'best' else _STATE)
+  item = _NET if which == 'best' else _STATE
+  folder = folder / str(max(steps))
+  if damage := checksums.damage(folder, item):
+    raise ValueError(
+      f'{field}: {damage}. The checkpoint is damaged: put the file back, or '
+      f'remove {folder} to use an older one if there is any'
+    )
+  folder = folder / item
   found = _stored(folder)
   if which != 'best' and found.get(which) in (None, ()):
     raise ValueError(
@@ -217,53 +217,20 @@ def load_variables(
       '; config.model.new_classifier=True starts with a new classifier where '
       'the numbers of classes differ'
     )
-  wanted = _pruned(like._asdict(), new)
+  wanted = trees.pruned(like._asdict(), new)
   have = found if which == 'best' else found[which]
-  _check_same(_pruned(have, new), wanted, folder, way_out)
+  trees.check_same(trees.pruned(have, new), wanted, folder, way_out)
   if which == 'best':
     read = _read(folder, wanted)
   else:
     read = _read(folder, {which: wanted})[which]
-  return types.Variables(**_filled(read, like._asdict()))
-
-
-def _pruned(
-  tree: Mapping[str, Any],
-  new: Set[tuple[str, ...]],
-  path: tuple[str, ...] = (),
-) -> dict[str, Any]:
-  """Returns nested dicts without the arrays of some modules.
-
-  Args:
-    tree: 'params' and 'batch_stats' at the top.
-    new: paths of the modules, below those two.
-    path: of `tree`.
-  """
-  kept: dict[str, Any] = {}
-  for name, value in tree.items():
-    if not isinstance(value, Mapping):
-      if path[1:] not in new:
-        kept[name] = value
-      continue
-    below = _pruned(value, new, (*path, name))
-    if below or not value:
-      kept[name] = below
-  return kept
-
-
-def _filled(tree: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns nested dicts with the arrays of `like` where `tree` lacks them."""
-  return {
-    name: _filled(tree.get(name, {}), value)
-    if isinstance(value, Mapping)
-    else tree.get(name, value)
-    for name, value in like.items()
-  }
+  return types.Variables(**trees.filled(read, like._asdict()))
 
 
 def _stored(folder: pathlib.Path) -> Any:
   """Returns the tree of a stored item, with shapes in place of arrays."""
-  return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
+  with _one_line(folder):
+    return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
 
 
 def _read(folder: pathlib.Path, like: Any) -> Any:
@@ -281,55 +248,46 @@ def _read(folder: pathlib.Path, like: Any) -> Any:
   )
 
 
+def _manager(
+  folder: pathlib.Path, every_steps: int, keep: int
+) -> ocp.CheckpointManager:
+  """Opens a folder of checkpoints that are written with checksums."""
+
+  def finish():  # once all files are written, before the folder gets its name
+    for unfinished in _half_written(folder):
+      checksums.write(unfinished)
+
+  return ocp.CheckpointManager(
+    folder,
+    options=ocp.CheckpointManagerOptions(
+      save_decision_policy=_policies.FixedIntervalPolicy(every_steps),
+      preservation_policy=_policies.LatestN(keep),
+      async_options=ocp.options.AsyncOptions(post_finalization_callback=finish),
+    ),
+  )
+
+
+def _half_written(folder: pathlib.Path) -> list[pathlib.Path]:
+  return list(folder.glob(f'*{ocp.utils.TMP_DIR_SUFFIX}*'))
+
+
+@contextlib.contextmanager
+def _one_line(folder: pathlib.Path) -> Iterator[None]:
+  """Turns any error of a reader of damaged files into one line."""
+  try:
+    yield
+  except Exception as error:
+    found = f'{type(error).__name__}: {error}'.splitlines()[0][:200]
+    raise ValueError(
+      f'{folder}: expected a checkpoint, got one that cannot be read '
+      f'({found}). Remove its folder to use an older one'
+    ) from error
+
+
 def _remove_half_written(folder: pathlib.Path) -> None:
-  """Removes the unfinished last write of a killed run.
-
-  Orbax offers the same, in a thread that cannot be waited for: a run that fails
-  at its start would end with the traceback of that thread.
-  """
-  if jax.process_index() == 0:
-    for path in folder.glob(f'*{ocp.utils.TMP_DIR_SUFFIX}*'):
-      shutil.rmtree(path)
-
-
-def _shapes(tree: Any) -> dict[str, str]:
-  """Returns dtypes and shapes by path, independent of container types."""
-  name = lambda path: '/'.join(
-    str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
-    for k in path
-  )
-
-  def kind(leaf):
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # stored as its data
-      leaf = jax.eval_shape(jax.random.key_data, leaf)
-    return f'{leaf.dtype}{list(leaf.shape)}'
-
-  return {
-    name(path): kind(leaf)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-  }
-
-
-def _check_same(
-  found: Any, like: Any, folder: pathlib.Path, way_out: str
-) -> None:
-  """Raises ValueError unless a checkpoint has the expected tensors."""
-  have, want = _shapes(found), _shapes(like)
-  names = sorted(have.keys() | want.keys())
-  wrong = [
-    f'{name}: expected {want.get(name, "nothing")}, got '
-    f'{have.get(name, "nothing")}'
-    for name in names
-    if have.get(name) != want.get(name)
-  ]
-  if not wrong:
-    return
-  shown = wrong[:8] + ([f'and {len(wrong) - 8} more'] if wrong[8:] else [])
-  raise ValueError(
-    f'{folder}: expected a checkpoint of the configured network and method, '
-    f'but {len(wrong)} of {len(names)} tensors differ: '
-    + f'{"; ".join(shown)}. {way_out}'
-  )
+  """Removes the unfinished last write of a killed run."""
+  for path in _half_written(folder):
+    shutil.rmtree(path)
 
 
 def _quiet_orbax() -> None:

@@ -16,6 +16,7 @@ LATER: dict[str, Any] = {
   'eval.enlarge': 'logits',
   'eval.align_corners': False,
   'eval.one_step': False,
+  'checkpoint.keep': 1,
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,

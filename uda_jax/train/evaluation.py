@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from absl import logging
@@ -24,7 +25,11 @@ class Evaluations:
   """Evaluates the networks of a run's state, during the run and at its end."""
 
   def __init__(
-    self, run: setup.Run, saved: checkpoint.Checkpoints, writer: writers.Writer
+    self,
+    run: setup.Run,
+    saved: checkpoint.Checkpoints,
+    writer: writers.Writer,
+    between: Callable[[], None] = lambda: None,
   ):
     """Makes the functions; they compile at the first evaluation.
 
@@ -32,11 +37,12 @@ class Evaluations:
       run: the run.
       saved: where the best network is kept.
       writer: where scores and pictures go.
+      between: called after each batch; see `evaluator.make`.
     """
     self._run = run
     self._saved = saved
     self._writer = writer
-    self._evaluator = evaluator_lib.make(run)
+    self._evaluator = evaluator_lib.make(run, between)
     self._last: tuple[int, dict[str, Any]] | None = None
 
   def evaluate(self, state: types.TrainState) -> dict[str, Any]:
@@ -66,6 +72,7 @@ class Evaluations:
     Returns:
       The network that the run reports, and the reports by name.
     """
+    self._saved.save(int(state.step), state, force=True)
     variables, _ = self._pair(state)
     last = self.evaluate(state)
     score, evaluated = self._evaluator.score, self._run.config.eval.network
@@ -75,7 +82,6 @@ class Evaluations:
         name: last if name == evaluated else score(*pair)
         for name, pair in networks.items()
       }
-      self._saved.save(int(state.step), state, force=True)
       self._saved.wait()
       best = self._saved.best() if self._run.config.eval.every else None
       if best:

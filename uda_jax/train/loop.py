@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Iterator
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -31,14 +32,6 @@ from uda_jax.train import state as state_lib
 from uda_jax.train import warm_start
 
 Run = setup.Run
-
-
-class Preempted(Exception):
-  """SIGTERM came; everything is saved."""
-
-
-class Interrupted(KeyboardInterrupt):
-  """Ctrl-C came; everything is saved."""
 
 
 class TrainingFailed(Exception):
@@ -88,7 +81,7 @@ def _loop(
 ) -> types.TrainState:
   """Does one step per batch, from the state's step on; returns the last state.
 
-  Ctrl-C saves the state at once and raises `Interrupted`.
+  A signal saves the state at once and raises `interrupts.Stop`.
   """
   step = int(state.step)
   previous = None
@@ -96,22 +89,17 @@ def _loop(
     for batch in batches:
       batch = parallel.to_global(batch, parts.run.mesh)
       train_step = _prepare(parts, state, batch, step)
-      with parts.interrupts.deferred():
-        # The step donates the old state: nothing may come between.
-        state, metrics = train_step(state, batch, parts.run.frozen)
-        step += 1
+      parts.interrupts.hold()
+      state, metrics = train_step(state, batch, parts.run.frozen)
+      step += 1
       # One step late, so that the devices never wait for the host.
       if previous is not None:
         _check_finite(previous, parts.run.config.log.max_nonfinite, step - 1)
       previous = metrics
       _after_step(parts, state, metrics, step)
-  except KeyboardInterrupt as error:
+  except interrupts.Stop:
     parts.saved.save(step, state, force=True)
-    parts.saved.wait()
-    raise Interrupted(
-      f'stopped at step {step}, saved in {parts.run.workdir}; the same command '
-      'resumes'
-    ) from error
+    raise
   if previous is not None:
     _check_finite(previous, parts.run.config.log.max_nonfinite, step)
   return state
@@ -135,24 +123,13 @@ def _prepare(
 def _after_step(
   parts: Parts, state: types.TrainState, metrics, step: int
 ) -> None:
-  """Logs, evaluates and saves, as the config asks for.
-
-  The order matters: a checkpoint is asked for after every step, so that all
-  processes act on a preemption notice at the same step.
-  """
+  """Logs, evaluates and saves, as the config asks for."""
   every = parts.run.config.eval.every
   parts.writer.step(step, metrics)
   if every and step % every == 0:
     parts.evaluations.evaluate(state)
-  with parts.interrupts.deferred():
-    parts.saved.save(step, state)
-    if parts.saved.reached_preemption(step):
-      parts.saved.save(step, state, force=True)
-      parts.saved.wait()
-      raise Preempted(
-        f'stopped at step {step}, saved in {parts.run.workdir}; the same '
-        'command resumes'
-      )
+  parts.saved.save(step, state)
+  parts.interrupts.poll()
 
 
 def _rounds(parts: Parts, state: types.TrainState) -> types.TrainState:
@@ -165,7 +142,7 @@ def _rounds(parts: Parts, state: types.TrainState) -> types.TrainState:
       saved.save(int(state.step), state, force=True)
       saved.wait()
       with parts.writer.paused('ranking the target images'):
-        state = rounds.begin(run, functions, state)
+        state = rounds.begin(run, functions, state, parts.interrupts.poll)
     parts.writer.until(
       run.config.steps or int(state.round.first_step + state.round.length)
     )
@@ -174,7 +151,11 @@ def _rounds(parts: Parts, state: types.TrainState) -> types.TrainState:
 
 
 def run(
-  config: Any, workdir: str | os.PathLike, *, progress: bool = True
+  config: Any,
+  workdir: str | os.PathLike,
+  *,
+  progress: bool = True,
+  handler: interrupts.Interrupts | None = None,
 ) -> Result:
   """Trains from scratch or from the latest checkpoint; returns the results.
 
@@ -182,13 +163,14 @@ def run(
     config: a ConfigDict of `configs/`.
     workdir: the run's directory; a run that it holds is resumed.
     progress: whether to log; see `train.run`.
+    handler: handles signals already; default: one for the time of the call.
 
   Returns:
     The evaluated network and its scores.
 
   Raises:
-    Preempted: SIGTERM came; everything is saved.
-    Interrupted: Ctrl-C came; everything is saved.
+    interrupts.Preempted: SIGTERM or SIGHUP came; everything is saved.
+    interrupts.Interrupted: Ctrl-C came; everything is saved.
     TrainingFailed: too many non-finite steps in a row.
     ValueError, OSError: a bad config, bad data or a bad directory; the message
       says what was expected and what was found.
@@ -198,15 +180,23 @@ def run(
   with (
     progress_lib.log_lines(progress and jax.process_index() == 0),
     compile_cache.using(config.compile_cache) as cache,
-    interrupts.Interrupts() as handler,
+    contextlib.nullcontext(handler)
+    if handler
+    else interrupts.Interrupts() as handler,
   ):
+    handler.agree_with(parallel.Agreement())
+    if jax.process_count() > 1:
+      # The others would wait for a process that is gone.
+      handler.hold()
     this, student = setup.build(config, path)
     _write_manifest(this)
     writer = _writer(this)
-    saving = checkpoint.Checkpoints(path, every_steps=config.checkpoint.every)
+    saving = checkpoint.Checkpoints(
+      path, every_steps=config.checkpoint.every, keep=config.checkpoint.keep
+    )
     with saving as saved, writer:
       programs = programs_lib.Programs(this, cache)
-      evaluations = evaluation.Evaluations(this, saved, writer)
+      evaluations = evaluation.Evaluations(this, saved, writer, handler.poll)
       parts = Parts(this, programs, saved, writer, evaluations, handler)
       return _train(parts, student)
 
@@ -218,8 +208,15 @@ def _train(parts: Parts, student: types.Variables) -> Result:
   # Rounds make batches of their own.
   first, batches = _peeked(run, 0 if in_rounds else saved.latest_step() or 0)
   state = state_lib.start_or_restore(run, student, first, saved)
-  state = _rounds(parts, state) if in_rounds else _loop(parts, batches, state)
-  variables, reports = parts.evaluations.finish(state)
+  try:
+    state = _rounds(parts, state) if in_rounds else _loop(parts, batches, state)
+    variables, reports = parts.evaluations.finish(state)
+  except interrupts.Stop as stop:
+    saved.wait()
+    raise parts.interrupts.error(
+      f'stopped at step {saved.latest_step()}, saved in {run.workdir}; the '
+      'same command resumes'
+    ) from stop
   return Result(run, variables, reports)
 
 

@@ -20,6 +20,7 @@ _WHOLE = {
   'log.panels_every': 0,
   'log.max_nonfinite': 1,
   'checkpoint.every': 1,
+  'checkpoint.keep': 1,
   'eval.every': 0,
   'eval.batch_size': 1,
   'eval.target_statistics': 0,

@@ -62,7 +62,10 @@ def check_window(run: setup.Run) -> None:
 
 
 def rank(
-  run: setup.Run, functions: Functions, student: types.Variables
+  run: setup.Run,
+  functions: Functions,
+  student: types.Variables,
+  between: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[np.ndarray, ...]]:
   """Measures all target images, divided among the processes.
 
@@ -70,6 +73,7 @@ def rank(
     run: a run in rounds.
     functions: those of the run.
     student: the network, as host arrays.
+    between: called after each batch.
 
   Yields:
     Rows for `collect`: index [B], valid [B], confidence and entropy [B, C].
@@ -85,6 +89,7 @@ def rank(
   ):
     rows = parallel.to_global((batch.image, batch.index, batch.valid), mesh)
     yield tuple(map(np.asarray, functions.measure(student, rows)))
+    between()
 
 
 def collect(
@@ -118,6 +123,7 @@ def cut(
   images: Sequence[int],
   limits: np.ndarray,
   key: jax.Array,
+  between: Callable[[], None] = lambda: None,
 ) -> Iterator[patches.Patch]:
   """Cuts and enlarges windows of target images, on one device.
 
@@ -129,6 +135,8 @@ def cut(
     limits: [C] limits of class-wise entropy, see
       `pseudo_labels.below_class_limits`.
     key: for the windows.
+    between: called after each image if there is one process: the others wait,
+      and cannot agree on anything.
 
   Yields:
     The patches, image by image.
@@ -157,6 +165,8 @@ def cut(
       yield patches.Patch(
         patches.file_number(j, q, fields.patches_per_image), image, label
       )
+    if jax.process_count() == 1:
+      between()
 
 
 def _make_measure(run: setup.Run) -> Callable[..., Any]:

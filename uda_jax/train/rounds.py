@@ -68,7 +68,10 @@ def finished(config, state: types.TrainState) -> bool:
 
 
 def begin(
-  run: setup.Run, functions: round_mining.Functions, state: types.TrainState
+  run: setup.Run,
+  functions: round_mining.Functions,
+  state: types.TrainState,
+  between: Callable[[], None] = lambda: None,
 ) -> types.TrainState:
   """Plans the next round and cuts its patches, unless that is done already.
 
@@ -78,6 +81,8 @@ def begin(
     run: of a config with `rounds`.
     functions: of this run.
     state: at the end of a round.
+    between: called after each batch of the ranking, in all processes equally
+      often.
 
   Returns:
     The state in the next round.
@@ -92,7 +97,7 @@ def begin(
   student = jax.device_get(student)
   network = _digest(student)
   if not path.exists() or _read(path).network != network:
-    plan = _plan(run, functions, student, network, index)
+    plan = _plan(run, functions, student, network, index, between)
     if jax.process_index() == 0:
       files.write_atomically(
         path,
@@ -114,7 +119,7 @@ def begin(
       run,
       index,
       lambda: round_mining.cut(
-        run, functions, student, plan.images, _limits(plan), key
+        run, functions, student, plan.images, _limits(plan), key, between
       ),
     )
   put = lambda value, old: jax.device_put(np.int32(value), old.sharding)
@@ -187,6 +192,7 @@ def _plan(
   student: types.Variables,
   network: str,
   index: int,
+  between: Callable[[], None],
 ) -> Plan:
   """Ranks the target images and chooses those of the round."""
   target, fields = run.data.target, run.config.rounds
@@ -194,7 +200,8 @@ def _plan(
   if index:
     limits = _limits(_read(_path(run, index - 1)))
   confidence, entropy = round_mining.collect(
-    round_mining.rank(run, functions, student), len(target.image_paths)
+    round_mining.rank(run, functions, student, between),
+    len(target.image_paths),
   )
   portion = _portions(run.config)[index]
   choice = round_ranking.choose(

@@ -1,0 +1,76 @@
+"""Signals during an evaluation and a ranking: saved, and nothing lost."""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from tests import lse_leaf
+from tests import tiny_leaf
+from uda_jax.data import pipeline
+from uda_jax.train import interrupts
+from uda_jax.train import loop
+
+EVAL_BATCHES = pipeline.eval_batches
+
+
+@pytest.fixture
+def signal_at(monkeypatch):
+  """Sends SIGTERM in the `number`-th pass over a split, at its first batch."""
+
+  def arm(number):
+    calls = []
+
+    def with_signal(*args, **kwargs):
+      calls.append(1)
+      for i, batch in enumerate(EVAL_BATCHES(*args, **kwargs)):
+        if len(calls) == number:
+          assert i == 0, 'the signal was not obeyed'
+          os.kill(os.getpid(), signal.SIGTERM)
+        yield batch
+
+    monkeypatch.setattr(pipeline, 'eval_batches', with_signal)
+
+  return arm
+
+
+def _run(config, workdir, tmp_path, **changes):
+  config.devices = 1
+  config.data.cache_dir = str(tmp_path / 'data')
+  config.update_from_flattened_dict(changes)
+  return loop.run(config, workdir)
+
+
+def _saved(workdir: pathlib.Path) -> list[str]:
+  return [path.name for path in (workdir / 'checkpoints').iterdir()]
+
+
+def test_in_the_ranking_of_a_round(tmp_path, signal_at):
+  changes = {'log.panels_every': 0, 'checkpoint.every': 1000}
+  signal_at(1)
+  with pytest.raises(interrupts.Preempted, match='stopped at step 6, saved'):
+    _run(lse_leaf.get_config(), tmp_path / 'run', tmp_path, **changes)
+  assert _saved(tmp_path / 'run') == ['6']
+
+
+def test_during_evaluations(tmp_path, signal_at):
+  changes = {
+    'steps': 4,
+    'eval.every': 2,
+    'eval.batch_size': 1,
+    'log.panels_every': 0,
+    'checkpoint.every': 1000,
+  }
+  run = lambda: _run(
+    tiny_leaf.get_config(), tmp_path / 'run', tmp_path, **changes
+  )
+  signal_at(1)
+  with pytest.raises(interrupts.Preempted, match='stopped at step 2, saved'):
+    run()
+  assert _saved(tmp_path / 'run') == ['2']
+  # This run's first is the one of step 4.
+  signal_at(1)
+  with pytest.raises(interrupts.Preempted, match='stopped at step 4, saved'):
+    run()
+  assert '4' in _saved(tmp_path / 'run')
