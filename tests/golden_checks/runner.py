@@ -35,6 +35,7 @@ from tests.golden_checks import steps
 from tests.golden_checks import transformers
 from tests.golden_checks import vfm
 from tests.golden_checks import vfm_networks
+from tests.golden_checks import vfm_parts
 from tests.golden_checks import vfm_steps
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
@@ -66,6 +67,7 @@ CHECKS: dict[str, Check] = {
   **transformers.CHECKS,
   **vfm.CHECKS,
   **vfm_networks.CHECKS,
+  **vfm_parts.CHECKS,
   **vfm_steps.CHECKS,
 }
 

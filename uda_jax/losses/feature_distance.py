@@ -110,3 +110,37 @@ def class_feature_distance(
   apart = square > 0
   distance = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)
   return jnp.where(mask, distance, 0).sum() / jnp.maximum(mask.sum(), 1)
+
+
+def smooth_cosine_distance(
+  feature: jax.Array, reference: jax.Array, *, smooth_weight: float = 0.1
+) -> jax.Array:
+  """Smooth L1 and cosine distance to reference features (VFM-UDA++).
+
+  Mean over positions of w * mean over channels of smooth_l1(f - g) + (1 - w) *
+  (1 - cos(f, g)) (released code), in float32 or wider.
+
+  Args:
+    feature: [B, h, w, D] float, any values.
+    reference: [B, h, w, D] float.
+    smooth_weight: w, in [0, 1].
+
+  Returns:
+    [] float >= 0.
+
+  Example:
+    >>> feature = jnp.array([[[[2.0, 0.0]]]])
+    >>> reference = jnp.array([[[[0.0, 2.0]]]])
+    >>> print(f'{smooth_cosine_distance(feature, reference):.4f}')
+    1.0500
+  """
+  dtype = jnp.promote_types(feature.dtype, jnp.float32)
+  f, g = feature.astype(dtype), reference.astype(dtype)
+  difference = jnp.abs(f - g)
+  smooth = jnp.where(difference < 1, 0.5 * difference**2, difference - 0.5)
+  # PyTorch's guard of `cosine_similarity`, on each of the two norms.
+  norm = lambda x: jnp.sqrt(jnp.maximum((x * x).sum(-1), 1e-16))
+  cosine = (f * g).sum(-1) / (norm(f) * norm(g))
+  return (
+    smooth_weight * smooth.mean() + (1 - smooth_weight) * (1 - cosine).mean()
+  )

@@ -88,11 +88,13 @@ def warmup_then_poly(
   power: float,
   warmup_steps: int,
   ratio: float,
+  first_step: int = 0,
 ) -> jax.Array:
-  """Linear warm-up to the base rate, then the decay as if it had always run.
+  """Linear warm-up to the base rate, then a polynomial decay.
 
-  The rate drops from `base`, at step warmup_steps - 1, to that of `poly`
-  (VFM-UDA, released code).
+  The decay begins at `first_step`: at 0 it has run during the warm-up, so that
+  the rate drops at the warm-up's end (VFM-UDA, released code); at
+  `warmup_steps` it begins after it (SoMA).
 
   Args:
     step: [...] int, optimizer steps done.
@@ -101,6 +103,7 @@ def warmup_then_poly(
     power: see `poly`.
     warmup_steps: steps of the warm-up, the first at `ratio`, the last at 1.
     ratio: factor at step 0, such as 1e-3.
+    first_step: the last step at which the decay's factor is 1.
 
   Returns:
     [...] float.
@@ -114,5 +117,34 @@ def warmup_then_poly(
   step = jnp.asarray(step)
   done = jnp.minimum(step, warmup_steps).astype(float)
   warm = ratio + done / max(warmup_steps - 1, 1) * (1 - ratio)
-  decayed = poly(step, base=base, num_steps=num_steps, power=power)
+  decayed = poly(
+    step - first_step,
+    base=base,
+    num_steps=num_steps - first_step,
+    power=power,
+  )
   return jnp.where(step < warmup_steps, base * warm, decayed)
+
+
+def cosine_between(
+  step: jax.Array | int, *, first: float, last: float, num_steps: int
+) -> jax.Array:
+  """Half a cosine from one value to another (SoMA's weight decay).
+
+  Args:
+    step: [...] int, optimizer steps done.
+    first: value at step 0.
+    last: value from step `num_steps` on.
+    num_steps: > 0.
+
+  Returns:
+    [...] float.
+
+  Example:
+    >>> step = jnp.array([0, 5, 10])
+    >>> print(cosine_between(step, first=1.0, last=0.0, num_steps=10))
+    [1.  0.5 0. ]
+  """
+  done = jnp.minimum(jnp.asarray(step), num_steps).astype(float)
+  share = (1 + jnp.cos(jnp.pi * done / num_steps)) / 2
+  return last + (first - last) * share
