@@ -173,37 +173,42 @@ def after(batch_stats, arrays) -> Iterator[common.Difference]:
 
 def soma_linear(path: pathlib.Path) -> Iterator[common.Difference]:
   """Splits of single layers, their outputs and gradients."""
-  arrays = common.load(path)
-  for name, d in common.cases(arrays, '.', 'BA'):
-    rank, alpha = int(d['r']), float(d['alpha'])
-    weight, x = jnp.asarray(d['W']), jnp.asarray(d['x'])
-    largest = name.endswith('.largest')
-    parts = low_rank.split(weight, rank=rank, alpha=alpha, largest=largest)
-    moved = parts._replace(
-      a=jnp.asarray(d['A_moved']),
-      b=jnp.asarray(d['B_moved']),
-      residual=jnp.asarray(d['residual']),
-    )
-    apply = lambda p: x @ low_rank.merge(p).T + d['bias']
-    gradient = jax.grad(
-      lambda ab: (
-        apply(moved._replace(a=ab[0], b=ab[1])) * d['cotangent']
-      ).sum()
-    )((moved.a, moved.b))
-    # The trained factors' product has the singular values that were taken.
-    taken = jnp.linalg.svd(parts.b @ parts.a, compute_uv=False)
-    ours = {
-      'BA': parts.scale * (parts.b @ parts.a),
-      'residual': parts.residual,
-      'singular_values': jnp.linalg.svd(weight, compute_uv=False),
-      'taken_values': parts.scale * taken[:rank],
-      'y': apply(parts),
-      'y_moved': apply(moved),
-      'dA': gradient[0],
-      'dB': gradient[1],
-    }
-    for key, value in ours.items():
-      yield f'{name}.{key}', value, d[key], 1e-5, 1e-4
+  for name, d in common.cases(common.load(path), '.', 'BA'):
+    for key, ours in _split(d, largest=name.endswith('.largest')).items():
+      yield f'{name}.{key}', ours, d[key], 1e-5, 1e-4
+
+
+def _split(d: transformers.Tensors, *, largest: bool) -> dict[str, jax.Array]:
+  """What the file records of one layer."""
+  rank, alpha = int(d['r']), float(d['alpha'])
+  weight, x = jnp.asarray(d['W']), jnp.asarray(d['x'])
+  parts = low_rank.split(weight, rank=rank, alpha=alpha, largest=largest)
+
+  def apply(parts):
+    return x @ low_rank.merge(parts).T + d['bias']
+
+  # The signs of the factors are arbitrary: those of the reference.
+  moved = parts._replace(
+    a=jnp.asarray(d['A_moved']), b=jnp.asarray(d['B_moved'])
+  )
+
+  def value(a, b):
+    return (apply(moved._replace(a=a, b=b)) * d['cotangent']).sum()
+
+  gradient = jax.grad(value, (0, 1))(moved.a, moved.b)
+  product = parts.scale * (parts.b @ parts.a)
+  # The trained factors' product has the singular values that were taken.
+  taken = jnp.linalg.svd(product, compute_uv=False)[:rank]
+  return {
+    'BA': product,
+    'residual': parts.residual,
+    'singular_values': jnp.linalg.svd(weight, compute_uv=False),
+    'taken_values': taken,
+    'y': apply(parts),
+    'y_moved': apply(moved),
+    'dA': gradient[0],
+    'dB': gradient[1],
+  }
 
 
 def soma_schedule(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -49,26 +49,35 @@ def sample(
   Returns:
     [B, Q, heads * D] float.
   """
-  batch, queries, heads = weight.shape[:3]
   begin, total = 0, 0.0
   for level, (rows, columns) in enumerate(shapes):
-    cells = tokens[:, begin : begin + rows * columns].swapaxes(1, 2)
+    cells = tokens[:, begin : begin + rows * columns]
     begin += rows * columns
-    # [B, heads, Q * points]
-    flat = lambda x: x[:, :, :, level].swapaxes(1, 2).reshape(batch, heads, -1)
-    x = flat(location[..., 0]) * columns - 0.5
-    y = flat(location[..., 1]) * rows - 0.5
-    left, top = jnp.floor(x), jnp.floor(y)
-    for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
-      for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
-        inside = (0 <= column) & (column < columns) & (0 <= row) & (row < rows)
-        index = jnp.clip(row, 0, rows - 1) * columns + jnp.clip(
-          column, 0, columns - 1
-        )
-        value = jnp.take_along_axis(
-          cells, index.astype(jnp.int32)[..., None], axis=2
-        )
-        share = jnp.where(inside, share_x * share_y, 0) * flat(weight)
-        part = value * share[..., None].astype(value.dtype)
-        total += part.reshape(batch, heads, queries, -1, part.shape[-1]).sum(3)
-  return total.swapaxes(1, 2).reshape(batch, queries, -1)
+    total += _sample_map(
+      cells.swapaxes(1, 2),
+      (rows, columns),
+      location[:, :, :, level].swapaxes(1, 2),
+      weight[:, :, :, level].swapaxes(1, 2),
+    )
+  total = total.swapaxes(1, 2)
+  return total.reshape(*total.shape[:2], -1)
+
+
+def _sample_map(cells, shape, location, weight):
+  """Samples one map [B, heads, cells, D]; [B, heads, Q, D]."""
+  rows, columns = shape
+  x = location[..., 0] * columns - 0.5
+  y = location[..., 1] * rows - 0.5
+  left, top = jnp.floor(x), jnp.floor(y)
+  total = 0.0
+  for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
+    for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
+      inside = (0 <= column) & (column < columns) & (0 <= row) & (row < rows)
+      index = jnp.clip(row, 0, rows - 1) * columns
+      index = (index + jnp.clip(column, 0, columns - 1)).astype(jnp.int32)
+      flat = index.reshape(*index.shape[:2], -1, 1)
+      value = jnp.take_along_axis(cells, flat, axis=2)
+      value = value.reshape(*index.shape, -1)
+      share = jnp.where(inside, share_x * share_y, 0) * weight
+      total += (value * share[..., None].astype(value.dtype)).sum(3)
+  return total
