@@ -17,6 +17,7 @@ def compact() -> ConfigDict:
       new_classifier=False,
       in_channels=3,
       dtype='float32',
+      matmul_precision='default',
       # Extra heads for PiPa, rows (name, input, channels); see
       # `uda_jax.models.extra_heads.build`.
       heads=(),
@@ -35,6 +36,7 @@ def efficientnet_lite0() -> ConfigDict:
       new_classifier=False,
       in_channels=3,
       dtype='float32',
+      matmul_precision='default',
       heads=(),
       width=64,
       dropout=0.1,
@@ -57,6 +59,7 @@ def daformer_network(
       new_classifier=False,
       in_channels=3,
       dtype='float32',
+      matmul_precision='default',
       heads=(),
       head_width=256,
       head_dropout=0.1,

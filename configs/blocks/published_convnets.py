@@ -82,7 +82,9 @@ def pixmatch(benchmark: Benchmark) -> ConfigDict:
   config.data.source.published_images = benchmark.num_images
   config.model = convnets.deeplab_v2()
   config.model.update(
-    class_rows=benchmark.class_rows, starts_from=benchmark.pixmatch_start
+    class_rows=benchmark.class_rows,
+    starts_from=benchmark.pixmatch_start,
+    matmul_precision='highest',  # as the authors ran
   )
   config.optim = convnets.pixmatch_sgd()
   config.schedule = common.poly(learning_rate=1e-4, power=0.9)
@@ -195,6 +197,7 @@ def _lse_run(benchmark: Benchmark, *, steps: int) -> ConfigDict:
 def _vgg(config: ConfigDict, *, learning_rate: float) -> ConfigDict:
   """FCN-8s; a tenth of the learning rate every 50000 steps of a round."""
   config.model = convnets.fcn8s_vgg()
+  config.model.matmul_precision = 'highest'
   config.optim = convnets.lse_adam()
   config.schedule = common.schedule(
     'staircase',
@@ -210,6 +213,7 @@ def _deeplab(
   config: ConfigDict, *, learning_rate: float, length: int = 0
 ) -> ConfigDict:
   config.model = convnets.deeplab_v2(aux_head=False)
+  config.model.matmul_precision = 'highest'
   config.optim = convnets.lse_sgd()
   config.schedule = common.poly(
     learning_rate=learning_rate, power=0.9, length=length

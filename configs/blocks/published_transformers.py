@@ -70,6 +70,7 @@ def _run(
   )
   config.model = networks.daformer_network(weights=MIT_B5)
   config.model.starts_from = starts.MIT_B5
+  config.model.matmul_precision = 'highest'  # as the authors ran
   config.optim = common.daformer_adamw()
   config.schedule = common.daformer_schedule()
   config.teacher = common.teacher(decay=0.999)

@@ -231,6 +231,27 @@ def test_dtypes(name, dtype, stored):
   assert {str(x.dtype) for x in outputs.features} == {dtype}
 
 
+@pytest.mark.parametrize('name', sorted(FIELDS))
+def test_every_product_has_the_configured_precision(name):
+  def operations(precision):
+    network = _build(name, matmul_precision=precision)
+
+    def loss(params, stats, image):
+      outputs, _ = network.forward(params, stats, image)
+      return outputs.logits.sum()
+
+    variables = _shapes(network)
+    text = str(jax.make_jaxpr(jax.grad(loss))(*variables, _image()))
+    return text.count('precision=None'), text.count('precision=(Precision.H')
+
+  rounded, _ = operations('default')
+  assert rounded
+  left, highest = operations('highest')
+  assert left == 0 and highest >= rounded
+  with pytest.raises(ValueError, match=r"one of \('default', 'highest'\), got"):
+    operations('high')
+
+
 def test_detail_is_refused():
   with pytest.raises(ValueError, match='detail must be None'):
     _build('compact').forward({}, {}, _image(), detail='windows')

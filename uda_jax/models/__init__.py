@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import functools
 
 import jax
 
@@ -51,6 +52,8 @@ NAMES: dict[str, state_dict.NameOf] = {
 _ENCODER_DECODER = (
   'encoder head head_width head_dropout fusion drop_path attention remat'
 ).split()
+# Values of `config.model.matmul_precision`.
+PRECISIONS = ('default', 'highest')
 # Fields of `config.model` that every network reads.
 COMMON_FIELDS = ('weights', 'dtype', 'new_classifier', 'in_channels')
 # name -> fields that it reads in addition to those of every network.
@@ -90,6 +93,11 @@ def check(config) -> None:
         'reads, got no such field; take the whole block of a config with that '
         'network'
       )
+  if precision(config) not in PRECISIONS:
+    raise ValueError(
+      f'config.model.matmul_precision: expected one of {PRECISIONS}, got '
+      f'{precision(config)!r}'
+    )
   channels = config.model.in_channels
   if channels < 1:
     raise ValueError(
@@ -105,6 +113,10 @@ def build(config, num_classes: int) -> types.Network:
 
     name: row of `MODELS`.
     dtype: compute dtype, 'float32', 'bfloat16' or 'float64'.
+    matmul_precision: of the network's products and convolutions, forward and
+      backward: 'highest' computes in `dtype`; with 'default', accelerators
+      round float32 to fewer bits (TF32, bfloat16), as JAX is set. Without the
+      field: 'default'.
     weights: '' (random initial values) or a file, see docs/weights.md.
     new_classifier: loads everything but the classifier from `weights` or from
       the run of a warm start; the numbers of classes may differ.
@@ -122,6 +134,8 @@ def build(config, num_classes: int) -> types.Network:
   check(config)
   importer = _importer(config)
   network = MODELS[config.model.name](config.model, num_classes)
+  if precision(config) != 'default':
+    network = _with_precision(network, precision(config))
   if importer is None:
     return network
   weights.check(
@@ -135,6 +149,29 @@ def build(config, num_classes: int) -> types.Network:
     return pretrained.load(chosen, network.init(key, image_size), classes)
 
   return network._replace(init=init)
+
+
+def precision(config) -> str:
+  """Returns `config.model.matmul_precision`; 'default' without the field."""
+  return config.model.get('matmul_precision', 'default')
+
+
+def _with_precision(network: types.Network, value: str) -> types.Network:
+  """Returns the network with all products and convolutions in a precision.
+
+  Gradients have the precision of the operation that they belong to.
+  """
+
+  def within(function):
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+      with jax.default_matmul_precision(value):
+        return function(*args, **kwargs)
+
+    return call
+
+  head = None if network.head is None else within(network.head)
+  return network._replace(forward=within(network.forward), head=head)
 
 
 def classifier(

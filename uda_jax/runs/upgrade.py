@@ -21,6 +21,7 @@ LATER: dict[str, Any] = {
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,
   'model.starts_from': '',
+  'model.matmul_precision': 'default',
   'model.in_channels': 3,
   'optim.decay_in_place': False,
   'schedule.every': 0,

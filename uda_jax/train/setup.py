@@ -219,10 +219,12 @@ def _log_network(
   """Logs the size of the network, and where its variables come from."""
   count = sum(x.size for x in jax.tree.leaves(student.params))
   logging.info(
-    'network: %s, %d classes, %s parameters',
+    'network: %s, %d classes, %s parameters, %s, matmul precision %s',
     config.model.name,
     num_classes,
     f'{count:,}',
+    config.model.dtype,
+    models.precision(config),
   )
   for parts, source in models.origin(config, num_classes, student, size):
     logging.info('initial weights of %s: %s', parts, source)
