@@ -2,9 +2,9 @@
 
   python -m benchmarks.ablations --methods=pixmatch,ehtdi,lse,pipa,cluda
 
-All rows have the same steps, seed and data. Runs resume; one that is done is
-not repeated; `<workdir>/<benchmark>_<method>.md` holds a method's table. Leaves
-that a benchmark lacks (the released forms, on real images) have no row.
+All rows have the same steps, seed and data. Runs resume, and finished runs are
+not repeated. `<workdir>/<benchmark>_<method>.md` is the table of a method.
+Configs that a benchmark lacks (the released ones, on real images) have no row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks import tables
 from uda_jax import cli
 from uda_jax import configs
 
-# method -> rows: name, leaf, changed fields of `config.method`.
+# method -> rows: name, config, changed fields of `config.method`.
 ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
   'pixmatch': (
     ('augmentation', 'pixmatch', {}),
@@ -60,7 +60,7 @@ ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
 
 
 def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
-  """The rows whose leaf the benchmark has: name, leaf, changed fields."""
+  """Returns the rows whose config exists: name, config, changed fields."""
   if method not in ROWS:
     raise ValueError(
       f'--methods: expected some of {list(ROWS)}, got {method!r}'
@@ -71,27 +71,31 @@ def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
       f'--benchmark: expected a folder in configs/, got {benchmark!r}'
     )
   return [
-    (name, leaf, {f'method.{field}': value for field, value in changes.items()})
-    for name, leaf, changes in ROWS[method]
-    if f'{benchmark}/{leaf}' in known
+    (
+      name,
+      config,
+      {f'method.{field}': value for field, value in changes.items()},
+    )
+    for name, config, changes in ROWS[method]
+    if f'{benchmark}/{config}' in known
   ]
 
 
 def _table(args: argparse.Namespace, method: str) -> str:
-  """Runs what is missing; writes and returns one method's table."""
+  """Trains the missing runs; writes and returns one method's table."""
   reports = {}
-  for name, leaf, changes in rows(args.benchmark, method):
+  for name, config, changes in rows(args.benchmark, method):
     fields = (
       f'{field.removeprefix("method.")}={value}'
       for field, value in changes.items()
     )
     result = runs.one_run(
       args.benchmark,
-      leaf,
+      config,
       args.seed,
       root=args.root,
       workdir=args.workdir,
-      name='_'.join((leaf, *fields)),
+      name='_'.join((config, *fields)),
       changes=changes,
     )
     network = result.run.config.eval.network

@@ -47,18 +47,18 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def adaptation(args: argparse.Namespace) -> None:
-  """Runs everything that is missing and prints the table."""
+  """Trains the missing runs and prints the table."""
   from uda_jax.evaluate import reports as reports_lib
 
   reports = {}
-  for leaf in args.runs:
+  for config in args.runs:
     for seed in args.seeds:
       result = runs.one_run(
-        args.benchmark, leaf, seed, root=args.root, workdir=args.workdir
+        args.benchmark, config, seed, root=args.root, workdir=args.workdir
       )
       for name, report in result.reports.items():
         name = reports_lib.row_name(name, report)
-        reports.setdefault(f'{leaf} ({name})', []).append(report)
+        reports.setdefault(f'{config} ({name})', []).append(report)
     table = tables.write(reports, args.workdir, args.benchmark)
   print(table)
 

@@ -1,9 +1,9 @@
 """`make demo`: what adaptation changes, on rendered streets, in a few minutes.
 
-Trains on clean, game-like scenes alone; trains again with unlabelled,
-camera-like scenes; scores both on camera-like scenes that neither has seen, and
-draws them side by side. With --oracle also the bound: trained on the target's
-own labels.
+Trains on clean, game-like scenes alone, trains again with unlabeled,
+camera-like scenes, scores both networks on other camera-like scenes, and draws
+their predictions side by side. --oracle adds the upper bound, trained on the
+target's labels.
 
   python -m benchmarks.demo [--oracle] [--seed=N] [--workdir=DIR]
 """
@@ -18,16 +18,16 @@ from benchmarks import runs
 from uda_jax import cli
 
 _NUM_ROWS = 6
-# 200 steps less than the tables in docs/reproduce.md, and none of the rows that
-# it does not show: six minutes on two slow cores.
+# 200 steps less than in docs/reproduce.md, without the scores that it does not
+# show: six minutes on two slow cores.
 _CHANGES = {
   'steps': 800,
   'eval.target_statistics': 0,
   'eval.label_free.num_images': 0,
 }
 
-# Column title -> leaf of configs/streets.
-_LEAVES = {'source-only': 'source_only', 'adapted': 'self_training'}
+# Column title -> config in configs/streets.
+_CONFIGS = {'source-only': 'source_only', 'adapted': 'self_training'}
 
 
 def gallery(path: pathlib.Path, results: dict) -> None:
@@ -80,19 +80,19 @@ def parser() -> cli.Parser:
 
 def demo(args: argparse.Namespace) -> None:
   """Trains, draws and prints the scores."""
-  leaves = dict(_LEAVES) | ({'oracle': 'oracle'} if args.oracle else {})
+  configs = dict(_CONFIGS) | ({'oracle': 'oracle'} if args.oracle else {})
   with cli.hidden_stderr(not args.debug):
     import uda_jax.train.loop  # noqa: F401, with TensorFlow
   results = {
     title: runs.one_run(
       'streets',
-      leaf,
+      config,
       args.seed,
       root='',
       workdir=args.workdir,
       changes=_CHANGES,
     )
-    for title, leaf in leaves.items()
+    for title, config in configs.items()
   }
   path = (args.workdir / f'gallery_seed{args.seed}.png').absolute()
   gallery(path, results)

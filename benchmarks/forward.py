@@ -77,7 +77,7 @@ def make_passes(network, size: tuple[int, int]):
 
 
 def _compile(function, variables, image, mesh):
-  """Returns the compiled function and the seconds that this took."""
+  """Returns the compiled function and the seconds of compilation."""
   begin = time.perf_counter()
   on_mesh = lambda tree: jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(
@@ -102,7 +102,7 @@ def _seconds(compiled, variables, image, repeats: int) -> float:
 
 
 def measure(args: argparse.Namespace, name: str, mesh) -> dict:
-  """Returns what the JSON line of one network says."""
+  """Returns the content of the JSON line of one network."""
   size = (args.crop, args.crop)
   model = NETWORKS[name]()
   model.weights, model.dtype = '', args.dtype
@@ -172,7 +172,7 @@ def parser() -> cli.Parser:
 
 
 def forward(args: argparse.Namespace) -> None:
-  """Prints a line a network."""
+  """Prints one line for each network."""
   unknown = sorted(set(args.networks) - set(NETWORKS))
   if unknown:
     raise ValueError(

@@ -1,4 +1,4 @@
-"""CPU time of an image: our input pipeline and a loader of PyTorch's kind.
+"""CPU time per image of the input pipeline and of PyTorch-style loaders.
 
 `python -m benchmarks.input_pipeline --cache_dir=DIR` writes files like those of
 GTA5 and Cityscapes (once, in about two minutes) and prints JSON lines: CPU
@@ -40,12 +40,12 @@ GROUP = pytorch_loader.GROUP
 FORMS = ('raw', 'prepared', 'jpeg')
 # More than any loader makes ahead.
 AHEAD = 20
-# A loader's batches, by how many there shall be.
+# Number of batches -> iterator of a loader's batches.
 Loader = Callable[[int], Iterator[Any]]
 
 
 def data_block(root: pathlib.Path, form: str) -> Any:
-  """The data block of the leaf, for the files of `street_files`."""
+  """Returns the data block of the config, for the files of `street_files`."""
   config = daformer.get_config().data
   config.update(
     root=str(root),
@@ -59,7 +59,7 @@ def data_block(root: pathlib.Path, form: str) -> Any:
 
 
 def loaders(config: Any) -> dict[str, Loader]:
-  """Our pipeline and others for the same images and settings.
+  """Returns this library's loader and others, for the same images and settings.
 
   Args:
     config: a data block.
@@ -107,7 +107,7 @@ def _size(domain: examples.Domain) -> tuple[int, int]:
 
 
 def _cpu() -> float:
-  """Seconds of all threads of this process and of its workers (Linux)."""
+  """Returns CPU seconds of this process and of its workers (Linux)."""
   ticks = 0
   for worker in multiprocessing.active_children():
     stat = pathlib.Path(f'/proc/{worker.pid}/stat').read_text()
@@ -117,7 +117,7 @@ def _cpu() -> float:
 
 
 def _cpu_at_rest() -> float:
-  """The same once all that is made ahead has been made."""
+  """Returns `_cpu()` after all prefetched batches are made."""
   quiet, last = 0, _cpu()
   while quiet < 3:
     time.sleep(0.2)
@@ -128,7 +128,7 @@ def _cpu_at_rest() -> float:
 
 
 def _image_ms(batches: Iterator[Any], steps: int) -> float:
-  """CPU milliseconds of an image in the next `steps` batches."""
+  """Returns CPU milliseconds per image in the next `steps` batches."""
   start = _cpu_at_rest()
   for _ in itertools.islice(batches, steps):
     pass
@@ -177,7 +177,7 @@ def compare(
 
 
 def versions() -> dict[str, str]:
-  """The packages that do the work; None is not installed."""
+  """Returns the versions of the packages; None: not installed."""
   result = {}
   for name in ('tensorflow-cpu', 'pillow', 'opencv-python-headless', 'torch'):
     try:
@@ -210,7 +210,7 @@ def parser() -> cli.Parser:
 
 
 def measure(args: argparse.Namespace) -> None:
-  """Prints a JSON line a form of the data."""
+  """Prints one JSON line for each form of the data."""
   street_files.write(args.cache_dir, args.images)
   for form in FORMS:
     config = data_block(args.cache_dir, form)

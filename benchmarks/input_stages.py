@@ -1,4 +1,4 @@
-"""Where the input pipeline's time goes: each stage alone, on one thread.
+"""CPU time of the stages of the input pipeline, on one thread.
 
 `python -m benchmarks.input_stages --cache_dir=DIR` prints a JSON line for each
 domain of `benchmarks.input_pipeline`, with the mean over its examples of the
@@ -30,7 +30,7 @@ SEED = 0
 def _ms(
   function: Callable[..., Any], rows: Sequence[tuple], repeats: int
 ) -> tuple[float, list[Any]]:
-  """Mean over rows of the least CPU milliseconds, and the results."""
+  """Returns the mean over rows of the minimal CPU milliseconds, and results."""
   function = tf.function(function, reduce_retracing=True)
   results = [function(*row) for row in rows]
   total = 0.0
@@ -47,7 +47,7 @@ def _ms(
 def stages(
   domain: examples.Domain, *, count: int, repeats: int
 ) -> dict[str, float]:
-  """CPU milliseconds of the stages of the first `count` examples.
+  """Returns CPU milliseconds of the stages of the first `count` examples.
 
   Args:
     domain: whose files have one size and, if labelled, a rare class asked for.

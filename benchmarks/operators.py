@@ -1,4 +1,4 @@
-"""The forms that an operator can take, timed against each other.
+"""Times of the implementations of an operator.
 
   python -m benchmarks.operators                # all, on this device
   python -m benchmarks.operators --only=attention --dtype=bfloat16
@@ -110,7 +110,7 @@ def compare(
   inputs: tuple[jax.Array, ...],
   repeats: int,
 ) -> dict:
-  """Times the forms of one operator, in turns."""
+  """Times the implementations of one operator, in turns."""
 
   def make(form):
     def loss(inputs):
@@ -160,7 +160,7 @@ def parser() -> cli.Parser:
 
 
 def operators(args: argparse.Namespace) -> None:
-  """Prints a line an operator."""
+  """Prints one line for each operator."""
   for name in [args.only] if args.only else OPERATORS:
     forms, inputs = OPERATORS[name](args.crop, args.dtype)
     print(json.dumps(compare(name, forms, inputs, args.repeats)), flush=True)

@@ -105,7 +105,7 @@ class Failed(Exception):
 
 
 class Usage(NamedTuple):
-  """What a command took: wall-clock seconds, and memory at its peak."""
+  """Cost of a command: wall-clock seconds and peak memory."""
 
   seconds: float
   gib: float
@@ -192,7 +192,7 @@ class Rehearsal(NamedTuple):
     return self.out / 'runs' / self.leaf
 
   def options(self) -> list[str]:
-    """Returns what the trainer is called with."""
+    """Returns the trainer's options."""
     weights = self.out / 'weights' / start_weights(self.leaf)
     fields = {
       'data.root': self.out / 'trees',

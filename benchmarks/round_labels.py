@@ -1,12 +1,12 @@
-"""How right the labels are that LSE gave its patches, round by round.
+"""Accuracy of the labels that LSE gives its patches, by round.
 
   python -m benchmarks.round_labels --run=RUN \\
-      --truth=configs/streets/oracle.py
+      --truth=streets/oracle
 
-RUN is a run's directory; the source of the leaf `--truth` has the labels of
-that run's target images, as an oracle's has. Prints a table a round: of which
-class the labelled pixels are said to be, how many are, and what most of the
-others are.
+RUN is a run's directory. The source of the config `--truth` has the labels of
+the run's target images, as the oracle's source has. Prints a table for each
+round: the fraction of pixels with each label, the fraction of these that is
+correct, and the most frequent true classes of the others.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from uda_jax.evaluate import metrics
 def confusion(
   patch: np.ndarray, truth: np.ndarray, num_classes: int
 ) -> np.ndarray:
-  """Counts what the labelled pixels of a patch are.
+  """Counts pairs of label and true class over the labeled pixels of a patch.
 
   Args:
-    patch: [H, W] int, 255 = not labelled.
+    patch: [H, W] int, 255 = not labeled.
     truth: [H, W] int, 255 = unknown; such pixels are not counted.
     num_classes: C.
 
   Returns:
-    [C, C] int64: [i, j] pixels said to be class i that are class j.
+    [C, C] int64: [i, j] is the number of pixels of label i and true class j.
   """
   known = (patch < num_classes) & (truth < num_classes)
   return metrics.count_pairs(
@@ -49,7 +49,7 @@ def enlarged(
   window: tuple[int, int],
   size: tuple[int, int],
 ) -> np.ndarray:
-  """The true labels of an enlarged window, those of the nearest pixels.
+  """Returns the true labels of an enlarged window, by nearest neighbor.
 
   Args:
     truth: [h, w] int, of a whole image.
@@ -67,7 +67,7 @@ def enlarged(
 def pairs(
   config, workdir: pathlib.Path, plan: dict, index: int, truth
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """The labels and the true labels of a round's patches, both [H, W].
+  """Yields labels and true labels of a round's patches, both [H, W].
 
   Args:
     config: the run's, as its manifest has it.
@@ -106,7 +106,7 @@ def pairs(
 
 
 def table(counts: np.ndarray, names: list[str]) -> str:
-  """Lays out a round.
+  """Formats the table of a round.
 
   Args:
     counts: [C, C], see `confusion`.
@@ -162,9 +162,9 @@ def round_labels(args: argparse.Namespace) -> None:
   if not plans:
     raise ValueError(f'--run: expected a run with rounds/, got {workdir}')
   config = json.loads((workdir / 'manifest.json').read_text())['config']
-  leaf = configs.load(args.truth)
-  leaf.data.root = args.data_root
-  truth = datasets.load_part(leaf.data, 'source')
+  oracle = configs.load(args.truth)
+  oracle.data.root = args.data_root
+  truth = datasets.load_part(oracle.data, 'source')
   for index, path in enumerate(plans):
     plan = json.loads(path.read_text())
     names = [

@@ -1,4 +1,4 @@
-"""One run of one leaf, as the tables and the demo make it."""
+"""One run of one config, for the tables and the demo."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def add_flags(group: argparse._ArgumentGroup) -> None:
     type=pathlib.Path,
     default=pathlib.Path('runs'),
     metavar='DIR',
-    help='where the runs go, each in a folder of its own; default: runs',
+    help='parent folder of the runs; default: runs',
   )
 
 
 def one_run(
   benchmark: str,
-  leaf: str,
+  config_name: str,
   seed: int,
   *,
   root: str,
@@ -40,23 +40,23 @@ def one_run(
   changes: Mapping[str, Any] = {},
   name: str = '',
 ) -> Any:
-  """Trains (or resumes) one leaf with one seed; returns `train.Result`.
+  """Trains (or resumes) one config with one seed; returns `train.Result`.
 
   Args:
     benchmark: folder in configs/.
-    leaf: its leaf.
+    config_name: file in that folder, without ending.
     seed: `config.seed`.
     root: `config.data.root`.
-    workdir: where the runs' directories go.
+    workdir: parent of the runs' directories.
     changes: config field -> value, beyond those two.
-    name: of the run's directory, if not the leaf's.
+    name: of the run's directory; '' = `config_name`.
   """
   # TensorFlow and jax load only when a run starts, not for --help.
   from uda_jax.train import loop
 
-  config = configs.load(f'{benchmark}/{leaf}')
+  config = configs.load(f'{benchmark}/{config_name}')
   config.seed = seed
   config.data.root = root
   config.update_from_flattened_dict(changes)
-  folder = workdir / benchmark / f'{name or leaf}_seed{seed}'
+  folder = workdir / benchmark / f'{name or config_name}_seed{seed}'
   return loop.run(config, str(folder))

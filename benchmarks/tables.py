@@ -15,7 +15,7 @@ Reports = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def _percent(scores: Sequence[float | None]) -> tuple[str, str]:
-  """Returns mean and standard deviation in percent; '' where there is none."""
+  """Returns mean and standard deviation in percent; '' without a score."""
   known = [100 * s for s in scores if s is not None]
   mean = f'{np.mean(known):.1f}' if known else ''
   return mean, f'{np.std(known, ddof=1):.1f}' if len(known) > 1 else ''

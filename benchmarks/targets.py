@@ -1,4 +1,4 @@
-"""Devices that programs are compiled for, and what the compiler reports."""
+"""Devices that programs are compiled for, and the compiler's report."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def add_timing(group: argparse._ArgumentGroup) -> None:
 
 
 def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
-  """A mesh of devices that need not be there, for compilation only.
+  """Returns a mesh of devices that may be absent, for compilation only.
 
   Args:
     topology: a GPU, 'rtx_3090' (needs `jax[cuda12]`), or TPUs such as
@@ -95,7 +95,7 @@ def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
 
 
 def traced_for_accelerators() -> contextlib.AbstractContextManager[None]:
-  """Has networks choose the forms of accelerators, whatever runs here."""
+  """Makes networks use the operators of accelerators, on any machine."""
   return depthwise.traced_as('conv')
 
 
@@ -104,14 +104,14 @@ def name(mesh: Mesh) -> str:
 
 
 def network_name(config) -> str:
-  """The network of a config, in short."""
+  """Returns the short name of a config's network."""
   model = config.model
   parts = (model.name, model.get('encoder', ''), model.get('head', ''))
   return ' '.join(part for part in parts if part)
 
 
 def memory(compiled, mesh: Mesh) -> dict[str, float]:
-  """GiB of a compiled program; nothing for a CPU.
+  """Returns the GiB of a compiled program; empty for a CPU.
 
   `peak_gib` is what the compiler plans: arguments, what it computes on the way
   and results, those that overwrite an argument counted once. `activations_gib`

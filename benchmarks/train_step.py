@@ -42,7 +42,7 @@ from uda_jax.train import step as step_lib
 def random_batch(
   config, size: tuple[int, int], num_classes: int, phase: int
 ) -> types.Batch:
-  """All groups of one step: noise, and labels in blocks of 16 pixels."""
+  """Returns the groups of a step: noise, and labels in blocks of 16 pixels."""
   random = np.random.default_rng(0)
   lead = (config.batch.groups, config.batch.group_size)
   image = lambda: random.integers(0, 256, (*lead, *size, 3), dtype=np.uint8)
@@ -59,7 +59,7 @@ def random_batch(
 def _random_views(
   pair, groups: int, phase: int
 ) -> dict[str, np.ndarray] | None:
-  """Pairs of crops of noise, which show the same, as PiPa's patches want them.
+  """Returns pairs of identical crops of noise for PiPa's patches.
 
   Args:
     pair: `config.data.pair`.
@@ -88,7 +88,7 @@ def build(config, mesh, size: tuple[int, int], num_classes: int, phase: int):
   """Returns (update, maker of its state and its frozen network, batch).
 
   Args:
-    config: a leaf.
+    config: the config of a run.
     mesh: the devices.
     size: of the images.
     num_classes: of the labels.
