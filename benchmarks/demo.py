@@ -2,8 +2,8 @@
 
 Trains on clean, game-like scenes alone, trains again with unlabeled,
 camera-like scenes, scores both networks on other camera-like scenes, and draws
-their predictions side by side. --oracle adds the upper bound, trained on the
-target's labels.
+their predictions side by side. The last line is the address of a page about the
+runs. --oracle adds the upper bound, trained on the target's labels.
 
   python -m benchmarks.demo [--oracle] [--seed=N] [--workdir=DIR]
 """
@@ -108,6 +108,10 @@ def demo(args: argparse.Namespace) -> None:
     )
   )
   print(f'Pictures: {path}')
+  from uda_jax.report import page
+
+  paths = [result.run.workdir for result in results.values()]
+  print(page.write(paths, args.workdir / f'report_seed{args.seed}.html'))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

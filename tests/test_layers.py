@@ -58,6 +58,9 @@ KEPT = {
   'flax': ('models',),
   'orbax': ('runs.checkpoint',),
   'clu': ('runs.writers',),
+  'tensorboard': ('report.events',),
+  'matplotlib': ('report.charts',),
+  'jinja2': ('report.page',),
 }
 # A room imports rooms of lower floors only; modules without a folder count as
 # rooms, and those of one floor do not know each other.
@@ -68,7 +71,7 @@ FLOORS = (
   {'losses', 'augment', 'models', 'data'},
   {'methods', 'runs'},
   {'evaluate'},
-  {'train', 'predict', 'export'},
+  {'train', 'predict', 'export', 'report'},
   {'main', '__main__'},
 )
 # Commands inside a room: like `main`, they may import what they drive.

@@ -27,6 +27,7 @@ import pytest
 from uda_jax import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
+TEMPLATE = ('page.html', 'style.css', 'script.js')
 FOLDERS = ('uda_jax', 'configs', 'docs', 'launch')
 # What pip prints when it reaches no package index.
 NO_NETWORK = re.compile(
@@ -227,7 +228,10 @@ def test_archives_hold_every_module_and_config(archives):
     path.relative_to(ROOT).as_posix()
     for folder in ('uda_jax', 'configs')
     for path in (ROOT / folder).rglob('*.py')
-  } | {'uda_jax/py.typed'}
+  } | {
+    'uda_jax/py.typed',
+    *(f'uda_jax/report/template/{name}' for name in TEMPLATE),
+  }
   assert modules <= packed
   wanted = {re.sub('^configs/', 'uda_jax/configs/', name) for name in modules}
   assert wanted <= installed

@@ -32,6 +32,10 @@ COMMANDS = {
     'uda_jax.predict.submission',
     'write the archive that a test server takes',
   ),
+  'report': (
+    'uda_jax.report.__main__',
+    'write a page about one or several runs',
+  ),
   'export': (
     'uda_jax.export.__main__',
     'write a network as StableHLO and ONNX',

@@ -171,6 +171,45 @@ def gallery(
   return np.asarray(page)
 
 
+def gallery_columns(
+  page: np.ndarray,
+  count: int,
+  *,
+  palette: Palette,
+  class_names: Sequence[str] = (),
+  width: int = 320,
+) -> list[np.ndarray]:
+  """Cuts the columns of pictures out of a page that `gallery` drew.
+
+  Args:
+    page: [H, W, 3] uint8.
+    count: its columns.
+    palette: as for `gallery`.
+    class_names: as for `gallery`.
+    width: as for `gallery`.
+
+  Returns:
+    For each column its pictures one below the other, [h, width, 3] uint8,
+    without title and legend.
+
+  Raises:
+    ValueError: the page has another width than such a gallery.
+  """
+  from PIL import ImageFont
+
+  full_width = _GAP + count * (width + _GAP)
+  if page.shape[1] != full_width:
+    raise ValueError(
+      f'page: expected {count} columns, {full_width} pixels wide, got '
+      f'{page.shape[1]} pixels'
+    )
+  font = ImageFont.load_default(_FONT_SIZE)
+  entries = _legend(class_names, palette, full_width, font)
+  bottom = len(page) - _legend_height(entries) - _GAP
+  lefts = [_GAP + i * (width + _GAP) for i in range(count)]
+  return [page[_GAP + _LINE : bottom, x : x + width] for x in lefts]
+
+
 def legend(
   class_names: Sequence[str], palette: Palette, *, width: int = 640
 ) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""Directories of runs that the tests of the report read, without a training."""
+
+import jax
+import numpy as np
+
+from uda_jax import configs
+from uda_jax.evaluate import reports
+from uda_jax.runs import provenance
+from uda_jax.runs import writers
+
+# Names that are markup, formulas, or not Latin.
+NAMES = ('road', '<b>sky</b> & $x$', '車')
+PALETTE = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
+# Class 2 of the second network is neither in the labels nor predicted.
+CONFUSION = {
+  'student': [[6, 2, 0], [1, 3, 0], [4, 0, 0]],
+  'teacher': [[8, 0, 0], [1, 3, 0], [0, 0, 0]],
+}
+
+
+def write(path, leaf='self_training', *, seed=0, finished=True):
+  """Writes what a run of three logged steps leaves behind, but checkpoints.
+
+  Args:
+    path: its directory.
+    leaf: of configs/streets.
+    seed: of the predictions.
+    finished: whether it has results.
+  """
+  config = configs.load(f'streets/{leaf}')
+  facts = {
+    'images': {'source: clean': 4, 'target: rain': 5, 'evaluation: rain': 2},
+    'classes': {'names': NAMES, 'palette': PALETTE},
+    'weights': None,
+  }
+  path.mkdir(parents=True)
+  provenance.run_manifest(path, config, facts)
+  writer = writers.Writer(
+    path,
+    num_steps=30,
+    images_per_step=4,
+    every=10,
+    palette=PALETTE,
+    class_names=NAMES,
+  )
+  results = {
+    name: reports.report(np.array(matrix), NAMES, {reports.ALL: range(3)})
+    for name, matrix in CONFUSION.items()
+  }
+  if leaf == 'source_only':
+    del results['teacher']
+  network = config.eval.network
+  with writer:
+    for step, skipped in ((10, 0.0), (20, 1.0), (30, 0.0)):
+      loss = float('nan') if skipped else 1 / step
+      writer.step(step, {'loss/source': loss, 'skipped': skipped})
+      report = results[network] | {'label_free': {'entropy': 0.1 * step}}
+      writer.report(step, report)
+      writer.examples(step, _examples(seed), network)
+  if finished:
+    results[network] |= {'label_free': {'entropy': 3.0}}
+    reports.write_results(path, results, ['Evaluated on rain, 2 images.'])
+
+
+def _examples(seed):
+  key = jax.random.key(seed)
+  images = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)
+  truth = np.arange(2 * 4 * 6).reshape(2, 4, 6) % 3
+  prediction = np.asarray(jax.random.randint(key, truth.shape, 0, 3))
+  return list(zip(images, truth, prediction))
