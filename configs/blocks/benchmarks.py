@@ -16,6 +16,8 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       root='',
       # Cache of label maps and manifests, which are made once.
       cache_dir='~/.cache/uda_jax',
+      # Whether a run may be resumed on other data than before.
+      allow_changes=False,
       source=source,
       target=target,
       evaluation=evaluation,

@@ -7,9 +7,12 @@ import subprocess
 
 import jax
 import ml_collections
+import numpy as np
 import pytest
 
+from uda_jax.data import manifest as manifest_lib
 from uda_jax.runs import provenance
+from uda_jax.runs import resume
 
 
 def _config(**changes):
@@ -19,6 +22,7 @@ def _config(**changes):
       'steps': 10,
       'log': {'every': 5},
       'checkpoint': {'every': 5},
+      'eval': {'every': 0},
       'data': {'root': '/a', 'crop_size': (8, 16)},
       'method': {'name': 'pixmatch', 'threshold': 0.5},
     }
@@ -85,14 +89,100 @@ def test_a_machine_with_other_cores_is_told(tmp_path, monkeypatch, caplog):
 def test_another_config_is_an_error_that_names_the_fields(tmp_path):
   provenance.run_manifest(tmp_path, _config(), {})
   before = (tmp_path / 'manifest.json').read_bytes()
-  other = _config(**{'method.threshold': 0.6, 'log.every': 9, 'steps': 20})
+  other = _config(**{'method.threshold': 0.6, 'log.every': 9, 'steps': 8})
   with pytest.raises(ValueError) as error:
     provenance.run_manifest(tmp_path, other, {})
   message = str(error.value)
   assert 'config.method.threshold: expected 0.5' in message
-  assert 'got 0.6' in message and 'config.steps' in message
+  assert 'got 0.6' in message and 'config.steps: expected 10 or more' in message
   assert 'log.every' not in message and 'new --workdir' in message
   assert (tmp_path / 'manifest.json').read_bytes() == before
+
+
+def test_a_run_may_get_longer_and_be_evaluated_otherwise(tmp_path, caplog):
+  provenance.run_manifest(tmp_path, _config(), {})
+  longer = _config(**{'steps': 24, 'checkpoint.every': 7, 'eval.every': 3})
+  provenance.check_resumable(tmp_path, longer)
+  provenance.run_manifest(tmp_path, longer, {})
+  assert 'from 10 to 24 steps' in caplog.text
+  provenance.run_manifest(tmp_path, longer, {})
+  assert caplog.text.count('from 10 to 24 steps') == 1
+  manifest = json.loads((tmp_path / 'manifest.json').read_text())
+  changed = {'checkpoint.every': 7, 'eval.every': 3, 'steps': 24}
+  assert [s['changed_fields'] for s in manifest['starts'][1:]] == [changed] * 2
+  # Not back to the length of the first start.
+  with pytest.raises(ValueError, match='config.steps: expected 24 or more'):
+    provenance.check_resumable(tmp_path, _config())
+
+
+def test_a_run_in_rounds_keeps_its_length(tmp_path):
+  rounds = {'rounds': {'p_start': 0.3}}
+  config = ml_collections.ConfigDict(_config().to_dict() | rounds)
+  provenance.run_manifest(tmp_path, config, {})
+  config.steps = 20
+  with pytest.raises(ValueError, match='config.steps: expected 10 as'):
+    provenance.check_resumable(tmp_path, config)
+
+
+def _data(**changes):
+  data = manifest_lib.Manifest(
+    'day',
+    ('/a/0.png', '/a/1.png'),
+    ('/a/0_label.png', '/a/1_label.png'),
+    np.array([4, 4]),
+    np.array([8, 8]),
+    np.array([[16, 16], [0, 32]]),
+    ('road', 'sky'),
+    ((0, 0, 0), (1, 1, 1)),
+  )
+  return {'data': {'source': resume.describe_data(data._replace(**changes))}}
+
+
+@pytest.mark.parametrize(
+  'changes, message',
+  [
+    (
+      dict(
+        image_paths=('/a/0.png',), heights=np.array([4]), widths=np.array([8])
+      ),
+      'source: 2 images before, 1 now',
+    ),
+    (
+      dict(image_paths=('/a/0.png', '/a/2.png')),
+      'source: other file names than before',
+    ),
+    (dict(heights=np.array([4, 6])), 'source: other image sizes than before'),
+    (
+      dict(class_pixels=np.array([[16, 16], [1, 31]])),
+      'source: other labels than before',
+    ),
+  ],
+)
+def test_other_data_is_refused_unless_allowed(
+  changes, message, tmp_path, caplog
+):
+  provenance.run_manifest(tmp_path, _config(), {})  # of an earlier version
+  provenance.run_manifest(tmp_path, _config(), _data())
+  moved = _data(image_paths=('/b/0.png', '/b/1.png'))
+  provenance.run_manifest(tmp_path, _config(), moved)
+  with pytest.raises(ValueError, match=message) as error:
+    provenance.run_manifest(tmp_path, _config(), _data(**changes))
+  assert 'data.allow_changes=True' in str(error.value)
+  allowed = ml_collections.ConfigDict(_config().to_dict())
+  allowed.data.allow_changes = True
+  manifest = provenance.run_manifest(tmp_path, allowed, _data(**changes))
+  assert manifest['starts'][-1]['changed_data'] == [message]
+  assert message in caplog.text
+  # From now on these are the data.
+  provenance.run_manifest(tmp_path, _config(), _data(**changes))
+
+
+@pytest.mark.parametrize('content', ['', '{"config": '])
+def test_a_broken_manifest_beside_a_checkpoint(content, tmp_path):
+  (tmp_path / 'manifest.json').write_text(content)
+  (tmp_path / 'checkpoints' / '12').mkdir(parents=True)
+  with pytest.raises(ValueError, match='remove it to resume from step 12'):
+    provenance.check_resumable(tmp_path, _config())
 
 
 @pytest.mark.parametrize('content', ['{"config": ', '[]', '{"a": 1}'])

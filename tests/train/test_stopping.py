@@ -74,3 +74,12 @@ def test_during_evaluations(tmp_path, signal_at):
   with pytest.raises(interrupts.Preempted, match='stopped at step 4, saved'):
     run()
   assert '4' in _saved(tmp_path / 'run')
+  # A longer run goes on from there.
+  result = _run(
+    tiny_leaf.get_config(),
+    tmp_path / 'run',
+    tmp_path,
+    **changes | {'steps': 6, 'eval.every': 0},
+  )
+  assert result.reports['teacher']
+  assert '6' in _saved(tmp_path / 'run')

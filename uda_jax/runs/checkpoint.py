@@ -4,8 +4,7 @@
 complete or not at all; the newest few are kept. A damaged one is moved to
 `<workdir>/damaged` when the run is opened. `<workdir>/best/N` holds the network
 with the best score so far, and that score. N counts the improvements: a resumed
-run may find a better network at an earlier step than the best so far, and orbax
-keeps the entry with the largest number.
+run may find a better network at an earlier step, and orbax keeps the largest N.
 
 The train step may overwrite (donate) a state as soon as `save` returns: it is
 on the host by then, and on a CPU JAX reuses no buffer that is being read.
@@ -134,6 +133,8 @@ class Checkpoints:
       Whether it is the best.
     """
     value, best = score['value'], self.best()
+    if best and best.get('metric') != score.get('metric'):
+      best = None  # config.checkpoint.best has changed
     if value is None or not value > (best['value'] if best else -math.inf):
       return False
     number = self._best.latest_step()

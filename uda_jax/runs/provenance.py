@@ -1,7 +1,7 @@
 """Writes manifest.json: config, versions, git revision, devices of each start.
 
-The manifest keeps the config of the first start; a resumed run must have the
-same one.
+The manifest keeps the config of the first start, and what later starts changed;
+`resume` says what they may change.
 """
 
 from __future__ import annotations
@@ -22,21 +22,7 @@ import jax
 
 from uda_jax import files
 from uda_jax import parallel
-from uda_jax.runs import upgrade
-
-# Fields that a resumed run may change: logging, checkpoints, devices, folders.
-FREE_FIELDS = (
-  'log',
-  'checkpoint.every',
-  'devices',
-  'data.root',
-  'data.cache_dir',
-  'compile_cache',
-  'model.starts_from',
-)
-
-# Differing fields that a message lists.
-_SHOWN = 5
+from uda_jax.runs import resume
 
 _PACKAGES = (
   'jax',
@@ -64,25 +50,38 @@ def run_manifest(
   Args:
     workdir: the run's directory.
     config: the resolved ConfigDict.
-    extra: further JSON values of this start: hashes of weights, counts of
-      images.
+    extra: further JSON values of this start: hashes of weights; `data`, see
+      `resume.describe_data`.
 
   Returns:
     The manifest.
 
   Raises:
-    ValueError: the directory belongs to a run with another config (other than
-      in `FREE_FIELDS`); the message names the fields.
+    ValueError: the directory belongs to a run with another config, or on other
+      data; the message names the fields, or what differs.
   """
   path = pathlib.Path(workdir) / 'manifest.json'
   config = json.loads(config.to_json_best_effort())
   manifest = {'config': config, 'starts': []}
   if path.exists():
-    manifest = _read(path)
-    _check_same_run(path, manifest['config'], config)
+    manifest = resume.read(path)
+    resume.check_config(path, manifest, config)
+  changes = resume.data_changes(manifest['starts'], extra.get('data', {}))
+  resume.check_data(path, changes, config)
   # Nobody writes before all have read.
   parallel.barrier('manifest')
   start = _start(manifest['config'], config, extra)
+  if changes:
+    start['changed_data'] = changes
+    logging.warning('this start has other data: %s', '; '.join(changes))
+  steps = resume.last_steps(manifest)
+  if manifest['starts'] and steps != config.get('steps'):
+    logging.warning(
+      'this start extends the run from %d to %d steps: from here on '
+      'config.schedule is that of the longer run',
+      steps,
+      config['steps'],
+    )
   _warn_of_other_machine([*manifest['starts'], start])
   manifest['starts'].append(start)
   if jax.process_index() == 0:
@@ -95,12 +94,12 @@ def check_resumable(workdir: os.PathLike | str, config: Any) -> None:
 
   Args:
     workdir: any directory; one without a manifest is free.
-    config: a ConfigDict; fields in `FREE_FIELDS` may differ.
+    config: a ConfigDict; it may differ as `resume.check_config` says.
   """
   path = pathlib.Path(workdir) / 'manifest.json'
   if path.exists():
     new = json.loads(config.to_json_best_effort())
-    _check_same_run(path, _read(path)['config'], new)
+    resume.check_config(path, resume.read(path), new)
 
 
 def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
@@ -121,61 +120,6 @@ def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
     )
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    manifest = json.loads(path.read_text())
-  except ValueError:
-    manifest = None
-  if not isinstance(manifest, dict) or {'config', 'starts'} - set(manifest):
-    raise ValueError(
-      f'{path}: expected the manifest of a run, got something '
-      'else; use another --workdir'
-    )
-  return manifest
-
-
-def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
-  """Returns the fields of nested dicts by dotted name."""
-  if not isinstance(tree, dict) or not tree:
-    return {prefix: tree}
-  return {
-    path: value
-    for name, part in tree.items()
-    for path, value in _flat(
-      part, f'{prefix}.{name}' if prefix else name
-    ).items()
-  }
-
-
-def _differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
-  """Returns the fields that differ and matter, by dotted name: (old, new)."""
-  old, new = (_flat(upgrade.comparable(config)) for config in (old, new))
-  pairs = {
-    name: tuple(
-      config.get(name, upgrade.LATER.get(name, 'absent'))
-      for config in (old, new)
-    )
-    for name in sorted(old.keys() | new.keys())
-  }
-  return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
-
-
-def _check_same_run(path: pathlib.Path, old: Any, new: Any) -> None:
-  found = [
-    f'config.{name}: expected {a!r} as at the first start, got {b!r}'
-    for name, (a, b) in _differences(old, new).items()
-    if not any(f'{name}.'.startswith(f'{free}.') for free in FREE_FIELDS)
-  ]
-  if found:
-    shown = '; '.join(found[:_SHOWN])
-    more = len(found) - _SHOWN
-    raise ValueError(
-      f'{path} belongs to a run with another config: {shown}'
-      + (f'; and {more} more fields' if more > 0 else '')
-      + '. Use a new --workdir, or the config of that run'
-    )
-
-
 def _start(
   first_config: Any, config: Any, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -186,7 +130,8 @@ def _start(
     'command': sys.argv,
     'seed': config.get('seed'),
     'changed_fields': {
-      name: new for name, (_, new) in _differences(first_config, config).items()
+      name: new
+      for name, (_, new) in resume.differences(first_config, config).items()
     },
     'git': _git(),
     'python': platform.python_version(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
   try:
     manifest = json.loads(path.read_text())
     return {
-      'config': upgrade.upgrade(manifest['config']),
+      'config': _as_last_evaluated(manifest),
       'classes': manifest['starts'][-1]['classes'],
       'started_from': lineage.started_from(manifest),
     }
@@ -74,6 +75,17 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
       f'{path}: expected the manifest of a run, with config and '
       f'classes, got something else ({error!r})'
     ) from error
+
+
+def _as_last_evaluated(manifest: dict[str, Any]) -> dict[str, Any]:
+  """Returns the config of a run in today's fields, `eval` of its last start."""
+  config = upgrade.upgrade(manifest['config'])
+  changed = manifest['starts'][-1].get('changed_fields', {})
+  for field, value in changed.items():
+    if field.startswith('eval.'):
+      *blocks, name = field.split('.')
+      functools.reduce(dict.__getitem__, blocks, config)[name] = value
+  return config
 
 
 def read_config(workdir: pathlib.Path | str) -> ml_collections.ConfigDict:

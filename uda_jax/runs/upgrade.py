@@ -17,6 +17,7 @@ LATER: dict[str, Any] = {
   'eval.align_corners': False,
   'eval.one_step': False,
   'checkpoint.keep': 1,
+  'data.allow_changes': False,
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,

@@ -20,6 +20,7 @@ from uda_jax.runs import checkpoint
 from uda_jax.runs import compile_cache
 from uda_jax.runs import progress as progress_lib
 from uda_jax.runs import provenance
+from uda_jax.runs import resume
 from uda_jax.runs import writers
 from uda_jax.train import checks
 from uda_jax.train import evaluation
@@ -221,14 +222,14 @@ def _train(parts: Parts, student: types.Variables) -> Result:
 
 
 def _write_manifest(run: Run) -> None:
-  counts = {
-    f'{name}: {data.name}': len(data.image_paths)
-    for name, data in run.data._asdict().items()
+  data = {
+    name: resume.describe_data(part)
+    for name, part in run.data._asdict().items()
   }
   source = run.data.source
   facts = {
     'method': methods.full_name(run.config.method),
-    'images': counts,
+    'data': data,
     'classes': {'names': source.class_names, 'palette': source.palette},
     'weights': dataclasses.asdict(run.weights) if run.weights else None,
     'warm_start': warm_start.declared(run.config),

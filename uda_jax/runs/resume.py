@@ -1,0 +1,182 @@
+"""What a start may change of the run that its directory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from uda_jax.runs import upgrade
+
+# Fields that change no step of training: where things are, how the run is
+# logged, saved and evaluated. `steps` may grow as well; see `differences`.
+FREE_FIELDS = (
+  'log',
+  'checkpoint',
+  'eval',
+  'devices',
+  'data.root',
+  'data.cache_dir',
+  'data.eval_image_size',
+  'data.allow_changes',
+  'compile_cache',
+  'model.starts_from',
+)
+# Differing fields that a message lists.
+_SHOWN = 5
+
+Manifest = Mapping[str, Any]
+
+
+def _flat(tree: Any, prefix: str = '') -> dict[str, Any]:
+  """Returns the fields of nested dicts by dotted name."""
+  if not isinstance(tree, dict) or not tree:
+    return {prefix: tree}
+  return {
+    path: value
+    for name, part in tree.items()
+    for path, value in _flat(
+      part, f'{prefix}.{name}' if prefix else name
+    ).items()
+  }
+
+
+def differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
+  """Returns the fields of two configs that differ: name -> (old, new)."""
+  old, new = (_flat(upgrade.comparable(config)) for config in (old, new))
+  pairs = {
+    name: tuple(
+      config.get(name, upgrade.LATER.get(name, 'absent'))
+      for config in (old, new)
+    )
+    for name in sorted(old.keys() | new.keys())
+  }
+  return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
+
+
+def last_steps(manifest: Manifest) -> int:
+  """Returns the length of the run as of its last start."""
+  starts = manifest['starts']
+  changed = starts[-1].get('changed_fields', {}) if starts else {}
+  return changed.get('steps', manifest['config'].get('steps', 0))
+
+
+def check_config(path: pathlib.Path, manifest: Manifest, new: Any) -> None:
+  """Raises ValueError unless a config may resume a run.
+
+  It may differ in `FREE_FIELDS`, and a run without rounds may get longer: it
+  then trains on from its last checkpoint.
+
+  Args:
+    path: of the manifest, for the message.
+    manifest: of the run.
+    new: the config, as JSON values.
+  """
+  found = [
+    f'config.{name}: expected {a!r} as at the first start, got {b!r}'
+    for name, (a, b) in differences(manifest['config'], new).items()
+    if name != 'steps'
+    and not any(f'{name}.'.startswith(f'{free}.') for free in FREE_FIELDS)
+  ]
+  steps, rounds = last_steps(manifest), new.get('rounds')
+  new_steps = new.get('steps', 0)
+  if new_steps < steps or (rounds and new_steps != steps):
+    more = '' if rounds else ' or more'
+    found.append(
+      f'config.steps: expected {steps}{more} as at the last start, got '
+      f'{new_steps}'
+    )
+  if found:
+    more = len(found) - _SHOWN
+    raise ValueError(
+      f'{path} belongs to a run with another config: '
+      + '; '.join(found[:_SHOWN])
+      + (f'; and {more} more fields' if more > 0 else '')
+      + '. Use a new --workdir, or the config of that run'
+    )
+
+
+def describe_data(data: Any) -> dict[str, Any]:
+  """Returns what a manifest records of a data set.
+
+  Args:
+    data: a `data.manifest.Manifest`.
+
+  Returns:
+    Name, number of images, and hashes over all of them by what they cover.
+    Folders are left out: data may be moved.
+  """
+  names = [pathlib.PurePath(path).name for path in data.image_paths]
+  sizes = np.stack([data.heights, data.widths])
+  return {
+    'name': data.name,
+    'images': len(names),
+    'file names': _hash('\0'.join(names).encode('utf8', 'surrogateescape')),
+    'image sizes': _hash(np.asarray(sizes, '<i8').tobytes()),
+    'labels': _hash(np.asarray(data.class_pixels, '<i8').tobytes()),
+  }
+
+
+def _hash(content: bytes) -> str:
+  return hashlib.sha256(content).hexdigest()[:16]
+
+
+def data_changes(
+  starts: Sequence[Mapping[str, Any]], data: Mapping[str, Any]
+) -> list[str]:
+  """Returns what differs between the data of the last start and of this one.
+
+  Args:
+    starts: of the manifest; those of earlier versions record no data.
+    data: `describe_data` by part: source, target, evaluation.
+  """
+  before = next((s['data'] for s in reversed(starts) if 'data' in s), {})
+  found = []
+  for part in data.keys() & before.keys():
+    old, new = before[part], data[part]
+    if old['images'] != new['images']:
+      found.append(
+        f'{part}: {old["images"]} images before, {new["images"]} now'
+      )
+      continue
+    kinds = [kind for kind in new if old.get(kind) != new[kind]]
+    if kinds:
+      found.append(f'{part}: other {", ".join(kinds)} than before')
+  return sorted(found)
+
+
+def check_data(path: pathlib.Path, changes: Sequence[str], config: Any) -> None:
+  """Raises ValueError for changed data unless `data.allow_changes` is set."""
+  if changes and not config['data'].get('allow_changes', False):
+    raise ValueError(
+      f'{path} belongs to a run on other data: {"; ".join(changes)}. Put the '
+      'data back, use a new --workdir, or train on with '
+      '--config.data.allow_changes=True'
+    )
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+  """Reads the manifest of a run; ValueError with the way out if it is none."""
+  text = path.read_text(errors='replace')
+  try:
+    manifest = json.loads(text)
+  except ValueError:
+    manifest = None
+  if isinstance(manifest, dict) and {'config', 'starts'} <= set(manifest):
+    return manifest
+  found = 'something else' if text.strip() else 'an empty file'
+  way_out = 'use another --workdir'
+  folder = path.parent / 'checkpoints'
+  steps = [p.name for p in folder.glob('*') if p.name.isdecimal()]
+  if steps:
+    way_out = (
+      f'remove it to resume from step {max(steps, key=int)} with the config of '
+      'that run, which cannot be compared then, or use a new --workdir'
+    )
+  raise ValueError(
+    f'{path}: expected the manifest of a run, got {found}; {way_out}'
+  )
