@@ -41,9 +41,9 @@ def _random(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
   return normal / np.float32(np.sqrt(fan_in))
 
 
-def network_tensors(leaf: str) -> Tensors:
+def network_tensors(config_name: str) -> Tensors:
   """Returns random tensors of a config's network under its authors' names."""
-  config = configs.load(leaf).copy_and_resolve_references()
+  config = configs.load(config_name).copy_and_resolve_references()
   with config.unlocked():
     config.model.weights = ''
   num_classes = len(config.data.source.class_names)
@@ -92,11 +92,11 @@ def torchvision_vgg16() -> Tensors:
   }
 
 
-def trained(leaf: str) -> Callable[[], Tensors]:
+def trained(config_name: str) -> Callable[[], Tensors]:
   """A whole network as PixMatch's trainer saves it, with its average."""
 
   def make() -> Tensors:
-    tensors = network_tensors(leaf)
+    tensors = network_tensors(config_name)
     return {
       f'{copy}/{name}': x
       for copy in ('state_dict', 'shadow')
@@ -106,9 +106,9 @@ def trained(leaf: str) -> Callable[[], Tensors]:
   return make
 
 
-def plain(leaf: str) -> Callable[[], Tensors]:
+def plain(config_name: str) -> Callable[[], Tensors]:
   """A whole network as a flat state dict."""
-  return lambda: network_tensors(leaf)
+  return lambda: network_tensors(config_name)
 
 
 class File(NamedTuple):

@@ -1,7 +1,7 @@
 """Every published run at full size: data, start, phases, resume, scores.
 
-  python -m benchmarks.rehearsal --out=DIR [--leaves=gta5_to_cityscapes/pipa]
-  python -m benchmarks.rehearsal --out=DIR --steps=50 --leaves=...   (on a GPU)
+  python -m benchmarks.rehearsal --out=DIR [--configs=gta5_to_cityscapes/pipa]
+  python -m benchmarks.rehearsal --out=DIR --steps=50 --configs=...   (on a GPU)
   python -m benchmarks.rehearsal --out=DIR --table
 
 For each config of a published benchmark: prepares rendered data in the
@@ -51,14 +51,14 @@ COMMANDS = ('prepare', 'train', 'resume', 'evaluate', 'predict', 'export')
 _LOSS = re.compile(r'step (\d+)/\d+ .*?loss (\S+)')
 
 
-def leaves() -> list[str]:
+def config_names() -> list[str]:
   """Returns the names of all published configs."""
   return [n for n in configs.paths() if n.split('/')[0] in BENCHMARKS]
 
 
-def start_weights(leaf: str) -> str:
+def start_weights(config_name: str) -> str:
   """Returns the weight file that a config starts from."""
-  benchmark, name = leaf.split('/')
+  benchmark, name = config_name.split('/')
   source = 'synthia' if benchmark.startswith('synthia') else 'gta5'
   if name in ('pixmatch_start', 'ehtdi_start', 'lse_deeplab_start'):
     return 'DeepLab_resnet_pretrained_init-f81d91e8.pth'
@@ -73,9 +73,9 @@ def start_weights(leaf: str) -> str:
   return 'mit_b5.pth'
 
 
-def overrides(leaf: str, steps: int) -> dict[str, Any]:
+def overrides(config_name: str, steps: int) -> dict[str, Any]:
   """Returns the fields that leave `steps` steps of each phase of a run."""
-  config = configs.load(leaf)
+  config = configs.load(config_name)
   changes: dict[str, Any] = {
     # The run is stopped in its middle.
     'steps': 2 * steps,
@@ -176,41 +176,41 @@ class Rehearsal(NamedTuple):
   """A config, and the folders that all of them share.
 
   Attributes:
-    leaf: name of the config.
+    config_name: name of the config.
     out: the folder for everything.
     steps: of each phase.
     extra: further options of the training, such as another dtype.
   """
 
-  leaf: str
+  config_name: str
   out: pathlib.Path
   steps: int
   extra: tuple[str, ...] = ()
 
   @property
   def workdir(self) -> pathlib.Path:
-    return self.out / 'runs' / self.leaf
+    return self.out / 'runs' / self.config_name
 
   def options(self) -> list[str]:
     """Returns the trainer's options."""
-    weights = self.out / 'weights' / start_weights(self.leaf)
+    weights = self.out / 'weights' / start_weights(self.config_name)
     fields = {
       'data.root': self.out / 'trees',
       'data.cache_dir': self.out / 'cache',
       'model.weights': weights,
-      **overrides(self.leaf, self.steps),
+      **overrides(self.config_name, self.steps),
     }
     return [
-      f'--config={self.leaf}',
+      f'--config={self.config_name}',
       *(f'--config.{name}={value}' for name, value in fields.items()),
       *self.extra,
     ]
 
   def log(self, name: str) -> pathlib.Path:
-    return self.out / 'logs' / self.leaf / f'{name}.txt'
+    return self.out / 'logs' / self.config_name / f'{name}.txt'
 
   def record(self) -> pathlib.Path:
-    return self.out / 'records' / f'{self.leaf}.json'
+    return self.out / 'records' / f'{self.config_name}.json'
 
 
 def rehearse(item: Rehearsal) -> dict[str, Any]:
@@ -219,14 +219,14 @@ def rehearse(item: Rehearsal) -> dict[str, Any]:
   shutil.rmtree(item.workdir, ignore_errors=True)
 
   def command(name: str, args: list[str], **options: Any) -> None:
-    print(f'{item.leaf}: {name}', flush=True)
+    print(f'{item.config_name}: {name}', flush=True)
     used[name] = run(args, item.log(name), **options)
 
   train = ['uda_jax.main', *item.options(), f'--workdir={item.workdir}']
   command('prepare', ['uda_jax.data.prepare', *item.options()])
   command('train', train, stop_at=f'step {item.steps}/', code=75)
   command('resume', train)
-  scores = item.out / 'scores' / item.leaf
+  scores = item.out / 'scores' / item.config_name
   command(
     'evaluate',
     ['uda_jax.evaluate', f'--workdir={item.workdir}', f'--out={scores}'],
@@ -235,17 +235,17 @@ def rehearse(item: Rehearsal) -> dict[str, Any]:
     'acdc': 'acdc/rgb_anon/fog/val/*/*.png',
     'zurich': 'dark_zurich/rgb_anon/val/night/*/*.png',
     'cityscapes': 'cityscapes/leftImg8bit/val/*/*.png',
-  }[item.leaf.split('/')[0].split('_')[-1]]
+  }[item.config_name.split('/')[0].split('_')[-1]]
   command(
     'predict',
     [
       'uda_jax.predict',
       f'--workdir={item.workdir}',
       f'--images={item.out / "trees" / target}',
-      f'--out={item.out / "predictions" / item.leaf}',
+      f'--out={item.out / "predictions" / item.config_name}',
     ],
   )
-  weights = item.out / 'exported' / f'{item.leaf}.safetensors'
+  weights = item.out / 'exported' / f'{item.config_name}.safetensors'
   command(
     'export',
     [
@@ -257,7 +257,7 @@ def rehearse(item: Rehearsal) -> dict[str, Any]:
   check_weights(item.workdir, weights)
   found = losses(item.log('train'), item.log('resume'))
   return {
-    'leaf': item.leaf,
+    'config': item.config_name,
     'steps': len(found),
     'losses': found,
     'finite': all(map(math.isfinite, found.values())),
@@ -276,17 +276,17 @@ def table(out: pathlib.Path) -> str:
     '| evaluate | predict | export |',
     '|---|---|---|---|---|---|---|---|---|---|',
   ]
-  for leaf in leaves():
-    path = Rehearsal(leaf, out, 0).record()
+  for config_name in config_names():
+    path = Rehearsal(config_name, out, 0).record()
     if not path.exists():
       continue
     record = json.loads(path.read_text())
     if 'error' in record:
-      lines.append(f'| `{leaf}` | {record["error"]} |' + ' |' * 8)
+      lines.append(f'| `{config_name}` | {record["error"]} |' + ' |' * 8)
       continue
     seconds = record['seconds']
     cells = [
-      f'`{leaf}`',
+      f'`{config_name}`',
       record['steps'],
       'yes' if record['finite'] else 'no',
       record['gib'],
@@ -303,7 +303,7 @@ def main() -> None:
   )
   parser.add_argument('--out', type=pathlib.Path, required=True)
   parser.add_argument(
-    '--leaves', default='', help='with commas; default: all published configs'
+    '--configs', default='', help='with commas; default: all published configs'
   )
   parser.add_argument(
     '--steps', type=int, default=1, help='of each phase (default: 1)'
@@ -323,15 +323,17 @@ def main() -> None:
   published_trees.write(out / 'trees', images=args.images)
   published_weights.write(out / 'weights')
   failed = 0
-  for leaf in args.leaves.split(',') if args.leaves else leaves():
-    item = Rehearsal(leaf, out, args.steps, tuple(extra))
+  for config_name in (
+    args.configs.split(',') if args.configs else config_names()
+  ):
+    item = Rehearsal(config_name, out, args.steps, tuple(extra))
     if item.record().exists() and not args.again:
       continue
     try:
       record = rehearse(item)
     except Failed as error:
       failed += 1
-      record = {'leaf': leaf, 'error': str(error)}
+      record = {'config': config_name, 'error': str(error)}
     print(json.dumps(record), flush=True)
     files.write_atomically(item.record(), files.to_json(record))
   sys.exit(bool(failed))

@@ -12,16 +12,14 @@ import uda_jax
 
 ROOT = pathlib.Path(uda_jax.__file__).parent
 # Folders and modules of functions on arrays.
-ARRAYS = ('ops', 'losses', 'augment', 'pseudo_labels.py')
-# Folders and modules whose docstrings are checked for their words; add yours.
-WORDS = (
-  *ARRAYS,
-  'labels.py',
-  'rng.py',
-  'evaluate/metrics.py',
-  'train/teacher.py',
-  'train/schedules.py',
+ARRAYS = (
+  'uda_jax/ops',
+  'uda_jax/losses',
+  'uda_jax/augment',
+  'uda_jax/pseudo_labels.py',
 )
+# Folders whose docstrings are checked for their words.
+WORDS = ('uda_jax', 'configs', 'benchmarks')
 # Packages whose `__all__` is the public interface.
 PACKAGES = ('ops', 'losses', 'augment')
 # Such as [B, H, W, C] or [..., 3].
@@ -39,7 +37,7 @@ BANNED = re.compile(
 
 def _files(places):
   for place in places:
-    path = ROOT / place
+    path = ROOT.parent / place
     yield from sorted(path.rglob('*.py')) if path.is_dir() else [path]
 
 

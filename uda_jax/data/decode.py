@@ -65,7 +65,7 @@ class Picture(NamedTuple):
 
   @property
   def turned(self) -> bool:
-    """Whether the stored height is the width of the upright picture."""
+    """True if the stored height is the width of the upright picture."""
     return self.orientation >= 5
 
   @property

@@ -20,10 +20,10 @@ _IGNORE = labels_lib.IGNORE_LABEL
 
 
 class Source(NamedTuple):
-  """Where an image of a data set comes from.
+  """Files of one image of a data set.
 
   Attributes:
-    name: what the * of the patterns stand for.
+    name: the text that the * of the patterns match.
     image: its file.
     label: its label file, None if there is none or none is wanted.
     stamps: paths, sizes and times of change of these files.
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
 
 class Job(NamedTuple):
-  """What all images of a data set share while they are prepared.
+  """Settings shared by all images of a data set in preparation.
 
   Attributes:
     record: a `folder_record.FolderRecord`, without `labels` if none are wanted.
@@ -54,7 +54,7 @@ class Job(NamedTuple):
 
 
 class Contents(NamedTuple):
-  """What a label file holds.
+  """Contents of a label file.
 
   Attributes:
     ids: raw id -> number of pixels; empty for labels in colors.

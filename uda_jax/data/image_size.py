@@ -1,4 +1,4 @@
-"""How images are resized for a network: one rule for all commands.
+"""Resizing of images for a network: one rule for all commands.
 
 Training, scoring, prediction and export resize by `fit`. Training may multiply
 the result by a random scale and cut crops out of it.
@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 class Rule(NamedTuple):
-  """How images are resized before a network sees them.
+  """Rule by which images are resized for a network.
 
   Attributes:
     size: (height, width), (0, 0) = images stay as they are.

@@ -71,13 +71,15 @@ def read_label_and_palette(
 
 
 def _no_ids(picture: decode.Picture, channel: int, field: str) -> str:
-  """Says what is wrong with a label file, and the ways out."""
+  """Returns the message on a label file without ids, with the ways out."""
   expected, way = 'class ids in a PNG of one channel (gray or palette)', ''
   if field:
     expected += f' or in the channel {field}.label_channel={channel}'
     way = f', or set {field}.label_channel to the channel with the ids'
     if picture.bands >= 3 and picture.format not in _INEXACT:
-      way += f', or if colors tell the classes {_label_colors(picture, field)}'
+      way += (
+        f', or if colors encode the classes {_label_colors(picture, field)}'
+      )
   return (
     f'{picture.path}: expected {expected}, got {picture.format} of '
     f'{picture.bands} channels, type {picture.image.mode!r}; convert it{way}'

@@ -24,7 +24,7 @@ class UnknownValues(ValueError):
   """
 
   def __init__(self, path: os.PathLike, counts: Mapping[Any, int]):
-    """Says which values are unknown, without a way out."""
+    """Sets the message, which lists the unknown values."""
     self.path, self.counts = path, dict(counts)
     super().__init__(f'{path}: got {listed(self.counts)}')
 

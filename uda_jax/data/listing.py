@@ -124,7 +124,7 @@ def find(
 
 
 def is_junk(name: str) -> bool:
-  """Whether a file is hidden or one that systems leave behind."""
+  """Returns whether a file is hidden or made by an operating system."""
   return name.startswith('.') or name.lower() in _SYSTEM_FILES
 
 

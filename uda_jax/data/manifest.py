@@ -16,7 +16,7 @@ from etils import epath
 import numpy as np
 import tensorflow as tf
 
-# A TensorFlow built for GPUs must leave them to JAX, and can only be told so
+# A TensorFlow built for GPUs must leave them to JAX, and can only be set up so
 # before its first operation.
 tf.config.set_visible_devices([], 'GPU')
 
@@ -52,7 +52,7 @@ class Manifest(NamedTuple):
 
   @property
   def labelled(self) -> bool:
-    """Whether there are labels."""
+    """True if there are labels."""
     return self.label_paths[0] is not None
 
 

@@ -17,14 +17,15 @@ from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import sampling
 from uda_jax.data import transforms
 
-# The second crop is drawn so often; then it is the first one (released code).
+# Number of draws of the second crop; after them it is the first one (released
+# code).
 ATTEMPTS = 50
 # Crops that lack pixels are filled with ImageNet's mean color.
 FILL = (124, 116, 104)
 
 
 class Spec(NamedTuple):
-  """How pairs are cut.
+  """Settings of the pairs of crops.
 
   Attributes:
     crop_size: of each crop.

@@ -208,7 +208,7 @@ def eval_batches(
 
   All processes get equally many batches, of the same sizes in the same
   order. If the images differ in size, they are sorted by size and come one by
-  one (whatever `batch_size`), so that a compiled function serves each size.
+  one (for any `batch_size`), so that a compiled function serves each size.
 
   Args:
     data: the images.

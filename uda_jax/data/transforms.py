@@ -19,7 +19,7 @@ IGNORE = labels_lib.IGNORE_LABEL
 
 
 class Spec(NamedTuple):
-  """How images of one domain become training examples.
+  """Transforms from images of one domain to training examples.
 
   Attributes:
     image_size: the size that images are resized to, (0, 0) = as they are.

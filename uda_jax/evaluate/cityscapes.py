@@ -2,8 +2,8 @@
 
 Formulas of cityscapesScripts 2.2.4, evalPixelLevelSemanticLabeling: predictions
 are label ids; ground truth of an id that is not scored counts nowhere, a
-prediction of such an id is a miss; instances of things weigh alike whatever
-their size (iIoU).
+prediction of such an id is a miss; instances of things have equal weight at
+any size (iIoU).
 """
 
 from __future__ import annotations

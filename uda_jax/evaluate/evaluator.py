@@ -208,7 +208,7 @@ class Example(NamedTuple):
 
 
 class Evaluator(NamedTuple):
-  """How a run evaluates a network while it trains.
+  """Evaluation of a network during a run.
 
   Attributes:
     score: f(variables, other) -> report, `label_free` included.

@@ -1,4 +1,4 @@
-"""How a paper scores: the fields of `config.eval` that make a prediction."""
+"""Scoring protocol of a paper: fields of `config.eval` for predictions."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Protocol(NamedTuple):
 
   @property
   def uses_views(self) -> bool:
-    """Whether a prediction is more than one pass at scale 1."""
+    """True if a prediction is more than one pass at scale 1."""
     return tta.is_used(self.scales, self.flip)
 
   @property
   def gives_probabilities(self) -> bool:
-    """Whether `inference.make_scores` gives probabilities, not logits."""
+    """True if `inference.make_scores` gives probabilities, not logits."""
     return self.enlarge == 'probabilities' or self.uses_views
 
   def without_views(self) -> Protocol:

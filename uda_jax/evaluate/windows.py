@@ -54,6 +54,6 @@ def sliding_mean(
     here += jax.lax.dynamic_slice(total, corner, here.shape)
     return jax.lax.dynamic_update_slice(total, here, corner), None
 
-  # One loop body whatever the number of windows: one compiled forward pass.
+  # One loop body for any number of windows: one compiled forward pass.
   total, _ = jax.lax.scan(add, total, starts)
   return total / visits.astype(total.dtype)

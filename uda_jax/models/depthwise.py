@@ -147,7 +147,7 @@ def _image_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
     [_phase_taps(phase, low, size, stride, dilation) for phase in range(stride)]
     for low, _ in padding
   ]
-  # Room for any shift to either side.
+  # Padding for any shift to either side.
   room = (size - 1) * dilation + 1 + max(max(pad) for pad in padding)
   spare = [max(n - g, 0) for n, g in zip((height, width), grad.shape[1:3])]
   grad = jnp.pad(

@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class Server(NamedTuple):
-  """What a test server takes.
+  """Format that a test server accepts.
 
   Attributes:
     count: number of images of the test split.

@@ -45,7 +45,7 @@ def filled(tree: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shapes(tree: Any) -> dict[str, str]:
-  """Returns dtypes and shapes by path, whatever the containers are."""
+  """Returns dtypes and shapes by path, independent of container types."""
   name = lambda path: '/'.join(
     str(getattr(k, 'key', getattr(k, 'name', getattr(k, 'idx', k))))
     for k in path

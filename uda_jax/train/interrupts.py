@@ -138,7 +138,7 @@ class Interrupts:
     self._agree = agree
 
   def hold(self) -> None:
-    """Tells that from here on there are steps to save."""
+    """Marks that from here on there are steps to save."""
     self._held = True
 
   def poll(self) -> None:

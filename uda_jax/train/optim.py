@@ -251,7 +251,7 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
 
 
 def depends_on_input(function, *args) -> PyTree:
-  """Says which outputs of a compiled function depend on any of its arguments.
+  """Returns which outputs of a compiled function depend on any argument.
 
   A call of the function with the same shapes does not trace it again.
 

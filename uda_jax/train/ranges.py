@@ -1,4 +1,4 @@
-"""What the numbers and names of a config may be, by field."""
+"""Permitted values of the numbers and names of a config, by field."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # The scenes of a split have numbers of their own, so that no scene of one
-# appears in another, whatever the sizes.
+# appears in another, for any sizes.
 FIRST_SCENE = {
   'source_train': 0,
   'source_test': 1_000_000,

@@ -47,7 +47,7 @@ class Camera(NamedTuple):
 
 
 class Layout(NamedTuple):
-  """Where the street is, in meters from its middle.
+  """Layout of the street, in meters from its middle.
 
   Attributes:
     road: half the width of the road.

@@ -1,8 +1,8 @@
-"""How street scenes look: palettes, light and camera, between two extremes.
+"""Styles of street scenes: palettes, light and camera, between two extremes.
 
-The *gap* is two numbers. `local` moves palettes, textures, sky and shadows from
-a clean game to a weathered town; `photometric` moves the camera: haze, dusk
-light, white balance, gamma, vignette, blur, noise, contrast, saturation.
+The *gap* is two numbers. `local` changes palettes, textures, sky and shadows
+from a clean game to a weathered town; `photometric` changes the camera: haze,
+dusk light, white balance, gamma, vignette, blur, noise, contrast, saturation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Interpreter of the subset of pickle in weight files; executes nothing.
 
-Python's own unpickler calls whatever a file names. This one is an interpreter
-of its own: it knows containers, strings, numbers and a few marker objects, so
-there is nothing that a file could call, and everything else is refused.
+Python's own unpickler calls any function that a file names. This interpreter
+knows containers, strings, numbers and a few marker objects only: a file can
+call nothing, and everything else is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Converts PyTorch state dicts to variable trees and back.
 
 A network's naming function gives the PyTorch name of each module; kind and
-layout of a tensor follow from the leaf's name and rank:
+layout of a tensor follow from the array's name and rank:
 
   kernel [kh, kw, in, out]   weight [out, in, kh, kw]
   kernel [k, k, 1, C]        weight [C, 1, k, k]  (depthwise)
@@ -10,7 +10,7 @@ layout of a tensor follow from the leaf's name and rank:
   scale, bias                weight, bias  (batch norm)
   mean, var                  running_mean, running_var
 
-Any other leaf keeps its name and layout (tokens, factors).
+Any other array keeps its name and layout (tokens, factors).
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _joined(depths: dict[str, int]) -> str:
 
 
 def _tensor_name(path, name_of: NameOf) -> str | None:
-  # The first key is the field of Variables, the last the leaf.
+  # The first key is the field of Variables, the last the array's name.
   keys = tuple(key.key for key in path[1:])
   module = name_of(keys[:-1])
   if module is None:
@@ -180,7 +180,7 @@ FROM_TORCH = {2: (1, 0), 4: (2, 3, 1, 0)}
 
 
 def _axes(path, table: dict[int, tuple[int, ...]], rank: int):
-  """Returns the axes of a leaf in the other layout."""
+  """Returns the axes of an array in the other layout."""
   if path[-1].key != 'kernel':
     return tuple(range(rank))
   return table.get(rank, tuple(range(rank)))
