@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(items):
 
 
 class _Files(scheduler.LoadFileScheduling):
-  """One worker runs a file, whose fixtures it makes; golden files are many."""
+  """Gives each test file to one worker, and each golden file to any."""
 
   def _split_scope(self, nodeid):
     if nodeid.startswith('tests/test_golden.py'):
@@ -116,13 +116,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_unconfigure():
-  """Leaves nothing behind."""
+  """Removes the temporary folder."""
   if _own_programs:
     shutil.rmtree(os.environ[_PROGRAMS], ignore_errors=True)
 
 
 @pytest.fixture(scope='module', autouse=True)
 def _programs_are_dropped():
-  """A worker would keep every program it ever compiled, gigabytes of them."""
+  """Drops compiled programs: a worker would keep gigabytes of them."""
   yield
   jax.clear_caches()

@@ -1,6 +1,6 @@
-"""A run of seconds: rendered scenes of 32 x 64 pixels, the compact network.
+"""Config of a run of seconds: scenes of 32 x 64 pixels, compact network.
 
-As any leaf it works with
+Like any config it works with
 
   python -m uda_jax.main --config=tests/leaf.py --workdir=DIR
 """

@@ -1,4 +1,4 @@
-"""A run in rounds of seconds, as `tests/tiny_leaf.py`.
+"""Config of a run with pseudo-label rounds of seconds, on `tests/tiny_leaf.py`.
 
 python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
 """

@@ -1,4 +1,4 @@
-"""Our Cityscapes scores beside the official evaluator's, on random trees.
+"""Compares our Cityscapes scores with the official ones, on random trees.
 
   make official
 
@@ -91,7 +91,7 @@ def differences(ours: dict, official: dict) -> list[str]:
 
 
 def main() -> None:
-  """Writes trees, scores them twice, and tells what differs."""
+  """Writes trees, scores them twice, and prints the differences."""
   for seed in range(TREES):
     with tempfile.TemporaryDirectory() as name:
       folder = pathlib.Path(name)

@@ -19,11 +19,11 @@ CONFUSION = {
 
 
 def write(path, leaf='self_training', *, seed=0, finished=True):
-  """Writes what a run of three logged steps leaves behind, but checkpoints.
+  """Writes the files of a run of three logged steps, without checkpoints.
 
   Args:
     path: its directory.
-    leaf: of configs/streets.
+    leaf: name of a config in configs/streets.
     seed: of the predictions.
     finished: whether it has results.
   """

@@ -341,7 +341,7 @@ def test_what_is_written_to_stderr_is_hidden_unless_it_fails(capfd):
   [((), None, '3'), ((), '1', '1'), (('--debug',), None, None)],
 )
 def test_log_level_of_tensorflow_and_xla(flags, before, level, monkeypatch):
-  # Restored after the test, whatever the command sets.
+  # Restored after the test, for any value that the command sets.
   monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', 'x')
   monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL')
   if before:

@@ -79,7 +79,7 @@ def _here(shared, workdir, **changes):
 def _final(workdir):
   """The arrays of the last checkpoint, by path."""
   folder = max((workdir / 'checkpoints').iterdir(), key=lambda p: int(p.name))
-  # As host arrays, whatever devices the run had.
+  # As host arrays, for any devices of the run.
   reader = ocp.PyTreeCheckpointer()
   stored = reader.metadata(folder / 'state').item_metadata.tree
   tree = reader.restore(
@@ -190,7 +190,7 @@ def test_ctrl_c_saves_at_once_and_says_so_in_one_line(shared, uninterrupted):
 
 
 def line_is_progress(line: str, step: int) -> bool:
-  """Whether a log line reports this step or a later one."""
+  """Returns whether a log line reports this step or a later one."""
   found = re.search(r'step (\d+)/\d+', line)
   return bool(found) and int(found[1]) >= step
 

@@ -1,4 +1,4 @@
-"""The golden files that have a check, and the runner's own judgement."""
+"""The golden files with a check, and the runner's verdicts."""
 
 import pathlib
 
@@ -27,7 +27,7 @@ FOLDER = pathlib.Path(__file__).parent / 'golden'
 
 
 def _bytes(item):
-  """Of a file, and of those that belong to it."""
+  """Returns the size of a file, with the files that belong to it."""
   _, path = item
   return sum(p.stat().st_size for p in path.parent.glob(f'{path.stem}*'))
 

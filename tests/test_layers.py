@@ -1,4 +1,4 @@
-"""Who may import what (docs/architecture.md), read from the import statements.
+"""Import rules of the folders (docs/architecture.md), read from the source.
 
 Losses work in a notebook without TensorFlow, methods without a network, data
 without a device: a forbidden import is found here, not by a user.
@@ -24,11 +24,11 @@ MATHS = (
   'labels',
   'rng',
 )
-# Room or module -> (libraries it may import, rooms it may import); the longest
-# name that fits counts. What is not here may import any room below it, and the
-# libraries that no other room keeps.
+# Folder or module -> (libraries, folders) that it may import; the longest name
+# that fits counts. Others may import any folder below them, and all libraries
+# that `KEPT` does not reserve.
 ALLOWED = {
-  **{room: ({'jax', 'numpy', 'optax'}, set(MATHS)) for room in MATHS},
+  **{folder: ({'jax', 'numpy', 'optax'}, set(MATHS)) for folder in MATHS},
   'ops': ({'jax', 'numpy'}, {'ops', 'labels'}),
   'types': ({'jax', 'numpy'}, set()),
   'files': (set(), set()),
@@ -62,8 +62,8 @@ KEPT = {
   'matplotlib': ('report.charts',),
   'jinja2': ('report.page',),
 }
-# A room imports rooms of lower floors only; modules without a folder count as
-# rooms, and those of one floor do not know each other.
+# A folder imports folders of lower floors only, none of its own floor; modules
+# without a folder count as folders.
 FLOORS = (
   {'labels', 'rng', 'types', 'files', 'logs', 'duration'},
   {'cli'},
@@ -74,7 +74,7 @@ FLOORS = (
   {'train', 'predict', 'export', 'report'},
   {'main', '__main__'},
 )
-# Commands inside a room: like `main`, they may import what they drive.
+# Commands inside a folder: like `main`, they may import the modules they call.
 COMMANDS = ('data.prepare',)
 # Papers that other papers build on.
 BASES = ('methods.self_training', 'methods.aux_head')
@@ -123,9 +123,11 @@ def _breaches(module, names):
         yield f'{module} imports {library}'
 
 
-def _floor(room):
-  """The number of the floor of a room."""
-  [floor] = [number for number, rooms in enumerate(FLOORS) if room in rooms]
+def _floor(folder):
+  """Returns the number of a folder's floor."""
+  [floor] = [
+    number for number, folders in enumerate(FLOORS) if folder in folders
+  ]
   return floor
 
 
@@ -149,18 +151,18 @@ def test_nobody_imports_what_is_not_theirs():
 
 
 def test_rooms_import_only_lower_floors():
-  """No circle, then: neither between rooms nor between their modules."""
+  """So there are no import circles between folders."""
   found = []
   for module, path in _modules():
-    room = module.split('.')[0]
-    if not room or module in ('uda_jax', *COMMANDS):
+    folder = module.split('.')[0]
+    if not folder or module in ('uda_jax', *COMMANDS):
       continue
     for name in _imports(path):
       other = name.removeprefix('uda_jax.').split('.')[0]
       if (
         name.startswith('uda_jax.')
-        and other != room
-        and (_floor(other) >= _floor(room))
+        and other != folder
+        and (_floor(other) >= _floor(folder))
       ):
         found.append(f'{module} imports {name}')
   assert not found, '\n'.join(found)

@@ -1,4 +1,4 @@
-"""The notebook of the losses: its cells run, and say what is committed."""
+"""The notebook of the losses: its cells run, with the committed output."""
 
 import ast
 import base64
@@ -43,7 +43,7 @@ def _shown(cell):
 
 @pytest.fixture(scope='module')
 def runs():
-  """What each cell printed, and the value of its last line, as in Jupyter."""
+  """Returns the output of each cell, and the value of its last line."""
   names, results = {}, []
   for number, cell in enumerate(_cells()):
     tree = ast.parse(''.join(cell['source']))

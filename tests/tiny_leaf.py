@@ -1,6 +1,6 @@
-"""`tests/leaf.py` with the smallest network there is; nothing to compile.
+"""`tests/leaf.py` with the smallest network, which compiles fast.
 
-As any leaf it works with
+Like any config it works with
 
   python -m uda_jax.main --config=tests/tiny_leaf.py --workdir=DIR
 """
@@ -11,7 +11,7 @@ from uda_jax import models
 
 
 def get_config():
-  """Makes the network known, and asks for it."""
+  """Registers the tiny network and selects it."""
   models.MODELS['tiny'] = lambda config, num_classes: tiny.network(num_classes)
   models.IMPORTERS['tiny'] = models.IMPORTERS['compact']
   config = leaf.get_config()

@@ -1,4 +1,4 @@
-"""What the tests of PixMatch and EHTDI share."""
+"""Shared parts of the tests of PixMatch and EHTDI."""
 
 import dataclasses
 

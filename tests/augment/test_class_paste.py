@@ -1,4 +1,4 @@
-"""Which source classes EHTDI pastes, and borders of masks."""
+"""Choice of the source classes that EHTDI pastes, and borders of masks."""
 
 import jax
 import jax.numpy as jnp

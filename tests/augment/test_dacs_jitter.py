@@ -1,4 +1,4 @@
-"""Colour jitter, blur, and their draws."""
+"""Color jitter, blur, and their draws."""
 
 import colorsys
 import itertools

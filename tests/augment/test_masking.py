@@ -1,4 +1,4 @@
-"""Masked blocks: their share, their shape, what they leave."""
+"""Masked blocks: their fraction, their shape, the visible pixels."""
 
 import jax
 import jax.numpy as jnp

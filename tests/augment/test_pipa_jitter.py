@@ -1,4 +1,4 @@
-"""Colours of views: each operator against its definition."""
+"""Colors of views: each operator against its definition."""
 
 import colorsys
 

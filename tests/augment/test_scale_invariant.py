@@ -1,4 +1,4 @@
-"""Windows that are enlarged with the labels of the whole."""
+"""Enlarged windows with the labels of the whole image."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Crops, colours in bytes, CutMix and Fourier mixing: what they must keep."""
+"""Crops, colors in bytes, CutMix and Fourier mixing: their invariants."""
 
 import colorsys
 import functools

@@ -41,7 +41,7 @@ def load(folder, labelled=True, resize=None, **fields):
 
 @pytest.fixture(name='looked_at')
 def _looked_at(monkeypatch):
-  """The images that were decoded, in any order."""
+  """Returns the list to which the names of decoded images are added."""
   names = []
   original = image_files.read_for_training
   monkeypatch.setattr(
@@ -245,7 +245,7 @@ def test_copies_that_make_no_sense_are_refused(folder):
 
 
 def _stat(path):
-  """What the mocked file system lacks."""
+  """Returns the stat of a file, which the mocked file system lacks."""
   with tf.io.gfile.GFile(path, 'rb') as file:
     return types.SimpleNamespace(
       length=len(file.read()), mtime_nsec=0, is_directory=False, mode=0

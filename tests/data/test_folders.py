@@ -1,4 +1,4 @@
-"""Folder records: what is read, what is refused, what is left behind."""
+"""Folder records: files that are read or refused, and the files written."""
 
 import os
 import pathlib

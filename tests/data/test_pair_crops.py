@@ -1,4 +1,4 @@
-"""Pairs of overlapping crops: geometry, and what the pipeline makes of it."""
+"""Pairs of overlapping crops: geometry, and batches of the pipeline."""
 
 import jax
 import numpy as np

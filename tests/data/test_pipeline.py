@@ -1,4 +1,4 @@
-"""Batches: pure functions of (seed, step), whoever reads them."""
+"""Batches: pure functions of (seed, step), for any number of readers."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""From published files, or one's own folders, to predictions."""
+"""From published files, or your own folders, to predictions."""
 
 import json
 
@@ -37,13 +37,13 @@ def _root(tmp_path_factory):
 
 
 def _prepare(config, monkeypatch, capsys, parts=datasets.PARTS):
-  """What the command prints, and its exit code."""
+  """Returns the output of the command, and its exit code."""
   monkeypatch.setattr(configs, 'load', lambda name: config)
   return _command(capsys, '--config=this', f'--parts={",".join(parts)}')
 
 
 def _command(capsys, *flags):
-  """The same, with any flags."""
+  """Returns output and exit code of the command with any flags."""
   code = 0
   try:
     prepare.main(flags)

@@ -1,4 +1,4 @@
-"""Files as people have them: the right pixels and ids, or one clear line."""
+"""Unusual input files: the right pixels and ids, or one clear line."""
 
 import os
 import pathlib
@@ -157,7 +157,7 @@ def test_sixteen_bits(folder):
   ],
 )
 def test_values_without_a_range(folder, values, guess):
-  """12 bits in 16, 32 bits and floats are refused, or scaled as told."""
+  """12 bits in 16, 32 bits and floats are refused, or scaled as configured."""
   for path in (folder / 'images').iterdir():
     path.unlink()
   for number in range(6):
@@ -534,7 +534,7 @@ def test_a_purged_cache_heals(folder, harm, caplog):
 
 
 def test_a_changed_file_is_noticed(folder):
-  """Of the same size, and within the same second."""
+  """The new file has the same size and the same second."""
   path = folder / 'labels/00.png'
   before, stat = load(folder), path.stat()
   path.write_bytes((folder / 'labels/00.png').read_bytes())

@@ -23,7 +23,7 @@ from uda_jax.runs import provenance
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-  """The leaf's config and its evaluation split, rendered once."""
+  """The config and its evaluation split, rendered once."""
   config = leaf.get_config()
   config.data.cache_dir = str(tmp_path_factory.mktemp('data'))
   config.data.evaluation.num_images = 3

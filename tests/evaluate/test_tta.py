@@ -12,7 +12,7 @@ from uda_jax.evaluate import tta
 
 
 def _prob(variables, images, size):
-  """Of two pixels; class 0 is for bright pixels, and for those on the left."""
+  """Logits of two pixels; class 0 is for bright pixels and for the left one."""
   del variables, size
   bright = images.mean(-1) / 100
   left = jnp.linspace(2.0, -2.0, images.shape[2])

@@ -74,7 +74,7 @@ def test_an_oracle_saw_target_labels():
   config.data.source = config.data.target.copy_and_resolve_references()
   told = weights_file.declaration(config, 'student', '', {})
   assert told['saw_target_labels'] is True
-  # So did whoever started from one.
+  # So has a run that started from one.
   told = weights_file.declaration(
     leaf.get_config(), 'student', '', {'saw_target_labels': True}
   )

@@ -1,1 +1,1 @@
-"""Which function of the library a golden file checks, and how."""
+"""Checks of the library's functions against golden files."""

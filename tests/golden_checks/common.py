@@ -1,4 +1,4 @@
-"""What the checks share: files and cases, tolerances, ignored labels."""
+"""Shared parts of the checks: files and cases, tolerances, ignored labels."""
 
 from __future__ import annotations
 

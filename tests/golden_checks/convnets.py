@@ -100,7 +100,7 @@ def bilinear_kernels(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _trained(config, num_classes: int, optimiser) -> tuple[Tensors, Tensors]:
-  """What an optimiser does to a network's tensors, and the buffers.
+  """Returns an optimizer's treatment of a network's tensors, and the buffers.
 
   Returns:
     For each parameter, by PyTorch's name, an array of its shape filled with

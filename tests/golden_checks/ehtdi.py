@@ -33,7 +33,7 @@ def borders(path: pathlib.Path) -> Iterator[Difference]:
 
 @functools.partial(jax.jit, static_argnames='num_classes')
 def _num_drawn(label: jax.Array, *, num_classes: int) -> jax.Array:
-  """How many classes are drawn in each image."""
+  """Returns the number of classes drawn in each image."""
   return class_paste.draw_paste_positions(
     jax.random.key(0),
     label,

@@ -169,7 +169,7 @@ def train_vgg(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _deeplab_optimiser(arrays: Tensors, version: str):
-  """How the authors' list of parameters trains under a version of PyTorch."""
+  """Returns the authors' optimizer under a version of PyTorch."""
   repeats = () if version == 'once' else blocks.DEEPLAB_REPEATS
   config = blocks.lse_sgd(repeats=repeats)
   config.momentum = float(arrays['momentum'])

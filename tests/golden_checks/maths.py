@@ -160,7 +160,7 @@ def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def augment_gates(path: pathlib.Path) -> Iterator[common.Difference]:
-  """Which uniform draws switch jitter and blur on."""
+  """Checks the uniform draws that switch jitter and blur on."""
   d = common.load(path)
   yield (
     'jitter',

@@ -47,7 +47,7 @@ def contrast_core(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def hard_easy_counts(path: pathlib.Path) -> Iterator[common.Difference]:
-  """How many hard and easy pixels are kept."""
+  """Checks the numbers of hard and easy pixels that are kept."""
   hard, easy, views, *kept = np.load(path)['table'].T
   ours = pixel_lib.hard_easy_counts(hard, easy, views)
   yield 'table', np.stack(ours), np.stack(kept), *common.EXACT

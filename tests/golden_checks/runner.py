@@ -87,7 +87,7 @@ COMPANIONS = (
 
 
 class Result(NamedTuple):
-  """What a check found.
+  """Result of a check.
 
   Attributes:
     absolute: the largest absolute difference.

@@ -263,7 +263,7 @@ def _first_gradient(state: types.TrainState) -> types.Variables:
 def _logged(
   number, arrays, metrics, panels, names
 ) -> Iterator[common.Difference]:
-  """What an iteration logs."""
+  """Compares the logged values of an iteration."""
   d = transformers.prefixed(arrays, f't{number}.')
   rate = metrics['learning_rate'] * np.array([1.0, 10.0])
   ours = {

@@ -221,7 +221,7 @@ def _shapes(tensors: Tensors) -> types.Variables:
 
 
 def factors(tree, rows, base: float, *, kind: str = 'params') -> Tensors:
-  """What a table of the optimiser gives each tensor, by PyTorch's names."""
+  """Returns the factors of the optimizer's table, by PyTorch's names."""
   values = jax.tree.map(
     lambda x, factor: np.broadcast_to(base * factor, x.shape),
     tree,

@@ -179,7 +179,7 @@ def soma_linear(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 def _split(d: transformers.Tensors, *, largest: bool) -> dict[str, jax.Array]:
-  """What the file records of one layer."""
+  """Recorded values of one layer."""
   rank, alpha = int(d['r']), float(d['alpha'])
   weight, x = jnp.asarray(d['W']), jnp.asarray(d['x'])
   parts = low_rank.split(weight, rank=rank, alpha=alpha, largest=largest)

@@ -175,7 +175,7 @@ def learning_rates(arrays: Tensors, params, rate) -> np.ndarray:
 
 
 def near(d: Tensors, name: str) -> bool:
-  """Whether float32 may fall on the other side of a decision of the teacher."""
+  """Returns whether float32 rounding may change a decision of the teacher."""
   return not jax.config.jax_enable_x64 and d[f'{name}_margin'] < 1e-5
 
 
@@ -219,7 +219,7 @@ def _gradients(
 
 
 def _moves(prefix, params, arrays: Tensors) -> Iterator[common.Difference]:
-  """What parameters moved by, as far as it is recorded."""
+  """Recorded changes of the parameters."""
   ours = state_dict.export(types.Variables(params, {}))
   ours = {vfm_networks.theirs(name): x for name, x in ours.items()}
   for name, golden in transformers.prefixed(arrays, prefix).items():

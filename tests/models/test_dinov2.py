@@ -292,7 +292,7 @@ def test_released_weights_come_under_the_head():
 
 
 def test_gradient_stochastic_depth_and_rematerialisation():
-  # So many images that no block is dropped for all of them.
+  # Enough images that no block is dropped for all of them.
   image = _image(30, 30, batch=8)
 
   def run(remat):

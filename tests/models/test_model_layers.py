@@ -160,7 +160,7 @@ def test_depthwise_names_an_unknown_form():
   [(320, 161), (360, 181), (256, 129), (33, 17), (2, 2), (1, 1)],
 )
 def test_max_pool_rounds_up(size, expected):
-  """Of even sizes, one more than PyTorch's default (Caffe's pooling)."""
+  """Even sizes give one pixel more than PyTorch's default (Caffe's pooling)."""
   pool = lambda x: layers.max_pool(x, size=3, stride=2, padding=1, ceil=True)
   shape = jax.eval_shape(pool, jnp.zeros((1, size, 1, 1))).shape
   assert shape == (1, expected, 1, 1)

@@ -1,4 +1,4 @@
-"""What every network promises behind `Network`, and what each one is."""
+"""Properties of all networks behind `Network`, and of each network."""
 
 import pathlib
 

@@ -278,7 +278,7 @@ def test_zip_with_a_huge_or_moved_list_of_members(tmp_path):
 
 
 def test_zip_member_with_two_sizes(tmp_path):
-  """`zipfile` would make room for the larger one before it reads."""
+  """`zipfile` would allocate the larger size before it reads."""
   content = make.mapping({'w': make.tensor(make.storage(A, '0'), (24,))})
   path = _zip(tmp_path / 'a.pth', content)
   whole = path.read_bytes()
@@ -296,7 +296,7 @@ def test_zip_member_with_two_sizes(tmp_path):
 
 
 def test_every_bit_of_a_zip_pickle_is_checked(tmp_path):
-  """A letter of a name, say, which no pickle's grammar would tell."""
+  """Such as a letter of a name, which the pickle format does not verify."""
   content = make.mapping({'name': make.tensor(make.storage(A, '0'), (24,))})
   path = _zip(tmp_path / 'a.pth', content)
   whole = path.read_bytes()

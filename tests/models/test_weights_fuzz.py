@@ -1,6 +1,6 @@
 """Mutated weight files: the right content or an error, and nothing else.
 
-FUZZ=100000 tries so many files instead of 1,000.
+FUZZ=100000 tries 100,000 files instead of 1,000.
 """
 
 import codecs
@@ -173,7 +173,7 @@ def _audit(event, args):
 
 @pytest.fixture
 def watch(tmp_path):
-  """Runs `weights.read` and tells all that it should not have done."""
+  """Runs `weights.read` and returns all violations of its rules."""
   sys.addaudithook(_audit)
 
   def expire(*_):
@@ -252,7 +252,7 @@ def test_mutated_files(tmp_path, watch, monkeypatch):
       _same(found, ORACLES[form](data))
       if form == 'zip' and not inside:  # Checksums cover names and data.
         _same(found, ORACLES[form](wholes[form]))
-    except Exception as error:  # Whatever the second reader says.
+    except Exception as error:  # Any error of the second reader.
       wrong.append(f'file {i} ({form}): {error!r}'[:200])
   seconds, size = watch.most
   print(tally, f'{seconds:.2f} s and {size} bytes at most')

@@ -1,4 +1,4 @@
-"""Boxes: which are drawn, what they cut, and back again."""
+"""Boxes: draws, crops, and pasting back."""
 
 import jax
 import jax.numpy as jnp

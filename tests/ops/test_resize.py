@@ -1,4 +1,4 @@
-"""Resizing: what it must equal, on every path."""
+"""Resizing: equal to reference values, on every path."""
 
 import jax
 import jax.numpy as jnp

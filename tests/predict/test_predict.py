@@ -1,4 +1,4 @@
-"""Prediction of one's own images from a run's directory."""
+"""Prediction of images from a run's directory."""
 
 import os
 import subprocess
@@ -204,7 +204,7 @@ def test_a_broken_image_is_named(run, images, tmp_path):
 def test_the_labels_are_those_that_scoring_compares(
   run, images, tmp_path, rule, fields
 ):
-  """Of a file that is turned upright, in all kinds of resizing."""
+  """A rotated file, in all kinds of resizing."""
   pixels = images[1]['night/c']
   exif = Image.Exif()
   exif[0x0112] = 6

@@ -1,4 +1,4 @@
-"""Portions, lists and choices of LSE's rounds."""
+"""Fractions, lists and choices of LSE's rounds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rounds: killed anywhere they resume to the same; shares are as the whole."""
+"""Rounds: bit-equal after a kill at any point; processes together equal one."""
 
 import json
 import types

@@ -1,4 +1,4 @@
-"""Which networks a run starts from."""
+"""Networks that a run starts from."""
 
 import jax
 import ml_collections
