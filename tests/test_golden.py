@@ -22,6 +22,8 @@ SLOW = (
   'pipa/source_pass_hrda',
   'pixmatch/train_aug_only',
   'pixmatch/train_srcfourier',
+  'vfm/adapter',
+  'vfm/step_vfmudapp',
 )
 FOLDER = pathlib.Path(__file__).parent / 'golden'
 

@@ -34,6 +34,7 @@ from tests.golden_checks import self_training
 from tests.golden_checks import steps
 from tests.golden_checks import transformers
 from tests.golden_checks import vfm
+from tests.golden_checks import vfm_adapter
 from tests.golden_checks import vfm_networks
 from tests.golden_checks import vfm_parts
 from tests.golden_checks import vfm_steps
@@ -66,6 +67,7 @@ CHECKS: dict[str, Check] = {
   **steps.CHECKS,
   **transformers.CHECKS,
   **vfm.CHECKS,
+  **vfm_adapter.CHECKS,
   **vfm_networks.CHECKS,
   **vfm_parts.CHECKS,
   **vfm_steps.CHECKS,

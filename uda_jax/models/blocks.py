@@ -56,18 +56,32 @@ class Blocks(nn.Module):
   parts: int = 0
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, deterministic: bool) -> jax.Array:
-    depth = len(self.rates)
+  def __call__(
+    self,
+    x: jax.Array,
+    *,
+    deterministic: bool,
+    span: tuple[int, int] | None = None,
+  ) -> jax.Array:
+    """Returns what the class's docstring states.
+
+    Args:
+      x: [B, ...] float, what a block takes.
+      deterministic: turns stochastic depth off.
+      span: (first, last + 1) of the blocks that are applied; None: all.
+    """
+    begin, end = span or (0, len(self.rates))
+    depth = end - begin
     if self.is_initializing():
-      for i in range(depth):
+      for i in range(begin, end):
         x = self.make_block(name=str(i))(x)
       return jnp.stack([x] * self.parts) if self.parts else x
     # A scan over stacked parameters compiles one block; unrolled, the 52 blocks
     # of MiT-B5 compile for minutes. The tree keeps the blocks apart, with the
     # names of the checkpoints.
-    params = [self.variables['params'][str(i)] for i in range(depth)]
+    params = [self.variables['params'][str(i)] for i in range(begin, end)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
-    rates = np.asarray(self.rates, layers.storage_dtype(x.dtype))
+    rates = np.asarray(self.rates[begin:end], layers.storage_dtype(x.dtype))
     uniform = None
     if not deterministic and any(rates):
       uniform = jax.random.uniform(

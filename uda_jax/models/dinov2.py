@@ -264,6 +264,12 @@ class DINOv2(nn.Module):
     x = x[:, :, 1 + self.registers :]
     return tuple(x.reshape(self.num_features, -1, *size, self.width))
 
+  def mask_size(self, image_size: tuple[int, int]) -> tuple[int, int] | None:
+    """Returns the (rows, columns) of `mask`, None if there is no token."""
+    if not self.mask_token:
+      return None
+    return grid_size(image_size, self.enlarge)
+
   def _masked(self, patches: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Replaces hidden patches [B, rows, columns, D] by the mask token."""
     if not self.mask_token:

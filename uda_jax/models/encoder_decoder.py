@@ -225,9 +225,8 @@ def mask_size(
   backbone: nn.Module,
 ) -> Callable[[tuple[int, int]], tuple[int, int]] | None:
   """Returns `Network.mask_size` of an encoder, None if it takes no mask."""
-  if not getattr(backbone, 'mask_token', False):
-    return None
-  return functools.partial(dinov2.grid_size, enlarge=backbone.enlarge)
+  size = getattr(backbone, 'mask_size', None)
+  return size if size and size((dinov2.PATCH,) * 2) else None
 
 
 def importer(config) -> weights.Importer | None:
