@@ -232,6 +232,23 @@ def test_results_that_are_none(tmp_path):
     read.runs([tmp_path / 'run'])
 
 
+def test_the_config_is_that_of_the_last_start(tmp_path):
+  report_runs.write(tmp_path / 'run')
+  path = tmp_path / 'run/manifest.json'
+  manifest = json.loads(path.read_text())
+  changed = {'steps': 50, 'eval.network': 'student'}
+  manifest['starts'].append(
+    manifest['starts'][0] | {'changed_fields': changed, 'date': 'Monday'}
+  )
+  path.write_text(json.dumps(manifest))
+  [run] = read.runs([tmp_path / 'run'])
+  assert run.reported == 'student' and page.facts(run)['steps'] == '50'
+  assert run.config['eval']['every'] == manifest['config']['eval']['every']
+  text = page.missing(run)
+  assert 'It was resumed once.' in text
+  assert 'config.steps was changed to 50 at Monday.' in text
+
+
 def test_names_are_the_shortest_that_differ():
   paths = [pathlib.Path('/a/x/run'), pathlib.Path('/a/y/run')]
   assert read._names(paths) == ['x/run', 'y/run']

@@ -208,7 +208,8 @@ def missing(run: read.Run) -> list[str]:
   """Returns what of a run was skipped, and what the page cannot show."""
   found = list(_skipped(run.curves))
   if len(run.starts) > 1:
-    found.append(f'It was resumed {len(run.starts) - 1} times.')
+    times = 'once' if len(run.starts) == 2 else f'{len(run.starts) - 1} times'
+    found.append(f'It was resumed {times}.')
   for start in run.starts:
     for field, value in start.get('changed_fields', {}).items():
       date = start.get('date', 'a later start')

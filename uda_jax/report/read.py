@@ -1,4 +1,4 @@
-"""What the directory of a run holds, for the page."""
+"""Reads the directory of a run for the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Run(NamedTuple):
   Attributes:
     name: unique among the runs of a page; part of the path.
     path: its directory, absolute.
-    config: as run, in today's fields.
+    config: as of the last start, in today's fields.
     method: full name, such as 'self_training + masking'.
     class_names: C names.
     palette: C RGB triples.
@@ -76,7 +76,8 @@ def _names(paths: Sequence[pathlib.Path]) -> list[str]:
 def _run(path: pathlib.Path, name: str) -> Run:
   manifest = restore.read_manifest(path)
   classes = manifest['classes']
-  config = manifest['config']
+  starts = json.loads((path / 'manifest.json').read_text())['starts']
+  config = _changed(manifest['config'], starts[-1].get('changed_fields', {}))
   return Run(
     name=name,
     path=path,
@@ -84,11 +85,24 @@ def _run(path: pathlib.Path, name: str) -> Run:
     method=methods.full_name(ml_collections.ConfigDict(config['method'])),
     class_names=tuple(classes['names']),
     palette=tuple(map(tuple, classes['palette'])),
-    starts=json.loads((path / 'manifest.json').read_text())['starts'],
+    starts=starts,
     results=_results(path / 'results.json'),
     notes=_notes(path / 'results.txt'),
     curves=events.scalars(path / 'curves'),
   )
+
+
+def _changed(
+  config: Mapping[str, Any], fields: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns a config with other values of fields, by dotted name."""
+  new = dict(config)
+  for name, value in fields.items():
+    first, _, rest = name.partition('.')
+    inner = new.get(first)
+    inner = inner if isinstance(inner, Mapping) else {}
+    new[first] = _changed(inner, {rest: value}) if rest else value
+  return new
 
 
 def _results(path: pathlib.Path) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Column(NamedTuple):
 
 
 class Confusion(NamedTuple):
-  """Which classes a network takes for which.
+  """Confusion matrix of a network and its largest entries.
 
   Attributes:
     class_names: C names.
