@@ -4,9 +4,9 @@
   python -m benchmarks.adaptation --benchmark=camvid_to_idd --root=DIR \\
       --runs=source_only,self_training,oracle
 
-Every run has a directory of its own under --workdir and resumes there; a run
-that is done is not repeated. `<workdir>/<benchmark>.md` holds the table, the
-`.csv` beside it the IoU of each class.
+Every run has its own directory under --workdir and resumes there; finished runs
+are not repeated. `<workdir>/<benchmark>.md` is the table, the `.csv` beside it
+has the IoU of each class.
 """
 
 from __future__ import annotations

@@ -2,14 +2,13 @@
 
 `python -m benchmarks.input_pipeline --cache_dir=DIR` writes files like those of
 GTA5 and Cityscapes (once, in about two minutes) and prints JSON lines: CPU
-milliseconds of an image, and the images a second that one core makes, with the
-settings of configs/gta5_to_cityscapes/daformer.py, from files as published
-('raw'), from `config.data.resized_copies` of them ('prepared') and from JPEG
-files of the published sizes ('jpeg'). Each line has the median of rounds in
-which the loaders took turns.
+milliseconds per image, and images per second of one core, with the settings of
+`gta5_to_cityscapes/daformer`, from files as published ('raw'), from their
+copies by `config.data.resized_copies` ('prepared') and from JPEG files of the
+published sizes ('jpeg'). Each line is the median over rounds in which the
+loaders take turns.
 
-PyTorch and OpenCV are used where they are installed and need not be; each line
-says what was there.
+PyTorch and OpenCV are optional; each line lists the installed packages.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from uda_jax.data import transforms
 
 GROUP = pytorch_loader.GROUP
 FORMS = ('raw', 'prepared', 'jpeg')
-# More than any loader makes ahead.
+# More batches than any loader prefetches.
 AHEAD = 20
 # Number of batches -> iterator of a loader's batches.
 Loader = Callable[[int], Iterator[Any]]

@@ -157,7 +157,7 @@ TREES = {
 
 
 def write(root: pathlib.Path, *, images: int = 4) -> None:
-  """Writes every tree that is not there; a started one is written again.
+  """Writes the missing trees; an incomplete one is written again.
 
   Args:
     root: the folder for all of them.

@@ -72,7 +72,7 @@ def mit_b5() -> Tensors:
 
 
 def caffe_resnet101() -> Tensors:
-  """AdaptSegNet's ResNet-101 of ImageNet, whose `layer5` is another task's."""
+  """AdaptSegNet's ResNet-101 of ImageNet, with a `layer5` of another task."""
   tensors = network_tensors('gta5_to_cityscapes/lse_deeplab_start')
   backbone = {n: x for n, x in tensors.items() if not n.startswith('layer5')}
   return key_maps.respell(backbone, 'caffe_resnet') | {
@@ -81,7 +81,7 @@ def caffe_resnet101() -> Tensors:
 
 
 def torchvision_vgg16() -> Tensors:
-  """VGG-16 as torchvision has it, with its ImageNet classifier."""
+  """torchvision's VGG-16, with its ImageNet classifier."""
   tensors = network_tensors('gta5_to_cityscapes/lse_start')
   encoder = {
     name: x for name, x in tensors.items() if name.startswith(('conv', 'fc'))
@@ -160,7 +160,7 @@ def write_pth(path: pathlib.Path, tensors: Tensors) -> None:
 
 
 def write(folder: pathlib.Path) -> None:
-  """Writes every file that is not there."""
+  """Writes the missing files."""
   for file in FILES:
     if not (folder / file.name).exists():
       write_pth(folder / file.name, file.tensors())

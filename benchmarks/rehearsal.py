@@ -1,4 +1,4 @@
-"""Every published run at full size: data, start, phases, resume, scores.
+"""Rehearses every published run at full size, with few steps.
 
   python -m benchmarks.rehearsal --out=DIR [--configs=gta5_to_cityscapes/pipa]
   python -m benchmarks.rehearsal --out=DIR --steps=50 --configs=...   (on a GPU)
@@ -9,12 +9,12 @@ published layouts (`benchmarks.published_trees`), starts from a weight file of
 the published shapes and names (`benchmarks.published_weights`), takes steps
 before and after each phase switch, is stopped and resumed, scores on full-size
 labels, predicts, exports the weights and loads them back; with the real
-networks, crops and groups, by the commands that a user types. The steps at
-which phases begin are overridden, not waited for.
+networks, crops and groups, by the commands that a user types. The first steps
+of the phases are overridden so that they come early.
 
-A config's record is `DIR/records/BENCHMARK/NAME.json`; a second start does
-what is missing. --table prints the records as a table in Markdown. Options
-`--config.FIELD=VALUE` go to every training.
+A config's record is `DIR/records/BENCHMARK/NAME.json`; a second start runs the
+missing configs. --table prints the records as a table in Markdown. Options
+`--config.FIELD=VALUE` are passed to every training run.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def start_weights(config_name: str) -> str:
 
 
 def overrides(config_name: str, steps: int) -> dict[str, Any]:
-  """Returns the fields that leave `steps` steps of each phase of a run."""
+  """Returns the fields that shorten each phase of a run to `steps` steps."""
   config = configs.load(config_name)
   changes: dict[str, Any] = {
     # The run is stopped in its middle.
@@ -101,7 +101,7 @@ def overrides(config_name: str, steps: int) -> dict[str, Any]:
 
 
 class Failed(Exception):
-  """A command that did not end as it should."""
+  """A command that failed."""
 
 
 class Usage(NamedTuple):
@@ -150,7 +150,7 @@ def run(
 
 
 def losses(*logs: pathlib.Path) -> dict[int, float]:
-  """Returns step -> total loss, as the logs of a training have them."""
+  """Returns step -> total loss from the log of a training run."""
   text = ''.join(log.read_text() for log in logs)
   return {int(n): float(x) for n, x in _LOSS.findall(text)}
 
@@ -173,7 +173,7 @@ def check_weights(workdir: pathlib.Path, exported: pathlib.Path) -> None:
 
 
 class Rehearsal(NamedTuple):
-  """A config, and the folders that all of them share.
+  """A config, with the folders that all configs share.
 
   Attributes:
     config_name: name of the config.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# Run -> one report a seed, see `uda_jax.evaluate.reports.report`.
+# Run -> one report for each seed, see `uda_jax.evaluate.reports.report`.
 Reports = Mapping[str, Sequence[Mapping[str, Any]]]
 
 

@@ -1,1 +1,1 @@
-"""Parts that configs are made of: data sets, networks, optimisers, methods."""
+"""Building blocks of configs: data sets, networks, optimizers, methods."""

@@ -1,7 +1,7 @@
 """Configs as text: one `field = value` a line, sorted by dotted name.
 
-`configs/resolved/` holds the text of all configs, one file a benchmark, so that
-the diff of a change shows which runs it affects.
+`configs/resolved/` holds the text of all configs, one file per benchmark, so
+that the diff of a change shows which runs it affects.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class FolderRecord(NamedTuple):
     root: folder, absolute or relative to `config.data.root`.
     name: what to call the data set.
     files: which images: () = all of them, sorted by NAME; a tuple of patterns
-      of NAMEs; or a text file with one image a line, relative to the root,
+      of NAMEs; or a text file with one image per line, relative to the root,
       whose order counts, see `uda_jax.data.name_lists.read`.
     skip_last: how many images to leave out at the end.
     class_names: names of the train ids 0, 1, ...

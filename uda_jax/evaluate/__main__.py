@@ -1,7 +1,7 @@
 """Scores the network of a run on a labelled split, or label files.
 
-Score a run; writes results.json, results.csv (a row a class and a mean) and
-results.txt:
+Score a run; writes results.json, results.csv (a row for each class and mean)
+and results.txt:
 
   python -m uda_jax.evaluate --workdir=RUN --out=FOLDER
   python -m uda_jax.evaluate --workdir=RUN --out=FOLDER --network=teacher \\

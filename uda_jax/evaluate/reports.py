@@ -75,7 +75,7 @@ def _mean_name(subset: str, scores: Mapping[str, Any]) -> str:
 
 
 def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
-  """Lays reports out as plain text: a row a run, a column a class, percent.
+  """Formats reports as text: one row per run, one column per class, percent.
 
   Args:
     reports: row name -> report, all of the same classes and subsets.
@@ -87,7 +87,7 @@ def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
   ]
   words += [name.split() for name in first['iou']] + [['pixel', 'acc.']]
   height = max(map(len, words))
-  # Names stand one word a line, so that columns stay narrow.
+  # Names have one word per line, so that columns are narrow.
   lines = [[''] * (height - len(w)) + w for w in words]
   columns = [list(column) for column in lines]
   for name, scores in reports.items():
@@ -112,7 +112,7 @@ def format_table(reports: Mapping[str, dict[str, Any]]) -> str:
 
 
 def to_csv(reports: Mapping[str, dict[str, Any]]) -> str:
-  """Lays reports out as CSV: a row a class and a mean, a column a run.
+  """Formats reports as CSV: one row per class and mean, one column per run.
 
   Args:
     reports: as for `format_table`; scores stay in 0..1, unknown ones are empty.
