@@ -19,7 +19,7 @@ PAGE = pathlib.Path(__file__).parents[1] / 'docs' / 'published' / 'table.md'
 
 
 class Run(NamedTuple):
-  """What is known of a published run; '' = nothing.
+  """Known facts of a published run; '' = unknown.
 
   Attributes:
     score: mean IoU in percent; with SYNTHIA over 16 / 13 classes.

@@ -81,7 +81,7 @@ def caffe_resnet101() -> Tensors:
 
 
 def torchvision_vgg16() -> Tensors:
-  """torchvision's VGG-16, with its ImageNet classifier."""
+  """VGG-16 of torchvision, with its ImageNet classifier."""
   tensors = network_tensors('gta5_to_cityscapes/lse_start')
   encoder = {
     name: x for name, x in tensors.items() if name.startswith(('conv', 'fc'))

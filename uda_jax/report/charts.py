@@ -14,7 +14,7 @@ import numpy as np
 from uda_jax.report import events
 
 # Okabe and Ito's colors, readable on light and dark ground and by the color
-# blind; and the strokes that tell more runs than colors apart.
+# blind; and the strokes that separate more runs than colors.
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00')
 _STROKES = ('-', '--', ':', '-.')
 # Stands for the color of the page's text in matplotlib's output.

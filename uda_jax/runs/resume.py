@@ -1,4 +1,4 @@
-"""What a start may change of the run that its directory holds."""
+"""Changes that a start may make to the run in its directory."""
 
 from __future__ import annotations
 
