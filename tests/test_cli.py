@@ -166,6 +166,9 @@ def test_every_config_passes(name, tmp_path):
   config = configs.load(name)
   if config.warm_start.workdir:
     config.warm_start.workdir = str(tmp_path)
+  if config.model.starts_from:
+    config.model.weights = str(tmp_path / 'weights.pth')
+    (tmp_path / 'weights.pth').touch()
   checks.check_config(config)
 
 

@@ -44,7 +44,14 @@ def _tensors(fields, seed=0, num_classes=19):
 
 DEEPLAB = _tensors(TINY)
 # Fields of every network that say what it starts from.
-START = {'weights', 'allow_target_labels', 'new_classifier', 'in_channels'}
+START = {
+  'weights',
+  'starts_from',
+  'allow_target_labels',
+  'new_classifier',
+  'in_channels',
+  'matmul_precision',
+}
 
 
 def _run(*args):

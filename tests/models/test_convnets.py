@@ -311,6 +311,11 @@ def _dlv2(encoder):
         in_channels=3,
         dilations=(6, 12),
         remat=False,
+        head_width=0,
+        head_dropout=0.1,
+        fusion='',
+        drop_path=0.0,
+        attention='',
         heads=(),
       )
     }
