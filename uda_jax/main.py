@@ -12,7 +12,8 @@ results. Several processes (hosts, GPUs of a cluster) make up one run:
 
 Exit codes: 0 done; 1 an error (one line says which); 2 wrong flags; 75 stopped
 by SIGTERM or SIGHUP, or 130 by Ctrl-C, with everything saved: the same command
-resumes. A second signal ends the run at once, with 128 + its number.
+resumes. A second signal ends the run at once, with 128 + its number. 74: the
+directory of the run was removed, is full or cannot be written.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import sys
 
 from uda_jax import cli
 from uda_jax.train import interrupts
+
+# BSD's EX_IOERR.
+EXIT_IO = 74
 
 
 def parser() -> cli.Parser:
@@ -75,6 +79,7 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
   import jax
 
   from uda_jax import parallel
+  from uda_jax.runs import lock
   from uda_jax.runs import provenance
   from uda_jax.train import checks
 
@@ -95,6 +100,9 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
       print(stopped, file=sys.stderr)
     parallel.stop_processes()
     interrupts.leave(interrupts.exit_code(stopped))
+  except lock.Gone as error:
+    print(f'error: {error}', file=sys.stderr)
+    interrupts.leave(EXIT_IO)
   except loop.TrainingFailed as error:
     raise cli.Failed(str(error)) from error
 

@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from tests import tiny
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.runs import checkpoint
+from uda_jax.runs import lock
 from uda_jax.train import optim
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -454,3 +456,21 @@ def test_a_damaged_best_network_is_chosen_anew(tmp_path, caplog):
     assert saved.best() is None
     assert saved.save_best(8, _variables(), {'metric': 'm', 'value': 0.1})
   assert 'the best network is chosen from here on' in caplog.text
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(tmp_path):
+  saved = checkpoint.Checkpoints(tmp_path, every_steps=4, keep=2)
+  saved.save(4, _state(seed=4))
+  saved.wait()
+  limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+  try:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
+    with pytest.raises(lock.Gone, match='cannot be written') as error:
+      saved.save(8, _state(seed=8))
+      saved.wait()
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+  assert '\n' not in str(error.value) and str(tmp_path) in str(error.value)
+  with checkpoint.Checkpoints(tmp_path, every_steps=4, keep=2) as saved:
+    assert saved.latest_step() == 4
+    _assert_same(saved.restore(_like(_state())), _state(seed=4))

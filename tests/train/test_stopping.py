@@ -2,13 +2,17 @@
 
 import os
 import pathlib
+import shutil
 import signal
+import time
 
 import pytest
 
 from tests import lse_leaf
 from tests import tiny_leaf
 from uda_jax.data import pipeline
+from uda_jax.runs import lock
+from uda_jax.runs import writers
 from uda_jax.train import interrupts
 from uda_jax.train import loop
 
@@ -83,3 +87,21 @@ def test_during_evaluations(tmp_path, signal_at):
   )
   assert result.reports['teacher']
   assert '6' in _saved(tmp_path / 'run')
+
+
+def test_a_directory_that_is_gone_ends_the_run(tmp_path, monkeypatch):
+  workdir = tmp_path / 'run'
+  monkeypatch.setattr(lock, '_BEAT', 0.01)
+
+  def examples(*args, **kwargs):
+    shutil.rmtree(workdir)
+    time.sleep(0.5)
+
+  monkeypatch.setattr(writers.Writer, 'examples', examples)
+  with pytest.raises(lock.Gone, match='the directory was removed'):
+    _run(
+      tiny_leaf.get_config(),
+      workdir,
+      tmp_path,
+      **{'steps': 4, 'eval.every': 2, 'checkpoint.every': 1000},
+    )

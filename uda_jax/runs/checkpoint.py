@@ -12,8 +12,7 @@ on the host by then, and on a CPU JAX reuses no buffer that is being read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-import contextlib
+from collections.abc import Set
 import logging
 import math
 import pathlib
@@ -54,7 +53,7 @@ class Checkpoints:
         f'1 or more, got {every_steps}'
       )
     _quiet_orbax()
-
+    self._workdir = workdir
     if jax.process_index() == 0:
       _remove_half_written(workdir / _CHECKPOINTS)
       _remove_half_written(workdir / _BEST)
@@ -68,8 +67,9 @@ class Checkpoints:
     return self
 
   def __exit__(self, *_) -> None:
-    self._latest.close()
-    self._best.close()
+    with checksums.writing(self._workdir):
+      self._latest.close()
+      self._best.close()
 
   def latest_step(self) -> int | None:
     """Returns the step of the newest complete checkpoint, None without any."""
@@ -94,7 +94,7 @@ class Checkpoints:
       '(config.model, config.method).',
     )
     item = ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(like)})
-    with _one_line(folder):
+    with checksums.reading(folder):
       return self._latest.restore(step, args=item)[_STATE]
 
   def save(
@@ -112,11 +112,9 @@ class Checkpoints:
     """
     if self.latest_step() == step:
       return False
-    return self._latest.save(
-      step,
-      force=force,
-      args=ocp.args.Composite(**{_STATE: ocp.args.StandardSave(state)}),
-    )
+    item = ocp.args.Composite(**{_STATE: ocp.args.StandardSave(state)})
+    with checksums.writing(self._workdir):
+      return self._latest.save(step, force=force, args=item)
 
   def save_best(
     self, step: int, variables: types.Variables, score: dict[str, Any]
@@ -138,19 +136,18 @@ class Checkpoints:
     if value is None or not value > (best['value'] if best else -math.inf):
       return False
     number = self._best.latest_step()
-    return self._best.save(
-      0 if number is None else number + 1,
-      args=ocp.args.Composite(
-        **{
-          _NET: ocp.args.StandardSave(variables),
-          _SCORE: ocp.args.JsonSave({'step': step, **score}),
-        }
-      ),
+    items = ocp.args.Composite(
+      **{
+        _NET: ocp.args.StandardSave(variables),
+        _SCORE: ocp.args.JsonSave({'step': step, **score}),
+      }
     )
+    with checksums.writing(self._workdir):
+      return self._best.save(0 if number is None else number + 1, args=items)
 
   def best(self) -> dict[str, Any] | None:
     """Returns the best score so far with its `step`, None without any."""
-    self._best.wait_until_finished()
+    self.wait()
     number = self._best.latest_step()
     if number is None:
       return None
@@ -160,8 +157,9 @@ class Checkpoints:
 
   def wait(self) -> None:
     """Waits until everything is on disk."""
-    self._latest.wait_until_finished()
-    self._best.wait_until_finished()
+    with checksums.writing(self._workdir):
+      self._latest.wait_until_finished()
+      self._best.wait_until_finished()
 
 
 def load_variables(
@@ -230,7 +228,7 @@ def load_variables(
 
 def _stored(folder: pathlib.Path) -> Any:
   """Returns the tree of a stored item, with shapes in place of arrays."""
-  with _one_line(folder):
+  with checksums.reading(folder):
     return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
 
 
@@ -270,19 +268,6 @@ def _manager(
 
 def _half_written(folder: pathlib.Path) -> list[pathlib.Path]:
   return list(folder.glob(f'*{ocp.utils.TMP_DIR_SUFFIX}*'))
-
-
-@contextlib.contextmanager
-def _one_line(folder: pathlib.Path) -> Iterator[None]:
-  """Turns any error of a reader of damaged files into one line."""
-  try:
-    yield
-  except Exception as error:
-    found = f'{type(error).__name__}: {error}'.splitlines()[0][:200]
-    raise ValueError(
-      f'{folder}: expected a checkpoint, got one that cannot be read '
-      f'({found}). Remove its folder to use an older one'
-    ) from error
 
 
 def _remove_half_written(folder: pathlib.Path) -> None:

@@ -6,12 +6,16 @@ and the CRC-32 of each. Checkpoints of earlier versions have none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import json
 import pathlib
 import uuid
 import zlib
 
 from absl import logging
+
+from uda_jax.runs import lock
 
 _NAME = 'checksums.json'
 # Written by orbax when a checkpoint is complete, after the checksums.
@@ -91,6 +95,36 @@ def set_aside(folder: pathlib.Path, item: str, *, required: bool) -> None:
       if len(steps) > len(damaged)
       else 'the best network is chosen from here on',
     )
+
+
+@contextlib.contextmanager
+def reading(folder: pathlib.Path) -> Iterator[None]:
+  """Turns any error of a reader of damaged files into one line."""
+  try:
+    yield
+  except Exception as error:
+    raise ValueError(
+      f'{folder}: expected a checkpoint, got one that cannot be read '
+      f'({_first_line(error)}). Remove its folder to use an older one'
+    ) from error
+
+
+@contextlib.contextmanager
+def writing(workdir: pathlib.Path) -> Iterator[None]:
+  """Turns any error of a writer, such as a full disk, into `lock.Gone`."""
+  try:
+    yield
+  except Exception as error:
+    raise lock.Gone(
+      f'{workdir}: a checkpoint cannot be written ({_first_line(error)}). Make '
+      'space or mend the file system; the same command then resumes from the '
+      'last checkpoint'
+    ) from error
+
+
+def _first_line(error: Exception) -> str:
+  """Returns the type and the first line of an error."""
+  return f'{type(error).__name__}: {error}'.splitlines()[0][:200]
 
 
 def _problem(path: pathlib.Path, size: int, crc: int) -> str:

@@ -63,6 +63,7 @@ class Interrupts:
     self._ends: tuple[socket.socket, socket.socket] | None = None
     self._before_fd = -1
     self._stderr = 2
+    self._cleanup: Callable[[], None] = lambda: None
 
   def __enter__(self) -> Interrupts:
     if threading.current_thread() is not threading.main_thread():
@@ -126,6 +127,7 @@ class Interrupts:
     error = self.error(message)
     if not self._command:
       raise error
+    self._cleanup()
     os.write(self._stderr, f'{message}\n'.encode())
     leave(exit_code(error) if code is None else code)
 
@@ -136,6 +138,10 @@ class Interrupts:
       agree: f(whether this process was asked to stop) -> whether all stop.
     """
     self._agree = agree
+
+  def before_end(self, cleanup: Callable[[], None]) -> None:
+    """Makes a signal call a function before it ends the process."""
+    self._cleanup = cleanup
 
   def hold(self) -> None:
     """Marks that from here on there are steps to save."""

@@ -18,6 +18,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.runs import checkpoint
 from uda_jax.runs import compile_cache
+from uda_jax.runs import lock
 from uda_jax.runs import progress as progress_lib
 from uda_jax.runs import provenance
 from uda_jax.runs import resume
@@ -62,6 +63,7 @@ class Parts(NamedTuple):
   writer: writers.Writer
   evaluations: evaluation.Evaluations
   interrupts: interrupts.Interrupts
+  lock: lock.Lock
 
 
 def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
@@ -129,6 +131,7 @@ def _after_step(
   parts.writer.step(step, metrics)
   if every and step % every == 0:
     parts.evaluations.evaluate(state)
+  parts.lock.check()
   parts.saved.save(step, state)
   parts.interrupts.poll()
 
@@ -184,11 +187,16 @@ def run(
     contextlib.nullcontext(handler)
     if handler
     else interrupts.Interrupts() as handler,
+    contextlib.ExitStack() as stack,
   ):
     handler.agree_with(parallel.Agreement())
     if jax.process_count() > 1:
       # The others would wait for a process that is gone.
       handler.hold()
+    held = lock.Lock(path)
+    if jax.process_index() == 0:
+      stack.enter_context(held)
+      handler.before_end(held.release)
     this, student = setup.build(config, path)
     _write_manifest(this)
     writer = _writer(this)
@@ -198,7 +206,7 @@ def run(
     with saving as saved, writer:
       programs = programs_lib.Programs(this, cache)
       evaluations = evaluation.Evaluations(this, saved, writer, handler.poll)
-      parts = Parts(this, programs, saved, writer, evaluations, handler)
+      parts = Parts(this, programs, saved, writer, evaluations, handler, held)
       return _train(parts, student)
 
 
