@@ -110,11 +110,13 @@ def _gray(image: jax.Array) -> jax.Array:
   return (image * weights).sum(-1, keepdims=True)
 
 
-def _blend(image, other, weight):
+def _blend(
+  image: jax.Array, other: jax.Array | float, weight: jax.Array
+) -> jax.Array:
   return jnp.clip(weight * image + (1 - weight) * other, 0, 1)
 
 
-def _shift_hue(image, turns):
+def _shift_hue(image: jax.Array, turns: jax.Array) -> jax.Array:
   shift = hsv.TURN * turns * jnp.array([1, 0, 0], image.dtype)
   return jnp.clip(hsv.hsv_to_rgb(hsv.rgb_to_hsv(image) + shift), 0, 1)
 
@@ -177,7 +179,7 @@ def apply(
   taps = 2 * min(blur_size // 2, reach) + 1
   blur = lambda x, sigma: _blur(x, sigma, taps)
 
-  def one(args):
+  def one(args: tuple[jax.Array, Draw]) -> jax.Array:
     image, draw = args
     image = jax.lax.cond(draw.on[0], _jitter, same, image, draw)
     if strength.gray:

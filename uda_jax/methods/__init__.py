@@ -83,7 +83,7 @@ def _lse(config, num_classes: int, additions) -> types.Method:
 
 
 # Contrasts that are terms of self-training's passes, and passes of their own.
-_ON_SELF_TRAINING = {
+_ON_SELF_TRAINING: dict[str, tuple[str, ...]] = {
   'pixel_contrast': pipa_pixels.FIELDS,
   'patch_contrast': pipa_patches.FIELDS,
   'cluda_contrast': cluda.FIELDS,
@@ -91,7 +91,7 @@ _ON_SELF_TRAINING = {
 }
 # PixMatch and EHTDI label the target without a teacher: the masked pass takes
 # its labels from the moving average, by fields of its own.
-_ON_OWN_LABELS = {
+_ON_OWN_LABELS: dict[str, tuple[str, ...]] = {
   'patch_contrast': pipa_patches.FIELDS,
   'masking': mic.FIELDS + mic.LABEL_FIELDS,
 }

@@ -93,6 +93,7 @@ def _one_of_each(
     label: [B, H, W] int32, of the target.
     weight: [B, H, W] float, of the target; the source's is 1.
   """
+  assert batch.target is not None  # `Method.uses_target`
   both = lambda a, b: jnp.concatenate([a[:1], b[:1]])
   return self_training.Labeled(
     both(batch.source.image, batch.target.image),

@@ -130,12 +130,15 @@ def flip_batch(
     target_on: the same for the target.
   """
   source, target = batch.source, batch.target
+  assert target is not None  # `Method.uses_target`
   return batch._replace(
     source=source._replace(
-      image=flip_lib.flip(source.image, source_on),
-      label=flip_lib.flip(source.label, source_on),
+      image=flip_lib.flip(jnp.asarray(source.image), source_on),
+      label=flip_lib.flip(jnp.asarray(source.label), source_on),
     ),
-    target=target._replace(image=flip_lib.flip(target.image, target_on)),
+    target=target._replace(
+      image=flip_lib.flip(jnp.asarray(target.image), target_on)
+    ),
   )
 
 

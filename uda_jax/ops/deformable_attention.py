@@ -49,27 +49,35 @@ def sample(
   Returns:
     [B, Q, heads * D] float.
   """
-  begin, total = 0, 0.0
+  begin = 0
+  maps = []
   for level, (rows, columns) in enumerate(shapes):
     cells = tokens[:, begin : begin + rows * columns]
     begin += rows * columns
-    total += _sample_map(
-      cells.swapaxes(1, 2),
-      (rows, columns),
-      location[:, :, :, level].swapaxes(1, 2),
-      weight[:, :, :, level].swapaxes(1, 2),
+    maps.append(
+      _sample_map(
+        cells.swapaxes(1, 2),
+        (rows, columns),
+        location[:, :, :, level].swapaxes(1, 2),
+        weight[:, :, :, level].swapaxes(1, 2),
+      )
     )
-  total = total.swapaxes(1, 2)
+  total = sum(maps[1:], maps[0]).swapaxes(1, 2)
   return total.reshape(*total.shape[:2], -1)
 
 
-def _sample_map(cells, shape, location, weight):
+def _sample_map(
+  cells: jax.Array,
+  shape: tuple[int, int],
+  location: jax.Array,
+  weight: jax.Array,
+) -> jax.Array:
   """Samples one map [B, heads, cells, D]; [B, heads, Q, D]."""
   rows, columns = shape
   x = location[..., 0] * columns - 0.5
   y = location[..., 1] * rows - 0.5
   left, top = jnp.floor(x), jnp.floor(y)
-  total = 0.0
+  total = jnp.zeros((), cells.dtype)
   for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
     for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
       inside = (0 <= column) & (column < columns) & (0 <= row) & (row < rows)
