@@ -320,3 +320,19 @@ def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):
     int(batch.index[0]) for share in shares for batch in share if batch.valid[0]
   ]
   assert sorted(valid) == list(range(5))
+
+
+@pytest.mark.parametrize('kind', ['image', 'label'])
+def test_a_file_of_another_size_is_named(tmp_path, kind):
+  source = load(tiny_folder.write(tmp_path / 'data'), True)
+  path = getattr(source, f'{kind}_paths')[1]
+  with Image.open(path) as image:
+    mode, (width, height) = image.mode, image.size
+  Image.new(mode, (width + 4, height)).save(path)
+  message = (
+    f'{path}: expected {height} x {width} pixels.*{height} x {width + 4}'
+  )
+  with pytest.raises(OSError, match=message):
+    batches(source, source, num_steps=8)
+  with pytest.raises(OSError, match=message):
+    list(pipeline.eval_batches(source, batch_size=1))

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from uda_jax.data import crop_rules
+from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import sampling
 from uda_jax.data import transforms
@@ -172,13 +173,15 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
   # Held as constants of the graph: each is a few megabytes at most.
   images = transforms.path_tensor(data.image_paths)
   labels = transforms.path_tensor(data.label_paths) if data.labelled else None
+  sizes = loading.sizes(data)
 
   def read(element: tf.Tensor) -> Example:
     index, wanted = choose(domain, seed, element)
     uniform = lambda purpose, shape=(): sampling.Stream(
       seed, domain.name, purpose
     ).uniform(element, shape)
-    image = transforms.read_image(images[index])
+    size = sizes[index]
+    image = loading.of_size(transforms.read_image(images[index]), size)
     factor = 1.0
     if spec.scale_range != (1.0, 1.0):
       low, high = spec.scale_range
@@ -189,7 +192,7 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
     if labels is None:
       window = crop_rules.crop_window(shares[0, 0], full, spec)
     else:
-      label = transforms.read_label(labels[index])
+      label = loading.of_size(transforms.read_label(labels[index]), size)
       if wanted is not None:
         # Resized once, each of the many crops drawn is a slice.
         whole = transforms.Window(tf.zeros(2, tf.int32), full, full)

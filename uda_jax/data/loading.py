@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import os
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from uda_jax.data import manifest as manifest_lib
@@ -29,21 +30,42 @@ def parallel(
   return dataset.batch(batch_size).prefetch(_PREFETCH)
 
 
-def files_of(data: manifest_lib.Manifest, index: int) -> Iterator[str]:
-  """Yields the image file and the label file of an image."""
-  yield data.image_paths[index]
+def files_of(
+  data: manifest_lib.Manifest, index: int
+) -> Iterator[tuple[str, tuple[int, int]]]:
+  """Yields the image file and the label file of an image, and their size."""
+  size = int(data.heights[index]), int(data.widths[index])
+  yield data.image_paths[index], size
   if data.labelled:
-    yield data.label_paths[index]
+    yield data.label_paths[index], size
+
+
+def sizes(data: manifest_lib.Manifest) -> tf.Tensor:
+  """Returns the (height, width) of all images, [N, 2] int32."""
+  return tf.constant(np.stack([data.heights, data.widths], 1), tf.int32)
+
+
+def of_size(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+  """Returns an image or a label; an error if it has another (height, width).
+
+  A file that was replaced since the data were prepared would be trained on with
+  the label, or the image, of the old one.
+  """
+  same = tf.debugging.assert_equal(tf.shape(pixels)[:2], size)
+  with tf.control_dependencies([same]):
+    return tf.identity(pixels)
 
 
 def to_numpy(
-  dataset: tf.data.Dataset, files: Callable[[int], Iterator[str]]
+  dataset: tf.data.Dataset,
+  files: Callable[[int], Iterator[tuple[str, tuple[int, int]]]],
 ) -> Iterator[Any]:
   """Yields numpy trees; an error names the file that cannot be read.
 
   Args:
     dataset: of batches.
-    files: `files(number)`: the files of the batch of this number.
+    files: `files(number)`: the files of the batch of this number, and the
+      (height, width) of each.
 
   Yields:
     The elements of `dataset`.
@@ -55,13 +77,19 @@ def to_numpy(
       number += 1
   except tf.errors.OpError as error:
     # TensorFlow names the file only if it is not there.
-    for path in files(number):
+    for path, size in files(number):
       try:
-        transforms.read_image(transforms.path_tensor(path))
+        pixels = transforms.read_image(transforms.path_tensor(path))
       except tf.errors.OpError:
         raise OSError(
           f'{path}: expected the image that was there when the data were '
           'prepared, got none or a damaged one; put it back, or start again '
           'to have all files checked'
+        ) from error
+      if (found := tuple(pixels.shape[:2])) != size:
+        raise OSError(
+          f'{path}: expected {size[0]} x {size[1]} pixels as when the data '
+          f'were prepared, got {found[0]} x {found[1]}; put the file back, or '
+          'start again to have all files checked'
         ) from error
     raise

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from uda_jax.data import examples
+from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import sampling
 from uda_jax.data import transforms
@@ -158,6 +159,7 @@ def reader(
     pure function of (seed, k).
   """
   images = transforms.path_tensor(data.image_paths)
+  sizes = loading.sizes(data)
 
   def read(element: tf.Tensor) -> examples.Example:
     uniform = lambda purpose, shape=(): sampling.Stream(
@@ -166,7 +168,7 @@ def reader(
     index = sampling.permuted_index(
       seed, sampling.PAIR, element, len(data.image_paths)
     )
-    image = transforms.read_image(images[index])
+    image = loading.of_size(transforms.read_image(images[index]), sizes[index])
     low, high = pair.long_side
     full = resized_size(
       tf.shape(image)[:2],

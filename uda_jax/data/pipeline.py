@@ -145,7 +145,7 @@ def _views(
       index = sampling.permuted_index(
         seed, sampling.PAIR, row, len(target.image_paths)
       )
-      yield target.image_paths[int(index)]
+      yield next(loading.files_of(target, int(index)))
 
   dataset = tf.data.Dataset.range(first_step * local, steps.stop * local)
   for values in loading.to_numpy(
@@ -225,16 +225,18 @@ def eval_batches(
   plan = _plan(data, batch_size, process_index, process_count)
   images = transforms.path_tensor(data.image_paths)
   labels = transforms.path_tensor(data.label_paths) if data.labelled else None
+  sizes = loading.sizes(data)
 
   def read(number):
     valid = number >= 0
     index = tf.where(valid, number, -1 - number)
-    image = transforms.read_image(images[index])
+    image = loading.of_size(transforms.read_image(images[index]), sizes[index])
     if any(rule.size):
       image = _resized(image, rule)
     label = None
     if labels is not None:
       label = transforms.read_label(labels[index])
+      label = loading.of_size(label, sizes[index])
       if any(label_size):
         whole = transforms.Window(np.zeros(2, np.int32), label_size, label_size)
         label = transforms.cut_label(label, whole, 'bicubic')
@@ -246,7 +248,7 @@ def eval_batches(
   return loading.to_numpy(
     loading.parallel(dataset, read, plan.shape[1]),
     lambda number: (
-      path for index in rows[number] for path in loading.files_of(data, index)
+      file for index in rows[number] for file in loading.files_of(data, index)
     ),
   )
 
