@@ -1,6 +1,8 @@
 """The page about runs: its numbers, and that it stands alone."""
 
+import base64
 from html import parser
+import io
 import json
 import pathlib
 import re
@@ -172,6 +174,8 @@ def test_strips_show_the_same_images(runs, tmp_path):
   )
   assert len({picture.src for picture in found.pictures}) == 4
   assert not found.left_out
+  data = base64.b64decode(found.pictures[1].src.partition(',')[2])
+  decoded = np.asarray(Image.open(io.BytesIO(data)))
   # The first column of the page, without title and legend.
   path = images.pages(runs[0], 'evaluation')[-1][1]
   sheet = np.asarray(Image.open(path).convert('RGB'))
@@ -179,6 +183,7 @@ def test_strips_show_the_same_images(runs, tmp_path):
     sheet, 4, palette=report_runs.PALETTE, class_names=report_runs.NAMES
   )
   assert truth.shape == (2 * 213 + 8, 320, 3)
+  np.testing.assert_array_equal(decoded, truth)
   assert tuple(truth[0, 0]) == report_runs.PALETTE[0]
   assert tuple(truth[-1, -1]) == report_runs.PALETTE[2]
   assert images.strips(runs[:1]) is None

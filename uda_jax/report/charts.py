@@ -30,7 +30,7 @@ def _axes(width: float, height: float):
   """Returns a figure without a window, and its only axes."""
   from matplotlib import figure
 
-  fig = figure.Figure(figsize=(width, height), layout='constrained')
+  fig = figure.Figure(figsize=(width, height))
   axes = fig.add_subplot()
   for side in ('top', 'right'):
     axes.spines[side].set_visible(False)
@@ -94,6 +94,9 @@ def lines(
   """
   with _settings():
     fig, axes = _axes(3.4, 2.1)
+    # Fixed: a layout engine takes most of the time of hundreds of charts.
+    fig.subplots_adjust(0.19, 0.2, 0.98, 0.88)
+    axes.yaxis.set_major_formatter('{x:.3g}')
     axes.set_title(title, fontsize=9, loc='left')
     axes.set_xlabel('step', fontsize=8)
     for number, curve in curves.items():
@@ -143,6 +146,7 @@ def bars(
         height=thick,
         color=color(number),
       )
+    fig.set_layout_engine('constrained')
     axes.set_yticks(places, class_names)
     axes.set_ylim(len(class_names) - 0.5, -0.5)
     axes.set_xlim(0, 100)

@@ -17,7 +17,7 @@ from uda_jax.report import read
 
 # Pages shown of each kind and run: the first, the last and those between.
 _MOST_PAGES = 3
-# Lossy, at which label maps keep their colors to the eye.
+# Of lossy pictures: label maps keep their colors to the eye.
 _QUALITY = 88
 # Columns of an evaluation page, see `runs.writers.Writer.examples`.
 _COLUMNS = 4
@@ -59,10 +59,18 @@ class Strips(NamedTuple):
   left_out: tuple[tuple[str, str], ...]
 
 
-def encode(pixels: Image.Image, alt: str) -> Picture:
-  """Encodes a picture as WebP in a data URI."""
+def encode(pixels: Image.Image, alt: str, *, lossless: bool = False) -> Picture:
+  """Encodes a picture as WebP in a data URI.
+
+  Args:
+    pixels: any.
+    alt: what it shows.
+    lossless: exact, which makes label maps smaller and photos larger.
+  """
   buffer = io.BytesIO()
-  pixels.convert('RGB').save(buffer, 'WEBP', quality=_QUALITY)
+  pixels.convert('RGB').save(
+    buffer, 'WEBP', quality=_QUALITY, lossless=lossless
+  )
   text = base64.b64encode(buffer.getvalue()).decode()
   return Picture(f'data:image/webp;base64,{text}', alt, *pixels.size)
 
@@ -122,7 +130,11 @@ def strips(runs: Sequence[read.Run]) -> Strips | None:
   return Strips(
     tuple(title for title, _ in rows),
     tuple(
-      encode(Image.fromarray(pixels), f'evaluation images: {title}')
+      encode(
+        Image.fromarray(pixels),
+        f'evaluation images: {title}',
+        lossless=title != 'image',
+      )
       for title, pixels in rows
     ),
     tuple(left_out),

@@ -17,22 +17,24 @@ from uda_jax.report import images
 from uda_jax.report import read
 from uda_jax.report import scores
 
+_OTHER = 'Other'
 # Group of curves -> how their names begin; the first that fits counts.
 _GROUPS = {
   'Loss by term': 'loss/',
   'Mean IoU and pixel accuracy': 'eval/(?=miou/|pixel_accuracy)',
   'IoU by class': 'eval/iou/',
   'Criteria without labels': 'eval/label_free/',
-  'Other': '',
+  _OTHER: '',
 }
 _SCORE = r'eval/(miou|iou|pixel_accuracy)\b'
 
 
 class Group(NamedTuple):
-  """Charts under one heading."""
+  """Charts under one heading; open if any of them shows more than a point."""
 
   title: str
   charts: list[str]
+  open: bool
 
 
 def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> str:
@@ -188,10 +190,14 @@ def _groups(runs: Sequence[read.Run]) -> Iterator[Group]:
     for name in names:
       del left[name]
     if names:
-      shown = [
-        _chart(runs, name, re.sub(f'^{pattern}', '', name)) for name in names
-      ]
-      yield Group(title, shown)
+      shown = [_chart(runs, x, re.sub(f'^{pattern}', '', x)) for x in names]
+      longest = max(
+        len(run.curves[name].steps)
+        for run in runs
+        for name in names
+        if name in run.curves
+      )
+      yield Group(title, shown, longest > 1 and title != _OTHER)
 
 
 def _chart(runs: Sequence[read.Run], name: str, title: str) -> str:
