@@ -13,6 +13,7 @@ from uda_jax import __main__ as commands
 from uda_jax import cli
 from uda_jax import configs
 from uda_jax import main
+from uda_jax import parallel
 from uda_jax.configs import overrides
 from uda_jax.runs import provenance
 from uda_jax.train import checks
@@ -363,3 +364,11 @@ def test_ctrl_c_is_one_line(capsys):
     cli.run(cli.Parser('x', ''), stopped, [])
   assert error.value.code == 130
   assert capsys.readouterr().err == 'interrupted\n'
+
+
+@pytest.mark.parametrize(
+  'processes', [dict(num_processes=2), dict(process_id=1)]
+)
+def test_processes_without_a_coordinator_are_refused(processes):
+  with pytest.raises(ValueError, match='--coordinator: expected host:port'):
+    parallel.start_processes(**processes)

@@ -326,6 +326,8 @@ def test_a_diverging_run_ends_with_one_line_that_names_the_terms(
     '--config.schedule.learning_rate=1e30',
     '--config.optim.clip_norm=0.0',
     '--config.log.max_nonfinite=3',
+    '--config.checkpoint.every=1000',
   )
   assert code == 1 and 'Traceback' not in output
   assert re.search('^error: step .* not finite: .*loss/source', output, re.M)
+  assert 'there is no checkpoint yet' in output

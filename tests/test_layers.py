@@ -58,7 +58,7 @@ KEPT = {
   'flax': ('models',),
   'orbax': ('runs.checkpoint',),
   'clu': ('runs.writers',),
-  'tensorboard': ('report.events',),
+  'tensorboard': ('report.events', 'runs.curves'),
   'matplotlib': ('report.charts',),
   'jinja2': ('report.page',),
 }

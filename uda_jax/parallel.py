@@ -113,6 +113,11 @@ def start_processes(
     num_processes: number of processes of the run, if `coordinator` is set.
     process_id: number of this process, from 0.
   """
+  if not coordinator and (num_processes, process_id) != (1, 0):
+    raise ValueError(
+      '--coordinator: expected host:port of process 0 with --num_processes and '
+      '--process_id, got none; each process would train alone'
+    )
   # It would wait for SIGTERM, and orbax ask it with the numbers of old steps.
   jax.config.update('jax_enable_preemption_service', False)
   if coordinator:

@@ -105,3 +105,29 @@ def test_other_processes_write_nothing(tmp_path, monkeypatch):
     writer.step(1, {'loss/total': 1.0})
     writer.panels(1, {'image': np.zeros((1, 2, 2, 3), np.uint8)})
   assert not list(tmp_path.iterdir())
+
+
+def test_steps_that_are_trained_again_stand_once(tmp_path):
+  def train(first, steps, value):
+    with writers.Writer(
+      tmp_path, num_steps=9, images_per_step=4, every=1, first_step=first
+    ) as writer:
+      for step in steps:
+        writer.step(step, {'loss/total': np.float32(value)})
+
+  train(0, range(1, 7), 1.0)
+  # Killed while it wrote: half of a record.
+  [file] = (tmp_path / 'curves').iterdir()
+  with file.open('ab') as half:
+    half.write(b'\x20')
+  train(4, range(5, 8), 2.0)
+  points = [
+    (e.step, float(tensor_util.make_ndarray(e.tensor_proto)))
+    for e in _curves(tmp_path).Tensors('loss/total')
+  ]
+  assert points == [
+    *((i, 1.0) for i in range(1, 5)),
+    (5, 2.0),
+    (6, 2.0),
+    (7, 2.0),
+  ]

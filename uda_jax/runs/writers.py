@@ -32,6 +32,7 @@ class Writer:
     num_steps: int,
     images_per_step: int,
     every: int,
+    first_step: int = 0,
     seconds: float = 5.0,
     palette: pictures.Palette = (),
     class_names: Sequence[str] = (),
@@ -44,6 +45,8 @@ class Writer:
       num_steps: the step with which the run ends.
       images_per_step: images per step, of both domains.
       every: steps between points of the curves.
+      first_step: the step that the run resumes at; points of later steps are
+        removed, as they are made again.
       seconds: minimum time between two progress lines.
       palette: colors of the classes.
       class_names: their names.
@@ -66,6 +69,9 @@ class Writer:
       # Imported here: it loads TensorFlow, which prediction does not need.
       from clu import metric_writers
 
+      from uda_jax.runs import curves
+
+      curves.drop_after(self._workdir / 'curves', first_step)
       self._curves = metric_writers.AsyncWriter(
         metric_writers.SummaryWriter(str(self._workdir / 'curves'))
       )

@@ -66,16 +66,22 @@ class Parts(NamedTuple):
   lock: lock.Lock
 
 
-def _check_finite(metrics: dict[str, jax.Array], limit: int, step: int) -> None:
-  """Raises after `limit` non-finite steps in a row, naming the bad terms."""
+def _check_finite(
+  metrics: dict[str, jax.Array], parts: Parts, step: int
+) -> None:
+  """Raises after `log.max_nonfinite` bad steps in a row, naming the terms."""
+  limit = parts.run.config.log.max_nonfinite
   if int(metrics['nonfinite']) < limit:
     return
   bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+  saved = parts.saved.latest_step()
   raise TrainingFailed(
     f'step {step}: the loss or the gradient was not finite for {limit} '
     f'steps in a row (config.log.max_nonfinite); not finite: '
-    f'{", ".join(bad)}. Nothing was updated in these steps; the last '
-    'checkpoint is good. Try a lower config.schedule.learning_rate.'
+    f'{", ".join(bad)}. Nothing was updated in these steps; '
+    + ('there is no checkpoint yet' if saved is None else '')
+    + (f'the checkpoint of step {saved} is good' if saved is not None else '')
+    + '. Try a lower config.schedule.learning_rate.'
   )
 
 
@@ -97,14 +103,14 @@ def _loop(
       step += 1
       # One step late, so that the devices never wait for the host.
       if previous is not None:
-        _check_finite(previous, parts.run.config.log.max_nonfinite, step - 1)
+        _check_finite(previous, parts, step - 1)
       previous = metrics
       _after_step(parts, state, metrics, step)
   except interrupts.Stop:
     parts.saved.save(step, state, force=True)
     raise
   if previous is not None:
-    _check_finite(previous, parts.run.config.log.max_nonfinite, step)
+    _check_finite(previous, parts, step)
   return state
 
 
@@ -199,11 +205,10 @@ def run(
       handler.before_end(held.release)
     this, student = setup.build(config, path)
     _write_manifest(this)
-    writer = _writer(this)
     saving = checkpoint.Checkpoints(
       path, every_steps=config.checkpoint.every, keep=config.checkpoint.keep
     )
-    with saving as saved, writer:
+    with saving as saved, _writer(this, saved.latest_step() or 0) as writer:
       programs = programs_lib.Programs(this, cache)
       evaluations = evaluation.Evaluations(this, saved, writer, handler.poll)
       parts = Parts(this, programs, saved, writer, evaluations, handler, held)
@@ -245,10 +250,12 @@ def _write_manifest(run: Run) -> None:
   provenance.run_manifest(run.workdir, run.config, facts)
 
 
-def _writer(run: Run) -> writers.Writer:
+def _writer(run: Run, step: int) -> writers.Writer:
+  """Opens the curves of a run that starts or resumes at a step."""
   config, source = run.config, run.data.source
   return writers.Writer(
     run.workdir,
+    first_step=step,
     num_steps=config.steps,
     every=config.log.every,
     seconds=config.log.seconds,
