@@ -1,8 +1,8 @@
 """One run at a time in a directory: a lock that names its holder.
 
-`<workdir>/lock.json` says which process trains there. Its holder touches it
-every few seconds, so that others can tell a crash from a run that goes on, on
-whatever host it is: file locks of network file systems cannot be relied on.
+`<workdir>/lock.json` names the process that trains there. The holder touches it
+every few seconds, so that other processes, on any host, can distinguish a crash
+from a running process. File locks of network file systems are not reliable.
 """
 
 from __future__ import annotations
