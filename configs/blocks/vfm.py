@@ -16,11 +16,18 @@ def optim(layer_decay: float) -> ConfigDict:
   """AdamW with decay of everything; the encoder 10 times slower.
 
   Args:
-    layer_decay: factor of the rate from a block to the one before: 1 in
-      VFM-UDA, 0.9 in VFM-UDA++, whose adapter is as fast as its decoder.
+    layer_decay: factor of the rate from a block to the one before; 1 = off.
   """
   config = common.adamw(weight_decay=0.01, groups=(('^backbone/', 0.1, 1.0),))
   config.layer_decay = layer_decay
+  return config
+
+
+def optim_pp(layer_decay: float = 0.9) -> ConfigDict:
+  """That of VFM-UDA++: the adapter is as fast as the decoder."""
+  config = optim(layer_decay)
+  adapter = '^backbone/(level_embed|spm|interactions|up|norm[1-4])(/|$)'
+  config.groups = ((adapter, 1.0, 1.0), *config.groups)
   return config
 
 
@@ -65,5 +72,15 @@ def method() -> ConfigDict:
       mask_ratio=0.7,
       # Side of the hidden blocks, in tokens.
       mask_block=1,
+      weight_distance=0.0,
     )
   )
+
+
+def method_pp() -> ConfigDict:
+  """VFM-UDA++."""
+  config = method()
+  config.update(
+    source_augment='strong', flip='batch', mask_block=64, weight_distance=0.1
+  )
+  return config

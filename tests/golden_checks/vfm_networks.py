@@ -21,9 +21,12 @@ from uda_jax.augment import masking
 from uda_jax.configs.blocks import vfm as configs
 from uda_jax.models import dinov2
 from uda_jax.models import encoder_decoder
+from uda_jax.models import feature_projection
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
+from uda_jax.models import pyramid_head
 from uda_jax.models import upscale_head
+from uda_jax.models import vit_adapter
 from uda_jax.models.weights import state_dict
 from uda_jax.ops import resize
 from uda_jax.train import optim
@@ -35,6 +38,7 @@ PARTS = (
   ('encoder.', 'backbone.'),
   ('upscale.', 'decode_head.upscale.'),
   ('out.', 'decode_head.out.'),
+  ('network_feature_head.', 'feature_head.'),
 )
 
 
@@ -236,9 +240,23 @@ def lr_factors(path: pathlib.Path) -> Iterator[common.Difference]:
   """Rates and decays of all parameters, the base rate and its schedule."""
   d = common.load(path)
   for name, case in common.cases(d, '.', 'layer_decay'):
+    decay = float(case['layer_decay'])
     if name.startswith('vfmuda.'):
-      shapes = _shapes(case)
-      yield from _factors(name, case, shapes)
+      yield from _factors(name, case, _shapes(case), configs.optim(decay))
+    else:
+      params = _shapes_pp(case)
+      yield from _factors(name, case, params, configs.optim_pp(decay))
+  # ViT-L's in the whole, from another list.
+  blocks = d['vit_l_block_factor']
+  decay = float(d['vfmudapp.vit_l.layer_decay'])
+  tree = {'blocks': {str(i): {'x': 0.0} for i in range(len(blocks))}}
+  rates = optim.learning_rates(
+    configs.optim(decay), {'backbone': tree | {'cls_token': 0.0}}
+  )['backbone']
+  ours = [rates['blocks'][str(i)]['x'] for i in range(len(blocks))]
+  yield 'vit_l_block_factor', ours, blocks, 0.0, 1e-6
+  golden = d['vit_l_stem_factor']
+  yield 'vit_l_stem_factor', rates['cls_token'], golden, 0.0, 1e-6
   step = jnp.asarray(d['schedule.step'])
   ours = optim.learning_rate(configs.schedule(learning_rate=1.0), _at(step))
   yield 'schedule.factor', ours, d['schedule.factor'], *tolerance()
@@ -253,15 +271,36 @@ def _at(step: jax.Array) -> types.TrainState:
 
 def _shapes(case: Tensors) -> types.PyTree:
   """The parameters of a tiny network with the blocks of a case."""
-  depth = 1 + max(
+  backbone = dinov2.DINOv2(
+    4, _depth(case), 2, grid=2, mask_token=True, num_features=1
+  )
+  return _initial(backbone, upscale_head.UpscaleHead(2))
+
+
+def _shapes_pp(case: Tensors) -> types.PyTree:
+  """Those of VFM-UDA++, with the projection of its feature distance."""
+  backbone = vit_adapter.DINOv2Adapter(
+    8, _depth(case), 8, grid=2, enlarge=1.0, stem_width=2
+  )
+  projection = jax.eval_shape(
+    feature_projection.FeatureProjection(2).init,
+    jax.random.key(0),
+    jnp.zeros((1, 1, 1, 2)),
+  )
+  params = _initial(backbone, pyramid_head.PyramidHead(2))
+  return params | {'feature_head': projection['params']}
+
+
+def _depth(case: Tensors) -> int:
+  return 1 + max(
     int(found[1])
     for name in case['names']
     if (found := re.search(r'blocks\.(\d+)\.', str(name)))
   )
-  module = encoder_decoder.EncoderDecoder(
-    dinov2.DINOv2(4, depth, 2, grid=2, mask_token=True, num_features=1),
-    upscale_head.UpscaleHead(2),
-  )
+
+
+def _initial(backbone, head) -> types.PyTree:
+  module = encoder_decoder.EncoderDecoder(backbone, head)
   return jax.eval_shape(
     lambda key: module.init(
       key, jnp.zeros((1, 28, 28, 3)), use_running_average=True
@@ -270,9 +309,10 @@ def _shapes(case: Tensors) -> types.PyTree:
   )['params']
 
 
-def _factors(name, case: Tensors, params) -> Iterator[common.Difference]:
+def _factors(
+  name, case: Tensors, params, config
+) -> Iterator[common.Difference]:
   """The rates of the whole optimizer: config, groups, layers, batch."""
-  config = configs.optim(float(case['layer_decay']))
   exported = lambda tree: {
     theirs(key): x.flat[0]
     for key, x in state_dict.export(
@@ -298,4 +338,5 @@ CHECKS = {
   'vfm/head*.npz': head,
   'vfm/mask_token*.npz': mask_token,
   'vfm/feature_extractor*.npz': feature_extractor,
+  'vfm/lr_factors*.npz': lr_factors,
 }

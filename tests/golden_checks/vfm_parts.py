@@ -24,6 +24,7 @@ from uda_jax.models import low_rank
 from uda_jax.models import pyramid_head
 from uda_jax.models.weights import state_dict
 from uda_jax.ops import deformable_attention as sampling
+from uda_jax.ops import resize
 from uda_jax.train import schedules
 
 tolerance = vfm_networks.tolerance
@@ -45,13 +46,14 @@ def distance(path: pathlib.Path) -> Iterator[common.Difference]:
     teacher.shape[-1], jnp.result_type(float)
   )
   variables = transformers.module_variables(
-    module, transformers.prefixed(d, 'sd:'), student, size
+    module, transformers.prefixed(d, 'sd:'), student
   )
 
   @jax.jit
   def run(params, student):
     def value(params, student):
-      projected = module.apply({'params': params}, student, size)
+      projected = module.apply({'params': params}, student)
+      projected = resize.bilinear(projected, size)
       parts = [
         feature_distance.smooth_cosine_distance(
           projected, teacher, smooth_weight=weight

@@ -52,6 +52,7 @@ def operators(draws: Tensors) -> vfm_uda.Operators:
       label, draws['chosen']
     ),
     mask=lambda key, batch, size: draws['visible'].reshape(batch, *size),
+    augment_distance=recorded('none'),
   )
 
 

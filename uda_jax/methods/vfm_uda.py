@@ -24,6 +24,7 @@ from uda_jax.augment import classmix
 from uda_jax.augment import flip as flip_lib
 from uda_jax.augment import masking
 from uda_jax.augment import vfm_jitter
+from uda_jax.losses import feature_distance as distance_lib
 from uda_jax.losses import segmentation
 from uda_jax.ops import resize
 
@@ -40,6 +41,7 @@ FIELDS = (
   'flip',
   'mask_ratio',
   'mask_block',
+  'weight_distance',
 )
 SOURCE_AUGMENT = {'weak': vfm_jitter.WEAK, 'strong': vfm_jitter.STRONG}
 FLIPS = ('image', 'batch')
@@ -60,6 +62,8 @@ class Operators(NamedTuple):
       pixels to paste.
     mask: `f(key, batch size, size) -> mask`: [B, *size] bool, True where
       visible; `size` as of `Network.mask_size`.
+    augment_distance: `f(key, pixels) -> pixels` of the student's image in the
+      feature distance; the frozen network sees the image itself.
   """
 
   flip: Callable[[jax.Array, types.Batch], types.Batch]
@@ -69,6 +73,7 @@ class Operators(NamedTuple):
   augment_masked: Augment
   choose_classes: Callable[[jax.Array, jax.Array], jax.Array]
   mask: Callable[[jax.Array, int, tuple[int, int]], jax.Array]
+  augment_distance: Augment
 
 
 def operators(config, num_classes: int) -> Operators:
@@ -116,6 +121,7 @@ def operators(config, num_classes: int) -> Operators:
     augment_masked=augment(vfm_jitter.UDA),
     choose_classes=choose_classes,
     mask=mask,
+    augment_distance=augment(vfm_jitter.WEAK),
   )
 
 
@@ -197,7 +203,35 @@ def pseudo_label(config, state, batch, network):
   return jax.lax.stop_gradient((label, weight, fraction, stats))
 
 
-def make(config, operators: Operators) -> types.Method:
+def feature_distance(
+  network, outputs: types.Outputs, reference: jax.Array, params, stats
+) -> jax.Array:
+  """Distance of the student's coarsest map to a frozen network's features.
+
+  Args:
+    network: with a head 'feature_head', a `FeatureProjection`.
+    outputs: of the student.
+    reference: [B, h, w, D] float, features of the frozen network.
+    params: the student's.
+    stats: the student's batch statistics.
+
+  Returns:
+    [] float, see `feature_distance.smooth_cosine_distance`.
+  """
+  projected, _ = network.head(
+    'feature_head', params, stats, outputs.features[-1]
+  )
+  projected = resize.bilinear(projected, reference.shape[1:3])
+  return distance_lib.smooth_cosine_distance(
+    projected, jax.lax.stop_gradient(reference)
+  )
+
+
+def make(
+  config,
+  operators: Operators,
+  reference: Callable[[types.Variables, jax.Array], jax.Array] | None = None,
+) -> types.Method:
   """Makes the method.
 
   Fields: `threshold`, `pseudo_weight`, `teacher_bn`, `mix_classes_from`,
@@ -206,15 +240,22 @@ def make(config, operators: Operators) -> types.Method:
   VFM-UDA, 'strong': VFM-UDA++); `flip`: a draw for each 'image', or one for the
   'batch' of a domain (VFM-UDA++); `mask_ratio`, the expected hidden fraction,
   and `mask_block`, the side of its blocks, in pixels or tokens of the network's
-  `mask_size`.
+  `mask_size`; `weight_distance` of the feature distance (VFM-UDA++), 0: off.
 
   Args:
     config: the fields above.
     operators: the random operators.
+    reference: `f(frozen, image) -> features` [B, h, w, D] of the frozen network
+      for a normalized image; needed if `weight_distance` is not 0.
   """
+  if config.weight_distance and reference is None:
+    raise ValueError(
+      'config.method.weight_distance: expected a frozen network of features, '
+      'got none; 0 switches the distance off'
+    )
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen, phase
+    del phase
     keys = rng.streams(
       key, 'flip', 'source', 'target', 'mix', 'mixed', 'masked', 'mask'
     )
@@ -275,6 +316,26 @@ def make(config, operators: Operators) -> types.Method:
       'masked', stats, masked, label, weight=weight, mask=mask
     )
     terms['masked'] = types.LossTerm(value, config.weight_masked)
+
+    # 5. The student's features near those of the frozen network.
+    if config.weight_distance:
+      for name, clean in (('source', batch.source.image), ('target', image)):
+        name = f'distance_{name}'
+        key_here = rng.stream(key, name)
+        outputs, stats = network.forward(
+          params,
+          stats,
+          network.normalize(operators.augment_distance(key_here, clean)),
+          key=rng.stream(key_here, 'dropout'),
+        )
+        value = feature_distance(
+          network,
+          outputs,
+          reference(frozen, network.normalize(clean)),
+          params,
+          stats,
+        )
+        terms[name] = types.LossTerm(value, config.weight_distance)
 
     return types.Losses(
       terms=terms,

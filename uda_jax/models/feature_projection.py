@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.models import layers
-from uda_jax.ops import resize
 
 EPS = 1e-6
 
@@ -45,12 +44,19 @@ class FeatureProjection(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, feature: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Returns [B, *size, channels].
+  def __call__(
+    self,
+    feature: jax.Array,
+    *,
+    use_running_average: bool = True,
+    deterministic: bool = True,
+  ) -> jax.Array:
+    """Returns [B, h, w, channels].
 
     Args:
       feature: [B, h, w, D] float.
-      size: (height, width) of the frozen network's features.
+      use_running_average: unused, there is no batch norm.
+      deterministic: unused, there is no dropout.
     """
-    x = _Layers(self.channels, self.dtype, name='feat_project')(feature)
-    return resize.bilinear(x, size)
+    del use_running_average, deterministic
+    return _Layers(self.channels, self.dtype, name='feat_project')(feature)
