@@ -130,7 +130,8 @@ def acdc(root: pathlib.Path, count: int) -> None:
       for number in range(-(-count // 4)):
         index = 1000 + 100 * place + number + 10 * (split == 'val')
         image, label = _scene(index, (1080, 1920), _CAMERA)
-        stem = f'{condition}/{split}/GOPR0475/GOPR0475_frame_{number:06d}'
+        sequence = f'GOPR{475 + place:04d}'  # each condition has its own
+        stem = f'{condition}/{split}/{sequence}/{sequence}_frame_{number:06d}'
         _save(root / f'acdc/rgb_anon/{stem}_rgb_anon.png', image)
         if split != 'test':
           _save(root / f'acdc/gt/{stem}_gt_labelTrainIds.png', label)

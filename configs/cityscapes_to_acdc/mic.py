@@ -1,4 +1,4 @@
-r"""MIC on HRDA, Cityscapes -> ACDC; the paper: 70.4 mIoU (test).
+r"""MIC on HRDA, Cityscapes -> ACDC.
 
   python -m uda_jax.main --config=cityscapes_to_acdc/mic \
       --workdir=DIR --config.data.root=DIR

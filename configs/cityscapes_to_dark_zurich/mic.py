@@ -1,4 +1,4 @@
-r"""MIC on HRDA, Cityscapes -> Dark Zurich; the paper: 60.2 mIoU (test).
+r"""MIC on HRDA, Cityscapes -> Dark Zurich.
 
   python -m uda_jax.main --config=cityscapes_to_dark_zurich/mic \
       --workdir=DIR --config.data.root=DIR
