@@ -20,7 +20,7 @@ from uda_jax.augment import dacs_jitter
 from uda_jax.augment import flip as flip_lib
 from uda_jax.augment import masking
 from uda_jax.augment import vfm_jitter
-from uda_jax.methods import vfm_uda
+from uda_jax.methods import vfm_uda_terms
 
 # Both of the released code; no file has them.
 MASK_RATIO = 0.7
@@ -80,7 +80,7 @@ def class_mix(path: pathlib.Path) -> Iterator[common.Difference]:
     mask = classmix.class_mask(
       label, chosen(classes, d['choice'], int(num_classes))
     )
-    pasted = vfm_uda.paste(
+    pasted = vfm_uda_terms.paste(
       mask, label, jnp.asarray(d['pseudo_label']), d['pseudo_weight']
     )
     ours = {

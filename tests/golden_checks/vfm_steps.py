@@ -26,6 +26,7 @@ from uda_jax import types
 from uda_jax.augment import classmix
 from uda_jax.configs.blocks import vfm as configs
 from uda_jax.methods import vfm_uda
+from uda_jax.methods import vfm_uda_terms
 from uda_jax.models.weights import state_dict
 from uda_jax.train import optim
 from uda_jax.train import recipe as recipe_lib
@@ -41,7 +42,7 @@ def operators(draws: Tensors) -> vfm_uda.Operators:
   """Operators that apply recorded draws, or return recorded results."""
   recorded = lambda name: lambda key, pixels: 255 * draws[name]
   return vfm_uda.Operators(
-    flip=lambda key, batch: vfm_uda.flip_batch(
+    flip=lambda key, batch: vfm_uda_terms.flip_batch(
       batch, draws['flip_source'] > 0, draws['flip_target'] > 0
     ),
     augment_source=recorded('source_augmented'),

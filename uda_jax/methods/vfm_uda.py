@@ -14,19 +14,15 @@ import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from uda_jax import labels
-from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import types
 from uda_jax.augment import classmix
 from uda_jax.augment import flip as flip_lib
 from uda_jax.augment import masking
 from uda_jax.augment import vfm_jitter
-from uda_jax.losses import feature_distance as distance_lib
 from uda_jax.losses import segmentation
-from uda_jax.ops import resize
+from uda_jax.methods import vfm_uda_terms as terms_lib
 
 # Fields of `config.method`, see `make`.
 FIELDS = (
@@ -97,7 +93,7 @@ def operators(config, num_classes: int) -> Operators:
 
   def flip(key, batch):
     shape = (2, len(batch.source.image)) if config.flip == 'image' else (2,)
-    return flip_batch(
+    return terms_lib.flip_batch(
       batch, *flip_lib.flip_is_on(jax.random.uniform(key, shape))
     )
 
@@ -122,108 +118,6 @@ def operators(config, num_classes: int) -> Operators:
     choose_classes=choose_classes,
     mask=mask,
     augment_distance=augment(vfm_jitter.WEAK),
-  )
-
-
-def flip_batch(
-  batch: types.Batch, source_on: jax.Array, target_on: jax.Array
-) -> types.Batch:
-  """Mirrors images and labels; the target's valid mask stays (released code).
-
-  Args:
-    batch: one group.
-    source_on: [B] bool, which images are mirrored, or [] for all alike.
-    target_on: the same for the target.
-  """
-  source, target = batch.source, batch.target
-  assert target is not None  # `Method.uses_target`
-  return batch._replace(
-    source=source._replace(
-      image=flip_lib.flip(jnp.asarray(source.image), source_on),
-      label=flip_lib.flip(jnp.asarray(source.label), source_on),
-    ),
-    target=target._replace(
-      image=flip_lib.flip(jnp.asarray(target.image), target_on)
-    ),
-  )
-
-
-def paste(
-  mask: jax.Array, source_label: jax.Array, label: jax.Array, weight: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Pastes labels; pasted pixels weigh 1, or 0 where they are ignored.
-
-  Args:
-    mask: [B, H, W] bool, the pixels that are pasted.
-    source_label: [B, H, W] int.
-    label: [B, H, W] int, pseudo-labels.
-    weight: [B, H, W] float, of the pseudo-labels.
-
-  Returns:
-    Labels [B, H, W] int and weights [B, H, W] float.
-  """
-  known = (source_label != labels.IGNORE_LABEL).astype(weight.dtype)
-  return (
-    classmix.mix(mask, source_label, label),
-    classmix.mix(mask, known, weight),
-  )
-
-
-def pseudo_label(config, state, batch, network):
-  """Labels the target by the teacher's mean over two mirror images.
-
-  Args:
-    config: the fields `threshold`, `pseudo_weight` and `teacher_bn`.
-    state: its teacher is asked.
-    batch: its target is labelled.
-    network: the network.
-
-  Returns:
-    Labels [B, H, W] int32, weights [B, H, W] float, the fraction of confident
-    pixels (of all, margins included), and the teacher's new batch statistics.
-  """
-  teacher = state.teacher
-  stats = teacher.batch_stats
-  image = network.normalize(batch.target.image)
-  logits = []
-  for x in (image, jnp.flip(image, 2)):
-    outputs, stats = network.forward(
-      teacher.params,
-      stats,
-      x,
-      use_running_average=config.teacher_bn == 'ema',
-    )
-    logits.append(resize.bilinear(outputs.logits, image.shape[1:3]))
-  label, confidence = pseudo_labels.from_mirrored_pair(*logits)
-  weight = pseudo_labels.quality_weight(
-    confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
-  )
-  fraction = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
-  weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
-  return jax.lax.stop_gradient((label, weight, fraction, stats))
-
-
-def feature_distance(
-  network, outputs: types.Outputs, reference: jax.Array, params, stats
-) -> jax.Array:
-  """Distance of the student's coarsest map to a frozen network's features.
-
-  Args:
-    network: with a head 'feature_head', a `FeatureProjection`.
-    outputs: of the student.
-    reference: [B, h, w, D] float, features of the frozen network.
-    params: the student's.
-    stats: the student's batch statistics.
-
-  Returns:
-    [] float, see `feature_distance.smooth_cosine_distance`.
-  """
-  projected, _ = network.head(
-    'feature_head', params, stats, outputs.features[-1]
-  )
-  projected = resize.bilinear(projected, reference.shape[1:3])
-  return distance_lib.smooth_cosine_distance(
-    projected, jax.lax.stop_gradient(reference)
   )
 
 
@@ -289,7 +183,7 @@ def make(
     terms = {'source': types.LossTerm(value)}
 
     # 2. The teacher labels the target.
-    label, weight, fraction, teacher_stats = pseudo_label(
+    label, weight, fraction, teacher_stats = terms_lib.pseudo_label(
       config, state, batch, network
     )
 
@@ -301,7 +195,9 @@ def make(
       operators.augment_target(keys['target'], image),
     )
     mixed = operators.augment_mixed(keys['mixed'], before)
-    mixed_label, mixed_weight = paste(pasted, batch.source.label, label, weight)
+    mixed_label, mixed_weight = terms_lib.paste(
+      pasted, batch.source.label, label, weight
+    )
     value, stats = segment(
       'mixed', stats, mixed, mixed_label, weight=mixed_weight
     )
@@ -328,7 +224,7 @@ def make(
           network.normalize(operators.augment_distance(key_here, clean)),
           key=rng.stream(key_here, 'dropout'),
         )
-        value = feature_distance(
+        value = terms_lib.feature_distance(
           network,
           outputs,
           reference(frozen, network.normalize(clean)),
