@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 _JAXLIB = tuple(
@@ -50,6 +51,11 @@ import pytest
 from xdist import scheduler
 
 flags.FLAGS.mark_as_parsed()
+
+# A shell's background jobs ignore Ctrl-C, and so would all that they start; the
+# tests of signals send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+  signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # What `make quick` leaves out (marker `slow`): golden vectors, whole runs, and
