@@ -62,7 +62,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # files that took longest of those measured with `pytest --durations=0`. The
 # names are the beginnings of paths below tests/.
 _SLOW = (
-  'data/test_folder_rows.py',
+  'data/test_folder_checks.py',
   'data/test_pair_crops.py',
   'data/test_pipeline.py',
   'data/test_prepare.py',
@@ -89,7 +89,9 @@ _SLOW = (
   'test_notebook.py',
   'test_package.py',
   'test_tables.py',
+  'train/test_interrupts.py',
   'train/test_rounds.py',
+  'train/test_stopping.py',
 )
 
 
