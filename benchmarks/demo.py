@@ -19,7 +19,7 @@ from uda_jax import cli
 
 _NUM_ROWS = 6
 # 200 steps less than in docs/reproduce.md, without the scores that it does not
-# show: six minutes on two slow cores.
+# show: under four minutes on two cores.
 _CHANGES = {
   'steps': 800,
   'eval.target_statistics': 0,
