@@ -36,6 +36,22 @@ DAFORMER = 'gta5_to_cityscapes/daformer'
 
 # Config, options, what the one line says.
 MISTAKES = (
+  (
+    'streets/cluda',
+    '--config.method.pseudo_weight=images',
+    "config.method.pseudo_weight: .*did you mean 'image'",
+  ),
+  # Would run as 'batch' without a word.
+  (
+    'streets/cluda',
+    '--config.method.teacher_bn=emas',
+    "config.method.teacher_bn: .*did you mean 'ema'",
+  ),
+  (
+    'streets/cluda',
+    '--config.method.cluda_contrast.pixel_order=x',
+    "config.method.cluda_contrast.pixel_order: .*got 'x'",
+  ),
   (STREETS, '--config.batch.grups=2', r'did you mean config\.batch\.groups'),
   (STREETS, '--config.stpes=3', r'did you mean config\.steps\?'),
   (STREETS, '--config.method.thresold=1', r'mean config\.method\.threshold\?'),

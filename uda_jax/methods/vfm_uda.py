@@ -121,6 +121,38 @@ def operators(config, num_classes: int) -> Operators:
   )
 
 
+def _distance_terms(
+  config, operators, key, params, stats, batch, network, frozen, reference
+):
+  """The feature distances of clean source and target images (VFM-UDA++).
+
+  The student sees a weakly jittered copy, the frozen network the image itself.
+
+  Returns:
+    Terms by name, and the student's batch statistics after both passes.
+  """
+  terms = {}
+  images = {'source': batch.source.image, 'target': batch.target.image}
+  for domain, clean in images.items():
+    name = f'distance_{domain}'
+    key_here = rng.stream(key, name)
+    outputs, stats = network.forward(
+      params,
+      stats,
+      network.normalize(operators.augment_distance(key_here, clean)),
+      key=rng.stream(key_here, 'dropout'),
+    )
+    value = terms_lib.feature_distance(
+      network,
+      outputs,
+      reference(frozen, network.normalize(clean)),
+      params,
+      stats,
+    )
+    terms[name] = types.LossTerm(value, config.weight_distance)
+  return terms, stats
+
+
 def make(
   config,
   operators: Operators,
@@ -215,23 +247,10 @@ def make(
 
     # 5. The student's features near those of the frozen network.
     if config.weight_distance:
-      for name, clean in (('source', batch.source.image), ('target', image)):
-        name = f'distance_{name}'
-        key_here = rng.stream(key, name)
-        outputs, stats = network.forward(
-          params,
-          stats,
-          network.normalize(operators.augment_distance(key_here, clean)),
-          key=rng.stream(key_here, 'dropout'),
-        )
-        value = terms_lib.feature_distance(
-          network,
-          outputs,
-          reference(frozen, network.normalize(clean)),
-          params,
-          stats,
-        )
-        terms[name] = types.LossTerm(value, config.weight_distance)
+      more, stats = _distance_terms(
+        config, operators, key, params, stats, batch, network, frozen, reference
+      )
+      terms |= more
 
     return types.Losses(
       terms=terms,

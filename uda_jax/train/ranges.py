@@ -45,6 +45,16 @@ _CHOICES = {
   'model.dtype': ('float32', 'bfloat16', 'float64'),
   'warm_start.network': ('student', 'teacher', 'best'),
 }
+# The same of `config.method` and of the additions' blocks, where they have it.
+_METHOD_CHOICES = {
+  'pseudo_weight': ('batch', 'image', 'pixel'),
+  'mix_classes_from': ('batch', 'image'),
+  'ce_average': ('all', 'valid'),
+  'average': ('all', 'valid'),
+  # Compared with 'ema' alone: another value would run as 'batch'.
+  'teacher_bn': ('batch', 'ema'),
+  'pixel_order': ('aligned', 'released'),
+}
 
 
 def check(config: Any) -> None:
@@ -69,14 +79,28 @@ def check(config: Any) -> None:
         f'config.{field}: expected a number, {bounds}, got {value!r}'
       )
   for field, choices in _CHOICES.items():
-    value = _get(config, field)
-    if value not in choices:
-      near = difflib.get_close_matches(str(value), choices, n=1)
-      hint = f'; did you mean {near[0]!r}?' if near else ''
-      raise ValueError(
-        f'config.{field}: expected one of {", ".join(map(repr, choices))}, '
-        f'got {value!r}{hint}'
-      )
+    _check_choice(field, _get(config, field), choices)
+  _check_method('method', config.method)
+
+
+def _check_method(path: str, block: Any) -> None:
+  """Checks the texts of the method and, below it, of its additions."""
+  for name, value in block.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      _check_method(f'{path}.{name}', value)
+    elif name in _METHOD_CHOICES:
+      _check_choice(f'{path}.{name}', value, _METHOD_CHOICES[name])
+
+
+def _check_choice(field: str, value: Any, choices: tuple[str, ...]) -> None:
+  """Raises ValueError unless a text is one of those that are known."""
+  if value not in choices:
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f'; did you mean {near[0]!r}?' if near else ''
+    raise ValueError(
+      f'config.{field}: expected one of {", ".join(map(repr, choices))}, '
+      f'got {value!r}{hint}'
+    )
 
 
 def _whole_hint(value: Any) -> str:
