@@ -328,6 +328,24 @@ def test_flags_and_overrides_in_either_form():
   assert configs.load(STREETS).steps != 7
 
 
+@pytest.mark.parametrize('name', [CUSTOM, 'camvid_to_idd/self_training'])
+@pytest.mark.parametrize(
+  'text, value',
+  [
+    ('train.txt', 'train.txt'),
+    ('lists/a,b.txt', 'lists/a,b.txt'),
+    ("('a*', 'b*')", ('a*', 'b*')),
+    ("('a*',)", ('a*',)),
+    ('()', ()),
+  ],
+)
+def test_files_are_a_list_or_patterns(name, text, value):
+  option = f'--config.data.source.files={text}'
+  config = overrides.apply(configs.load(name), [option])
+  assert config.data.source.files == value
+  assert config.data.target.files == configs.load(name).data.target.files
+
+
 @pytest.mark.parametrize('text', ['32', '32x', 'x', '0x4', '3 2', '1.5x2', ''])
 def test_a_size_that_is_none(text, capsys):
   parser = cli.Parser('x', '')

@@ -106,3 +106,12 @@ def test_a_damaged_split_is_one_line(tmp_path):
     with pytest.raises(ValueError, match='download it again') as error:
       name_lists.read_split(path, 'valIds')
     assert '\n' not in str(error.value)
+
+
+def test_a_list_and_patterns_are_not_mixed_up(tmp_path):
+  folder = tiny_folder.write(tmp_path / 'data')
+  with pytest.raises(ValueError, match='the path of a list is a text, not a'):
+    load(folder, files=('train.txt',))
+  with pytest.raises(FileNotFoundError, match=r"a tuple: \('0\*',\)"):
+    load(folder, files='0*')
+  assert stems(load(folder, files=('*1', '05'))) == ['01', '05']

@@ -20,6 +20,11 @@ def test_a_workdir_is_made_and_its_path_is_absolute(tmp_path, monkeypatch):
   assert (tmp_path / 'a/run').is_dir()
 
 
+def test_a_workdir_in_the_home_folder(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert checks.check_workdir('~/run') == tmp_path / 'run'
+
+
 def test_a_bucket_is_no_workdir():
   with pytest.raises(ValueError, match='--workdir: .* gs://bucket/run; mount'):
     loop.run(tiny_leaf.get_config(), 'gs://bucket/run')

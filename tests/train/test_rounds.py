@@ -178,17 +178,30 @@ def test_bad_fields_are_named(cache, tmp_path, change, message):
     loop.run(config, str(tmp_path))
 
 
-@pytest.mark.parametrize('window', ['(4, 4)', (4,), (4, 10)])
-def test_a_window_is_a_pair_that_fits(window):
-  target = types.SimpleNamespace(heights=np.array([9]), widths=np.array([9]))
-  run = types.SimpleNamespace(
+def _run_with_window(window, size=(0, 0)):
+  target = types.SimpleNamespace(
+    heights=np.array([9, 18]), widths=np.array([9, 36])
+  )
+  data = dict(target_image_size=size, keep_ratio=True, resize='bilinear')
+  return types.SimpleNamespace(
     data=types.SimpleNamespace(target=target),
     config=ml_collections.ConfigDict(
-      dict(data=dict(target_image_size=(0, 0)), rounds=dict(window=window))
+      dict(data=data, rounds=dict(window=window))
     ),
   )
+
+
+@pytest.mark.parametrize('window', ['(4, 4)', (4,), (4, 10)])
+def test_a_window_is_a_pair_that_fits(window):
   with pytest.raises(ValueError, match=r'window: expected \(height, width\)'):
-    round_mining.check_window(run)
+    round_mining.check_window(_run_with_window(window))
+
+
+def test_a_window_fits_the_images_as_the_network_sees_them():
+  # 9 x 9 becomes 12 x 12 and 18 x 36 becomes 12 x 24.
+  round_mining.check_window(_run_with_window((12, 12), (12, 24)))
+  with pytest.raises(ValueError, match=r'images \(12, 12\), got \(12, 14\)'):
+    round_mining.check_window(_run_with_window((12, 14), (12, 24)))
 
 
 def test_rounds_belong_to_lse(cache, tmp_path):

@@ -17,6 +17,8 @@ from ml_collections import config_flags
 
 # What absl takes for a bool.
 _BOOLS = ('true', 't', '1', 'false', 'f', '0')
+# Fields of a text or a tuple.
+_TEXT_OR_TUPLE = ('files',)
 
 
 def apply(
@@ -35,11 +37,13 @@ def apply(
   Raises:
     ValueError: there is no such field, or the value is of another type.
   """
+  config = copy.deepcopy(config)
   for option in options:
     _check(config, option)
+    _choose_type(config, option)
   values, argv = flags.FlagValues(), ['config', *options]
   config_flags.DEFINE_config_dict(
-    'config', copy.deepcopy(config), flag_values=values, sys_argv=argv
+    'config', config, flag_values=values, sys_argv=argv
   )
   try:
     values(argv)
@@ -62,11 +66,32 @@ def _check(config: ml_collections.ConfigDict, option: str) -> None:
     expected = None if good else 'true or false'
   elif not mark or name.startswith('--no'):
     expected, text = f'{_kind(old)} after "="', 'none'
+  elif path[-1] in _TEXT_OR_TUPLE:
+    expected = None
   else:
     expected = _expected(old, text)
   if expected:
     field = '.'.join(('config', *path))
     raise ValueError(f'{field}: expected {expected}, got {text or repr(text)}')
+
+
+def _choose_type(config: ml_collections.ConfigDict, option: str) -> None:
+  """Gives a field of two types that of its new value.
+
+  `files` of a data set is the path of a list, or a tuple of patterns, which is
+  written in parentheses: ml_collections would keep the type of the default.
+  """
+  name, _, text = option.partition('=')
+  *path, last = name.partition('.')[2].split('.')
+  if last not in _TEXT_OR_TUPLE:
+    return
+  block: Any = config
+  for part in path:
+    block = block[part]
+  if not isinstance(block[last], str | tuple):
+    return
+  with block.ignore_type():
+    block[last] = () if text.startswith(('(', '[')) else ''
 
 
 def _no_such_field(

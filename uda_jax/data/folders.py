@@ -158,8 +158,10 @@ def _choose(
     ]
   names = names[: max(0, len(names) - record.skip_last)]
   if not names:
+    is_tuple = not isinstance(record.files, str) and record.files
+    hint = '; the path of a list is a text, not a tuple' if is_tuple else ''
     raise ValueError(
       f'{field}.files: no image left of {len(images.files)} after '
-      f'files={record.files!r} and skip_last={record.skip_last}'
+      f'files={record.files!r} and skip_last={record.skip_last}{hint}'
     )
   return names

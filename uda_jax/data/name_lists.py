@@ -60,6 +60,8 @@ def read(
       if path.name in SPLIT_KEYS and record.name.startswith('GTA5')
       else ''
     )
+    if '*' in record.files:
+      hint = f'; patterns are a tuple: ({record.files!r},)'
     raise FileNotFoundError(f'{field}.files: found no file {path}{hint}')
   try:
     return resolve(lines, images.files)

@@ -27,6 +27,9 @@ from uda_jax.train import ranges
 def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
   """Returns the absolute path of a run's directory; makes it if needed.
 
+  Args:
+    workdir: the directory; ~ at its start is the home folder.
+
   Raises:
     ValueError: it is in a bucket.
     OSError: it is not a directory that this process can write to.
@@ -36,7 +39,7 @@ def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
       f'--workdir: expected a folder that all processes see, got {workdir}; '
       'mount the bucket (gcsfuse for gs://) and give the path there'
     )
-  path = pathlib.Path(workdir).absolute()
+  path = pathlib.Path(workdir).expanduser().absolute()
   try:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):

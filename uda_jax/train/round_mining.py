@@ -49,9 +49,10 @@ def make_functions(run: setup.Run) -> Functions:
 def check_window(run: setup.Run) -> None:
   """Raises ValueError unless the window is a pair within the target images."""
   target = run.data.target
-  size = tuple(run.config.data.target_image_size)
-  if not any(size):
-    size = int(target.heights.min()), int(target.widths.min())
+  rule = image_size.training(run.config.data, 'target')
+  # As the ranking sees them: with keep_ratio smaller than target_image_size.
+  seen = [rule.of(size) for size in {*zip(target.heights, target.widths)}]
+  size = tuple(map(min, zip(*seen)))
   window = run.config.rounds.window
   pair = isinstance(window, tuple) and len(window) == 2
   if not pair or any(a > b for a, b in zip(window, size)):
