@@ -11,8 +11,10 @@ from uda_jax.augment import pipa_jitter
 OFF = [False, False, False]
 
 
-def _apply(pixels, on, factor=(1, 1, 1, 0)):
-  draw = pipa_jitter.ViewJitter(jnp.array([factor], float), jnp.array([on]))
+def _apply(pixels, on, factor=(1, 1, 1, 0), order=(0, 1, 2, 3)):
+  draw = pipa_jitter.ViewJitter(
+    jnp.array([factor], float), jnp.array([order]), jnp.array([on])
+  )
   return pipa_jitter.apply_view_jitter(pixels, draw)[0]
 
 
@@ -59,6 +61,33 @@ def test_jitter_of_one_colour():
   np.testing.assert_allclose(
     ours, np.broadcast_to(expected, (3, 3, 3)), atol=0.01
   )
+
+
+def test_the_jitter_follows_the_order_of_its_draw():
+  pixels = np.full((1, 3, 3, 3), (200, 60, 20), np.uint8)
+  factor = (1.4, 1, 0.6, 0)
+  luma = np.array([0.2989, 0.587, 0.114])
+
+  def brighter(x):
+    return np.minimum(1.4 * x, 1)  # clips red: the order matters
+
+  def paler(x):
+    return 0.6 * x + 0.4 * (x @ luma)
+
+  x = pixels[0, 0, 0] / 255
+  for order, expected in (
+    ((0, 1, 2, 3), paler(brighter(x))),
+    ((3, 2, 1, 0), brighter(paler(x))),
+  ):
+    ours = _apply(pixels, [False, True, False], factor, order)
+    np.testing.assert_allclose(ours[1, 1], 255 * expected, atol=0.05)
+
+
+def test_each_image_draws_an_order_of_its_own():
+  draw = pipa_jitter.draw_view_jitter(jax.random.key(0), batch=400)
+  orders = {tuple(row) for row in np.asarray(draw.order)}
+  assert len(orders) == 24
+  assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
 
 
 def test_draws_lie_in_their_ranges_and_are_on_as_often():

@@ -1,7 +1,7 @@
 """Color augmentation of PiPa's two crops (arXiv 2211.07609, released code).
 
-Blur, color jitter as defined by torchvision, and conversion to gray, each drawn
-per image. Images are RGB.
+Blur, color jitter as torchvision defines and orders it, and conversion to gray,
+each drawn per image. Images are RGB.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.augment import filters
-from uda_jax.augment import hsv
+from uda_jax.augment import torchvision_jitter
 
 # Released code: strength of brightness, contrast, saturation and hue.
 STRENGTH = (0.4, 0.4, 0.4, 0.1)
@@ -28,10 +28,12 @@ class ViewJitter(NamedTuple):
   Attributes:
     factor: [B, 4] float, factors of brightness, contrast and saturation; turns
       added to the hue.
+    order: [B, 4] int, order of these four operations, numbered as in `factor`.
     on: [B, 3] bool, whether the image is blurred, jittered, made gray.
   """
 
   factor: jax.Array
+  order: jax.Array
   on: jax.Array
 
 
@@ -49,32 +51,18 @@ def draw_view_jitter(key: jax.Array, *, batch: int) -> ViewJitter:
     >>> print(draw_view_jitter(jax.random.key(0), batch=2).on.shape)
     (2, 3)
   """
-  factor_key, gate_key = jax.random.split(key)
+  factor_key, gate_key, order_key = jax.random.split(key, 3)
   strength = jnp.array(STRENGTH)
   offset = strength * jax.random.uniform(factor_key, (batch, 4), minval=-1)
   on = jax.random.uniform(gate_key, (batch, 3)) < jnp.array(FRACTIONS)
-  return ViewJitter(offset + jnp.array([1, 1, 1, 0]), on)
+  order = torchvision_jitter.draw_orders(order_key, batch=batch)
+  return ViewJitter(offset + jnp.array([1, 1, 1, 0]), order, on)
 
 
 def _gray(image: jax.Array) -> jax.Array:
   """Luma [..., 1] of ITU-R 601, as in Pillow."""
   weights = jnp.array([0.299, 0.587, 0.114], image.dtype)
   return (image * weights).sum(-1, keepdims=True)
-
-
-def _jitter(image: jax.Array, factor: jax.Array) -> jax.Array:
-  """Jitters images in [0, 1] in a fixed order (torchvision draws the order)."""
-  brightness, contrast, saturation, hue = jnp.moveaxis(
-    factor.astype(image.dtype), -1, 0
-  )[..., None, None, None]
-  blend = lambda x, other, weight: jnp.clip(
-    weight * x + (1 - weight) * other, 0, 1
-  )
-  image = jnp.clip(brightness * image, 0, 1)
-  image = blend(image, _gray(image).mean((1, 2), keepdims=True), contrast)
-  image = blend(image, _gray(image), saturation)
-  turn = hsv.TURN * hue * jnp.array([1, 0, 0], image.dtype)
-  return jnp.clip(hsv.hsv_to_rgb(hsv.rgb_to_hsv(image) + turn), 0, 1)
 
 
 def _blur(image: jax.Array) -> jax.Array:
@@ -94,7 +82,7 @@ def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
     [B, H, W, 3] float in 0..255.
 
   Example:
-    >>> draw = ViewJitter(jnp.ones((2, 4)), jnp.zeros((2, 3), bool))
+    >>> draw = draw_view_jitter(jax.random.key(0), batch=2)
     >>> pixels = jnp.zeros((2, 8, 8, 3), jnp.uint8)
     >>> print(jax.eval_shape(apply_view_jitter, pixels, draw).dtype)
     float32
@@ -102,7 +90,12 @@ def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
   image = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32)) / 255
   blur, jitter, gray = jnp.moveaxis(draw.on, -1, 0)[..., None, None, None]
   image = jnp.where(blur, _blur(image), image)
-  image = jnp.where(jitter, _jitter(image, draw.factor), image)
+  # Image by image: under `vmap` the switch of an order computes all branches.
+  jittered = jax.lax.map(
+    lambda args: torchvision_jitter.jitter(*args),
+    (image, draw.factor, draw.order),
+  )
+  image = jnp.where(jitter, jittered, image)
   return 255 * jnp.where(gray, _gray(image), image)
 
 

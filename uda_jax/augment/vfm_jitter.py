@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from uda_jax.augment import dacs_jitter
 from uda_jax.augment import filters
-from uda_jax.augment import hsv
+from uda_jax.augment import torchvision_jitter
 
 # Standard deviations that a blur kernel reaches: what is cut off weighs less
 # than 1e-14.
@@ -89,54 +89,16 @@ def draw(key: jax.Array, strength: Strength, *, batch: int) -> Draw:
   base = jnp.array([1.0, 1.0, 1.0, 0.0])
   low = base - offset
   low = jnp.where(base > 0, jnp.maximum(low, 0), low)
-  order = jax.vmap(lambda k: jax.random.permutation(k, 4))(
-    jax.random.split(order_key, batch)
-  )
   return Draw(
     jax.random.uniform(gate_key, (batch, 3)) < chance,
     jax.random.uniform(
       factor_key, (batch, 4), minval=low, maxval=base + offset
     ),
-    order,
+    torchvision_jitter.draw_orders(order_key, batch=batch),
     jax.random.uniform(
       sigma_key, (batch,), minval=strength.sigma[0], maxval=strength.sigma[1]
     ),
   )
-
-
-def _gray(image: jax.Array) -> jax.Array:
-  """Returns torchvision's luma [..., 1]."""
-  weights = jnp.array([0.2989, 0.587, 0.114], image.dtype)
-  return (image * weights).sum(-1, keepdims=True)
-
-
-def _blend(
-  image: jax.Array, other: jax.Array | float, weight: jax.Array
-) -> jax.Array:
-  return jnp.clip(weight * image + (1 - weight) * other, 0, 1)
-
-
-def _shift_hue(image: jax.Array, turns: jax.Array) -> jax.Array:
-  shift = hsv.TURN * turns * jnp.array([1, 0, 0], image.dtype)
-  return jnp.clip(hsv.hsv_to_rgb(hsv.rgb_to_hsv(image) + shift), 0, 1)
-
-
-# (image [H, W, 3], factor []) -> image, numbered as in `Draw.factor`.
-_OPERATIONS = (
-  lambda x, factor: jnp.clip(factor * x, 0, 1),
-  lambda x, factor: _blend(x, _gray(x).mean(), factor),
-  lambda x, factor: _blend(x, _gray(x), factor),
-  _shift_hue,
-)
-
-
-def _jitter(image: jax.Array, draw: Draw) -> jax.Array:
-  """Jitters one image [H, W, 3] in its order."""
-  factor = draw.factor.astype(image.dtype)
-  for place in range(len(_OPERATIONS)):
-    number = draw.order[place]
-    image = jax.lax.switch(number, _OPERATIONS, image, factor[number])
-  return image
 
 
 def _blur(image: jax.Array, sigma: jax.Array, taps: int) -> jax.Array:
@@ -173,6 +135,7 @@ def apply(
     [90. 90. 90.]
   """
   same = lambda x, *_: x
+  jitter = torchvision_jitter.jitter
   if blur_size is None:
     blur_size = dacs_jitter.blur_size(min(pixels.shape[1:3]))
   reach = math.ceil(_REACH * strength.sigma[1])
@@ -181,9 +144,11 @@ def apply(
 
   def one(args: tuple[jax.Array, Draw]) -> jax.Array:
     image, draw = args
-    image = jax.lax.cond(draw.on[0], _jitter, same, image, draw)
+    image = jax.lax.cond(
+      draw.on[0], jitter, same, image, draw.factor, draw.order
+    )
     if strength.gray:
-      image = jnp.where(draw.on[1], _gray(image), image)
+      image = jnp.where(draw.on[1], torchvision_jitter.gray(image), image)
     if strength.blur:
       image = jax.lax.cond(draw.on[2], blur, same, image, draw.sigma)
     return image
