@@ -65,7 +65,7 @@ KEPT = {
 # A folder imports folders of lower floors only, none of its own floor; modules
 # without a folder count as folders.
 FLOORS = (
-  {'labels', 'rng', 'types', 'files', 'logs', 'duration'},
+  {'labels', 'rng', 'types', 'files', 'logs', 'duration', 'local_gpus'},
   {'cli'},
   {'ops', 'pseudo_labels', 'parallel', 'pictures', 'configs'},
   {'losses', 'augment', 'models', 'data'},

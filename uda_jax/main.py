@@ -13,7 +13,9 @@ results. Several processes (hosts, GPUs of a cluster) make up one run:
 Exit codes: 0 done; 1 an error (one line says which); 2 wrong flags; 75 stopped
 by SIGTERM or SIGHUP, or 130 by Ctrl-C, with everything saved: the same command
 resumes. A second signal ends the run at once, with 128 + its number. 74: the
-directory of the run was removed, is full or cannot be written.
+directory of the run was removed, is full or cannot be written. 76: another
+process of the run did not come within --start_timeout. docs/clusters.md says
+what each launcher does about them.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import gc
 import sys
 
 from uda_jax import cli
+from uda_jax.train import flags
 from uda_jax.train import interrupts
 
 # BSD's EX_IOERR.
@@ -33,30 +36,7 @@ EXIT_IO = 74
 def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('uda_jax.main', __doc__)
-  group = result.add_argument_group('run')
-  cli.add_config(group, 'what to train')
-  cli.add_workdir(group, 'where checkpoints, curves and results go')
-  group = result.add_argument_group(
-    'several processes',
-    'on TPU pods and under Slurm or MPI JAX finds them without these flags',
-  )
-  group.add_argument(
-    '--coordinator', metavar='HOST:PORT', default='', help='of process 0'
-  )
-  group.add_argument(
-    '--num_processes',
-    metavar='N',
-    type=int,
-    default=1,
-    help='the processes of the run',
-  )
-  group.add_argument(
-    '--process_id',
-    metavar='I',
-    type=int,
-    default=0,
-    help='which of them this is, from 0',
-  )
+  flags.add(result)
   return result
 
 
@@ -86,9 +66,7 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
   checks.check_config(config)
   workdir = checks.check_workdir(args.workdir)
   provenance.check_resumable(workdir, config)
-  parallel.start_processes(
-    args.coordinator, args.num_processes, args.process_id
-  )
+  flags.connect(args)
   checks.check_devices(config)
   with cli.hidden_stderr(not args.debug):
     from uda_jax.train import loop

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import itertools
+import os
+import threading
 
 import jax
 from jax._src import distributed
@@ -13,8 +17,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 import numpy as np
 
+from uda_jax import local_gpus
 from uda_jax import types
 
+# BSD's EX_PROTOCOL: another process of the run is gone, or never came.
+EXIT_PEER = 76
 # The one axis: groups (the papers' batches) are spread over it.
 DATA = 'data'
 # Points that a process may be ahead of another; see `Agreement`.
@@ -102,16 +109,23 @@ def barrier(name: str) -> None:
 
 
 def start_processes(
-  coordinator: str = '', num_processes: int = 1, process_id: int = 0
+  coordinator: str = '',
+  num_processes: int = 1,
+  process_id: int = 0,
+  *,
+  timeout: int = 300,
 ) -> None:
   """Connects the processes of a run; called once, before any device is used.
 
-  On TPU pods and under Slurm or MPI JAX finds the other processes.
+  On TPU pods and under Slurm or MPI JAX finds the other processes. Those of one
+  machine divide its GPUs, see `local_gpus`. If some are missing after `timeout`,
+  the process ends with one line and `EXIT_PEER`.
 
   Args:
     coordinator: host:port of process 0, '' to let JAX find it.
     num_processes: number of processes of the run, if `coordinator` is set.
     process_id: number of this process, from 0.
+    timeout: seconds that processes wait for each other.
   """
   if not coordinator and (num_processes, process_id) != (1, 0):
     raise ValueError(
@@ -120,15 +134,66 @@ def start_processes(
     )
   # It would wait for SIGTERM, and orbax ask it with the numbers of old steps.
   jax.config.update('jax_enable_preemption_service', False)
-  if coordinator:
-    jax.distributed.initialize(coordinator, num_processes, process_id)
-    return
+  found = (coordinator, num_processes, process_id) if coordinator else ()
+  # [] is all devices: JAX's choice is the device of the task's number.
+  local = None if local_gpus.CHOSEN in os.environ else []
   try:
-    jax.distributed.initialize()
+    with _given_up_after(timeout):
+      jax.distributed.initialize(
+        *found,
+        local_device_ids=local,
+        # JAX would abort the process with a stack of its C++ code.
+        initialization_timeout=timeout + 60,
+      )
   except ValueError as error:
     # The message of JAX without a cluster; any other is an error.
     if 'coordinator_address should be defined' not in str(error):
       raise
+    return
+  _divide_gpus(timeout)
+
+
+@contextlib.contextmanager
+def _given_up_after(seconds: int) -> Iterator[None]:
+  """Ends the process unless what is inside is done in time."""
+
+  def end():
+    state = distributed.global_state
+    message = (
+      f'error: --start_timeout: expected all processes within {seconds} s, '
+      f'some are missing; process {state.process_id} waited at '
+      f'{state.coordinator_address}. Start all of them, with a coordinator '
+      'that each can reach\n'
+    )
+    os.write(2, message.encode())
+    os._exit(EXIT_PEER)
+
+  # JAX waits outside of Python, where no exception reaches it.
+  timer = threading.Timer(seconds, end)
+  timer.daemon = True
+  timer.start()
+  try:
+    yield
+  finally:
+    timer.cancel()
+
+
+def _divide_gpus(timeout: int) -> None:
+  """Lets this process see its share of the GPUs of its machine."""
+  state = distributed.global_state
+  if jax.config.jax_platforms == 'cpu':
+    return
+  state.client.key_value_set(
+    f'uda_jax/machine/{state.process_id}', local_gpus.machine()
+  )
+  machines = [
+    state.client.blocking_key_value_get(f'uda_jax/machine/{i}', 1000 * timeout)
+    for i in range(state.num_processes)
+  ]
+  share = local_gpus.share(machines, state.process_id)
+  if share is not None:
+    jax.config.update('jax_cuda_visible_devices', share)
+    jax.config.update('jax_rocm_visible_devices', share)
 
 
 def stop_processes() -> None:

@@ -1,0 +1,133 @@
+"""Processes of one run on a machine: their GPUs, and waiting for each other."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from uda_jax import local_gpus
+from uda_jax import parallel
+
+ROOT = pathlib.Path(__file__).parents[1]
+_SEEN = """
+from uda_jax import parallel
+parallel.start_processes({})
+import jax
+from jax._src import xla_bridge
+print(jax.process_index(), jax.process_count(),
+      xla_bridge.CUDA_VISIBLE_DEVICES.value)
+"""
+
+
+def _port():
+  with socket.socket() as free:
+    free.bind(('localhost', 0))
+    return free.getsockname()[1]
+
+
+def _start(arguments='', **environment):
+  own = {k: v for k, v in os.environ.items() if k != 'JAX_PLATFORMS'}
+  return subprocess.Popen(
+    [sys.executable, '-c', _SEEN.format(arguments)],
+    cwd=ROOT,
+    env=own | {'JAX_NUM_CPU_DEVICES': '1'} | environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _slurm(task, tasks, local, **environment):
+  """What srun sets, with GPUs that are not there."""
+  return _start(
+    SLURM_JOB_ID=str(_port()),
+    SLURM_STEP_NODELIST='localhost',
+    SLURM_NTASKS=str(tasks),
+    SLURM_PROCID=str(task),
+    SLURM_LOCALID=str(local),
+    **environment,
+  )
+
+
+def test_one_task_of_a_node_has_all_its_gpus():
+  process = _slurm(0, 1, 0, CUDA_VISIBLE_DEVICES='0,1,2,3,4,5,6,7')
+  output, error = process.communicate(timeout=60)
+  assert output.split() == ['0', '1', 'all'], error
+
+
+def test_tasks_of_a_node_divide_its_gpus():
+  port = str(_port())
+  processes = [
+    _slurm(
+      i, 2, i, CUDA_VISIBLE_DEVICES='4,5,6,7', JAX_COORDINATOR_PORT=port
+    )
+    for i in range(2)
+  ]
+  outputs = [process.communicate(timeout=60) for process in processes]
+  assert [out.split()[-3:] for out, _ in outputs] == [
+    ['0', '2', '0,1'],
+    ['1', '2', '2,3'],
+  ], outputs
+
+
+def _machine(host, gpus, chosen=''):
+  return json.dumps([host, 'boot', chosen, *map(str, range(gpus))])
+
+
+@pytest.mark.parametrize(
+  ('machines', 'expected'),
+  [
+    # One process on each of two nodes.
+    ([_machine('a', 8), _machine('b', 8)], [None, None]),
+    # One process for each GPU.
+    ([_machine('a', 4)] * 4, ['0', '1', '2', '3']),
+    ([_machine('a', 4), _machine('b', 4)] * 2, ['0,1', '0,1', '2,3', '2,3']),
+    # Bound by the scheduler, or by the user.
+    ([_machine('a', 1)] * 4, [None] * 4),
+    ([_machine('a', 4, '0,1'), _machine('a', 4, '2,3')], [None, None]),
+    # No GPU at all.
+    ([_machine('a', 0)] * 2, [None, None]),
+  ],
+)
+def test_shares(machines, expected):
+  found = [local_gpus.share(machines, i) for i in range(len(machines))]
+  assert found == expected
+
+
+@pytest.mark.parametrize('count', [3, 8])
+def test_gpus_that_cannot_be_divided(count):
+  with pytest.raises(ValueError, match=f'1 or 2 or 4 processes .* got {count}'):
+    local_gpus.share([_machine('a', 4)] * count, 1)
+
+
+@pytest.mark.parametrize(
+  ('variables', 'expected'),
+  [
+    ({'CUDA_VISIBLE_DEVICES': '2,GPU-5'}, ['2', 'GPU-5']),
+    ({'CUDA_VISIBLE_DEVICES': ''}, []),
+    ({'HIP_VISIBLE_DEVICES': '0,1'}, ['0', '1']),
+  ],
+)
+def test_gpus_that_a_process_sees(variables, expected, monkeypatch):
+  for name in ('CUDA_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES'):
+    monkeypatch.delenv(name, raising=False)
+  for name, value in variables.items():
+    monkeypatch.setenv(name, value)
+  assert json.loads(local_gpus.machine())[3:] == expected
+
+
+def test_a_process_whose_peer_never_comes_ends_with_one_line():
+  address = f'localhost:{_port()}'
+  start = time.monotonic()
+  process = _start(f'"{address}", 2, 1, timeout=1')
+  _, error = process.communicate(timeout=60)
+  assert process.returncode == parallel.EXIT_PEER
+  [line] = error.splitlines()
+  assert '--start_timeout: expected all processes within 1 s' in line
+  assert address in line and 'process 1 waited' in line
+  assert time.monotonic() - start < 30
