@@ -81,12 +81,11 @@ def _pointwise(crop: int, dtype: str) -> Forms:
 def _attention(crop: int, dtype: str) -> Forms:
   """Stage 1 of MiT-B5: every fourth pixel looks at one cell in 32."""
   queries, keys = (crop // 4) ** 2, (crop // 32) ** 2
-  names = ['xla']
-  # cuDNN has it in 16 bits only.
-  if jax.default_backend() == 'gpu' and dtype == 'bfloat16':
+  names = ['plain', 'blockwise']
+  if attention.has_cudnn(dtype):
     names.append('cudnn')
   forms = {
-    name: functools.partial(attention.attend, implementation=name)
+    name: functools.partial(attention.attend, rule=attention.Rule(name, 0))
     for name in names
   }
   return forms, (

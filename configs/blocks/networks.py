@@ -65,7 +65,7 @@ def daformer_network(
       head_dropout=0.1,
       fusion='sepaspp',
       drop_path=0.1,
-      attention='',
+      attention='auto',
       remat=False,
     )
   )

@@ -315,7 +315,7 @@ def _dlv2(encoder):
         head_dropout=0.1,
         fusion='',
         drop_path=0.0,
-        attention='',
+        attention='auto',
         heads=(),
       )
     }

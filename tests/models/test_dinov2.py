@@ -198,7 +198,7 @@ def _config(encoder, **changes):
     head_dropout=0.1,
     fusion='sepaspp',
     drop_path=0.1,
-    attention='',
+    attention='auto',
     remat=False,
     heads=(),
   )

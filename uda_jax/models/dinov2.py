@@ -101,12 +101,12 @@ class Attention(nn.Module):
 
   Attributes:
     heads: number of heads; each has an equal part of the channels, in order.
-    implementation: see `attention.attend`.
+    attention_rule: see `attention.attend`.
     dtype: compute dtype.
   """
 
   heads: int
-  implementation: str = 'xla'
+  attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -118,7 +118,7 @@ class Attention(nn.Module):
       qkv[:, :, 0],
       qkv[:, :, 1],
       qkv[:, :, 2],
-      implementation=self.implementation,
+      rule=self.attention_rule,
     )
     return layers.dense(width, self.dtype, 'proj')(mixed.reshape(x.shape))
 
@@ -142,7 +142,7 @@ class Block(nn.Module):
 
   heads: int
   ratio: int = 4
-  implementation: str = 'xla'
+  attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -151,7 +151,7 @@ class Block(nn.Module):
   ) -> jax.Array:
     """Returns [B, T, D], as `x`; see `blocks.Blocks`."""
     parts = (
-      Attention(self.heads, self.implementation, self.dtype, name='attn'),
+      Attention(self.heads, self.attention_rule, self.dtype, name='attn'),
       MLP(self.ratio, self.dtype, name='mlp'),
     )
     for i, part in enumerate(parts):
@@ -199,7 +199,7 @@ class DINOv2(nn.Module):
     drop_path: `blocks.drop_path`'s rate of the last block; it grows
       from 0.
     remat: see `blocks.Blocks`.
-    implementation: see `Attention`.
+    attention_rule: see `Attention`.
     dtype: compute dtype.
   """
 
@@ -214,7 +214,7 @@ class DINOv2(nn.Module):
   num_features: int = NUM_FEATURES
   drop_path: float = 0.0
   remat: bool = False
-  implementation: str = 'xla'
+  attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -253,7 +253,7 @@ class DINOv2(nn.Module):
       Block,
       self.width // self.head_width,
       self.ratio,
-      self.implementation,
+      self.attention_rule,
       self.dtype,
     )
     rates = np.linspace(0, self.drop_path, self.depth)

@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 
 from uda_jax import types
+from uda_jax.models import attention
 from uda_jax.models import daformer_head
 from uda_jax.models import dinov2
 from uda_jax.models import dlv2_head
@@ -31,9 +32,6 @@ from uda_jax.models import upscale_head
 from uda_jax.models import weights
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import state_dict
-
-# config.model.attention -> implementation of `jax.nn.dot_product_attention`.
-ATTENTION = {'': 'xla', 'cudnn': 'cudnn'}
 
 EXTRA_HEADS = frozenset(key for key, _ in extra_heads.HEADS.values())
 
@@ -82,24 +80,6 @@ class EncoderDecoder(nn.Module):
     return getattr(self, path[0]).kernel_init(path[1:], noise)
 
 
-def attention(config) -> str:
-  """Returns the implementation that `config.model.attention` names."""
-  if config.attention not in ATTENTION:
-    raise ValueError(
-      f'config.model.attention: got {config.attention!r}, expected one of '
-      f"{sorted(ATTENTION)} ('' leaves it to XLA)."
-    )
-  if config.attention == 'cudnn' and (
-    jax.default_backend() != 'gpu' or config.dtype != 'bfloat16'
-  ):
-    raise ValueError(
-      "config.model.attention: 'cudnn' needs a GPU and config.model.dtype "
-      f"'bfloat16', got {jax.default_backend()!r} and {config.dtype!r}; '' "
-      'works everywhere.'
-    )
-  return ATTENTION[config.attention]
-
-
 def _mix_transformer(config) -> nn.Module:
   variant = mix_transformer.VARIANTS[config.encoder]
   return mix_transformer.MixTransformer(
@@ -107,7 +87,7 @@ def _mix_transformer(config) -> nn.Module:
     variant.depths,
     drop_path=config.drop_path,
     remat=config.remat,
-    implementation=attention(config),
+    attention_rule=attention.rule(config),
     dtype=network.compute_dtype(config),
   )
 
@@ -131,7 +111,7 @@ def _dinov2(config) -> nn.Module:
     num_features=1 if config.head == 'upscale' else dinov2.NUM_FEATURES,
     drop_path=config.drop_path,
     remat=config.remat,
-    implementation=attention(config),
+    attention_rule=attention.rule(config),
     dtype=network.compute_dtype(config),
   )
 
@@ -206,10 +186,9 @@ def build(config, num_classes: int) -> types.Network:
   and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
   `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
   pass); of transformers, `drop_path` (rate of stochastic depth) and
-  `attention` ('' or 'cudnn', which needs a GPU and bfloat16); of DINOv2,
-  `enlarge` and `mask_token`, see `dinov2.DINOv2` (off where the config has no
-  such field); `heads`, see `extra_heads.build`. `weights` is '' or a file, see
-  `choose`.
+  `attention`, see `attention.rule`; of DINOv2, `enlarge` and `mask_token`, see
+  `dinov2.DINOv2` (off where the config has no such field); `heads`, see
+  `extra_heads.build`. `weights` is '' or a file, see `choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   return network.from_module(

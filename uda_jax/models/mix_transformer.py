@@ -76,13 +76,13 @@ class Attention(nn.Module):
   Attributes:
     heads: number of heads; each has an equal part of the channels, in order.
     reduction: side of a cell, in pixels.
-    implementation: see `attention.attend`.
+    attention_rule: see `attention.attend`.
     dtype: compute dtype.
   """
 
   heads: int
   reduction: int
-  implementation: str = 'xla'
+  attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -99,7 +99,7 @@ class Attention(nn.Module):
 
     mixed = attention.attend(
       *map(split_heads, (query, key, value)),
-      implementation=self.implementation,
+      rule=self.attention_rule,
     )
     return layers.dense(width, self.dtype, 'proj')(mixed.reshape(query.shape))
 
@@ -137,7 +137,7 @@ class Block(nn.Module):
   heads: int
   reduction: int
   ratio: int = 4
-  implementation: str = 'xla'
+  attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -157,7 +157,7 @@ class Block(nn.Module):
       lambda y: Attention(
         self.heads,
         self.reduction,
-        self.implementation,
+        self.attention_rule,
         self.dtype,
         name='attn',
       )(norm('norm1')(y)),
@@ -203,7 +203,7 @@ class MixTransformer(nn.Module):
     ratios: hidden channels of the feed-forward parts over the width.
     drop_path: `blocks.drop_path`'s rate of the last block; it grows from 0.
     remat: see `blocks.Blocks`.
-    implementation: see `Attention`.
+    attention_rule: see `Attention`.
     dtype: compute dtype.
   """
 
@@ -214,7 +214,7 @@ class MixTransformer(nn.Module):
   ratios: Sequence[int] = (4, 4, 4, 4)
   drop_path: float = 0.1
   remat: bool = False
-  implementation: str = 'xla'
+  attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -257,7 +257,7 @@ class MixTransformer(nn.Module):
         self.heads[i],
         self.reductions[i],
         self.ratios[i],
-        self.implementation,
+        self.attention_rule,
         self.dtype,
       )
       x = blocks.Blocks(

@@ -311,7 +311,7 @@ class DINOv2Adapter(dinov2.DINOv2):
       dinov2.Block,
       self.width // self.head_width,
       self.ratio,
-      self.implementation,
+      self.attention_rule,
       self.dtype,
     )
     rates = np.linspace(0, self.drop_path, self.depth)

@@ -125,6 +125,12 @@ def _with_blocks(old: Config) -> Config:
   return new
 
 
+def _model(old: Config) -> Config:
+  """Returns the block `model` with the current names of the attention."""
+  # '' was plain attention, as 'auto' is for all sizes that runs were made with.
+  return old | {'attention': 'auto'} if old.get('attention') == '' else old
+
+
 def _data(old: Config) -> Config:
   """Returns the block `data` with all fields of its folder records."""
   return {
@@ -149,6 +155,8 @@ def upgrade(config: Mapping[str, Any]) -> Config:
       new[block] = {name: value} | new[block]
   if 'data' in new:
     new['data'] = _data(new['data'])
+  if 'model' in new:
+    new['model'] = _model(new['model'])
   if 'method' in new:
     new['method'] = _method(new['method'])
   return new

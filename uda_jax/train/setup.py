@@ -19,6 +19,7 @@ from uda_jax import types
 from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
+from uda_jax.models import attention
 from uda_jax.models import weights as weights_lib
 from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
@@ -226,6 +227,8 @@ def _log_network(
     config.model.dtype,
     models.precision(config),
   )
+  if 'attention' in config.model:
+    logging.info('attention: %s', attention.describe(config.model))
   for parts, source in models.origin(config, num_classes, student, size):
     logging.info('initial weights of %s: %s', parts, source)
 

@@ -37,7 +37,7 @@ _DAFORMER = dict(
   fusion='sepaspp',
   dilations=(6, 12),
   drop_path=0.1,
-  attention='',
+  attention='auto',
   remat=False,
 )
 _HRDA = _DAFORMER | dict(
