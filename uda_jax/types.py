@@ -98,6 +98,19 @@ class Outputs(NamedTuple):
   boxes: jax.Array | None = None
 
 
+class Reference(NamedTuple):
+  """The functions of a frozen network that a student's features stay near.
+
+  Attributes:
+    init: `init(key, image_size) -> Variables`, the pretrained variables.
+    features: `features(variables, image) -> [B, h, w, D]` of an `image` as of
+      `Network.forward`.
+  """
+
+  init: Callable[..., Variables]
+  features: Callable[[Variables, jax.Array], jax.Array]
+
+
 class Network(NamedTuple):
   """The functions of a network; its arrays are `Variables`.
 
@@ -119,6 +132,8 @@ class Network(NamedTuple):
       module on maps that the method prepared; None without such modules.
     mask_size: `mask_size(image_size) -> (rows, columns)` of the `mask` of
       `forward`; None for a network that takes none.
+    reference: the frozen network of a feature distance, where it is another
+      network (VFM-UDA++); None if there is none.
   """
 
   init: Callable[..., Variables]
@@ -127,6 +142,7 @@ class Network(NamedTuple):
   denormalize: Callable[[jax.Array], jax.Array]
   head: Callable[..., tuple[jax.Array, PyTree]] | None = None
   mask_size: Callable[[tuple[int, int]], tuple[int, int]] | None = None
+  reference: Reference | None = None
 
 
 class LossTerm(NamedTuple):

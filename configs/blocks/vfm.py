@@ -84,3 +84,15 @@ def method_pp() -> ConfigDict:
     source_augment='strong', flip='batch', mask_block=64, weight_distance=0.1
   )
   return config
+
+
+def reference(weights: str) -> ConfigDict:
+  """The frozen network of the feature distance, `config.model.reference`.
+
+  The student's side of the distance is the row
+  ('feature_head', 'coarsest', 1024) of `config.model.heads`.
+
+  Args:
+    weights: DINOv2's file of ViT-L with registers.
+  """
+  return ConfigDict(dict(encoder='dinov2_l_reg', weights=weights, size=406))

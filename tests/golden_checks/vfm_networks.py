@@ -7,6 +7,7 @@ files. Precision is that of the process.
 from __future__ import annotations
 
 from collections.abc import Iterator
+import functools
 import pathlib
 import re
 
@@ -25,6 +26,7 @@ from uda_jax.models import feature_projection
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import pyramid_head
+from uda_jax.models import reference
 from uda_jax.models import upscale_head
 from uda_jax.models import vit_adapter
 from uda_jax.models.weights import state_dict
@@ -228,12 +230,19 @@ def feature_extractor(path: pathlib.Path) -> Iterator[common.Difference]:
   tensors = transformers.prefixed(d, 'sd:')
   size = int(d['net_in_size'])
   image = jnp.asarray(d['image'])
-  module = encoder(
-    tensors, heads=int(d['heads']), enlarge=size / image.shape[1]
-  )
-  variables = transformers.module_variables(module, tensors, image)
-  ours = jax.jit(module.apply)(variables, image)[-1]
+  made, variables = frozen(tensors, image, int(d['heads']), size)
+  ours = jax.jit(made.features)(variables, image)
   yield 'features', ours, d['features'], *tolerance()
+
+
+def frozen(
+  tensors: Tensors, image: jax.Array, heads: int, size: int
+) -> tuple[types.Reference, types.Variables]:
+  """The frozen network of a state dict, and its variables."""
+  make = functools.partial(encoder, tensors, heads=heads)
+  made = reference.from_encoder(make, size, preprocessing.IMAGENET)
+  variables = transformers.module_variables(make(), tensors, image)
+  return made, types.Variables({'backbone': variables['params']}, {})
 
 
 def lr_factors(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -42,9 +42,7 @@ def distance(path: pathlib.Path) -> Iterator[common.Difference]:
   d = common.load(path)
   student, teacher = jnp.asarray(d['student_map']), d['teacher_map']
   size = teacher.shape[1:3]
-  module = feature_projection.FeatureProjection(
-    teacher.shape[-1], jnp.result_type(float)
-  )
+  module = feature_projection.FeatureProjection(teacher.shape[-1])
   variables = transformers.module_variables(
     module, transformers.prefixed(d, 'sd:'), student
   )

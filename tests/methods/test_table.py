@@ -22,6 +22,7 @@ from uda_jax.configs.blocks import ehtdi
 from uda_jax.configs.blocks import hrda
 from uda_jax.configs.blocks import lse
 from uda_jax.configs.blocks import pixmatch
+from uda_jax.configs.blocks import vfm
 from uda_jax.methods import mic
 from uda_jax.models import extra_heads
 
@@ -55,6 +56,8 @@ def _block(base):
   elif base == 'ehtdi':
     config = ehtdi.method(paste_classes=(1, 2))
     config.update(**views)
+  elif base == 'vfm_uda':
+    config = vfm.method()
   else:
     config = lse.method()
   if 'masking' in config:

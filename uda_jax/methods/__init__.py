@@ -24,6 +24,7 @@ from uda_jax.methods import pipa_pixels
 from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
+from uda_jax.methods import vfm_uda
 
 # The two bases that have a teacher and segment every pass in the same way.
 _FAMILY = {'self_training': self_training, 'hrda': hrda}
@@ -82,6 +83,11 @@ def _lse(config, num_classes: int, additions) -> types.Method:
   return lse.make(config)
 
 
+def _vfm_uda(config, num_classes: int, additions) -> types.Method:
+  del additions
+  return vfm_uda.make(config, vfm_uda.operators(config, num_classes))
+
+
 # Contrasts that are terms of self-training's passes, and passes of their own.
 _ON_SELF_TRAINING: dict[str, tuple[str, ...]] = {
   'pixel_contrast': pipa_pixels.FIELDS,
@@ -97,7 +103,7 @@ _ON_OWN_LABELS: dict[str, tuple[str, ...]] = {
 }
 
 # `source_only` sees no target; LSE labels it between the rounds and has no
-# teacher: nothing goes on these two.
+# teacher; VFM-UDA has a masked pass of its own: nothing goes on these three.
 BASES: dict[str, Base] = {
   'source_only': Base(_source_only, source_only.FIELDS),
   'self_training': Base(
@@ -111,6 +117,7 @@ BASES: dict[str, Base] = {
   'pixmatch': Base(_pixmatch, pixmatch.FIELDS, _ON_OWN_LABELS),
   'ehtdi': Base(_ehtdi, ehtdi.FIELDS, _ON_OWN_LABELS),
   'lse': Base(_lse, lse.FIELDS),
+  'vfm_uda': Base(_vfm_uda, vfm_uda.FIELDS),
 }
 
 
@@ -279,7 +286,7 @@ def check(config) -> None:
     _check_fields(f'config.method.{name}', method[name], fields)
   additions = active(method)
   reader = 'masking' if 'masking' in additions else method.name
-  if reader in ('masking', *_FAMILY) and not config.teacher.use:
+  if reader in ('masking', 'vfm_uda', *_FAMILY) and not config.teacher.use:
     raise ValueError(
       f'config.teacher.use: expected True, as {reader} takes pseudo-labels '
       'from the teacher, got False'
@@ -293,3 +300,5 @@ def check(config) -> None:
     _check_detail(config)
   if method.name == 'ehtdi':
     ehtdi.check(method)
+  if method.name == 'vfm_uda':
+    vfm_uda.check(config)

@@ -74,12 +74,7 @@ class Operators(NamedTuple):
 
 def operators(config, num_classes: int) -> Operators:
   """The operators that training uses; fields as in `make`."""
-  for field, table in (('flip', FLIPS), ('source_augment', SOURCE_AUGMENT)):
-    if config[field] not in table:
-      raise ValueError(
-        f'config.method.{field}: expected one of {sorted(table)}, got '
-        f'{config[field]!r}'
-      )
+  _check_choices(config)
 
   def choose_classes(key, source_label):
     chosen = classmix.draw_classes(
@@ -121,8 +116,57 @@ def operators(config, num_classes: int) -> Operators:
   )
 
 
+def check(config) -> None:
+  """Raises ValueError unless the run has what the feature distance needs.
+
+  Args:
+    config: the whole config.
+  """
+  _check_choices(config.method)
+  if not config.method.weight_distance:
+    return
+  if not config.model.get('reference'):
+    raise ValueError(
+      'config.model.reference: expected the block of a frozen network, which '
+      'config.method.weight_distance measures the distance to, got none; '
+      'weight_distance=0 switches it off'
+    )
+  heads = config.model.get('heads', ())
+  if 'feature_head' not in {row[0] for row in heads}:
+    raise ValueError(
+      "config.model.heads: expected a row ('feature_head', 'coarsest', "
+      'CHANNELS of the frozen network), which '
+      f'config.method.weight_distance needs, got {tuple(heads)}'
+    )
+
+
+def _check_choices(config) -> None:
+  for field, table in (('flip', FLIPS), ('source_augment', SOURCE_AUGMENT)):
+    if config[field] not in table:
+      raise ValueError(
+        f'config.method.{field}: expected one of {sorted(table)}, got '
+        f'{config[field]!r}'
+      )
+
+
+def _check_network(config, network: types.Network) -> None:
+  """Raises ValueError unless a network can be masked, and has a reference."""
+  if network.mask_size is None:
+    raise ValueError(
+      "config.method.name: 'vfm_uda' hides tokens or blocks from the encoder, "
+      'expected one that takes a mask (DINOv2 with config.model.mask_token, or '
+      'its adapter), got another'
+    )
+  if config.weight_distance and network.reference is None:
+    raise ValueError(
+      'config.method.weight_distance: expected a network with a frozen '
+      'reference (config.model.reference), got none; 0 switches the distance '
+      'off'
+    )
+
+
 def _distance_terms(
-  config, operators, key, params, stats, batch, network, frozen, reference
+  config, operators, key, params, stats, batch, network, frozen
 ):
   """The feature distances of clean source and target images (VFM-UDA++).
 
@@ -145,7 +189,7 @@ def _distance_terms(
     value = terms_lib.feature_distance(
       network,
       outputs,
-      reference(frozen, network.normalize(clean)),
+      network.reference.features(frozen, network.normalize(clean)),
       params,
       stats,
     )
@@ -153,11 +197,7 @@ def _distance_terms(
   return terms, stats
 
 
-def make(
-  config,
-  operators: Operators,
-  reference: Callable[[types.Variables, jax.Array], jax.Array] | None = None,
-) -> types.Method:
+def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `threshold`, `pseudo_weight`, `teacher_bn`, `mix_classes_from`,
@@ -166,22 +206,17 @@ def make(
   VFM-UDA, 'strong': VFM-UDA++); `flip`: a draw for each 'image', or one for the
   'batch' of a domain (VFM-UDA++); `mask_ratio`, the expected hidden fraction,
   and `mask_block`, the side of its blocks, in pixels or tokens of the network's
-  `mask_size`; `weight_distance` of the feature distance (VFM-UDA++), 0: off.
+  `mask_size`; `weight_distance` of the feature distance (VFM-UDA++) to the
+  network's `reference` through its head 'feature_head', 0: off.
 
   Args:
     config: the fields above.
     operators: the random operators.
-    reference: `f(frozen, image) -> features` [B, h, w, D] of the frozen network
-      for a normalized image; needed if `weight_distance` is not 0.
   """
-  if config.weight_distance and reference is None:
-    raise ValueError(
-      'config.method.weight_distance: expected a frozen network of features, '
-      'got none; 0 switches the distance off'
-    )
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del phase
+    _check_network(config, network)
     keys = rng.streams(
       key, 'flip', 'source', 'target', 'mix', 'mixed', 'masked', 'mask'
     )
@@ -248,7 +283,7 @@ def make(
     # 5. The student's features near those of the frozen network.
     if config.weight_distance:
       more, stats = _distance_terms(
-        config, operators, key, params, stats, batch, network, frozen, reference
+        config, operators, key, params, stats, batch, network, frozen
       )
       terms |= more
 

@@ -171,7 +171,12 @@ def _with_precision(network: types.Network, value: str) -> types.Network:
     return call
 
   head = None if network.head is None else within(network.head)
-  return network._replace(forward=within(network.forward), head=head)
+  reference = network.reference
+  if reference is not None:
+    reference = reference._replace(features=within(reference.features))
+  return network._replace(
+    forward=within(network.forward), head=head, reference=reference
+  )
 
 
 def classifier(

@@ -26,6 +26,7 @@ from uda_jax.models import extra_heads
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
 from uda_jax.models import preprocessing
+from uda_jax.models import reference
 from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
 from uda_jax.models import upscale_head
@@ -188,16 +189,18 @@ def build(config, num_classes: int) -> types.Network:
   pass); of transformers, `drop_path` (rate of stochastic depth) and
   `attention`, see `attention.rule`; of DINOv2, `enlarge` and `mask_token`, see
   `dinov2.DINOv2` (off where the config has no such field); `heads`, see
-  `extra_heads.build`. `weights` is '' or a file, see `choose`.
+  `extra_heads.build`; `reference`, see `reference.build`. `weights` is '' or a
+  file, see `choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
-  return network.from_module(
+  made = network.from_module(
     module,
     preprocessing.IMAGENET.with_channels(config.in_channels),
     kernel_init=module.kernel_init,
     heads=extra_heads.build(config),
     mask_size=mask_size(module.backbone),
   )
+  return made._replace(reference=reference.build(config))
 
 
 def mask_size(

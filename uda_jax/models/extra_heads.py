@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import types
+from uda_jax.models import feature_projection
 from uda_jax.models import layers
 from uda_jax.models import network
 from uda_jax.ops import resize
@@ -174,6 +175,7 @@ HEADS: dict[str, tuple[str, Callable[[int], nn.Module]]] = {
   'cls': ('cls_head', PixelClasses),
   'project': ('project', PatchProjection),
   'classifier': ('classifier', PatchClasses),
+  'feature_head': ('feature_head', feature_projection.FeatureProjection),
 }
 
 
@@ -181,8 +183,9 @@ def build(config) -> dict[str, network.Head]:
   """Builds the extra modules that `config.model.heads` lists.
 
   Its rows are (name in `HEADS`, input of the module, output channels). The
-  input is 'features' (maps of all stages), 'logits', or one of the network's
-  `maps`; it determines the number of input channels at initialization.
+  input is 'features' (maps of all stages), 'coarsest' (the last of them),
+  'logits', or one of the network's `maps`; it determines the number of input
+  channels at initialization.
   """
   heads = {}
   for name, source, channels in config.heads:
@@ -199,9 +202,11 @@ def build(config) -> dict[str, network.Head]:
 def _pick(source: str, outputs: types.Outputs) -> Any:
   if source in ('features', 'logits'):
     return getattr(outputs, source)
+  if source == 'coarsest':
+    return outputs.features[-1]
   if source not in outputs.maps:
     raise ValueError(
-      "config.model.heads: expected 'features', 'logits' or one of the "
-      f'maps {sorted(outputs.maps)}, got {source!r}.'
+      "config.model.heads: expected 'features', 'coarsest', 'logits' or one "
+      f'of the maps {sorted(outputs.maps)}, got {source!r}.'
     )
   return outputs.maps[source]

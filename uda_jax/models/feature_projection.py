@@ -5,11 +5,8 @@ Modules and parameters carry the names of the released PyTorch checkpoints.
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from uda_jax.models import layers
 
@@ -20,28 +17,32 @@ class _Layers(nn.Module):
   """The layers '0', '1' and '3'; a GELU is between the last two."""
 
   channels: int
-  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    conv = lambda channels, name: layers.Conv(
-      channels, 1, use_bias=True, dtype=self.dtype, name=name
-    )
-    x = conv(4 * x.shape[-1], '0')(x)
-    x = layers.layer_norm(EPS, self.dtype, '1')(x)
-    return conv(self.channels, '3')(jax.nn.gelu(x, approximate=False))
+    def conv(channels, x, name):
+      # PyTorch's default start.
+      bound = x.shape[-1] ** -0.5
+      start = lambda key, shape, dtype: jax.random.uniform(
+        key, shape, dtype, -bound, bound
+      )
+      return layers.Conv(
+        channels, 1, use_bias=True, dtype=x.dtype, bias_init=start, name=name
+      )(x)
+
+    x = conv(4 * x.shape[-1], x, '0')
+    x = layers.layer_norm(EPS, x.dtype, '1')(x)
+    return conv(self.channels, jax.nn.gelu(x, approximate=False), '3')
 
 
 class FeatureProjection(nn.Module):
-  """See the module's docstring.
+  """See the module's docstring; it computes in the dtype of its input.
 
   Attributes:
     channels: of the frozen network's features.
-    dtype: compute dtype.
   """
 
   channels: int
-  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(
@@ -59,4 +60,4 @@ class FeatureProjection(nn.Module):
       deterministic: unused, there is no dropout.
     """
     del use_running_average, deterministic
-    return _Layers(self.channels, self.dtype, name='feat_project')(feature)
+    return _Layers(self.channels, name='feat_project')(feature)

@@ -102,17 +102,33 @@ def _check_rounds(config: ml_collections.ConfigDict) -> None:
 def _check_start(config: ml_collections.ConfigDict) -> None:
   """Checks that what a run starts from is there."""
   _check_weights(config)
-  if config.method.get('weight_distance', 0.0) and not config.model.weights:
-    raise ValueError(
-      'config.model.weights: expected the file of a pretrained encoder, which '
-      "config.method.weight_distance measures the distance to, got ''; "
-      'weight_distance=0 switches it off'
-    )
+  _check_reference(config)
   workdir = config.warm_start.workdir
   if workdir and not pathlib.Path(workdir).is_dir():
     raise FileNotFoundError(
       'config.warm_start.workdir: expected the directory of a run, found none '
       f'at {workdir}'
+    )
+
+
+def _check_reference(config: ml_collections.ConfigDict) -> None:
+  """Checks that a feature distance has a pretrained network."""
+  if not config.method.get('weight_distance', 0.0):
+    return
+  field, block = 'config.model', config.model
+  if block.get('reference'):
+    field, block = f'{field}.reference', block.reference
+  if not block.weights:
+    raise ValueError(
+      f'{field}.weights: expected the file of a pretrained encoder, which '
+      "config.method.weight_distance measures the distance to, got ''; "
+      'weight_distance=0 switches it off'
+    )
+  path = parts.locate(block.weights).path
+  if not path.exists() and block.weights != models.PACKAGED:
+    raise ValueError(
+      f'{field}.weights: expected a weight file, see docs/weights.md; got no '
+      f'file {path.absolute()}'
     )
 
 

@@ -20,6 +20,7 @@ from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
 from uda_jax.models import attention
+from uda_jax.models import reference
 from uda_jax.models import weights as weights_lib
 from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
@@ -148,7 +149,8 @@ def start_networks(
   """Returns the student's initial variables and the frozen pretrained ones.
 
   The student starts from `config.warm_start`, else from `config.model.weights`,
-  else at random. The frozen ones are for a feature distance; None without one.
+  else at random. The frozen ones are for a feature distance: those of the
+  network's reference, else the pretrained ones; None without a distance.
   """
   key = rng.stream(jax.random.key(config.seed), 'network')
   pretrained = variables = network.init(key, image_size)
@@ -156,6 +158,8 @@ def start_networks(
     variables = warm_start.load(config, num_classes, variables, image_size)
   if not config.method.get('weight_distance', 0.0):
     return variables, None
+  if network.reference is not None:
+    return variables, network.reference.init(key, image_size)
   return variables, pretrained
 
 
@@ -196,6 +200,9 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   _log_network(config, student, num_classes, size)
   if origin:
     logging.info('%s', origin)
+  if frozen is not None and network.reference is not None:
+    file = reference.importer(config.model)
+    logging.info('the frozen network: %s', weights_lib.provenance(file))
   _log_devices(mesh)
   recipe = recipe_lib.make(config, num_classes, network, student.params)
   # Each process has loaded the same; host arrays become arrays everywhere.
