@@ -56,7 +56,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       keep=2,
       # Criterion of the network in best/: 'miou' (needs target labels; over
       # 'all classes' or a name of eval.subsets), or without labels 'entropy',
-      # 'confident' or 'agreement': see `uda_jax.evaluate.selection`.
+      # 'confident', 'agreement' or 'information': see
+      # `uda_jax.evaluate.selection`.
       best='miou',
       best_subset='all classes',
     )
@@ -64,6 +65,9 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.eval = ConfigDict(
     dict(
       every=0,  # steps; 0 = only at the end
+      # Training stops after so many evaluations in a row without a better
+      # network (`checkpoint.best`); 0 = trains to the end.
+      patience=0,
       # The number that the run reports: of which network, and of its 'last' or
       # its 'best' step (`checkpoint.best`).
       network='student',
@@ -89,8 +93,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # with `flip`, over mirrored images.
       scales=(1.0,),
       flip=False,
-      # Number of unlabeled target images on which entropy, confident fraction
-      # and agreement of student and teacher are measured; 0 = none.
+      # Number of unlabeled target images on which entropy, confident fraction,
+      # agreement of student and teacher and information are measured; 0 = none.
       label_free=dict(num_images=100, threshold=0.968),
     )
   )

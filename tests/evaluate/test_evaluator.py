@@ -71,9 +71,10 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   expected = selection.statistics(
     predict(variables)[::2], predict(other)[::2], threshold=0.15
   )
-  assert free.keys() == expected.keys()
+  expected = selection.summarize({k: x.mean(0) for k, x in expected.items()})
+  assert free.keys() == expected.keys() > {'agreement', 'information'}
   for name, value in expected.items():
-    np.testing.assert_allclose(free[name], value.mean(), rtol=1e-5)
+    np.testing.assert_allclose(free[name], value, rtol=1e-4)
     assert 0 < free[name] < np.log(11), name
 
 

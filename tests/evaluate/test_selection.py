@@ -17,6 +17,34 @@ def test_statistics_by_hand():
   np.testing.assert_array_equal(found['confident'], [0.5])
   np.testing.assert_array_equal(found['agreement'], [0.5])
   assert 'agreement' not in selection.statistics(logits, threshold=0.9)
+  np.testing.assert_allclose(found['probability'], [[0.25, 0.75]], rtol=1e-6)
+
+
+def test_information_by_hand():
+  # Two certain pixels of two classes, and two that know nothing.
+  means = lambda share, entropy: {
+    'probability': np.array(share),
+    'entropy': np.float64(entropy),
+  }
+  found = selection.summarize(means([0.5, 0.5, 0.0], 0.0))
+  assert found == {'entropy': 0.0, 'information': pytest.approx(np.log(2))}
+  guess = selection.summarize(means([1 / 3] * 3, np.log(3)))
+  assert guess['information'] == pytest.approx(0)
+  # Certain of one class: entropy is best, and nothing is known.
+  collapsed = selection.summarize(means([1.0, 0.0, 0.0], 0.0))
+  assert collapsed['information'] == 0.0 == collapsed['entropy']
+
+
+@pytest.mark.parametrize(
+  'step, best, stops',
+  [(10, 10, False), (25, 10, False), (30, 10, True), (35, 10, True)]
+  + [(5, 30, False), (25, 15, False), (30, 15, True)],
+)
+def test_patience(step, best, stops):
+  config = _config(**{'eval.every': 10, 'eval.patience': 2})
+  assert selection.out_of_patience(config, step, {'step': best}) == stops
+  config.eval.patience = 0
+  assert not selection.out_of_patience(config, step, {'step': best})
 
 
 def test_statistics_of_half_precision_are_those_of_its_values():
@@ -34,7 +62,12 @@ def _config(**changes):
     dict(
       checkpoint=dict(best='miou', best_subset='all classes'),
       teacher=dict(use=False),
-      eval=dict(subsets={'13 classes': (0,)}, label_free=dict(num_images=2)),
+      eval=dict(
+        every=0,
+        patience=0,
+        subsets={'13 classes': (0,)},
+        label_free=dict(num_images=2),
+      ),
       data=dict(
         source=dict(kind='folder', name='A'),
         target=dict(kind='folder', name='B'),
@@ -49,13 +82,14 @@ def _config(**changes):
 def test_larger_is_better_and_labels_are_told():
   report = {
     'miou': {'all classes': 0.3, '13 classes': 0.4},
-    'label_free': {'entropy': 0.2, 'confident': 0.9},
+    'label_free': {'entropy': 0.2, 'confident': 0.9, 'information': 1.4},
   }
   value = lambda **changes: selection.score(_config(**changes), report)['value']
   assert value() == 0.3
   assert value(**{'checkpoint.best_subset': '13 classes'}) == 0.4
   assert value(**{'checkpoint.best': 'entropy'}) == -0.2
   assert value(**{'checkpoint.best': 'confident'}) == 0.9
+  assert value(**{'checkpoint.best': 'information'}) == 1.4
   assert selection.describe(_config()) == 'selected on target labels'
   on_source = {'data.evaluation.name': 'A'}
   assert selection.describe(_config(**on_source)) == 'selected on source labels'

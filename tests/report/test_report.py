@@ -254,6 +254,29 @@ def test_the_config_is_that_of_the_last_start(tmp_path):
   assert 'config.steps was changed to 50 at Monday.' in text
 
 
+def test_the_best_network_is_the_reported_one(runs):
+  run = runs[1]
+  config = run.config | {'eval': run.config['eval'] | {'checkpoint': 'best'}}
+  run = run._replace(config=config)
+  # Without evaluations during training there is no row of the best.
+  assert run.reported == 'teacher'
+  best = run.results['teacher'] | {'step': 20}
+  run = run._replace(results=run.results | {'best': best})
+  assert run.reported == 'best'
+  assert [c.name for c in scores.columns([run]) if c.reported] == ['best']
+
+
+def test_target_images_come_first_and_are_open(paths, tmp_path):
+  report_runs.write(tmp_path / 'run')
+  pictures.write_png(
+    tmp_path / 'run/panels/target_000030.png', np.zeros((4, 4, 3), np.uint8)
+  )
+  html = page.render(read.runs([tmp_path / 'run', paths[0]]))
+  first = html.index('<details class="gallery"')
+  assert html[first:].startswith('<details class="gallery" open>')
+  assert 'Target images: predictions of the runs' in html[first : first + 300]
+
+
 def test_names_are_the_shortest_that_differ():
   paths = [pathlib.Path('/a/x/run'), pathlib.Path('/a/y/run')]
   assert read._names(paths) == ['x/run', 'y/run']

@@ -11,12 +11,14 @@ import pytest
 from tests import lse_leaf
 from tests import tiny_leaf
 from uda_jax.data import pipeline
+from uda_jax.runs import checkpoint
 from uda_jax.runs import lock
 from uda_jax.runs import writers
 from uda_jax.train import interrupts
 from uda_jax.train import loop
 
 EVAL_BATCHES = pipeline.eval_batches
+SAVE_BEST = checkpoint.Checkpoints.save_best
 
 
 @pytest.fixture
@@ -73,8 +75,8 @@ def test_during_evaluations(tmp_path, signal_at):
   with pytest.raises(interrupts.Preempted, match='stopped at step 2, saved'):
     run()
   assert _saved(tmp_path / 'run') == ['2']
-  # This run's first is the one of step 4.
-  signal_at(1)
+  # This run's first is again the one of step 2, which was not finished.
+  signal_at(2)
   with pytest.raises(interrupts.Preempted, match='stopped at step 4, saved'):
     run()
   assert '4' in _saved(tmp_path / 'run')
@@ -87,6 +89,46 @@ def test_during_evaluations(tmp_path, signal_at):
   )
   assert result.reports['teacher']
   assert '6' in _saved(tmp_path / 'run')
+
+
+def test_without_a_better_network(tmp_path, monkeypatch, caplog):
+  values = {2: 1.0, 4: 2.0, 6: 2.0, 8: 1.5, 10: 3.0, 12: 0.0}
+  metric = 'eval/label_free/information'
+  last = []
+
+  def save_best(self, step, variables, score):
+    last.append(step)
+    return SAVE_BEST(
+      self, step, variables, score | {'metric': metric, 'value': values[step]}
+    )
+
+  monkeypatch.setattr(checkpoint.Checkpoints, 'save_best', save_best)
+  changes = {
+    'steps': 12,
+    'eval.every': 2,
+    'eval.patience': 2,
+    'eval.label_free.num_images': 2,
+    'checkpoint.best': 'information',
+    'log.panels_every': 0,
+    'checkpoint.every': 1000,
+  }
+  run = lambda **more: _run(
+    tiny_leaf.get_config(), tmp_path / 'run', tmp_path, **changes | more
+  )
+  with caplog.at_level('INFO', logger='absl'):
+    reports = run().reports
+  assert last == [2, 4, 6, 8] and _saved(tmp_path / 'run') == ['8']
+  assert 'stopped at step 8 of 12: no better network in 2 eval' in caplog.text
+  assert reports['best']['step'] == 4
+  assert reports['best']['label_free']['information'] > 0
+  text = (tmp_path / 'run/results.txt').read_text()
+  assert 'Stopped at step 8 of 12: no better network in 2 evaluations' in text
+  assert 'selected by information, without target labels' in text
+  # A second start trains no step more; more patience does.
+  run()
+  assert last == [2, 4, 6, 8, 8]
+  run(**{'eval.patience': 3})
+  assert last[5:] == [10, 12] and '12' in _saved(tmp_path / 'run')
 
 
 def test_a_directory_that_is_gone_ends_the_run(tmp_path, monkeypatch):

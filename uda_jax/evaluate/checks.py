@@ -14,8 +14,8 @@ def check(config: ml_collections.ConfigDict) -> None:
   """Raises ValueError, in one line, for an evaluation that cannot be run.
 
   Args:
-    config: the whole config of a run: `eval`, and what it needs of `data` and
-      `teacher`.
+    config: the whole config of a run: `eval`, and what it needs of `data`,
+      `teacher` and `rounds`.
   """
   block = config.eval
   networks = ('student', 'teacher') if config.teacher.use else ('student',)
@@ -29,6 +29,12 @@ def check(config: ml_collections.ConfigDict) -> None:
     raise ValueError(
       "config.eval.checkpoint: expected 'last' or 'best', got "
       f'{block.checkpoint!r}'
+    )
+  if block.patience and not (block.every and config.rounds is None):
+    found = 'rounds' if block.every else 'config.eval.every 0'
+    raise ValueError(
+      'config.eval.patience: expected 0 (train to the end) without evaluations '
+      f'during training, and in rounds, got {block.patience} with {found}'
     )
   tta.check(block.scales)
   protocol.check(block)

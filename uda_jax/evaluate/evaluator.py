@@ -137,7 +137,7 @@ def make_label_free(
   mesh: Mesh,
   between: Callable[[], None] = lambda: None,
 ) -> Score:
-  """Returns f(variables, other) -> `selection.statistics`, means over images.
+  """Returns f(variables, other) -> criteria, see `selection.summarize`.
 
   Args:
     config: `eval` and the image sizes of `data` are read.
@@ -160,21 +160,21 @@ def make_label_free(
       predict(other) if other is not None else None,
       threshold=free.threshold,
     )
-    return {name: jnp.where(valid, x, 0).sum() for name, x in found.items()}
+    add = lambda x: jnp.einsum('b,b...->...', valid.astype(x.dtype), x)
+    return {name: add(x) for name, x in found.items()}
 
   def score(
     variables: types.Variables, other: types.Variables | None
   ) -> dict[str, float]:
     chosen = _spread(data, free.num_images)
-    total: dict[str, float] = {}
+    total: dict[str, np.ndarray] = {}
     for batch in batches(config, chosen, between=between):
       place = functools.partial(parallel.place_rows, mesh=mesh)
       found = sums(variables, other, place(batch.image), place(batch.valid))
       for name, value in jax.device_get(found).items():
-        total[name] = total.get(name, 0.0) + float(value)
-    return {
-      name: value / len(chosen.image_paths) for name, value in total.items()
-    }
+        total[name] = total.get(name, 0.0) + np.float64(value)
+    count = len(chosen.image_paths)
+    return selection.summarize({name: x / count for name, x in total.items()})
 
   return score
 

@@ -1,8 +1,9 @@
 """Criteria for the best checkpoint: by target labels, or without any.
 
 In practice the target has no labels. The other criteria look at predictions
-alone; each can be fooled by a network that has collapsed to a few classes, so
-all of them are logged side by side.
+alone. A network that has collapsed to a few classes is certain and consistent,
+too; `information` alone counts how different the predictions are, and all
+criteria are logged side by side.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uda_jax import pseudo_labels
 from uda_jax.evaluate import reports
@@ -22,6 +24,7 @@ LABEL_FREE: dict[str, Callable[[dict[str, float]], float]] = {
   'entropy': lambda statistics: -statistics['entropy'],
   'confident': lambda statistics: statistics['confident'],
   'agreement': lambda statistics: statistics['agreement'],
+  'information': lambda statistics: statistics['information'],
 }
 
 
@@ -37,18 +40,42 @@ def statistics(
 
   Returns:
     Means over the pixels of each image, [B] float: `entropy` in nats,
-    `confident` share and, with `other`, the share of pixels in `agreement`.
+    `confident` share and, with `other`, the share of pixels in `agreement`;
+    and `probability` [B, C] of each class.
   """
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
   label, confidence = pseudo_labels.from_logits(logits)
+  probability = jax.nn.softmax(logits)
   pixels = {
-    'entropy': pseudo_labels.entropy(jax.nn.softmax(logits)),
+    'entropy': pseudo_labels.entropy(probability),
     'confident': (confidence >= threshold).astype(logits.dtype),
+    'probability': probability,
   }
   if other is not None:
     same = label == jnp.argmax(other, -1)
     pixels['agreement'] = same.astype(logits.dtype)
   return {name: value.mean((1, 2)) for name, value in pixels.items()}
+
+
+def summarize(means: dict[str, Any]) -> dict[str, float]:
+  """Returns the statistics of a set of images.
+
+  Args:
+    means: over images, of the values of `statistics`; `probability` is [C].
+
+  Returns:
+    Those but `probability`, and `information`: the entropy of the mean
+    probability minus the mean entropy, in nats. It is the mutual information
+    of a pixel and its predicted class, 0 to log C: large if single predictions
+    are certain and all of them together use many classes (Bridle et al., NIPS
+    1991; the information maximization of SHOT, arXiv 2002.08546, eq. 3).
+  """
+  found = {name: float(x) for name, x in means.items() if not np.ndim(x)}
+  share = np.asarray(means['probability'], np.float64)
+  # The limit of x log x at 0 is 0.
+  logarithm = np.log(share, where=share > 0, out=np.zeros_like(share))
+  found['information'] = float(-(share * logarithm).sum()) - found['entropy']
+  return found
 
 
 def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
@@ -70,6 +97,23 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
     'value': LABEL_FREE[best](report['label_free']),
     'report': report,
   }
+
+
+def out_of_patience(config: Any, step: int, best: dict[str, Any]) -> bool:
+  """Returns whether training stops, as no network has been better for long.
+
+  A function of what is on disk: a resumed run stops where it would have.
+
+  Args:
+    config: the run's; `eval.patience` evaluations in a row without a better
+      network end it.
+    step: of an evaluation, or the one that the run resumes at.
+    best: score of the best network so far with its `step`.
+  """
+  every, patience = config.eval.every, config.eval.patience
+  if not every or not patience:
+    return False
+  return step // every - best['step'] // every >= patience
 
 
 def describe(config: Any) -> str:

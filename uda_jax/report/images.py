@@ -24,6 +24,7 @@ _COLUMNS = 4
 _IMAGE, _TRUTH, _PREDICTION = 0, 1, 2
 
 KINDS = {
+  'target': 'Target images: predictions of the runs side by side',
   'evaluation': 'Evaluation images: truth and prediction',
   'step': "Panels of the method's training batches",
 }

@@ -43,7 +43,11 @@ class Run(NamedTuple):
 
   @property
   def reported(self) -> str:
-    """The row of `results` that the run reports: student or teacher."""
+    """The row of `results` that the run reports: student, teacher or best."""
+    best = self.config['eval'].get('checkpoint') == 'best'
+    # Without evaluations during training, the best is the last.
+    if best and 'best' in self.results:
+      return 'best'
     return self.config['eval']['network']
 
 

@@ -12,6 +12,7 @@ LATER: dict[str, Any] = {
   'eval.scales': [1.0],
   'eval.flip': False,
   'eval.checkpoint': 'last',
+  'eval.patience': 0,
   'eval.label_size': [0, 0],
   'eval.enlarge': 'logits',
   'eval.align_corners': False,

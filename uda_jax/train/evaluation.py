@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import pathlib
 from typing import Any
 
 from absl import logging
 import jax
 
+from uda_jax import files
 from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator as evaluator_lib
@@ -19,6 +21,9 @@ from uda_jax.runs import writers
 from uda_jax.train import setup
 
 Reports = dict[str, dict[str, Any]]
+
+# Holds the step of an evaluation that is under way.
+_UNDER_WAY = 'evaluating.txt'
 
 
 class Evaluations:
@@ -52,6 +57,9 @@ class Evaluations:
       return self._last[1]
     variables, other = self._pair(state)
     config = self._run.config
+    mark = self._mark
+    if jax.process_index() == 0:
+      files.write_atomically(mark, str(step).encode())
     with self._writer.paused('evaluation'):
       report = self._evaluator.score(variables, other)
       self._writer.report(step, report)
@@ -60,8 +68,43 @@ class Evaluations:
           step, self._evaluator.examples(variables), config.eval.network
         )
       self._keep_best(step, variables, report)
+    if jax.process_index() == 0:
+      mark.unlink(missing_ok=True)
     self._last = step, report
     return report
+
+  @property
+  def _mark(self) -> pathlib.Path:
+    return self._run.workdir / _UNDER_WAY
+
+  def resume(self, state: types.TrainState) -> None:
+    """Evaluates the state that a run resumes at, if a signal prevented it.
+
+    A signal during an evaluation saves the state after it.
+    """
+    step, every, mark = int(state.step), self._run.config.eval.every, self._mark
+    due = every and step % every == 0
+    if due and mark.is_file() and mark.read_text() == str(step):
+      self.evaluate(state)
+
+  def should_stop(self, step: int) -> bool:
+    """Returns whether `eval.patience` ends the run at this step."""
+    config = self._run.config
+    if not config.eval.patience:
+      return False
+    best = self._saved.best()
+    if best is None or not selection.out_of_patience(config, step, best):
+      return False
+    logging.info(
+      'stopped at step %d of %d: no better network in %d evaluations '
+      '(config.eval.patience), %s; the best is that of step %d',
+      step,
+      config.steps,
+      config.eval.patience,
+      selection.describe(config),
+      best['step'],
+    )
+    return True
 
   def finish(self, state: types.TrainState) -> tuple[types.Variables, Reports]:
     """Evaluates all networks of the last state, and writes the results.
@@ -88,7 +131,7 @@ class Evaluations:
         reports['best'] = best['report'] | self._selected(best)
       if self._evaluator.full_size:
         self._add_full_size(reports, networks, best)
-    self._write_results(reports, best)
+    self._write_results(reports, best, int(state.step))
     return variables, reports
 
   def _selected(self, best: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +185,7 @@ class Evaluations:
       )
 
   def _write_results(
-    self, reports: Reports, best: dict[str, Any] | None
+    self, reports: Reports, best: dict[str, Any] | None, step: int
   ) -> None:
     """Writes and logs the table; `best` is the best score, if any."""
     run = self._run
@@ -155,6 +198,11 @@ class Evaluations:
       f'Image sizes: {image_size.describe(run.config.data)}.',
       f'Scoring: {protocol.describe(run.config.eval)}.',
     ]
+    if run.config.eval.patience and step < run.config.steps:
+      notes.append(
+        f'Stopped at step {step} of {run.config.steps}: no better network in '
+        f'{run.config.eval.patience} evaluations (config.eval.patience).'
+      )
     if best:
       notes.append(
         f'The best is the {evaluated} at step {best["step"]}, '

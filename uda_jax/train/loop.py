@@ -95,6 +95,9 @@ def _loop(
   step = int(state.step)
   previous = None
   try:
+    parts.evaluations.resume(state)
+    if parts.evaluations.should_stop(step):
+      return state
     for batch in batches:
       batch = parallel.to_global(batch, parts.run.mesh)
       train_step = _prepare(parts, state, batch, step)
@@ -105,7 +108,8 @@ def _loop(
       if previous is not None:
         _check_finite(previous, parts, step - 1)
       previous = metrics
-      _after_step(parts, state, metrics, step)
+      if _after_step(parts, state, metrics, step):
+        break
   except interrupts.Stop:
     parts.saved.save(step, state, force=True)
     raise
@@ -131,15 +135,18 @@ def _prepare(
 
 def _after_step(
   parts: Parts, state: types.TrainState, metrics, step: int
-) -> None:
-  """Logs, evaluates and saves, as the config asks for."""
+) -> bool:
+  """Logs, evaluates and saves; returns whether training stops early."""
   every = parts.run.config.eval.every
   parts.writer.step(step, metrics)
+  stop = False
   if every and step % every == 0:
     parts.evaluations.evaluate(state)
+    stop = parts.evaluations.should_stop(step)
   parts.lock.check()
   parts.saved.save(step, state)
   parts.interrupts.poll()
+  return stop
 
 
 def _rounds(parts: Parts, state: types.TrainState) -> types.TrainState:

@@ -22,6 +22,7 @@ _WHOLE = {
   'checkpoint.every': 1,
   'checkpoint.keep': 1,
   'eval.every': 0,
+  'eval.patience': 0,
   'eval.batch_size': 1,
   'eval.target_statistics': 0,
   'eval.label_free.num_images': 0,
