@@ -36,6 +36,7 @@ ALLOWED = {
     {'jax', 'numpy', 'flax', 'ml_dtypes'},
     {'models', 'types', 'ops', 'files', 'cli'},
   ),
+  'models.weights.hub': ({'huggingface_hub', 'absl'}, {'models'}),
   'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
   'data': (
     {
@@ -61,6 +62,7 @@ KEPT = {
   'tensorboard': ('report.events', 'runs.curves'),
   'matplotlib': ('report.charts',),
   'jinja2': ('report.page',),
+  'huggingface_hub': ('models.weights.hub',),
 }
 # A folder imports folders of lower floors only, none of its own floor; modules
 # without a folder count as folders.
@@ -240,7 +242,7 @@ def test_what_is_allowed_is_no_breach(module, name):
     ('losses', {'tensorflow', 'flax', 'ml_collections', 'orbax'}),
     # Seconds of every call, and on a small device not even there.
     ('predict.command', {'tensorflow'}),
-    ('train.checks', {'tensorflow', 'orbax'}),
+    ('train.checks', {'tensorflow', 'orbax', 'huggingface_hub'}),
     ('evaluate.files', {'tensorflow', 'flax'}),
   ],
 )

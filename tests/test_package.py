@@ -61,7 +61,11 @@ def test_every_imported_package_is_declared():
   extras = project['optional-dependencies']
   declared = _names(
     project['dependencies']
-    + [line for name in ('train', 'onnx', 'video') for line in extras[name]]
+    + [
+      line
+      for name in ('train', 'onnx', 'video', 'hub')
+      for line in extras[name]
+    ]
   )
   installed = importlib.metadata.packages_distributions()
   # Extras that are not installed here; [ffmpeg] brings the second.

@@ -35,3 +35,6 @@ def show(debug: bool = False) -> None:
   if not debug:
     # What JAX says of looking for devices and processes.
     python_logging.getLogger('jax').setLevel(python_logging.ERROR)
+    # A line for each request of the hub's client.
+    for name in ('httpx', 'httpx2'):
+      python_logging.getLogger(name).setLevel(python_logging.WARNING)

@@ -2,9 +2,14 @@
 
   python -m uda_jax.export.weights --workdir=RUN --out=teacher.safetensors \\
       --network=teacher
+  python -m uda_jax.export.weights --workdir=RUN --push=OWNER/NAME
 
 The tensors have the names of the network's own PyTorch code, or of another
 library's (docs/weights.md). FILE.json beside the file records its origin.
+
+--push publishes the network on the Hugging Face hub, in a private repository
+that is made if need be: weights, config and a page with data and scores. It
+then stands where the directory of a run does: --workdir=hf://OWNER/NAME.
 """
 
 from __future__ import annotations
@@ -22,21 +27,48 @@ def parser() -> cli.Parser:
   cli.add_workdir(group)
   cli.add_network(group)
   group = result.add_argument_group('file')
-  cli.add_out(group, 'the .safetensors file to write')
+  cli.add_out(group, 'the .safetensors file to write', required=False)
   group.add_argument(
     '--spelling',
     default='',
     metavar='NAME',
     help="naming convention of the tensors; default: the network's authors'",
   )
+  group = result.add_argument_group('hub', "needs: pip install 'uda_jax[hub]'")
+  group.add_argument(
+    '--push',
+    default='',
+    metavar='OWNER/NAME',
+    help='the repository; the account is that of `hf auth login` or HF_TOKEN',
+  )
+  group.add_argument(
+    '--public', action='store_true', help='everybody may see the repository'
+  )
   return result
 
 
 def export(args: argparse.Namespace) -> None:
-  """Writes the file and prints what it holds."""
+  """Writes the file or publishes it, and prints what was written."""
+  if bool(args.out) == bool(args.push):
+    raise ValueError(
+      'expected --out to write a file or --push to publish, got '
+      f'{"both" if args.out else "neither"}'
+    )
+  if args.push and args.spelling:
+    raise ValueError(
+      '--spelling: expected none with --push, whose tensors have the names of '
+      f'the network, got {args.spelling!r}'
+    )
   with cli.hidden_stderr(not args.debug):
+    from uda_jax.export import hub
     from uda_jax.export import weights_file
 
+  if args.push:
+    address = hub.push(
+      args.workdir, args.network, args.push, public=args.public
+    )
+    print(f'published {address}')
+    return
   count = weights_file.write(
     args.workdir, args.network, args.out, spelling=args.spelling
   )

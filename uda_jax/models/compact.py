@@ -8,7 +8,6 @@ parameters. It has no dropout: `key` changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import pathlib
 from typing import Any
 
 import flax.linen as nn
@@ -153,7 +152,7 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   return weights.Importer(
-    pathlib.Path(config.weights),
+    config.weights,
     'IMAGENET',
     lambda tensors: (tensors, state_dict.dotted),
   )

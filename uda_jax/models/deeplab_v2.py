@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import functools
-import pathlib
 from typing import Any
 
 import flax.linen as nn
@@ -223,7 +222,7 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   return weights.Importer(
-    pathlib.Path(config.weights),
+    config.weights,
     PREPROCESSING[_resnet(config)],
     functools.partial(choose, class_rows=tuple(config.class_rows)),
   )

@@ -237,7 +237,7 @@ def importer(config) -> weights.Importer | None:
   if not config.weights:
     return None
   packaged = config.weights == PACKAGED
-  path = package_file() if packaged else pathlib.Path(config.weights)
+  path = package_file() if packaged else config.weights
   return weights.Importer(path, 'CENTRED', choose)
 
 

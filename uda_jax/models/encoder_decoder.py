@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 import functools
-import pathlib
 
 import flax.linen as nn
 import jax
@@ -219,7 +218,7 @@ def importer(config) -> weights.Importer | None:
   names = {row[0] for row in config.heads}
   heads = {key for name, (key, _) in extra_heads.HEADS.items() if name in names}
   return weights.Importer(
-    pathlib.Path(config.weights),
+    config.weights,
     'IMAGENET',
     functools.partial(choose, heads=frozenset(heads)),
   )

@@ -10,7 +10,6 @@ LSE never trains them is set by the optimizer (`config.optim.frozen`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-import pathlib
 from typing import Any
 
 import flax.linen as nn
@@ -242,9 +241,7 @@ def importer(config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None
-  return weights.Importer(
-    pathlib.Path(config.weights), config.preprocessing, choose
-  )
+  return weights.Importer(config.weights, config.preprocessing, choose)
 
 
 def choose(

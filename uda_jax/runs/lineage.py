@@ -33,8 +33,9 @@ def declared(
     before: the facts about the weights that the run started from.
 
   Returns:
-    `trained_on`, and `saw_target_labels`: the run or one before it learned
-    from labels of its target.
+    `trained_on`; `saw_target_labels`: the run or one before it learned
+    from labels of its target. `licence`: of the weights that it started from,
+    if that is declared.
   """
   source, target = config.data.source, config.data.target
   oracle = source == target
@@ -42,7 +43,9 @@ def declared(
   if not oracle:
     trained_on += f', {target.name} without (method {method})'
   earlier = before.get('trained_on')
+  licence = before.get('licence')
   return {
     'trained_on': f'{earlier}; {trained_on}' if earlier else trained_on,
     'saw_target_labels': oracle or bool(before.get('saw_target_labels')),
+    **({'licence': licence} if licence else {}),
   }

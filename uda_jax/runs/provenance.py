@@ -68,6 +68,7 @@ def run_manifest(
     resume.check_config(path, manifest, config)
   changes = resume.data_changes(manifest['starts'], extra.get('data', {}))
   resume.check_data(path, changes, config)
+  resume.check_weights(path, manifest, extra.get('weights'))
   # Nobody writes before all have read.
   parallel.barrier('manifest')
   start = _start(manifest['config'], config, extra)

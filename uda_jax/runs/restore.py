@@ -14,6 +14,7 @@ from uda_jax import models
 from uda_jax import types
 from uda_jax.runs import checkpoint
 from uda_jax.runs import lineage
+from uda_jax.runs import packed
 from uda_jax.runs import upgrade
 
 
@@ -42,11 +43,11 @@ def _tuples(tree: Any) -> Any:
   return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
 
 
-def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
+def read_manifest(workdir: pathlib.Path | str) -> dict[str, Any]:
   """Reads the manifest of a run.
 
   Args:
-    workdir: the run's directory.
+    workdir: the run's directory, or what `packed.directory` takes.
 
   Returns:
     'config' with the current fields, 'classes' with names and palette, and
@@ -56,7 +57,7 @@ def read_manifest(workdir: pathlib.Path) -> dict[str, Any]:
     FileNotFoundError: the directory has no manifest.
     ValueError: the manifest is malformed.
   """
-  path = workdir / 'manifest.json'
+  path = packed.directory(workdir) / 'manifest.json'
   if not path.is_file():
     raise FileNotFoundError(
       f'{workdir}: expected the directory of a run '
@@ -90,7 +91,7 @@ def _as_last_evaluated(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def read_config(workdir: pathlib.Path | str) -> ml_collections.ConfigDict:
   """Returns a run's config with the current fields; errors as of `load`."""
-  manifest = read_manifest(pathlib.Path(workdir).absolute())
+  manifest = read_manifest(workdir)
   return ml_collections.ConfigDict(_tuples(manifest['config']))
 
 
@@ -99,18 +100,50 @@ def reported(config: ml_collections.ConfigDict) -> str:
   return 'best' if config.eval.checkpoint == 'best' else config.eval.network
 
 
+def load_variables(
+  workdir: pathlib.Path | str,
+  which: str,
+  config: ml_collections.ConfigDict,
+  like: types.Variables,
+  *,
+  field: str,
+  new: models.Modules = frozenset(),
+) -> types.Variables:
+  """Reads the variables of one network of a run.
+
+  Args:
+    workdir: the run's directory, or what `packed.directory` takes.
+    which: 'student', 'teacher' or 'best'; '' = the one that the run reports.
+    config: of the run.
+    like: variables of the network that is wanted.
+    field: the config field or flag that names the run, for messages.
+    new: modules that are not read: their arrays stay those of `like`.
+
+  Raises:
+    ValueError: there is no such network, or it has other tensors.
+  """
+  folder = packed.directory(workdir)
+  if packed.is_packed(folder):
+    return packed.load_variables(
+      folder, which, config, like, field=field, new=new
+    )
+  return checkpoint.load_variables(
+    folder, which or reported(config), like, field=field, new=new
+  )
+
+
 def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   """Reads a network of a run.
 
   Args:
-    workdir: the run's directory.
+    workdir: the run's directory, or what `packed.directory` takes.
     which: 'student', 'teacher' or 'best'; '' = the one that the run reports.
 
   Returns:
     The network with its variables on the first device. Files that the config
     names (pretrained weights, data) are not needed.
   """
-  workdir = pathlib.Path(workdir).absolute()
+  workdir = packed.directory(workdir)
   manifest = read_manifest(workdir)
   config = read_config(workdir)
   config.model.weights = ''
@@ -129,7 +162,5 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   like = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes
   )
-  variables = checkpoint.load_variables(
-    workdir, which or reported(config), like, field='--workdir'
-  )
+  variables = load_variables(workdir, which, config, like, field='--workdir')
   return Trained(config, names, palette, network, variables)

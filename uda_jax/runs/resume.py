@@ -25,6 +25,8 @@ FREE_FIELDS = (
   'data.allow_changes',
   'compile_cache',
   'model.starts_from',
+  # Their content may not change: `check_weights`.
+  'model.weights',
 )
 # Differing fields that a message lists.
 _SHOWN = 5
@@ -147,6 +149,48 @@ def data_changes(
     if kinds:
       found.append(f'{part}: other {", ".join(kinds)} than before')
   return sorted(found)
+
+
+def check_weights(
+  path: pathlib.Path,
+  manifest: Manifest,
+  weights: Mapping[str, Any] | None,
+) -> None:
+  """Raises ValueError for other start weights than those of the first start.
+
+  A feature distance reads them at every start, and `main` on the hub moves on.
+
+  Args:
+    path: of the manifest, for the message.
+    manifest: of the run.
+    weights: those of this start, see `models.weights.Provenance`.
+  """
+  starts = manifest['starts']
+  if not starts or 'weights' not in starts[0]:
+    return
+  first = starts[0]['weights']
+  if _identity(first) != _identity(weights):
+    raise ValueError(
+      f'{path} belongs to a run from other weights: config.model.weights: '
+      f'expected {_described(first)}, got {_described(weights)}; name the file '
+      'of the first start (of a file on the hub: its commit, @REVISION), or '
+      'use a new --workdir'
+    )
+
+
+def _identity(weights: Mapping[str, Any] | None) -> tuple[str, str]:
+  """Returns what identifies start weights, wherever they lie."""
+  weights = weights or {}
+  return weights.get('sha256', ''), weights.get('part', '')
+
+
+def _described(weights: Mapping[str, Any] | None) -> str:
+  """Describes start weights for a message."""
+  sha256, part = _identity(weights)
+  if not weights or not sha256:
+    return 'none'
+  commit = f', commit {weights["commit"]}' if weights.get('commit') else ''
+  return f'SHA-256 {sha256}{f" of part {part}" if part else ""}{commit}'
 
 
 def check_data(path: pathlib.Path, changes: Sequence[str], config: Any) -> None:

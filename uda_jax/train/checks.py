@@ -20,6 +20,7 @@ from uda_jax.data import checks as data_checks
 from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
 from uda_jax.models.weights import parts
+from uda_jax.runs import packed
 from uda_jax.train import optim
 from uda_jax.train import ranges
 
@@ -104,7 +105,7 @@ def _check_start(config: ml_collections.ConfigDict) -> None:
   _check_weights(config)
   _check_reference(config)
   workdir = config.warm_start.workdir
-  if workdir and not pathlib.Path(workdir).is_dir():
+  if workdir and not packed.directory(workdir).is_dir():
     raise FileNotFoundError(
       'config.warm_start.workdir: expected the directory of a run, found none '
       f'at {workdir}'
@@ -135,8 +136,8 @@ def _check_reference(config: ml_collections.ConfigDict) -> None:
 def _check_weights(config: ml_collections.ConfigDict) -> None:
   """Checks that the weights are there which the config names or needs."""
   weights, needed = config.model.weights, config.model.starts_from
-  path = parts.locate(weights).path
-  if weights and weights != models.PACKAGED and not path.exists():
+  named = weights and weights != models.PACKAGED
+  if named and not (path := parts.locate(weights).path).exists():
     found = f'no file {path.absolute()}'
   elif needed and not weights and not config.warm_start.workdir:
     found = "'' and no config.warm_start.workdir"

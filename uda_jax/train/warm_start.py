@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import Any
 
 import ml_collections
@@ -11,7 +10,6 @@ from uda_jax import methods
 from uda_jax import models
 from uda_jax import types
 from uda_jax.models.weights import metadata
-from uda_jax.runs import checkpoint
 from uda_jax.runs import lineage
 from uda_jax.runs import restore
 
@@ -42,7 +40,7 @@ def load(
   """
   found = declared(config)
   assert found is not None, 'the config names no run'
-  run = pathlib.Path(config.warm_start.workdir).expanduser()
+  run = config.warm_start.workdir
   ours = models.preprocessing_name(config)
   if found['preprocessing'] != ours:
     raise ValueError(
@@ -55,8 +53,13 @@ def load(
   new: models.Modules = frozenset()
   if config.model.new_classifier:
     new = models.classifier(config, num_classes, image_size)
-  return checkpoint.load_variables(
-    run, config.warm_start.network, variables, new=new
+  return restore.load_variables(
+    run,
+    config.warm_start.network,
+    restore.read_config(run),
+    variables,
+    field=_FIELD,
+    new=new,
   )
 
 
@@ -75,7 +78,7 @@ def declared(config: ml_collections.ConfigDict) -> dict[str, Any] | None:
   """
   if not config.warm_start.workdir:
     return None
-  run = pathlib.Path(config.warm_start.workdir).absolute()
+  run = config.warm_start.workdir
   try:
     manifest = restore.read_manifest(run)
   except (ValueError, OSError) as error:

@@ -26,14 +26,14 @@ class Importer:
   """A weight file and the way its tensors enter a network.
 
   Attributes:
-    path: the file, or 'FILE#PART', see `parts.locate`.
+    path: the file, 'FILE#PART', or an address of the hub; see `parts.locate`.
     preprocessing: name of the network's pixel preprocessing, which must be
       that of the weights.
     choose: from all tensors of one network of the file to those that the
       network takes, and their naming function.
   """
 
-  path: pathlib.Path
+  path: str | pathlib.Path
   preprocessing: str
   choose: Callable[[Tensors], tuple[Tensors, state_dict.NameOf]]
 
@@ -43,7 +43,7 @@ class Provenance:
   """Origin of loaded weights; `dataclasses.asdict` is JSON for a manifest.
 
   Attributes:
-    path: the file.
+    path: the file, or its address on the hub.
     sha256: of its bytes, see `metadata.sha256`.
     loaded: number of tensors that the importer chooses. The network takes all
       of them, or loading fails.
@@ -51,6 +51,7 @@ class Provenance:
     part: which network of the file, '' for the only one.
     spelling: the file's tensor names, a row of `key_maps.SPELLINGS`.
     declared: declared or known facts about the file, see `metadata`.
+    commit: of a file of the hub: the revision that its address stood for.
   """
 
   path: str
@@ -60,13 +61,15 @@ class Provenance:
   part: str = ''
   spelling: str = ''
   declared: dict[str, Any] = dataclasses.field(default_factory=dict)
+  commit: str = ''
 
   def __str__(self) -> str:
     part = f'#{self.part}' if self.part else ''
+    commit = f'commit {self.commit}; ' if self.commit else ''
     trained_on = self.declared.get('trained_on', 'not declared')
     return (
       f'loaded {self.loaded} of {self.loaded} tensors of {self.path}{part} '
-      f'(sha256 {self.sha256}; trained on: {trained_on})'
+      f'({commit}sha256 {self.sha256}; trained on: {trained_on})'
     )
 
 
@@ -173,13 +176,14 @@ def provenance(importer: Importer) -> Provenance:
   spelling = key_maps.recognize(tensors)
   digest = metadata.sha256(location.path)
   return Provenance(
-    str(location.path),
+    location.file,
     digest,
     len(counted),
     importer.preprocessing,
     location.part,
     spelling.name if spelling else '',
     metadata.read(location.path, digest),
+    location.commit,
   )
 
 
@@ -190,12 +194,15 @@ def check(importer: Importer, *, allow_target_labels: bool) -> None:
     importer: of the weights.
     allow_target_labels: whether they may have seen labels of the target.
   """
-  path = parts.locate(importer.path).path
+  location = parts.locate(importer.path)
+  path = location.path
   _check_exists(path)
   found = metadata.read(path, metadata.sha256(path))
-  metadata.check_target_labels(path, found, allowed=allow_target_labels)
+  metadata.check_target_labels(
+    location.file, found, allowed=allow_target_labels
+  )
   metadata.check_preprocessing(
-    str(path),
+    location.file,
     importer.preprocessing,
     {metadata.beside(path).name: found.get('preprocessing', '')},
   )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uda_jax.models.weights import hub
 from uda_jax.models.weights import renaming
 
 Tensors = renaming.Tensors
@@ -34,23 +35,48 @@ BESIDE_COPIES = ('project.', 'classifier.')
 
 
 class Location(NamedTuple):
-  """A weight file, and the requested network of it ('': the only one)."""
+  """A weight file, and the requested network of it.
+
+  Attributes:
+    path: the file, or its copy in the hub's cache.
+    part: the network, '' for the only one.
+    address: of a file of the hub, else ''.
+    commit: of a file of the hub, else ''.
+  """
 
   path: pathlib.Path
   part: str = ''
+  address: str = ''
+  commit: str = ''
+
+  @property
+  def file(self) -> str:
+    """The file as a user names it."""
+    return self.address or str(self.path)
 
   def __str__(self) -> str:
-    return f'{self.path}#{self.part}' if self.part else str(self.path)
+    return f'{self.file}#{self.part}' if self.part else self.file
 
 
 def locate(text: str | pathlib.Path) -> Location:
-  """Parses 'FILE' or 'FILE#PART'; ~ at the start is the home folder."""
+  """Parses 'FILE' or 'FILE#PART'; ~ at the start is the home folder.
+
+  A file of the hub (`hf://...`) is downloaded; errors as of `hub.fetch`.
+  """
   text = os.path.expanduser(text)
+  if hub.is_address(text):
+    address, _, part = text.partition('#')
+    return Location(*_of_hub(address, part))
   path, mark, part = text.rpartition('#')
   # A file's own name may have the mark.
   if not mark or pathlib.Path(text).is_file():
     return Location(pathlib.Path(text))
   return Location(pathlib.Path(path), part)
+
+
+def _of_hub(address: str, part: str) -> tuple[pathlib.Path, str, str, str]:
+  path, commit = hub.fetch(address)
+  return path, part, address, commit
 
 
 def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:

@@ -37,6 +37,11 @@ def check_whole(path: pathlib.Path) -> None:
     )
 
 
+def names(path: pathlib.Path) -> list[str]:
+  """Returns the sorted names of an index's shards; ValueError if malformed."""
+  return sorted(set(_weight_map(path).values()))
+
+
 def shards(path: pathlib.Path) -> list[pathlib.Path]:
   """Returns the shards of an index, sorted by name.
 
@@ -46,14 +51,14 @@ def shards(path: pathlib.Path) -> list[pathlib.Path]:
   Raises:
     ValueError: the index is malformed or a shard is missing.
   """
-  names = sorted(set(_weight_map(path).values()))
-  missing = [name for name in names if not (path.parent / name).is_file()]
+  found = names(path)
+  missing = [name for name in found if not (path.parent / name).is_file()]
   if missing:
     raise ValueError(
-      f'{path}: expected {len(names)} shards beside it, missing '
+      f'{path}: expected {len(found)} shards beside it, missing '
       f'{", ".join(missing)}; download them into {path.parent}'
     )
-  return [path.parent / name for name in names]
+  return [path.parent / name for name in found]
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,81 @@
+"""A network of a run in two files, as repositories of the hub hold it.
+
+`manifest.json` has the config and the classes, as that of a run but without
+folders of the machine; `model.safetensors` has the tensors. A folder with the
+two, or hf://OWNER/NAME[@REVISION], stands where the directory of a run does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+import pathlib
+
+import ml_collections
+
+from uda_jax import models
+from uda_jax import types
+from uda_jax.models import pretrained
+from uda_jax.models import weights
+from uda_jax.models.weights import hub
+from uda_jax.models.weights import metadata
+from uda_jax.models.weights import state_dict
+
+MANIFEST = 'manifest.json'
+WEIGHTS = 'model.safetensors'
+
+
+def directory(workdir: pathlib.Path | str) -> pathlib.Path:
+  """Returns the absolute directory of a run or of a packed network.
+
+  Args:
+    workdir: a path, or an address of the hub, whose two files are downloaded.
+
+  Raises:
+    ValueError, ImportError: as of `hub.fetch`.
+  """
+  if hub.is_address(workdir):
+    return hub.fetch_folder(workdir, (MANIFEST, WEIGHTS)).path
+  return pathlib.Path(workdir).expanduser().absolute()
+
+
+def is_packed(folder: pathlib.Path) -> bool:
+  """Returns whether a folder holds a packed network."""
+  return (folder / WEIGHTS).is_file()
+
+
+def load_variables(
+  folder: pathlib.Path,
+  which: str,
+  config: ml_collections.ConfigDict,
+  like: types.Variables,
+  *,
+  field: str,
+  new: Set[tuple[str, ...]] = frozenset(),
+) -> types.Variables:
+  """Reads the variables of a packed network.
+
+  Args:
+    folder: that holds it.
+    which: 'student', 'teacher' or 'best', which it must be; '' takes any.
+    config: of its run; `config.model` is read.
+    like: variables of the network that is wanted.
+    field: the config field or flag that names the folder, for messages.
+    new: paths of modules whose arrays stay those of `like`.
+
+  Raises:
+    ValueError: it is another network, damaged, or has other tensors.
+  """
+  path = folder / WEIGHTS
+  held = metadata.read(path, metadata.sha256(path)).get('network', '')
+  if which and held and which != held:
+    raise ValueError(
+      f'{field}: expected the {which} of a run, got a folder with its {held} '
+      f'alone: {folder}; ask for the {held}'
+    )
+  name_of = models.NAMES.get(config.model.name, state_dict.dotted)
+  importer = weights.Importer(
+    path,
+    models.preprocessing_name(config),
+    lambda tensors: (tensors, name_of),
+  )
+  return weights.load(pretrained.without(importer, frozenset(new)), like)
