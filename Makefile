@@ -9,7 +9,7 @@ PYTEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test quick lint docs wheel golden reliability official real \
-  notebook clean
+  rehearsal notebook clean
 
 help: ## list the targets; ARGS=... is handed to most of them
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -60,6 +60,9 @@ official: $(VENV)/installed ## compare with the official Cityscapes evaluator
 real: $(VENV)/installed ## tables on real images; DATA=/folder/with/camvid/and/idd_lite
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
+
+rehearsal: $(VENV)/installed ## each published config at full size; ARGS='--out=DIR ...'
+	$(RUN) -m benchmarks.rehearsal $(ARGS)
 
 notebook: $(VENV)/installed ## run the notebook and keep its outputs in it
 	$(PIP) -e '.[notebook]'

@@ -1,8 +1,7 @@
 """Rehearses every published run at full size, with few steps.
 
   python -m benchmarks.rehearsal --out=DIR [--configs=gta5_to_cityscapes/pipa]
-  python -m benchmarks.rehearsal --out=DIR --steps=50 --configs=...   (on a GPU)
-  python -m benchmarks.rehearsal --out=DIR --table
+  python -m benchmarks.rehearsal --out=DIR --steps=50      (on a GPU)
 
 For each config of a published benchmark: prepares rendered data in the
 published layouts (`benchmarks.published_trees`), starts from a weight file of
@@ -13,8 +12,10 @@ networks, crops and groups, by the commands that a user types. The first steps
 of the phases are overridden so that they come early.
 
 A config's record is `DIR/records/BENCHMARK/NAME.json`; a second start runs the
-missing configs. --table prints the records as a table in Markdown. Options
-`--config.FIELD=VALUE` are passed to every training run.
+missing and the failed ones. --table prints the records as a table in Markdown.
+Options `--config.FIELD=VALUE` are passed to every training run. With --memory a
+config whose train step plans more is compiled only, and rehearsed with
+recomputation (`model.remat`) where it has that switch off; its record says so.
 """
 
 from __future__ import annotations
@@ -22,12 +23,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import pathlib
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
@@ -37,6 +34,8 @@ import numpy as np
 
 from benchmarks import published_trees
 from benchmarks import published_weights
+from benchmarks import rehearsal_commands as commands
+from benchmarks import rehearsal_table
 from uda_jax import configs
 from uda_jax import files
 
@@ -46,9 +45,10 @@ BENCHMARKS = (
   'cityscapes_to_acdc',
   'cityscapes_to_dark_zurich',
 )
-# The commands of a record, in order.
-COMMANDS = ('prepare', 'train', 'resume', 'evaluate', 'predict', 'export')
-_LOSS = re.compile(r'step (\d+)/\d+ .*?loss (\S+)')
+
+
+# Takes less memory, and computes the same.
+REMAT = '--config.model.remat=True'
 
 
 def config_names() -> list[str]:
@@ -100,61 +100,6 @@ def overrides(config_name: str, steps: int) -> dict[str, Any]:
   return changes
 
 
-class Failed(Exception):
-  """A command that failed."""
-
-
-class Usage(NamedTuple):
-  """Cost of a command: wall-clock seconds and peak memory."""
-
-  seconds: float
-  gib: float
-
-
-def run(
-  args: list[str], log: pathlib.Path, *, stop_at: str = '', code: int = 0
-) -> Usage:
-  """Runs a module of this library.
-
-  Args:
-    args: what follows `python -m`.
-    log: the file that keeps what the command prints.
-    stop_at: a text of the log after which the command gets SIGTERM.
-    code: the exit code to expect.
-
-  Raises:
-    Failed: with the last line that was printed.
-  """
-  log.parent.mkdir(parents=True, exist_ok=True)
-  begin = time.monotonic()
-  with log.open('w') as file:
-    process = subprocess.Popen(
-      [sys.executable, '-m', *args], stdout=file, stderr=subprocess.STDOUT
-    )
-  while True:
-    ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-    if ended:
-      break
-    if stop_at and stop_at in log.read_text():
-      process.send_signal(signal.SIGTERM)
-      stop_at = ''
-    time.sleep(0.2)
-  process.returncode = os.waitstatus_to_exitcode(status)
-  if process.returncode != code:
-    last = (log.read_text().strip().splitlines() or ['no output'])[-1]
-    raise Failed(
-      f'{args[0]}: expected exit code {code}, got {process.returncode}: {last}'
-    )
-  seconds = time.monotonic() - begin
-  return Usage(round(seconds, 1), round(usage.ru_maxrss / 2**20, 2))
-
-
-def losses(*logs: pathlib.Path) -> dict[int, float]:
-  """Returns step -> total loss from the log of a training run."""
-  text = ''.join(log.read_text() for log in logs)
-  return {int(n): float(x) for n, x in _LOSS.findall(text)}
-
-
 def check_weights(workdir: pathlib.Path, exported: pathlib.Path) -> None:
   """Raises unless the exported file gives the run's network, bit for bit."""
   from uda_jax import models
@@ -169,7 +114,18 @@ def check_weights(workdir: pathlib.Path, exported: pathlib.Path) -> None:
   again = network.init(jax.random.key(1), (512, 512))
   same = jax.tree.map(np.array_equal, trained.variables, again)
   if not all(jax.tree.leaves(same)):
-    raise Failed(f'{exported}: other values than those of the run')
+    raise commands.Failed(f'{exported}: other values than those of the run')
+
+
+def _recomputes(config_name: str) -> bool:
+  """Returns whether the network recomputes already or cannot."""
+  return configs.load(config_name).model.get('remat', True)
+
+
+def read_record(out: pathlib.Path, config_name: str) -> dict[str, Any] | None:
+  """Returns the record of a config, None without one."""
+  path = Rehearsal(config_name, out, 0).record()
+  return json.loads(path.read_text()) if path.exists() else None
 
 
 class Rehearsal(NamedTuple):
@@ -180,12 +136,14 @@ class Rehearsal(NamedTuple):
     out: the folder for everything.
     steps: of each phase.
     extra: further options of the training, such as another dtype.
+    memory: GiB that a train step may plan; 0: any number.
   """
 
   config_name: str
   out: pathlib.Path
   steps: int
   extra: tuple[str, ...] = ()
+  memory: float = 0.0
 
   @property
   def workdir(self) -> pathlib.Path:
@@ -209,91 +167,83 @@ class Rehearsal(NamedTuple):
   def log(self, name: str) -> pathlib.Path:
     return self.out / 'logs' / self.config_name / f'{name}.txt'
 
+  def exported(self) -> pathlib.Path:
+    return self.out / 'exported' / f'{self.config_name}.safetensors'
+
   def record(self) -> pathlib.Path:
     return self.out / 'records' / f'{self.config_name}.json'
 
 
-def rehearse(item: Rehearsal) -> dict[str, Any]:
-  """Runs all commands of one config; returns its record."""
-  used: dict[str, Usage] = {}
-  shutil.rmtree(item.workdir, ignore_errors=True)
+TARGETS = {
+  'acdc': 'acdc/rgb_anon/fog/val/*/*.png',
+  'zurich': 'dark_zurich/rgb_anon/val/night/*/*.png',
+  'cityscapes': 'cityscapes/leftImg8bit/val/*/*.png',
+}
 
-  def command(name: str, args: list[str], **options: Any) -> None:
-    print(f'{item.config_name}: {name}', flush=True)
-    used[name] = run(args, item.log(name), **options)
 
-  train = ['uda_jax.main', *item.options(), f'--workdir={item.workdir}']
-  command('prepare', ['uda_jax.data.prepare', *item.options()])
-  command('train', train, stop_at=f'step {item.steps}/', code=75)
-  command('resume', train)
-  scores = item.out / 'scores' / item.config_name
-  command(
-    'evaluate',
-    ['uda_jax.evaluate', f'--workdir={item.workdir}', f'--out={scores}'],
-  )
-  target = {
-    'acdc': 'acdc/rgb_anon/fog/val/*/*.png',
-    'zurich': 'dark_zurich/rgb_anon/val/night/*/*.png',
-    'cityscapes': 'cityscapes/leftImg8bit/val/*/*.png',
-  }[item.config_name.split('/')[0].split('_')[-1]]
-  command(
-    'predict',
-    [
+def command_lines(item: Rehearsal) -> dict[str, list[str]]:
+  """Returns what follows `python -m` by name."""
+  workdir = f'--workdir={item.workdir}'
+  train = ['uda_jax.main', *item.options(), workdir]
+  target = TARGETS[item.config_name.split('/')[0].split('_')[-1]]
+  return {
+    'prepare': ['uda_jax.data.prepare', *item.options()],
+    'train': train,
+    'resume': train,
+    'evaluate': [
+      'uda_jax.evaluate',
+      workdir,
+      f'--out={item.out / "scores" / item.config_name}',
+    ],
+    'predict': [
       'uda_jax.predict',
-      f'--workdir={item.workdir}',
+      workdir,
       f'--images={item.out / "trees" / target}',
       f'--out={item.out / "predictions" / item.config_name}',
     ],
-  )
-  weights = item.out / 'exported' / f'{item.config_name}.safetensors'
-  command(
-    'export',
-    [
-      'uda_jax.export.weights',
-      f'--workdir={item.workdir}',
-      f'--out={weights}',
-    ],
-  )
-  check_weights(item.workdir, weights)
-  found = losses(item.log('train'), item.log('resume'))
+    'export': ['uda_jax.export.weights', workdir, f'--out={item.exported()}'],
+  }
+
+
+def rehearse(item: Rehearsal) -> dict[str, Any]:
+  """Runs all commands of one config; returns its record."""
+  used: dict[str, commands.Usage] = {}
+  end = {}
+  shutil.rmtree(item.workdir, ignore_errors=True)
+  options: dict[str, dict[str, Any]] = {
+    'train': dict(stop_at=f'step {item.steps}/', code=75, memory=item.memory),
+    'resume': dict(memory=item.memory),
+  }
+  try:
+    for name, line in command_lines(item).items():
+      print(f'{item.config_name}: {name}', flush=True)
+      used[name] = commands.run(line, item.log(name), **options.get(name, {}))
+    check_weights(item.workdir, item.exported())
+  except commands.Failed as error:
+    end = {'error': str(error)}
+  except commands.TooLarge as error:
+    end = {'compiled_only': str(error)}
+  return _record(item, used) | end
+
+
+def _record(item: Rehearsal, used: dict[str, commands.Usage]) -> dict[str, Any]:
+  """Returns what was measured of the commands that ended as expected."""
+  logs = [item.log(x) for x in ('train', 'resume') if item.log(x).exists()]
+  found = commands.losses(*logs)
+  programs = [x for log in logs for x in commands.programs(log.read_text())]
   return {
     'config': item.config_name,
+    'options': item.extra,
     'steps': len(found),
     'losses': found,
     'finite': all(map(math.isfinite, found.values())),
     'device': jax.devices()[0].device_kind,
-    'gib': max(usage.gib for usage in used.values()),
+    'programs': [program._asdict() for program in programs],
+    'gib': max((usage.gib for usage in used.values()), default=0.0),
     'seconds': {name: usage.seconds for name, usage in used.items()},
     'jax': jax.__version__,
     'date': time.strftime('%Y-%m-%d'),
   }
-
-
-def table(out: pathlib.Path) -> str:
-  """Returns the records as a table in Markdown."""
-  lines = [
-    '| config | steps | losses finite | peak GiB | prepare | train | resume '
-    '| evaluate | predict | export |',
-    '|---|---|---|---|---|---|---|---|---|---|',
-  ]
-  for config_name in config_names():
-    path = Rehearsal(config_name, out, 0).record()
-    if not path.exists():
-      continue
-    record = json.loads(path.read_text())
-    if 'error' in record:
-      lines.append(f'| `{config_name}` | {record["error"]} |' + ' |' * 8)
-      continue
-    seconds = record['seconds']
-    cells = [
-      f'`{config_name}`',
-      record['steps'],
-      'yes' if record['finite'] else 'no',
-      record['gib'],
-      *(f'{seconds[name]:.0f} s' for name in COMMANDS),
-    ]
-    lines.append('| ' + ' | '.join(map(str, cells)) + ' |')
-  return '\n'.join(lines)
 
 
 def main() -> None:
@@ -310,6 +260,12 @@ def main() -> None:
   )
   parser.add_argument('--images', type=int, default=4, help='of each split')
   parser.add_argument(
+    '--memory',
+    type=float,
+    default=0.0,
+    help='GiB that a train step may plan (default: 0, any number)',
+  )
+  parser.add_argument(
     '--again', action='store_true', help='also what has a record'
   )
   parser.add_argument(
@@ -318,22 +274,23 @@ def main() -> None:
   args, extra = parser.parse_known_args()
   out = args.out.absolute()
   if args.table:
-    print(table(out))
+    records = [read_record(out, config_name) for config_name in config_names()]
+    print(rehearsal_table.table([x for x in records if x]))
     return
   published_trees.write(out / 'trees', images=args.images)
   published_weights.write(out / 'weights')
   failed = 0
-  for config_name in (
-    args.configs.split(',') if args.configs else config_names()
-  ):
-    item = Rehearsal(config_name, out, args.steps, tuple(extra))
-    if item.record().exists() and not args.again:
+  names = args.configs.split(',') if args.configs else config_names()
+  for config_name in names:
+    before = read_record(out, config_name)
+    if not args.again and before and 'error' not in before:
       continue
-    try:
-      record = rehearse(item)
-    except Failed as error:
-      failed += 1
-      record = {'config': config_name, 'error': str(error)}
+    item = Rehearsal(config_name, out, args.steps, tuple(extra), args.memory)
+    record = rehearse(item)
+    if 'compiled_only' in record and not _recomputes(config_name):
+      published = {'as_published': record['compiled_only']}
+      record = rehearse(item._replace(extra=(*extra, REMAT))) | published
+    failed += 'error' in record
     print(json.dumps(record), flush=True)
     files.write_atomically(item.record(), files.to_json(record))
   sys.exit(bool(failed))

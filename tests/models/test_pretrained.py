@@ -9,6 +9,7 @@ import pytest
 from uda_jax import models
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import pretrained
+from uda_jax.models.weights import once
 from uda_jax.models.weights import safetensors
 
 SIZE = (32, 32)
@@ -170,6 +171,20 @@ def test_origin_of_a_file(tmp_path):
   )
   assert rows['random'] == 'classifier'
   assert 'classifier' not in rows[str(path)] and 'up0' in rows[str(path)]
+
+
+def test_a_start_reads_its_file_once(tmp_path):
+  path = tmp_path / 'a.safetensors'
+  _file(path)
+  config = _config(path)
+  with once.reading_once():
+    shapes = _shapes(config, 5)  # reads the checksum and the tensors
+    rows = models.origin(config, 5, shapes, SIZE)
+    path.unlink()
+    assert models.origin(config, 5, shapes, SIZE) == rows
+    assert models.provenance(config).path == str(path)
+  with pytest.raises(ValueError, match='no such weight file'):
+    models.provenance(config)
 
 
 def test_origin_of_a_run_and_of_nothing():

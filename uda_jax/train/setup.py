@@ -22,6 +22,7 @@ from uda_jax.data import pipeline
 from uda_jax.models import attention
 from uda_jax.models import reference
 from uda_jax.models import weights as weights_lib
+from uda_jax.models.weights import once
 from uda_jax.train import checks
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import warm_start
@@ -193,11 +194,12 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   for name, part in data._asdict().items():
     logging.info('%s: %s, %d images', name, part.name, len(part.image_paths))
   num_classes = len(data.source.class_names)
-  network = models.build(config, num_classes)
   size = _image_size(config, data)
-  student, frozen = start_networks(config, network, num_classes, size)
-  origin = models.provenance(config)
-  _log_network(config, student, num_classes, size)
+  with once.reading_once():
+    network = models.build(config, num_classes)
+    student, frozen = start_networks(config, network, num_classes, size)
+    origin = models.provenance(config)
+    _log_network(config, student, num_classes, size)
   if origin:
     logging.info('%s', origin)
   if frozen is not None and network.reference is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from uda_jax import types
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import metadata
+from uda_jax.models.weights import once
 from uda_jax.models.weights import parts
 from uda_jax.models.weights import pth
 from uda_jax.models.weights import safetensors
@@ -86,7 +87,11 @@ def read(path: str | pathlib.Path) -> Tensors:
   Raises:
     ValueError: the file is missing, damaged, or no weight file.
   """
-  path = pathlib.Path(path)
+  return dict(_read(pathlib.Path(path)))
+
+
+@once.kept
+def _read(path: pathlib.Path) -> Tensors:
   _check_exists(path)
   with path.open('rb') as file:
     head = file.read(_HEAD)

@@ -22,6 +22,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from uda_jax import files
+from uda_jax.models.weights import once
 from uda_jax.models.weights import sharded
 
 # Fields with a type.
@@ -63,6 +64,7 @@ KNOWN = {
 }
 
 
+@once.kept
 def sha256(path: pathlib.Path) -> str:
   """Returns the SHA-256 of a file's bytes in hexadecimal.
 

@@ -1,0 +1,73 @@
+"""The rehearsal of the published runs: what it reads from logs, its table."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from benchmarks import rehearsal
+from benchmarks import rehearsal_commands as commands
+from benchmarks import rehearsal_table
+from uda_jax import configs
+from uda_jax.configs import overrides
+from uda_jax.runs import compile_cache
+from uda_jax.train import checks
+
+
+def test_programs_are_read_from_the_log():
+  made = compile_cache.Compiler(None, []).compile(
+    jax.jit(lambda x: x + 1), jnp.ones(1 << 18)
+  )
+  text = (
+    '12:00:00 compiling the train step from step 1 (once; seconds for a small '
+    f'network)\n12:00:01 {made}\n'
+  )
+  [program] = commands.programs(text)
+  assert program.name == 'the train step from step 1'
+  assert not program.cached
+  assert program.gib == round(made.gib(), 1)
+  # One MiB in, one out.
+  assert made.gib() == pytest.approx(2 / 1024)
+
+
+def test_a_command_that_plans_too_much_is_ended(tmp_path, monkeypatch):
+  (tmp_path / 'large.py').write_text(
+    'import time\n'
+    'print("compiling the train step (once; minutes)")\n'
+    'print("compiled in 9s, 1s of it tracing; it plans 20.0 GiB", flush=True)\n'
+    'time.sleep(60)\n'
+  )
+  monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+  with pytest.raises(commands.TooLarge, match='plans 20.0 GiB, more than 12'):
+    commands.run(['large'], tmp_path / 'log.txt', memory=12)
+
+
+@pytest.mark.parametrize('name', rehearsal.config_names())
+def test_every_config_is_shortened_to_one_that_can_run(name, tmp_path):
+  fields = rehearsal.overrides(name, 1)
+  config = overrides.apply(
+    configs.load(name), [f'--config.{k}={v}' for k, v in fields.items()]
+  )
+  config.model.weights = str(tmp_path / 'file')
+  (tmp_path / 'file').touch()
+  checks.check_config(config)
+  assert config.steps <= 7
+
+
+def test_the_table_says_what_was_not_reached():
+  step = commands.Program('the train step', False, 60.0, 20.0, 18.42)
+  record = dict(
+    config='a/b',
+    options=[rehearsal.REMAT],
+    losses={'1': 2.5, '2': 2.25},
+    steps=2,
+    gib=7.04,
+    programs=[step._asdict()],
+    seconds={'prepare': 3.4, 'train': 71.2},
+    error='no space',
+    as_published='too large',
+  )
+  row = rehearsal_table.table([record]).splitlines()[-1]
+  assert row == (
+    '| `a/b` | 2.50, 2.25 | 18.4 | 7.0 | 3 | 71 |  |  |  |  | no space with '
+    '`--config.model.remat=True`; as published: too large |'
+  )
