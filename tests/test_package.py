@@ -63,7 +63,7 @@ def test_every_imported_package_is_declared():
     project['dependencies']
     + [
       line
-      for name in ('train', 'onnx', 'video', 'hub')
+      for name in ('train', 'onnx', 'video', 'hub', 'tiff')
       for line in extras[name]
     ]
   )

@@ -11,15 +11,15 @@ from uda_jax.configs.blocks import common
 from uda_jax.methods import self_training
 
 
-def network(num_classes: int) -> types.Network:
+def network(num_classes: int, channels: int = 3) -> types.Network:
   """A pixelwise linear network with a normalisation and a dead parameter."""
 
   def init(key, image_size):
     del image_size
-    kernel = 0.1 * jax.random.normal(key, (3, num_classes))
+    kernel = 0.1 * jax.random.normal(key, (channels, num_classes))
     return types.Variables(
-      {'kernel': kernel, 'norm': jnp.ones(3), 'unused': jnp.ones(2)},
-      {'mean': jnp.zeros(3)},
+      {'kernel': kernel, 'norm': jnp.ones(channels), 'unused': jnp.ones(2)},
+      {'mean': jnp.zeros(channels)},
     )
 
   def forward(

@@ -12,7 +12,9 @@ from uda_jax import models
 
 def get_config():
   """Registers the tiny network and selects it."""
-  models.MODELS['tiny'] = lambda config, num_classes: tiny.network(num_classes)
+  models.MODELS['tiny'] = lambda config, num_classes: tiny.network(
+    num_classes, config.in_channels
+  )
   models.IMPORTERS['tiny'] = models.IMPORTERS['compact']
   config = leaf.get_config()
   config.model.name = 'tiny'

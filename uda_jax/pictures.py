@@ -66,6 +66,21 @@ def picture(array: np.ndarray, palette: Palette) -> np.ndarray:
   return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
+def rgb(image: np.ndarray) -> np.ndarray:
+  """Shows an image of any number of channels in color.
+
+  Args:
+    image: [..., N], uint8 or float in 0..255.
+
+  Returns:
+    [..., 3]: the image itself if N = 3, the first three channels of more, the
+    first as gray of one or two.
+  """
+  if image.shape[-1] >= 3:
+    return image[..., :3]
+  return np.repeat(image[..., :1], 3, -1)
+
+
 def heat(value: np.ndarray, *, limit: float = 0.0) -> np.ndarray:
   """Colors signed values: red above zero, blue below, white at zero.
 

@@ -26,6 +26,9 @@ def deeplab_v2(*, weights: str = '', aux_head: bool = True) -> ConfigDict:
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
+      # Of the pixels, one a channel; (): those of the weights.
+      mean=(),
+      std=(),
       dtype='float32',
       matmul_precision='default',
       resnet='caffe',
@@ -52,6 +55,9 @@ def fcn8s_vgg(*, weights: str = '', preprocessing: str = 'CAFFE') -> ConfigDict:
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
+      # Of the pixels, one a channel; (): those of the weights.
+      mean=(),
+      std=(),
       dtype='float32',
       matmul_precision='default',
       widths=(64, 128, 256, 512, 512),

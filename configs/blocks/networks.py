@@ -16,6 +16,9 @@ def compact() -> ConfigDict:
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
+      # Of the pixels, one a channel; (): those of the weights.
+      mean=(),
+      std=(),
       dtype='float32',
       matmul_precision='default',
       # Extra heads for PiPa, rows (name, input, channels); see
@@ -35,6 +38,9 @@ def efficientnet_lite0() -> ConfigDict:
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
+      # Of the pixels, one a channel; (): those of the weights.
+      mean=(),
+      std=(),
       dtype='float32',
       matmul_precision='default',
       heads=(),
@@ -58,6 +64,9 @@ def daformer_network(
       allow_target_labels=False,
       new_classifier=False,
       in_channels=3,
+      # Of the pixels, one a channel; (): those of the weights.
+      mean=(),
+      std=(),
       dtype='float32',
       matmul_precision='default',
       heads=(),

@@ -95,7 +95,7 @@ def test_labels_of_enlarged_probabilities(main):
   trained.config.eval.update(enlarge='probabilities', one_step=True)
   main()
   found = command.run_stablehlo(
-    out / 'network.stablehlo', images := command.sample_image((1, 6, 10))
+    out / 'network.stablehlo', images := command.sample_image((1, 6, 10, 3))
   )
   how = protocol.configured(trained.config.eval)
   prob = inference.make_scores(trained.network, how)(

@@ -50,6 +50,8 @@ START = {
   'allow_target_labels',
   'new_classifier',
   'in_channels',
+  'mean',
+  'std',
   'matmul_precision',
 }
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.augment import channels
 from uda_jax.augment import filters
 from uda_jax.augment import hsv as hsv_lib
 
@@ -231,11 +232,12 @@ def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
   """Jitters and blurs a group; each is on or off for all of its images.
 
   Args:
-    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB.
+    pixels: [B, H, W, N] in 0..255, uint8 or float; RGB if N = 3, see
+      `channels` for others.
     draw: result of `draw_strong`.
 
   Returns:
-    [B, H, W, 3] float in 0..255.
+    [B, H, W, N] float in 0..255.
 
   Example:
     >>> draw = draw_strong(jax.random.key(0), batch=2)
@@ -245,8 +247,9 @@ def apply_strong(pixels: jax.Array, draw: StrongDraw) -> jax.Array:
   """
   pixels = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32))
   same = lambda image, _: image
+  jitter = channels.on_colors(color_jitter)
   image = jax.lax.cond(
-    jitter_is_on(draw.gates[0]), color_jitter, same, pixels / 255, draw.jitter
+    jitter_is_on(draw.gates[0]), jitter, same, pixels / 255, draw.jitter
   )
   return 255 * jax.lax.cond(
     blur_is_on(draw.gates[1]), gaussian_blur, same, image, draw.sigma
@@ -258,10 +261,10 @@ def strong_augment(key: jax.Array, pixels: jax.Array) -> jax.Array:
 
   Args:
     key: a JAX key.
-    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB.
+    pixels: [B, H, W, N] in 0..255, uint8 or float, as for `apply_strong`.
 
   Returns:
-    [B, H, W, 3] float in 0..255.
+    [B, H, W, N] float in 0..255.
 
   Example:
     >>> pixels = jnp.zeros((2, 16, 16, 3), jnp.uint8)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from uda_jax.augment import channels
 from uda_jax.augment import filters
 from uda_jax.augment import torchvision_jitter
 
@@ -75,11 +76,12 @@ def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
   """Blurs, jitters and makes gray, each for the images drawn.
 
   Args:
-    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB; H, W >= 3.
+    pixels: [B, H, W, N] in 0..255, uint8 or float; H, W >= 3. RGB if N = 3, see
+      `channels` for others.
     draw: result of `draw_view_jitter`.
 
   Returns:
-    [B, H, W, 3] float in 0..255.
+    [B, H, W, N] float in 0..255.
 
   Example:
     >>> draw = draw_view_jitter(jax.random.key(0), batch=2)
@@ -90,13 +92,13 @@ def apply_view_jitter(pixels: jax.Array, draw: ViewJitter) -> jax.Array:
   image = pixels.astype(jnp.promote_types(pixels.dtype, jnp.float32)) / 255
   blur, jitter, gray = jnp.moveaxis(draw.on, -1, 0)[..., None, None, None]
   image = jnp.where(blur, _blur(image), image)
+  jitter_colors = channels.on_colors(torchvision_jitter.jitter)
   # Image by image: under `vmap` the switch of an order computes all branches.
   jittered = jax.lax.map(
-    lambda args: torchvision_jitter.jitter(*args),
-    (image, draw.factor, draw.order),
+    lambda args: jitter_colors(*args), (image, draw.factor, draw.order)
   )
   image = jnp.where(jitter, jittered, image)
-  return 255 * jnp.where(gray, _gray(image), image)
+  return 255 * jnp.where(gray, channels.on_colors(_gray)(image), image)
 
 
 def jitter_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
@@ -104,10 +106,11 @@ def jitter_views(key: jax.Array, pixels: jax.Array) -> jax.Array:
 
   Args:
     key: a JAX key.
-    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB; H, W >= 3.
+    pixels: [B, H, W, N] in 0..255, uint8 or float; H, W >= 3. RGB if N = 3, see
+      `channels` for others.
 
   Returns:
-    [B, H, W, 3] float in 0..255.
+    [B, H, W, N] float in 0..255.
 
   Example:
     >>> pixels = jnp.zeros((2, 8, 8, 3), jnp.uint8)

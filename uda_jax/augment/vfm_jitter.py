@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from uda_jax.augment import channels
 from uda_jax.augment import dacs_jitter
 from uda_jax.augment import filters
 from uda_jax.augment import torchvision_jitter
@@ -102,7 +103,7 @@ def draw(key: jax.Array, strength: Strength, *, batch: int) -> Draw:
 
 
 def _blur(image: jax.Array, sigma: jax.Array, taps: int) -> jax.Array:
-  """Blurs one image [H, W, 3], reflecting at the borders."""
+  """Blurs one image [H, W, N], reflecting at the borders."""
   kernel = filters.gaussian_kernel(sigma[None], size=taps)
   return filters.separable_filter(image[None], kernel, kernel)[0]
 
@@ -117,7 +118,8 @@ def apply(
   """Jitters, makes gray and blurs each image as drawn.
 
   Args:
-    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB.
+    pixels: [B, H, W, N] in 0..255, uint8 or float; RGB if N = 3, see
+      `channels` for others.
     draw: result of `draw`.
     strength: what `draw` was given.
     blur_size: odd number of taps of the blur's kernel; None: that of
@@ -125,7 +127,7 @@ def apply(
       standard deviations are left out.
 
   Returns:
-    [B, H, W, 3] float in 0..255.
+    [B, H, W, N] float in 0..255.
 
   Example:
     >>> pixels = jnp.full((1, 16, 16, 3), 90, jnp.uint8)
@@ -135,7 +137,8 @@ def apply(
     [90. 90. 90.]
   """
   same = lambda x, *_: x
-  jitter = torchvision_jitter.jitter
+  jitter = channels.on_colors(torchvision_jitter.jitter)
+  gray = channels.on_colors(torchvision_jitter.gray)
   if blur_size is None:
     blur_size = dacs_jitter.blur_size(min(pixels.shape[1:3]))
   reach = math.ceil(_REACH * strength.sigma[1])
@@ -148,7 +151,7 @@ def apply(
       draw.on[0], jitter, same, image, draw.factor, draw.order
     )
     if strength.gray:
-      image = jnp.where(draw.on[1], torchvision_jitter.gray(image), image)
+      image = jnp.where(draw.on[1], gray(image), image)
     if strength.blur:
       image = jax.lax.cond(draw.on[2], blur, same, image, draw.sigma)
     return image
@@ -163,11 +166,12 @@ def augment(key: jax.Array, pixels: jax.Array, strength: Strength) -> jax.Array:
 
   Args:
     key: a JAX key.
-    pixels: [B, H, W, 3] in 0..255, uint8 or float, RGB.
+    pixels: [B, H, W, N] in 0..255, uint8 or float; RGB if N = 3, see
+      `channels` for others.
     strength: ranges and probabilities, such as `WEAK`.
 
   Returns:
-    [B, H, W, 3] float in 0..255.
+    [B, H, W, N] float in 0..255.
 
   Example:
     >>> pixels = jnp.zeros((2, 16, 16, 3), jnp.uint8)

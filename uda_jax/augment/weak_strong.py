@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import rng
+from uda_jax.augment import channels
 from uda_jax.augment import opencv_color
 from uda_jax.augment import pillow_blur
 from uda_jax.augment import random_resized_crop
@@ -92,17 +93,20 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
   """Jitters colors, makes gray and blurs, each for the images drawn.
 
   Args:
-    pixels: [B, H, W, 3] uint8, RGB.
+    pixels: [B, H, W, N] uint8; RGB if N = 3, see `channels` for others.
     draw: result of `draw_color`.
 
   Returns:
-    [B, H, W, 3] uint8.
+    [B, H, W, N] uint8.
   """
 
-  def one(x: jax.Array, draw: ColorDraw) -> jax.Array:
+  def colors(x: jax.Array, draw: ColorDraw) -> jax.Array:
     jittered = opencv_color.brightness_contrast(x, draw.alpha, draw.beta)
     x = jnp.where(draw.jitter, opencv_color.shift_hsv(jittered, draw.hsv), x)
-    x = jnp.where(draw.gray, opencv_color.gray(x), x)
+    return jnp.where(draw.gray, opencv_color.gray(x), x)
+
+  def one(x: jax.Array, draw: ColorDraw) -> jax.Array:
+    x = channels.on_colors(colors)(x, draw)
     blurred = [x, *(opencv_color.binomial_blur(x, radius=r) for r in (1, 2))]
     return jnp.select([draw.blur == i for i in range(3)], blurred)
 

@@ -85,9 +85,9 @@ def _check(
   images: np.ndarray, name: str, crop_size: tuple[int, int] | None
 ) -> None:
   """Raises unless `images` are images, and large enough."""
-  if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+  if images.ndim != 4 or images.dtype != np.uint8:
     raise ValueError(
-      f'{name}: expected uint8 [N, H, W, 3], got '
+      f'{name}: expected uint8 [N, H, W, channels], got '
       f'{images.dtype} {list(images.shape)}'
     )
   if crop_size and (np.array(crop_size) > images.shape[1:3]).any():
@@ -115,9 +115,9 @@ def train_batches(
   """Returns one process's share of the batches of training.
 
   Args:
-    source_images: [N, H, W, 3] uint8.
+    source_images: [N, H, W, channels] uint8.
     source_labels: [N, H, W] integer train ids, 255 = ignore.
-    target_images: [M, H', W', 3] uint8.
+    target_images: [M, H', W', channels] uint8.
     seed: of the run, 0 or more.
     first_step: the step of the first batch.
     num_steps: the step after the last batch, counted from the run's start.

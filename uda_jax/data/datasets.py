@@ -17,12 +17,13 @@ PARTS = records.PARTS
 _RECIPES = {'folder': folders.recipe, 'streets': dataset.recipe}
 
 
-def load_part(config: Any, name: str) -> manifest.Manifest:
+def load_part(config: Any, name: str, channels: int = 3) -> manifest.Manifest:
   """Prepares and reads one of the data sets of a run.
 
   Args:
     config: the `data` block of a config.
     name: one of `PARTS`.
+    channels: `config.model.in_channels`, which every image must have.
 
   Returns:
     The manifest.
@@ -34,6 +35,7 @@ def load_part(config: Any, name: str) -> manifest.Manifest:
     field=f'config.data.{name}',
     labels=name != 'target',
     resize=_resize(config, name),
+    channels=channels,
   )
 
 
@@ -66,6 +68,7 @@ def load(
   field: str,
   labels: bool,
   resize: transforms.Spec | None = None,
+  channels: int = 3,
 ) -> manifest.Manifest:
   """Prepares the data set of a record (once) and reads its manifest.
 
@@ -77,6 +80,7 @@ def load(
     labels: whether labels are wanted. If not, no label file is looked for,
       opened or written.
     resize: the size of copies that are made of a folder's images.
+    channels: see `load_part`.
 
   Returns:
     The manifest; unlabelled exactly if `labels` is False.
@@ -92,8 +96,10 @@ def load(
       'config.data.resized_copies: expected False, as there are '
       f"copies of kind 'folder' alone, got kind {kind!r}"
     )
-  copies = {} if resize is None else {'resize': resize}
+  records.check_channels(kind, channels, field)
+  options: dict[str, Any] = {} if resize is None else {'resize': resize}
+  options |= {} if kind != 'folder' else {'channels': channels}
   return prepared.prepare(
-    _RECIPES[kind](made, root=root, field=field, labels=labels, **copies),
+    _RECIPES[kind](made, root=root, field=field, labels=labels, **options),
     cache_dir,
   )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any, NamedTuple
 import warnings
@@ -13,6 +14,8 @@ from PIL import UnidentifiedImageError
 
 # Files up to Pillow's limit (178 megapixels) are read without a warning.
 warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+# What it logs about a file is in the error that it raises.
+logging.getLogger('PIL').setLevel(logging.CRITICAL)
 
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _ORIENTATION, _TIFF_BITS, _TIFF_PAGE_KIND = 0x0112, 258, 254
@@ -41,7 +44,8 @@ _OTHER_FILES = (
   (
     (b'ii*\0', b'mm\0*', b'ii+\0', b'mm\0+'),
     'a TIFF file of pixels that cannot be read (their type, or the number of '
-    'channels); convert it to gray or RGB of 8 or 16 bits',
+    'channels, which config.model.in_channels states); convert it to gray or '
+    'RGB of 8 or 16 bits',
   ),
 )
 

@@ -164,7 +164,7 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
     seed: of the run.
 
   Returns:
-    `read(element)`: int64 scalar k to a dict of 'image' uint8 [H, W, 3],
+    `read(element)`: int64 scalar k to a dict of 'image' uint8 [H, W, N],
     'label' uint8 [H, W] if there are labels, 'valid_mask' bool [H, W] and
     'index'
     int32, a pure function of (seed, k).
@@ -181,7 +181,8 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
       seed, domain.name, purpose
     ).uniform(element, shape)
     size = sizes[index]
-    image = loading.of_size(transforms.read_image(images[index]), size)
+    image = transforms.read_image(images[index], data.channels)
+    image = loading.of_size(image, size)
     factor = 1.0
     if spec.scale_range != (1.0, 1.0):
       low, high = spec.scale_range

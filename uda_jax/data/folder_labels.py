@@ -44,6 +44,7 @@ class Job(NamedTuple):
     resize: the size of copies that are made of the images, None for none.
     folder: for the files that are made, those of other data sets among them.
     title: of the data set's own folder in it.
+    channels: of every image.
   """
 
   record: Any
@@ -51,6 +52,7 @@ class Job(NamedTuple):
   resize: transforms.Spec | None
   folder: epath.Path
   title: str
+  channels: int = 3
 
 
 class Contents(NamedTuple):

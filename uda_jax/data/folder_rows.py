@@ -50,6 +50,7 @@ def rows(
   sources: Sequence[folder_labels.Source],
   field: str,
   resize: transforms.Spec | None,
+  channels: int,
   folder: epath.Path,
 ) -> Iterator[manifest.Row]:
   """Checks all files, writes labels of train ids, and yields the rows.
@@ -59,6 +60,7 @@ def rows(
     sources: the files.
     field: see `folder_labels.Job`.
     resize: see `folder_labels.Job`.
+    channels: see `folder_labels.Job`.
     folder: see `folder_labels.Job`.
 
   Yields:
@@ -67,7 +69,7 @@ def rows(
   """
   title = re.sub('[^a-zA-Z0-9]+', '_', record.name)
   (folder / title).mkdir(parents=True, exist_ok=True)
-  job = folder_labels.Job(record, field, resize, folder, title)
+  job = folder_labels.Job(record, field, resize, folder, title, channels)
   errors, labels = [], folder_labels.Summary(job)
   # Pillow and TensorFlow decode outside the interpreter's lock.
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -120,6 +122,7 @@ def _kept(job: folder_labels.Job, source: folder_labels.Source) -> Done:
   size = resize and [resize.image_size, resize.keep_ratio, resize.resize]
   key = manifest.fingerprint(
     [str(source.image), fields._asdict(), size, source.stamps]
+    + ([job.channels] if job.channels != 3 else [])
   )
   path = job.folder / job.title / f'{key}.json'
   try:
@@ -163,6 +166,7 @@ def _prepare(
   image = image_files.read_for_training(
     source.image,
     value_range=tuple(record.value_range),
+    channels=job.channels,
     field=f'{job.field}.value_range',
   )
   notes = list(_image_notes(record, source, image))

@@ -30,6 +30,7 @@ def recipe(
   field: str,
   labels: bool,
   resize: transforms.Spec | None = None,
+  channels: int = 3,
 ) -> manifest.Recipe:
   """Lists the files of a folder and returns how to prepare them.
 
@@ -39,6 +40,7 @@ def recipe(
     field: the config field that holds the record, for messages.
     labels: whether labels are wanted; if not, no label file is looked for.
     resize: the size of copies that are made of all images, None for none.
+    channels: of every image.
 
   Returns:
     The recipe; nothing is decoded before its rows are asked for.
@@ -63,13 +65,17 @@ def recipe(
     record._asdict(),
     size,
     [source.stamps for source in sources],
+    *([channels] if channels != 3 else ()),
   ]
   return manifest.Recipe(
     record.name,
     record.class_names,
     record.palette or labels_lib.default_palette(len(record.class_names)),
     contents,
-    functools.partial(folder_rows.rows, record, sources, field, resize),
+    functools.partial(
+      folder_rows.rows, record, sources, field, resize, channels
+    ),
+    channels,
   )
 
 

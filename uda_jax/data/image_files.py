@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from uda_jax import files
+from uda_jax.data import bands
 from uda_jax.data import decode
 
 # TensorFlow decodes these to the same pixels (MPO: JPEG files of phones).
@@ -31,7 +32,7 @@ class TrainingImage(NamedTuple):
 
   Attributes:
     size: (height, width), upright.
-    pixels: [H, W, 3] uint8, or None if training can read the file itself.
+    pixels: [H, W, N] uint8, or None if training can read the file itself.
     turned: whether the stored height is the width of the upright picture.
     clipped: fraction of samples outside `value_range`.
   """
@@ -43,34 +44,52 @@ class TrainingImage(NamedTuple):
 
 
 def read_image(
-  path: Any, *, value_range: tuple[float, ...] = (), field: str = 'value_range'
+  path: Any,
+  *,
+  value_range: tuple[float, ...] = (),
+  channels: int = bands.RGB,
+  field: str = 'value_range',
 ) -> np.ndarray:
   """Reads an image as it is seen: upright, 8 bits, RGB.
 
-  Transparency is dropped. Samples of 16 bits keep their high byte. Other
-  samples wider than 8 bits need `value_range`, and so do 16-bit files without
-  a value in the upper three quarters of their range (12 bits in 16).
+  Transparency is dropped. With another number of channels than 3, the file must
+  hold just as many, see `bands.read`. Samples of 16 bits keep their high byte.
+  Other samples wider than 8 bits need `value_range`, and so do 16-bit files
+  without a value in the upper three quarters of their range (12 bits in 16).
 
   Args:
     path: the file.
     value_range: (low, high), the values of samples wider than 8 bits that
       become 0 and 255; () = by the rule above.
+    channels: N, `config.model.in_channels`.
     field: what to call `value_range` in messages.
 
   Returns:
-    [H, W, 3] uint8. ValueError, naming the file, for anything that is not one
+    [H, W, N] uint8. ValueError, naming the file, for anything that is not one
     whole picture.
   """
+  if channels != bands.RGB:
+    path = epath.Path(path)
+    found = bands.read(path, channels)
+    return _eight_bits(path, found, tuple(value_range), field)[0]
   return _rgb(decode.open_picture(path), tuple(value_range), field)[0]
 
 
 def read_for_training(
-  path: epath.Path, *, value_range: tuple[float, ...] = (), field: str
+  path: epath.Path,
+  *,
+  value_range: tuple[float, ...] = (),
+  channels: int = bands.RGB,
+  field: str,
 ) -> TrainingImage:
   """Decodes all of an image; returns pixels where training needs a copy.
 
   Arguments and errors are those of `read_image`.
   """
+  if channels != bands.RGB:
+    found = bands.read(path, channels)
+    pixels, clipped = _eight_bits(path, found, tuple(value_range), field)
+    return TrainingImage(pixels.shape[:2], pixels, found.turned, clipped)
   picture = decode.open_picture(path)
   pixels, clipped = None, 0.0
   if not (
@@ -89,6 +108,7 @@ def _rgb(
 ) -> tuple[np.ndarray, float]:
   """Returns [H, W, 3] uint8 pixels and the fraction of clipped samples."""
   mode = picture.image.mode
+  kind = f'values of type {mode!r}'
   if mode not in (*_TRAINING_MODES, *_OTHER_MODES, *_WIDE_MODES):
     raise ValueError(
       f'{picture.path}: expected gray or colors, got {picture.format} with '
@@ -100,14 +120,32 @@ def _rgb(
     # Pillow keeps the high byte of several channels.
     pixels = np.asarray(picture.image.convert('RGB'))
     if 0 < pixels.max(initial=0) < 1 << 6:
-      raise ValueError(_needs_range(picture, pixels.astype(int) << 8, field))
+      wide = pixels.astype(int) << 8
+      raise ValueError(_needs_range(picture.path, kind, wide, field))
     return pixels, 0.0
   values = _wide_values(picture)
   if value_range:
     return _scaled(values, value_range)
   if mode in ('I', 'F') or 0 < values.max(initial=0) < 1 << 14:
-    raise ValueError(_needs_range(picture, values, field))
+    raise ValueError(_needs_range(picture.path, kind, values, field))
   return _three_channels((values >> 8).astype(np.uint8)), 0.0
+
+
+def _eight_bits(
+  path: epath.Path,
+  found: bands.Bands,
+  value_range: tuple[float, ...],
+  field: str,
+) -> tuple[np.ndarray, float]:
+  """Returns [H, W, N] uint8 pixels and the fraction of clipped samples."""
+  values = found.values
+  if values.dtype == np.uint8:
+    return values, 0.0
+  if value_range:
+    return _in_range(values, value_range)
+  if values.dtype != np.uint16 or 0 < values.max(initial=0) < 1 << 14:
+    raise ValueError(_needs_range(path, found.kind, values, field))
+  return (values >> 8).astype(np.uint8), 0.0
 
 
 def _wide_values(picture: decode.Picture) -> np.ndarray:
@@ -127,22 +165,29 @@ def _wide_values(picture: decode.Picture) -> np.ndarray:
 
 
 def _needs_range(
-  picture: decode.Picture, values: np.ndarray, field: str
+  path: epath.Path, kind: str, values: np.ndarray, field: str
 ) -> str:
   finite = values[np.isfinite(values)]
   low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
   guess = (0.0, 1.0)
-  if picture.image.mode != 'F' or high > 1:
+  if values.dtype.kind != 'f' or high > 1:
     guess = (0, (1 << max(int(high), 1).bit_length()) - 1)
   return (
-    f'{picture.path}: expected samples of 8 bits, or of 16 bits that use '
-    f'their range, got values of type {picture.image.mode!r} from {low:.6g} to '
-    f'{high:.6g}; set {field} to (LOW, HIGH), the values to show black and '
-    f'white, such as {guess}, or convert the file to 8 bits'
+    f'{path}: expected samples of 8 bits, or of 16 bits that use '
+    f'their range, got {kind} from {low:.6g} to {high:.6g}; set {field} to '
+    f'(LOW, HIGH), the values to show black and white, such as {guess}, or '
+    'convert the file to 8 bits'
   )
 
 
 def _scaled(
+  values: np.ndarray, value_range: tuple[float, ...]
+) -> tuple[np.ndarray, float]:
+  pixels, clipped = _in_range(values, value_range)
+  return _three_channels(pixels), clipped
+
+
+def _in_range(
   values: np.ndarray, value_range: tuple[float, ...]
 ) -> tuple[np.ndarray, float]:
   """Maps (low, high) to 0..255; returns pixels and the fraction clipped."""
@@ -151,7 +196,7 @@ def _scaled(
   inside = (exact >= -0.5) & (exact < 255.5)
   exact = np.nan_to_num(exact, nan=0.0, posinf=255.0, neginf=0.0)
   pixels = np.floor(exact.clip(0, 255) + 0.5).astype(np.uint8)
-  return _three_channels(pixels), 1 - float(inside.mean())
+  return pixels, 1 - float(inside.mean())
 
 
 def _three_channels(pixels: np.ndarray) -> np.ndarray:
@@ -161,7 +206,12 @@ def _three_channels(pixels: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: epath.Path, image: np.ndarray) -> None:
-  """Writes pixels [H, W, 3] or [H, W] uint8 as a PNG file."""
+  """Writes pixels [H, W, N] or [H, W] uint8 as a PNG file.
+
+  Channels of N other than 3 are `bands.stacked`.
+  """
+  if image.ndim == 3 and image.shape[-1] != bands.RGB:
+    image = bands.stacked(image)
   encoded = io.BytesIO()
   Image.fromarray(image).save(encoded, format='PNG', compress_level=1)
   files.write_atomically(path, encoded.getvalue())

@@ -19,11 +19,11 @@ def by_rule(pixels: np.ndarray, rule: image_size.Rule) -> np.ndarray:
   """Resizes an image as a rule says.
 
   Args:
-    pixels: [H, W, 3] uint8.
+    pixels: [H, W, N] uint8.
     rule: its size, and 'bilinear' or 'bicubic' as in `transforms.Spec`.
 
   Returns:
-    [h, w, 3] uint8; the image itself if it has its size already.
+    [h, w, N] uint8; the image itself if it has its size already.
   """
   size = rule.of(pixels.shape[:2])
   if size == pixels.shape[:2]:
@@ -35,10 +35,15 @@ def _bicubic(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
   """Antialiased, as PixMatch, EHTDI and LSE read their images."""
   # First the columns, as all versions of Pillow up to 12 do it; version 13
   # chooses an order by the sizes, which changes gray levels.
-  image = Image.fromarray(pixels)
+  # Channel by channel gives the same values as all at once.
+  own = [pixels] if pixels.shape[-1] == 3 else np.moveaxis(pixels, -1, 0)
+  images = [Image.fromarray(x) for x in own]
   for height in (len(pixels), size[0]):
-    image = image.resize((size[1], height), Image.Resampling.BICUBIC)
-  return np.asarray(image)
+    shape = (size[1], height)
+    images = [x.resize(shape, Image.Resampling.BICUBIC) for x in images]
+  if pixels.shape[-1] == 3:
+    return np.asarray(images[0])
+  return np.stack([np.asarray(x) for x in images], -1)
 
 
 def _bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from uda_jax.data import bands
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import transforms
 
@@ -34,10 +35,11 @@ def files_of(
   data: manifest_lib.Manifest, index: int
 ) -> Iterator[tuple[str, tuple[int, int]]]:
   """Yields the image file and the label file of an image, and their size."""
-  size = int(data.heights[index]), int(data.widths[index])
-  yield data.image_paths[index], size
+  height, width = int(data.heights[index]), int(data.widths[index])
+  stacked = 1 if data.channels == bands.RGB else data.channels
+  yield data.image_paths[index], (stacked * height, width)
   if data.labelled:
-    yield data.label_paths[index], size
+    yield data.label_paths[index], (height, width)
 
 
 def sizes(data: manifest_lib.Manifest) -> tf.Tensor:

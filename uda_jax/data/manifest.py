@@ -38,6 +38,7 @@ class Manifest(NamedTuple):
     class_names: C names.
     palette: C colors (red, green, blue), 0..255.
     notes: what is unusual about single files, for people.
+    channels: of the images; if not 3, they are `bands.stacked`.
   """
 
   name: str
@@ -49,6 +50,7 @@ class Manifest(NamedTuple):
   class_names: tuple[str, ...]
   palette: tuple[tuple[int, int, int], ...]
   notes: tuple[str, ...] = ()
+  channels: int = 3
 
   @property
   def labelled(self) -> bool:
@@ -107,6 +109,7 @@ class Recipe(NamedTuple):
       prepared folder holds; its hash is part of the folder's name.
     rows: `rows(folder) -> rows`: writes files below `folder`, which all data
       sets share, and returns the rows in order.
+    channels: as in `Manifest`.
   """
 
   name: str
@@ -114,6 +117,7 @@ class Recipe(NamedTuple):
   palette: tuple[tuple[int, int, int], ...]
   contents: Any
   rows: Callable[[epath.Path], Iterable[Row]]
+  channels: int = 3
 
 
 def fingerprint(contents: Any) -> str:

@@ -121,6 +121,13 @@ def overlap_boxes(
   return tf.stack(boxes)
 
 
+def _fill(channels: int) -> tuple[int, ...]:
+  """Returns `FILL`; further channels, and fewer than 3, get its average."""
+  own = FILL if channels >= len(FILL) else ()
+  average = round(sum(FILL) / len(FILL))
+  return own + (average,) * (channels - len(own))
+
+
 def _cut(
   image: tf.Tensor,
   corner: tf.Tensor,
@@ -138,9 +145,10 @@ def _cut(
     tf.constant(pair.crop_size)[:, None] - size[:, None], [[0, 1], [1, 0]]
   )
   pixels, inside = (tf.pad(x, missing) for x in (pixels, inside))
-  pixels = tf.where(inside, pixels, tf.constant(FILL, tf.uint8))
+  channels = image.shape[-1]
+  pixels = tf.where(inside, pixels, tf.constant(_fill(channels), tf.uint8))
   pixels = tf.cond(flip, lambda: tf.reverse(pixels, [1]), lambda: pixels)
-  return tf.ensure_shape(pixels, (*pair.crop_size, 3))
+  return tf.ensure_shape(pixels, (*pair.crop_size, channels))
 
 
 def reader(
@@ -154,7 +162,7 @@ def reader(
     seed: of the run.
 
   Returns:
-    `read(element)`: int64 scalar k to 'image' uint8 [2, H, W, 3], 'box' int32
+    `read(element)`: int64 scalar k to 'image' uint8 [2, H, W, N], 'box' int32
     [2, 4] (the overlap before mirroring, in pixels) and 'flipped' bool [2], a
     pure function of (seed, k).
   """
@@ -168,7 +176,8 @@ def reader(
     index = sampling.permuted_index(
       seed, sampling.PAIR, element, len(data.image_paths)
     )
-    image = loading.of_size(transforms.read_image(images[index]), sizes[index])
+    image = transforms.read_image(images[index], data.channels)
+    image = loading.of_size(image, sizes[index])
     low, high = pair.long_side
     full = resized_size(
       tf.shape(image)[:2],

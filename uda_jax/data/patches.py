@@ -18,7 +18,7 @@ class Patch(NamedTuple):
 
   Attributes:
     number: of its files.
-    image: [H, W, 3] uint8 RGB.
+    image: [H, W, N] uint8.
     label: [H, W] int, train ids, 255 where unknown.
   """
 
@@ -58,6 +58,7 @@ def recipe(
     like.palette,
     contents,
     lambda folder: _rows(folder, own, make(), num_classes),
+    like.channels,
   )
 
 

@@ -182,7 +182,7 @@ class EvalBatch(NamedTuple):
   """Images of one size; rows that only fill the batch up are not valid.
 
   Attributes:
-    image: [B, H, W, 3] uint8, resized by the rule of `eval_batches`.
+    image: [B, H, W, N] uint8, resized by the rule of `eval_batches`.
     label: [B, h, w] int32 at the size of the file or the one asked for, 255 in
       filling rows; None without labels.
     valid: [B] bool.
@@ -230,7 +230,8 @@ def eval_batches(
   def read(number):
     valid = number >= 0
     index = tf.where(valid, number, -1 - number)
-    image = loading.of_size(transforms.read_image(images[index]), sizes[index])
+    image = transforms.read_image(images[index], data.channels)
+    image = loading.of_size(image, sizes[index])
     if any(rule.size):
       image = _resized(image, rule)
     label = None
@@ -254,11 +255,11 @@ def eval_batches(
 
 
 def _resized(image: tf.Tensor, rule: image_size.Rule) -> tf.Tensor:
-  """Returns the uint8 [h, w, 3] image as `image_resize.by_rule` makes it."""
+  """Returns the uint8 [h, w, N] image as `image_resize.by_rule` makes it."""
   resized = tf.numpy_function(
     lambda pixels: image_resize.by_rule(pixels, rule), [image], tf.uint8
   )
-  resized.set_shape([None, None, 3])
+  resized.set_shape([None, None, image.shape[-1]])
   return resized
 
 

@@ -51,7 +51,10 @@ def summary(record: Any, data: Any) -> Iterator[str]:
     f'{counts[i]} of {sizes[i][0]} x {sizes[i][1]}' for i in order[:5]
   )
   more = f', {len(order) - 5} further sizes' if len(order) > 5 else ''
-  yield f'{len(data.image_paths)} images (height x width): {shown}{more}'
+  channels = f' of {data.channels} channels' if data.channels != 3 else ''
+  yield (
+    f'{len(data.image_paths)} images{channels} (height x width): {shown}{more}'
+  )
   if data.labelled:
     yield from _class_table(data)
   else:
@@ -125,7 +128,10 @@ def run(config: Any, parts: Sequence[str]) -> bool:
     record = config.data[part]
     print(f'\n{part}: {record.get("name", record.get("kind", ""))}')
     try:
-      lines = list(summary(record, datasets.load_part(config.data, part)))
+      # A published data set by itself has no network.
+      channels = config.model.in_channels if 'model' in config else 3
+      data = datasets.load_part(config.data, part, channels)
+      lines = list(summary(record, data))
     except manifest.Broken as broken:
       lines, well = list(_report(config, part, broken)), False
     except (ValueError, OSError) as error:

@@ -40,7 +40,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
     self._recipe = recipe
     self._files = epath.Path(data_dir) / _FILES
     config = tfds.core.BuilderConfig(
-      name=manifest.folder_name(recipe.name, recipe[:-1]),
+      name=manifest.folder_name(recipe.name, recipe[:4]),
       version=manifest.VERSION,
     )
     super().__init__(data_dir=data_dir, config=config)
@@ -68,6 +68,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
         name=recipe.name,
         class_names=list(recipe.class_names),
         palette=[list(color) for color in recipe.palette],
+        channels=recipe.channels,
       ),
     )
 
@@ -235,4 +236,6 @@ def _manifest(
     class_names=tuple(metadata['class_names']),
     palette=tuple(tuple(color) for color in metadata['palette']),
     notes=tuple(os.fsdecode(note) for note in rows['note'] if note),
+    # Data prepared by earlier versions are RGB.
+    channels=metadata.get('channels', 3),
   )

@@ -78,6 +78,21 @@ def make(values: Mapping[str, Any], field: str) -> Record:
   return result
 
 
+def check_channels(kind: str, channels: int, field: str) -> None:
+  """Raises ValueError if a kind of data set has no such images.
+
+  Args:
+    kind: of a record.
+    channels: `config.model.in_channels`.
+    field: the config field of the record, for messages.
+  """
+  if channels != 3 and kind != 'folder':
+    raise ValueError(
+      f'config.model.in_channels: expected 3, as {field} is of kind {kind!r}, '
+      f"whose images are RGB, got {channels}; files are of kind 'folder'"
+    )
+
+
 def class_names(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
   """Returns the classes of a block's data set; arguments as for `make`."""
   record = make(values, field)

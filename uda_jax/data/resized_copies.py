@@ -30,7 +30,7 @@ def make(
     label: [H, W] uint8 train ids of the same size, or None.
 
   Returns:
-    [h, w, 3] uint8 or None, and [h, w] uint8 or None. ValueError for copies
+    [h, w, N] uint8 or None, and [h, w] uint8 or None. ValueError for copies
     that would be larger than the image.
   """
   size = image.size

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from uda_jax import labels as labels_lib
+from uda_jax.data import bands
 from uda_jax.data import image_size
 
 IGNORE = labels_lib.IGNORE_LABEL
@@ -66,13 +67,24 @@ def path_tensor(paths: Any) -> tf.Tensor:
   return tf.constant(os.fsencode(str(paths)))
 
 
-def read_image(path: tf.Tensor) -> tf.Tensor:
-  """Returns the uint8 [H, W, 3] pixels of a JPEG or PNG file."""
+def read_image(path: tf.Tensor, channels: int = bands.RGB) -> tf.Tensor:
+  """Returns the uint8 [H, W, N] pixels of a JPEG or PNG file.
+
+  Args:
+    path: a scalar string.
+    channels: N; if not 3, the file holds `bands.stacked` channels.
+  """
   # This operation reads PNG as well; INTEGER_ACCURATE is what Pillow, OpenCV
   # and PyTorch's loaders decode with.
-  return tf.io.decode_jpeg(
-    tf.io.read_file(path), channels=3, dct_method='INTEGER_ACCURATE'
+  pixels = tf.io.decode_jpeg(
+    tf.io.read_file(path),
+    channels=3 if channels == bands.RGB else 1,
+    dct_method='INTEGER_ACCURATE',
   )
+  if channels == bands.RGB:
+    return pixels
+  planes = tf.reshape(pixels, [channels, -1, tf.shape(pixels)[1]])
+  return tf.transpose(planes, [1, 2, 0])
 
 
 def read_label(path: tf.Tensor) -> tf.Tensor:
@@ -194,7 +206,7 @@ RESIZE = {
 
 
 def cut_image(image: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
-  """Returns the uint8 window [h, w, 3] of the resized image."""
+  """Returns the uint8 window [h, w, N] of the resized image."""
   return tf.cond(
     tf.reduce_all(tf.shape(image)[:2] == window.full),
     lambda: _slice(image, window),
@@ -236,7 +248,7 @@ def finish(
   """Mirrors and pads image, label and valid mask alike.
 
   Args:
-    values: 'image' [h, w, 3], 'label' [h, w] and 'valid_mask' [h, w], or some.
+    values: 'image' [h, w, N], 'label' [h, w] and 'valid_mask' [h, w], or some.
     flip: bool scalar.
     spec: with `pad` or a random scale, the bottom and the right are filled up
       to `crop_size`.

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace, config: ml_collections.ConfigDict) -> str:
     cache_dir=config.data.cache_dir,
     field='config.data.evaluation',
     labels=True,
+    channels=trained.config.model.in_channels,
   )
   if tuple(data.class_names) != trained.class_names:
     raise ValueError(

@@ -108,11 +108,13 @@ def compare(
   return {'logit_difference': error, 'label_agreement': same}
 
 
-def sample_image(shape: tuple[int, int, int]) -> np.ndarray:
-  """Returns patches of random colors with noise, [B, H, W, 3] uint8."""
+def sample_image(shape: tuple[int, int, int, int]) -> np.ndarray:
+  """Returns patches of random colors with noise, [B, H, W, N] uint8."""
   random = np.random.Generator(np.random.PCG64(0))
-  batch, height, width = shape
-  patches = random.integers(0, 224, (batch, -(-height // 8), -(-width // 8), 3))
+  batch, height, width, channels = shape
+  patches = random.integers(
+    0, 224, (batch, -(-height // 8), -(-width // 8), channels)
+  )
   image = patches.repeat(8, 1).repeat(8, 2)[:, :height, :width]
   return (image + random.integers(0, 32, image.shape)).astype(np.uint8)
 
@@ -155,9 +157,10 @@ def run(args: argparse.Namespace) -> list[str]:
   trained = restore.load(args.workdir, args.network)
   size = _size(args, trained.config)
   function = make_function(trained)
-  images = sample_image((args.batch_size or 2, *size))
+  channels = trained.config.model.in_channels
+  images = sample_image((args.batch_size or 2, *size, channels))
   expected = jax.device_get(jax.jit(function)(images))
-  shape = (args.batch_size or 'batch', *size, 3)
+  shape = (args.batch_size or 'batch', *size, channels)
   args.out.mkdir(parents=True, exist_ok=True)
   written: dict[pathlib.Path, dict[str, float]] = {}
   with tempfile.TemporaryDirectory(prefix='.unfinished_', dir=args.out) as tmp:
@@ -212,7 +215,7 @@ def _about(
       'name': 'images',
       'dtype': 'uint8',
       'shape': list(shape),
-      'colors': 'RGB',
+      'colors': 'RGB' if shape[-1] == 3 else f'{shape[-1]} channels',
       # The size that scoring resizes images to; the files do not resize.
       'image_size': str(image_size.seen(trained.config.data)),
     },

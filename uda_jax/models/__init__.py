@@ -14,6 +14,7 @@ from uda_jax.models import efficientnet_lite
 from uda_jax.models import encoder_decoder
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import hrda_build
+from uda_jax.models import preprocessing
 from uda_jax.models import pretrained
 from uda_jax.models import weights
 from uda_jax.models.weights import state_dict
@@ -98,11 +99,7 @@ def check(config) -> None:
       f'config.model.matmul_precision: expected one of {PRECISIONS}, got '
       f'{precision(config)!r}'
     )
-  channels = config.model.in_channels
-  if channels < 1:
-    raise ValueError(
-      f'config.model.in_channels: expected 1 or more, got {channels}'
-    )
+  preprocessing.check(config.model)
 
 
 def build(config, num_classes: int) -> types.Network:
@@ -122,6 +119,8 @@ def build(config, num_classes: int) -> types.Network:
       the run of a warm start; the numbers of classes may differ.
     in_channels: channels of the input; 3 is RGB. Weights for RGB are extended,
       see `pretrained.extended`.
+    mean, std: of the pixels (0..255), one a channel; () = those of the weights,
+      see `preprocessing.Preprocessing.configured`.
     allow_target_labels: accepts weights that saw labels of the target.
 
   Args:

@@ -142,7 +142,7 @@ def build(config, num_classes: int) -> types.Network:
   module = Compact(num_classes, dtype=network.compute_dtype(config))
   return network.from_module(
     module,
-    preprocessing.IMAGENET.with_channels(config.in_channels),
+    preprocessing.IMAGENET.configured(config),
     heads=extra_heads.build(config),
   )
 

@@ -200,9 +200,7 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    getattr(preprocessing, PREPROCESSING[_resnet(config)]).with_channels(
-      config.in_channels
-    ),
+    getattr(preprocessing, PREPROCESSING[_resnet(config)]).configured(config),
     kernel_init=lambda path, noise: KERNEL_STD * noise,
   )
 

@@ -227,7 +227,7 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    preprocessing.CENTRED.with_channels(config.in_channels),
+    preprocessing.CENTRED.configured(config),
     heads=extra_heads.build(config),
   )
 

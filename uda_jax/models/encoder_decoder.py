@@ -194,7 +194,7 @@ def build(config, num_classes: int) -> types.Network:
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   made = network.from_module(
     module,
-    preprocessing.IMAGENET.with_channels(config.in_channels),
+    preprocessing.IMAGENET.configured(config),
     kernel_init=module.kernel_init,
     heads=extra_heads.build(config),
     mask_size=mask_size(module.backbone),

@@ -232,7 +232,7 @@ def build(config, num_classes: int) -> types.Network:
   )
   return network.from_module(
     module,
-    PREPROCESSING[config.preprocessing].with_channels(config.in_channels),
+    PREPROCESSING[config.preprocessing].configured(config),
     kernel_init=initial_kernel,
   )
 

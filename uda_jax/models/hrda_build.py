@@ -33,7 +33,7 @@ def build(config, num_classes: int) -> types.Network:
   module = _module(config, num_classes)
   return network.from_module(
     module,
-    preprocessing.IMAGENET.with_channels(config.in_channels),
+    preprocessing.IMAGENET.configured(config),
     kernel_init=module.kernel_init,
     heads=extra_heads.build(config),
     takes_detail=True,

@@ -50,6 +50,22 @@ class Preprocessing:
     order = self.channel_order if channels > len(self.mean) else 'rgb'
     return Preprocessing(extended(self.mean), extended(self.std), order)
 
+  def configured(self, config) -> Preprocessing:
+    """Returns the preprocessing for the input channels of `config.model`.
+
+    Args:
+      config: `in_channels`, and `mean` and `std`, one number a channel in the
+        order of the files' channels; () = those of `with_channels`.
+    """
+    changed = self.with_channels(config.in_channels)
+    for name in ('mean', 'std'):
+      values = tuple(map(float, config.get(name, ())))
+      if values:
+        if changed.channel_order == 'bgr':
+          values = (*values[2::-1], *values[3:])
+        changed = dataclasses.replace(changed, **{name: values})
+    return changed
+
   def normalize(self, pixels: jax.Array) -> jax.Array:
     """Returns the network's input for pixels.
 
@@ -92,6 +108,27 @@ class Preprocessing:
     if x.shape[-1] == 3:
       return x[..., ::-1]
     return jnp.concatenate([x[..., 2::-1], x[..., 3:]], -1)
+
+
+def check(model) -> None:
+  """Raises ValueError for `in_channels`, `mean` or `std` of `config.model`."""
+  channels = model.in_channels
+  if type(channels) is not int or channels < 1:
+    raise ValueError(
+      'config.model.in_channels: expected a whole number, 1 or more, got '
+      f'{channels!r}'
+    )
+  for name in ('mean', 'std'):
+    value = model.get(name, ())
+    good = isinstance(value, tuple | list) and len(value) in (0, channels)
+    good = good and all(isinstance(x, int | float) for x in value)
+    if not good or (name == 'std' and not all(x > 0 for x in value)):
+      above = ' above 0' if name == 'std' else ''
+      raise ValueError(
+        f'config.model.{name}: expected {channels} number(s){above}, one for '
+        'each of config.model.in_channels in units of the pixels (0..255), or '
+        f'() for those of the weights, got {value!r}'
+      )
 
 
 # RGB, mean and standard deviation of ImageNet.

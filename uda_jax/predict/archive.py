@@ -203,7 +203,9 @@ def run(args: argparse.Namespace) -> None:
 
   def predict(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     failures: list[str] = []
-    for _, pixels in images_lib.read({'': path}, (), failures.append):
+    for _, pixels in images_lib.read(
+      {'': path}, (), failures.append, trained.config.model.in_channels
+    ):
       label, confidence = predictor(pixels[None])
       return label[0], confidence[0]
     raise ValueError(f'--images: {failures[0]}; no archive was written')

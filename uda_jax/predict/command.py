@@ -15,6 +15,7 @@ import numpy as np
 
 from uda_jax import labels
 from uda_jax import pictures
+from uda_jax.data import bands
 from uda_jax.data import image_size
 from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import tta
@@ -81,7 +82,7 @@ def write(
   shown = {
     'ids': ids[label],
     'color': pictures.colorize(label, palette),
-    'overlay': pictures.overlay(image, label, palette),
+    'overlay': pictures.overlay(pictures.rgb(image), label, palette),
   }
   if confidence is not None:
     shown['confidence'] = np.rint(255 * confidence).astype(np.uint8)
@@ -93,12 +94,29 @@ def write(
 def _open(
   args: argparse.Namespace,
 ) -> tuple[float, Callable[..., Iterable[tuple[str, np.ndarray]]]]:
-  """Returns frames a second, and f(value_range, failed): names and pixels."""
+  """Returns frames a second, and a function like `images.read`."""
   if video.is_input(args.images):
     fps, frames = video.read(args.images)
-    return args.fps or fps, lambda value_range, failed: frames
+    return args.fps or fps, functools.partial(_frames, args.images, frames)
   files = images_lib.find(args.images)
   return args.fps or 10.0, functools.partial(images_lib.read, files)
+
+
+def _frames(
+  path: str,
+  frames: Iterable[tuple[str, np.ndarray]],
+  value_range: tuple[float, ...],
+  failed: Callable[[str], None],
+  channels: int,
+) -> Iterable[tuple[str, np.ndarray]]:
+  """Returns the frames of a video, like `images.read`; none can fail."""
+  del value_range, failed
+  if channels != bands.RGB:
+    raise ValueError(
+      f'--images: expected images of {channels} channels '
+      f'(config.model.in_channels of the run), got the video {path}'
+    )
+  return frames
 
 
 @contextlib.contextmanager
@@ -125,7 +143,7 @@ def _writer(
     )
   with video.writer(args.out, fps) as add:
     yield lambda name, image, label, confidence: add(
-      pictures.overlay(image, label, palette)
+      pictures.overlay(pictures.rgb(image), label, palette)
     )
 
 
@@ -173,7 +191,8 @@ def run(args: argparse.Namespace) -> None:
   trained = restore.load(args.workdir, args.network)
   data = trained.config.data
   value_range = tuple(data.target.get('value_range', ()) if data.target else ())
-  images = read(value_range, failures.append)
+  channels = trained.config.model.in_channels
+  images = read(value_range, failures.append, channels=channels)
   rule = image_size.seen(data)
   if args.size:
     rule = rule._replace(size=tuple(args.size), keep_ratio=False)

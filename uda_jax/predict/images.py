@@ -99,19 +99,22 @@ def read(
   files: dict[str, pathlib.Path],
   value_range: tuple[float, ...],
   failed: Callable[[str], None],
+  channels: int = 3,
 ) -> Iterator[tuple[str, np.ndarray]]:
-  """Yields names and upright pixels [H, W, 3] uint8, as training reads them.
+  """Yields names and upright pixels [H, W, N] uint8, as training reads them.
 
   Args:
     files: of `find`.
     value_range: of the data set that the network was adapted to.
     failed: called with one line for each file that cannot be read.
+    channels: N, of the network's input.
   """
   for name, path in files.items():
     try:
       pixels = image_files.read_image(
         path,
         value_range=value_range,
+        channels=channels,
         field="the run's config.data.target.value_range",
       )
     except (ValueError, OSError) as error:

@@ -25,6 +25,8 @@ LATER: dict[str, Any] = {
   'model.starts_from': '',
   'model.matmul_precision': 'default',
   'model.in_channels': 3,
+  'model.mean': [],
+  'model.std': [],
   'optim.decay_in_place': False,
   'schedule.every': 0,
   'schedule.factor': 1.0,

@@ -120,6 +120,7 @@ class Writer:
         `pictures.picture` takes them; {} shows nothing.
     """
     columns = [np.asarray(x) for x in panels.values()]
+    columns = [pictures.rgb(x) if x.ndim == 4 else x for x in columns]
     self._show('panels', step, list(zip(*columns)), tuple(panels))
 
   def examples(
@@ -129,15 +130,15 @@ class Writer:
 
     Args:
       step: steps done.
-      examples: rows (image [H, W, 3] uint8, truth [h, w], prediction [h, w]).
+      examples: rows (image [H, W, N] uint8, truth [h, w], prediction [h, w]).
       network: the name of the network that predicts.
     """
     rows = [
       (
-        image,
+        pictures.rgb(image),
         truth,
         prediction,
-        pictures.overlay(image, prediction, self._palette),
+        pictures.overlay(pictures.rgb(image), prediction, self._palette),
       )
       for image, truth, prediction in examples
     ]

@@ -17,6 +17,7 @@ from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.data import checks as data_checks
+from uda_jax.data import records
 from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
 from uda_jax.models.weights import parts
@@ -76,6 +77,10 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   optim.check_schedule(config.schedule)
   data_checks.check(config.data)
   models.check(config)
+  for name in records.PARTS:
+    records.check_channels(
+      config.data[name].kind, config.model.in_channels, f'config.data.{name}'
+    )
   methods.check(config)
   evaluate_checks.check(config)
   selection.check(config)

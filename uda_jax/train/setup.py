@@ -69,8 +69,12 @@ def load_data(config) -> Data:
 
 
 def _load_data(config) -> Data:
+  channels = config.model.in_channels
   data = Data(
-    **{name: datasets.load_part(config.data, name) for name in datasets.PARTS}
+    **{
+      name: datasets.load_part(config.data, name, channels)
+      for name in datasets.PARTS
+    }
   )
   expected = data.source.class_names
   if data.evaluation.class_names != expected:
