@@ -33,10 +33,11 @@ test: $(VENV)/installed ## the whole test suite
 quick: $(VENV)/installed ## the suite without golden vectors and end-to-end runs
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-lint: $(VENV)/dev ## ruff check, ruff format --check, mypy
+lint: $(VENV)/dev ## ruff check, ruff format --check, mypy, shellcheck
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(VENV)/bin/shellcheck launch/*.sh tests/stand_ins/python tests/stand_ins/scontrol
 
 docs: $(VENV)/dev ## API reference from the docstrings, in build/docs
 	rm -rf build/docs

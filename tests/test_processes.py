@@ -63,9 +63,7 @@ def test_one_task_of_a_node_has_all_its_gpus():
 def test_tasks_of_a_node_divide_its_gpus():
   port = str(_port())
   processes = [
-    _slurm(
-      i, 2, i, CUDA_VISIBLE_DEVICES='4,5,6,7', JAX_COORDINATOR_PORT=port
-    )
+    _slurm(i, 2, i, CUDA_VISIBLE_DEVICES='4,5,6,7', JAX_COORDINATOR_PORT=port)
     for i in range(2)
   ]
   outputs = [process.communicate(timeout=60) for process in processes]

@@ -117,9 +117,9 @@ def start_processes(
 ) -> None:
   """Connects the processes of a run; called once, before any device is used.
 
-  On TPU pods and under Slurm or MPI JAX finds the other processes. Those of one
-  machine divide its GPUs, see `local_gpus`. If some are missing after `timeout`,
-  the process ends with one line and `EXIT_PEER`.
+  On TPU pods and under Slurm or MPI JAX finds the other processes. Those of
+  one machine divide its GPUs, see `local_gpus`. If some are missing after
+  `timeout`, the process ends with one line and `EXIT_PEER`.
 
   Args:
     coordinator: host:port of process 0, '' to let JAX find it.
