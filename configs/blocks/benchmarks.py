@@ -39,7 +39,7 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       # A source crop is drawn again if one class has at least this fraction.
       max_class_share=1.0,
       # Rows and columns of the target whose pseudo-labels are ignored: top,
-      # bottom, left, right.
+      # bottom, left, right; or, all below 1, fractions of its sides.
       margins=(0, 0, 0, 0),
       # Rare-class sampling of the source; temperature 0 = off. `min_pixels`
       # below 1 is a fraction of the labeled pixels of the image or crop.

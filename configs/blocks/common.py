@@ -83,7 +83,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       stride=(0, 0),
       # How outputs come to the size of the labels: 'logits' or 'probabilities'
       # are enlarged bilinearly, corners on corners or half-pixel centers, from
-      # the network's own grid in one step or by way of the image's size.
+      # the network's own grid in one step or by way of the image's size;
+      # 'logits_of_windows': to each window, whose probabilities are averaged.
       enlarge='logits',
       align_corners=False,
       one_step=False,
@@ -121,6 +122,9 @@ def adamw(
       eps=1e-8,
       clip_norm=clip_norm,
       groups=tuple(groups),
+      # Factor of the rate from a block of a transformer to the one before it;
+      # 1 = off. See `uda_jax.train.layer_decay`.
+      layer_decay=1.0,
       # Patterns of the paths of parameters that do not train.
       frozen=(),
     )

@@ -50,6 +50,19 @@ def efficientnet_lite0() -> ConfigDict:
   )
 
 
+def dinov2(*, size: str, weights: str) -> ConfigDict:
+  """DINOv2 (arXiv 2304.07193) with patches of 14; `size`: 's', 'b' or 'l'."""
+  config = daformer_network(encoder=f'dinov2_{size}', weights=weights)
+  config.update(
+    drop_path=0.0,
+    # Images are enlarged by this factor, down to whole patches; 0: up to them.
+    enlarge=0.0,
+    # Whether hidden patches can become a token, see the method `vfm_uda`.
+    mask_token=False,
+  )
+  return config
+
+
 def daformer_network(
   *, encoder: str = 'mit_b5', weights: str = ''
 ) -> ConfigDict:

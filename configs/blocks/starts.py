@@ -20,6 +20,14 @@ IMAGENET_VGG = (
 )
 
 
+def dinov2(file: str) -> str:
+  """DINOv2's file without registers."""
+  return (
+    f'{file} of facebookresearch/dinov2 (LVD-142M), see docs/weights.md; no '
+    'config makes a substitute'
+  )
+
+
 def gta5_two_heads() -> str:
   """PixMatch's and EHTDI's start on GTA5."""
   run = _WARM.format('gta5_to_cityscapes/pixmatch_start')

@@ -1,6 +1,7 @@
 """The numbers of the runs on Cityscapes -> Dark Zurich."""
 
 from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import published_foundation
 from uda_jax.configs.blocks import published_transformers
 
 TRANSFORMERS = published_transformers.Benchmark(
@@ -12,4 +13,8 @@ TRANSFORMERS = published_transformers.Benchmark(
   # not use them: these cameras show neither a border nor a hood.
   daformer_margins=(15, 120, 0, 0),
   masked_images='one_of_each',
+)
+
+FOUNDATION = published_foundation.Benchmark(
+  data=benchmarks.cityscapes_to_dark_zurich, label_size=(1024, 1820)
 )

@@ -2,6 +2,7 @@
 
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import published_convnets
+from uda_jax.configs.blocks import published_foundation
 from uda_jax.configs.blocks import published_transformers
 from uda_jax.configs.blocks import starts
 
@@ -33,4 +34,9 @@ CONVNETS = published_convnets.Benchmark(
   lse_source_size=(720, 1280),
   lse_skip_classes=(),
   lse_subsets={},
+)
+
+FOUNDATION = published_foundation.Benchmark(
+  data=benchmarks.gta5_to_cityscapes,
+  source_side=1440,
 )

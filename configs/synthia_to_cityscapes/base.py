@@ -3,6 +3,7 @@
 from uda_jax import labels
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import published_convnets
+from uda_jax.configs.blocks import published_foundation
 from uda_jax.configs.blocks import published_transformers
 from uda_jax.configs.blocks import starts
 
@@ -37,4 +38,9 @@ CONVNETS = published_convnets.Benchmark(
   # The classes that SYNTHIA lacks: terrain, truck, train.
   lse_skip_classes=(9, 14, 16),
   lse_subsets=benchmarks.synthia_means(),
+)
+
+FOUNDATION = published_foundation.Benchmark(
+  data=benchmarks.synthia_to_cityscapes,
+  subsets=benchmarks.synthia_means(),
 )

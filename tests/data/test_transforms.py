@@ -70,15 +70,24 @@ def test_bilinear_is_half_pixel_without_antialiasing(full):
   assert abs(result - expected).max() < 0.5 + 1e-3
 
 
-def test_bicubic_and_nearest_of_pillow():
+@pytest.mark.parametrize(
+  ('resize', 'kernel', 'most'),
+  [
+    ('bicubic', Image.BICUBIC, 2e-3),
+    # Weights are few fractions, of which many sums end in a half.
+    ('pillow_bilinear', Image.BILINEAR, 2e-2),
+  ],
+)
+@pytest.mark.parametrize('size', [(23, 31), (47, 61)])
+def test_the_kernels_of_pillow(resize, kernel, most, size):
   # Noise, which a bicubic kernel overshoots: what Pillow rounds and clips
   # between its two passes makes several grey levels.
   image = pixels(44, 60)
-  expected = np.asarray(Image.fromarray(image).resize((32, 24), Image.BICUBIC))
-  result = transforms.cut_image(image, whole((24, 32)), 'bicubic').numpy()
+  expected = np.asarray(Image.fromarray(image).resize(size[::-1], kernel))
+  result = transforms.cut_image(image, whole(size), resize).numpy()
   difference = abs(result.astype(int) - expected)
   # Pillow's weights are fixed-point numbers.
-  assert difference.max() <= 1 and (difference > 0).mean() < 2e-3
+  assert difference.max() <= 1 and (difference > 0).mean() < most
 
 
 def test_labels_take_the_rows_that_pillow_takes():
@@ -104,7 +113,7 @@ def test_nearest_takes_the_floor():
   )
 
 
-@pytest.mark.parametrize('resize', ['bilinear', 'bicubic'])
+@pytest.mark.parametrize('resize', ['bilinear', 'bicubic', 'pillow_bilinear'])
 @pytest.mark.parametrize('full', [(11, 14), (8, 9), (20, 30)])
 def test_window_is_a_slice_of_the_resized_image(resize, full):
   image = pixels(11, 14)
@@ -114,7 +123,7 @@ def test_window_is_a_slice_of_the_resized_image(resize, full):
     all_of_it = cut(x, whole(full), resize).numpy().astype(int)
     difference = cut(x, part, resize).numpy() - all_of_it[2:7, 3:9]
     # One level, where a cubic's value lies on the edge of rounding.
-    assert abs(difference).max() <= (x.ndim == 3 and resize == 'bicubic')
+    assert abs(difference).max() <= (x.ndim == 3 and resize != 'bilinear')
 
 
 def test_mirrored_and_padded_alike():
@@ -151,11 +160,20 @@ def test_margins_follow_the_window():
   full = np.zeros((8, 10), bool)
   full[2:5, 4:9] = True
   np.testing.assert_array_equal(
-    transforms.valid_mask(part, (2, 3, 4, 1)), full[1:5, 2:7]
+    transforms.valid_mask(part, (2, 3, 4, 1), (40, 50)), full[1:5, 2:7]
+  )
+
+
+def test_margins_in_fractions_of_the_sides():
+  """Of the image as it is: 0.25 of 18 rows are 4, of which half is 2."""
+  part = window((1, 2), (7, 5), (9, 10))
+  np.testing.assert_array_equal(
+    transforms.valid_mask(part, (0.25, 0.25, 0.3, 0.0), (18, 10)),
+    transforms.valid_mask(part, (2, 2, 3, 0), (18, 10)),
   )
 
 
 def test_margins_may_cover_nothing_or_everything():
   whole = window((0, 0), (5, 6), (5, 6))
-  assert transforms.valid_mask(whole, (0, 0, 0, 0)).numpy().all()
-  assert not transforms.valid_mask(whole, (9, 0, 0, 0)).numpy().any()
+  assert transforms.valid_mask(whole, (0, 0, 0, 0), (5, 6)).numpy().all()
+  assert not transforms.valid_mask(whole, (9, 0, 0, 0), (5, 6)).numpy().any()

@@ -106,7 +106,7 @@ def inside_margins(
   """The valid mask [H, W] of a whole image, as the pipeline computes it."""
   size = np.array(size)
   window = transforms.Window(np.zeros_like(size), size, size)
-  return transforms.valid_mask(window, margins).numpy()
+  return transforms.valid_mask(window, margins, size).numpy()
 
 
 def keeping_panels(

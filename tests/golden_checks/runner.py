@@ -35,6 +35,7 @@ from tests.golden_checks import steps
 from tests.golden_checks import transformers
 from tests.golden_checks import vfm
 from tests.golden_checks import vfm_adapter
+from tests.golden_checks import vfm_data
 from tests.golden_checks import vfm_networks
 from tests.golden_checks import vfm_parts
 from tests.golden_checks import vfm_steps
@@ -68,6 +69,7 @@ CHECKS: dict[str, Check] = {
   **transformers.CHECKS,
   **vfm.CHECKS,
   **vfm_adapter.CHECKS,
+  **vfm_data.CHECKS,
   **vfm_networks.CHECKS,
   **vfm_parts.CHECKS,
   **vfm_steps.CHECKS,

@@ -291,6 +291,21 @@ def test_released_weights_come_under_the_head():
   assert loaded.params['decode_head']['conv_seg']['bias'].all()
 
 
+def test_the_token_of_hidden_patches_is_read_if_the_network_has_it():
+  module = dinov2.DINOv2(**TINY, mask_token=True)
+  variables = _variables(module, _image(42, 42))
+  file = state_dict.export(types.Variables(variables['params'], {}))
+  file = {f'module.{name}': x for name, x in file.items()}
+  chosen, name_of = encoder_decoder.choose(file, mask_token=True)
+  np.testing.assert_array_equal(chosen['mask_token'], file['module.mask_token'])
+  like = types.Variables({'backbone': variables['params']}, {})
+  assert state_dict.load(chosen, like, name_of)[1] == len(file)
+  chosen, _ = encoder_decoder.choose(file)
+  assert len(chosen) == len(file) - 1
+  with pytest.raises(ValueError, match='mask_token.* is missing'):
+    state_dict.load(chosen, like, name_of)
+
+
 def test_gradient_stochastic_depth_and_rematerialisation():
   # Enough images that no block is dropped for all of them.
   image = _image(30, 30, batch=8)

@@ -46,10 +46,12 @@ def check(config: Any) -> None:
       f'{config.scale_range}'
     )
   margins = numbers_of(config.margins, 4, 'config.data.margins')
-  if not all(isinstance(n, int) and n >= 0 for n in margins):
+  pixels = all(isinstance(n, int) and n >= 0 for n in margins)
+  if not pixels and not all(0 <= n < 1 for n in margins):
     raise ValueError(
       'config.data.margins: expected rows and columns (top, bottom, left, '
-      f'right), each 0 or more, got {config.margins}'
+      'right), each a whole number, or all fractions of the sides below 1, got '
+      f'{config.margins}'
     )
   if not 0 < config.max_class_share <= 1:
     raise ValueError(

@@ -203,7 +203,9 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
       )
       values['label'] = transforms.cut_label(label, window, spec.resize)
     values['image'] = transforms.cut_image(image, window, spec.resize)
-    values['valid_mask'] = transforms.valid_mask(window, spec.margins)
+    values['valid_mask'] = transforms.valid_mask(
+      window, spec.margins, tf.shape(image)[:2]
+    )
     flip = spec.flip & (uniform(sampling.FLIP) < 0.5)
     values = transforms.finish(values, flip, spec)
     return values | {'index': tf.cast(index, tf.int32)}

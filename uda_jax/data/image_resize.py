@@ -2,12 +2,13 @@
 
 Scoring, LSE's ranking and prediction resize by `by_rule`. Training resizes in
 TensorFlow (`transforms.cut_image`): the same bits for 'bilinear', and within
-two gray levels of Pillow for 'bicubic'.
+two gray levels of Pillow for the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 
 import numpy as np
 from PIL import Image
@@ -20,7 +21,7 @@ def by_rule(pixels: np.ndarray, rule: image_size.Rule) -> np.ndarray:
 
   Args:
     pixels: [H, W, N] uint8.
-    rule: its size, and 'bilinear' or 'bicubic' as in `transforms.Spec`.
+    rule: its size, and how to resize, as in `transforms.Spec`.
 
   Returns:
     [h, w, N] uint8; the image itself if it has its size already.
@@ -31,8 +32,10 @@ def by_rule(pixels: np.ndarray, rule: image_size.Rule) -> np.ndarray:
   return _RESIZE[rule.resize](pixels, size)
 
 
-def _bicubic(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
-  """Antialiased, as PixMatch, EHTDI and LSE read their images."""
+def _pillow(
+  pixels: np.ndarray, size: image_size.Size, kernel: Image.Resampling
+) -> np.ndarray:
+  """Antialiased; PixMatch, EHTDI and LSE: bicubic, VFM-UDA: bilinear."""
   # First the columns, as all versions of Pillow up to 12 do it; version 13
   # chooses an order by the sizes, which changes gray levels.
   # Channel by channel gives the same values as all at once.
@@ -40,7 +43,7 @@ def _bicubic(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
   images = [Image.fromarray(x) for x in own]
   for height in (len(pixels), size[0]):
     shape = (size[1], height)
-    images = [x.resize(shape, Image.Resampling.BICUBIC) for x in images]
+    images = [x.resize(shape, kernel) for x in images]
   if pixels.shape[-1] == 3:
     return np.asarray(images[0])
   return np.stack([np.asarray(x) for x in images], -1)
@@ -76,5 +79,8 @@ def _mix(
 
 _RESIZE: dict[str, Callable[[np.ndarray, image_size.Size], np.ndarray]] = {
   'bilinear': _bilinear,
-  'bicubic': _bicubic,
+  'bicubic': functools.partial(_pillow, kernel=Image.Resampling.BICUBIC),
+  'pillow_bilinear': functools.partial(
+    _pillow, kernel=Image.Resampling.BILINEAR
+  ),
 }

@@ -13,6 +13,14 @@ import numpy as np
 Size = tuple[int, int]
 
 
+# Values of `config.data.resize`, and what a description adds for them.
+RESIZE = {
+  'bilinear': '',
+  'bicubic': ', bicubic',
+  'pillow_bilinear': ', bilinear with antialiasing',
+}
+
+
 class Rule(NamedTuple):
   """Rule by which images are resized for a network.
 
@@ -20,7 +28,7 @@ class Rule(NamedTuple):
     size: (height, width), (0, 0) = images stay as they are.
     keep_ratio: resize to fit into `size`, in either orientation, with the
       ratio of the sides kept, instead of exactly to `size`.
-    resize: 'bilinear' or 'bicubic', as in `transforms.Spec`.
+    resize: a value of `RESIZE`, as in `transforms.Spec`.
   """
 
   size: Size = (0, 0)
@@ -42,7 +50,7 @@ class Rule(NamedTuple):
     text = f'resized to {height} x {width}'
     if self.keep_ratio:
       text = f'resized to fit into {height} x {width}, ratio kept'
-    return text + (', bicubic' if self.resize == 'bicubic' else '')
+    return text + RESIZE.get(self.resize, '')
 
 
 OWN_SIZE = Rule()

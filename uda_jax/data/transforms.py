@@ -7,6 +7,7 @@ out of the (virtual) resized image in the same operation that resizes it.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 import os
 from typing import Any, NamedTuple
 
@@ -27,15 +28,16 @@ class Spec(NamedTuple):
     keep_ratio: resize to fit into `image_size` (in either orientation) with
       the ratio of the sides kept, instead of exactly to `image_size`.
     resize: 'bilinear' as OpenCV has it: no antialiasing, labels by floor; or
-      'bicubic' as Pillow has it: antialiased, labels by nearest center.
+      'bicubic' or 'pillow_bilinear' as Pillow has them: antialiased, labels by
+      nearest center.
     crop_size: the size of the random crop, (0, 0) = the whole image.
     scale_range: (lowest, highest) of a uniform random factor on the size.
     max_class_share: a labelled crop is drawn again (up to 10 times) unless it
       has two classes or more and the most frequent one has less than this
       share of its labelled pixels; 1 = any crop will do.
     flip: mirror left-right every second time.
-    margins: (top, bottom, left, right) of the resized image, in pixels, that
-      are False in `valid_mask`.
+    margins: (top, bottom, left, right) that are False in `valid_mask`: pixels
+      of the resized image or, all below 1, fractions of the image's sides.
     pad: fill images smaller than the crop (image 0, label 255, not valid)
       instead of refusing them.
   """
@@ -47,7 +49,7 @@ class Spec(NamedTuple):
   scale_range: tuple[float, float] = (1.0, 1.0)
   max_class_share: float = 1.0
   flip: bool = False
-  margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+  margins: tuple[float, float, float, float] = (0, 0, 0, 0)
   pad: bool = False
 
 
@@ -136,8 +138,8 @@ def _bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
   return tf.cast(_slice(whole, window) + 0.5, tf.uint8)
 
 
-def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
-  """Returns the uint8 window of the image resized by an antialiased cubic."""
+def _scale(image: tf.Tensor, window: Window, kernel: str) -> tf.Tensor:
+  """Returns the uint8 window of the image resized by an antialiased kernel."""
   scale = tf.cast(
     tf.cast(window.full, tf.float64) / tf.cast(tf.shape(image)[:2], tf.float64),
     tf.float32,
@@ -153,14 +155,14 @@ def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
     size=window.size + before,
     scale=scale,
     translation=tf.cast(before - window.start, tf.float32),
-    kernel_type='keyscubic',
+    kernel_type=kernel,
     antialias=True,
   )[0]
   pixels = tf.floor(pixels[before[0] :, before[1] :] + 0.5)
   return tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
 
 
-def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
+def _pillow(image: tf.Tensor, window: Window, kernel: str) -> tf.Tensor:
   # First the columns, rounded to 8 bit, then the rows: gray levels differ by
   # several if the rounding in between is left out.
   size = tf.shape(image)[:2]
@@ -171,7 +173,7 @@ def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
   rows = Window(
     mixed(window.start, [0, 0]), window.size, mixed(window.full, window.size)
   )
-  return _scale(_scale(image, columns), rows)
+  return _scale(_scale(image, columns, kernel), rows, kernel)
 
 
 def _floor_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
@@ -201,7 +203,12 @@ class _Resize(NamedTuple):
 
 RESIZE = {
   'bilinear': _Resize(_bilinear, _floor_samples),
-  'bicubic': _Resize(_bicubic, _pillow_samples),
+  'bicubic': _Resize(
+    functools.partial(_pillow, kernel='keyscubic'), _pillow_samples
+  ),
+  'pillow_bilinear': _Resize(
+    functools.partial(_pillow, kernel='triangle'), _pillow_samples
+  ),
 }
 
 
@@ -231,14 +238,29 @@ def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
   )
 
 
-def valid_mask(window: Window, margins: tuple[int, ...]) -> tf.Tensor:
-  """Returns bool [h, w]: True for pixels of a window inside the margins."""
+def valid_mask(
+  window: Window, margins: tuple[float, ...], size: tf.Tensor
+) -> tf.Tensor:
+  """Returns bool [h, w]: True for pixels of a window inside the margins.
+
+  Args:
+    window: of the resized image.
+    margins: as of `Spec`; fractions are rounded down to whole pixels of the
+      image before it is resized, and then resized by nearest (VFM-UDA).
+    size: [2] int32, the size of the image before it is resized.
+  """
   if not any(margins):
     return tf.fill(window.size, True)
   inside = []
   for axis, (low, high) in enumerate((margins[:2], margins[2:])):
     place = window.start[axis] + tf.range(window.size[axis])
-    inside.append((place >= low) & (place < window.full[axis] - high))
+    full = window.full[axis]
+    if max(margins) < 1:
+      place = tf.gather(_pillow_samples(size[axis], full), place)
+      full = size[axis]
+      side = tf.cast(full, tf.float64)
+      low, high = (tf.cast(n * side, tf.int32) for n in (low, high))
+    inside.append((place >= low) & (place < full - high))
   return inside[0][:, None] & inside[1][None]
 
 

@@ -44,6 +44,7 @@ def make_output(
     with `one_step`, that of the network's own grid.
   """
   corners = protocol.align_corners
+  in_windows = protocol.enlarge == 'logits_of_windows'
 
   def whole(variables: types.Variables, image: jax.Array) -> jax.Array:
     outputs, _ = network.forward(
@@ -56,7 +57,8 @@ def make_output(
       scores = _softmax(scores)
     if protocol.one_step:
       return scores
-    return resize.bilinear(scores, image.shape[1:3], align_corners=corners)
+    scores = resize.bilinear(scores, image.shape[1:3], align_corners=corners)
+    return _softmax(scores) if in_windows else scores
 
   def output(variables, images):
     image, window = network.normalize(images), protocol.window

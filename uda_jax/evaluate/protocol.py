@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uda_jax.evaluate import tta
 from uda_jax.evaluate import windows
 
-ENLARGED = ('logits', 'probabilities')
+ENLARGED = ('logits', 'probabilities', 'logits_of_windows')
 
 
 class Protocol(NamedTuple):
@@ -16,7 +16,9 @@ class Protocol(NamedTuple):
 
   Attributes:
     window: sliding window whose outputs are averaged; None = whole images.
-    enlarge: 'logits', or 'probabilities' (softmax before the enlargement).
+    enlarge: 'logits', 'probabilities' (softmax before the enlargement), or
+      'logits_of_windows': those of a window are enlarged to it, and
+      probabilities of windows are averaged (VFM-UDA).
     align_corners: whether enlarging maps corner pixels onto corner pixels
       instead of half-pixel centers.
     one_step: enlarge the network's own grid to the size of the labels at once
@@ -40,7 +42,7 @@ class Protocol(NamedTuple):
   @property
   def gives_probabilities(self) -> bool:
     """True if `inference.make_scores` gives probabilities, not logits."""
-    return self.enlarge == 'probabilities' or self.uses_views
+    return self.enlarge != 'logits' or self.uses_views
 
   def without_views(self) -> Protocol:
     """Returns the protocol of one pass at scale 1."""
@@ -52,7 +54,7 @@ PLAIN = Protocol()
 
 def describe(block: Any) -> str:
   """Returns one line on the enlargement and the labels, for reports."""
-  text = f'{block.enlarge} enlarged bilinearly'
+  text = f'{block.enlarge.replace("_", " ")} enlarged bilinearly'
   if block.align_corners:
     text += ' with aligned corners'
   if block.one_step:
@@ -93,6 +95,11 @@ def check(block: Any) -> None:
     raise ValueError(
       f'config.eval.enlarge: expected {" or ".join(map(repr, ENLARGED))}, got '
       f'{block.enlarge!r}'
+    )
+  if block.enlarge == 'logits_of_windows' and not any(block.window):
+    raise ValueError(
+      "config.eval.enlarge: 'logits_of_windows' expects a sliding window "
+      "(config.eval.window), got none; 'logits' is for whole images"
     )
   if block.one_step and any(block.window):
     raise ValueError(

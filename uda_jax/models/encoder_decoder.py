@@ -31,8 +31,11 @@ from uda_jax.models import segformer_head
 from uda_jax.models import upscale_head
 from uda_jax.models import weights
 from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import renaming
 from uda_jax.models.weights import state_dict
 
+# In an encoder's own file.
+MASK_TOKEN = 'mask_token'
 EXTRA_HEADS = frozenset(key for key, _ in extra_heads.HEADS.values())
 
 
@@ -220,12 +223,19 @@ def importer(config) -> weights.Importer | None:
   return weights.Importer(
     config.weights,
     'IMAGENET',
-    functools.partial(choose, heads=frozenset(heads)),
+    functools.partial(
+      choose,
+      heads=frozenset(heads),
+      mask_token=bool(config.get('mask_token', False)),
+    ),
   )
 
 
 def choose(
-  tensors: weights.Tensors, *, heads: Set[str] = frozenset()
+  tensors: weights.Tensors,
+  *,
+  heads: Set[str] = frozenset(),
+  mask_token: bool = False,
 ) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
@@ -236,9 +246,14 @@ def choose(
   Args:
     tensors: all tensors of one network of the file.
     heads: names of the variables of the network's extra heads.
+    mask_token: whether the network has DINOv2's token, which `key_maps` leaves
+      out of an encoder's file.
   """
   found = key_maps.canonical(tensors).tensors
   if not any(name.startswith('backbone.') for name in found):
+    all_of_it = renaming.unwrap(tensors)
+    if mask_token and MASK_TOKEN in all_of_it:
+      found = {**found, MASK_TOKEN: all_of_it[MASK_TOKEN]}
     return found, _encoder_name
   modules = {name.split('.')[0] for name in found}
   missing = heads - modules

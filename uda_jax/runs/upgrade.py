@@ -28,6 +28,7 @@ LATER: dict[str, Any] = {
   'model.mean': [],
   'model.std': [],
   'optim.decay_in_place': False,
+  'optim.layer_decay': 1.0,
   'schedule.every': 0,
   'schedule.factor': 1.0,
   'schedule.length': 0,

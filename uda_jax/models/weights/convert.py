@@ -70,9 +70,10 @@ _DEEPLAB = dict(
 # --model -> config.model: the networks as published. An encoder's own file
 # fits under any head.
 PUBLISHED: dict[str, dict[str, Any]] = {
+  **{name: _DAFORMER | dict(encoder=name) for name in mix_transformer.VARIANTS},
   **{
-    name: _DAFORMER | dict(encoder=name)
-    for name in (*mix_transformer.VARIANTS, *dinov2.VARIANTS)
+    name: _DAFORMER | dict(encoder=name, mask_token=True)
+    for name in dinov2.VARIANTS
   },
   **{
     name: _DAFORMER | dict(encoder=name, head='dlv2')

@@ -1,0 +1,12 @@
+r"""VFM-UDA on DINOv2-S, GTA5 -> Cityscapes; no published number.
+
+  python -m uda_jax.main --config=gta5_to_cityscapes/vfm_uda_small \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from uda_jax.configs.blocks import published_foundation
+from uda_jax.configs.gta5_to_cityscapes import base
+
+
+def get_config():
+  return published_foundation.vfm_uda(base.FOUNDATION, size='s')
