@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from absl import logging
 import jax
@@ -11,9 +12,12 @@ import jax.numpy as jnp
 from uda_jax import parallel
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.runs import checkpoint
 from uda_jax.train import recipe as recipe_lib
-from uda_jax.train import setup
+
+if TYPE_CHECKING:
+  # They load TensorFlow and orbax, which programs on arrays do without.
+  from uda_jax.runs import checkpoint
+  from uda_jax.train import setup
 
 
 def init_state(
