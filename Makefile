@@ -9,7 +9,7 @@ PYTEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test quick lint docs wheel golden reliability official real \
-  rehearsal notebook clean
+  rehearsal compiled notebook clean
 
 help: ## list the targets; ARGS=... is handed to most of them
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -64,6 +64,11 @@ real: $(VENV)/installed ## tables on real images; DATA=/folder/with/camvid/and/i
 
 rehearsal: $(VENV)/installed ## each published config at full size; ARGS='--out=DIR ...'
 	$(RUN) -m benchmarks.rehearsal $(ARGS)
+
+compiled: $(VENV)/installed ## compile the published configs for H100 and TPU v5e, without one
+	$(PIP) 'jax[cuda12]' libtpu
+	nice -n 19 $(RUN) -m benchmarks.compiled --devices=h100,v5e $(ARGS)
+	$(RUN) -m benchmarks.compiled --table
 
 notebook: $(VENV)/installed ## run the notebook and keep its outputs in it
 	$(PIP) -e '.[notebook]'

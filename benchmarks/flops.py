@@ -20,7 +20,12 @@ def count(function: Callable, *args) -> int:
     function: anything that can be traced.
     args: arrays or their shapes.
   """
-  return _count(jax.make_jaxpr(function)(*args).jaxpr)
+  return of(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def of(jaxpr: core.Jaxpr) -> int:
+  """Returns the operations of a traced program; of one device in shard_map."""
+  return _count(jaxpr)
 
 
 def _count(jaxpr: core.Jaxpr) -> int:

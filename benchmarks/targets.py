@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 import numpy as np
 
+from benchmarks import chips
 from uda_jax import cli
 from uda_jax import parallel
 from uda_jax.models import depthwise
 
-# Cards that programs are compiled for without having one, in the words of XLA's
-# stream_executor/device_description.proto.
-_GPUS = {
-  'rtx_3090': """
-platform_name: "CUDA"
-device_description_str: "NVIDIA GeForce RTX 3090"
-dnn_version_info { major: 9 minor: 10 }
-runtime_version { major: 12 minor: 8 patch: 0 }
-gpu_device_info {
-  cuda_compute_capability { major: 8 minor: 6 }
-  device_memory_size: 25429606400
-  memory_bandwidth: 936000000000
-  l2_cache_size: 6291456
-  clock_rate_ghz: 1.695
-  core_count: 82
-  fpus_per_core: 128
-  threads_per_warp: 32
-  threads_per_block_limit: 1024
-  threads_per_core_limit: 1536
-  registers_per_block_limit: 65536
-  registers_per_core_limit: 65536
-  shared_memory_per_block: 49152
-  shared_memory_per_block_optin: 101376
-  shared_memory_per_core: 102400
-  block_dim_limit_x: 2147483647
-  block_dim_limit_y: 65535
-  block_dim_limit_z: 65535
+# So that the TPU library looks for no TPU, warns of none, runs beside others.
+_NO_TPU = {
+  'TPU_SKIP_MDS_QUERY': '1',
+  'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
+  'TPU_WORKER_HOSTNAMES': 'localhost',
+  'TPU_WORKER_ID': '0',
+  'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
 }
-"""
-}
+
+
+def _gpus() -> list[str]:
+  return [name for name, chip in chips.CHIPS.items() if chip.description]
 
 
 def add_topology(group: argparse._ArgumentGroup) -> None:
@@ -52,7 +36,7 @@ def add_topology(group: argparse._ArgumentGroup) -> None:
     default='',
     metavar='NAME',
     help='compile for this device, which need not be there, instead of running:'
-    ' rtx_3090, or TPUs such as v5e:2x2',
+    f' {", ".join(_gpus())}, or TPUs such as v5e:2x2',
   )
 
 
@@ -77,15 +61,21 @@ def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
   """Returns a mesh of devices that may be absent, for compilation only.
 
   Args:
-    topology: a GPU, 'rtx_3090' (needs `jax[cuda12]`), or TPUs such as
-      'v5e:2x2' (needs `libtpu`).
+    topology: a GPU such as 'h100' (needs `jax[cuda12]`), in hosts as
+      `chips.CHIPS` has them, or TPUs such as 'v5e:2x2' (needs `libtpu`).
     num_devices: how many of its chips.
   """
-  if topology in _GPUS:
+  if topology in _gpus():
+    chip = chips.CHIPS[topology]
+    hosts = -(-num_devices // chip.host)
     described = topologies.get_topology_desc(
-      platform='cuda', target_config=_GPUS[topology], topology='1x1x1'
+      platform='cuda',
+      target_config=chip.description,
+      topology=f'1x{hosts}x{-(-num_devices // hosts)}',
     )
   else:
+    for name, value in _NO_TPU.items():
+      os.environ.setdefault(name, value)
     described = topologies.get_topology_desc(topology, platform='tpu')
   return Mesh(
     np.array(described.devices[:num_devices]),

@@ -20,6 +20,7 @@ import contextlib
 import json
 import statistics
 import time
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,42 +40,75 @@ from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
 
+class Sizes(NamedTuple):
+  """(height, width) of the images of a step, by domain."""
+
+  source: tuple[int, int]
+  target: tuple[int, int]
+
+
+def image_sizes(config, crop: int = 0) -> Sizes:
+  """Returns the sizes of a step's images: crops, or resized images.
+
+  Args:
+    config: the config of a run.
+    crop: another height and width of the crops; 0: the config's.
+  """
+  data = config.data
+  if crop or any(data.crop_size):
+    size = (crop, crop) if crop else tuple(data.crop_size)
+    return Sizes(size, size)
+  sizes = Sizes(tuple(data.source_image_size), tuple(data.target_image_size))
+  if not all(map(any, sizes)):
+    raise ValueError('config.data.crop_size is not set: give --crop=N')
+  return sizes
+
+
 def random_batch(
-  config, size: tuple[int, int], num_classes: int, phase: int
+  config, sizes: Sizes, num_classes: int, phase: int
 ) -> types.Batch:
-  """Returns the groups of a step: noise, and labels in blocks of 16 pixels."""
+  """Returns the groups of a step, all equal: noise, labels in blocks of 16."""
   random = np.random.default_rng(0)
-  lead = (config.batch.groups, config.batch.group_size)
-  image = lambda: random.integers(0, 256, (*lead, *size, 3), dtype=np.uint8)
-  cells = [-(-side // 16) for side in size]
-  label = random.integers(0, num_classes, (*lead, *cells), dtype=np.int32)
-  label = label.repeat(16, 2).repeat(16, 3)[:, :, : size[0], : size[1]]
-  return types.Batch(
-    types.Source(image(), label),
-    types.Target(image(), np.ones((*lead, *size), bool)),
-    _random_views(config.data.pair, config.batch.groups, phase),
+  count = config.batch.group_size
+  image = lambda size: random.integers(0, 256, (count, *size, 3), np.uint8)
+
+  def label(size):
+    cells = [-(-side // 16) for side in size]
+    classes = random.integers(0, num_classes, (count, *cells), dtype=np.int32)
+    return classes.repeat(16, 1).repeat(16, 2)[:, : size[0], : size[1]]
+
+  group = types.Batch(
+    types.Source(image(sizes.source), label(sizes.source)),
+    types.Target(
+      image(sizes.target),
+      np.ones((count, *sizes.target), bool),
+      # LSE's patches come with their labels.
+      label(sizes.target) if config.rounds else None,
+    ),
+    _random_views(config.data.pair, phase),
+  )
+  # Without copies: hundreds of groups fit.
+  return jax.tree.map(
+    lambda x: np.broadcast_to(x, (config.batch.groups, *x.shape)), group
   )
 
 
-def _random_views(
-  pair, groups: int, phase: int
-) -> dict[str, np.ndarray] | None:
+def _random_views(pair, phase: int) -> dict[str, np.ndarray] | None:
   """Returns pairs of identical crops of noise for PiPa's patches.
 
   Args:
     pair: `config.data.pair`.
-    groups: of the batch.
     phase: of the method.
 
   Returns:
-    'image' [groups, pairs, 2, H, W, 3] uint8, 'box' [groups, pairs, 2, 4] int32
-    (top, bottom, left, right), 'flipped' [groups, pairs, 2] bool; None for a
-    method without pairs, and in phase 0.
+    'image' [pairs, 2, H, W, 3] uint8, 'box' [pairs, 2, 4] int32 (top, bottom,
+    left, right), 'flipped' [pairs, 2] bool; None for a method without pairs,
+    and in phase 0.
   """
   # They are cut from the step on from which the loss looks at them.
   if not any(pair.crop_size) or not phase:
     return None
-  lead = (groups, pair.group_size, 2)
+  lead = (pair.group_size, 2)
   height, width = pair.crop_size
   random = np.random.default_rng(1)
   return {
@@ -84,25 +118,25 @@ def _random_views(
   }
 
 
-def build(config, mesh, size: tuple[int, int], num_classes: int, phase: int):
+def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
   """Returns (update, maker of its state and its frozen network, batch).
 
   Args:
     config: the config of a run.
     mesh: the devices.
-    size: of the images.
+    sizes: of the images.
     num_classes: of the labels.
     phase: of the method.
   """
   config.model.weights = ''  # speed does not depend on them
   network = models.build(config, num_classes)
   key = jax.random.key(0)
-  shapes = jax.eval_shape(lambda: network.init(key, size))
+  shapes = jax.eval_shape(lambda: network.init(key, sizes.source))
   recipe = recipe_lib.make(config, num_classes, network, shapes.params)
-  batch = random_batch(config, size, num_classes, phase)
+  batch = random_batch(config, sizes, num_classes, phase)
 
   def init():
-    variables = network.init(key, size)
+    variables = network.init(key, sizes.source)
     state = state_lib.init_state(
       recipe, variables, key, batch, num_steps=config.steps
     )
@@ -124,25 +158,19 @@ def _on_mesh(tree, mesh, sharding):
   )
 
 
-def compile_step(update, init, batch, mesh):
-  """Returns the compiled step and the seconds that this took."""
+def trace(update, init, batch, mesh) -> jax.stages.Traced:
+  """Returns the step as a program for the devices of a mesh."""
   state, frozen = jax.eval_shape(init)
   state = jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     state,
     parallel.state_sharding(state, mesh),
   )
-  begin = time.perf_counter()
-  compiled = (
-    jax.jit(update, donate_argnums=0)
-    .lower(
-      state,
-      _on_mesh(batch, mesh, parallel.by_group),
-      _on_mesh(frozen, mesh, parallel.replicated),
-    )
-    .compile()
+  return jax.jit(update, donate_argnums=0).trace(
+    state,
+    _on_mesh(batch, mesh, parallel.by_group),
+    _on_mesh(frozen, mesh, parallel.replicated),
   )
-  return compiled, time.perf_counter() - begin
 
 
 def timed(
@@ -211,9 +239,7 @@ def parser() -> cli.Parser:
 def train_step(args: argparse.Namespace) -> None:
   """Compiles, runs, prints."""
   config = overrides.apply(configs.load(args.config), args.overrides)
-  size = (args.crop,) * 2 if args.crop else tuple(config.data.crop_size)
-  if not all(size):
-    raise ValueError('config.data.crop_size is not set: give --crop=N')
+  sizes = image_sizes(config, args.crop)
   with contextlib.ExitStack() as stack:
     if args.topology:
       mesh = targets.absent_mesh(args.topology)
@@ -221,23 +247,25 @@ def train_step(args: argparse.Namespace) -> None:
     else:
       mesh = parallel.make_mesh(config.devices or None)
     update, init, batch = build(
-      config, mesh, size, args.num_classes, args.phase
+      config, mesh, sizes, args.num_classes, args.phase
     )
-    compiled, compile_seconds = compile_step(update, init, batch, mesh)
-  state, frozen = jax.eval_shape(init)
+    begin = time.perf_counter()
+    traced = trace(update, init, batch, mesh)
+    compiled = traced.lower().compile()
+    compile_seconds = time.perf_counter() - begin
   result = dict(
     framework=f'jax {jax.__version__}',
     device=targets.name(mesh),
     devices=mesh.size,
     method=methods.full_name(config.method),
     network=targets.network_name(config),
-    crop=list(size),
+    crop=list(sizes.source),
     batch=[config.batch.groups, config.batch.group_size],
     dtype=config.model.dtype,
     remat=bool(config.model.get('remat', False)),
     phase=args.phase,
     compile_seconds=round(compile_seconds, 1),
-    tflops=round(flops.count(update, state, batch, frozen) / 1e12, 4),
+    tflops=round(flops.of(traced.jaxpr.jaxpr) / 1e12, 4),
   )
   result |= targets.memory(compiled, mesh)
   if not args.topology:
