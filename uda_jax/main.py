@@ -14,8 +14,8 @@ Exit codes: 0 done; 1 an error (one line says which); 2 wrong flags; 75 stopped
 by SIGTERM or SIGHUP, or 130 by Ctrl-C, with everything saved: the same command
 resumes. A second signal ends the run at once, with 128 + its number. 74: the
 directory of the run was removed, is full or cannot be written. 76: another
-process of the run did not come within --start_timeout. docs/clusters.md says
-what each launcher does about them.
+process of the run died or hangs, or did not come within --start_timeout; the
+same command resumes. docs/clusters.md says what each launcher does about them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ import sys
 from uda_jax import cli
 from uda_jax.train import flags
 from uda_jax.train import interrupts
-
-# BSD's EX_IOERR.
-EXIT_IO = 74
 
 
 def parser() -> cli.Parser:
@@ -80,7 +77,7 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
     interrupts.leave(interrupts.exit_code(stopped))
   except lock.Gone as error:
     print(f'error: {error}', file=sys.stderr)
-    interrupts.leave(EXIT_IO)
+    interrupts.leave(error.exit_code)
   except loop.TrainingFailed as error:
     raise cli.Failed(str(error)) from error
 

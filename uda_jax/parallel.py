@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import itertools
 import os
 import threading
+from typing import Any
 
 import jax
+from jax._src import clusters
 from jax._src import distributed
 from jax.experimental import multihost_utils
 import jax.numpy as jnp
@@ -24,6 +26,9 @@ from uda_jax import types
 EXIT_PEER = 76
 # The one axis: groups (the papers' batches) are spread over it.
 DATA = 'data'
+# Seconds after which JAX aborts a process whose peers are silent:
+# `uda_jax.train.peers` ends it long before, with a line.
+_JAX_HEARTBEAT = 1800
 # Points that a process may be ahead of another; see `Agreement`.
 _LEAD = 4
 _agreements = itertools.count()
@@ -114,6 +119,7 @@ def start_processes(
   process_id: int = 0,
   *,
   timeout: int = 300,
+  through: Callable[[str], str] = lambda address: address,
 ) -> None:
   """Connects the processes of a run; called once, before any device is used.
 
@@ -126,6 +132,8 @@ def start_processes(
     num_processes: number of processes of the run, if `coordinator` is set.
     process_id: number of this process, from 0.
     timeout: seconds that processes wait for each other.
+    through: f(coordinator) -> the address to reach it at, on all processes but
+      the first.
   """
   if not coordinator and (num_processes, process_id) != (1, 0):
     raise ValueError(
@@ -134,36 +142,43 @@ def start_processes(
     )
   # It would wait for SIGTERM, and orbax ask it with the numbers of old steps.
   jax.config.update('jax_enable_preemption_service', False)
-  found = (coordinator, num_processes, process_id) if coordinator else ()
+  found = (coordinator, num_processes, process_id)
+  if not coordinator:
+    found = _found(timeout)
   # [] is all devices: JAX's choice is the device of the task's number.
   local = None if local_gpus.CHOSEN in os.environ else []
-  try:
-    with _given_up_after(timeout):
-      jax.distributed.initialize(
-        *found,
-        local_device_ids=local,
-        # JAX would abort the process with a stack of its C++ code.
-        initialization_timeout=timeout + 60,
-      )
-  except ValueError as error:
-    # The message of JAX without a cluster; any other is an error.
-    if 'coordinator_address should be defined' not in str(error):
-      raise
+  if found[0] is None:
     return
+  address, count, number = found
+  with _given_up_after(timeout, address, number):
+    jax.distributed.initialize(
+      through(address) if number else address,
+      count,
+      number,
+      local_device_ids=local,
+      # JAX would abort the process with a stack of its C++ code.
+      initialization_timeout=timeout + 60,
+      heartbeat_timeout_seconds=_JAX_HEARTBEAT,
+    )
   _divide_gpus(timeout)
 
 
+def _found(timeout: int) -> tuple[str | None, int | None, int | None]:
+  """Returns coordinator, number of processes and of this one, by JAX."""
+  return clusters.ClusterEnv.auto_detect_unset_distributed_params(
+    os.environ.get('JAX_COORDINATOR_ADDRESS'), None, None, [], None, timeout
+  )[:3]
+
+
 @contextlib.contextmanager
-def _given_up_after(seconds: int) -> Iterator[None]:
+def _given_up_after(seconds: int, address: str, number: int) -> Iterator[None]:
   """Ends the process unless what is inside is done in time."""
 
   def end():
-    state = distributed.global_state
     message = (
       f'error: --start_timeout: expected all processes within {seconds} s, '
-      f'some are missing; process {state.process_id} waited at '
-      f'{state.coordinator_address}. Start all of them, with a coordinator '
-      'that each can reach\n'
+      f'some are missing; process {number} waited at {address}. '
+      'Start all of them, with a coordinator that each can reach\n'
     )
     os.write(2, message.encode())
     os._exit(EXIT_PEER)
@@ -202,6 +217,11 @@ def stop_processes() -> None:
     jax.distributed.shutdown()
 
 
+def client() -> Any:
+  """Returns the client of JAX's coordination service, which stores texts."""
+  return distributed.global_state.client
+
+
 class Agreement:
   """Lets all processes act on a request of any at the same point.
 
@@ -229,20 +249,16 @@ class Agreement:
     named = self._named()
     if named is None and asked:
       try:
-        self._client.key_value_set(self._key, str(self._point + _LEAD))
+        client().key_value_set(self._key, str(self._point + _LEAD))
       except jax.errors.JaxRuntimeError as error:
         if 'ALREADY_EXISTS' not in str(error):
           raise
       named = self._named()
     return named is not None and self._point >= named
 
-  @property
-  def _client(self):
-    return distributed.global_state.client
-
   def _named(self) -> int | None:
     try:
-      return int(self._client.key_value_try_get(self._key))
+      return int(client().key_value_try_get(self._key))
     except jax.errors.JaxRuntimeError as error:
       if 'NOT_FOUND' not in str(error):
         raise

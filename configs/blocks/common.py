@@ -18,6 +18,16 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.steps = steps
   # Devices to use, 0 = all.
   config.devices = 0
+  config.parallel = ConfigDict(
+    dict(
+      # Seconds without a sign of life after which another process counts as
+      # dead, and this one ends with exit code 76.
+      heartbeat_seconds=60.0,
+      # A step that takes this many times the median (and 30 s) has the stacks
+      # of all threads written to stacks/; 0 = never.
+      slow_step=10.0,
+    )
+  )
   # Where compiled programs are kept for the next start, '' = nowhere; the
   # environment variable JAX_COMPILATION_CACHE_DIR takes precedence.
   config.compile_cache = '~/.cache/uda_jax/compiled'
@@ -54,6 +64,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       every=500,
       # Newest checkpoints that are kept; a damaged one needs an older one.
       keep=2,
+      # Steps between checkpoints that are never removed; 0 = none.
+      keep_every=0,
       # Criterion of the network in best/: 'miou' (needs target labels; over
       # 'all classes' or a name of eval.subsets), or without labels 'entropy',
       # 'confident', 'agreement' or 'information': see

@@ -360,6 +360,15 @@ def _two_checkpoints(workdir):
   return workdir / 'checkpoints' / '12'
 
 
+def test_some_checkpoints_are_kept_for_good(tmp_path):
+  with checkpoint.Checkpoints(
+    tmp_path, every_steps=2, keep=1, keep_every=4
+  ) as saved:
+    for step in (2, 4, 6, 8, 9):
+      saved.save(step, _state(seed=step), force=step == 9)
+  assert _folders(tmp_path / 'checkpoints') == ['4', '8', '9']
+
+
 def _largest(folder):
   files = [path for path in folder.rglob('*') if path.is_file()]
   return max(files, key=lambda path: path.stat().st_size)

@@ -36,13 +36,21 @@ _policies = ocp.checkpoint_managers
 class Checkpoints:
   """The checkpoints of one run; a context manager that waits for the writes."""
 
-  def __init__(self, workdir: pathlib.Path, *, every_steps: int, keep: int = 1):
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    *,
+    every_steps: int,
+    keep: int = 1,
+    keep_every: int = 0,
+  ):
     """Opens the run's directories; creates missing ones.
 
     Args:
       workdir: the run's directory, absolute.
       every_steps: number of steps between two checkpoints.
       keep: number of checkpoints that are kept, the newest ones.
+      keep_every: number of steps between those that are kept as well; 0: none.
 
     Raises:
       ValueError: checkpoints are there, but all of them are damaged.
@@ -60,7 +68,9 @@ class Checkpoints:
       checksums.set_aside(workdir / _CHECKPOINTS, _STATE, required=True)
       checksums.set_aside(workdir / _BEST, _NET, required=False)
     parallel.barrier('checkpoints are whole')
-    self._latest = _manager(workdir / _CHECKPOINTS, every_steps, keep)
+    self._latest = _manager(
+      workdir / _CHECKPOINTS, every_steps, keep, keep_every
+    )
     self._best = _manager(workdir / _BEST, 1, 1)
 
   def __enter__(self) -> Checkpoints:
@@ -248,7 +258,7 @@ def _read(folder: pathlib.Path, like: Any) -> Any:
 
 
 def _manager(
-  folder: pathlib.Path, every_steps: int, keep: int
+  folder: pathlib.Path, every_steps: int, keep: int, keep_every: int = 0
 ) -> ocp.CheckpointManager:
   """Opens a folder of checkpoints that are written with checksums."""
 
@@ -256,11 +266,14 @@ def _manager(
     for unfinished in _half_written(folder):
       checksums.write(unfinished)
 
+  kept: list[Any] = [_policies.LatestN(keep)]
+  if keep_every:
+    kept.append(_policies.EveryNSteps(keep_every))
   return ocp.CheckpointManager(
     folder,
     options=ocp.CheckpointManagerOptions(
       save_decision_policy=_policies.FixedIntervalPolicy(every_steps),
-      preservation_policy=_policies.LatestN(keep),
+      preservation_policy=_policies.AnyPreservationPolicy(kept),
       async_options=ocp.options.AsyncOptions(post_finalization_callback=finish),
     ),
   )

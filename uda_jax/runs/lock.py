@@ -28,6 +28,8 @@ _SILENT = 60.0
 class Gone(OSError):
   """The run's directory was removed, is full or cannot be written."""
 
+  exit_code = 74  # BSD's EX_IOERR
+
 
 class Lock:
   """Holds a directory; a context manager.

@@ -19,6 +19,7 @@ FREE_FIELDS = (
   'checkpoint',
   'eval',
   'devices',
+  'parallel',
   'data.root',
   'data.cache_dir',
   'data.eval_image_size',

@@ -85,7 +85,17 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   evaluate_checks.check(config)
   selection.check(config)
   _check_rounds(config)
+  _check_kept(config.checkpoint)
   _check_start(config)
+
+
+def _check_kept(config: ml_collections.ConfigDict) -> None:
+  """Checks that checkpoints are made at the steps whose are to stay."""
+  if config.keep_every % config.every:
+    raise ValueError(
+      'config.checkpoint.keep_every: expected a multiple of '
+      f'checkpoint.every ({config.every}), or 0, got {config.keep_every}'
+    )
 
 
 def _check_rounds(config: ml_collections.ConfigDict) -> None:

@@ -50,10 +50,12 @@ def add(parser: cli.Parser) -> None:
 def connect(args: argparse.Namespace) -> None:
   """Connects the processes; called once, before any device is used."""
   from uda_jax import parallel
+  from uda_jax.train import relay
 
   parallel.start_processes(
     args.coordinator,
     args.num_processes,
     args.process_id,
     timeout=args.start_timeout,
+    through=relay.through,
   )

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import pathlib
 from typing import Any, NamedTuple
 
 import jax
@@ -26,12 +27,14 @@ from uda_jax.runs import writers
 from uda_jax.train import checks
 from uda_jax.train import evaluation
 from uda_jax.train import interrupts
+from uda_jax.train import peers as peers_lib
 from uda_jax.train import programs as programs_lib
 from uda_jax.train import round_mining
 from uda_jax.train import rounds
 from uda_jax.train import setup
 from uda_jax.train import state as state_lib
 from uda_jax.train import warm_start
+from uda_jax.train import watchdog
 
 Run = setup.Run
 
@@ -64,6 +67,8 @@ class Parts(NamedTuple):
   evaluations: evaluation.Evaluations
   interrupts: interrupts.Interrupts
   lock: lock.Lock
+  peers: peers_lib.Peers
+  watchdog: watchdog.Watchdog
 
 
 def _check_finite(
@@ -98,9 +103,11 @@ def _loop(
     parts.evaluations.resume(state)
     if parts.evaluations.should_stop(step):
       return state
+    parts.watchdog.begin(step)
     for batch in batches:
       batch = parallel.to_global(batch, parts.run.mesh)
-      train_step = _prepare(parts, state, batch, step)
+      with parts.watchdog.paused(step):
+        train_step = _prepare(parts, state, batch, step)
       parts.interrupts.hold()
       state, metrics = train_step(state, batch, parts.run.frozen)
       step += 1
@@ -108,7 +115,10 @@ def _loop(
       if previous is not None:
         _check_finite(previous, parts, step - 1)
       previous = metrics
-      if _after_step(parts, state, metrics, step):
+      parts.peers.step = step
+      with parts.watchdog.done(step):
+        stopping = _after_step(parts, state, metrics, step)
+      if stopping:
         break
   except interrupts.Stop:
     parts.saved.save(step, state, force=True)
@@ -210,16 +220,54 @@ def run(
     if jax.process_index() == 0:
       stack.enter_context(held)
       handler.before_end(held.release)
-    this, student = setup.build(config, path)
-    _write_manifest(this)
-    saving = checkpoint.Checkpoints(
-      path, every_steps=config.checkpoint.every, keep=config.checkpoint.keep
-    )
-    with saving as saved, _writer(this, saved.latest_step() or 0) as writer:
-      programs = programs_lib.Programs(this, cache)
-      evaluations = evaluation.Evaluations(this, saved, writer, handler.poll)
-      parts = Parts(this, programs, saved, writer, evaluations, handler, held)
+    with peers_lib.Peers(
+      config.parallel.heartbeat_seconds,
+      alike=(interrupts.Preempted, interrupts.Interrupted, TrainingFailed),
+      cleanup=held.release,
+    ) as peers:
+      this, student = setup.build(config, path)
+      _write_manifest(this)
+      # Left after `peers`: closing waits for the other processes, which must
+      # know before if this one failed.
+      parts = stack.enter_context(_parts(this, cache, handler, held, peers))
       return _train(parts, student)
+
+
+@contextlib.contextmanager
+def _parts(
+  run: Run,
+  cache: pathlib.Path | None,
+  handler: interrupts.Interrupts,
+  held: lock.Lock,
+  peers: peers_lib.Peers,
+) -> Iterator[Parts]:
+  """Opens the checkpoints, curves and watchdog of a run."""
+  config = run.config
+  saving = checkpoint.Checkpoints(
+    run.workdir,
+    every_steps=config.checkpoint.every,
+    keep=config.checkpoint.keep,
+    keep_every=config.checkpoint.keep_every,
+  )
+  watching = watchdog.Watchdog(
+    run.workdir, config.parallel.slow_step, process=jax.process_index()
+  )
+  with (
+    saving as saved,
+    _writer(run, saved.latest_step() or 0) as writer,
+    watching as watch,
+  ):
+    yield Parts(
+      run,
+      programs_lib.Programs(run, cache),
+      saved,
+      writer,
+      evaluation.Evaluations(run, saved, writer, handler.poll),
+      handler,
+      held,
+      peers,
+      watch,
+    )
 
 
 def _train(parts: Parts, student: types.Variables) -> Result:
@@ -232,6 +280,7 @@ def _train(parts: Parts, student: types.Variables) -> Result:
   try:
     state = _rounds(parts, state) if in_rounds else _loop(parts, batches, state)
     variables, reports = parts.evaluations.finish(state)
+    saved.wait()
   except interrupts.Stop as stop:
     saved.wait()
     raise parts.interrupts.error(

@@ -21,6 +21,7 @@ _WHOLE = {
   'log.max_nonfinite': 1,
   'checkpoint.every': 1,
   'checkpoint.keep': 1,
+  'checkpoint.keep_every': 0,
   'eval.every': 0,
   'eval.patience': 0,
   'eval.batch_size': 1,
@@ -33,6 +34,8 @@ _WHOLE = {
 # Numbers, and (least, most).
 _NUMBERS = {
   'log.seconds': (0, math.inf),
+  'parallel.heartbeat_seconds': (1, math.inf),
+  'parallel.slow_step': (0, math.inf),
   'eval.label_free.threshold': (0, 1),
   'schedule.learning_rate': (0, math.inf),
   'schedule.warmup_ratio': (0, 1),
