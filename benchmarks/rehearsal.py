@@ -14,8 +14,9 @@ of the phases are overridden so that they come early.
 A config's record is `DIR/records/BENCHMARK/NAME.json`; a second start runs the
 missing and the failed ones. --table prints the records as a table in Markdown.
 Options `--config.FIELD=VALUE` are passed to every training run. With --memory a
-config whose train step plans more is compiled only, and rehearsed with
-recomputation (`model.remat`) where it has that switch off; its record says so.
+config whose train step plans more is compiled only, which its record says. With
+--half all training images have half the height and width, and the records are
+`DIR/records/BENCHMARK/NAME_half.json`; scoring stays at full size.
 """
 
 from __future__ import annotations
@@ -35,69 +36,9 @@ import numpy as np
 from benchmarks import published_trees
 from benchmarks import published_weights
 from benchmarks import rehearsal_commands as commands
+from benchmarks import rehearsal_configs as published
 from benchmarks import rehearsal_table
-from uda_jax import configs
 from uda_jax import files
-
-BENCHMARKS = (
-  'gta5_to_cityscapes',
-  'synthia_to_cityscapes',
-  'cityscapes_to_acdc',
-  'cityscapes_to_dark_zurich',
-)
-
-
-# Takes less memory, and computes the same.
-REMAT = '--config.model.remat=True'
-
-
-def config_names() -> list[str]:
-  """Returns the names of all published configs."""
-  return [n for n in configs.paths() if n.split('/')[0] in BENCHMARKS]
-
-
-def start_weights(config_name: str) -> str:
-  """Returns the weight file that a config starts from."""
-  benchmark, name = config_name.split('/')
-  source = 'synthia' if benchmark.startswith('synthia') else 'gta5'
-  if name in ('pixmatch_start', 'ehtdi_start', 'lse_deeplab_start'):
-    return 'DeepLab_resnet_pretrained_init-f81d91e8.pth'
-  if name.startswith(('pixmatch', 'ehtdi')):
-    return f'{source.upper()}_source.pth#shadow'
-  if name == 'lse_start':
-    return 'vgg16-397923af.pth'
-  if name.startswith('lse_deeplab'):
-    return f'{source}_deeplab_resnet101_init.pth'
-  if name.startswith('lse'):
-    return f'{source}_vggfcn_init.pth'
-  return 'mit_b5.pth'
-
-
-def overrides(config_name: str, steps: int) -> dict[str, Any]:
-  """Returns the fields that shorten each phase of a run to `steps` steps."""
-  config = configs.load(config_name)
-  changes: dict[str, Any] = {
-    # The run is stopped in its middle.
-    'steps': 2 * steps,
-    'log.every': 1,
-    'checkpoint.every': 1,
-    'eval.every': 0,
-    'eval.label_free.num_images': 0,
-    'eval.target_statistics': 0,
-    # Rendered images have few of the rarer classes.
-    'data.rare_class.min_pixels': 1.0,
-    'data.rare_class.min_crop_ratio': 0.0,
-  }
-  if config.method.name == 'lse':
-    # Two updates in each of the seven rounds, on patches of few images.
-    return changes | {'steps': 7 * steps, 'rounds.divisor': 1}
-  add = config.method.add
-  if 'patch_contrast' in add:
-    changes['method.patch_contrast.start'] = steps
-    changes['data.pair.first_step'] = steps
-  if 'cluda_contrast' in add and config.method.cluda_contrast.entropy_start:
-    changes['method.cluda_contrast.entropy_start'] = steps
-  return changes
 
 
 def check_weights(workdir: pathlib.Path, exported: pathlib.Path) -> None:
@@ -117,17 +58,6 @@ def check_weights(workdir: pathlib.Path, exported: pathlib.Path) -> None:
     raise commands.Failed(f'{exported}: other values than those of the run')
 
 
-def _recomputes(config_name: str) -> bool:
-  """Returns whether the network recomputes already or cannot."""
-  return configs.load(config_name).model.get('remat', True)
-
-
-def read_record(out: pathlib.Path, config_name: str) -> dict[str, Any] | None:
-  """Returns the record of a config, None without one."""
-  path = Rehearsal(config_name, out, 0).record()
-  return json.loads(path.read_text()) if path.exists() else None
-
-
 class Rehearsal(NamedTuple):
   """A config, with the folders that all configs share.
 
@@ -137,41 +67,55 @@ class Rehearsal(NamedTuple):
     steps: of each phase.
     extra: further options of the training, such as another dtype.
     memory: GiB that a train step may plan; 0: any number.
+    half: whether training images have half the height and width.
   """
 
   config_name: str
   out: pathlib.Path
-  steps: int
+  steps: int = 1
   extra: tuple[str, ...] = ()
   memory: float = 0.0
+  half: bool = False
+
+  @property
+  def name(self) -> str:
+    return self.config_name + ('_half' if self.half else '')
 
   @property
   def workdir(self) -> pathlib.Path:
-    return self.out / 'runs' / self.config_name
+    return self.out / 'runs' / self.name
+
+  def changes(self) -> list[str]:
+    """Returns the options beside data, weights and the length of the run."""
+    sizes = published.halved(self.config_name) if self.half else {}
+    return [
+      *(f'--config.{name}={value}' for name, value in sizes.items()),
+      *self.extra,
+    ]
 
   def options(self) -> list[str]:
     """Returns the trainer's options."""
-    weights = self.out / 'weights' / start_weights(self.config_name)
+    weights = self.out / 'weights' / published.start_weights(self.config_name)
     fields = {
       'data.root': self.out / 'trees',
       'data.cache_dir': self.out / 'cache',
       'model.weights': weights,
-      **overrides(self.config_name, self.steps),
+      **published.overrides(self.config_name, self.steps),
     }
     return [
       f'--config={self.config_name}',
       *(f'--config.{name}={value}' for name, value in fields.items()),
-      *self.extra,
+      *self.changes(),
     ]
 
   def log(self, name: str) -> pathlib.Path:
-    return self.out / 'logs' / self.config_name / f'{name}.txt'
+    return self.out / 'logs' / self.name / f'{name}.txt'
 
   def exported(self) -> pathlib.Path:
-    return self.out / 'exported' / f'{self.config_name}.safetensors'
+    return self.out / 'exported' / f'{self.name}.safetensors'
 
   def record(self) -> pathlib.Path:
-    return self.out / 'records' / f'{self.config_name}.json'
+    return self.out / 'records' / f'{self.name}.json'
 
 
 TARGETS = {
@@ -216,7 +160,7 @@ def rehearse(item: Rehearsal) -> dict[str, Any]:
   }
   try:
     for name, line in command_lines(item).items():
-      print(f'{item.config_name}: {name}', flush=True)
+      print(f'{item.name}: {name}', flush=True)
       used[name] = commands.run(line, item.log(name), **options.get(name, {}))
     check_weights(item.workdir, item.exported())
   except commands.Failed as error:
@@ -232,8 +176,8 @@ def _record(item: Rehearsal, used: dict[str, commands.Usage]) -> dict[str, Any]:
   found = commands.losses(*logs)
   programs = [x for log in logs for x in commands.programs(log.read_text())]
   return {
-    'config': item.config_name,
-    'options': item.extra,
+    'config': item.name,
+    'options': item.changes(),
     'steps': len(found),
     'losses': found,
     'finite': all(map(math.isfinite, found.values())),
@@ -244,6 +188,20 @@ def _record(item: Rehearsal, used: dict[str, commands.Usage]) -> dict[str, Any]:
     'jax': jax.__version__,
     'date': time.strftime('%Y-%m-%d'),
   }
+
+
+def read_records(out: pathlib.Path) -> list[dict[str, Any]]:
+  """Returns the records of all configs, in the order of their names."""
+  items = [
+    Rehearsal(config_name, out, half=half)
+    for config_name in published.config_names()
+    for half in (False, True)
+  ]
+  return [
+    json.loads(item.record().read_text())
+    for item in items
+    if item.record().exists()
+  ]
 
 
 def main() -> None:
@@ -266,6 +224,9 @@ def main() -> None:
     help='GiB that a train step may plan (default: 0, any number)',
   )
   parser.add_argument(
+    '--half', action='store_true', help='training images of half the size'
+  )
+  parser.add_argument(
     '--again', action='store_true', help='also what has a record'
   )
   parser.add_argument(
@@ -274,25 +235,24 @@ def main() -> None:
   args, extra = parser.parse_known_args()
   out = args.out.absolute()
   if args.table:
-    records = [read_record(out, config_name) for config_name in config_names()]
-    print(rehearsal_table.table([x for x in records if x]))
+    print(rehearsal_table.table(read_records(out)))
     return
   published_trees.write(out / 'trees', images=args.images)
   published_weights.write(out / 'weights')
   failed = 0
-  names = args.configs.split(',') if args.configs else config_names()
+  names = args.configs.split(',') if args.configs else published.config_names()
   for config_name in names:
-    before = read_record(out, config_name)
-    if not args.again and before and 'error' not in before:
-      continue
-    item = Rehearsal(config_name, out, args.steps, tuple(extra), args.memory)
+    item = Rehearsal(
+      config_name, out, args.steps, tuple(extra), args.memory, args.half
+    )
+    path = item.record()
+    if not args.again and path.exists():
+      if 'error' not in json.loads(path.read_text()):
+        continue
     record = rehearse(item)
-    if 'compiled_only' in record and not _recomputes(config_name):
-      published = {'as_published': record['compiled_only']}
-      record = rehearse(item._replace(extra=(*extra, REMAT))) | published
     failed += 'error' in record
     print(json.dumps(record), flush=True)
-    files.write_atomically(item.record(), files.to_json(record))
+    files.write_atomically(path, files.to_json(record))
   sys.exit(bool(failed))
 
 

@@ -15,8 +15,6 @@ def _cells(record: dict[str, Any]) -> list[str]:
   end = record.get('error') or record.get('compiled_only') or 'all commands'
   if record['options']:
     end += ' with ' + ' '.join(f'`{x}`' for x in record['options'])
-  if 'as_published' in record:
-    end += f'; as published: {record["as_published"]}'
   return [
     f'`{record["config"]}`',
     ', '.join(f'{loss:.2f}' for loss in record['losses'].values()),
