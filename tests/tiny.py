@@ -89,9 +89,11 @@ def batch(number: int, groups: int, num_classes: int) -> types.Batch:
   )
 
 
-def place(state: types.TrainState, mesh) -> types.TrainState:
+def place(
+  state: types.TrainState, mesh, shard: str = 'none'
+) -> types.TrainState:
   """Puts a state where the train step returns it, or it compiles twice."""
-  return jax.device_put(state, parallel.state_sharding(state, mesh))
+  return jax.device_put(state, parallel.state_sharding(state, mesh, shard))
 
 
 def adamw() -> ml_collections.ConfigDict:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import itertools
+import math
 import os
 import threading
 from typing import Any
@@ -32,6 +33,11 @@ _JAX_HEARTBEAT = 1800
 # Points that a process may be ahead of another; see `Agreement`.
 _LEAD = 4
 _agreements = itertools.count()
+# Values of config.parallel.shard; see `state_sharding`.
+SHARDS = ('none', 'optimizer', 'all')
+# Numbers of an array below which all devices hold it: it would cost a message
+# of its own.
+_LEAST_DIVIDED = 2048
 
 
 def make_mesh(num_devices: int | None = None) -> Mesh:
@@ -100,11 +106,42 @@ def place_rows(
   return to_global(np.pad(rows, widths, constant_values=filling), mesh)
 
 
-def state_sharding(state: types.TrainState, mesh: Mesh) -> types.TrainState:
-  """Returns the shardings of a train state: replicated but for method_state."""
+def state_sharding(
+  state: types.TrainState, mesh: Mesh, shard: str = 'none'
+) -> types.TrainState:
+  """Returns the shardings of a train state.
+
+  Args:
+    state: arrays, or their shapes.
+    mesh: the devices.
+    shard: what is divided over the devices, of `SHARDS`: 'none', each holds
+      everything but its groups' `method_state`; 'optimizer', the optimizer's
+      state and the teacher; 'all', the student as well.
+  """
+  divided = {
+    'none': (),
+    'optimizer': ('opt_state', 'teacher'),
+    'all': ('opt_state', 'teacher', 'student'),
+  }[shard]
   shardings = jax.tree.map(lambda _: replicated(mesh), state)
   groups = jax.tree.map(lambda _: by_group(mesh), state.method_state)
-  return dataclasses.replace(shardings, method_state=groups)
+  return dataclasses.replace(
+    shardings,
+    method_state=groups,
+    **{
+      name: jax.tree.map(lambda x: _divided(x, mesh), getattr(state, name))
+      for name in divided
+    },
+  )
+
+
+def _divided(array: Any, mesh: Mesh) -> NamedSharding:
+  """Returns the sharding of an array along its longest axis that divides."""
+  axes = [i for i, n in enumerate(array.shape) if n % mesh.size == 0]
+  if mesh.size == 1 or not axes or math.prod(array.shape) < _LEAST_DIVIDED:
+    return replicated(mesh)
+  axis = max(axes, key=lambda i: array.shape[i])
+  return NamedSharding(mesh, P(*[None] * axis, DATA))
 
 
 def barrier(name: str) -> None:

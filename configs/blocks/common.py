@@ -26,6 +26,9 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       # A step that takes this many times the median (and 30 s) has the stacks
       # of all threads written to stacks/; 0 = never.
       slow_step=10.0,
+      # What is divided over the devices to save memory: 'none', 'optimizer'
+      # (its state and the teacher) or 'all' (the student as well).
+      shard='none',
     )
   )
   # Where compiled programs are kept for the next start, '' = nowhere; the

@@ -47,22 +47,30 @@ def _init(recipe, groups=4):
   )
 
 
-def _run(recipe, devices, groups=4, steps=5):
+def _run(recipe, devices, groups=4, steps=5, shard='none'):
+  state, losses = _run_on_devices(recipe, devices, groups, steps, shard)
+  return jax.device_get(state), losses
+
+
+def _run_on_devices(recipe, devices, groups, steps, shard):
   mesh = parallel.make_mesh(devices)
-  step = step_lib.make_train_step(recipe, mesh, groups)
-  state = tiny.place(_init(recipe, groups), mesh)
+  step = step_lib.make_train_step(recipe, mesh, groups, shard=shard)
+  state = tiny.place(_init(recipe, groups), mesh, shard)
   losses = []
   for number in range(steps):
     batch = parallel.to_global(tiny.batch(number, groups, NUM_CLASSES), mesh)
     state, metrics = step(state, batch, None)
     losses.append(float(metrics['loss/total']))
-  return jax.device_get(state), losses
+  return state, losses
 
 
-def test_devices_and_accumulation_change_nothing():
+def test_devices_accumulation_and_sharding_change_nothing(monkeypatch):
+  monkeypatch.setattr(parallel, '_LEAST_DIVIDED', 1)
   start = _init(_recipe())
   runs = {devices: _run(_recipe(), devices) for devices in (1, 2, 4)}
   runs['accumulate'] = _run(_recipe(accumulate=2), 2)
+  runs['optimizer'] = _run(_recipe(), 2, shard='optimizer')
+  runs['all'] = _run(_recipe(), 4, shard='all')
   reference, losses = runs.pop(1)
   for name, (state, other) in runs.items():
     np.testing.assert_allclose(other, losses, rtol=1e-5, err_msg=str(name))
@@ -75,6 +83,25 @@ def test_devices_and_accumulation_change_nothing():
       ):
         change = np.max(np.abs(a - s))
         assert np.max(np.abs(a - b)) <= 1e-5 * max(change, 1e-3), (name, part)
+
+
+@pytest.mark.parametrize(
+  ('shard', 'divided'),
+  [
+    ('optimizer', ('opt_state', 'teacher')),
+    ('all', ('opt_state', 'teacher', 'student')),
+  ],
+)
+def test_a_sharded_state_lies_in_parts_on_the_devices(
+  shard, divided, monkeypatch
+):
+  monkeypatch.setattr(parallel, '_LEAST_DIVIDED', 1)
+  state, _ = _run_on_devices(_recipe(), 2, 4, 1, shard)
+  for name in ('student', 'teacher', 'opt_state'):
+    for x in jax.tree.leaves(getattr(state, name)):
+      even = any(n % 2 == 0 for n in x.shape)
+      parts = 2 if even and name in divided else 1
+      assert x.addressable_shards[0].data.size * parts == x.size, name
 
 
 def test_groups_that_do_not_fit_say_which_do():

@@ -21,6 +21,7 @@ LATER: dict[str, Any] = {
   'checkpoint.keep_every': 0,
   'parallel.heartbeat_seconds': 60.0,
   'parallel.slow_step': 10.0,
+  'parallel.shard': 'none',
   'data.allow_changes': False,
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',

@@ -10,6 +10,7 @@ from absl import logging
 import jax
 
 from uda_jax import files
+from uda_jax import parallel
 from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.evaluate import evaluator as evaluator_lib
@@ -156,19 +157,26 @@ class Evaluations:
     self, state: types.TrainState
   ) -> tuple[types.Variables, types.Variables | None]:
     """Returns the evaluated network, and the other of student and teacher."""
-    student, teacher = state.student, state.teacher
+    student, teacher = self._whole(state.student, state.teacher)
     if self._run.config.eval.network == 'student':
       return student, teacher
     assert teacher is not None  # checks.check_config
     return teacher, student
 
+  def _whole(self, *networks: types.Variables | None) -> tuple:
+    """Returns networks that every device holds whole."""
+    if self._run.config.parallel.shard == 'none':
+      return networks
+    return jax.device_put(networks, parallel.replicated(self._run.mesh))
+
   def _networks(self, state: types.TrainState) -> dict[str, tuple]:
     """Returns the networks to report by name, each with its counterpart."""
-    networks = {'student': (state.student, state.teacher)}
-    if state.teacher is not None:
-      networks['teacher'] = state.teacher, state.student
+    student, teacher = self._whole(state.student, state.teacher)
+    networks = {'student': (student, teacher)}
+    if teacher is not None:
+      networks['teacher'] = teacher, student
     if count := self._run.config.eval.target_statistics:
-      adapted = setup.adapted_statistics(self._run, state.student, count)
+      adapted = setup.adapted_statistics(self._run, student, count)
       networks['student, target statistics'] = adapted, None
     return networks
 

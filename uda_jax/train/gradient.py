@@ -153,7 +153,7 @@ def make_gradient(
   )
 
   def gradient(params, state, batch, frozen):
-    bare = dataclasses.replace(state, method_state=None)
+    bare = dataclasses.replace(state, method_state=None, opt_state=None)
     grads, losses, method_state = mapped(
       params, bare, state.method_state, batch, jnp.arange(groups), frozen
     )

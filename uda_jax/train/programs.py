@@ -40,7 +40,11 @@ class Programs:
     return self._get(
       'the train step',
       lambda: step_lib.make_train_step(
-        run.recipe, run.mesh, run.config.batch.groups, phase=phase
+        run.recipe,
+        run.mesh,
+        run.config.batch.groups,
+        phase=phase,
+        shard=run.config.parallel.shard,
       ),
       state,
       batch,
@@ -86,7 +90,7 @@ class Programs:
     config, mesh = self._run.config, self._run.mesh
     blocks = {
       name: config[name].to_json_best_effort()
-      for name in ('model', 'method', 'optim', 'batch')
+      for name in ('model', 'method', 'optim', 'batch', 'parallel')
     }
     shapes = [list(x.shape) for x in jax.tree.leaves(batch)]
     return [blocks, shapes, mesh.size, mesh.devices.flat[0].device_kind]

@@ -8,6 +8,8 @@ from typing import Any
 
 import ml_collections
 
+from uda_jax import parallel
+
 # Whole numbers, and the least that each may be.
 _WHOLE = {
   'seed': 0,
@@ -46,6 +48,7 @@ _NUMBERS = {
 # Texts, and what each may be.
 _CHOICES = {
   'batch.scale_learning_rate': ('none', 'linear', 'sqrt'),
+  'parallel.shard': parallel.SHARDS,
   'model.dtype': ('float32', 'bfloat16', 'float64'),
   'warm_start.network': ('student', 'teacher', 'best'),
 }

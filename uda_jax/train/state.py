@@ -136,5 +136,5 @@ def _abstract(run: setup.Run, student, batch) -> types.TrainState:
   return jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     shapes,
-    parallel.state_sharding(shapes, run.mesh),
+    parallel.state_sharding(shapes, run.mesh, run.config.parallel.shard),
   )

@@ -41,7 +41,12 @@ def _metrics(
 
 
 def make_update(
-  recipe: recipe_lib.Recipe, mesh: Mesh, groups: int, *, phase: int = 0
+  recipe: recipe_lib.Recipe,
+  mesh: Mesh,
+  groups: int,
+  *,
+  phase: int = 0,
+  shard: str = 'none',
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
   """Returns the pure f(state, batch, frozen) -> (state, metrics), not jitted.
 
@@ -70,6 +75,11 @@ def make_update(
       nonfinite=jnp.where(finite, 0, state.nonfinite + 1),
       **kept,
     )
+    if shard != 'none':
+      # Each device computes its part of the update.
+      new_state = jax.lax.with_sharding_constraint(
+        new_state, parallel.state_sharding(new_state, mesh, shard)
+      )
     metrics = _metrics(losses, grad_norm, rate, finite)
     return new_state, metrics | {'nonfinite': new_state.nonfinite}
 
@@ -117,7 +127,12 @@ def _moved(
 
 
 def make_train_step(
-  recipe: recipe_lib.Recipe, mesh: Mesh, groups: int, *, phase: int = 0
+  recipe: recipe_lib.Recipe,
+  mesh: Mesh,
+  groups: int,
+  *,
+  phase: int = 0,
+  shard: str = 'none',
 ) -> jax.stages.Wrapped:
   """Returns the jitted step(state, batch, frozen) -> (state, metrics).
 
@@ -131,10 +146,11 @@ def make_train_step(
     mesh: the devices.
     groups: number of groups per step, a multiple of the number of devices.
     phase: number of the method's phase (see `Method.starts`).
+    shard: how the state is divided over the devices; see
+      `parallel.state_sharding`.
   """
-  return jax.jit(
-    make_update(recipe, mesh, groups, phase=phase), donate_argnums=0
-  )
+  update = make_update(recipe, mesh, groups, phase=phase, shard=shard)
+  return jax.jit(update, donate_argnums=0)
 
 
 def make_panels(
