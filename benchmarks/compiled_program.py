@@ -41,6 +41,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'model.matmul_precision': 'default',
     'model.remat': True,
   },
+  'optimizer divided': {'parallel.shard': 'optimizer'},
+  'all divided': {'parallel.shard': 'all'},
 }
 EVALUATION = 'evaluation'
 # Cityscapes' and SYNTHIA's mapped to it.
@@ -90,7 +92,10 @@ def changes(setting: str, config: Any) -> bool:
   fields = SETTINGS[setting]
   if not fields:
     return True
-  own = [config.model.get(name.partition('.')[2]) for name in fields]
+  own = [
+    config[block].get(field)
+    for block, field in (name.split('.') for name in fields)
+  ]
   return None not in own and own != list(fields.values())
 
 
@@ -112,7 +117,7 @@ def trace(program: Program, mesh: jax.sharding.Mesh) -> jax.stages.Traced:
   phase = int(program.part.split()[1])
   sizes = train_step.image_sizes(config)
   made = train_step.build(config, mesh, sizes, _CLASSES, phase)
-  return train_step.trace(*made, mesh)
+  return train_step.trace(*made, mesh, config.parallel.shard)
 
 
 def _trace_evaluation(config: Any, mesh) -> jax.stages.Traced:

@@ -145,7 +145,13 @@ def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
       'weight_distance', 0.0
     ) else None
 
-  update = step_lib.make_update(recipe, mesh, config.batch.groups, phase=phase)
+  update = step_lib.make_update(
+    recipe,
+    mesh,
+    config.batch.groups,
+    phase=phase,
+    shard=config.parallel.shard,
+  )
   return update, init, batch
 
 
@@ -158,13 +164,13 @@ def _on_mesh(tree, mesh, sharding):
   )
 
 
-def trace(update, init, batch, mesh) -> jax.stages.Traced:
+def trace(update, init, batch, mesh, shard: str = 'none') -> jax.stages.Traced:
   """Returns the step as a program for the devices of a mesh."""
   state, frozen = jax.eval_shape(init)
   state = jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     state,
-    parallel.state_sharding(state, mesh),
+    parallel.state_sharding(state, mesh, shard),
   )
   return jax.jit(update, donate_argnums=0).trace(
     state,
@@ -174,14 +180,14 @@ def trace(update, init, batch, mesh) -> jax.stages.Traced:
 
 
 def timed(
-  args: argparse.Namespace, compiled, init, batch, mesh
+  args: argparse.Namespace, compiled, init, batch, mesh, shard: str = 'none'
 ) -> dict[str, float]:
   """Runs the step; returns seconds and images a second."""
   state, frozen = jax.eval_shape(init)
   state, frozen = jax.jit(
     init,
     out_shardings=(
-      parallel.state_sharding(state, mesh),
+      parallel.state_sharding(state, mesh, shard),
       parallel.replicated(mesh),
     ),
   )()
@@ -250,7 +256,7 @@ def train_step(args: argparse.Namespace) -> None:
       config, mesh, sizes, args.num_classes, args.phase
     )
     begin = time.perf_counter()
-    traced = trace(update, init, batch, mesh)
+    traced = trace(update, init, batch, mesh, config.parallel.shard)
     compiled = traced.lower().compile()
     compile_seconds = time.perf_counter() - begin
   result = dict(
@@ -269,7 +275,7 @@ def train_step(args: argparse.Namespace) -> None:
   )
   result |= targets.memory(compiled, mesh)
   if not args.topology:
-    result |= timed(args, compiled, init, batch, mesh)
+    result |= timed(args, compiled, init, batch, mesh, config.parallel.shard)
   print(json.dumps(result))
 
 
