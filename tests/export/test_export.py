@@ -1,20 +1,28 @@
 """Exported files give what the network gives, or are not there."""
 
 import hashlib
+import importlib.util
 import json
+import re
+import subprocess
+import sys
 
 import jax
 from jax import export as jax_export
 import numpy as np
+from PIL import Image
 import pytest
 
 from tests import leaf
 from tests import tiny
+from uda_jax.data import image_size
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
 from uda_jax.export import __main__ as export
 from uda_jax.export import command
+from uda_jax.export import description
 from uda_jax.export import onnx
+from uda_jax.predict import network as network_lib
 from uda_jax.runs import provenance
 from uda_jax.runs import restore
 
@@ -52,7 +60,12 @@ def main(tmp_path, monkeypatch):
 def test_the_file_runs_alone(main, batch_size, capsys):
   trained, out = main(f'--batch_size={batch_size}')
   path = out / 'network.stablehlo'
-  assert sorted(out.iterdir()) == [out / 'network.json', path]
+  assert sorted(x.name for x in out.iterdir()) == [
+    'README.md',
+    'network.json',
+    'network.stablehlo',
+    'segment.py',
+  ]
   images = np.random.default_rng(0).integers(
     0, 256, (3 if batch_size == 0 else 1, 6, 10, 3), np.uint8
   )
@@ -68,6 +81,8 @@ def test_the_file_runs_alone(main, batch_size, capsys):
   about = json.loads((out / 'network.json').read_text())
   assert about['classes'] == list(NAMES) and len(about['palette']) == 3
   assert about['input']['shape'] == [batch_size or 'batch', 6, 10, 3]
+  assert 'do not divide' in about['input']['pixels']
+  assert 'CENTRED' not in (out / 'network.json').read_text()
   facts = about['files']['network.stablehlo']
   assert facts['sha256'] == hashlib.sha256(path.read_bytes()).hexdigest()
   assert facts['label_agreement'] == 1
@@ -145,3 +160,103 @@ def test_missing_packages_are_told_with_their_install_line(
   with pytest.raises(SystemExit, match='jax2onnx is not.*pip install .uda_jax'):
     main('--onnx')
   assert not (tmp_path / 'out').exists()
+
+
+# Run before the code of README.md: this library and what only it needs are as
+# if they were not there; ONNX Runtime, which is not installed, runs the other
+# file.
+ALONE = """
+import sys, types, pathlib
+for name in ('uda_jax', 'flax', 'tensorflow', 'ml_collections', 'absl'):
+  sys.modules[name] = None
+
+class InferenceSession:
+  def __init__(self, path, providers):
+    from jax import export
+    assert path == 'network.onnx' and providers == ['CPUExecutionProvider']
+    content = pathlib.Path('network.stablehlo').read_bytes()
+    self.network = export.deserialize(bytearray(content))
+
+  def run(self, names, feed):
+    assert names == ['logits'] and list(feed) == ['images']
+    return [self.network.call(feed['images'])['logits']]
+
+if STAND_IN:
+  sys.modules['onnxruntime'] = types.SimpleNamespace(
+    InferenceSession=InferenceSession)
+"""
+
+
+def _photo(path, size):
+  random = np.random.default_rng(0)
+  coarse = random.integers(0, 256, (4, 5, 3), np.uint8)
+  image = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
+  image.save(path)
+  return np.asarray(image)
+
+
+@pytest.mark.parametrize(
+  ('size', 'fields', 'scoring'),
+  [
+    ((37, 53), {}, {}),
+    ((30, 50), {'keep_ratio': True}, {'align_corners': True}),
+    ((41, 53), {'keep_ratio': True}, {'enlarge': 'probabilities'}),
+    ((6, 10), {'resize': 'bicubic'}, {}),
+    ((23, 90), {'resize': 'bicubic'}, {}),
+  ],
+)
+def test_a_photo_of_any_size_as_predict_has_it(main, size, fields, scoring):
+  trained, out = main()
+  trained.config.data.update(eval_image_size=(6, 10), **fields)
+  trained.config.eval.update(scoring)
+  main()
+  pixels = _photo(out / 'photo.png', size)
+  spec = importlib.util.spec_from_file_location('segment', out / 'segment.py')
+  segment = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(segment)
+  run = lambda images: command.run_stablehlo(out / 'network.stablehlo', images)
+  found = segment.photo(out / 'photo.png', lambda images: run(images)['logits'])
+  rule = image_size.seen(trained.config.data)
+  expected = network_lib.make_predict(trained, rule)(pixels[None])[0][0]
+  assert found.dtype == np.uint8 and found.shape == size
+  with pytest.raises(ValueError, match=r'expected pixels \[h, w, 3\], got'):
+    segment.photo(pixels[..., 0], None)
+  assert (found == expected).mean() > 0.999 and len(np.unique(found)) > 1
+
+
+def test_the_code_of_the_page_runs_without_this_library(main):
+  trained, out = main()
+  page = description.readme(
+    json.loads((out / 'network.json').read_text())
+    | {'files': {'network.stablehlo': {}, 'network.onnx': {}}}
+  )
+  stablehlo, onnx_code = re.findall('```python\n(.*?)```', page, re.DOTALL)
+  assert stablehlo in (out / 'README.md').read_text()
+  pixels = _photo(out / 'photo.jpg', (48, 80))
+  for code, stand_in in ((stablehlo, False), (onnx_code, True)):
+    program = f'STAND_IN = {stand_in}\n{ALONE}\n{code}'
+    subprocess.run([sys.executable, '-c', program], cwd=out, check=True)
+    with Image.open(out / 'ids.png') as image:
+      ids = np.asarray(image)
+    assert ids.shape == pixels.shape[:2] and ids.max() < len(NAMES)
+    (out / 'ids.png').unlink()
+
+
+def test_no_page_of_something_else_is_lost(main, tmp_path):
+  (tmp_path / 'out').mkdir()
+  page = tmp_path / 'out/README.md'
+  page.write_text('# My project')
+  with pytest.raises(SystemExit, match='a README.md of its own'):
+    main()
+  assert page.read_text() == '# My project'
+
+
+def test_what_an_onnx_file_says_itself(main):
+  _, out = main()
+  told = description.metadata(json.loads((out / 'network.json').read_text()))
+  assert json.loads(told['classes']) == list(NAMES)
+  assert json.loads(told['input'])['resize'] == {
+    'keep_ratio': False,
+    'filter': 'bilinear',
+    'antialias': False,
+  }

@@ -4,12 +4,13 @@
   python -m uda_jax.export --workdir=RUN --out=FOLDER --network=best --onnx
 
 writes `network.stablehlo` (StableHLO as `jax.export` serializes it, for CPU,
-CUDA and TPU), with --onnx `network.onnx`, and `network.json`, which describes
-them. A file takes RGB pixels [B, H, W, 3] uint8 and gives `ids` [B, H, W] int32
-and `logits` [B, H, W, C] float32. The preprocessing and the sliding window of
-the run's evaluation are inside; its scales and mirror images (config.eval) are
-not, network.json lists them. Each file is compared with the network before it
-gets its name.
+CUDA and TPU), with --onnx `network.onnx`, and beside them `network.json`, which
+describes them, and README.md, whose code segments a photo of any size without
+this library (with segment.py, numpy and Pillow). A file takes RGB pixels
+[B, H, W, 3] uint8 and gives `ids` [B, H, W] int32 and `logits` [B, H, W, C]
+float32. The preprocessing and the sliding window of the run's evaluation are
+inside; its scales and mirror images (config.eval) are not, network.json lists
+them. Each file is compared with the network before it gets its name.
 """
 
 from __future__ import annotations

@@ -17,10 +17,9 @@ from uda_jax import files
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
-from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
+from uda_jax.export import description
 from uda_jax.export import onnx
-from uda_jax.export import weights_file
 from uda_jax.models import depthwise
 from uda_jax.models.weights import metadata
 from uda_jax.runs import restore
@@ -154,6 +153,7 @@ def run(args: argparse.Namespace) -> list[str]:
   """
   if args.onnx:
     onnx.require()
+  description.check_folder(args.out)
   trained = restore.load(args.workdir, args.network)
   size = _size(args, trained.config)
   function = make_function(trained)
@@ -169,11 +169,13 @@ def run(args: argparse.Namespace) -> list[str]:
     written[path] = compare(
       path.name, run_stablehlo(path, images), expected, 1e-5
     )
+    which = args.network or restore.reported(trained.config)
+    about = description.about(trained, which, args.workdir, shape)
     if args.onnx:
       path = pathlib.Path(tmp) / 'network.onnx'
-      onnx.write(function, images.shape, path)
+      onnx.write(function, images.shape, path, description.metadata(about))
       written[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
-    about = _about(trained, args, shape) | {
+    about |= {
       'files': {
         path.name: {'sha256': metadata.sha256(path), **facts}
         for path, facts in written.items()
@@ -181,7 +183,13 @@ def run(args: argparse.Namespace) -> list[str]:
     }
     for path in written:
       path.replace(args.out / path.name)
-  files.write_atomically(args.out / 'network.json', files.to_json(about))
+  beside = {
+    'network.json': files.to_json(about),
+    'README.md': description.readme(about).encode(),
+    'segment.py': description.segment_source(),
+  }
+  for name, content in beside.items():
+    files.write_atomically(args.out / name, content)
   return _lines(about, args.out)
 
 
@@ -199,45 +207,5 @@ def _lines(about: dict[str, Any], out: pathlib.Path) -> list[str]:
       f'{tta.describe(views["scales"], views["flip"])}; the files make one '
       'pass over the image as it is'
     )
+  lines.append(f'{out / "README.md"}: code that runs them without this library')
   return lines
-
-
-def _about(
-  trained: restore.Trained,
-  args: argparse.Namespace,
-  shape: tuple[int | str, ...],
-) -> dict[str, Any]:
-  """Returns the contents of network.json, without `files`."""
-  lead = list(shape[:3])
-  which = args.network or restore.reported(trained.config)
-  return {
-    'input': {
-      'name': 'images',
-      'dtype': 'uint8',
-      'shape': list(shape),
-      'colors': 'RGB' if shape[-1] == 3 else f'{shape[-1]} channels',
-      # The size that scoring resizes images to; the files do not resize.
-      'image_size': str(image_size.seen(trained.config.data)),
-    },
-    'outputs': {
-      'ids': {'dtype': 'int32', 'shape': lead},
-      'logits': {
-        'dtype': 'float32',
-        'shape': [*lead, len(trained.class_names)],
-      },
-    },
-    'scoring': protocol.describe(trained.config.eval),
-    # Used in the run's evaluation, not in the files.
-    'test_time_augmentation': {
-      'scales': trained.config.eval.scales,
-      'flip': trained.config.eval.flip,
-      'in_files': False,
-    },
-    'classes': trained.class_names,
-    'palette': trained.palette,
-    'trained': weights_file.declaration(
-      trained.config, which, '', weights_file.started_from(args.workdir)
-    )
-    | selection.note(trained.config, which),
-    'jax': jax.__version__,
-  }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import importlib.util
 import pathlib
 
@@ -13,7 +13,7 @@ import numpy as np
 from uda_jax.models import depthwise
 
 INSTALL = "needs: pip install 'uda_jax[onnx]'"
-_PACKAGES = ('jax2onnx', 'onnxruntime')
+_PACKAGES = ('jax2onnx', 'onnx', 'onnxruntime')
 
 
 def require() -> None:
@@ -29,6 +29,7 @@ def write(
   function: Callable[[jax.Array], dict[str, jax.Array]],
   shape: tuple[int, ...],
   path: pathlib.Path,
+  metadata: Mapping[str, str],
 ) -> None:
   """Writes a function of one uint8 array as a single ONNX file.
 
@@ -36,8 +37,10 @@ def write(
     function: returns `ids` and `logits`.
     shape: of the array; fixed, as the shapes inside the network are.
     path: the file.
+    metadata: texts that the file states about itself, by name.
   """
   import jax2onnx
+  import onnx
 
   both = lambda images: tuple(function(images)[k] for k in ('ids', 'logits'))
   try:
@@ -57,6 +60,9 @@ def write(
       '--onnx: jax2onnx cannot convert this network '
       f'({type(error).__name__}: {error!s:.300})'
     ) from error
+  model = onnx.load(path)
+  onnx.helper.set_model_props(model, dict(metadata))
+  onnx.save(model, path)
 
 
 def run(path: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,0 +1,235 @@
+"""Files beside an exported network: network.json, README.md, segment.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import json
+import pathlib
+from typing import Any
+
+import jax
+
+from uda_jax.data import image_size
+from uda_jax.evaluate import protocol
+from uda_jax.evaluate import selection
+from uda_jax.evaluate import tta
+from uda_jax.export import segment
+from uda_jax.export import weights_file
+from uda_jax.runs import restore
+
+_PIXELS = (
+  'as decoded from a file, 0..255; the network normalizes them itself: do '
+  'not divide, subtract or reorder'
+)
+_STABLEHLO = """## StableHLO: JAX
+
+`pip install jax flatbuffers pillow`, CPU, CUDA or TPU:
+
+```python
+import pathlib
+
+import jax
+from jax import export
+from PIL import Image
+
+import segment
+
+content = pathlib.Path('network.stablehlo').read_bytes()
+network = jax.jit(export.deserialize(bytearray(content)).call)
+ids = segment.photo('photo.jpg', lambda images: network(images)['logits'])
+Image.fromarray(ids).save('ids.png')
+```
+
+JAX promises to read the file for six months after jax {jax}, which wrote it.
+"""
+_ONNX = """## ONNX
+
+`pip install onnxruntime pillow`:
+
+```python
+import onnxruntime
+from PIL import Image
+
+import segment
+
+network = onnxruntime.InferenceSession(
+  'network.onnx', providers=['CPUExecutionProvider']
+)
+ids = segment.photo(
+  'photo.jpg', lambda images: network.run(['logits'], {{'images': images}})[0]
+)
+Image.fromarray(ids).save('ids.png')
+```
+
+`network.get_modelmeta().custom_metadata_map` has the keys `classes`, `palette`
+and `input` of network.json.
+"""
+_TITLE = '# An exported network'
+_README = """# An exported network
+
+It segments images into {count} classes: {classes}.
+Trained on: {trained_on}.
+
+Run the code in this folder, on any machine without uda_jax. `segment.py` needs
+numpy and Pillow: it resizes a photo for the network and its answer to the size
+of the photo.
+
+{snippets}
+## Input
+
+`images`, {shape}, uint8: {pixels}.
+
+A photo is {rule}.{padding}
+
+## Output
+
+`logits`, float32, and `ids`, int32, the largest of them, both at the size of
+the input; `segment.photo` decides at the size of the photo, as the run's
+scoring does. {views}
+
+| id | class | color |
+|---|---|---|
+{table}
+"""
+_PADDING = (
+  ' The network takes one size, so a photo of another ratio fits into its '
+  'upper left corner and the rest repeats the last row or column: export again '
+  'at the size of such photos (for upright ones, height and width swapped) '
+  'where the last percent matters.'
+)
+
+
+def check_folder(out: pathlib.Path) -> None:
+  """Raises ValueError if a folder holds the README.md of something else."""
+  page = out / 'README.md'
+  if page.exists() and not page.read_text('utf8', 'replace').startswith(_TITLE):
+    raise ValueError(
+      f'--out: expected a folder for the exported files, got one with a '
+      f'README.md of its own: {out}'
+    )
+
+
+def about(
+  trained: restore.Trained,
+  which: str,
+  workdir: pathlib.Path,
+  shape: tuple[int | str, ...],
+) -> dict[str, Any]:
+  """Returns the contents of network.json, without `files`.
+
+  Args:
+    trained: the network.
+    which: 'student', 'teacher' or 'best'.
+    workdir: the run's directory.
+    shape: of the input, [B, H, W, N]; B may be a name.
+  """
+  config, lead = trained.config, list(shape[:3])
+  declared = weights_file.declaration(
+    config, which, '', weights_file.started_from(workdir)
+  ) | selection.note(config, which)
+  return {
+    'input': {
+      'name': 'images',
+      'dtype': 'uint8',
+      'shape': list(shape),
+      'layout': 'NHWC',
+      'colors': _colors(shape[-1]),
+      'range': [0, 255],
+      'pixels': f'{_colors(shape[-1])} {_PIXELS}',
+      # The size that scoring resizes images to; the files do not resize.
+      'image_size': str(image_size.seen(config.data)),
+      'resize': _resize(config),
+    },
+    'outputs': {
+      'ids': {'dtype': 'int32', 'shape': lead, 'values': 'index of classes'},
+      'logits': {
+        'dtype': 'float32',
+        'shape': [*lead, len(trained.class_names)],
+      },
+      # How scoring brings logits to the size of a photo.
+      'enlarge': {
+        'what': config.eval.enlarge,
+        'align_corners': bool(config.eval.align_corners),
+      },
+    },
+    'scoring': protocol.describe(config.eval),
+    # Used in the run's evaluation, not in the files.
+    'test_time_augmentation': {
+      'scales': config.eval.scales,
+      'flip': config.eval.flip,
+      'in_files': False,
+    },
+    'classes': trained.class_names,
+    'palette': trained.palette,
+    # Its name would invite to normalize once more.
+    'trained': {k: x for k, x in declared.items() if k != 'preprocessing'},
+    'jax': jax.__version__,
+  }
+
+
+def _colors(channels: int | str) -> str:
+  return 'RGB' if channels == 3 else f'{channels} channels'
+
+
+def _resize(config: Any) -> dict[str, Any]:
+  """Returns the rule by which a photo comes to the size of the input."""
+  rule = image_size.seen(config.data)
+  return {
+    # Without a size of the run: as `predict --size` has it.
+    'keep_ratio': rule.keep_ratio and any(rule.size),
+    'filter': rule.resize,
+    'antialias': rule.resize == 'bicubic',
+  }
+
+
+def metadata(about: Mapping[str, Any]) -> dict[str, str]:
+  """Returns what an ONNX file states itself, as texts of JSON."""
+  return {
+    name: json.dumps(about[name]) for name in ('classes', 'palette', 'input')
+  }
+
+
+def readme(about: Mapping[str, Any]) -> str:
+  """Returns README.md of a folder.
+
+  Args:
+    about: the contents of network.json, with `files`.
+  """
+  shape, rule = about['input']['shape'], about['input']['resize']
+  size = f'{shape[1]} x {shape[2]} pixels (height x width)'
+  antialias = 'antialiasing' if rule['antialias'] else 'no antialiasing'
+  how = f'resized to fit into {size}, its ratio kept'
+  if not rule['keep_ratio']:
+    how = f'resized to {size}, whatever its ratio'
+  snippets = [_STABLEHLO.format(jax=about['jax'])]
+  if 'network.onnx' in about['files']:
+    snippets.append(_ONNX.format())
+  views = 'The run scores one pass, as the files do.'
+  augmentation = about['test_time_augmentation']
+  if tta.is_used(augmentation['scales'], augmentation['flip']):
+    views = (
+      "The run's scores average over scales or mirror images "
+      '(`test_time_augmentation`), the files make one pass.'
+    )
+  return _README.format(
+    count=len(about['classes']),
+    classes=', '.join(about['classes']),
+    trained_on=about['trained']['trained_on'],
+    snippets='\n'.join(snippets),
+    shape=shape,
+    pixels=about['input']['pixels'],
+    rule=f'{how} ({rule["filter"]}, {antialias})',
+    padding=_PADDING if rule['keep_ratio'] else '',
+    views=views,
+    table='\n'.join(
+      f'| {i} | {name} | #{"".join(f"{x:02x}" for x in color)} |'
+      for i, (name, color) in enumerate(
+        zip(about['classes'], about['palette'], strict=True)
+      )
+    ),
+  )
+
+
+def segment_source() -> bytes:
+  """Returns segment.py."""
+  return pathlib.Path(segment.__file__).read_bytes()
