@@ -21,6 +21,7 @@ from uda_jax.train import checks
 ROOT = pathlib.Path(__file__).parents[1]
 MODULES = (
   'main',
+  'adapt',
   'evaluate',
   'predict',
   'export',
@@ -65,7 +66,7 @@ MISTAKES = (
   (STREETS, '--config.steps=many', r'a whole number, got many'),
   (STREETS, '--config.steps', r'config\.steps: .* got none'),
   (STREETS, '--config.steps=0', r'config\.steps: expected at least 1'),
-  (STREETS, '--config.eval.patience=3', r'eval\.patience: .* every 0'),
+  (STREETS, '--config.eval.patience=3', r'eval\.patience: .*every 0'),
   (STREETS, '--config.eval.flip=maybe', r'true or false, got maybe'),
   (STREETS, '--config.eval=3', r'config\.eval: .*one of its fields'),
   (STREETS, '--config.batch.groups=0', r'batch\.groups: .* 1 or more, got 0'),

@@ -76,6 +76,7 @@ FLOORS = (
   {'methods', 'runs'},
   {'evaluate'},
   {'train', 'predict', 'export', 'report'},
+  {'adapt'},
   {'main', '__main__'},
 )
 # Commands inside a folder: like `main`, they may import the modules they call.

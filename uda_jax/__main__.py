@@ -16,6 +16,10 @@ import uda_jax
 # Name -> (module with `main(argv)`, what it does).
 COMMANDS = {
   'train': ('uda_jax.main', 'train a config, or resume its run'),
+  'adapt': (
+    'uda_jax.adapt.__main__',
+    'go from two folders to an adapted network',
+  ),
   'configs': (
     'uda_jax.configs.__main__',
     'list configs, print one resolved, or compare two',

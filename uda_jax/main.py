@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import gc
-import sys
 
 from uda_jax import cli
 from uda_jax.train import flags
@@ -53,10 +52,6 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
   from uda_jax.configs import overrides
 
   config = overrides.apply(configs.load(args.config), args.overrides)
-  import jax
-
-  from uda_jax import parallel
-  from uda_jax.runs import lock
   from uda_jax.runs import provenance
   from uda_jax.train import checks
 
@@ -66,20 +61,9 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
   flags.connect(args)
   checks.check_devices(config)
   with cli.hidden_stderr(not args.debug):
-    from uda_jax.train import loop
+    from uda_jax.train import command
 
-  try:
-    loop.run(config, workdir, handler=handler)
-  except (interrupts.Preempted, interrupts.Interrupted) as stopped:
-    if jax.process_index() == 0:
-      print(stopped, file=sys.stderr)
-    parallel.stop_processes()
-    interrupts.leave(interrupts.exit_code(stopped))
-  except lock.Gone as error:
-    print(f'error: {error}', file=sys.stderr)
-    interrupts.leave(error.exit_code)
-  except loop.TrainingFailed as error:
-    raise cli.Failed(str(error)) from error
+  command.run(config, workdir, handler)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -98,7 +98,7 @@ def color_ids(
   Returns:
     [H, W] uint8, 255 = ignore. `UnknownValues` for colors of no class.
   """
-  packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+  packed = _packed(pixels)
   label = np.full(packed.shape, _IGNORE, np.uint8)
   unknown = np.ones(packed.shape, bool)
   for (red, green, blue), train_id in record.label_colors:
@@ -107,6 +107,16 @@ def color_ids(
   if unknown.any():
     raise UnknownValues(path, _colors(packed[unknown]))
   return label
+
+
+def count_colors(pixels: np.ndarray) -> dict[tuple[int, int, int], int]:
+  """Returns color -> number of pixels of [H, W, 3] uint8, most first."""
+  return _colors(_packed(pixels))
+
+
+def _packed(pixels: np.ndarray) -> np.ndarray:
+  """Returns colors as single numbers: [H, W] int32."""
+  return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
 
 
 def _colors(packed: np.ndarray) -> dict[tuple[int, int, int], int]:

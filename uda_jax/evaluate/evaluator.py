@@ -166,7 +166,7 @@ def make_label_free(
   def score(
     variables: types.Variables, other: types.Variables | None
   ) -> dict[str, float]:
-    chosen = _spread(data, free.num_images)
+    chosen = spread(data, free.num_images)
     total: dict[str, np.ndarray] = {}
     for batch in batches(config, chosen, between=between):
       place = functools.partial(parallel.place_rows, mesh=mesh)
@@ -179,7 +179,7 @@ def make_label_free(
   return score
 
 
-def _spread(data: manifest.Manifest, count: int) -> manifest.Manifest:
+def spread(data: manifest.Manifest, count: int) -> manifest.Manifest:
   """Returns the manifest of at most `count` images, evenly spaced."""
   size = len(data.image_paths)
   rows = np.linspace(0, size - 1, min(count, size)).astype(int)
@@ -247,7 +247,7 @@ def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
 
   def examples(variables: types.Variables) -> list[Example]:
     found = []
-    for batch in batches(config, _spread(data, _EXAMPLES)):
+    for batch in batches(config, spread(data, _EXAMPLES)):
       size = batch.label.shape[1:]
       prediction = predict(variables, batch.image, size)
       rows = zip(batch.image, batch.label, prediction, batch.valid)

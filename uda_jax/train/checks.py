@@ -26,11 +26,14 @@ from uda_jax.train import optim
 from uda_jax.train import ranges
 
 
-def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
+def check_workdir(
+  workdir: str | os.PathLike, flag: str = '--workdir'
+) -> pathlib.Path:
   """Returns the absolute path of a run's directory; makes it if needed.
 
   Args:
     workdir: the directory; ~ at its start is the home folder.
+    flag: that names it, for messages.
 
   Raises:
     ValueError: it is in a bucket.
@@ -38,7 +41,7 @@ def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
   """
   if '://' in str(workdir):
     raise ValueError(
-      f'--workdir: expected a folder that all processes see, got {workdir}; '
+      f'{flag}: expected a folder that all processes see, got {workdir}; '
       'mount the bucket (gcsfuse for gs://) and give the path there'
     )
   path = pathlib.Path(workdir).expanduser().absolute()
@@ -48,8 +51,7 @@ def check_workdir(workdir: str | os.PathLike) -> pathlib.Path:
       pass
   except OSError as error:
     raise OSError(
-      f'--workdir: expected a directory that can be written, got '
-      f'{path} ({error})'
+      f'{flag}: expected a directory that can be written, got {path} ({error})'
     ) from error
   return path
 

@@ -24,6 +24,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 # Seconds after which a signal counts as a second one: a terminal that closes
 # sends SIGHUP twice at once, and so do some schedulers with SIGTERM.
 _SECOND = 1.0
+_ENDED = 'stopped before a step was done; the same command goes on'
 
 
 class Stop(Exception):
@@ -48,13 +49,15 @@ class Interrupts:
   (`nohup`) stay ignored; outside of the main thread none is handled.
   """
 
-  def __init__(self, *, command: bool = False):
+  def __init__(self, *, command: bool = False, ended: str = _ENDED):
     """Handles nothing yet.
 
     Args:
       command: the process is a command of its own, which a signal may end.
+      ended: the line on an end before there is anything to save.
     """
     self._command = command
+    self._ended = ended
     self._number: int | None = None
     self._since = 0.0
     self._held = False
@@ -115,7 +118,7 @@ class Interrupts:
     if self._number is None:
       self._number, self._since = number, now
       if not self._held:
-        self._end('stopped before a step was done; the same command goes on')
+        self._end(self._ended)
     elif now - self._since >= _SECOND:
       name = signal.Signals(number).name
       self._end(

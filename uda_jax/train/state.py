@@ -113,19 +113,37 @@ def start_or_restore(
     batch: any batch of this process's groups, as host arrays.
     saved: the checkpoints of the run.
   """
-  batch = parallel.to_global(batch, run.mesh)
-  shapes = jax.eval_shape(lambda batch: batch, batch)
-  like = _abstract(run, student, shapes)
   if saved.latest_step() is not None:
-    state = saved.restore(like)
+    state = saved.restore(_abstract(run, student, _shapes(run, batch)))
     logging.info('resumed at step %d', int(state.step))
     return state
+  return fresh(run, student, batch)
+
+
+def fresh(
+  run: setup.Run, student: types.Variables, batch: types.Batch
+) -> types.TrainState:
+  """Returns the state of step 0, placed as training has it.
+
+  Args:
+    run: the run.
+    student: initial variables.
+    batch: as of `start_or_restore`.
+  """
+  shapes = _shapes(run, batch)
+  like = _abstract(run, student, shapes)
   # Host arrays go in, arrays over all devices of all processes come out.
   make = jax.jit(
     lambda student: start(run, student, shapes),
     out_shardings=jax.tree.map(lambda x: x.sharding, like),
   )
   return make(jax.device_get(student))
+
+
+def _shapes(run: setup.Run, batch: types.Batch) -> types.Batch:
+  """Returns the shapes of the global batch of a process's host arrays."""
+  batch = parallel.to_global(batch, run.mesh)
+  return jax.eval_shape(lambda batch: batch, batch)
 
 
 def _abstract(run: setup.Run, student, batch) -> types.TrainState:

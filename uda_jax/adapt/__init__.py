@@ -1,0 +1,1 @@
+"""From two folders of images to an adapted network, in one command."""

@@ -1,0 +1,181 @@
+"""Files that name the classes of label files.
+
+Text or CSV, one class a line; a comma, a colon, a tab or spaces divide its
+parts, and lines that start with # are comments:
+
+  road                 the line's number, from 0, is the id
+  7 road               the id of label files
+  128 64 128 road      the color of label files (the name may come first)
+  7 road 128 64 128    both
+
+A first line of column names (name, id, r, g, b) is allowed. JSON: a list of
+names, {"road": 7}, {"7": "road"}, {"road": [128, 64, 128]}, or a list of
+{"name": "road", "id": 7, "color": [128, 64, 128]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import json
+import pathlib
+import re
+from typing import Any, NamedTuple
+
+# Where a file is looked for, in this order, if none is given.
+NAMES = tuple(
+  f'{stem}.{ending}'
+  for stem in ('classes', 'class_names', 'class_dict', 'labelmap', 'codes')
+  for ending in ('txt', 'csv', 'json')
+)
+# Classes of these names are ignored.
+VOID = ('void', 'ignore', 'ignored', 'unlabeled', 'unlabelled')
+
+_HEADER = ('name', 'class', 'label', 'id')
+_CHANNELS = range(256)
+
+
+class Entry(NamedTuple):
+  """A class of a file: its name, and its id or color in label files."""
+
+  name: str
+  id: int | None = None
+  color: tuple[int, int, int] | None = None
+
+  @property
+  def void(self) -> bool:
+    """True if pixels of this class are ignored."""
+    return self.name.lower() in VOID
+
+
+def find(folders: Sequence[pathlib.Path]) -> pathlib.Path | None:
+  """Returns the first file of `NAMES` in any of the folders, None if none."""
+  for folder in folders:
+    for name in NAMES:
+      if (folder / name).is_file():
+        return folder / name
+  return None
+
+
+def read(path: pathlib.Path) -> tuple[Entry, ...]:
+  """Reads a file of class names; see the module's docstring.
+
+  Raises:
+    ValueError: in one line that names the file, and the line.
+  """
+  try:
+    text = path.read_text('utf-8-sig')
+  except UnicodeDecodeError as error:
+    raise ValueError(f'{path}: expected text in UTF-8 ({error})') from error
+  if path.suffix.lower() == '.json':
+    entries = _from_json(path, text)
+  else:
+    entries = _from_lines(path, text)
+  return _checked(path, entries)
+
+
+def _from_lines(path: pathlib.Path, text: str) -> list[Entry]:
+  entries: list[Entry] = []
+  rows = [
+    (number, line.strip())
+    for number, line in enumerate(text.splitlines(), 1)
+    if line.strip() and not line.lstrip().startswith('#')
+  ]
+  columns: list[str] = []
+  if rows and re.split(r'[,;\t]', rows[0][1].lower())[0] in _HEADER:
+    columns = [c.strip() for c in re.split(r'[,;\t]', rows[0][1].lower())]
+    # A list of plain names may begin with a class of such a name.
+    columns = columns if len(columns) > 1 else []
+    rows = rows[1:] if columns else rows
+  for number, line in rows:
+    try:
+      entries.append(_entry(line, columns))
+    except ValueError as error:
+      raise ValueError(
+        f'{path}, line {number}: expected NAME, ID NAME or R G B NAME, got '
+        f'{line!r} ({error})'
+      ) from error
+  return entries
+
+
+def _entry(line: str, columns: Sequence[str]) -> Entry:
+  """Parses a line: the numbers before and after its name."""
+  parts = [p for p in re.split(r'[,;:\t ]+', line) if p]
+  is_number = lambda part: re.fullmatch(r'\d+', part) is not None
+  start = next((i for i, p in enumerate(parts) if not is_number(p)), None)
+  if start is None:
+    raise ValueError('no name')
+  end = max(i for i, p in enumerate(parts) if not is_number(p)) + 1
+  name = ' '.join(parts[start:end])
+  if not columns:
+    return _with_numbers(name, [*map(int, parts[:start] + parts[end:])])
+  numbers = iter(map(int, parts[:start] + parts[end:]))
+  numeric = [c for c in columns if c in ('id', 'r', 'g', 'b', 'red')]
+  if 'id' in numeric and numeric.index('id') and start == 0:
+    # The id stands behind the color.
+    values = [*numbers]
+    return _with_numbers(name, [values[-1], *values[:-1]])
+  return _with_numbers(name, [*numbers])
+
+
+def _with_numbers(name: str, numbers: Sequence[int]) -> Entry:
+  """Makes an entry of a name and no number, an id, a color, or both."""
+  if len(numbers) not in (0, 1, 3, 4):
+    raise ValueError(f'{len(numbers)} numbers')
+  color = tuple(numbers[-3:]) if len(numbers) >= 3 else None
+  if color and not all(c in _CHANNELS for c in color):
+    raise ValueError(f'no color {color}')
+  return Entry(name, numbers[0] if len(numbers) in (1, 4) else None, color)
+
+
+def _from_json(path: pathlib.Path, text: str) -> list[Entry]:
+  try:
+    tree = json.loads(text)
+    if isinstance(tree, dict):
+      return [_pair(key, value) for key, value in tree.items()]
+    if isinstance(tree, list) and tree:
+      return [_item(item) for item in tree]
+    raise ValueError('it is neither a list nor an object')
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+      f'{path}: expected a list of names, {{"NAME": ID}}, {{"ID": "NAME"}} or '
+      f'a list of {{"name", "id", "color"}}, got something else ({error})'
+    ) from error
+
+
+def _pair(key: str, value: Any) -> Entry:
+  if isinstance(value, str):
+    return Entry(value, int(key))
+  if isinstance(value, list):
+    return _with_numbers(key, [*map(int, value)])
+  if isinstance(value, dict):
+    return _item({'name': key, **value})
+  return Entry(key, int(value))
+
+
+def _item(item: Any) -> Entry:
+  if isinstance(item, str):
+    return Entry(item)
+  color = item.get('color')
+  numbers = [] if item.get('id') is None else [int(item['id'])]
+  numbers += [] if color is None else [*map(int, color)]
+  return _with_numbers(str(item['name']), numbers)
+
+
+def _checked(path: pathlib.Path, entries: list[Entry]) -> tuple[Entry, ...]:
+  """Raises unless all entries give the same kinds of facts, each once."""
+  if not entries:
+    raise ValueError(f'{path}: expected the names of classes, got none')
+  for kind in ('name', 'id', 'color'):
+    values = [getattr(entry, kind) for entry in entries]
+    there = [value for value in values if value is not None]
+    if there and len(there) < len(values):
+      raise ValueError(
+        f'{path}: expected all classes with {kind}, or none, got '
+        f'{len(there)} of {len(values)} with one'
+      )
+    twice = [value for value in there if there.count(value) > 1]
+    if twice:
+      raise ValueError(
+        f'{path}: expected each {kind} once, got {twice[0]!r} twice'
+      )
+  return tuple(entries)

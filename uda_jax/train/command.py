@@ -1,0 +1,43 @@
+"""Training in a command: how it ends, and with which exit code."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Any
+
+import jax
+
+from uda_jax import cli
+from uda_jax import parallel
+from uda_jax.runs import lock
+from uda_jax.train import interrupts
+from uda_jax.train import loop
+
+
+def run(
+  config: Any, workdir: pathlib.Path, handler: interrupts.Interrupts
+) -> loop.Result:
+  """Trains a config, or resumes its run; a signal ends the process.
+
+  Args:
+    config: the run's.
+    workdir: its directory.
+    handler: of the signals, entered.
+
+  Raises:
+    cli.Failed: the loss or the gradient stayed non-finite.
+    ValueError, OSError: see `loop.run`.
+  """
+  try:
+    return loop.run(config, workdir, handler=handler)
+  except (interrupts.Preempted, interrupts.Interrupted) as stopped:
+    if jax.process_index() == 0:
+      print(stopped, file=sys.stderr)
+    parallel.stop_processes()
+    interrupts.leave(interrupts.exit_code(stopped))
+  except lock.Gone as error:
+    print(f'error: {error}', file=sys.stderr)
+    interrupts.leave(error.exit_code)
+  except loop.TrainingFailed as error:
+    raise cli.Failed(str(error)) from error
