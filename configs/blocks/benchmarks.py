@@ -18,6 +18,9 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       cache_dir='~/.cache/uda_jax',
       # Whether a run may be resumed on other data than before.
       allow_changes=False,
+      # What a file does that is damaged or gone during training: 'fail' ends
+      # the run, 'skip' puts the next image in its place and lists it.
+      on_error='fail',
       source=source,
       target=target,
       evaluation=evaluation,

@@ -253,6 +253,50 @@ def test_file_that_broke_is_named(tmp_path, kind):
     batches(source, source, tiny_folder.data())
 
 
+@pytest.mark.parametrize('kind', ['images', 'labels'])
+def test_bad_files_are_left_out_and_listed(tmp_path, kind):
+  config = tiny_folder.data(on_error='skip')
+  source = load(tiny_folder.write(tmp_path / 'data'), True)
+  whole = batches(source, source, config)
+  paths = source.image_paths if kind == 'images' else source.label_paths
+  pathlib.Path(paths[2]).unlink()
+  pathlib.Path(paths[3]).write_bytes(b'damaged')
+  lines = []
+  note = dict(note=lines.append)
+  found = batches(source, source, config, **note)
+  assert len(found) == len(whole)
+  noted = [
+    line for path in (paths[2], paths[3]) for line in lines if path in line
+  ]
+  assert sorted(noted) == sorted(lines) and len(lines) == 2
+  # Image 4 in the place of both, everything else as it was: also from any step.
+  for step, (a, b) in enumerate(zip(found, whole)):
+    bad = np.isin(b.source.index, [2, 3])
+    np.testing.assert_array_equal(a.source.index, b.source.index)
+    np.testing.assert_array_equal(a.source.image[~bad], b.source.image[~bad])
+    assert bad.any() or step
+  again = batches(source, source, config, first_step=3, **note)
+  jax.tree.map(np.testing.assert_array_equal, again, found[3:])
+  # Processes that find different files find the same images.
+  parts = [
+    batches(source, source, config, process_index=i, process_count=2, **note)
+    for i in range(2)
+  ]
+  for step, batch in enumerate(found):
+    together = np.concatenate([part[step].source.image for part in parts])
+    np.testing.assert_array_equal(together, batch.source.image)
+
+
+def test_no_file_is_left(tmp_path):
+  source = load(tiny_folder.write(tmp_path / 'data'), True)
+  for path in source.image_paths:
+    pathlib.Path(path).unlink()
+  with pytest.raises(OSError, match='no image is left'):
+    batches(
+      source, source, tiny_folder.data(on_error='skip'), note=lambda _: None
+    )
+
+
 def test_evaluation_yields_every_image_once(folder, source):
   seen = []
   for process in range(2):

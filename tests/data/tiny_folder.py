@@ -57,6 +57,7 @@ def data(**fields):
       scale_range=(1.0, 1.0),
       max_class_share=1.0,
       flip=False,
+      on_error='fail',
       margins=(0, 0, 0, 0),
       pad=False,
       rare_class=dict(temperature=0.0, min_pixels=3000, min_crop_ratio=0.5),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from uda_jax.data import bad_files
 from uda_jax.data import bands
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import transforms
@@ -83,15 +84,17 @@ def to_numpy(
       try:
         pixels = transforms.read_image(transforms.path_tensor(path))
       except tf.errors.OpError:
-        raise OSError(
+        raise bad_files.BadFile(
+          path,
           f'{path}: expected the image that was there when the data were '
           'prepared, got none or a damaged one; put it back, or start again '
-          'to have all files checked'
+          'to have all files checked',
         ) from error
       if (found := tuple(pixels.shape[:2])) != size:
-        raise OSError(
+        raise bad_files.BadFile(
+          path,
           f'{path}: expected {size[0]} x {size[1]} pixels as when the data '
           f'were prepared, got {found[0]} x {found[1]}; put the file back, or '
-          'start again to have all files checked'
+          'start again to have all files checked',
         ) from error
     raise

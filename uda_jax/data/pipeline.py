@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 import itertools
 from typing import Any, NamedTuple
 
+from absl import logging
 import numpy as np
 import tensorflow as tf
 
 from uda_jax import types
+from uda_jax.data import bad_files
 from uda_jax.data import examples
 from uda_jax.data import image_resize
 from uda_jax.data import image_size
@@ -38,6 +40,7 @@ def train_batches(
   source: manifest_lib.Manifest,
   target: manifest_lib.Manifest,
   read_target: bool = True,
+  note: Callable[[str], None] = logging.warning,
 ) -> Iterator[types.Batch]:
   """Returns this process's share of the batches of training.
 
@@ -55,6 +58,7 @@ def train_batches(
     target: images; with labels only if a method made them (LSE).
     read_target: False for batches without target and views, for methods that
       use neither (`types.Method.uses_target`).
+    note: called with a line for each file that `config.on_error` leaves out.
 
   Returns:
     Iterator of batches of numpy arrays with leading axes
@@ -68,9 +72,41 @@ def train_batches(
       f'config.batch.groups: expected a multiple of the '
       f'{process_count} processes, got {groups}'
     )
+
+  def make(step, source, target):
+    return _batches(
+      config,
+      seed,
+      range(step, num_steps),
+      groups // process_count,
+      group_size,
+      process_index,
+      process_count,
+      source,
+      target,
+      read_target,
+    )
+
+  if config.on_error == bad_files.FAIL:
+    return make(first_step, source, target)
+  return bad_files.left_out(make, first_step, source, target, note)
+
+
+def _batches(
+  config: Any,
+  seed: int,
+  steps: range,
+  local_groups: int,
+  group_size: int,
+  process_index: int,
+  process_count: int,
+  source: manifest_lib.Manifest,
+  target: manifest_lib.Manifest,
+  read_target: bool,
+) -> Iterator[types.Batch]:
+  """Returns the batches of some steps; see `train_batches`."""
   domains = examples.domains(config, source, target)[: 1 + read_target]
   readers = [examples.reader(domain, seed) for domain in domains]
-  local_groups = groups // process_count
   local = local_groups * group_size
   element = _element(local, process_index, process_count)
 
@@ -78,13 +114,13 @@ def train_batches(
     return tuple(read(element(count)) for read in readers)
 
   def files(number):
-    first = (first_step + number) * local
+    first = (steps.start + number) * local
     for count in range(first, first + local):
       for domain in domains:
         index, _ = examples.choose(domain, seed, element(count))
         yield from loading.files_of(domain.data, int(index))
 
-  dataset = tf.data.Dataset.range(first_step * local, num_steps * local)
+  dataset = tf.data.Dataset.range(steps.start * local, steps.stop * local)
   batches = loading.to_numpy(loading.parallel(dataset, read, local), files)
   views: Iterator[Any] = itertools.repeat(None)
   if read_target:
@@ -92,7 +128,7 @@ def train_batches(
       config,
       target,
       seed,
-      range(first_step, num_steps),
+      steps,
       local_groups,
       process_index,
       process_count,

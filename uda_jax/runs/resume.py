@@ -24,6 +24,7 @@ FREE_FIELDS = (
   'data.cache_dir',
   'data.eval_image_size',
   'data.allow_changes',
+  'data.on_error',
   'compile_cache',
   'model.starts_from',
   # Their content may not change: `check_weights`.

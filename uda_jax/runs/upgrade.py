@@ -23,6 +23,7 @@ LATER: dict[str, Any] = {
   'parallel.slow_step': 10.0,
   'parallel.shard': 'none',
   'data.allow_changes': False,
+  'data.on_error': 'fail',
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,

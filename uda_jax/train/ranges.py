@@ -49,6 +49,7 @@ _NUMBERS = {
 _CHOICES = {
   'batch.scale_learning_rate': ('none', 'linear', 'sqrt'),
   'parallel.shard': parallel.SHARDS,
+  'data.on_error': ('fail', 'skip'),
   'model.dtype': ('float32', 'bfloat16', 'float64'),
   'warm_start.network': ('student', 'teacher', 'best'),
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -158,6 +159,7 @@ def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
     process_count=jax.process_count(),
     source=data.source,
     target=data.target,
+    note=functools.partial(setup.note_left_out, run),
   )
 
 

@@ -113,7 +113,20 @@ def batches(
     source=run.data.source,
     target=run.data.target,
     read_target=read_target,
+    note=functools.partial(note_left_out, run),
   )
+
+
+def note_left_out(run: Run, line: str) -> None:
+  """Logs a file that a run leaves out, and lists it in the run's directory.
+
+  Args:
+    run: the run.
+    line: names the file and what is wrong with it.
+  """
+  logging.warning('%s', line)
+  with (run.workdir / f'left_out_{jax.process_index()}.txt').open('a') as file:
+    print(line, file=file)
 
 
 def adapted_statistics(
