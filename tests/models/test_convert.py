@@ -323,10 +323,10 @@ def test_the_only_network_needs_no_name():
 
 def test_a_files_own_name_may_have_the_mark(tmp_path):
   path = tmp_path / 'run#3.pth'
-  assert parts.locate(f'{path}') == (tmp_path / 'run', '3.pth')
+  assert parts.locate(f'{path}') == parts.Location(tmp_path / 'run', '3.pth')
   path.touch()
-  assert parts.locate(f'{path}') == (path, '')
-  assert parts.locate(f'{path}#shadow') == (path, 'shadow')
+  assert parts.locate(f'{path}') == parts.Location(path)
+  assert parts.locate(f'{path}#shadow') == parts.Location(path, 'shadow')
 
 
 def test_exported_efficientnet_comes_back(tmp_path):

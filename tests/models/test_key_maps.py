@@ -374,3 +374,14 @@ def test_weights_for_other_pixels_are_refused(name, pixels, message, tmp_path):
     weights.load(
       weights.Importer(path, pixels, case.choose), _variables('deeplab', 1)
     )
+
+
+def test_another_networks_file_is_refused_for_its_names_not_its_pixels(
+  tmp_path,
+):
+  path = tmp_path / 'mit.safetensors'
+  names = ('patch_embed1.proj.weight', 'block1.0.norm1.weight')
+  safetensors.write(path, {name: np.ones(1, np.float32) for name in names})
+  importer = weights.Importer(path, 'CAFFE', lambda x: (x, state_dict.dotted))
+  with pytest.raises(ValueError, match='is of another network'):
+    weights.load(importer, _variables('deeplab', 0))

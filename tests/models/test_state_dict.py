@@ -125,6 +125,19 @@ def test_every_mismatch_is_reported_at_once():
   assert '\n' not in text
 
 
+def test_a_file_of_another_network_is_called_so():
+  variables = _variables(_config('deeplab_v2', **DEEPLAB), 0)
+  tensors = {'block1.0.norm1.weight': np.ones(4), 'head.bias': np.ones(4)}
+  with pytest.raises(state_dict.MisfitError) as error:
+    state_dict.load(tensors, variables, source='mit.pth')
+  count = len(state_dict.export(variables))
+  assert str(error.value) == (
+    f'mit.pth is of another network: it has none of the {count} tensors that '
+    'config.model takes, such as bn1.bias, but 2 others, such as '
+    'block1.0.norm1.weight'
+  )
+
+
 def test_dtype_is_the_networks():
   variables = types.Variables({'a': {'bias': jnp.zeros(2, jnp.float32)}}, {})
   loaded, _ = state_dict.load({'a.bias': np.ones(2, np.float16)}, variables)

@@ -150,7 +150,12 @@ READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
 
 def choose(importer: Importer) -> tuple[Tensors, state_dict.NameOf]:
   """Reads a file; returns the tensors for the network and their names."""
-  location, tensors = _network(importer)
+  return _choose(importer, *_network(importer))
+
+
+def _choose(
+  importer: Importer, location: parts.Location, tensors: Tensors
+) -> tuple[Tensors, state_dict.NameOf]:
   try:
     return importer.choose(tensors)
   except ValueError as error:
@@ -167,10 +172,20 @@ def load(importer: Importer, variables: types.Variables) -> types.Variables:
   Raises:
     ValueError: the file cannot be read or does not fit.
   """
-  tensors, name_of = choose(importer)
-  return state_dict.load(
-    tensors, variables, name_of, source=str(importer.path)
+  location, tensors = _network(importer)
+  chosen, name_of = _choose(importer, location, tensors)
+  loaded = state_dict.load(
+    chosen, variables, name_of, source=str(importer.path)
   )[0]
+  # A file of another network is a misfit, whatever its pixels are.
+  spelling = key_maps.recognize(tensors)
+  if spelling is not None:
+    metadata.check_preprocessing(
+      str(location),
+      importer.preprocessing,
+      {f'spelling {spelling.name}': spelling.preprocessing},
+    )
+  return loaded
 
 
 def provenance(importer: Importer) -> Provenance:
@@ -216,12 +231,4 @@ def check(importer: Importer, *, allow_target_labels: bool) -> None:
 def _network(importer: Importer) -> tuple[parts.Location, Tensors]:
   """Returns the requested network's tensors by the names of the file."""
   location = parts.locate(importer.path)
-  tensors = parts.take(read(location.path), location)
-  spelling = key_maps.recognize(tensors)
-  if spelling is not None:
-    metadata.check_preprocessing(
-      str(location),
-      importer.preprocessing,
-      {f'spelling {spelling.name}': spelling.preprocessing},
-    )
-  return location, tensors
+  return location, parts.take(read(location.path), location)

@@ -125,6 +125,14 @@ def load(
   ]
   others = [*missing, *unexpected]
   if wrong or others:
+    if len(missing) == len(used):
+      raise MisfitError(
+        f'{source} is of another network: it has none of the {len(used)} '
+        f'tensors that config.model takes, such as {min(used)}, but '
+        f'{len(unexpected)} others, such as {min(tensors, default="none")}',
+        wrong,
+        len(others),
+      )
     shapes = [f'{n}: expected {a}, got {b}' for n, a, b in wrong]
     problems = [*shapes, *others]
     more = len(problems) - _SHOWN
