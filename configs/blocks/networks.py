@@ -51,7 +51,10 @@ def efficientnet_lite0() -> ConfigDict:
 
 
 def dinov2(*, size: str, weights: str) -> ConfigDict:
-  """DINOv2 (arXiv 2304.07193) with patches of 14; `size`: 's', 'b' or 'l'."""
+  """DINOv2 (arXiv 2304.07193) with patches of 14; `size`: 's', 'b' or 'l'.
+
+  An ending such as in 'l_reg' or 'l_adapter' names a variant.
+  """
   config = daformer_network(encoder=f'dinov2_{size}', weights=weights)
   config.update(
     drop_path=0.0,

@@ -89,12 +89,15 @@ def _run(benchmark: Benchmark) -> ConfigDict:
   return config
 
 
-def _network(*, size: str, head: str) -> ConfigDict:
-  """DINOv2 under a head; `size`: 's', 'b' or 'l'."""
-  model = networks.dinov2(size=size, weights=f'pretrained/{_file(size)}')
+def _network(*, size: str, adapter: bool) -> ConfigDict:
+  """DINOv2 and a head; `size`: 's', 'b' or 'l'."""
+  file = f'dinov2_vit{size}14_pretrain.pth'
+  model = networks.dinov2(
+    size=f'{size}_adapter' if adapter else size, weights=f'pretrained/{file}'
+  )
   model.update(
-    head=head,
-    starts_from=starts.dinov2(_file(size)),
+    head='pyramid' if adapter else 'upscale',
+    starts_from=starts.dinov2(file),
     enlarge=vfm.ENLARGE,
     # The authors ran in float16, with float32 parameters.
     dtype='bfloat16',
@@ -103,15 +106,37 @@ def _network(*, size: str, head: str) -> ConfigDict:
   return model
 
 
-def _file(size: str) -> str:
-  """Name of DINOv2's file without registers."""
-  return f'dinov2_vit{size}14_pretrain.pth'
-
-
 def vfm_uda(benchmark: Benchmark, *, size: str = 'l') -> ConfigDict:
   """VFM-UDA: self-training of DINOv2 with hidden tokens; `size` as above."""
   config = _run(benchmark)
-  config.model = _network(size=size, head='upscale')
+  config.model = _network(size=size, adapter=False)
   config.model.mask_token = True
   config.method = vfm.method()
+  return config
+
+
+def vfm_uda_pp(
+  benchmark: Benchmark,
+  *,
+  size: str = 'l',
+  learning_rate: float = LEARNING_RATE,
+) -> ConfigDict:
+  """VFM-UDA++: a ViT-Adapter, hidden blocks, features near frozen ones.
+
+  Args:
+    benchmark: its numbers.
+    size: as of `_network`.
+    learning_rate: of an image of each domain, times the root of their number.
+  """
+  config = _run(benchmark)
+  config.model = _network(size=size, adapter=True)
+  config.model.heads = (('feature_head', 'coarsest', 1024),)
+  config.model.reference = vfm.reference(
+    'pretrained/dinov2_vitl14_reg4_pretrain.pth'
+  )
+  config.optim = vfm.optim_pp()
+  config.schedule.learning_rate = vfm.group_rate(
+    learning_rate, group_size=GROUP_SIZE
+  )
+  config.method = vfm.method_pp()
   return config

@@ -25,10 +25,12 @@ from uda_jax.models import extra_heads
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
 from uda_jax.models import preprocessing
+from uda_jax.models import pyramid_head
 from uda_jax.models import reference
 from uda_jax.models import resnet_v1c
 from uda_jax.models import segformer_head
 from uda_jax.models import upscale_head
+from uda_jax.models import vit_adapter
 from uda_jax.models import weights
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import renaming
@@ -36,6 +38,8 @@ from uda_jax.models.weights import state_dict
 
 # In an encoder's own file.
 MASK_TOKEN = 'mask_token'
+# Ending of the names of DINOv2's variants under the ViT-Adapter.
+ADAPTER = '_adapter'
 EXTRA_HEADS = frozenset(key for key, _ in extra_heads.HEADS.values())
 
 
@@ -119,6 +123,19 @@ def _dinov2(config) -> nn.Module:
   )
 
 
+def _adapter(config) -> nn.Module:
+  variant = dinov2.VARIANTS[config.encoder.removesuffix(ADAPTER)]
+  return vit_adapter.DINOv2Adapter(
+    variant.width,
+    variant.depth,
+    enlarge=config.get('enlarge', 0.0),
+    drop_path=config.drop_path,
+    remat=config.remat,
+    attention_rule=attention.rule(config),
+    dtype=network.compute_dtype(config),
+  )
+
+
 def _daformer(config, num_classes: int) -> nn.Module:
   return daformer_head.DAFormerHead(
     num_classes,
@@ -144,6 +161,10 @@ def _dlv2(config, num_classes: int) -> nn.Module:
   )
 
 
+def _pyramid(config, num_classes: int) -> nn.Module:
+  return pyramid_head.PyramidHead(num_classes, network.compute_dtype(config))
+
+
 def _upscale(config, num_classes: int) -> nn.Module:
   return upscale_head.UpscaleHead(num_classes, network.compute_dtype(config))
 
@@ -153,12 +174,19 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
   **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
   **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
   **dict.fromkeys(dinov2.VARIANTS, _dinov2),
+  # VFM-UDA++'s, which has no register tokens.
+  **{
+    f'{name}{ADAPTER}': _adapter
+    for name, variant in dinov2.VARIANTS.items()
+    if not variant.registers
+  },
 }
 
 # config.model.head -> build(config.model, num_classes) -> head
 HEADS: dict[str, Callable[..., nn.Module]] = {
   'daformer': _daformer,
   'dlv2': _dlv2,
+  'pyramid': _pyramid,
   'segformer': _segformer,
   'upscale': _upscale,
 }
@@ -227,6 +255,7 @@ def importer(config) -> weights.Importer | None:
       choose,
       heads=frozenset(heads),
       mask_token=bool(config.get('mask_token', False)),
+      adapter=config.encoder.endswith(ADAPTER),
     ),
   )
 
@@ -236,6 +265,7 @@ def choose(
   *,
   heads: Set[str] = frozenset(),
   mask_token: bool = False,
+  adapter: bool = False,
 ) -> tuple[weights.Tensors, state_dict.NameOf]:
   """Returns the tensors of a file that belong to the network.
 
@@ -248,12 +278,18 @@ def choose(
     heads: names of the variables of the network's extra heads.
     mask_token: whether the network has DINOv2's token, which `key_maps` leaves
       out of an encoder's file.
+    adapter: whether the network has the ViT-Adapter, which starts at random if
+      an encoder's file is DINOv2's alone; DINOv2's last norm is left out.
   """
   found = key_maps.canonical(tensors).tensors
   if not any(name.startswith('backbone.') for name in found):
     all_of_it = renaming.unwrap(tensors)
     if mask_token and MASK_TOKEN in all_of_it:
       found = {**found, MASK_TOKEN: all_of_it[MASK_TOKEN]}
+    if adapter:
+      found = {n: x for n, x in found.items() if not n.startswith('norm.')}
+      if not any(name.startswith('spm.') for name in found):
+        return found, _dinov2_name
     return found, _encoder_name
   modules = {name.split('.')[0] for name in found}
   missing = heads - modules
@@ -262,6 +298,12 @@ def choose(
   return (
     used,
     lambda path: None if path[0] in missing else state_dict.dotted(path),
+  )
+
+
+def _dinov2_name(path: tuple[str, ...]) -> str | None:
+  return (
+    None if path[1:2] and path[1] in vit_adapter.OWN else (_encoder_name(path))
   )
 
 

@@ -34,6 +34,10 @@ EXTRA_EXTRACTORS = 2
 # 224 pixels are whole cells of 14 and of 32 pixels.
 STRIDES = (4, 8, 16, 32)
 MULTIPLE = 16
+# What the encoder has beside DINOv2: modules, and an array.
+OWN = frozenset(
+  ('level_embed', 'spm', 'interactions', 'up', 'norm1', 'norm2', 'norm3')
+) | {'norm4'}
 
 Shapes = Sequence[tuple[int, int]]
 

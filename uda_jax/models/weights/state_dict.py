@@ -24,7 +24,8 @@ import numpy as np
 
 from uda_jax import types
 
-# Returns the PyTorch name of a module's path, None if it is not in the file.
+# Returns the PyTorch name of a module's path, None if it is not in the file;
+# asked for an array's path, None if that array alone is not.
 NameOf = Callable[[tuple[str, ...]], str | None]
 
 LEAVES = {
@@ -175,7 +176,7 @@ def _tensor_name(path, name_of: NameOf) -> str | None:
   # The first key is the field of Variables, the last the array's name.
   keys = tuple(key.key for key in path[1:])
   module = name_of(keys[:-1])
-  if module is None:
+  if module is None or name_of(keys) is None:
     return None
   leaf = LEAVES.get(keys[-1], keys[-1])
   return f'{module}.{leaf}' if module else leaf

@@ -1,0 +1,14 @@
+r"""VFM-UDA++ on DINOv2-L, SYNTHIA -> Cityscapes.
+
+No published number.
+
+  python -m uda_jax.main --config=synthia_to_cityscapes/vfm_uda_pp \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from uda_jax.configs.blocks import published_foundation
+from uda_jax.configs.synthia_to_cityscapes import base
+
+
+def get_config():
+  return published_foundation.vfm_uda_pp(base.FOUNDATION)
