@@ -43,6 +43,7 @@ _HRDA = '32 h, 22.5 GB, Titan RTX'
 _MIC = 'Titan RTX, 24 GB'
 _CLUDA = 'V100, 32 GB'
 _RESNET = 'start and learning rate were not released'
+_NO_PAPER = Run(users='from no paper')
 _OUR_PAIR = Run(users='our construction; no published number')
 _OWN_NUMBER = "the repository's number; the paper's own differs slightly"
 _BASELINE = Run(users="baseline of PiPa's longer run; no published number")
@@ -50,6 +51,11 @@ _BASELINE = Run(users="baseline of PiPa's longer run; no published number")
 _VFM_UDA, _VFM_UDA_PP = (
   tuple(f'{name}{size}' for size in ('', '_base', '_small'))
   for name in ('vfm_uda', 'vfm_uda_pp')
+)
+
+_ON_DINOV2 = tuple(
+  f'dinov2_{name}'
+  for name in ('self_training', 'pipa', 'cluda', 'mic', 'pipa_cluda_mic')
 )
 
 # Benchmark -> config -> what is published of it.
@@ -83,7 +89,8 @@ RUNS: dict[str, dict[str, Run]] = {
     'pipa_daformer': _AS_MEANT,
     'hrda_60k': _BASELINE,
     'daformer_640_60k': _BASELINE,
-    'pipa_cluda_mic': Run(users='from no paper'),
+    'pipa_cluda_mic': _NO_PAPER,
+    **dict.fromkeys(_ON_DINOV2, _NO_PAPER),
     'vfm_uda': Run('78.4', 'one', _OWN_NUMBER, 'about 20 h, A100'),
     'vfm_uda_base': Run('77.1', 'one', _OWN_NUMBER),
     'vfm_uda_small': _OUR_PAIR,

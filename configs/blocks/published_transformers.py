@@ -170,7 +170,7 @@ def pipa_daformer(benchmark: Benchmark) -> ConfigDict:
   # The student sees four further crops in each step.
   config.model.remat = True
   config.method = pipa_blocks.method(config.method)
-  return _paired(config, group_size=2)
+  return paired(config, group_size=2)
 
 
 def pipa(benchmark: Benchmark) -> ConfigDict:
@@ -178,10 +178,10 @@ def pipa(benchmark: Benchmark) -> ConfigDict:
   config = hrda_60k(benchmark)
   config.model.heads = (('proj', 'features', 256), ('project', 'logits', 128))
   config.method = pipa_blocks.method(config.method, patch_features='logits')
-  return _paired(config, group_size=1)
+  return paired(config, group_size=1)
 
 
-def _paired(config: ConfigDict, *, group_size: int) -> ConfigDict:
+def paired(config: ConfigDict, *, group_size: int) -> ConfigDict:
   """Adds the crops of Cityscapes that PiPa's released code cuts."""
   config.data.pair.update(
     crop_size=(720, 720),

@@ -1,0 +1,17 @@
+r"""PiPa, CLUDA and MIC at once on DINOv2-B, GTA5 -> Cityscapes; from no paper.
+
+  python -m uda_jax.main --config=gta5_to_cityscapes/dinov2_pipa_cluda_mic \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from uda_jax.configs.blocks import combinations
+from uda_jax.configs.gta5_to_cityscapes import base
+
+
+def get_config():
+  return combinations.dinov2(
+    base.TRANSFORMERS,
+    *combinations.PIPA,
+    *combinations.CLUDA,
+    *combinations.MIC,
+  )
