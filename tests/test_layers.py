@@ -69,9 +69,18 @@ KEPT = {
 # A folder imports folders of lower floors only, none of its own floor; modules
 # without a folder count as folders.
 FLOORS = (
-  {'labels', 'rng', 'types', 'files', 'logs', 'duration', 'local_gpus'},
+  {
+    'labels',
+    'rng',
+    'types',
+    'files',
+    'logs',
+    'duration',
+    'local_gpus',
+    'user_code',
+  },
   {'cli'},
-  {'ops', 'pseudo_labels', 'parallel', 'pictures', 'configs'},
+  {'ops', 'pseudo_labels', 'parallel', 'pictures', 'configs', 'calls'},
   {'losses', 'augment', 'models', 'data'},
   {'methods', 'runs'},
   {'evaluate'},

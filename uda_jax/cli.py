@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 import uda_jax
 from uda_jax import logs
+from uda_jax import user_code
 
 # As the help shows them.
 _OVERRIDES = '--config.FIELD'
@@ -124,6 +125,8 @@ def add_network(group: Any) -> None:
     help='default: the one that the run reports (config.eval: network, '
     'checkpoint)',
   )
+
+  user_code.add_flag(group)
 
 
 def add_out(group: Any, help: str, *, required: bool = True) -> None:
@@ -269,6 +272,7 @@ def run(
     logs.quiet()
   logs.show(args.debug)
   try:
+    user_code.execute(getattr(args, 'imports', ()))
     code = command(args)
   except ModuleNotFoundError as error:
     if args.debug:

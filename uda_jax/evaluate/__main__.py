@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from uda_jax import cli
 
@@ -97,6 +98,29 @@ def _scales(text: str) -> tuple[float, ...]:
     ) from None
 
 
+def score(args: argparse.Namespace, config: Any = None) -> dict[str, dict]:
+  """Scores a run; returns the reports by row.
+
+  Args:
+    args: the arguments.
+    config: a ConfigDict that says what is scored and how; None: as they say.
+  """
+  if not args.out:
+    raise ValueError('--out: expected a folder for the results, got none')
+  if args.out.resolve() == args.workdir.resolve():
+    raise ValueError(
+      f'--out: expected another folder than --workdir={args.workdir}, whose '
+      'results.json is that of the training'
+    )
+  from uda_jax.evaluate import settings
+
+  config = settings.read(args) if config is None else config
+  with cli.hidden_stderr(not args.debug):
+    from uda_jax.evaluate import command  # and TensorFlow
+
+  return command.run(args, config)
+
+
 def evaluate(args: argparse.Namespace) -> None:
   """Scores what the arguments name and prints a table."""
   if bool(args.workdir) == bool(args.predictions):
@@ -105,20 +129,10 @@ def evaluate(args: argparse.Namespace) -> None:
       f'files, got {"both" if args.workdir else "neither"}'
     )
   if args.workdir:
-    if not args.out:
-      raise ValueError('--out: expected a folder for the results, got none')
-    if args.out.resolve() == args.workdir.resolve():
-      raise ValueError(
-        f'--out: expected another folder than --workdir={args.workdir}, whose '
-        'results.json is that of the training'
-      )
-    from uda_jax.evaluate import settings
+    rows = score(args)
+    from uda_jax.evaluate import reports
 
-    config = settings.read(args)
-    with cli.hidden_stderr(not args.debug):
-      from uda_jax.evaluate import run  # and TensorFlow
-
-    print(run.run(args, config))
+    print(reports.format_table(rows))
     return
   if not args.labels:
     raise ValueError('--labels: expected the folder of true labels, got none')

@@ -14,6 +14,7 @@ import numpy as np
 
 from uda_jax import duration
 from uda_jax import pictures
+from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress
 
 
@@ -37,6 +38,7 @@ class Writer:
     palette: pictures.Palette = (),
     class_names: Sequence[str] = (),
     method: str = '',
+    loggers: Sequence[loggers_lib.Logger] = (),
   ):
     """Opens the curves.
 
@@ -51,6 +53,7 @@ class Writer:
       palette: colors of the classes.
       class_names: their names.
       method: full name of the method, a text beside the curves.
+      loggers: get the same points and pages.
     """
     if every < 1:
       raise ValueError(
@@ -65,6 +68,7 @@ class Writer:
     self._progress = progress.Progress(num_steps, images_per_step)
     self._last_line = -float('inf')
     self._curves = None
+    self._loggers = loggers_lib.Loggers(loggers)
     if jax.process_index() == 0:
       # Imported here: it loads TensorFlow, which prediction does not need.
       from clu import metric_writers
@@ -89,6 +93,7 @@ class Writer:
     if self._curves is not None:
       self._curves.close()
       self._curves = None
+      self._loggers.close()
 
   def until(self, num_steps: int) -> None:
     """Sets the step with which the run, or its round, ends."""
@@ -107,6 +112,7 @@ class Writer:
       return
     values = {name: float(x) for name, x in jax.device_get(metrics).items()}
     self._curves.write_scalars(step, values)
+    self._loggers.log_scalars(step, values)
     if last or time.monotonic() - self._last_line >= self._seconds:
       logging.info('%s', self._progress.line(step, values))
       self._last_line = time.monotonic()
@@ -161,6 +167,7 @@ class Writer:
       class_names=self._class_names,
     )
     self._curves.write_images(step, {name: page[None]})
+    self._loggers.log_images(step, {name: page})
     file = 'step' if name == 'panels' else name
     pictures.write_png(
       self._workdir / 'panels' / f'{file}_{step:06d}.png', page
@@ -189,14 +196,13 @@ class Writer:
       f'{prefix}/label_free/{name}': value
       for name, value in report.get('label_free', {}).items()
     }
-    self._curves.write_scalars(
-      step,
-      {
-        name: score
-        for name, score in (scores | classes | accuracy | label_free).items()
-        if score is not None
-      },
-    )
+    points = {
+      name: score
+      for name, score in (scores | classes | accuracy | label_free).items()
+      if score is not None
+    }
+    self._curves.write_scalars(step, points)
+    self._loggers.log_scalars(step, points)
     self._curves.flush()
     logging.info(
       'step %d: %s',

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+  from uda_jax.runs import loggers as loggers_lib
   from uda_jax.train import loop
 
 
 def run(
-  config: Any, workdir: str | os.PathLike, *, progress: bool = True
+  config: Any,
+  workdir: str | os.PathLike,
+  *,
+  progress: bool = True,
+  loggers: Sequence[loggers_lib.Logger] = (),
 ) -> loop.Result:
   """Trains from scratch or from the latest checkpoint; returns the results.
 
@@ -27,6 +33,7 @@ def run(
     config: a ConfigDict, see `configs.load`.
     workdir: the run's directory; a run that it holds is resumed.
     progress: whether to log; warnings show in any case.
+    loggers: further places for curves and pictures, see `runs.loggers`.
 
   Returns:
     A `uda_jax.train.loop.Result`: `run`, `net` and `reports`.
@@ -46,4 +53,4 @@ def run(
     with cli.hidden_stderr():
       from uda_jax.train import loop
 
-    return loop.run(config, workdir, progress=progress)
+    return loop.run(config, workdir, progress=progress, loggers=loggers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import dataclasses
 import itertools
@@ -20,6 +20,7 @@ from uda_jax import types
 from uda_jax.runs import checkpoint
 from uda_jax.runs import compile_cache
 from uda_jax.runs import lock
+from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress as progress_lib
 from uda_jax.runs import provenance
 from uda_jax.runs import resume
@@ -27,6 +28,7 @@ from uda_jax.runs import writers
 from uda_jax.train import checks
 from uda_jax.train import evaluation
 from uda_jax.train import interrupts
+from uda_jax.train import logs
 from uda_jax.train import peers as peers_lib
 from uda_jax.train import programs as programs_lib
 from uda_jax.train import round_mining
@@ -183,6 +185,7 @@ def run(
   *,
   progress: bool = True,
   handler: interrupts.Interrupts | None = None,
+  loggers: Sequence[loggers_lib.Logger] = (),
 ) -> Result:
   """Trains from scratch or from the latest checkpoint; returns the results.
 
@@ -191,6 +194,7 @@ def run(
     workdir: the run's directory; a run that it holds is resumed.
     progress: whether to log; see `train.run`.
     handler: handles signals already; default: one for the time of the call.
+    loggers: see `train.run`.
 
   Returns:
     The evaluated network and its scores.
@@ -229,7 +233,9 @@ def run(
       _write_manifest(this)
       # Left after `peers`: closing waits for the other processes, which must
       # know before if this one failed.
-      parts = stack.enter_context(_parts(this, cache, handler, held, peers))
+      parts = stack.enter_context(
+        _parts(this, cache, handler, held, peers, loggers)
+      )
       return _train(parts, student)
 
 
@@ -240,6 +246,7 @@ def _parts(
   handler: interrupts.Interrupts,
   held: lock.Lock,
   peers: peers_lib.Peers,
+  loggers: Sequence[loggers_lib.Logger],
 ) -> Iterator[Parts]:
   """Opens the checkpoints, curves and watchdog of a run."""
   config = run.config
@@ -254,7 +261,7 @@ def _parts(
   )
   with (
     saving as saved,
-    _writer(run, saved.latest_step() or 0) as writer,
+    logs.open_writer(run, saved.latest_step() or 0, loggers) as writer,
     watching as watch,
   ):
     yield Parts(
@@ -304,24 +311,6 @@ def _write_manifest(run: Run) -> None:
     'warm_start': warm_start.declared(run.config),
   }
   provenance.run_manifest(run.workdir, run.config, facts)
-
-
-def _writer(run: Run, step: int) -> writers.Writer:
-  """Opens the curves of a run that starts or resumes at a step."""
-  config, source = run.config, run.data.source
-  return writers.Writer(
-    run.workdir,
-    first_step=step,
-    num_steps=config.steps,
-    every=config.log.every,
-    seconds=config.log.seconds,
-    images_per_step=(1 + run.recipe.method.uses_target)
-    * config.batch.groups
-    * config.batch.group_size,
-    palette=source.palette,
-    class_names=source.class_names,
-    method=methods.full_name(config.method),
-  )
 
 
 def _peeked(run: Run, step: int) -> tuple[types.Batch, Iterator[types.Batch]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import jax
 import ml_collections
@@ -19,7 +20,9 @@ from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
 
-def run(args: argparse.Namespace, config: ml_collections.ConfigDict) -> str:
+def run(
+  args: argparse.Namespace, config: ml_collections.ConfigDict
+) -> dict[str, dict[str, Any]]:
   """Scores a network and writes results.json, .csv and .txt.
 
   Args:
@@ -27,7 +30,7 @@ def run(args: argparse.Namespace, config: ml_collections.ConfigDict) -> str:
     config: what is scored and how, see `settings.read`.
 
   Returns:
-    The table.
+    The reports by row, see `reports.report`.
   """
   trained = restore.load(args.workdir, args.network)
   data = datasets.load(
@@ -63,4 +66,4 @@ def run(args: argparse.Namespace, config: ml_collections.ConfigDict) -> str:
       f'Scoring: {protocol.describe(config.eval)}.',
     ],
   )
-  return reports.format_table(rows)
+  return rows
