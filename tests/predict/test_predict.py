@@ -21,9 +21,9 @@ from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import protocol
 from uda_jax.ops import resize
 from uda_jax.predict import __main__ as predict
-from uda_jax.predict import command
 from uda_jax.predict import images as images_lib
 from uda_jax.predict import network as network_lib
+from uda_jax.predict import outputs
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
 from uda_jax.runs import restore
@@ -261,6 +261,104 @@ def test_many_sizes_share_a_compiled_network(run):
   assert predict_one.output._cache_size() == 2
 
 
+def test_windows_share_a_compiled_network(run):
+  """One program for all sizes that hold a window; the scores of `evaluate`."""
+  trained = restore.load(run[0], 'best')
+  config = trained.config.copy_and_resolve_references()
+  config.eval.update(window=(16, 24), stride=(8, 12))
+  predict_one = network_lib.make_predict(
+    trained._replace(config=config), image_size.OWN_SIZE
+  )
+  scores = inference.make_scores(
+    trained.network, protocol.configured(config.eval)
+  )
+  random = np.random.default_rng(0)
+  for size in ((16, 24), (17, 40), (33, 24)):
+    image = random.integers(0, 256, (1, *size, 3), np.uint8)
+    label, confidence = predict_one(image)
+    expected = jax.nn.softmax(scores(trained.variables, image, size))
+    np.testing.assert_allclose(confidence, expected.max(-1), rtol=1e-4)
+    assert (label == expected.argmax(-1)).mean() > 0.999
+    every = predict_one.probabilities(image)
+    np.testing.assert_allclose(every, expected, rtol=1e-3, atol=1e-6)
+  assert predict_one.output._cache_size() == 1
+  predict_one(random.integers(0, 256, (1, 12, 30, 3), np.uint8))
+  assert predict_one.output._cache_size() == 2
+
+
+def test_flags_of_size_and_values(run, images, tmp_path):
+  """Probabilities, windows, multiples, and images of 12 bits in one call."""
+  folder, pixels = images
+  wide = pixels['a'][..., 0].astype(np.uint16) * 16
+  Image.fromarray(wide).save(folder / 'wide.tif')
+  out = tmp_path / 'out'
+  args = (f'--workdir={run[0]}', f'--out={out}', '--network=best')
+  with pytest.raises(SystemExit, match='wide.tif.*set --value_range to') as bad:
+    _main(*args, f'--images={folder}', '--multiple=16')
+  assert 'such as (0, 4095)' in str(bad.value)
+  flags = ('--value_range=0,4080', '--probabilities', '--confidence')
+  _main(*args, f'--images={folder}', *flags, '--multiple=16')
+  record = label_ids.read(out / 'ids')
+  assert record.image_size.endswith('then to the nearest multiples of 16')
+  for name, size in (('wide', (32, 48)), ('night/c', (40, 36))):
+    with np.load(out / f'probabilities/{name}.npz') as found:
+      assert tuple(found['classes']) == NAMES
+      probability = found['probabilities'].astype(np.float32)
+    assert probability.shape == (*size, 3)
+    np.testing.assert_allclose(probability.sum(-1), 1, atol=3e-3)
+    ids = np.asarray(Image.open(out / f'ids/{name}.png'))
+    confidence = np.asarray(Image.open(out / f'confidence/{name}.png'))
+    # Two classes may be equal in 16 bits.
+    chosen = np.take_along_axis(probability, ids[..., None].astype(int), -1)
+    np.testing.assert_allclose(chosen[..., 0], probability.max(-1), atol=1e-3)
+    assert np.abs(confidence / 255 - probability.max(-1)).max() < 0.004
+  # The 8-bit image with the same pixels has the same labels.
+  eight = np.repeat(pixels['a'][..., :1], 3, -1)
+  pictures.write_png(tmp_path / 'gray/g.png', eight)
+  _main(*args, f'--images={tmp_path / "gray"}', '--multiple=16')
+  np.testing.assert_array_equal(
+    np.asarray(Image.open(out / 'ids/g.png')),
+    np.asarray(Image.open(out / 'ids/wide.png')),
+  )
+
+
+def test_multiples():
+  rule = image_size.OWN_SIZE._replace(multiple=32)
+  sizes = [(130, 200), (47, 48), (1, 15), (64, 96)]
+  assert [rule.of(size) for size in sizes] == [
+    (128, 192),
+    (32, 64),
+    (32, 32),
+    (64, 96),
+  ]
+  assert image_size.Rule((20, 40), True, multiple=16).of((30, 20)) == (32, 16)
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    (('--stride=8x8',), '--stride: expected a --window'),
+    (('--size=8x8', '--multiple=8'), 'expected one of them, got both'),
+    (('--value_range=3,1',), 'expected LOW,HIGH with LOW < HIGH'),
+    (('--value_range=nan,1',), 'expected LOW,HIGH'),
+    (('--probabilities', '--out=a.webp'), 'give a folder'),
+  ],
+)
+def test_flags_that_do_not_go_together(
+  run, images, tmp_path, capsys, flags, message
+):
+  # The parser writes its message itself, with exit code 2.
+  with pytest.raises(SystemExit) as caught:
+    _main(
+      f'--workdir={run[0]}',
+      f'--images={images[0]}',
+      f'--out={tmp_path / "out"}',
+      '--network=best',
+      *flags,
+    )
+  assert message in f'{caught.value} {capsys.readouterr().err}'
+
+
 def test_a_batch_survives_and_is_not_taken_for_photos(run, images, tmp_path):
   """Junk is passed over, bad files are listed at the end, outputs left out."""
   folder, pixels = images
@@ -315,7 +413,7 @@ def test_names_of_patterns(images):
     pictures.write_png(folder / f'n{number}.png', np.zeros((2, 2), np.uint8))
   assert list(images_lib.find(f'{folder}/n*.png')) == ['n9', 'n10']
   with pytest.raises(ValueError, match='Cityscapes classes'):
-    command.file_ids(('road', 'moon'), 'cityscapes')
+    outputs.file_ids(('road', 'moon'), 'cityscapes')
 
 
 def test_help():

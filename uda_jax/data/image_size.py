@@ -29,27 +29,36 @@ class Rule(NamedTuple):
     keep_ratio: resize to fit into `size`, in either orientation, with the
       ratio of the sides kept, instead of exactly to `size`.
     resize: a value of `RESIZE`, as in `transforms.Spec`.
+    multiple: the sides are then rounded to the nearest multiple of it, halves
+      up, not below it: images of many sizes are seen at few. 1 = off.
   """
 
   size: Size = (0, 0)
   keep_ratio: bool = False
   resize: str = 'bilinear'
+  multiple: int = 1
 
   def of(self, size: Size) -> Size:
     """Returns the (height, width) at which an image of `size` is seen."""
-    if not any(self.size):
-      return int(size[0]), int(size[1])
-    exact = (np.float64(n) for n in size)
-    return tuple(int(n) for n in fit(*exact, self))
+    height, width = int(size[0]), int(size[1])
+    if any(self.size):
+      height, width = map(int, fit(np.float64(height), np.float64(width), self))
+    return self._rounded(height), self._rounded(width)
+
+  def _rounded(self, side: int) -> int:
+    step = self.multiple
+    return max((2 * side + step) // (2 * step) * step, step)
 
   def __str__(self) -> str:
     """Describes the rule, for lines and reports."""
-    if not any(self.size):
-      return 'kept at their own size'
     height, width = self.size
     text = f'resized to {height} x {width}'
-    if self.keep_ratio:
+    if not any(self.size):
+      text = 'kept at their own size'
+    elif self.keep_ratio:
       text = f'resized to fit into {height} x {width}, ratio kept'
+    if self.multiple > 1:
+      text += f', then to the nearest multiples of {self.multiple}'
     return text + RESIZE.get(self.resize, '')
 
 

@@ -4,8 +4,10 @@
 
 writes for every image, at its own size, `ids/NAME.png` (class ids),
 `color/NAME.png` (the classes' colors, named in `legend/legend.png`),
-`overlay/NAME.png` (the colors over the image) and with --confidence
-`confidence/NAME.png` (gray, white = 1).
+`overlay/NAME.png` (the colors over the image), with --confidence
+`confidence/NAME.png` (gray, white = 1) and with --probabilities
+`probabilities/NAME.npz` (of each class: `probabilities` [H, W, C] float16, and
+`classes`, their names).
 
   python -m uda_jax.predict --workdir=RUN --images=drive.mp4 --out=drive.webp
   python -m uda_jax.predict --workdir=RUN --images='frames/*.jpg' \\
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import math
 import os
 
 from uda_jax import cli
@@ -34,6 +37,27 @@ def parser() -> cli.Parser:
     group,
     'resize images to this size for the network; default: '
     'config.data.eval_image_size of the run, or their own size',
+  )
+  group.add_argument(
+    '--multiple',
+    type=cli.at_least(1),
+    default=0,
+    metavar='N',
+    help='round the sides of the images, for the network, to multiples of N: '
+    'files of many sizes then need few compilations; default: off',
+  )
+  group.add_argument(
+    '--window',
+    type=cli.size,
+    metavar='HxW',
+    help='average overlapping windows of this size; compiled once for images '
+    'of all sizes that are not smaller; default: config.eval of the run',
+  )
+  group.add_argument(
+    '--stride',
+    type=cli.size,
+    metavar='HxW',
+    help='the steps of --window; default: half of it',
   )
   group.add_argument(
     '--batch_size',
@@ -63,6 +87,19 @@ def parser() -> cli.Parser:
     help='also write the probability of the predicted class',
   )
   group.add_argument(
+    '--probabilities',
+    action='store_true',
+    help='also write the probability of every class',
+  )
+  group.add_argument(
+    '--value_range',
+    type=_value_range,
+    default=(),
+    metavar='LOW,HIGH',
+    help='the values of images of more than 8 bits that are black and white; '
+    "default: the run's config.data.target.value_range",
+  )
+  group.add_argument(
     '--fps',
     type=float,
     default=0.0,
@@ -70,6 +107,19 @@ def parser() -> cli.Parser:
     help="frames per second of a video; default: the input's, 10 for pictures",
   )
   return result
+
+
+def _value_range(text: str) -> tuple[float, float]:
+  """Parses LOW,HIGH."""
+  try:
+    low, high = map(float, text.strip('()').split(','))
+  except ValueError:
+    low = high = 0.0
+  if not -math.inf < low < high < math.inf:
+    raise argparse.ArgumentTypeError(
+      f'expected LOW,HIGH with LOW < HIGH, such as 0,4095, got {text!r}'
+    )
+  return low, high
 
 
 def predict(args: argparse.Namespace) -> None:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
-import contextlib
 import functools
 import itertools
 import pathlib
 import time
+from typing import Any
 
 from absl import logging
 import numpy as np
 
-from uda_jax import labels
-from uda_jax import pictures
 from uda_jax.data import bands
 from uda_jax.data import image_size
-from uda_jax.evaluate import label_ids
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import tta
 from uda_jax.predict import images as images_lib
 from uda_jax.predict import network
+from uda_jax.predict import outputs
 from uda_jax.predict import video
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
@@ -45,50 +44,6 @@ def batches(
 
   for chunk in chunks():
     yield [name for name, _ in chunk], np.stack([pixels for _, pixels in chunk])
-
-
-def file_ids(names: tuple[str, ...], ids: str) -> np.ndarray:
-  """Returns the id that each class gets in the files.
-
-  Args:
-    names: of the network's classes.
-    ids: 'train' = 0, 1, ...; 'cityscapes' = the label ids of the Cityscapes
-      test server.
-  """
-  if ids == 'train':
-    return np.arange(len(names), dtype=np.uint8)
-  known = {
-    labels.CITYSCAPES_CLASSES[c]: i for i, c in labels.CITYSCAPES_IDS.items()
-  }
-  foreign = [name for name in names if name not in known]
-  if foreign:
-    raise ValueError(
-      f'--ids=cityscapes: expected Cityscapes classes, got '
-      f'{foreign[0]!r}; use --ids=train'
-    )
-  return np.array([known[name] for name in names], np.uint8)
-
-
-def write(
-  out: pathlib.Path,
-  name: str,
-  image: np.ndarray,
-  label: np.ndarray,
-  confidence: np.ndarray | None,
-  ids: np.ndarray,
-  palette: pictures.Palette,
-) -> None:
-  """Writes the pictures of one image, each whole or not at all."""
-  shown = {
-    'ids': ids[label],
-    'color': pictures.colorize(label, palette),
-    'overlay': pictures.overlay(pictures.rgb(image), label, palette),
-  }
-  if confidence is not None:
-    shown['confidence'] = np.rint(255 * confidence).astype(np.uint8)
-  for kind, pixels in shown.items():
-    # Not with_suffix, which would cut 'frame.001' to 'frame'.
-    pictures.write_png(out / kind / f'{name}.png', pixels)
 
 
 def _open(
@@ -119,34 +74,6 @@ def _frames(
   return frames
 
 
-@contextlib.contextmanager
-def _writer(
-  args: argparse.Namespace, fps: float, trained: restore.Trained
-) -> Iterator[Callable[..., None]]:
-  """Yields f(name, image, label, confidence), which writes one image."""
-  ids, palette = file_ids(trained.class_names, args.ids), trained.palette
-  if not video.is_output(args.out):
-    yield lambda name, image, label, confidence: write(
-      args.out,
-      name,
-      image,
-      label,
-      confidence if args.confidence else None,
-      ids,
-      palette,
-    )
-    return
-  if args.confidence or args.ids != 'train':
-    raise ValueError(
-      f'--out={args.out}: a video holds overlays only; for '
-      '--confidence and --ids give a folder'
-    )
-  with video.writer(args.out, fps) as add:
-    yield lambda name, image, label, confidence: add(
-      pictures.overlay(pictures.rgb(image), label, palette)
-    )
-
-
 def _check_out(args: argparse.Namespace) -> None:
   """Raises if the pictures would be written into the folder of images."""
   if video.is_output(args.out) or video.is_input(args.images):
@@ -159,24 +86,30 @@ def _check_out(args: argparse.Namespace) -> None:
     )
 
 
-def _record(
-  args: argparse.Namespace, trained: restore.Trained, rule: image_size.Rule
-) -> None:
-  """Writes the legend, and ids.json beside the label maps."""
-  if video.is_output(args.out):
-    return
-  legend = pictures.legend(trained.class_names, trained.palette)
-  pictures.write_png(args.out / 'legend' / 'legend.png', legend)
-  label_ids.write(
-    args.out / 'ids',
-    label_ids.Record(
-      args.ids,
-      trained.class_names,
-      str(args.workdir),
-      args.network or restore.reported(trained.config),
-      str(rule),
-    ),
-  )
+def _with_window(
+  args: argparse.Namespace, trained: restore.Trained
+) -> restore.Trained:
+  """Returns the network with the sliding window of the flags, if any."""
+  if args.stride and not args.window:
+    raise ValueError('--stride: expected a --window that moves by it, got none')
+  if not args.window:
+    return trained
+  config = trained.config.copy_and_resolve_references()
+  config.eval.window = args.window
+  config.eval.stride = args.stride or tuple((n + 1) // 2 for n in args.window)
+  protocol.check(config.eval)
+  logging.info('scoring as in %s', protocol.describe(config.eval))
+  return trained._replace(config=config)
+
+
+def _rule(args: argparse.Namespace, data: Any) -> image_size.Rule:
+  """Returns how images are resized: as the run does, or by the flags."""
+  rule = image_size.seen(data)
+  if args.size and args.multiple:
+    raise ValueError('--size, --multiple: expected one of them, got both')
+  if args.size:
+    rule = rule._replace(size=tuple(args.size), keep_ratio=False)
+  return rule._replace(multiple=args.multiple or 1)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -188,14 +121,14 @@ def run(args: argparse.Namespace) -> None:
   _check_out(args)
   failures: list[str] = []
   fps, read = _open(args)
-  trained = restore.load(args.workdir, args.network)
+  trained = _with_window(args, restore.load(args.workdir, args.network))
   data = trained.config.data
   value_range = tuple(data.target.get('value_range', ()) if data.target else ())
   channels = trained.config.model.in_channels
-  images = read(value_range, failures.append, channels=channels)
-  rule = image_size.seen(data)
-  if args.size:
-    rule = rule._replace(size=tuple(args.size), keep_ratio=False)
+  images = read(
+    args.value_range or value_range, failures.append, channels=channels
+  )
+  rule = _rule(args, data)
   logging.info('the network sees images %s', rule)
   done = _predict_all(args, trained, rule, fps, images)
   if failures:
@@ -214,6 +147,20 @@ def run(args: argparse.Namespace) -> None:
   )
 
 
+def _predict_batch(
+  predict: network.Predict, images: np.ndarray, probabilities: bool
+) -> list[outputs.Prediction]:
+  """Returns the predictions of [B, H, W, N] images."""
+  if not probabilities:
+    rows = zip(images, *predict(images))
+    return [outputs.Prediction(*row) for row in rows]
+  found = predict.probabilities(images)
+  return [
+    outputs.Prediction(image, x.argmax(-1), x.max(-1), x)
+    for image, x in zip(images, found)
+  ]
+
+
 def _predict_all(
   args: argparse.Namespace,
   trained: restore.Trained,
@@ -226,27 +173,39 @@ def _predict_all(
   done, last, sizes = 0, time.monotonic(), set()
   with (
     compile_cache.using(trained.config.compile_cache),
-    _writer(args, fps, trained) as write_one,
+    outputs.writer(args, fps, trained) as write_one,
   ):
     for names, pixels in batches(images, args.batch_size):
-      sizes.add(rule.of(pixels.shape[1:3]))
-      if len(sizes) == _MANY_SIZES:
+      size = _compiled_size(predict, pixels.shape[1:3])
+      if size not in sizes and len(sizes) == _MANY_SIZES - 1:
         logging.info(
           'images of %d sizes so far: the network is compiled for each; '
-          '--size=HxW shows it all images at one size',
-          len(sizes),
+          '--multiple=64 shows it them at few sizes, --size=HxW at one, '
+          '--window=HxW in windows of one size',
+          _MANY_SIZES,
         )
+      sizes.add(size)
       # Full batches only, so that few programs are compiled.
       missing = args.batch_size - len(names)
-      label, confidence = predict(
-        np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge')
-      )
+      full = np.pad(pixels, ((0, missing), *((0, 0),) * 3), mode='edge')
+      found = _predict_batch(predict, full, args.probabilities)
       if not done:
-        _record(args, trained, rule)
-      for i, name in enumerate(names):
-        write_one(name, pixels[i], label[i], confidence[i])
+        outputs.record(args, trained, rule)
+      for name, prediction in zip(names, found):
+        write_one(name, prediction)
       done += len(names)
       if time.monotonic() > last + _SECONDS_BETWEEN_LINES:
         last = time.monotonic()
         logging.info('%d images', done)
   return done
+
+
+def _compiled_size(
+  predict: network.Predict, size: image_size.Size
+) -> image_size.Size:
+  """Returns the size of the program that predicts images of a size."""
+  seen, window = predict.rule.of(size), predict.how.window
+  if window is None or predict.views is not None:
+    return seen
+  height, width = map(min, seen, window.size)
+  return height, width

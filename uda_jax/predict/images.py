@@ -16,7 +16,7 @@ from uda_jax.data import listing
 
 # Folders of an output; a folder that has all of them was written by `predict`.
 OUTPUTS = ('ids', 'color', 'overlay')
-_OPTIONAL_OUTPUTS = ('confidence', 'legend')
+_OPTIONAL_OUTPUTS = ('confidence', 'legend', 'probabilities')
 
 
 def find(pattern: str) -> dict[str, pathlib.Path]:
@@ -105,7 +105,8 @@ def read(
 
   Args:
     files: of `find`.
-    value_range: of the data set that the network was adapted to.
+    value_range: of the data set that the network was adapted to, or of these
+      images.
     failed: called with one line for each file that cannot be read.
     channels: N, of the network's input.
   """
@@ -115,7 +116,7 @@ def read(
         path,
         value_range=value_range,
         channels=channels,
-        field="the run's config.data.target.value_range",
+        field='--value_range',
       )
     except (ValueError, OSError) as error:
       logging.warning('left out: %s', error)

@@ -1,8 +1,9 @@
 """Classes and confidence of images of any size.
 
-The network is compiled once for each size at which it sees images, which many
-sizes of files may share; only enlarging is compiled for each size of file.
-Padding to shared sizes would change borders, pooled features and attention.
+The network is compiled once for each size at which it sees images or, with a
+sliding window, once for the window. Only enlarging is compiled for each size of
+file. Padding to shared sizes would change borders, pooled features and
+attention.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uda_jax.data import image_resize
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
+from uda_jax.evaluate import windows
 from uda_jax.runs import restore
 
 
@@ -30,13 +32,14 @@ def _decide(probability: jax.Array) -> tuple[jax.Array, jax.Array]:
   )
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _enlarged(
-  output: jax.Array, full: tuple[int, int], how: protocol.Protocol
-) -> tuple[jax.Array, jax.Array]:
-  """Decides at the size of the file, as scoring does at that of the label."""
+  output: jax.Array, full: tuple[int, int], how: protocol.Protocol, decide: bool
+) -> Any:
+  """Brings the output to the size of the file, as scoring to the label's."""
   scores = inference.enlarge(output, full, how)
-  return _decide(inference.probabilities(scores, how))
+  probability = inference.probabilities(scores, how)
+  return _decide(probability) if decide else probability
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Predict:
     trained: the network.
     rule: how images are resized before the network sees them.
     how: the run's scoring.
-    output: jitted `(variables, images) -> scores`, see `inference.make_output`.
-    views: jitted `(variables, images, size) -> (label, confidence)`, the mean
-      over scales and mirror images; None without those.
+    output: jitted `(variables, images) -> scores` of whole images, or of one
+      window of `how.window`, see `inference.make_output`.
+    views: jitted `(variables, images, size) -> probabilities`, the mean over
+      scales and mirror images; None without those.
   """
 
   trained: restore.Trained
@@ -62,21 +66,39 @@ class Predict:
     """Predicts images of one size.
 
     Args:
-      images: [B, H, W, 3] uint8.
+      images: [B, H, W, N] uint8.
 
     Returns:
       The classes [B, H, W] int32 and their probability [B, H, W] float32 in
       0..1, at the size of the images.
     """
+    label, confidence = self._enlarge(images, True)
+    return np.asarray(label), np.asarray(confidence)
+
+  def probabilities(self, images: np.ndarray) -> np.ndarray:
+    """Returns the probability of each class, [B, H, W, C] float32 in 0..1.
+
+    Their largest is what a call returns.
+
+    Args:
+      images: [B, H, W, N] uint8.
+    """
+    return np.asarray(self._enlarge(images, False), np.float32)
+
+  def _enlarge(self, images: np.ndarray, decide: bool) -> Any:
     variables, full = self.trained.variables, images.shape[1:3]
     seen = np.stack([image_resize.by_rule(x, self.rule) for x in images])
-    if self.views is None:
-      output = self.output(variables, seen)
-      label, confidence = _enlarged(output, full, self.how)
-    else:
+    if self.views is not None:
       # Views are averaged at the size of the file.
-      label, confidence = self.views(variables, seen, full)
-    return np.asarray(label), np.asarray(confidence)
+      return self.views(variables, seen, full, decide)
+    output = functools.partial(self.output, variables)
+    window = self.how.window
+    scores = (
+      output(seen)
+      if window is None
+      else windows.sliding_mean_on_host(output, seen, window)
+    )
+    return _enlarged(scores, full, self.how, decide)
 
 
 def make_predict(trained: restore.Trained, rule: image_size.Rule) -> Predict:
@@ -90,9 +112,12 @@ def make_predict(trained: restore.Trained, rule: image_size.Rule) -> Predict:
   views = None
   if how.uses_views:
     scores = inference.make_scores(trained.network, how)
-    views = jax.jit(
-      lambda variables, images, size: _decide(scores(variables, images, size)),
-      static_argnums=2,
-    )
-  output = jax.jit(inference.make_output(trained.network, how))
+
+    def mean(variables, images, size, decide):
+      probability = scores(variables, images, size)
+      return _decide(probability) if decide else probability
+
+    views = jax.jit(mean, static_argnums=(2, 3))
+  one = how._replace(window=None)
+  output = jax.jit(inference.make_output(trained.network, one))
   return Predict(trained, rule, how, output, views)

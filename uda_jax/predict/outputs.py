@@ -1,0 +1,150 @@
+"""Files of predictions: label maps, pictures, probabilities, videos."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+import contextlib
+import io
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from uda_jax import files
+from uda_jax import labels
+from uda_jax import pictures
+from uda_jax.data import image_size
+from uda_jax.evaluate import label_ids
+from uda_jax.predict import video
+from uda_jax.runs import restore
+
+
+class Prediction(NamedTuple):
+  """Prediction of one image.
+
+  Attributes:
+    image: [H, W, N] uint8.
+    label: [H, W] int32.
+    confidence: [H, W] float in 0..1, the probability of the label.
+    probability: [H, W, C] float in 0..1, None where it is not wanted.
+  """
+
+  image: np.ndarray
+  label: np.ndarray
+  confidence: np.ndarray
+  probability: np.ndarray | None = None
+
+
+def file_ids(names: tuple[str, ...], ids: str) -> np.ndarray:
+  """Returns the id that each class gets in the files.
+
+  Args:
+    names: of the network's classes.
+    ids: 'train' = 0, 1, ...; 'cityscapes' = the label ids of the Cityscapes
+      test server.
+  """
+  if ids == 'train':
+    return np.arange(len(names), dtype=np.uint8)
+  known = {
+    labels.CITYSCAPES_CLASSES[c]: i for i, c in labels.CITYSCAPES_IDS.items()
+  }
+  foreign = [name for name in names if name not in known]
+  if foreign:
+    raise ValueError(
+      f'--ids=cityscapes: expected Cityscapes classes, got '
+      f'{foreign[0]!r}; use --ids=train'
+    )
+  return np.array([known[name] for name in names], np.uint8)
+
+
+def write(
+  out: pathlib.Path,
+  name: str,
+  found: Prediction,
+  trained: restore.Trained,
+  *,
+  ids: np.ndarray,
+  confidence: bool,
+) -> None:
+  """Writes the files of one image, each whole or not at all."""
+  palette = trained.palette
+  image = pictures.rgb(found.image)
+  shown = {
+    'ids': ids[found.label],
+    'color': pictures.colorize(found.label, palette),
+    'overlay': pictures.overlay(image, found.label, palette),
+  }
+  if confidence:
+    shown['confidence'] = np.rint(255 * found.confidence).astype(np.uint8)
+  # Not with_suffix, which would cut 'frame.001' to 'frame'.
+  if found.probability is not None:
+    path = out / 'probabilities' / f'{name}.npz'
+    files.write_atomically(path, _npz(found.probability, trained.class_names))
+  for kind, pixels in shown.items():
+    pictures.write_png(out / kind / f'{name}.png', pixels)
+
+
+def _npz(probability: np.ndarray, class_names: tuple[str, ...]) -> bytes:
+  """Returns the file of [H, W, C] probabilities: float16, packed."""
+  file = io.BytesIO()
+  np.savez_compressed(
+    file,
+    probabilities=probability.astype(np.float16),
+    classes=np.array(class_names),
+  )
+  return file.getvalue()
+
+
+@contextlib.contextmanager
+def writer(
+  args: argparse.Namespace, fps: float, trained: restore.Trained
+) -> Iterator[Callable[[str, Prediction], None]]:
+  """Yields f(name, prediction), which writes one image.
+
+  Args:
+    args: of `uda_jax.predict.__main__`.
+    fps: frames a second of a video.
+    trained: the network.
+  """
+  ids = file_ids(trained.class_names, args.ids)
+  if not video.is_output(args.out):
+    yield lambda name, found: write(
+      args.out, name, found, trained, ids=ids, confidence=args.confidence
+    )
+    return
+  if args.confidence or args.probabilities or args.ids != 'train':
+    raise ValueError(
+      f'--out={args.out}: a video holds overlays only; for '
+      '--confidence and --ids, and for --probabilities, give a folder'
+    )
+  with video.writer(args.out, fps) as add:
+    yield lambda name, found: add(
+      pictures.overlay(pictures.rgb(found.image), found.label, trained.palette)
+    )
+
+
+def record(
+  args: argparse.Namespace, trained: restore.Trained, rule: image_size.Rule
+) -> None:
+  """Writes the legend, and ids.json beside the label maps.
+
+  Args:
+    args: of `uda_jax.predict.__main__`.
+    trained: the network.
+    rule: how it sees images.
+  """
+  if video.is_output(args.out):
+    return
+  legend = pictures.legend(trained.class_names, trained.palette)
+  pictures.write_png(args.out / 'legend' / 'legend.png', legend)
+  label_ids.write(
+    args.out / 'ids',
+    label_ids.Record(
+      args.ids,
+      trained.class_names,
+      str(args.workdir),
+      args.network or restore.reported(trained.config),
+      str(rule),
+    ),
+  )
