@@ -248,6 +248,7 @@ def source_only(*, augment: bool = False, average: str = 'valid') -> ConfigDict:
       augment=augment,
       weight_aux=0.0,
       average=average,
+      class_weights=(),
     )
   )
 
@@ -268,6 +269,9 @@ def self_training(*, threshold: float) -> ConfigDict:
       mix_include_ignore=True,
       teacher_bn='batch',
       ce_average='all',
+      # Of the classes, in all cross-entropies: one number each, or
+      # ('median_frequency',) or ('inverse_log',) of the source's labels; (): 1.
+      class_weights=(),
       weight_mixed=1.0,
       weight_distance=0.0,
       distance_classes=(),

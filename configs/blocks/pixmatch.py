@@ -17,6 +17,7 @@ def method() -> ConfigDict:
     dict(
       name='pixmatch',
       threshold=0.0,
+      class_weights=(),
       weight_aux=0.1,
       weight_augment=0.1,
       weight_fourier=0.0,

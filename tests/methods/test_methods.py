@@ -56,7 +56,13 @@ def _group():
 
 def _source_method():
   config = ml_collections.ConfigDict(
-    dict(name='source_only', augment=False, weight_aux=0.0, average='valid')
+    dict(
+      name='source_only',
+      augment=False,
+      weight_aux=0.0,
+      average='valid',
+      class_weights=(),
+    )
   )
   return source_only.make(config, source_only.operators(config))
 

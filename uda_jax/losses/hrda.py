@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 
 from uda_jax.losses import segmentation
@@ -18,6 +20,7 @@ def two_scale_cross_entropy(
   detail_weight: float,
   context_weight: float = 0.0,
   weight: jax.Array | None = None,
+  class_weights: Sequence[float] = (),
   average: str = 'all',
 ) -> dict[str, tuple[jax.Array, float]]:
   """Terms of HRDA's loss (arXiv 2204.13132, equation 11).
@@ -37,6 +40,7 @@ def two_scale_cross_entropy(
     detail_weight: weight of the term `detail`; published: 0.1.
     context_weight: weight of the term `context`; published: 0.
     weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
+    class_weights: see `cross_entropy`.
     average: see `cross_entropy`.
 
   Returns:
@@ -65,7 +69,11 @@ def two_scale_cross_entropy(
   return {
     name: (
       segmentation.resized_cross_entropy(
-        logits, label, weight=weight, average=average
+        logits,
+        label,
+        weight=weight,
+        class_weights=class_weights,
+        average=average,
       ),
       term_weight,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -14,19 +16,22 @@ def cross_entropy(
   label: jax.Array,
   *,
   weight: jax.Array | None = None,
+  class_weights: Sequence[float] = (),
   average: str = 'all',
   ignore_label: int = labels.IGNORE_LABEL,
 ) -> jax.Array:
   """Mean cross-entropy of a label map.
 
-  mean(weight * -log softmax(logits)[label]), computed in float32 or wider. A
-  label outside [0, C) that is not `ignore_label` makes the loss NaN, so that a
-  wrong label table is noticed.
+  mean(w[label] * weight * -log softmax(logits)[label]), computed in float32 or
+  wider. A label outside [0, C) that is not `ignore_label` makes the loss NaN,
+  so that a wrong label table is noticed.
 
   Args:
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
     weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
+    class_weights: C numbers w >= 0; (): 1. The mean is not divided by them (as
+      in mmsegmentation; `torch.nn.CrossEntropyLoss` divides by their sum).
     average: 'all': divide by B * H * W, as DAFormer and its successors do
       (released code; images with many ignored pixels count less); 'valid':
       divide by the number of pixels that are not ignored (PixMatch, EHTDI,
@@ -37,7 +42,8 @@ def cross_entropy(
     [] float; 0, with gradient 0, if all pixels are ignored.
 
   Raises:
-    ValueError: `average` is neither, or `label` has another size than `logits`.
+    ValueError: `average` is neither, `label` has another size than `logits`, or
+      there is another number of `class_weights` than C.
 
   Example:
     >>> logits = jnp.array([[[[0.0, 0.0], [2.0, 0.0]]]])  # one row, two pixels
@@ -52,9 +58,25 @@ def cross_entropy(
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
   if weight is not None:
     loss = loss * weight
+  if class_weights:
+    loss = loss * _of_label(class_weights, logits, label)
   if average == 'all':
     return loss.sum() / label.size
   return loss.sum() / jnp.maximum((label != ignore_label).sum(), 1)
+
+
+def _of_label(
+  class_weights: Sequence[float], logits: jax.Array, label: jax.Array
+) -> jax.Array:
+  """Returns the weight of each pixel's class, any number where ignored."""
+  classes = logits.shape[-1]
+  if len(class_weights) != classes:
+    raise ValueError(
+      f'class_weights: expected {classes} numbers, one a class, got '
+      f'{len(class_weights)}'
+    )
+  dtype = jnp.promote_types(logits.dtype, jnp.float32)
+  return jnp.take(jnp.asarray(class_weights, dtype), label, mode='clip')
 
 
 def pixel_cross_entropy(
@@ -148,6 +170,7 @@ def resized_cross_entropy(
   label: jax.Array,
   *,
   weight: jax.Array | None = None,
+  class_weights: Sequence[float] = (),
   average: str = 'all',
   ignore_label: int = labels.IGNORE_LABEL,
 ) -> jax.Array:
@@ -160,6 +183,7 @@ def resized_cross_entropy(
     logits: [B, h, w, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
     weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
+    class_weights: see `cross_entropy`.
     average: see `cross_entropy`.
     ignore_label: label of pixels that do not count.
 
@@ -174,5 +198,10 @@ def resized_cross_entropy(
   """
   logits = resize.bilinear(logits, label.shape[-2:])
   return cross_entropy(
-    logits, label, weight=weight, average=average, ignore_label=ignore_label
+    logits,
+    label,
+    weight=weight,
+    class_weights=class_weights,
+    average=average,
+    ignore_label=ignore_label,
   )

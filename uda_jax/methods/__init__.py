@@ -145,7 +145,7 @@ def _with_masking(config, num_classes: int, method: types.Method):
     )
   return mic.with_masking(
     config.masking,
-    config.masking,
+    mic.own_fields(config),
     method,
     mic.operators(config.masking),
     self_training.segment,

@@ -5,6 +5,7 @@ For networks with one head, `weight_aux` is 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -51,9 +52,15 @@ def cross_entropies(
   label: jax.Array,
   aux_label: jax.Array,
   weight: float,
+  class_weights: Sequence[float] = (),
 ) -> Terms:
   """The cross-entropies of both heads, averaged over the labelled pixels."""
-  value = lambda x, y: segmentation.cross_entropy(x, y, average='valid')
+
+  def value(logits: jax.Array, label: jax.Array) -> jax.Array:
+    return segmentation.cross_entropy(
+      logits, label, class_weights=class_weights, average='valid'
+    )
+
   terms = {f'{name}_main': types.LossTerm(value(logits.main, label), weight)}
   if config.weight_aux:
     terms[f'{name}_aux'] = types.LossTerm(

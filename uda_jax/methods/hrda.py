@@ -57,6 +57,7 @@ def segment(
     data.label,
     outputs.boxes,
     weight=data.weight,
+    class_weights=config.class_weights,
     detail_weight=config.weight_detail,
     context_weight=config.weight_context,
     average=config.ce_average,

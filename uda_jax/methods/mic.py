@@ -123,6 +123,18 @@ def check(config) -> None:
       )
 
 
+def own_fields(config):
+  """Returns the masking block with the base's class weights.
+
+  Args:
+    config: `config.method` of a base that labels the target by itself.
+  """
+  block = config.masking.copy_and_resolve_references()
+  with block.unlocked():
+    block.class_weights = config.get('class_weights', ())
+  return block
+
+
 def with_masking(
   config,
   base,

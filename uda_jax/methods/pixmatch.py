@@ -24,6 +24,7 @@ from uda_jax.methods import aux_head
 
 FIELDS = (
   'threshold',
+  'class_weights',
   'weight_aux',
   'weight_augment',
   'weight_fourier',
@@ -175,10 +176,11 @@ def _shown(
 def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
-  Fields: `threshold` (0 in the paper's runs), `weight_aux` (of the auxiliary
-  head), `weight_augment`, `weight_fourier`, `weight_cutmix`; `adapt_from`, the
-  step before which only the source is learned from (0 in the paper's runs,
-  which start from trained networks).
+  Fields: `threshold` (0 in the paper's runs); `class_weights` of all
+  cross-entropies, see `segmentation.cross_entropy`; `weight_aux` (of the
+  auxiliary head), `weight_augment`, `weight_fourier`, `weight_cutmix`;
+  `adapt_from`, the step before which only the source is learned from (0 in the
+  paper's runs, which start from trained networks).
   """
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
@@ -207,7 +209,13 @@ def make(config, operators: Operators) -> types.Method:
       outputs, stats = network.forward(params, stats, view.image, key=key)
       logits = aux_head.enlarge(config, outputs, view.label.shape[1:])
       return aux_head.cross_entropies(
-        config, name, logits, view.label, view.aux_label, weight
+        config,
+        name,
+        logits,
+        view.label,
+        view.aux_label,
+        weight,
+        class_weights=config.class_weights,
       ), stats
 
     # 1. The source, with its labels.

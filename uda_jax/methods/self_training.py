@@ -35,6 +35,7 @@ FIELDS = (
   'mix_include_ignore',
   'teacher_bn',
   'ce_average',
+  'class_weights',
   'weight_mixed',
   'weight_distance',
   'distance_classes',
@@ -138,7 +139,11 @@ def segment(
 ) -> Terms:
   """The terms of one pass of the student: the cross-entropy, as `name`."""
   loss = segmentation.resized_cross_entropy(
-    outputs.logits, data.label, weight=data.weight, average=config.ce_average
+    outputs.logits,
+    data.label,
+    weight=data.weight,
+    class_weights=config.class_weights,
+    average=config.ce_average,
   )
   return {name: types.LossTerm(loss, weight)}
 
@@ -219,7 +224,8 @@ def make(
   Fields: `threshold`, the confidence limit; `pseudo_weight` ('batch', 'image',
   'pixel'), the pixels that the confident fraction is taken over; `teacher_bn`,
   the teacher's batch-norm statistics ('batch' as released, 'ema': running);
-  `ce_average` ('all' pixels as released, or 'valid' ones), `weight_mixed`,
+  `ce_average` ('all' pixels as released, or 'valid' ones) and `class_weights`
+  of the cross-entropies, see `segmentation.cross_entropy`; `weight_mixed`,
   `mix_classes_from` ('batch' as released, or 'image'), `mix_include_ignore`;
   `weight_distance` (0: off), `distance_classes` ((): all cells) and
   `distance_min_fraction` of the feature distance.

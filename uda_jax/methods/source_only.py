@@ -16,7 +16,7 @@ from uda_jax import types
 from uda_jax.augment import dacs_jitter
 from uda_jax.losses import segmentation
 
-FIELDS = ('augment', 'weight_aux', 'average')
+FIELDS = ('augment', 'weight_aux', 'average', 'class_weights')
 
 
 class Operators(NamedTuple):
@@ -35,9 +35,17 @@ def operators(config) -> Operators:
 def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
-  Fields: `weight_aux` of an auxiliary head's loss (0: off), `average` of the
-  cross-entropy, see `segmentation.cross_entropy`.
+  Fields: `weight_aux` of an auxiliary head's loss (0: off), `average` and
+  `class_weights` of the cross-entropy, see `segmentation.cross_entropy`.
   """
+
+  def cross_entropy(logits, label):
+    return segmentation.resized_cross_entropy(
+      logits,
+      label,
+      class_weights=config.class_weights,
+      average=config.average,
+    )
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
     del frozen, phase
@@ -53,16 +61,12 @@ def make(config, operators: Operators) -> types.Method:
     )
     terms = {
       'source': types.LossTerm(
-        segmentation.resized_cross_entropy(
-          outputs.logits, batch.source.label, average=config.average
-        )
+        cross_entropy(outputs.logits, batch.source.label)
       )
     }
     if config.weight_aux:
       terms['source_aux'] = types.LossTerm(
-        segmentation.resized_cross_entropy(
-          outputs.aux_logits, batch.source.label, average=config.average
-        ),
+        cross_entropy(outputs.aux_logits, batch.source.label),
         config.weight_aux,
       )
     # A teacher, if any, is for evaluation and sees no image in training.

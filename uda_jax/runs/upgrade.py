@@ -91,6 +91,8 @@ _FLAT: dict[str, dict[str, str]] = {
   },
 }
 
+# Bases whose cross-entropies have class weights.
+_CLASS_WEIGHTS = ('source_only', 'self_training', 'hrda', 'pixmatch')
 # Fields of a base under their earlier names.
 _RENAMED = {
   'distance_min_share': 'distance_min_fraction',
@@ -106,6 +108,8 @@ _INVERTED = {
 def _method(old: Config) -> Config:
   """Returns the block `method` with the current fields."""
   new = _with_blocks(old)
+  if new['name'] in _CLASS_WEIGHTS:
+    new = {'class_weights': []} | new
   if 'masking' in new:
     new['masking'] = {'images': 'target'} | new['masking']
   return new

@@ -22,6 +22,7 @@ from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
 from uda_jax.models.weights import parts
 from uda_jax.runs import packed
+from uda_jax.train import class_weights
 from uda_jax.train import optim
 from uda_jax.train import ranges
 
@@ -84,6 +85,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
       config.data[name].kind, config.model.in_channels, f'config.data.{name}'
     )
   methods.check(config)
+  source = records.class_names(config.data.source, 'config.data.source')
+  class_weights.check(config.method, source)
   evaluate_checks.check(config)
   selection.check(config)
   _check_rounds(config)

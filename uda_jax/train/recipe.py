@@ -55,14 +55,27 @@ def batch_factor(rule: str, groups: int) -> float:
 
 
 def make(
-  config, num_classes: int, network: types.Network, params: types.PyTree
+  config,
+  num_classes: int,
+  network: types.Network,
+  params: types.PyTree,
+  method=None,
 ) -> Recipe:
-  """Makes the method, the optimiser and the rules of the teacher."""
+  """Makes the method, the optimiser and the rules of the teacher.
+
+  Args:
+    config: the run's.
+    num_classes: of the labels.
+    network: of `config.model`.
+    params: the network's parameters; their values are not read.
+    method: `config.method` with class weights as numbers; None: the config's
+      own, which names no formula.
+  """
   batch = config.batch
   factor = batch_factor(batch.scale_learning_rate, batch.groups)
   rule = config.teacher
   return Recipe(
-    method=methods.make(config.method, num_classes),
+    method=methods.make(method or config.method, num_classes),
     network=network,
     optimizer=optim.make(config.optim, params),
     learning_rate=lambda state: (

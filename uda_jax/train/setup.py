@@ -24,6 +24,7 @@ from uda_jax.models import reference
 from uda_jax.models import weights as weights_lib
 from uda_jax.models.weights import once
 from uda_jax.train import checks
+from uda_jax.train import class_weights
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import warm_start
 
@@ -223,10 +224,26 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
     file = reference.importer(config.model)
     logging.info('the frozen network: %s', weights_lib.provenance(file))
   _log_devices(mesh)
-  recipe = recipe_lib.make(config, num_classes, network, student.params)
+  method = _method(config, data)
+  recipe = recipe_lib.make(config, num_classes, network, student.params, method)
   # Each process has loaded the same; host arrays become arrays everywhere.
   frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
   return Run(config, workdir, mesh, data, recipe, frozen, origin), student
+
+
+def _method(config, data: Data):
+  """Returns `config.method` with its class weights as numbers."""
+  method = class_weights.resolved(config.method, data.source.class_pixels)
+  if method is not config.method:
+    logging.info(
+      'class weights (%s): %s',
+      class_weights.formula(config.method),
+      ', '.join(
+        f'{name} {weight:.3g}'
+        for name, weight in zip(data.source.class_names, method.class_weights)
+      ),
+    )
+  return method
 
 
 def describe(config) -> str:
