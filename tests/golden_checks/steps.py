@@ -75,6 +75,7 @@ def _pixmatch_recipe(cfg, network, variables, arrays) -> recipe_lib.Recipe:
   method = ml_collections.ConfigDict(
     dict(
       threshold=cfg['T'],
+      class_weights=(),
       weight_aux=cfg['lam_aux'],
       weight_augment=cfg['lam_aug'],
       weight_fourier=cfg['lam_fourier'],
