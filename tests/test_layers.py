@@ -79,14 +79,14 @@ FLOORS = (
     'local_gpus',
     'user_code',
   },
-  {'cli'},
+  {'cli', 'exchange'},
   {'ops', 'pseudo_labels', 'parallel', 'pictures', 'configs', 'calls'},
   {'losses', 'augment', 'models', 'data'},
   {'methods', 'runs'},
   {'evaluate'},
   {'train', 'predict', 'export', 'report'},
   {'adapt'},
-  {'main', '__main__'},
+  {'main', 'check_cluster', '__main__'},
 )
 # Commands inside a folder: like `main`, they may import the modules they call.
 COMMANDS = ('data.prepare',)

@@ -20,6 +20,10 @@ COMMANDS = {
     'uda_jax.adapt.__main__',
     'go from two folders to an adapted network',
   ),
+  'check_cluster': (
+    'uda_jax.check_cluster',
+    'check devices, directory, data and memory of all machines of a run',
+  ),
   'configs': (
     'uda_jax.configs.__main__',
     'list configs, print one resolved, or compare two',

@@ -20,6 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 import numpy as np
 
+from uda_jax import exchange
 from uda_jax import local_gpus
 from uda_jax import types
 
@@ -235,13 +236,7 @@ def _divide_gpus(timeout: int) -> None:
   state = distributed.global_state
   if jax.config.jax_platforms == 'cpu':
     return
-  state.client.key_value_set(
-    f'uda_jax/machine/{state.process_id}', local_gpus.machine()
-  )
-  machines = [
-    state.client.blocking_key_value_get(f'uda_jax/machine/{i}', 1000 * timeout)
-    for i in range(state.num_processes)
-  ]
+  machines = exchange.texts(local_gpus.machine(), timeout)
   share = local_gpus.share(machines, state.process_id)
   if share is not None:
     jax.config.update('jax_cuda_visible_devices', share)

@@ -59,9 +59,9 @@ def test_revision_is_the_projects_own():
     ['git', '-C', root, 'rev-parse', 'HEAD'], text=True, capture_output=True
   )
   if result.returncode == 0:
-    assert provenance._git()['revision'] == result.stdout.strip()
+    assert provenance.revision()['revision'] == result.stdout.strip()
   else:
-    assert provenance._git() is None
+    assert provenance.revision() is None
 
 
 def test_resume_keeps_the_first_config_and_adds_a_start(tmp_path):

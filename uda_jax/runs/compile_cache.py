@@ -116,18 +116,23 @@ class Compiled(NamedTuple):
     )
 
   def gib(self) -> float:
-    """Returns the memory of a device that the program plans, in GiB.
+    """Returns the memory of a device that the program plans, in GiB."""
+    return planned_bytes(self.function) / 2**30
 
-    Arguments, what it computes on the way and results; those that overwrite an
-    argument count once.
-    """
-    stats = self.function.memory_analysis()
-    return (
-      stats.argument_size_in_bytes
-      + stats.temp_size_in_bytes
-      + stats.output_size_in_bytes
-      - stats.alias_size_in_bytes
-    ) / 2**30
+
+def planned_bytes(program: jax.stages.Compiled) -> int:
+  """Returns the memory of a device that a program plans.
+
+  Arguments, what it computes on the way and results; those that overwrite an
+  argument count once.
+  """
+  stats = program.memory_analysis()
+  return (
+    stats.argument_size_in_bytes
+    + stats.temp_size_in_bytes
+    + stats.output_size_in_bytes
+    - stats.alias_size_in_bytes
+  )
 
 
 class Compiler:

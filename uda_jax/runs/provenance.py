@@ -134,10 +134,10 @@ def _start(
       name: new
       for name, (_, new) in resume.differences(first_config, config).items()
     },
-    'git': _git(),
+    'git': revision(),
     'python': platform.python_version(),
     'platform': platform.platform(),
-    'packages': _versions(),
+    'packages': versions(),
     'devices': {
       'platform': devices[0].platform,
       'kind': devices[0].device_kind,
@@ -156,17 +156,18 @@ def cores() -> int:
   return os.cpu_count() or 1
 
 
-def _versions() -> dict[str, str]:
-  versions = {}
+def versions() -> dict[str, str]:
+  """Returns the versions of the packages that decide what a run computes."""
+  found = {}
   for name in _PACKAGES:
     try:
-      versions[name] = importlib.metadata.version(name)
+      found[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
       continue
-  return versions
+  return found
 
 
-def _git() -> dict[str, Any] | None:
+def revision() -> dict[str, Any] | None:
   """Returns the revision of the project's checkout, None outside of one."""
   root = pathlib.Path(__file__).resolve().parents[2]
 

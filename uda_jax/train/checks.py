@@ -70,6 +70,12 @@ def check_devices(config: Any) -> None:
       f'them, got {config.devices}'
     )
   mesh = parallel.make_mesh(config.devices or None)
+  held = [device.process_index for device in mesh.devices.flat]
+  if len({held.count(i) for i in range(jax.process_count())}) > 1:
+    raise ValueError(
+      f'config.devices: expected 0 (all devices) with {jax.process_count()} '
+      f'processes, got {config.devices}, which some processes have no part in'
+    )
   parallel.check_groups(config.batch.groups, mesh, config.batch.accumulate)
 
 

@@ -64,12 +64,13 @@ class Run(NamedTuple):
 def load_data(config) -> Data:
   """Reads the data sets; the first process prepares them if need be."""
   if jax.process_index() == 0:
-    data = _load_data(config)
+    data = read_data(config)
   parallel.barrier('data is prepared')
-  return data if jax.process_index() == 0 else _load_data(config)
+  return data if jax.process_index() == 0 else read_data(config)
 
 
-def _load_data(config) -> Data:
+def read_data(config) -> Data:
+  """Reads the data sets in this process alone, and prepares them if need be."""
   channels = config.model.in_channels
   data = Data(
     **{

@@ -1,0 +1,300 @@
+"""Checks that the processes of a run fit together, before it starts.
+
+Each process looks at its own machine; all then see all answers, so that the
+first thing that is wrong ends all of them with one line that names the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import json
+import pathlib
+import socket
+import time
+from typing import Any, NamedTuple
+import uuid
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uda_jax import exchange
+from uda_jax import parallel
+from uda_jax.runs import compile_cache
+from uda_jax.runs import provenance
+from uda_jax.runs import resume
+from uda_jax.train import checks
+
+# Fields that may differ between machines: where data lie on them.
+_OWN_FIELDS = ('data.root', 'data.cache_dir', 'compile_cache')
+# Seconds by which clocks may differ, for the times in logs and curves.
+_SKEW = 10.0
+# Seconds that a network file system may take to show a new file.
+_VISIBLE = 30.0
+
+
+class Wrong(Exception):
+  """Something is wrong with the cluster; the message names the process."""
+
+
+class Machine(NamedTuple):
+  """A machine as a process sees it.
+
+  Attributes:
+    host: its name.
+    devices: number of devices.
+    kind: of device.
+    bytes: memory of a device that there is.
+    cores: CPU cores of the process.
+  """
+
+  host: str
+  devices: int
+  kind: str
+  bytes: int
+  cores: int
+
+
+def together(check: Callable[[], Any]) -> list[Any]:
+  """Returns what a check answers in each process, as JSON values.
+
+  All processes call this. If the check fails in one, it is `Wrong` in all.
+
+  Args:
+    check: raises an error if something is wrong here.
+  """
+  try:
+    answer = {'value': check()}
+  except (ValueError, OSError, ImportError) as error:
+    answer = {'error': str(error)}
+  except Exception as error:  # the others must not wait for this process
+    answer = {'error': f'{type(error).__name__}: {error}'}
+  answers = [json.loads(text) for text in exchange.texts(json.dumps(answer))]
+  wrong = [i for i, answer in enumerate(answers) if 'error' in answer]
+  if wrong:
+    _raise(answers[wrong[0]]['error'], wrong)
+  return [answer['value'] for answer in answers]
+
+
+def _raise(message: str, processes: Sequence[int]) -> None:
+  """Raises `Wrong` in all processes for a message of the first of some."""
+  hosts = exchange.texts(socket.gethostname())
+  where = f'process {processes[0]} of {len(hosts)} ({hosts[processes[0]]})'
+  if len(processes) > 1:
+    where += f', and {len(processes) - 1} more'
+  raise Wrong(f'{where}: {message}')
+
+
+def same(what: str, values: Sequence[Any]) -> None:
+  """Raises `Wrong` unless all processes have the value of process 0."""
+  other = [i for i, value in enumerate(values) if value != values[0]]
+  if other:
+    _raise(
+      f'{what}: expected {values[0]!r} as in process 0, got '
+      f'{values[other[0]]!r}',
+      other,
+    )
+
+
+def clocks() -> float:
+  """Returns by how many seconds the clocks of the machines differ at most."""
+  exchange.texts('')  # so that all look at the same moment
+  times = together(time.time)
+  skew = max(times) - min(times)
+  if skew > _SKEW:
+    _raise(
+      f'clock: expected to differ by at most {_SKEW:g} s, is {skew:.0f} s '
+      'behind; set the clocks by NTP',
+      [int(np.argmin(times))],
+    )
+  return skew
+
+
+def code() -> str:
+  """Compares the code and its packages; returns the revision."""
+  revisions = together(provenance.revision)
+  same('git revision of uda_jax', revisions)
+  versions = together(provenance.versions)
+  for name in sorted({name for found in versions for name in found}):
+    same(f'version of {name}', [found.get(name) for found in versions])
+  found = revisions[0]
+  if found is None:
+    return 'installed, without a git revision'
+  return found['revision'][:12] + (', with changes' if found['dirty'] else '')
+
+
+def config(config: Any) -> None:
+  """Checks the config in each process, and that all have the same."""
+
+  def check() -> Any:
+    checks.check_config(config)
+    return json.loads(config.to_json_best_effort())
+
+  configs = together(check)
+  for process, other in enumerate(configs):
+    for name, (ours, theirs) in resume.differences(configs[0], other).items():
+      if name not in _OWN_FIELDS:
+        _raise(
+          f'config.{name}: expected {ours!r} as in process 0, got {theirs!r}',
+          [process],
+        )
+
+
+def workdir(path: Any, config: Any) -> pathlib.Path:
+  """Checks that all processes write to one directory, and see all files."""
+  [token, *_] = together(lambda: uuid.uuid4().hex)
+  name = '.check_cluster_{}_{}'.format
+  mine: list[pathlib.Path] = []
+
+  def write() -> None:
+    folder = checks.check_workdir(path)
+    provenance.check_resumable(folder, config)
+    mine.append(folder / name(token, jax.process_index()))
+    mine[0].write_text('')
+
+  def see() -> None:
+    folder, until = mine[0].parent, time.monotonic() + _VISIBLE
+    files = [folder / name(token, i) for i in range(jax.process_count())]
+    while missing := [i for i, file in enumerate(files) if not file.exists()]:
+      if time.monotonic() > until:
+        raise OSError(
+          f'--workdir: expected a directory that all processes share, got '
+          f'{folder}, in which what process {missing[0]} has written is not '
+          'seen: it is a disk of one machine, or another folder'
+        )
+      list(folder.iterdir())  # makes a network file system look again
+      time.sleep(0.2)
+
+  try:
+    together(write)
+    together(see)
+  finally:
+    for file in mine:
+      file.unlink(missing_ok=True)
+  return mine[0].parent
+
+
+def machines() -> list[Machine]:
+  """Returns what each process sees of its machine."""
+  device = jax.local_devices()[0]
+  stats = device.memory_stats() or {}
+  found = [
+    Machine(*values)
+    for values in together(
+      lambda: Machine(
+        socket.gethostname(),
+        jax.local_device_count(),
+        device.device_kind,
+        stats.get('bytes_limit', 0) or _free(),
+        provenance.cores(),
+      )
+    )
+  ]
+  if stats.get('bytes_limit'):
+    return found
+  # Devices that are the CPU share the memory of their machine.
+  sharing = lambda host: sum(m.devices for m in found if m.host == host)
+  return [m._replace(bytes=m.bytes // sharing(m.host)) for m in found]
+
+
+def _free() -> int:
+  """Returns the bytes of memory that this machine has left, 0 if unknown."""
+  file = pathlib.Path('/proc/meminfo')
+  lines = file.read_text().splitlines() if file.exists() else []
+  fields = dict(line.split(':', 1) for line in lines)
+  return int(fields.get('MemAvailable', '0').split()[0]) * 1024
+
+
+def devices(config: Any, found: Sequence[Machine]) -> None:
+  """Checks that devices are alike everywhere, and that the groups fit."""
+  same('devices', [f'{m.devices} x {m.kind}' for m in found])
+  together(lambda: checks.check_devices(config))
+
+
+def add_up(config: Any) -> tuple[int, float]:
+  """Adds a number of each device over all; returns devices and seconds.
+
+  The time is that of a second addition, without compiling.
+  """
+  mesh = parallel.make_mesh(config.devices or None)
+  own = np.ones(mesh.local_mesh.size, np.float32)
+  total = jax.jit(jnp.sum, out_shardings=parallel.replicated(mesh))
+
+  def check() -> float:
+    for _ in range(2):
+      start = time.monotonic()
+      found = float(total(parallel.to_global(own, mesh)))
+      seconds = time.monotonic() - start
+    if found != mesh.size:
+      raise ValueError(
+        f'a sum over all devices: expected {mesh.size}, got {found:g}'
+      )
+    return seconds
+
+  return mesh.size, max(together(check))
+
+
+def data(config: Any) -> dict[str, Any]:
+  """Reads the data in each process, and compares them.
+
+  Data that are not prepared yet are prepared.
+
+  Returns:
+    `resume.describe_data` by part.
+  """
+  from uda_jax.train import setup  # with TensorFlow
+
+  def read() -> dict[str, Any]:
+    try:
+      found = setup.read_data(config)._asdict()
+    except OSError as error:
+      raise OSError(f'config.data: {error}') from error
+    for part in found.values():
+      for paths in (part.image_paths, part.label_paths):
+        for file in (paths[0], paths[-1]):
+          if file and '://' not in file:
+            with open(file, 'rb'):
+              pass
+    return {name: resume.describe_data(part) for name, part in found.items()}
+
+  together(lambda: read() and None if jax.process_index() == 0 else None)
+  everywhere = together(read)
+  for part in everywhere[0]:
+    for fact in everywhere[0][part]:
+      same(
+        f'config.data.{part}: {fact}',
+        [found[part][fact] for found in everywhere],
+      )
+  return everywhere[0]
+
+
+def memory(config: Any, path: pathlib.Path, found: Sequence[Machine]) -> int:
+  """Compiles the train step with all its terms; returns the bytes it plans.
+
+  Raises:
+    Wrong: it plans more than a device has.
+  """
+  from uda_jax.train import programs
+  from uda_jax.train import setup
+  from uda_jax.train import state as state_lib
+
+  def planned() -> int:
+    run, student = setup.build(config, path)
+    batch = parallel.to_global(next(setup.batches(run, 0)), run.mesh)
+    state = state_lib.start(run, student, batch)
+    with compile_cache.using(config.compile_cache) as cache:
+      step = programs.Programs(run, cache).train_step(
+        state, batch, len(run.recipe.method.starts)
+      )
+    return compile_cache.planned_bytes(step)
+
+  everywhere = together(planned)
+  for process, (plan, machine) in enumerate(zip(everywhere, found)):
+    if plan > machine.bytes > 0:
+      _raise(
+        f'memory: expected at most {machine.bytes / 2**30:.1f} GiB a device, '
+        f'the train step plans {plan / 2**30:.1f} GiB; use smaller crops '
+        '(config.data.crop_size), batch.accumulate, or model.dtype bfloat16',
+        [process],
+      )
+  return max(everywhere)
