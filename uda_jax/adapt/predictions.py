@@ -16,8 +16,8 @@ from uda_jax.data import image_files
 from uda_jax.data import image_size
 from uda_jax.data import listing
 from uda_jax.evaluate import label_ids
-from uda_jax.predict import command
 from uda_jax.predict import network
+from uda_jax.predict import outputs
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
@@ -69,13 +69,14 @@ def write(workdir: pathlib.Path, out: pathlib.Path, most: int) -> int:
     for name, path in images.items()
     if not (out / 'overlay' / f'{name}.png').exists()
   }
-  ids = command.file_ids(trained.class_names, 'train')
+  ids = outputs.file_ids(trained.class_names, 'train')
   failed = 0
   for name, pixels, label in predicted(trained, rule, left):
     if label is None:
       failed += 1
       continue
-    command.write(out, name, pixels, label, None, ids, trained.palette)
+    found = outputs.Prediction(pixels, label)
+    outputs.write(out, name, found, trained, ids=ids, confidence=False)
   return failed
 
 
@@ -93,6 +94,7 @@ def predicted(
         pixels = image_files.read_image(
           path,
           value_range=tuple(trained.config.data.target.value_range),
+          channels=trained.config.model.in_channels,
           field='config.data.target.value_range',
         )
       except (ValueError, OSError) as error:

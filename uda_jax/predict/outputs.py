@@ -26,13 +26,14 @@ class Prediction(NamedTuple):
   Attributes:
     image: [H, W, N] uint8.
     label: [H, W] int32.
-    confidence: [H, W] float in 0..1, the probability of the label.
-    probability: [H, W, C] float in 0..1, None where it is not wanted.
+    confidence: [H, W] float in 0..1, the probability of the label; None where
+      it is not wanted.
+    probability: [H, W, C] float in 0..1, likewise.
   """
 
   image: np.ndarray
   label: np.ndarray
-  confidence: np.ndarray
+  confidence: np.ndarray | None = None
   probability: np.ndarray | None = None
 
 
@@ -76,6 +77,7 @@ def write(
     'overlay': pictures.overlay(image, found.label, palette),
   }
   if confidence:
+    assert found.confidence is not None
     shown['confidence'] = np.rint(255 * found.confidence).astype(np.uint8)
   # Not with_suffix, which would cut 'frame.001' to 'frame'.
   if found.probability is not None:
