@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 import pathlib
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -167,6 +168,7 @@ def write(root: pathlib.Path, *, images: int = 4) -> None:
   for name, make in TREES.items():
     done = root / name / '.complete'
     if not done.exists() or done.read_text() != str(images):
+      shutil.rmtree(root / name, ignore_errors=True)
       make(root, images)
       done.write_text(str(images))
 

@@ -230,5 +230,6 @@ def test_parts_and_what_is_missing(root, tmp_path, monkeypatch, capsys):
   printed, code = _prepare(config, monkeypatch, capsys, ['source', 'target'])
   assert code == 1 and '2 images' in printed and 'evaluation' not in printed
   assert 'config.data.target.root: expected a folder' in printed
+  assert printed.endswith('\nnot usable: target; see the errors above\n')
   with pytest.raises(SystemExit, match="got 'sorce'"):
     prepare.main(['--config=this', '--parts=sorce'])

@@ -368,7 +368,7 @@ def test_names_that_are_not_utf8(folder):
     cache_dir=str(folder.parent / 'cache'),
   )
   config = tiny_folder.ml_collections.ConfigDict({'data': config})
-  assert not prepare.run(config, ['source'])
+  assert prepare.run(config, ['source']) == ['source']
 
 
 @pytest.mark.parametrize(

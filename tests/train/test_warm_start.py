@@ -78,6 +78,18 @@ def test_other_classes_need_a_new_classifier(run):
     np.testing.assert_array_equal(x, expected)
 
 
+def test_another_network_is_one_line(tmp_path):
+  other = leaf.get_config()
+  other.model = convnets.fcn8s_vgg()
+  _manifest(tmp_path, other, weights=None)
+  with pytest.raises(
+    ValueError,
+    match='config.warm_start.workdir: .* is a run of another network, '
+    'fcn8s_vgg; config.model.name is compact$',
+  ):
+    warm_start.load(_config(tmp_path), len(NAMES), None, SIZE)
+
+
 def test_another_preprocessing_is_one_line(tmp_path):
   other = leaf.get_config()
   other.model = convnets.deeplab_v2()

@@ -116,12 +116,12 @@ def _check_parts(config: Any, parts: Sequence[str]) -> None:
     )
 
 
-def run(config: Any, parts: Sequence[str]) -> bool:
-  """Prepares the parts and prints what they hold; returns if all are usable."""
+def run(config: Any, parts: Sequence[str]) -> list[str]:
+  """Prepares the parts and prints what they hold; returns the unusable ones."""
   from uda_jax.data import datasets
   from uda_jax.data import manifest
 
-  well = True
+  failed = []
   for part in parts:
     if not config.data[part]:
       continue
@@ -133,13 +133,15 @@ def run(config: Any, parts: Sequence[str]) -> bool:
       data = datasets.load_part(config.data, part, channels)
       lines = list(summary(record, data))
     except manifest.Broken as broken:
-      lines, well = list(_report(config, part, broken)), False
+      lines = list(_report(config, part, broken))
+      failed.append(part)
     except (ValueError, OSError) as error:
-      lines, well = [f'error: {error}'], False
+      lines = [f'error: {error}']
+      failed.append(part)
     print(
       decode.printable('\n'.join(f'  {line}' for line in lines)), flush=True
     )
-  return well
+  return failed
 
 
 def _alone(name: str, source: str | None, out: str | None) -> Any:
@@ -230,10 +232,13 @@ def prepare(args: argparse.Namespace) -> int:
   _check_parts(config, args.parts)
   with cli.hidden_stderr(not args.debug):
     from uda_jax.data import datasets  # noqa: F401, with TensorFlow
-  well = run(config, args.parts)
-  if args.dataset and well:
+  failed = run(config, args.parts)
+  if failed:
+    # The errors may stand above the tables of the parts after them.
+    print(f'\nnot usable: {", ".join(failed)}; see the errors above')
+  elif args.dataset:
     print(f'\nto train on it: {_flags_to_train(config, args.parts)}')
-  return not well
+  return bool(failed)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

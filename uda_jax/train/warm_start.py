@@ -41,6 +41,12 @@ def load(
   found = declared(config)
   assert found is not None, 'the config names no run'
   run = config.warm_start.workdir
+  other = restore.read_config(run)
+  if other.model.name != config.model.name:
+    raise ValueError(
+      f'{_FIELD}: {run} is a run of another network, {other.model.name}; '
+      f'config.model.name is {config.model.name}'
+    )
   ours = models.preprocessing_name(config)
   if found['preprocessing'] != ours:
     raise ValueError(
@@ -56,7 +62,7 @@ def load(
   return restore.load_variables(
     run,
     config.warm_start.network,
-    restore.read_config(run),
+    other,
     variables,
     field=_FIELD,
     new=new,
