@@ -103,7 +103,8 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       enlarge='logits',
       align_corners=False,
       one_step=False,
-      # (height, width) that labels are brought to by nearest; (0, 0) = full.
+      # (height, width) that labels are brought to by nearest; (0, 0) = full,
+      # (S, 0) = a shorter side of S.
       label_size=(0, 0),
       # Probabilities are averaged over these factors of the image size and,
       # with `flip`, over mirrored images.

@@ -46,13 +46,10 @@ class Benchmark(NamedTuple):
 
 def _data(benchmark: Benchmark) -> ConfigDict:
   """Crops of 1024 of images that are resized by their shorter side."""
-  # No data set has images more than twice as wide as high.
-  fit = lambda side: (side, 2 * side)
   data = benchmark.data(
-    source_image_size=fit(benchmark.source_side),
-    target_image_size=fit(CROP),
-    eval_image_size=fit(CROP),
-    keep_ratio=True,
+    source_image_size=(benchmark.source_side, 0),
+    target_image_size=(CROP, 0),
+    eval_image_size=(CROP, 0),
     resize='pillow_bilinear',
     crop_size=(CROP, CROP),
     scale_range=(0.9, 1.1),

@@ -77,7 +77,7 @@ def test_scoring_resizes_as_training():
     image = random.integers(0, 256, (*old, 3), np.uint8)
     window = transforms.Window(np.zeros(2, np.int32), new, new)
     for kind in transforms.RESIZE:
-      limit = 0 if kind == 'bilinear' else 2
+      limit = 2 if kind == 'bicubic' else 0
       rule = image_size.Rule(tuple(new.tolist()), resize=kind)
       ours = image_resize.by_rule(image, rule).astype(int)
       trained = transforms.cut_image(image, window, kind).numpy()

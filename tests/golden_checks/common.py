@@ -12,10 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
+import tensorflow as tf
 
 from uda_jax import labels
 from uda_jax import types
 from uda_jax.data import datasets
+from uda_jax.data import examples
 from uda_jax.data import manifest
 from uda_jax.data import transforms
 
@@ -107,6 +109,52 @@ def inside_margins(
   size = np.array(size)
   window = transforms.Window(np.zeros_like(size), size, size)
   return transforms.valid_mask(window, margins, size).numpy()
+
+
+def training_examples(
+  config: Any, part: str, image: np.ndarray, ids: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+  """What training reads of files: an example of the source, and the target.
+
+  Args:
+    config: of a published run.
+    part: the record of `config.data` that the label ids are of.
+    image: [H, W, 3] uint8.
+    ids: [H, W] raw label ids.
+  """
+  record = config.data[part].copy_and_resolve_references()
+  record.update(
+    root='',
+    images='image/*.png',
+    labels='label/*.png',
+    label_channel=-1,
+    published_images=0,
+    published_size=(0, 0),
+  )
+  with record.ignore_type():  # patterns or the name of a list
+    record.files = ()
+  with tempfile.TemporaryDirectory() as folder:
+    for name, pixels in (('image', image), ('label', ids)):
+      path = pathlib.Path(folder, name, '0.png')
+      path.parent.mkdir()
+      Image.fromarray(pixels.astype(np.uint8)).save(path)
+    data = datasets.load(
+      record,
+      root=folder,
+      cache_dir=f'{folder}/cache',
+      field=f'config.data.{part}',
+      labels=True,
+    )
+    source, target = (
+      {
+        name: x.numpy()
+        for name, x in examples.reader(domain, 0)(
+          tf.constant(0, tf.int64)
+        ).items()
+      }
+      for domain in examples.domains(config.data, data, data)
+    )
+  return source, target
 
 
 def keeping_panels(

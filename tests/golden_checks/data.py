@@ -237,8 +237,14 @@ def _resized(case: str, d) -> Iterator[common.Difference]:
   )
   full = transforms.resized_size(tf.constant(label.shape), spec)
   window = transforms.Window(tf.zeros(2, tf.int32), full, full)
-  pixels = transforms.cut_image(tf.constant(image.copy()), window, spec.resize)
-  small = transforms.cut_label(tf.constant(label), window, spec.resize)
+  made = transforms.example(
+    tf.constant(image.copy()),
+    tf.constant(label),
+    window,
+    tf.constant(False),
+    spec._replace(crop_size=(0, 0), pad=False),
+  )
+  pixels, small = made['image'], made['label']
   yield (
     f'{case}.bgr_resized',
     pixels.numpy()[..., ::-1],

@@ -13,14 +13,13 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tensorflow as tf
 
 from tests.golden_checks import common
+from uda_jax import configs
 from uda_jax import labels
 from uda_jax import pseudo_labels
 from uda_jax.augment import scale_invariant as scale_invariant_lib
 from uda_jax.data import patches
-from uda_jax.data import transforms
 from uda_jax.losses import segmentation
 from uda_jax.models import preprocessing
 from uda_jax.train import round_ranking
@@ -253,28 +252,30 @@ def schedule(path: pathlib.Path) -> Iterator[common.Difference]:
 def preprocess(path: pathlib.Path) -> Iterator[common.Difference]:
   """Resized pixels, network inputs and train ids of all three data sets."""
   d = dict(np.load(path))
-  full = d['crop_size_wh'][::-1]
-  window = transforms.Window(np.zeros(2, np.int32), full, full)
-  pixels = transforms.cut_image(
-    tf.constant(d['image']), window, 'bicubic'
-  ).numpy()
+  full = tuple(d['crop_size_wh'][::-1].tolist())
+  examples = {}
+  for name, raw in (('gta5', 'label'), ('synthia', 'synthia_raw_label')):
+    config = configs.load(f'{name}_to_cityscapes/lse')
+    config.data.update(
+      source_image_size=full, target_image_size=full, flip=False
+    )
+    source, target = common.training_examples(
+      config, 'source', d['image'], d[raw]
+    )
+    examples |= {name: source, 'cityscapes': target, 'generated': target}
+    golden = d[f'{name}_label']
+    yield f'{name}_label', source['label'][None], golden, *common.EXACT
+  # Pillow's weights have 22 bits, ours are floats: a grey level at most.
+  for name in ('gta5', 'cityscapes'):
+    ours = examples[name]['image'][None]
+    yield f'{name}_rgb', ours, d[f'{name}_rgb'], 1, 0
+  yield ('mean_bgr', preprocessing.CAFFE.mean, d['mean_bgr'], 1e-5, 0.0)
   normalize = preprocessing.Preprocessing(
     tuple(d['mean_bgr'].tolist()), channel_order='bgr'
   ).normalize
-  # Pillow's weights have 22 bits, ours are floats: a grey level at most.
-  yield 'gta5_rgb', pixels[None], d['gta5_rgb'], 1, 0
-  yield 'cityscapes_rgb', pixels[None], d['cityscapes_rgb'], 1, 0
-  yield ('mean_bgr', preprocessing.CAFFE.mean, d['mean_bgr'], 1e-5, 0.0)
-  for name in ('gta5', 'synthia', 'cityscapes', 'generated'):
-    ours = normalize(pixels)[None]
+  for name, example in examples.items():
+    ours = normalize(example['image'])[None]
     yield f'{name}_image', ours, d[f'{name}_image'], 1 + 1e-5, 0.0
-  for name, raw, table in (
-    ('gta5', 'label', labels.GTA5_IDS),
-    ('synthia', 'synthia_raw_label', labels.SYNTHIA_IDS),
-  ):
-    ids = common.train_ids(d[raw], table).astype(np.uint8)
-    ours = transforms.cut_label(tf.constant(ids), window, 'bicubic').numpy()
-    yield f'{name}_label', ours[None], d[f'{name}_label'], *common.EXACT
 
 
 CHECKS = {

@@ -8,25 +8,22 @@ import re
 
 import jax.numpy as jnp
 import numpy as np
-import tensorflow as tf
 
 from tests.golden_checks import common
 from uda_jax import configs
-from uda_jax import labels
 from uda_jax.augment import pillow_blur
-from uda_jax.data import transforms
 from uda_jax.evaluate import evaluator
 from uda_jax.models import preprocessing
 
 
 def _resized(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
-  """The pixels and the train ids at the size of training."""
-  window = transforms.Window(np.zeros(2, np.int32), full, full)
-  label = common.train_ids(ids, labels.CITYSCAPES_IDS).astype(np.uint8)
-  return (
-    transforms.cut_image(tf.constant(image), window, 'bicubic').numpy(),
-    transforms.cut_label(tf.constant(label), window, 'bicubic').numpy(),
-  )
+  """The pixels and the train ids that a run of PixMatch is trained on."""
+  config = configs.load('gta5_to_cityscapes/pixmatch')
+  config.data.source_image_size = tuple(full.tolist())
+  # The recorded mirrors, not those of a seed.
+  config.data.flip = False
+  example, _ = common.training_examples(config, 'evaluation', image, ids)
+  return example['image'], example['label']
 
 
 def _scored(image: np.ndarray, ids: np.ndarray, full: np.ndarray):

@@ -39,6 +39,7 @@ from tests.golden_checks import vfm_data
 from tests.golden_checks import vfm_networks
 from tests.golden_checks import vfm_parts
 from tests.golden_checks import vfm_steps
+from tests.golden_checks import vfm_steps_pp
 
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 Check = Callable[[pathlib.Path], Iterable[Difference]]
@@ -73,6 +74,7 @@ CHECKS: dict[str, Check] = {
   **vfm_networks.CHECKS,
   **vfm_parts.CHECKS,
   **vfm_steps.CHECKS,
+  **vfm_steps_pp.CHECKS,
 }
 
 # Files that the check of another file reads: pattern -> that other file.

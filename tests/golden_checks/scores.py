@@ -72,6 +72,7 @@ def metric(path: pathlib.Path) -> Iterator[common.Difference]:
     for name, ours in {
       'aacc': metrics.pixel_accuracy(matrix),
       'iou': metrics.iou(matrix),
+      'acc': metrics.accuracy(matrix),
       'miou_percent': np.round(100 * metrics.mean_iou(matrix), 2),
     }.items():
       yield f'{case}.{name}', ours, d[name], 1e-9, 0.0
@@ -204,8 +205,30 @@ def pixmatch_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
     }
   report = reports.report(matrix, list(map(str, range(num_classes))), means)
   yield 'PA', report['pixel_accuracy'], d['PA'], 1e-9, 0.0
+  yield from _further_scores(matrix, report, d)
   for name, mean in report['miou'].items():
     yield name, mean, d[name], 1e-9, 0.0
+
+
+def _further_scores(matrix, report, d) -> Iterator[common.Difference]:
+  """Mean accuracy, mean precision and IoU weighted by frequency.
+
+  The evaluation of 16 classes gives each over 13 of them, too.
+  """
+  names = ('MPA', 'MPrec', 'FWIoU')
+  keys = ('mean_accuracy', 'mean_precision', 'frequency_weighted_iou')
+  end = '' if 'MPA' in d else f'_{len(matrix)}'
+  for name, key in zip(names, keys):
+    yield f'{name}{end}', report[key], d[f'{name}{end}'], 1e-9, 0.0
+  if end:
+    few = [labels.SUBSET_16.index(c) for c in labels.SUBSET_13]
+    scores = (
+      metrics.mean(metrics.accuracy(matrix), few),
+      metrics.mean(metrics.precision(matrix), few),
+      metrics.frequency_weighted_iou(matrix, few),
+    )
+    for name, ours in zip(names, scores):
+      yield f'{name}_13', ours, d[f'{name}_13'], 1e-9, 0.0
 
 
 def _lse_hist(d: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""VFM-UDA's images: resizing, margins, padding, and how it scores.
+"""VFM-UDA's images and labels: training examples, and sliding windows.
 
 Every check yields (name, ours, golden, atol, rtol); sizes are read from the
-files. What no file has is read from the config `gta5_to_cityscapes/vfm_uda`.
+files. Precision is that of the process.
 """
 
 from __future__ import annotations
@@ -9,129 +9,128 @@ from __future__ import annotations
 from collections.abc import Iterator
 import pathlib
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import tensorflow as tf
 
 from tests.golden_checks import common
+from tests.golden_checks import vfm_networks
 from uda_jax import configs
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.data import examples
 from uda_jax.data import transforms
+from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
-from uda_jax.evaluate import windows
 from uda_jax.ops import boxes
 
-# Gray levels: Pillow's weights are fixed-point numbers.
-PIXELS = 1.0
+# Both of the released code: the whole source image, and a crop of the target.
+KINDS = ('full', 'crop')
 
 
 def _config():
   return configs.load('gta5_to_cityscapes/vfm_uda')
 
 
-def _spec(side: int, crop: int) -> transforms.Spec:
-  """The config's transforms for images of another size."""
-  data = _config().data
-  assert tuple(data.target_image_size) == (1024, 2048)
-  return transforms.Spec(
-    image_size=(side, 2 * side),
-    keep_ratio=data.keep_ratio,
-    resize=data.resize,
-    crop_size=(crop, crop),
-    scale_range=tuple(data.scale_range),
-    margins=tuple(data.margins),
-    pad=data.pad,
-  )
-
-
 def transform(path: pathlib.Path) -> Iterator[common.Difference]:
-  """Recorded scales and crops: pixels, train ids, ignored margins."""
-  arrays = common.load(path)
+  """Scaled, padded and cropped images, labels and margins of recorded draws."""
+  config, arrays = _config(), dict(np.load(path))
+  table = arrays['label_table']
+  yield 'label_table', labels_of(np.arange(256)), table, *common.EXACT
   for name, d in common.cases(arrays, '.', 'label_ids'):
-    image, ids = tf.constant(d['image']), arrays['label_table'][d['label_ids']]
-    spec = _spec(int(d['img_size']), int(d['crop_size']))
-    for kind in ('full', 'crop'):
+    spec = examples.spec_of(config.data)._replace(
+      image_size=(int(d['img_size']), 0),
+      crop_size=(int(d['crop_size']),) * 2,
+      margins=tuple(config.data.margins),
+    )
+    label = labels_of(d['label_ids']).astype(np.uint8)
+    for kind in KINDS:
       low, high = spec.scale_range
       factor = low + (high - low) * float(d[f'{kind}.u'][0])
-      full = transforms.resized_size(tf.shape(image)[:2], spec, factor)
-      box = np.int32([0, 0, *full])
-      if kind == 'crop':
-        box = d['crop.box']
-      box[2:] = np.minimum(box[2:], full)
-      window = transforms.Window(box[:2], box[2:], full)
-      size = tf.shape(image)[:2]
-      values = {
-        'image': transforms.cut_image(image, window, spec.resize),
-        'label': transforms.cut_label(
-          tf.constant(ids.astype(np.uint8)), window, spec.resize
-        ),
-        'valid_mask': transforms.valid_mask(window, spec.margins, size),
-      }
-      padded = spec._replace(crop_size=d[f'{kind}.image'].shape[:2])
-      values = transforms.finish(values, tf.constant(False), padded)
-      ours = {
-        'image': values['image'],
-        'label': values['label'],
-        'ignore_mask': tf.where(values['valid_mask'], 0, labels.IGNORE_LABEL),
-      }
-      for key, value in ours.items():
-        atol = PIXELS if key == 'image' else 0.0
-        yield f'{name}.{kind}.{key}', value.numpy(), d[f'{kind}.{key}'], atol, 0
+      full = transforms.resized_size(tf.constant(label.shape), spec, factor)
+      if kind == 'full':
+        window, used = whole(full), spec._replace(crop_size=(0, 0))
+      else:
+        top, left, *size = d['crop.box'].tolist()
+        start = tf.constant([top, left])
+        size = tf.minimum(tf.constant(size), full - start)
+        window, used = transforms.Window(start, size, full), spec
+      made = transforms.example(
+        tf.constant(d['image']),
+        tf.constant(label),
+        window,
+        tf.constant(False),
+        used,
+      )
+      valid = d[f'{kind}.ignore_mask'] != labels.IGNORE_LABEL
+      for key, golden in (
+        ('image', d[f'{kind}.image']),
+        ('label', d[f'{kind}.label']),
+        ('valid_mask', valid),
+      ):
+        yield f'{name}.{kind}.{key}', made[key].numpy(), golden, *common.EXACT
 
 
-def _network(logits: np.ndarray, corners: np.ndarray) -> types.Network:
-  """The logits of each window, told apart by its corner in the image (y, x)."""
+def labels_of(ids: np.ndarray) -> np.ndarray:
+  """Train ids of raw ids."""
+  return common.train_ids(ids, labels.CITYSCAPES_IDS)
 
-  def forward(params, batch_stats, image, **switches):
-    del params, switches
-    here = (image[0, 0, 0, :2] == corners).all(-1)
-    return types.Outputs(
-      jnp.asarray(logits)[jnp.argmax(here)][None]
-    ), batch_stats
 
-  same = lambda image: image
-  init = lambda key, size: types.Variables({}, {})
-  return types.Network(init, forward, same, same)
+def whole(full: tf.Tensor) -> transforms.Window:
+  """The window of a whole image."""
+  return transforms.Window(tf.zeros(2, tf.int32), full, full)
 
 
 def slide(path: pathlib.Path) -> Iterator[common.Difference]:
-  """Labels at the size of the image; probabilities averaged over windows."""
-  d = common.load(path)
-  size = d['target'].shape
-  whole = transforms.Window(np.zeros(2, np.int32), size, size)
-  ids = d['label_ids']
-  label = transforms.cut_label(tf.constant(ids), whole, 'pillow_bilinear')
-  table = np.full(256, labels.IGNORE_LABEL)
-  for raw, train in _config().data.evaluation.label_map:
-    table[raw] = train
-  yield 'target', table[label.numpy()], d['target'], *common.EXACT
-  image = transforms.cut_image(
-    tf.constant(d['image']), whole, 'pillow_bilinear'
-  )
-  yield 'resized', image.numpy(), d['resized'], PIXELS, 0
-  crop = int(d['crop_size'])
-  how = protocol.configured(_config().eval)
-  assert how.window.stride[0] * 2 == how.window.size[0]
-  window = windows.Window((crop, crop), (crop // 2, crop // 2))
-  found = boxes.sliding_boxes(size, *window)
-  yield 'boxes', found, d['boxes_y1y2x1x2'], *common.EXACT
-  corners = d['boxes_y1y2x1x2'][:, [0, 2]]
-  network = _network(d['logits_times8'] / 8, corners)
-  places = np.stack([*np.mgrid[: size[0], : size[1]], np.zeros(size)], -1)
-  scores = inference.make_scores(network, how._replace(window=window))
-  ours = jax.jit(scores, static_argnums=2)(
-    types.Variables({}, {}), jnp.asarray(places)[None], size
-  )[0]
-  yield (
-    'probability',
-    ours[::2, ::2],
-    d['probability_every2'],
-    *common.tolerance(),
-  )
-  yield 'prediction', ours.argmax(-1), d['prediction'], *common.EXACT
+  """Resized as scoring resizes, mean probabilities of windows, labels."""
+  d, config = common.load(path), _config()
+  side, crop = int(d['img_size']), int(d['crop_size'])
+  config.data.eval_image_size = config.eval.label_size = (side, 0)
+  config.eval.window = (crop,) * 2
+  config.eval.stride = (crop // 2,) * 2
+  with common.cityscapes_val(
+    config, d['image'][None], d['label_ids'][None]
+  ) as data:
+    (batch,) = evaluator.batches(config, data, config.eval.label_size)
+  yield 'resized', batch.image[0], d['resized'], *common.EXACT
+  yield 'target', batch.label[0], d['target'], *common.EXACT
+  how = protocol.configured(config.eval)
+  size = batch.image.shape[1:3]
+  found = boxes.sliding_boxes(size, *how.window)
+  places = d['boxes_y1y2x1x2']
+  yield 'boxes', np.asarray(found)[:, [0, 1, 2, 3]], places, *common.EXACT
+  count = np.zeros(size, int)
+  for top, bottom, left, right in np.asarray(found):
+    count[top:bottom, left:right] += 1
+  yield 'count', count, d['count'], *common.EXACT
+  network = _recorded(jnp.asarray(d['logits_times8'] / 8, float), places)
+  # Each pixel tells the network where it is.
+  place = np.stack(np.meshgrid(*map(np.arange, size), indexing='ij'), -1)
+  place = np.concatenate([place, place[..., :1]], -1)[None].astype(float)
+  scores = inference.make_scores(network, how)(_NOTHING, place, size)
+  probability = inference.probabilities(scores, how)[0]
+  golden = d['probability_every2']
+  ours = probability[::2, ::2]
+  yield 'probability_every2', ours, golden, *vfm_networks.tolerance()
+  label = np.argmax(probability, -1)
+  yield 'prediction', label, d['prediction'], *common.EXACT
+
+
+_NOTHING = types.Variables({}, {})
+
+
+def _recorded(logits: jnp.ndarray, places: np.ndarray) -> types.Network:
+  """A network that gives the recorded logits of the window that it sees."""
+
+  def forward(params, batch_stats, image, **switches):
+    del params, switches
+    corner = image[0, 0, 0, :2]
+    number = jnp.argmin(jnp.abs(corner - places[:, [0, 2]]).sum(-1))
+    return types.Outputs(logits[number][None]), batch_stats
+
+  same = lambda image: image
+  return types.Network(lambda key, size: _NOTHING, forward, same, same)
 
 
 CHECKS = {'vfm/transform*.npz': transform, 'vfm/slide*.npz': slide}

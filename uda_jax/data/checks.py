@@ -38,7 +38,11 @@ def check(config: Any) -> None:
       f'config.data.source {source}, got {evaluation}'
     )
   for name in _SIZES:
-    check_size(_get(config, name), f'config.data.{name}')
+    check_size(
+      _get(config, name),
+      f'config.data.{name}',
+      shorter_side=name.endswith('image_size'),
+    )
   low, high = numbers_of(config.scale_range, 2, 'config.data.scale_range')
   if not 0 < low <= high:
     raise ValueError(
@@ -78,16 +82,21 @@ def _get(config: Any, path: str) -> Any:
   return config
 
 
-def check_size(value: Any, field: str, *, least: int = 0) -> None:
+def check_size(
+  value: Any, field: str, *, least: int = 0, shorter_side: bool = False
+) -> None:
   """Raises ValueError unless a value is (height, width) in pixels.
 
   Args:
     value: any; (0, 0) stands for "no size" and is good if `least` is 0.
     field: the config field, for messages.
     least: the smallest height and width.
+    shorter_side: whether (S, 0) is good, too.
   """
   good = isinstance(value, tuple | list) and len(value) == 2
   good = good and all(type(n) is int and n >= least for n in value)
+  if good and shorter_side and value[0]:
+    return
   if not good or (any(value) and not all(value)):
     side = value if isinstance(value, int) else 64
     if isinstance(value, tuple | list) and len(value) == 1:

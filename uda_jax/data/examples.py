@@ -50,19 +50,7 @@ def domains(
   Returns:
     The source and the target domain.
   """
-  if config.resize not in transforms.RESIZE:
-    raise ValueError(
-      'config.data.resize: expected one of '
-      f'{sorted(transforms.RESIZE)}, got {config.resize!r}'
-    )
-  spec = transforms.Spec(
-    keep_ratio=config.keep_ratio,
-    resize=config.resize,
-    crop_size=tuple(config.crop_size),
-    scale_range=tuple(config.scale_range),
-    flip=config.flip,
-    pad=config.pad,
-  )
+  spec = spec_of(config)
   rare = None
   if config.rare_class.temperature > 0:
     rare = sampling.rare_classes(
@@ -90,6 +78,23 @@ def domains(
     'target_image_size',
   )
   return _checked(source_domain), _checked(target_domain)
+
+
+def spec_of(config: Any) -> transforms.Spec:
+  """Returns what both domains share of the transforms of `config.data`."""
+  if config.resize not in transforms.RESIZE:
+    raise ValueError(
+      'config.data.resize: expected one of '
+      f'{sorted(transforms.RESIZE)}, got {config.resize!r}'
+    )
+  return transforms.Spec(
+    keep_ratio=config.keep_ratio,
+    resize=config.resize,
+    crop_size=tuple(config.crop_size),
+    scale_range=tuple(config.scale_range),
+    flip=config.flip,
+    pad=config.pad,
+  )
 
 
 def _rare_pixels(config: Any, source: manifest_lib.Manifest) -> float:
@@ -189,7 +194,7 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
       factor = low + (high - low) * uniform(sampling.SCALE)
     full = transforms.resized_size(tf.shape(image)[:2], spec, factor)
     shares = uniform(sampling.CROP, (crop_rules.DRAWS, crop_rules.DRAWS, 2))
-    values = {}
+    label = None
     if labels is None:
       window = crop_rules.crop_window(shares[0, 0], full, spec)
     else:
@@ -201,13 +206,8 @@ def reader(domain: Domain, seed: int) -> Callable[[tf.Tensor], Example]:
       window = crop_rules.choose_window(
         shares, label, full, spec, len(data.class_names), wanted
       )
-      values['label'] = transforms.cut_label(label, window, spec.resize)
-    values['image'] = transforms.cut_image(image, window, spec.resize)
-    values['valid_mask'] = transforms.valid_mask(
-      window, spec.margins, tf.shape(image)[:2]
-    )
     flip = spec.flip & (uniform(sampling.FLIP) < 0.5)
-    values = transforms.finish(values, flip, spec)
+    values = transforms.example(image, label, window, flip, spec)
     return values | {'index': tf.cast(index, tf.int32)}
 
   return read

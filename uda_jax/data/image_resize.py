@@ -1,8 +1,8 @@
 """Resizing of whole images on the host, for networks that are being used.
 
 Scoring, LSE's ranking and prediction resize by `by_rule`. Training resizes in
-TensorFlow (`transforms.cut_image`): the same bits for 'bilinear', and within
-two gray levels of Pillow for the others.
+TensorFlow (`transforms.cut_image`): the same bits, but for 'bicubic' within
+two gray levels of Pillow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def by_rule(pixels: np.ndarray, rule: image_size.Rule) -> np.ndarray:
 def _pillow(
   pixels: np.ndarray, size: image_size.Size, kernel: Image.Resampling
 ) -> np.ndarray:
-  """Antialiased; PixMatch, EHTDI and LSE: bicubic, VFM-UDA: bilinear."""
+  """Antialiased; PixMatch, EHTDI and LSE read their images as bicubic."""
   # First the columns, as all versions of Pillow up to 12 do it; version 13
   # chooses an order by the sizes, which changes gray levels.
   # Channel by channel gives the same values as all at once.
@@ -47,6 +47,19 @@ def _pillow(
   if pixels.shape[-1] == 3:
     return np.asarray(images[0])
   return np.stack([np.asarray(x) for x in images], -1)
+
+
+def pillow_bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
+  """Resizes an image, antialiased, as VFM-UDA reads its images.
+
+  Args:
+    pixels: [H, W, N] uint8.
+    size: (height, width) of the result.
+
+  Returns:
+    [height, width, N] uint8.
+  """
+  return _pillow(pixels, tuple(map(int, size)), Image.Resampling.BILINEAR)
 
 
 def _bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
@@ -80,7 +93,5 @@ def _mix(
 _RESIZE: dict[str, Callable[[np.ndarray, image_size.Size], np.ndarray]] = {
   'bilinear': _bilinear,
   'bicubic': functools.partial(_pillow, kernel=Image.Resampling.BICUBIC),
-  'pillow_bilinear': functools.partial(
-    _pillow, kernel=Image.Resampling.BILINEAR
-  ),
+  'pillow_bilinear': pillow_bilinear,
 }

@@ -25,7 +25,8 @@ class Rule(NamedTuple):
   """Rule by which images are resized for a network.
 
   Attributes:
-    size: (height, width), (0, 0) = images stay as they are.
+    size: (height, width), (0, 0) = images stay as they are. (S, 0): the
+      shorter side becomes S, the other keeps the ratio.
     keep_ratio: resize to fit into `size`, in either orientation, with the
       ratio of the sides kept, instead of exactly to `size`.
     resize: a value of `RESIZE`, as in `transforms.Spec`.
@@ -55,6 +56,8 @@ class Rule(NamedTuple):
     text = f'resized to {height} x {width}'
     if not any(self.size):
       text = 'kept at their own size'
+    elif not width:
+      text = f'resized to a shorter side of {height}'
     elif self.keep_ratio:
       text = f'resized to fit into {height} x {width}, ratio kept'
     if self.multiple > 1:
@@ -65,7 +68,9 @@ class Rule(NamedTuple):
 OWN_SIZE = Rule()
 
 
-def fit(height: Any, width: Any, rule: Rule, math: Any = np) -> tuple[Any, Any]:
+def fit(
+  height: Any, width: Any, rule: Rule, math: Any = np, factor: Any = 1.0
+) -> tuple[Any, Any]:
   """Computes the size that images are resized to.
 
   Args:
@@ -73,10 +78,23 @@ def fit(height: Any, width: Any, rule: Rule, math: Any = np) -> tuple[Any, Any]:
     width: likewise.
     rule: with a size.
     math: numpy, or tensorflow for use in a graph.
+    factor: the random scale of training, float64.
 
   Returns:
-    Whole float64 heights and widths, halves rounded up.
+    Whole float64 heights and widths. Halves are rounded up, before the factor
+    and after it; with a shorter side once, to even (VFM-UDA).
   """
+  if not rule.size[1]:
+    ratio = rule.size[0] * factor / math.minimum(height, width)
+    return math.round(height * ratio), math.round(width * ratio)
+  height, width = _without_factor(height, width, rule, math)
+  return math.floor(height * factor + 0.5), math.floor(width * factor + 0.5)
+
+
+def _without_factor(
+  height: Any, width: Any, rule: Rule, math: Any
+) -> tuple[Any, Any]:
+  """Returns whole sides, halves rounded up."""
   if not rule.keep_ratio:
     size = np.asarray(rule.size, np.float64)
     return 0 * height + size[0], 0 * width + size[1]

@@ -251,7 +251,8 @@ def eval_batches(
     batch_size: B, rows of a batch of one process.
     rule: how images are resized.
     label_size: (height, width) that labels are brought to, by nearest exactly
-      as Pillow does it; (0, 0) = they stay as they are.
+      as Pillow does it; (0, 0) = they stay as they are, (S, 0) = a shorter
+      side of S.
     process_index: which process this is.
     process_count: how many there are.
 
@@ -275,7 +276,10 @@ def eval_batches(
       label = transforms.read_label(labels[index])
       label = loading.of_size(label, sizes[index])
       if any(label_size):
-        whole = transforms.Window(np.zeros(2, np.int32), label_size, label_size)
+        full = transforms.resized_size(
+          sizes[index], transforms.Spec(tuple(label_size))
+        )
+        whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
         label = transforms.cut_label(label, whole, 'bicubic')
       label = tf.where(valid, tf.cast(label, tf.int32), transforms.IGNORE)
     return EvalBatch(image, label, valid, tf.cast(index, tf.int32))

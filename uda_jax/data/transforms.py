@@ -7,7 +7,6 @@ out of the (virtual) resized image in the same operation that resizes it.
 from __future__ import annotations
 
 from collections.abc import Callable
-import functools
 import os
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from uda_jax import labels as labels_lib
 from uda_jax.data import bands
+from uda_jax.data import image_resize
 from uda_jax.data import image_size
 
 IGNORE = labels_lib.IGNORE_LABEL
@@ -24,7 +24,8 @@ class Spec(NamedTuple):
   """Transforms from images of one domain to training examples.
 
   Attributes:
-    image_size: the size that images are resized to, (0, 0) = as they are.
+    image_size: the size that images are resized to, (0, 0) = as they are,
+      (S, 0) = a shorter side of S with the ratio of the sides kept.
     keep_ratio: resize to fit into `image_size` (in either orientation) with
       the ratio of the sides kept, instead of exactly to `image_size`.
     resize: 'bilinear' as OpenCV has it: no antialiasing, labels by floor; or
@@ -109,12 +110,12 @@ def resized_size(
   """
   if not any(spec.image_size) and isinstance(factor, float) and factor == 1:
     return tf.convert_to_tensor(size, tf.int32)
-  exact = tf.cast(size, tf.float64)
-  if any(spec.image_size):
-    rule = image_size.Rule(spec.image_size, spec.keep_ratio)
-    sides = image_size.fit(exact[..., 0], exact[..., 1], rule, tf)
-    exact = tf.stack(sides, -1)
-  return tf.cast(tf.floor(exact * tf.cast(factor, tf.float64) + 0.5), tf.int32)
+  exact, factor = tf.cast(size, tf.float64), tf.cast(factor, tf.float64)
+  if not any(spec.image_size):
+    return tf.cast(tf.floor(exact * factor + 0.5), tf.int32)
+  rule = image_size.Rule(spec.image_size, spec.keep_ratio)
+  sides = image_size.fit(exact[..., 0], exact[..., 1], rule, tf, factor)
+  return tf.cast(tf.stack(sides, -1), tf.int32)
 
 
 def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:
@@ -138,8 +139,17 @@ def _bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
   return tf.cast(_slice(whole, window) + 0.5, tf.uint8)
 
 
-def _scale(image: tf.Tensor, window: Window, kernel: str) -> tf.Tensor:
-  """Returns the uint8 window of the image resized by an antialiased kernel."""
+def _pillow_bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
+  # Pillow itself: its weights are fixed-point numbers.
+  whole = tf.numpy_function(
+    image_resize.pillow_bilinear, [image, window.full], tf.uint8, stateful=False
+  )
+  whole.set_shape([None, None, image.shape[2]])
+  return _slice(whole, window)
+
+
+def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
+  """Returns the uint8 window of the image resized by an antialiased cubic."""
   scale = tf.cast(
     tf.cast(window.full, tf.float64) / tf.cast(tf.shape(image)[:2], tf.float64),
     tf.float32,
@@ -155,14 +165,14 @@ def _scale(image: tf.Tensor, window: Window, kernel: str) -> tf.Tensor:
     size=window.size + before,
     scale=scale,
     translation=tf.cast(before - window.start, tf.float32),
-    kernel_type=kernel,
+    kernel_type='keyscubic',
     antialias=True,
   )[0]
   pixels = tf.floor(pixels[before[0] :, before[1] :] + 0.5)
   return tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
 
 
-def _pillow(image: tf.Tensor, window: Window, kernel: str) -> tf.Tensor:
+def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
   # First the columns, rounded to 8 bit, then the rows: gray levels differ by
   # several if the rounding in between is left out.
   size = tf.shape(image)[:2]
@@ -173,7 +183,7 @@ def _pillow(image: tf.Tensor, window: Window, kernel: str) -> tf.Tensor:
   rows = Window(
     mixed(window.start, [0, 0]), window.size, mixed(window.full, window.size)
   )
-  return _scale(_scale(image, columns, kernel), rows, kernel)
+  return _scale(_scale(image, columns), rows)
 
 
 def _floor_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
@@ -203,12 +213,8 @@ class _Resize(NamedTuple):
 
 RESIZE = {
   'bilinear': _Resize(_bilinear, _floor_samples),
-  'bicubic': _Resize(
-    functools.partial(_pillow, kernel='keyscubic'), _pillow_samples
-  ),
-  'pillow_bilinear': _Resize(
-    functools.partial(_pillow, kernel='triangle'), _pillow_samples
-  ),
+  'bicubic': _Resize(_bicubic, _pillow_samples),
+  'pillow_bilinear': _Resize(_pillow_bilinear, _pillow_samples),
 }
 
 
@@ -262,6 +268,36 @@ def valid_mask(
       low, high = (tf.cast(n * side, tf.int32) for n in (low, high))
     inside.append((place >= low) & (place < full - high))
   return inside[0][:, None] & inside[1][None]
+
+
+def example(
+  image: tf.Tensor,
+  label: tf.Tensor | None,
+  window: Window,
+  flip: tf.Tensor,
+  spec: Spec,
+) -> dict[str, tf.Tensor]:
+  """Makes a training example of an image: resizes, cuts, mirrors, pads.
+
+  Args:
+    image: uint8 [H, W, N].
+    label: uint8 [H, W] of the image, or resized to `window.full` already; None
+      without labels.
+    window: what the example shows.
+    flip: bool scalar.
+    spec: how.
+
+  Returns:
+    'image' uint8 [h, w, N], 'valid_mask' bool [h, w], and 'label' uint8 [h, w]
+    if there is one.
+  """
+  values = {
+    'image': cut_image(image, window, spec.resize),
+    'valid_mask': valid_mask(window, spec.margins, tf.shape(image)[:2]),
+  }
+  if label is not None:
+    values['label'] = cut_label(label, window, spec.resize)
+  return finish(values, flip, spec)
 
 
 def finish(

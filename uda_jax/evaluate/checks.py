@@ -39,7 +39,9 @@ def check(config: ml_collections.ConfigDict) -> None:
   tta.check(block.scales)
   protocol.check(block)
   for name in ('label_size', 'window', 'stride'):
-    data_checks.check_size(block[name], f'config.eval.{name}')
+    data_checks.check_size(
+      block[name], f'config.eval.{name}', shorter_side=name == 'label_size'
+    )
   if any(block.window) and not any(block.stride):
     raise ValueError(
       'config.eval.stride: expected the steps of the sliding window '

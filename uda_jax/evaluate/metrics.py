@@ -145,6 +145,63 @@ def iou(matrix: np.ndarray) -> np.ndarray:
   return ratio(hit, matrix.sum(0) + matrix.sum(1) - hit)
 
 
+def accuracy(matrix: np.ndarray) -> np.ndarray:
+  """Fraction of each class's pixels that are predicted correctly (recall).
+
+  Args:
+    matrix: [C, C] int, see `confusion_matrix`.
+
+  Returns:
+    [C] float64 in [0, 1], NaN for a class without pixels in truth.
+
+  Example:
+    >>> print(accuracy([[6, 2, 0], [1, 3, 0], [0, 0, 0]]))
+    [0.75 0.75  nan]
+  """
+  matrix = np.asarray(matrix)
+  return ratio(np.diag(matrix), matrix.sum(1))
+
+
+def precision(matrix: np.ndarray) -> np.ndarray:
+  """Fraction of the pixels predicted as each class that are of it.
+
+  Args:
+    matrix: [C, C] int, see `confusion_matrix`.
+
+  Returns:
+    [C] float64 in [0, 1], NaN for a class that is never predicted.
+
+  Example:
+    >>> print(precision([[6, 2, 0], [2, 3, 0], [0, 0, 0]]))
+    [0.75 0.6   nan]
+  """
+  matrix = np.asarray(matrix)
+  return ratio(np.diag(matrix), matrix.sum(0))
+
+
+def frequency_weighted_iou(
+  matrix: np.ndarray, subset: Sequence[int] | None = None
+) -> float:
+  """Sum of `iou` times each class's fraction of all counted pixels.
+
+  Args:
+    matrix: [C, C] int, see `confusion_matrix`.
+    subset: classes to sum over; None: all. The fractions stay those of all
+      classes, as in the evaluation of PixMatch and EHTDI.
+
+  Returns:
+    Float in [0, 1], NaN for an empty matrix.
+
+  Example:
+    >>> print(f'{frequency_weighted_iou([[6, 2], [1, 3]]):.4f}')
+    0.6111
+  """
+  matrix = np.asarray(matrix)
+  shares = ratio(matrix.sum(1), np.full(len(matrix), matrix.sum()))
+  weighted = np.where(shares == 0, 0, shares * iou(matrix))
+  return float(weighted[slice(None) if subset is None else list(subset)].sum())
+
+
 def pixel_accuracy(matrix: np.ndarray) -> float:
   """Fraction of the counted pixels that are predicted correctly.
 

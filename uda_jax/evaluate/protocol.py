@@ -70,7 +70,9 @@ def describe(block: Any) -> str:
 
 
 def size_text(size: Sequence[int]) -> str:
-  """Returns such as '640 x 1280'."""
+  """Returns such as '640 x 1280', or 'a shorter side of 1024'."""
+  if not size[1]:
+    return f'a shorter side of {size[0]}'
   return f'{size[0]} x {size[1]}'
 
 

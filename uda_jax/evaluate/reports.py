@@ -14,6 +14,7 @@ import numpy as np
 
 from uda_jax import files
 from uda_jax.evaluate import metrics
+from uda_jax.evaluate import protocol
 
 # The name of the mean over every class; others are named in the config.
 ALL = 'all classes'
@@ -37,7 +38,8 @@ def report(
     subsets: name -> the classes that a mean is taken over.
 
   Returns:
-    `iou` by class and `miou` by subset in 0..1, `pixel_accuracy`, `pixels`, and
+    `iou` by class and `miou` by subset in 0..1, `pixel_accuracy`,
+    `mean_accuracy`, `mean_precision`, `frequency_weighted_iou`, `pixels`, and
     `confusion`: the counts as lists. A class that is neither in the labels nor
     predicted has no score (None) and is left out of means.
   """
@@ -52,6 +54,11 @@ def report(
     },
     'iou': dict(zip(class_names, map(_or_none, metrics.iou(confusion)))),
     'pixel_accuracy': _or_none(metrics.pixel_accuracy(confusion)),
+    'mean_accuracy': _or_none(metrics.mean(metrics.accuracy(confusion))),
+    'mean_precision': _or_none(metrics.mean(metrics.precision(confusion))),
+    'frequency_weighted_iou': _or_none(
+      metrics.frequency_weighted_iou(confusion)
+    ),
     'pixels': int(confusion.sum()),
     'confusion': np.asarray(confusion).tolist(),
   }
@@ -65,7 +72,7 @@ def full_size(name: str) -> str:
 def row_name(name: str, scores: Mapping[str, Any]) -> str:
   """Returns the name of a row: which labels, and how it was selected."""
   if 'label_size' in scores:
-    name += ', labels at {} x {}'.format(*scores['label_size'])
+    name += f', labels at {protocol.size_text(scores["label_size"])}'
   return f'{name}, {scores["selected"]}' if 'selected' in scores else name
 
 

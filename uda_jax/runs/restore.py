@@ -155,7 +155,7 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   size = next(
     s
     for s in (config.data.crop_size, config.data.eval_image_size, (224, 224))
-    if any(s)
+    if all(s)
   )
   shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), tuple(size)))
   here = jax.sharding.SingleDeviceSharding(jax.devices()[0])

@@ -191,7 +191,8 @@ def _image_size(config, data: Data) -> tuple[int, int]:
     config.data.source_image_size,
     (int(source.heights[0]), int(source.widths[0])),
   )
-  return next(tuple(size) for size in sizes if any(size))
+  # A shorter side alone is no size.
+  return next(tuple(size) for size in sizes if all(size))
 
 
 def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
