@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 import pytest
 import tensorflow as tf
+import tifffile
 
 from tests.data import test_folders
 from tests.data import tiny_folder
@@ -237,6 +238,85 @@ def test_huge_images(folder):
     image_files.read_image(path)
 
 
+@pytest.mark.parametrize(
+  'content, words',
+  [
+    (b'\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'HEIC photo'),
+    (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'another kind'),
+    (b'PK\3\4', 'another kind'),
+  ],
+)
+def test_photos_and_documents_of_other_kinds(tmp_path, content, words):
+  path = tmp_path / 'a.jpg'
+  path.write_bytes(content)
+  with pytest.raises(ValueError, match=words):
+    image_files.read_image(path)
+
+
+@pytest.mark.parametrize(
+  'kind',
+  [
+    *('trns', 'trns bytes', 'gray trns', '16 bit', '16 bit trns', 'gif'),
+    *('white is zero', 'int8', 'int16', 'int32', 'big endian', 'bigtiff'),
+  ],
+)
+def test_ids_as_stored(tmp_path, kind):
+  """In every file that holds exact ids."""
+  label = np.arange(192, dtype=np.uint8).reshape(12, 16) % 3
+  gray, color = Image.fromarray(label), Image.fromarray(label, mode='P')
+  color.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+  wide = Image.fromarray(label.astype(np.uint16))
+  path = tmp_path / 'label'
+  tiff = lambda values, **options: tifffile.imwrite(path, values, **options)
+  save = {
+    'trns': lambda: color.save(path, 'PNG', transparency=0),
+    'trns bytes': lambda: color.save(path, 'PNG', transparency=b'\0\x80\xff'),
+    'gray trns': lambda: gray.save(path, 'PNG', transparency=0),
+    '16 bit': lambda: wide.save(path, 'PNG'),
+    '16 bit trns': lambda: wide.save(path, 'PNG', transparency=0),
+    'gif': lambda: color.save(path, 'GIF'),
+    'white is zero': lambda: tiff(label, photometric='miniswhite'),
+    'int8': lambda: tiff(label.astype(np.int8)),
+    'int16': lambda: tiff(label.astype(np.int16)),
+    'int32': lambda: tiff(label.astype(np.int32)),
+    'big endian': lambda: tiff(label.astype('>u2'), byteorder='>'),
+    'bigtiff': lambda: tiff(label, bigtiff=True),
+  }
+  save[kind]()
+  np.testing.assert_array_equal(label_files.read_label(path), label)
+
+
+@pytest.mark.parametrize(
+  'kind, words',
+  [
+    ('jpeg', 'got JPEG'),
+    ('tiff', 'got TIFF with JPEG'),
+    ('jpeg2000', 'got JPEG2000'),
+    ('pgm', 'largest value 255 or 65535 in its header, got 3'),
+    ('float', "type 'F'"),
+    ('la', '2 channels'),
+    ('empty', 'an empty file'),
+  ],
+)
+def test_labels_that_are_not_exact(tmp_path, kind, words):
+  label = np.arange(192, dtype=np.uint8).reshape(12, 16) % 3
+  gray, path = Image.fromarray(label), tmp_path / 'label.png'
+  save = {
+    'jpeg': lambda: gray.save(path, 'JPEG'),
+    'tiff': lambda: gray.save(path, 'TIFF', compression='jpeg'),
+    'jpeg2000': lambda: gray.save(path, 'JPEG2000'),
+    'pgm': lambda: path.write_bytes(b'P5\n# c\n16 12\n3\n' + label.tobytes()),
+    'float': lambda: tifffile.imwrite(path, label.astype(np.float32)),
+    'la': lambda: gray.convert('LA').save(path),
+    'empty': lambda: path.write_bytes(b''),
+  }
+  save[kind]()
+  with pytest.raises(ValueError) as caught:
+    label_files.read_label(path)
+  assert str(caught.value).startswith(f'{path}: expected')
+  assert words in str(caught.value)
+
+
 @pytest.mark.parametrize('bits', [1, 2, 4])
 def test_grey_labels_of_few_bits(tmp_path, bits):
   """Ids as they are, in PNG and TIFF, for evaluation and `prepare` alike."""
@@ -328,7 +408,27 @@ def test_two_images_of_one_name(folder, other):
   refused(folder, 'images/00.png', f'images/{other}', images='images/*')
 
 
-NAMES = ('٣', 'ä', 'a\u0308', '図', 'street[1]', 'a b', 'x?', "q'", '²')
+def test_both_forms_of_a_name(folder):
+  for name in ('\u00e4', 'a\u0308'):
+    Image.fromarray(pixels_of()).save(folder / f'images/{name}.png')
+  refused(folder, 'in two Unicode forms of one name', labelled=False)
+
+
+NAMES = (
+  'a\nb',
+  'a"b',
+  ' a',
+  'a\t',
+  '٣',
+  'ä',
+  'a\u0308',
+  '図',
+  'street[1]',
+  'a b',
+  'x?',
+  "q'",
+  '²',
+)
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -405,6 +505,14 @@ def test_linked_folders(folder):
   assert len(data.image_paths) == 6
   found = listing.tree(folder / 'images').files
   assert len(found) == len(set(found)) and folder / 'images/seq/00.png' in found
+
+
+def test_links_to_themselves(folder):
+  (folder / 'images/loop').symlink_to('loop')
+  (folder / 'images/loop.png').symlink_to('loop.png')
+  found = listing.tree(folder / 'images')
+  assert len(found.files) == 6 and found.empty == 1
+  assert len(load(folder).image_paths) == 6
 
 
 def test_home(folder, monkeypatch):

@@ -17,6 +17,13 @@ warnings.simplefilter('ignore', Image.DecompressionBombWarning)
 # What it logs about a file is in the error that it raises.
 logging.getLogger('PIL').setLevel(logging.CRITICAL)
 
+# What Pillow says of palettes with transparency, which is dropped here.
+warnings.filterwarnings('ignore', 'Palette images with Transparency')
+
+# Pillow knows more formats; for some it starts other programs (Ghostscript).
+_FORMATS = 'JPEG PNG TIFF WEBP BMP GIF PPM JPEG2000'.split()
+# Containers of photos and films: from byte 4 on.
+_HEIC = (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftyphevc')
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _ORIENTATION, _TIFF_BITS, _TIFF_PAGE_KIND = 0x0112, 258, 254
 # TIFF pages that hold no other picture: reduced copies and masks.
@@ -91,7 +98,7 @@ def open_picture(path: Any) -> Picture:
   path = epath.Path(path)
   with path.open('rb') as file:
     try:
-      image = Image.open(file)
+      image = Image.open(file, formats=_FORMATS)
       # The second picture of a phone's MPO file is a small or a depth image.
       pages = 1 if image.format == 'MPO' else _pages(image)
       # Pillow turns TIFF files itself when it loads them.
@@ -167,6 +174,8 @@ def _other_file(path: epath.Path) -> str:
     start = file.read(512).lstrip().lower()
   if not start:
     return 'an empty file; fetch it again, or remove it'
+  if start[4:].startswith(_HEIC):
+    return 'a HEIC photo, as phones write them; convert it to JPEG or PNG'
   for starts, description in _OTHER_FILES:
     if start.startswith(starts):
       return description

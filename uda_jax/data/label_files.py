@@ -7,6 +7,7 @@ Evaluation of files reads both sides here.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from etils import epath
@@ -21,7 +22,10 @@ _MODES = ('P', 'L', '1', 'I;16', 'I;16B', 'I', 'RGB', 'RGBA', 'LA')
 _COLOR_MODES = ('P', 'RGB', 'RGBA')
 # A picture with more has no classes in colors.
 _MOST_COLORS = 64
-_INEXACT = ('JPEG', 'MPO')
+_INEXACT = ('JPEG', 'MPO', 'JPEG2000', 'TIFF with JPEG')
+# TIFF tags and their values: packed as JPEG; 0 is white.
+_PACKING, _JPEG = 259, (6, 7)
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 def read_label(path: Any, *, channel: int = -1, field: str = '') -> np.ndarray:
@@ -52,7 +56,7 @@ def read_label_and_palette(
   path = epath.Path(path)
   if path.suffix.lower() == '.json':
     return polygons.read(path), None
-  picture = decode.open_picture(path)
+  picture = _open(path)
   if (
     picture.format in _INEXACT
     or picture.image.mode not in _MODES
@@ -108,15 +112,45 @@ def _samples(picture: decode.Picture) -> np.ndarray:
     # Of the high byte, which Pillow keeps, every class is 0.
     return decode.png_samples(picture.path)
   ids = np.asarray(picture.image)
+  if _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+    # Pillow turns the gray values around.
+    ids = ~ids
   if picture.image.mode == 'L' and picture.bits in (2, 4):
     # Pillow stretches gray values of few bits to 0..255.
     ids = ids // (255 // (2**picture.bits - 1))
   return ids
 
 
+def _open(path: epath.Path) -> decode.Picture:
+  """Opens a label file; names the format of a TIFF file packed as JPEG."""
+  picture = decode.open_picture(path)
+  if picture.format == 'PPM':
+    _check_pgm(path)
+  if _tag(picture, _PACKING) in _JPEG:
+    picture = picture._replace(format='TIFF with JPEG')
+  return picture
+
+
+def _tag(picture: decode.Picture, number: int) -> int | None:
+  """Returns a tag of a TIFF file, None for other files."""
+  return getattr(picture.image, 'tag_v2', {}).get(number)
+
+
+def _check_pgm(path: epath.Path) -> None:
+  """Raises ValueError for a PGM file whose samples Pillow would stretch."""
+  with path.open('rb') as file:
+    start = re.sub(rb'#[^\n]*', b'', file.read(512)).split()
+  if start[0] in (b'P2', b'P5') and start[3] not in (b'255', b'65535'):
+    raise ValueError(
+      f'{path}: expected class ids in a PGM file with the largest value 255 or '
+      f'65535 in its header, got {start[3].decode("latin-1")}; convert it to '
+      'PNG'
+    )
+
+
 def read_colors(path: Any) -> np.ndarray:
   """Reads the exact colors of a label file: [H, W, 3] uint8, upright."""
-  picture = decode.open_picture(path)
+  picture = _open(epath.Path(path))
   if picture.format in _INEXACT or picture.image.mode not in _COLOR_MODES:
     raise ValueError(
       f'{path}: expected a PNG with colors, got {picture.format} with pixels '

@@ -112,10 +112,12 @@ def find(
       # own.
       name = unicodedata.normalize('NFC', name)
       if name in files:
+        alike = files[name].path.stem != path.stem and not stars
         raise ValueError(
           f'{field}: expected one file named {name!r}, got '
-          f'{files[name].path} and {path}; remove one, or set {field} to a '
-          'pattern that matches one of them'
+          f'{files[name].path} and {path}'
+          f'{", in two Unicode forms of one name" if alike else ""}; remove '
+          f'one, or set {field} to a pattern that matches one of them'
         )
       files[name] = file
   if not files:
@@ -254,7 +256,8 @@ def _below(
     return
   with os.scandir(folder) as entries:
     found = sorted(entries, key=lambda entry: entry.name)
-  folders = {entry.name for entry in found if entry.is_dir()}
+  # Not `entry.is_dir`, which fails for a link to itself.
+  folders = {entry.name for entry in found if os.path.isdir(entry.path)}
   entered = folders - leave_out(folders)
   for entry in found:
     if entry.name not in folders:
