@@ -54,6 +54,7 @@ MISTAKES = (
     "config.method.cluda_contrast.pixel_order: .*got 'x'",
   ),
   (STREETS, '--config.batch.grups=2', r'did you mean config\.batch\.groups'),
+  (STREETS, '--config.rounds=7', r'config\.rounds: expected no value here'),
   (STREETS, '--config.stpes=3', r'did you mean config\.steps\?'),
   (STREETS, '--config.method.thresold=1', r'mean config\.method\.threshold\?'),
   (STREETS, '--config.threshold=1', r'config\.method\.threshold'),

@@ -68,6 +68,8 @@ def _check(config: ml_collections.ConfigDict, option: str) -> None:
     expected, text = f'{_kind(old)} after "="', 'none'
   elif path[-1] in _TEXT_OR_TUPLE:
     expected = None
+  elif old is None:
+    expected = 'no value here: a block that only a config file can set'
   else:
     expected = _expected(old, text)
   if expected:

@@ -9,6 +9,7 @@ from typing import Any
 import ml_collections
 
 from uda_jax import parallel
+from uda_jax.train import method_ranges
 
 # Whole numbers, and the least that each may be.
 _WHOLE = {
@@ -32,6 +33,10 @@ _WHOLE = {
   'schedule.warmup_steps': 0,
   'schedule.length': 0,
   'teacher.copy_stats_every': 0,
+  'schedule.every': 0,
+  'data.pair.first_step': 0,
+  'data.pair.group_size': 1,
+  'data.pair.stride': 1,
 }
 # Numbers, and (least, most).
 _NUMBERS = {
@@ -44,24 +49,34 @@ _NUMBERS = {
   'optim.weight_decay': (0, math.inf),
   'optim.clip_norm': (0, math.inf),
   'teacher.decay': (0, 1),
+  'schedule.factor': (0, math.inf),
+  'schedule.power': (0, math.inf),
+  'schedule.round_factor': (0, math.inf),
+  'data.rare_class.temperature': (0, math.inf),
+  'data.rare_class.min_pixels': (0, math.inf),
+  'data.rare_class.min_crop_ratio': (0, math.inf),
+}
+# The same of fields that some optimizers do not have.
+_OPTIONAL = {
+  'optim.b1': (0, 1),
+  'optim.b2': (0, 1),
+  'optim.eps': (0, math.inf),
+  'optim.momentum': (0, 1),
+  'optim.layer_decay': (0, 1),
 }
 # Texts, and what each may be.
 _CHOICES = {
   'batch.scale_learning_rate': ('none', 'linear', 'sqrt'),
   'parallel.shard': parallel.SHARDS,
   'data.on_error': ('fail', 'skip'),
+  'data.resize': ('bilinear', 'bicubic', 'pillow_bilinear'),
   'model.dtype': ('float32', 'bfloat16', 'float64'),
   'warm_start.network': ('student', 'teacher', 'best'),
 }
-# The same of `config.method` and of the additions' blocks, where they have it.
-_METHOD_CHOICES = {
-  'pseudo_weight': ('batch', 'image', 'pixel'),
-  'mix_classes_from': ('batch', 'image'),
-  'ce_average': ('all', 'valid'),
-  'average': ('all', 'valid'),
-  # Compared with 'ema' alone: another value would run as 'batch'.
-  'teacher_bn': ('batch', 'ema'),
-  'pixel_order': ('aligned', 'released'),
+# Pairs of numbers, and (least, most) of each.
+_PAIRS = {
+  'data.pair.overlap': (0, 1),
+  'data.pair.long_side': (0, math.inf),
 }
 
 
@@ -73,31 +88,57 @@ def check(config: Any) -> None:
   """
   _check_finite(config, 'config')
   for field, least in _WHOLE.items():
+    _check_whole(field, _get(config, field), least)
+  for field, bounds in _NUMBERS.items():
+    _check_number(field, _get(config, field), *bounds)
+  for field, bounds in _PAIRS.items():
     value = _get(config, field)
-    if type(value) is not int or value < least:
-      raise ValueError(
-        f'config.{field}: expected a whole number, {least} or more'
-        f'{_whole_hint(value)}, got {value!r}'
-      )
-  for field, (least, most) in _NUMBERS.items():
-    value = _get(config, field)
-    if not isinstance(value, int | float) or not least <= value <= most:
-      bounds = f'{least} or more' if most == math.inf else f'{least} to {most}'
-      raise ValueError(
-        f'config.{field}: expected a number, {bounds}, got {value!r}'
-      )
+    if not isinstance(value, tuple | list) or len(value) != 2:
+      raise ValueError(f'config.{field}: expected 2 numbers, got {value!r}')
+    for number in value:
+      _check_number(field, number, *bounds)
   for field, choices in _CHOICES.items():
     _check_choice(field, _get(config, field), choices)
-  _check_method('method', config.method)
+  for field, bounds in _OPTIONAL.items():
+    block, _, name = field.rpartition('.')
+    if name in _get(config, block):
+      _check_number(field, _get(config, field), *bounds)
+  _check_method(config.method)
 
 
-def _check_method(path: str, block: Any) -> None:
-  """Checks the texts of the method and, below it, of its additions."""
-  for name, value in block.items():
-    if isinstance(value, ml_collections.ConfigDict):
-      _check_method(f'{path}.{name}', value)
-    elif name in _METHOD_CHOICES:
-      _check_choice(f'{path}.{name}', value, _METHOD_CHOICES[name])
+def _check_method(method: ml_collections.ConfigDict) -> None:
+  """Checks the method's block and those of its additions."""
+  for path, block in method_ranges.blocks(method):
+    for name, value in block.items():
+      field = f'{path}.{name}'
+      if name in method_ranges.CHOICES:
+        _check_choice(field, value, method_ranges.CHOICES[name])
+      if name in method_ranges.WHOLE:
+        _check_whole(field, value, method_ranges.WHOLE[name])
+      if bounds := method_ranges.number_range(name):
+        _check_number(field, value, *bounds)
+      if name in method_ranges.TUPLES:
+        method_ranges.check_tuple(field, value, *method_ranges.TUPLES[name])
+
+
+def _check_whole(field: str, value: Any, least: int) -> None:
+  """Raises ValueError unless a value is a whole number that is large enough."""
+  if type(value) is not int or value < least:
+    raise ValueError(
+      f'config.{field}: expected a whole number, {least} or more'
+      f'{_whole_hint(value)}, got {value!r}'
+    )
+
+
+def _check_number(field: str, value: Any, least: float, most: float) -> None:
+  """Raises ValueError unless a value is a number in its range."""
+  number = isinstance(value, int | float) and not isinstance(value, bool)
+  if not number or not least <= value <= most:
+    low = 'above 0' if 0 < least < 1e-300 else f'{least} or more'
+    bounds = low if most == math.inf else f'{least} to {most}'
+    raise ValueError(
+      f'config.{field}: expected a number, {bounds}, got {value!r}'
+    )
 
 
 def _check_choice(field: str, value: Any, choices: tuple[str, ...]) -> None:
