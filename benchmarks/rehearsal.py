@@ -16,7 +16,9 @@ missing and the failed ones. --table prints the records as a table in Markdown.
 Options `--config.FIELD=VALUE` are passed to every training run. With --memory a
 config whose train step plans more is compiled only, which its record says. With
 --half all training images have half the height and width, and the records are
-`DIR/records/BENCHMARK/NAME_half.json`; scoring stays at full size.
+`NAME_half.json`; scoring stays at full size. With --trace the train steps are
+traced at full size and nothing is computed (`NAME_trace.json`): minutes for all
+configs, on any machine.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ import math
 import pathlib
 import shutil
 import sys
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -38,7 +39,10 @@ from benchmarks import published_weights
 from benchmarks import rehearsal_commands as commands
 from benchmarks import rehearsal_configs as published
 from benchmarks import rehearsal_table
+from benchmarks import rehearsal_trace
+from uda_jax import configs
 from uda_jax import files
+from uda_jax.configs import overrides
 
 
 def check_weights(workdir: pathlib.Path, exported: pathlib.Path) -> None:
@@ -67,7 +71,7 @@ class Rehearsal(NamedTuple):
     steps: of each phase.
     extra: further options of the training, such as another dtype.
     memory: GiB that a train step may plan; 0: any number.
-    half: whether training images have half the height and width.
+    how: '', 'half' or 'trace', see the options of the command.
   """
 
   config_name: str
@@ -75,11 +79,11 @@ class Rehearsal(NamedTuple):
   steps: int = 1
   extra: tuple[str, ...] = ()
   memory: float = 0.0
-  half: bool = False
+  how: str = ''
 
   @property
   def name(self) -> str:
-    return self.config_name + ('_half' if self.half else '')
+    return self.config_name + (f'_{self.how}' if self.how else '')
 
   @property
   def workdir(self) -> pathlib.Path:
@@ -87,7 +91,7 @@ class Rehearsal(NamedTuple):
 
   def changes(self) -> list[str]:
     """Returns the options beside data, weights and the length of the run."""
-    sizes = published.halved(self.config_name) if self.half else {}
+    sizes = published.halved(self.config_name) if self.how == 'half' else {}
     return [
       *(f'--config.{name}={value}' for name, value in sizes.items()),
       *self.extra,
@@ -170,6 +174,21 @@ def rehearse(item: Rehearsal) -> dict[str, Any]:
   return _record(item, used) | end
 
 
+def trace(item: Rehearsal) -> dict[str, Any]:
+  """Traces the train steps of one config; returns its record."""
+  options = item.options()[1:]
+  config = overrides.apply(configs.load(item.config_name), options)
+  try:
+    found = rehearsal_trace.trace(config)
+  except Exception as error:  # a record, and the next config
+    found = {'error': f'{type(error).__name__}: {error}'}
+  return {'config': item.config_name} | found | _made()
+
+
+def _made() -> dict[str, str]:
+  return {'jax': jax.__version__, 'date': time.strftime('%Y-%m-%d')}
+
+
 def _record(item: Rehearsal, used: dict[str, commands.Usage]) -> dict[str, Any]:
   """Returns what was measured of the commands that ended as expected."""
   logs = [item.log(x) for x in ('train', 'resume') if item.log(x).exists()]
@@ -185,17 +204,15 @@ def _record(item: Rehearsal, used: dict[str, commands.Usage]) -> dict[str, Any]:
     'programs': [program._asdict() for program in programs],
     'gib': max((usage.gib for usage in used.values()), default=0.0),
     'seconds': {name: usage.seconds for name, usage in used.items()},
-    'jax': jax.__version__,
-    'date': time.strftime('%Y-%m-%d'),
-  }
+  } | _made()
 
 
-def read_records(out: pathlib.Path) -> list[dict[str, Any]]:
-  """Returns the records of all configs, in the order of their names."""
+def read_records(out: pathlib.Path, *hows: str) -> list[dict[str, Any]]:
+  """Returns the records of some kinds, in the order of the configs' names."""
   items = [
-    Rehearsal(config_name, out, half=half)
+    Rehearsal(config_name, out, how=how)
     for config_name in published.config_names()
-    for half in (False, True)
+    for how in hows
   ]
   return [
     json.loads(item.record().read_text())
@@ -223,9 +240,14 @@ def main() -> None:
     default=0.0,
     help='GiB that a train step may plan (default: 0, any number)',
   )
-  parser.add_argument(
-    '--half', action='store_true', help='training images of half the size'
-  )
+  how = parser.add_mutually_exclusive_group()
+  for name, text in (
+    ('half', 'training images of half the height and width'),
+    ('trace', 'trace the train steps, compile and compute nothing'),
+  ):
+    how.add_argument(
+      f'--{name}', dest='how', action='store_const', const=name, help=text
+    )
   parser.add_argument(
     '--again', action='store_true', help='also what has a record'
   )
@@ -235,7 +257,9 @@ def main() -> None:
   args, extra = parser.parse_known_args()
   out = args.out.absolute()
   if args.table:
-    print(rehearsal_table.table(read_records(out)))
+    print(rehearsal_table.table(read_records(out, '', 'half')))
+    print()
+    print(rehearsal_table.traced(read_records(out, 'trace')))
     return
   published_trees.write(out / 'trees', images=args.images)
   published_weights.write(out / 'weights')
@@ -243,13 +267,13 @@ def main() -> None:
   names = args.configs.split(',') if args.configs else published.config_names()
   for config_name in names:
     item = Rehearsal(
-      config_name, out, args.steps, tuple(extra), args.memory, args.half
+      config_name, out, args.steps, tuple(extra), args.memory, args.how or ''
     )
     path = item.record()
     if not args.again and path.exists():
       if 'error' not in json.loads(path.read_text()):
         continue
-    record = rehearse(item)
+    record = trace(item) if args.how == 'trace' else rehearse(item)
     failed += 'error' in record
     print(json.dumps(record), flush=True)
     files.write_atomically(path, files.to_json(record))

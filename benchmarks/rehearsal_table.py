@@ -25,8 +25,39 @@ def _cells(record: dict[str, Any]) -> list[str]:
   ]
 
 
+def _size(shape: list[int]) -> str:
+  """Returns 'groups x images, height x width' of a batch."""
+  groups, images, height, width, _ = shape
+  return f'{groups} x {images}, {height} x {width}'
+
+
+def _traced_cells(record: dict[str, Any]) -> list[str]:
+  """Returns the row of a config whose steps were traced."""
+  if 'error' in record:
+    return [f'`{record["config"]}`', record['error'], *[''] * 4]
+  source, target = record['phases'][0]['batch']
+  return [
+    f'`{record["config"]}`',
+    f'{record["method"]}',
+    str(record['tensors']),
+    _size(source) if source == target else f'{_size(source)}; {_size(target)}',
+    str(len(record['phases'])),
+    f'{record["seconds"]:.0f}',
+  ]
+
+
+def traced(records: list[dict[str, Any]]) -> str:
+  """Returns the records of --trace as a table in Markdown."""
+  lines = [
+    '| config | method | tensors loaded | batch | programs | seconds |',
+    '|---|---|---|---|---|---|',
+  ]
+  lines += [f'| {" | ".join(_traced_cells(record))} |' for record in records]
+  return '\n'.join(lines)
+
+
 def table(records: list[dict[str, Any]]) -> str:
-  """Returns records as a table in Markdown."""
+  """Returns the records of runs as a table in Markdown."""
   lines = [
     f'| config | losses | planned GiB | peak GiB | {" | ".join(COMMANDS)} '
     '| result |',

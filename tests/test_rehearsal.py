@@ -74,3 +74,19 @@ def test_the_table_says_what_was_not_reached():
     '| `a/b` | 2.50, 2.25 | 18.4 | 7.0 | 3 | 71 |  |  |  |  | no space with '
     '`--config.a=1` |'
   )
+
+
+def test_the_table_of_traces():
+  batch = [[1, 2, 512, 512, 3]] * 2
+  record = dict(
+    config='a/b',
+    method='hrda + masking',
+    tensors=9,
+    phases=[{'batch': batch, 'megabytes': 1.5}] * 2,
+    seconds=31.2,
+  )
+  rows = rehearsal_table.traced([record, dict(config='c/d', error='x')])
+  assert rows.splitlines()[2:] == [
+    '| `a/b` | hrda + masking | 9 | 1 x 2, 512 x 512 | 2 | 31 |',
+    '| `c/d` | x |  |  |  |  |',
+  ]
