@@ -8,13 +8,15 @@ from uda_jax.adapt import budget
 from uda_jax.adapt import sizes
 
 COSTS = {
-  'source_only': budget.Cost(10, 0.2, 6, 1, 0.5),
-  'adapted': budget.Cost(20, 0.3, 8, 2, 0.5),
+  'source_only': budget.Cost(10, 0.2, 6, 0.1, 1, 0.5),
+  'adapted': budget.Cost(20, 0.3, 8, 0.1, 2, 0.5),
 }
 
 
 def fit(left, images=40):
-  return budget.fit(COSTS, left=left, steps=800, evaluations=5, images=images)
+  return budget.fit(
+    COSTS, left=left, steps=800, evaluations=5, images=images, scored=100
+  )
 
 
 def test_without_minutes_everything_is_done():
@@ -24,6 +26,7 @@ def test_without_minutes_everything_is_done():
     {
       'source_only': 10 + 5 * 6 + 160,
       'adapted': 20 + 6 * 8 + 240,
+      'score': 20,
       'predict': 500,
     }
   )
@@ -34,7 +37,7 @@ def test_the_plan_fills_the_time_but_a_tenth():
   assert plan.predictions == 40
   total = sum(plan.seconds.values())
   assert 0.9 * 600 - 0.5 < total <= 0.9 * 600
-  assert plan.steps == int((540 - 40 - 68 - 20) / 0.5)
+  assert plan.steps == int((540 - 40 - 68 - 20 - 20) / 0.5)
 
 
 def test_predictions_take_a_quarter_at_most():

@@ -56,13 +56,13 @@ def folders(tmp_path_factory):
 def command(folders, tmp_path):
   """Calls the command on the folders; returns its directory."""
 
-  def call(*flags, out=tmp_path / 'run'):
+  def call(*flags, out=tmp_path / 'run', labels=True):
     adapt.main(
       [
         f'--source={folders}/A/images',
         f'--source_labels={folders}/A/labels',
         f'--target={folders}/B/images',
-        f'--target_labels={folders}/B/labels',
+        *([f'--target_labels={folders}/B/labels'] if labels else []),
         f'--out={out}',
         '--size=32x64',
         '--crop=32x64',
@@ -105,6 +105,12 @@ def test_a_dry_run_shows_and_writes_a_config(command, capsys):
   ]
   page = np.asarray(Image.open(run / 'found/source.png'))
   assert page.shape[1] > 900
+  # Target labels change nothing of the run.
+  text = (run / 'config.py').read_text()
+  assert 'B/labels' not in text
+  command('--dry_run', labels=False)
+  assert (run / 'config.py').read_text() == text
+  assert 'on held-out source images' in capsys.readouterr().out
   # Other flags decide anew, while nothing is edited or trained.
   command('--dry_run', '--seed=3')
   assert configs.load(run / 'config.py').seed == 3
@@ -136,7 +142,7 @@ def test_a_whole_run_that_is_stopped_and_resumed(
   )
   monkeypatch.setitem(models.IMPORTERS, 'tiny', models.IMPORTERS['compact'])
   monkeypatch.setattr(measure, '_SECONDS', 0.0)
-  run = command('--dry_run')
+  run = command('--dry_run', labels=False)
   _edit(run)
   monkeypatch.setattr(
     stages.interrupts, 'leave', lambda code: (_ for _ in ()).throw(Left(code))
@@ -150,22 +156,30 @@ def test_a_whole_run_that_is_stopped_and_resumed(
 
   monkeypatch.setattr(loop, '_after_step', stop)
   with pytest.raises(Left, match='75'):
-    command()
+    command(labels=False)
   monkeypatch.setattr(loop, '_after_step', after)
   record = json.loads((run / 'adapt.json').read_text())
   assert list(record['stages']) == ['measure', 'source_only']
   capsys.readouterr()
+  command(labels=False)
+  printed = capsys.readouterr().out
+  assert '[2/8] train on the source alone: done' in printed
+  assert '[3/8] adapt to the target: done' not in printed
+  _check_outputs(run, printed)
+  assert 'Scores on A/images, held out, in percent' in printed
+  # Labels that come later are scored on, and shown.
   command()
   printed = capsys.readouterr().out
-  assert '[2/7] train on the source alone: done' in printed
-  assert '[3/7] adapt to the target: done' not in printed
-  _check_outputs(run, printed)
+  assert 'Scores on B/images, in percent' in printed
+  assert printed.count(': done') == 6
+  results = json.loads((run / 'adapted/results.json').read_text())
+  assert set(results) == {'student', 'teacher', 'best', 'best, on B/images'}
   # Nothing is left to do, and nothing is done again.
   times = {
     path: path.stat().st_mtime_ns for path in (run / 'adapted').iterdir()
   }
   command()
-  assert capsys.readouterr().out.count(': done') == 7
+  assert capsys.readouterr().out.count(': done') == 8
   for path, time in times.items():
     assert path.stat().st_mtime_ns == time
   (run / 'config.py').write_text((run / 'config.py').read_text() + '\n')
@@ -190,7 +204,6 @@ def _check_outputs(run: pathlib.Path, printed: str) -> None:
   }
   assert chosen == max(values, key=values.get)
   assert f'chosen: {chosen}' in printed
-  assert 'Scores on B/images, labeled, in percent' in printed
   assert (run / 'results.txt').read_text() in printed
   for kind in ('ids', 'color', 'overlay'):
     assert len(list((run / 'predictions' / kind).glob('*.png'))) == 8

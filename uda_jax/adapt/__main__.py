@@ -31,6 +31,9 @@ from collections.abc import Sequence
 import math
 
 from uda_jax import cli
+from uda_jax.train import interrupts
+
+_ENDED = 'stopped; the same command goes on'
 
 
 def parser() -> cli.Parser:
@@ -166,9 +169,10 @@ def adapt(args: argparse.Namespace) -> None:
   """Runs the command."""
   if args.minutes and args.steps:
     raise ValueError('--minutes, --steps: expected one of them, got both')
-  from uda_jax.adapt import command
+  with interrupts.Interrupts(command=True, ended=_ENDED):
+    from uda_jax.adapt import command
 
-  command.run(args)
+    command.run(args)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,9 +1,9 @@
 """Fits a run into a number of minutes, by what was measured.
 
 The time left after the measurement pays, in this order: starting both runs,
-their evaluations, predictions (a quarter of it at most), and a reserve of a
-tenth for what is not measured (saving, pictures, export, the page). The rest is
-divided by the seconds that a step of both runs takes.
+their evaluations, scores, predictions (a quarter of it at most), and a reserve
+of a tenth for what is not measured (saving, pictures, export, the page). The
+rest is divided by the seconds that a step of both runs takes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Cost(NamedTuple):
   Attributes:
     start: until the first step, with compiled programs in the cache.
     step: of a training step.
-    evaluation: of an evaluation.
+    evaluation: of an evaluation during training.
+    labeled: of an image to score.
     networks: to evaluate at the end.
     prediction: of an image of the target, written.
   """
@@ -32,6 +33,7 @@ class Cost(NamedTuple):
   start: float
   step: float
   evaluation: float
+  labeled: float
   networks: int
   prediction: float
 
@@ -57,6 +59,7 @@ def fit(
   steps: int,
   evaluations: int,
   images: int,
+  scored: int,
 ) -> Plan:
   """Returns how many steps and predictions fit.
 
@@ -66,6 +69,7 @@ def fit(
     steps: of each run if `left` is None.
     evaluations: of each run.
     images: of the target that are wanted predicted.
+    scored: labeled images of the target.
 
   Raises:
     ValueError: not even a few steps fit.
@@ -75,13 +79,16 @@ def fit(
     name: cost.start + (evaluations + cost.networks - 1) * cost.evaluation
     for name, cost in costs.items()
   }
+  scoring = scored * sum(cost.labeled for cost in costs.values())
   if left is not None:
     images = min(images, max(1, int(_MOST_PREDICTION * left / prediction)))
-    free = left * (1 - _RESERVE) - sum(fixed.values()) - images * prediction
+    free = left * (1 - _RESERVE) - sum(fixed.values()) - scoring
+    free -= images * prediction
     steps = int(free / sum(cost.step for cost in costs.values()))
   if steps < _LEAST_STEPS and left is not None:
     least = _LEAST_STEPS * sum(cost.step for cost in costs.values())
-    needed = (sum(fixed.values()) + least + prediction) / (1 - _RESERVE)
+    needed = sum(fixed.values()) + least + scoring + prediction
+    needed /= 1 - _RESERVE
     raise ValueError(
       f'--minutes: expected about {duration.text(needed - left)} more: '
       f'{duration.text(max(left, 0))} are left after the measurement, and '
@@ -90,4 +97,5 @@ def fit(
   seconds = {
     name: fixed[name] + steps * cost.step for name, cost in costs.items()
   }
-  return Plan(steps, images, seconds | {'predict': images * prediction})
+  seconds |= {'score': scoring, 'predict': images * prediction}
+  return Plan(steps, images, seconds)

@@ -98,23 +98,27 @@ def _from_lines(path: pathlib.Path, text: str) -> list[Entry]:
 
 
 def _entry(line: str, columns: Sequence[str]) -> Entry:
-  """Parses a line: the numbers before and after its name."""
-  parts = [p for p in re.split(r'[,;:\t ]+', line) if p]
-  is_number = lambda part: re.fullmatch(r'\d+', part) is not None
-  start = next((i for i, p in enumerate(parts) if not is_number(p)), None)
-  if start is None:
-    raise ValueError('no name')
-  end = max(i for i, p in enumerate(parts) if not is_number(p)) + 1
-  name = ' '.join(parts[start:end])
-  if not columns:
-    return _with_numbers(name, [*map(int, parts[:start] + parts[end:])])
-  numbers = iter(map(int, parts[:start] + parts[end:]))
-  numeric = [c for c in columns if c in ('id', 'r', 'g', 'b', 'red')]
-  if 'id' in numeric and numeric.index('id') and start == 0:
-    # The id stands behind the color.
-    values = [*numbers]
-    return _with_numbers(name, [values[-1], *values[:-1]])
-  return _with_numbers(name, [*numbers])
+  """Parses a line: a name, and the numbers before and after it."""
+  fields = [x.strip().strip('"') for x in re.split(r'[,;:\t]', line)]
+  fields = [x for x in fields if x]
+  if len(fields) == 1:
+    # 'lane 2' is a name: behind one, spaces divide a color alone.
+    match = re.fullmatch(r'((?:\d+ +)*)(.*?)((?: +\d+){3})?', fields[0])
+    assert match
+    fields = [x for x in match.groups() if x and x.strip()]
+  is_numbers = lambda x: re.fullmatch(r'\d+( +\d+)*', x.strip()) is not None
+  names = [x.strip() for x in fields if not is_numbers(x)]
+  if len(names) != 1:
+    raise ValueError(f'{len(names) or "no"} name{"s" * (len(names) > 1)}')
+  numbers = [int(n) for x in fields if is_numbers(x) for n in x.split()]
+  before = is_numbers(fields[0])
+  if len(numbers) == 4 and not before and _id_is_last(columns):
+    numbers = [numbers[-1], *numbers[:-1]]
+  return _with_numbers(names[0], numbers)
+
+
+def _id_is_last(columns: Sequence[str]) -> bool:
+  return bool(columns) and columns[-1] == 'id'
 
 
 def _with_numbers(name: str, numbers: Sequence[int]) -> Entry:

@@ -18,11 +18,14 @@ from uda_jax.adapt import config_file
 from uda_jax.adapt import decide
 from uda_jax.adapt import found as found_lib
 from uda_jax.adapt import record as record_lib
+from uda_jax.adapt import scoring
 from uda_jax.adapt import show
 from uda_jax.train import checks
 
 # Flags that change nothing of the run.
 _FREE = ('dry_run', 'debug', 'overrides', 'out')
+# Flags of labels that no run reads.
+_TARGET = ('target_labels', 'test')
 Write = Callable[[int], None]
 
 
@@ -35,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
   begun = time.monotonic()
   _check_out(args)
   path = checks.check_workdir(args.out, '--out')
-  record = record_lib.open_record(path, _flags(args))
+  target = {name: getattr(args, name) for name in _TARGET}
+  record = record_lib.open_record(path, _flags(args), target)
   write_steps = _decide(args, record)
   if args.dry_run:
     print(
@@ -56,7 +60,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
   return {
     name: str(value) if isinstance(value, pathlib.Path) else value
     for name, value in sorted(vars(args).items())
-    if name not in _FREE
+    if name not in (*_FREE, *_TARGET)
   }
 
 
@@ -85,12 +89,14 @@ def _decide(
     print(record.lines)
     if record.edited and not record.started:
       print(f'\n{record.config} was edited: it is used as it is')
+    _look_at_target(args, record)
     return None
   found = found_lib.look_at(args)
   settings, choices = decide.decide(
     args, found, record.run, jax.default_backend()
   )
   show.write(found, record.run / 'found')
+  scoring.write(found, record.run / 'found')
 
   def write(steps: int) -> None:
     text = config_file.write(settings._replace(steps=steps), record.run)
@@ -120,6 +126,23 @@ def _decide(
   return write
 
 
+def _look_at_target(
+  args: argparse.Namespace, record: record_lib.Record
+) -> None:
+  """Looks at labels of the target that an earlier start was not given."""
+  target = {name: getattr(args, name) for name in _TARGET}
+  if not args.target_labels or target == record.target:
+    return
+  found = found_lib.look_at(args)
+  show.write(found, record.run / 'found')
+  scoring.write(found, record.run / 'found')
+  print(f'\nscores: on {len(found.scored.names)} target images')
+  record.target = target
+  for stage in ('score', 'report'):
+    record.stages.pop(stage, None)
+  record.save()
+
+
 def _run_stages(
   args: argparse.Namespace,
   record: record_lib.Record,
@@ -132,7 +155,7 @@ def _run_stages(
   fixed = None if args.steps else write_steps
   stages.run(
     'measure',
-    lambda: lib.handled(lambda: lib.plan(record, args, begun, fixed)),
+    lambda: lib.plan(record, args, begun, fixed),
   )
   if not record.started:
     record.started = record_lib.digest(record.config)
@@ -140,6 +163,7 @@ def _run_stages(
   for name in lib.RUNS:
     stages.run(name, lambda name=name: lib.train(record, name))
   stages.run('choose', lambda: lib.choose(record))
+  stages.run('score', lambda: lib.score(record))
   most = lib.plan_of(record).predictions
   failed = stages.run('predict', lambda: lib.predict(record, most))
   stages.run('export', lambda: lib.export(record))

@@ -37,7 +37,7 @@ PALETTE = {palette}
 
 # How label files encode the classes.
 LABELS = {labels}
-{evaluation_labels}
+
 
 def get_config():
   """Self-training on the source and the unlabeled target."""
@@ -64,15 +64,16 @@ def get_config():
       class_names=CLASS_NAMES,
       palette=PALETTE,
     ),
-    # {evaluation_comment}
+    # Source images that are not trained on: scores show whether training
+    # works, but not how well the network does on the target.
     evaluation=datasets.folder(
       name={evaluation_name!r},
       images={evaluation_images!r},
-      labels={evaluation_used_labels!r},
+      labels={evaluation_labels!r},
       files={evaluation_files!r},
       class_names=CLASS_NAMES,
       palette=PALETTE,
-      **{evaluation_table},
+      **LABELS,
     ),
     # (height, width) that images are resized to, in training, scoring,
     # prediction and export; with keep_ratio, to fit into it. Crops are cut from
@@ -169,11 +170,9 @@ class Settings(NamedTuple):
     source: labeled images to train on.
     target: unlabeled images to adapt to.
     evaluation: labeled images to score on.
-    on_target: whether those are target images.
     class_names: C names.
     palette: C colors or ().
-    labels: record fields on the label files of the source.
-    evaluation_labels: those of the evaluation.
+    labels: record fields on the label files.
     sizes: of images and crops.
     network: 'efficientnet_lite0' or 'compact'.
     frozen: whether the first blocks of the network keep their weights.
@@ -187,11 +186,9 @@ class Settings(NamedTuple):
   source: Data
   target: Data
   evaluation: Data
-  on_target: bool
   class_names: tuple[str, ...]
   palette: tuple[tuple[int, int, int], ...]
   labels: Mapping[str, Any]
-  evaluation_labels: Mapping[str, Any]
   sizes: sizes.Chosen
   network: str
   frozen: bool
@@ -214,8 +211,6 @@ def write(settings: Settings, run: pathlib.Path) -> str:
   folders = [os.path.dirname(p.partition('*')[0]) for p in patterns]
   root = os.path.commonpath(folders)
   relative = lambda path: os.path.relpath(path, root) if path else path
-  same = settings.labels == settings.evaluation_labels
-  table = 'LABELS' if same else 'EVALUATION_LABELS'
   chosen, steps = settings.sizes, settings.steps
   values = {
     f'{name}_{field}': value
@@ -228,18 +223,14 @@ def write(settings: Settings, run: pathlib.Path) -> str:
       ('files', part.files or ()),
     ]
   }
-  other = f'EVALUATION_LABELS = {_table(settings.evaluation_labels)}\n'
   return _CONFIG.format(
-    **values | {'evaluation_labels': '' if same else other},
-    evaluation_used_labels=values['evaluation_labels'],
+    **values,
     source=settings.source.name,
     target=settings.target.name,
     path=run / 'config.py',
     class_names=_literal(settings.class_names),
     palette=_literal(settings.palette),
     labels=_table(settings.labels),
-    evaluation_comment=_evaluation_comment(settings.on_target),
-    evaluation_table=table,
     root=root,
     cache=str(run / 'prepared'),
     image=chosen.image,
@@ -253,15 +244,6 @@ def write(settings: Settings, run: pathlib.Path) -> str:
     eval_every=max(1, steps // settings.evaluations),
     checkpoint_every=max(1, min(200, steps // 8)),
     label_free=settings.label_free,
-  )
-
-
-def _evaluation_comment(on_target: bool) -> str:
-  if on_target:
-    return 'Labeled target images: for scores alone.'
-  return (
-    'Source images that are not trained on: scores show whether training\n'
-    '    # works, but not how well the network does on the target.'
   )
 
 

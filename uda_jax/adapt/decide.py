@@ -41,7 +41,6 @@ def decide(
   """
   cpu = platform == 'cpu'
   network, why_network = _network(args.network)
-  frozen = cpu and network == _LITE0
   chosen = sizes.choose(
     found.source_sizes,
     found.target_sizes,
@@ -49,49 +48,42 @@ def decide(
     image=args.size,
     crop=args.crop,
   )
-  steps = args.steps or (_STEPS_CPU if cpu else _STEPS_OTHER)
   encoding = found.encoding
-  resized = lambda yes: {'resize_labels': True} if yes else {}
-  fields = encoding.fields() | resized(found.resize)
-  target_fields = fields
-  if found.target_encoding:
-    target_fields = found.target_encoding.fields()
-    target_fields |= resized(found.resize_target)
-  min_pixels = found_lib.min_pixels(found)
+  fields = encoding.fields() | ({'resize_labels': True} if found.resize else {})
   settings = config_file.Settings(
     **_data(found, run),
-    on_target=found.scored is not None,
     class_names=encoding.class_names,
     palette=encoding.palette,
     labels=fields,
-    evaluation_labels=target_fields,
     sizes=chosen,
     network=network,
-    frozen=frozen,
-    min_pixels=min_pixels,
-    steps=steps,
+    frozen=cpu and network == _LITE0,
+    min_pixels=found_lib.min_pixels(found),
+    steps=args.steps or (_STEPS_CPU if cpu else _STEPS_OTHER),
     evaluations=_EVALUATIONS,
     label_free=min(_LABEL_FREE, len(found.target.files)),
     seed=args.seed,
   )
-  made = [
-    Choice(
-      'classes',
-      len(encoding.class_names),
-      encoding.reason,
-      '--classes, --ignore',
-    ),
-    Choice('image size', chosen.image, chosen.why_image, '--size'),
-    Choice('crop', chosen.crop, chosen.why_crop, '--crop'),
+  return settings, [
+    *_reading(found, chosen),
     Choice('network', network, why_network, '--network'),
     *_training(args, settings, cpu),
     *_scoring(found),
   ]
+
+
+def _reading(found: found_lib.Found, chosen: sizes.Chosen) -> list[Choice]:
+  """Returns the choices on how files are read."""
+  classes = len(found.encoding.class_names)
+  made = [
+    Choice('classes', classes, found.encoding.reason, '--classes, --ignore'),
+    Choice('image size', chosen.image, chosen.why_image, '--size'),
+    Choice('crop', chosen.crop, chosen.why_crop, '--crop'),
+  ]
   if found.resize:
-    made.append(
-      Choice('labels', 'resized', 'they have another size than their images')
-    )
-  return settings, made
+    reason = 'they have another size than their images'
+    made.append(Choice('labels', 'resized', reason))
+  return made
 
 
 def _data(
@@ -104,19 +96,11 @@ def _data(
   )
   target = found.target.folder
   target_name = f'{target.parent.name}/{target.name}'
-  if found.scored:
-    scored = found.scored.images.folder
-    evaluation = labeled(found.scored, 'scored.txt')._replace(
-      name=f'{scored.parent.name}/{scored.name}, labeled'
-    )
-  else:
-    evaluation = labeled(source, 'held_out.txt')._replace(
-      name=f'{name}, held out'
-    )
+  held_out = labeled(source, 'held_out.txt')
   return {
     'source': labeled(source, 'source.txt')._replace(name=name),
     'target': config_file.Data(target_name, found.target.pattern),
-    'evaluation': evaluation,
+    'evaluation': held_out._replace(name=f'{name}, held out'),
   }
 
 
@@ -197,10 +181,9 @@ def _scoring(found: found_lib.Found) -> list[Choice]:
         found_lib.TARGET_LABELS,
       ),
     ]
-  trained = set(found.target.files.values())
-  scored = found.scored
+  trained, scored = set(found.target.files.values()), found.scored
   both = sum(scored.images.files[name] in trained for name in scored.names)
-  text = 'never for training or selection'
+  text = 'when all is trained and chosen, as the configs do not name them'
   if both:
     text += f'; {both} of the images are also adapted to, without their labels'
   return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import pathlib
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,19 +19,23 @@ from uda_jax.runs import restore
 _TARGET_IMAGES, _EVALUATION_IMAGES = 6, 4
 
 
-def draw(workdirs: Sequence[pathlib.Path]) -> None:
+def draw(workdirs: Sequence[pathlib.Path], labeled: Any = None) -> None:
   """Draws into `panels/` of the runs what `uda_jax.report` shows.
 
-  Images of the evaluation with truth and prediction for each run, and target
+  Labeled images with truth and prediction for each run, and target
   images with the predictions of all runs for the last one. Each network is the
   one that its run reports.
 
   Args:
     workdirs: of the runs.
+    labeled: manifest of labeled images; default: those of the evaluation.
   """
   runs = [restore.load(workdir) for workdir in workdirs]
+  if labeled is None:
+    labeled = datasets.load_part(runs[-1].config.data, 'evaluation')
+  few = evaluator.spread(labeled, _EVALUATION_IMAGES)
   for workdir, trained in zip(workdirs, runs):
-    _draw_evaluation(trained, _page(workdir, trained, 'evaluation'))
+    _draw_evaluation(trained, few, _page(workdir, trained, 'evaluation'))
   names = [workdir.name.replace('_', ' ') for workdir in workdirs]
   _draw_target(runs, names, _page(workdirs[-1], runs[-1], 'target'))
 
@@ -41,10 +46,10 @@ def _page(
   return workdir / 'panels' / f'{kind}_{trained.config.steps:06d}.png'
 
 
-def _draw_evaluation(trained: restore.Trained, path: pathlib.Path) -> None:
+def _draw_evaluation(
+  trained: restore.Trained, few: Any, path: pathlib.Path
+) -> None:
   """Draws a page like those of training, see `runs.writers`."""
-  data = datasets.load_part(trained.config.data, 'evaluation')
-  few = evaluator.spread(data, _EVALUATION_IMAGES)
   images = {name: pathlib.Path(name) for name in few.image_paths}
   truth = dict(zip(few.image_paths, few.label_paths))
   rows = []

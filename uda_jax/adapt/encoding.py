@@ -123,6 +123,13 @@ def of_target(
   if entries and (found.kind == 'colors') != (source.kind == 'colors'):
     named, void, _ = _named(found, entries, class_file, flag)
     by_name = {name: value for value, name in named.items()}
+    missing = [name for name in source.class_names if name not in by_name]
+    if missing:
+      raise ValueError(
+        f'{class_file}: expected ids and colors of all classes, as {flag} are '
+        f'{found.kind} and those of the source {source.kind}, got none that '
+        f'gives {missing[0]!r}'
+      )
     values = tuple(by_name[name] for name in source.class_names)
     ignored = (*void, *(() if found.kind == 'colors' else _IGNORED_IDS[:1]))
   else:
@@ -162,8 +169,10 @@ def _named(
   elif entries[0].color is not None and found.colors:
     by_color = {color: value for value, color in found.colors.items()}
     known = [entry for entry in entries if entry.color in by_color]
-    values, entries = [by_color[entry.color] for entry in known], known
     reason += ', by the colors of the palette'
+    if len(known) < len(entries):
+      reason += f' ({len(entries) - len(known)} without a pixel left out)'
+    values, entries = [by_color[entry.color] for entry in known], known
   elif _is_mask(found) and len(entries) == 2:
     values = [0, IGNORE]
     reason += ', of 0 and 255'

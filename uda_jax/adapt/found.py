@@ -75,17 +75,8 @@ def look_at(args: argparse.Namespace) -> Found:
     (SOURCE, SOURCE_LABELS),
   )
   target = pairs_lib.find(args.target, TARGET)
-  if target.pattern == source.images.pattern:
-    raise ValueError(
-      f'{TARGET}: expected other images than {SOURCE}, got '
-      f'{args.target} for both'
-    )
   scored = _scored(args, target)
-  if len(source.names) < _LEAST_PAIRS:
-    raise ValueError(
-      f'{SOURCE}: expected {_LEAST_PAIRS} labeled images or more, got '
-      f'{len(source.names)}'
-    )
+  _check(source, target)
   _check_names([*source.names, *(scored.names if scored else ())])
   count = min(_MOST_HELD_OUT, max(1, len(source.names) // 10))
   entries, class_file = _entries(args, source)
@@ -121,6 +112,20 @@ def look_at(args: argparse.Namespace) -> Found:
     source_sizes=sizes.read(source.files(name)[0] for name in source.names),
     target_sizes=sizes.read(file.path for file in target.files.values()),
   )
+
+
+def _check(source: pairs_lib.Pairs, target: pairs_lib.Side) -> None:
+  """Raises for folders that are the same, or hold too little."""
+  if target.pattern == source.images.pattern:
+    raise ValueError(
+      f'{TARGET}: expected other images than {SOURCE}, got {target.folder} for '
+      'both'
+    )
+  if len(source.names) < _LEAST_PAIRS:
+    raise ValueError(
+      f'{SOURCE}: expected {_LEAST_PAIRS} labeled images or more, got '
+      f'{len(source.names)}'
+    )
 
 
 def _scored(

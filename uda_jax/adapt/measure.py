@@ -60,6 +60,7 @@ def cost(config: Any, workdir: pathlib.Path) -> budget.Cost:
     start=2 * start_seconds + 5,
     step=step,
     evaluation=labeled * len(data.evaluation.image_paths) + free * num_free,
+    labeled=labeled,
     networks=1 + bool(config.teacher.use),
     prediction=labeled + _WRITING * pixels,
   )

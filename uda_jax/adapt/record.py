@@ -21,7 +21,8 @@ class Record:
 
   Attributes:
     run: its directory.
-    flags: of the command, without --dry_run.
+    flags: that decide the runs.
+    target: flags of labeled target images, which may come later.
     lines: table and choices that were printed.
     written: hash of the config file as it was written.
     started: hash of the config file that training started with, '' before.
@@ -30,6 +31,7 @@ class Record:
 
   run: pathlib.Path
   flags: dict[str, Any]
+  target: dict[str, Any]
   lines: str = ''
   written: str = ''
   started: str = ''
@@ -64,12 +66,15 @@ def digest(path: pathlib.Path) -> str:
   return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def open_record(run: pathlib.Path, flags: Mapping[str, Any]) -> Record:
+def open_record(
+  run: pathlib.Path, flags: Mapping[str, Any], target: Mapping[str, Any]
+) -> Record:
   """Returns the record of a directory, or a new one.
 
   Args:
     run: the directory.
-    flags: of this command.
+    flags: of this command that decide the runs.
+    target: its flags of labeled target images.
 
   Raises:
     ValueError: the directory belongs to a command with other flags that has
@@ -83,7 +88,7 @@ def open_record(run: pathlib.Path, flags: Mapping[str, Any]) -> Record:
         f'--out: expected a new directory or that of an earlier start, got '
         f'{run}, which has a {CONFIG} but no {_NAME}; give another one'
       )
-    return Record(run, flags)
+    return Record(run, flags, dict(target))
   try:
     record = Record(run, **json.loads(path.read_text()))
   except (ValueError, TypeError) as error:
@@ -105,7 +110,7 @@ def open_record(run: pathlib.Path, flags: Mapping[str, Any]) -> Record:
       f'{run} {why} with other flags ({"; ".join(changed)}); give those, or '
       'another --out'
     )
-  return Record(run, flags)
+  return Record(run, flags, dict(target))
 
 
 def _check_config(record: Record) -> None:

@@ -100,23 +100,8 @@ def choose(
     image = round(scale * height), round(scale * width)
     why = f'most target images are {height} x {width}'
     why += f'; {pixels:,} pixels at most' if scale < 1 else ', none is enlarged'
-  fitted = image_size.Rule(image, keep_ratio=True)
-  seen = {fitted.of(size) for size in target}
-  keep = True
-  if len(seen) > _MOST_SIZES:
-    squashed = max(
-      max(a / b, b / a)
-      for size in target
-      for a, b in [(size[0] / size[1], image[0] / image[1])]
-    )
-    keep = squashed > _MOST_SQUASHED
-    why += (
-      f'; target images of {len(seen)} sizes keep their ratio, and the network '
-      'is compiled for each'
-      if keep
-      else f'; ratios differ by {squashed - 1:.0%} at most and are not kept: '
-      'the network is compiled for one size'
-    )
+  keep, why_ratio = _keep_ratio({*source, *target}, image)
+  why += why_ratio
   rule = image_size.Rule(image, keep_ratio=keep)
   smallest = [
     min(side) for side in zip(_common(source, rule), _common(target, rule))
@@ -130,6 +115,26 @@ def choose(
     )
   return Chosen(
     image, keep, crop, rule.of(target.most_common(1)[0][0]), why, why_crop
+  )
+
+
+def _keep_ratio(found: set[Size], image: Size) -> tuple[bool, str]:
+  """Returns whether ratios are kept, and why, '' where it is no question."""
+  fitted = image_size.Rule(image, keep_ratio=True)
+  seen = {fitted.of(size) for size in found}
+  if len(seen) <= _MOST_SIZES:
+    return True, ''
+  # How much wider or higher than the image size some are.
+  factors = [h / w * image[1] / image[0] for h, w in found]
+  squashed = max(max(x, 1 / x) for x in factors)
+  if squashed > _MOST_SQUASHED:
+    return True, (
+      f'; images of {len(seen)} sizes keep their ratio, and the network is '
+      'compiled for each'
+    )
+  return False, (
+    f'; ratios differ by {squashed - 1:.0%} at most and are not kept: the '
+    'network is compiled for one size'
   )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import json
 import pathlib
 import time
 from typing import Any
@@ -18,6 +17,7 @@ from uda_jax.adapt import drawings
 from uda_jax.adapt import measure
 from uda_jax.adapt import predictions
 from uda_jax.adapt import record as record_lib
+from uda_jax.adapt import scoring
 from uda_jax.data import image_size
 from uda_jax.evaluate import reports
 from uda_jax.export import command as export_command
@@ -31,22 +31,16 @@ SOURCE_ONLY, ADAPTED = 'source_only', 'adapted'
 RUNS = {SOURCE_ONLY: record_lib.SOURCE_ONLY, ADAPTED: record_lib.CONFIG}
 # The criterion, without labels, by which one of the runs is chosen.
 CRITERION = 'information'
-_ENDED = 'stopped; the same command goes on'
 _TITLES = {
   'measure': 'prepare the data, compile, measure',
   SOURCE_ONLY: 'train on the source alone',
   ADAPTED: 'adapt to the target',
   'choose': 'choose a network, without target labels',
+  'score': 'score on labeled target images',
   'predict': 'predict the target images',
   'export': 'export the network',
   'report': 'write the page',
 }
-
-
-def handled(function: Callable[[], Any]) -> Any:
-  """Calls a function during which a signal ends the process with its code."""
-  with interrupts.Interrupts(command=True, ended=_ENDED):
-    return function()
 
 
 def load(record: record_lib.Record, name: str) -> Any:
@@ -118,6 +112,7 @@ def plan(
     steps=config.steps,
     evaluations=config.steps // config.eval.every if config.eval.every else 0,
     images=images,
+    scored=_count_scored(record),
   )
   if left is not None and write_steps:
     write_steps(fitted.steps)
@@ -139,7 +134,8 @@ def plan(
 def train(record: record_lib.Record, name: str) -> dict[str, Any]:
   """Trains one of the runs; returns its reports without their matrices."""
   config = load(record, name)
-  with interrupts.Interrupts(command=True, ended=_ENDED) as handler:
+  # Inside of the command's own, which has nothing to save.
+  with interrupts.Interrupts(command=True) as handler:
     result = train_command.run(config, record.run / name, handler)
   jax.clear_caches()
   return {
@@ -177,12 +173,33 @@ def choose(record: record_lib.Record) -> str:
   return chosen
 
 
+def _count_scored(record: record_lib.Record) -> int:
+  fields = scoring.read(record.run / 'found')
+  if fields is None:
+    return 0
+  return len(pathlib.Path(fields['files']).read_bytes().splitlines())
+
+
+def _labeled(record: record_lib.Record) -> Any:
+  """Returns the manifest of labeled target images, None without any."""
+  fields = scoring.read(record.run / 'found')
+  return fields and scoring.load(load(record, ADAPTED), fields)
+
+
+def score(record: record_lib.Record) -> dict[str, Any] | None:
+  """Scores both runs on labeled target images; None without any."""
+  data = _labeled(record)
+  if data is None:
+    print('there are none: see the scores on held-out source images')
+    return None
+  found = {name: scoring.score(record.run / name, data) for name in RUNS}
+  return {'name': data.name, 'reports': found}
+
+
 def predict(record: record_lib.Record, most: int) -> int:
   """Predicts target images with the chosen network; returns failures."""
   run = record.run / record.stages['choose']
-  return handled(
-    lambda: predictions.write(run, record.run / 'predictions', most)
-  )
+  return predictions.write(run, record.run / 'predictions', most)
 
 
 def export(record: record_lib.Record) -> list[str]:
@@ -194,14 +211,10 @@ def export(record: record_lib.Record) -> list[str]:
   arguments = argparse.Namespace(
     workdir=run, network='', out=out, size=size, batch_size=1, onnx=False
   )
-
-  def write() -> list[str]:
-    lines = export_command.run(arguments)
-    path = out / 'network.safetensors'
-    count = weights_file.write(run, '', path)
-    return [*lines, f'{path}: {count} tensors']
-
-  lines = handled(write)
+  lines = export_command.run(arguments)
+  path = out / 'network.safetensors'
+  count = weights_file.write(run, '', path)
+  lines = [*lines, f'{path}: {count} tensors']
   print('\n'.join(lines))
   return lines
 
@@ -216,29 +229,21 @@ def _seen_size(config: Any, image: pathlib.Path) -> tuple[int, int]:
 def report(record: record_lib.Record) -> str:
   """Writes the page about both runs; returns its address."""
   paths = [record.run / name for name in RUNS]
-  handled(lambda: drawings.draw(paths))
-  return handled(lambda: page.write(paths, record.run / 'report.html'))
+  drawings.draw(paths, _labeled(record))
+  return page.write(paths, record.run / 'report.html')
 
 
 def results(record: record_lib.Record) -> str:
   """Returns the table of scores of both runs."""
-  rows = {
-    name: {
-      key: value
-      for key, value in reported(record, name).items()
-      if key != 'selected'
-    }
-    for name in RUNS
-  }
-  evaluation = restore.read_config(record.run / ADAPTED).data.evaluation
-  return f'Scores on {evaluation.name}, in percent:\n' + reports.format_table(
-    rows
-  )
-
-
-def as_json(value: Any) -> Any:
-  """Returns a value as the record keeps it."""
-  return json.loads(json.dumps(value))
+  scores = record.stages['score']
+  if scores:
+    name, rows = scores['name'], scores['reports']
+  else:
+    name = restore.read_config(record.run / ADAPTED).data.evaluation.name
+    rows = {run: dict(reported(record, run)) for run in RUNS}
+    for row in rows.values():
+      row.pop('selected', None)
+  return f'Scores on {name}, in percent:\n' + reports.format_table(rows)
 
 
 def plan_of(record: record_lib.Record) -> budget.Plan:

@@ -1,0 +1,113 @@
+"""Scores on labeled target images, when everything is trained and chosen.
+
+The configs of the runs do not name these labels: neither training nor selection
+can read them.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import jax
+
+from uda_jax import files
+from uda_jax import parallel
+from uda_jax.adapt import found as found_lib
+from uda_jax.configs.blocks import datasets as dataset_blocks
+from uda_jax.data import datasets
+from uda_jax.evaluate import evaluator
+from uda_jax.runs import compile_cache
+from uda_jax.runs import restore
+
+_FILE = 'target_labels.json'
+_ROW = '{}, on {}'
+
+
+def write(found: found_lib.Found, folder: pathlib.Path) -> None:
+  """Writes where the labeled target images are, if there are any.
+
+  Args:
+    found: in the folders.
+    folder: of lists and pictures, `RUN/found`.
+  """
+  pairs, encoding = found.scored, found.target_encoding
+  if pairs is None or encoding is None:
+    (folder / _FILE).unlink(missing_ok=True)
+    return
+  where = pairs.images.folder
+  fields = encoding.fields()
+  if found.resize_target:
+    fields['resize_labels'] = True
+  record = {
+    'name': f'{where.parent.name}/{where.name}',
+    'images': pairs.images.pattern,
+    'labels': pairs.labels.pattern,
+    'files': str(folder / 'scored.txt'),
+    'class_names': encoding.class_names,
+    **fields,
+  }
+  files.write_atomically(folder / _FILE, files.to_json(record))
+
+
+def read(folder: pathlib.Path) -> dict[str, Any] | None:
+  """Returns the fields of the record that `write` wrote, None without one."""
+  path = folder / _FILE
+  if not path.is_file():
+    return None
+  return {k: _tuples(v) for k, v in json.loads(path.read_text()).items()}
+
+
+def _tuples(value: Any) -> Any:
+  return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def load(config: Any, fields: dict[str, Any]) -> Any:
+  """Prepares the labeled images, and returns their manifest.
+
+  Args:
+    config: of a run.
+    fields: of `read`.
+
+  Raises:
+    ValueError: the classes of the config were changed.
+  """
+  names = tuple(config.data.source.class_names)
+  if names != fields['class_names']:
+    raise ValueError(
+      f'--target_labels: expected the classes of the config {names}, which was '
+      f'edited, got {fields["class_names"]}; score the runs with python -m '
+      'uda_jax.evaluate --config=FILE'
+    )
+  return datasets.load(
+    dataset_blocks.folder(**fields),
+    root=config.data.root,
+    cache_dir=config.data.cache_dir,
+    field='--target_labels',
+    labels=True,
+  )
+
+
+def score(workdir: pathlib.Path, data: Any) -> dict[str, Any]:
+  """Scores the network that a run reports, and adds a row to its results.
+
+  Args:
+    workdir: of the run.
+    data: manifest of the images.
+
+  Returns:
+    See `evaluate.reports.report`.
+  """
+  trained = restore.load(workdir)
+  config = trained.config
+  mesh = parallel.make_mesh(config.devices or None)
+  variables = jax.device_put(trained.variables, parallel.replicated(mesh))
+  with compile_cache.using(config.compile_cache):
+    labeled = evaluator.make_labeled(config, trained.network, data, mesh)
+    report = labeled.score(variables)
+  path = workdir / 'results.json'
+  results = json.loads(path.read_text())
+  results[_ROW.format(restore.reported(config), data.name)] = report
+  files.write_atomically(path, files.to_json(results))
+  return report
