@@ -29,6 +29,7 @@ import math
 import pathlib
 import shutil
 import sys
+import time
 from typing import Any, NamedTuple
 
 import jax
