@@ -12,8 +12,8 @@ from uda_jax.configs.blocks import convnets
 from uda_jax.models import deeplab_v2
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import resnet_v1c
-from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import state_dict
+from uda_jax.models.weights import vgg_names
 
 NUM_CLASSES = 5
 SIZE = (20, 33)
@@ -142,7 +142,7 @@ def _torchvision(shapes):
   """A file of VGG-16 in torchvision's layout."""
   random = np.random.default_rng(3)
   tensors = {}
-  for theirs, ours in key_maps.VGG16:
+  for theirs, ours in vgg_names.VGG16:
     theirs, ours = (n.removesuffix('.{*}') for n in (theirs, ours))
     height, width, inputs, outputs = shapes[ours]['kernel'].shape
     shape = (outputs, inputs, height, width)

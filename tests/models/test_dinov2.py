@@ -12,7 +12,7 @@ import pytest
 from uda_jax import models
 from uda_jax import types
 from uda_jax.models import dinov2
-from uda_jax.models import encoder_decoder
+from uda_jax.models import encoder_weights
 from uda_jax.models import position_embedding
 from uda_jax.models.weights import state_dict
 
@@ -273,7 +273,7 @@ def test_released_names():
 def test_released_weights_come_under_the_head():
   module = dinov2.DINOv2(**TINY)
   variables = _variables(module, _image(42, 42))
-  chosen, name_of = encoder_decoder.choose(_released(variables))
+  chosen, name_of = encoder_weights.choose(_released(variables))
   like = types.Variables(
     {
       'backbone': jax.tree.map(jnp.zeros_like, variables['params']),
@@ -296,11 +296,11 @@ def test_the_token_of_hidden_patches_is_read_if_the_network_has_it():
   variables = _variables(module, _image(42, 42))
   file = state_dict.export(types.Variables(variables['params'], {}))
   file = {f'module.{name}': x for name, x in file.items()}
-  chosen, name_of = encoder_decoder.choose(file, mask_token=True)
+  chosen, name_of = encoder_weights.choose(file, mask_token=True)
   np.testing.assert_array_equal(chosen['mask_token'], file['module.mask_token'])
   like = types.Variables({'backbone': variables['params']}, {})
   assert state_dict.load(chosen, like, name_of)[1] == len(file)
-  chosen, _ = encoder_decoder.choose(file)
+  chosen, _ = encoder_weights.choose(file)
   assert len(chosen) == len(file) - 1
   with pytest.raises(ValueError, match='mask_token.* is missing'):
     state_dict.load(chosen, like, name_of)

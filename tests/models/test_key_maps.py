@@ -15,6 +15,7 @@ from uda_jax.models import deeplab_v2
 from uda_jax.models import dinov2
 from uda_jax.models import dlv2_head
 from uda_jax.models import encoder_decoder
+from uda_jax.models import encoder_weights
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
@@ -74,7 +75,7 @@ class Case(NamedTuple):
 
 
 HEAD = ('decode_head.',)
-MIT_CASE = Case('daformer', encoder_decoder.choose, without=HEAD)
+MIT_CASE = Case('daformer', encoder_weights.choose, without=HEAD)
 CASES = {
   'caffe_resnet': Case(
     'deeplab',
@@ -100,7 +101,7 @@ CASES = {
   ),
   'mmlab_resnet_v1c': Case(
     'resnet_v1c',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     without=HEAD,
     extra=('fc.weight',),
     name='stem.3.weight',
@@ -111,7 +112,7 @@ CASES = {
   'mit_mmseg': MIT_CASE._replace(name='layers.2.1.1.attn.attn.in_proj_weight'),
   'encoder_decoder_mmseg': Case(
     'daformer',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     name='backbone.layers.3.1.0.ffn.layers.4.weight',
   ),
   'mit_hub': MIT_CASE._replace(
@@ -124,35 +125,35 @@ CASES = {
     'attention.sequence_reduction.layer_norm.weight',
   ),
   'segformer_hub': Case(
-    'segformer', encoder_decoder.choose, name='decode_head.linear_c.3.proj.bias'
+    'segformer', encoder_weights.choose, name='decode_head.linear_c.3.proj.bias'
   ),
   'segformer_transformers5': Case(
     'segformer',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     name='decode_head.linear_projections.0.proj.weight',
   ),
   'dinov2': Case(
     'dinov2',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     without=HEAD,
     extra=('mask_token',),
     name='blocks.3.ls2.gamma',
   ),
   'segformer': Case(
     'segformer',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     extra=('decode_head.conv_seg.weight',),
     name='decode_head.linear_c4.proj.weight',
   ),
   'encoder_decoder': Case(
     'daformer',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     extra=('proj_head.proj.0.weight',),
     name='decode_head.embed_layers.3.proj.weight',
   ),
   'mmlab_backbone': Case(
     'resnet_v1c',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     without=HEAD,
     extra=('head.fc.weight',),
     name='backbone.layer4.0.bn3.running_var',
@@ -274,7 +275,7 @@ def test_prefixes_of_wrappers_are_removed(wrapped, tmp_path):
   tensors = state_dict.export(variables)
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, {wrapped.format(n): x for n, x in tensors.items()})
-  importer = weights.Importer(path, 'IMAGENET', encoder_decoder.choose)
+  importer = weights.Importer(path, 'IMAGENET', encoder_weights.choose)
   loaded = weights.load(importer, other)
   jax.tree.map(np.testing.assert_array_equal, loaded, variables)
   # The encoder alone was compiled.
@@ -312,7 +313,7 @@ def test_half_of_a_pair_is_an_error_that_names_it(tmp_path):
   del hub['segformer.encoder.block.0.0.attention.self.value.bias']
   path = tmp_path / 'a.safetensors'
   safetensors.write(path, hub)
-  importer = weights.Importer(path, 'IMAGENET', encoder_decoder.choose)
+  importer = weights.Importer(path, 'IMAGENET', encoder_weights.choose)
   with pytest.raises(ValueError) as error:
     weights.load(importer, _variables('daformer', 1))
   assert 'block1.0.attn.kv.bias (8,) is missing' in str(error.value)
@@ -336,7 +337,7 @@ def test_depths_that_are_mixed_up_are_told():
     for n, x in tensors.items()
     if n.startswith('backbone.') and '.block2.1.' not in n
   }
-  chosen, name_of = encoder_decoder.choose(shallow)
+  chosen, name_of = encoder_weights.choose(shallow)
   with pytest.raises(ValueError) as error:
     state_dict.load(chosen, _shapes('daformer'), name_of, source='mit_b2.pth')
   missing = [n.removeprefix('backbone.') for n in tensors if '.block2.1.' in n]

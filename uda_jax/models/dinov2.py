@@ -29,7 +29,11 @@ NUM_FEATURES = 4
 
 
 def grid_size(
-  image_size: tuple[int, int], enlarge: float = 0.0, *, multiple: int = 1
+  image_size: tuple[int, int],
+  enlarge: float = 0.0,
+  *,
+  multiple: int = 1,
+  patch: int = PATCH,
 ) -> tuple[int, int]:
   """Number of (rows, columns) of patches of an image.
 
@@ -39,15 +43,16 @@ def grid_size(
       this factor, down to a whole patch (VFM-UDA: 1.1).
     multiple: with `enlarge`, rows and columns are multiples of it, at least
       one.
+    patch: side of a patch in pixels.
 
   Example:
     >>> grid_size((512, 1024)), grid_size((1024, 1024), 1.1)
     ((37, 74), (80, 80))
   """
   if not enlarge:
-    return tuple(-(-n // PATCH) for n in image_size)
+    return tuple(-(-n // patch) for n in image_size)
   # A ratio of two whole sides must give the other side again.
-  cells = (int(enlarge * n / (PATCH * multiple) + 1e-6) for n in image_size)
+  cells = (int(enlarge * n / (patch * multiple) + 1e-6) for n in image_size)
   return tuple(multiple * max(n, 1) for n in cells)
 
 
@@ -144,23 +149,24 @@ class Block(nn.Module):
   ratio: int = 4
   attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
+  eps: float = EPS
 
   @nn.compact
   def __call__(
     self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
   ) -> jax.Array:
     """Returns [B, T, D], as `x`; see `blocks.Blocks`."""
-    parts = (
-      Attention(self.heads, self.attention_rule, self.dtype, name='attn'),
-      MLP(self.ratio, self.dtype, name='mlp'),
-    )
+    parts = (self._attention(), MLP(self.ratio, self.dtype, name='mlp'))
     for i, part in enumerate(parts):
-      y = layers.layer_norm(EPS, self.dtype, f'norm{i + 1}')(x)
+      y = layers.layer_norm(self.eps, self.dtype, f'norm{i + 1}')(x)
       y = LayerScale(self.dtype, name=f'ls{i + 1}')(part(y))
       if uniform is not None:
         y = blocks.drop_path(y, uniform[i], rate=rate)
       x = x + y
     return x
+
+  def _attention(self) -> nn.Module:
+    return Attention(self.heads, self.attention_rule, self.dtype, name='attn')
 
 
 class PatchEmbedding(nn.Module):
@@ -168,13 +174,14 @@ class PatchEmbedding(nn.Module):
 
   features: int
   dtype: Any = jnp.float32
+  patch: int = PATCH
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     return layers.Conv(
       self.features,
-      PATCH,
-      PATCH,
+      self.patch,
+      self.patch,
       use_bias=True,
       dtype=self.dtype,
       padding=0,
@@ -201,6 +208,8 @@ class DINOv2(nn.Module):
     remat: see `blocks.Blocks`.
     attention_rule: see `Attention`.
     dtype: compute dtype.
+    patch: side of a patch in pixels.
+    eps: of the norms.
   """
 
   width: int
@@ -216,6 +225,8 @@ class DINOv2(nn.Module):
   remat: bool = False
   attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
+  patch: int = PATCH
+  eps: float = EPS
 
   @nn.compact
   def __call__(
@@ -244,23 +255,19 @@ class DINOv2(nn.Module):
       as DINOv2's own `get_intermediate_layers` gives them.
     """
     del use_running_average
-    size = grid_size(image.shape[1:3], self.enlarge)
-    image = resize.bilinear(image, tuple(PATCH * n for n in size))
-    x = PatchEmbedding(self.width, self.dtype, name='patch_embed')(image)
+    size = grid_size(image.shape[1:3], self.enlarge, patch=self.patch)
+    image = resize.bilinear(image, tuple(self.patch * n for n in size))
+    x = PatchEmbedding(self.width, self.dtype, self.patch, name='patch_embed')(
+      image
+    )
     x = self._masked(x, mask)
     x = self._with_tokens(x.reshape(len(x), -1, self.width), size)
-    make_block = functools.partial(
-      Block,
-      self.width // self.head_width,
-      self.ratio,
-      self.attention_rule,
-      self.dtype,
-    )
+    make_block = self._block(size)
     rates = np.linspace(0, self.drop_path, self.depth)
     x = blocks.Blocks(
       make_block, tuple(rates), self.remat, self.num_features, name='blocks'
     )(x, deterministic=deterministic)
-    x = layers.layer_norm(EPS, self.dtype, 'norm')(x)
+    x = layers.layer_norm(self.eps, self.dtype, 'norm')(x)
     x = x[:, :, 1 + self.registers :]
     return tuple(x.reshape(self.num_features, -1, *size, self.width))
 
@@ -268,7 +275,7 @@ class DINOv2(nn.Module):
     """Returns the (rows, columns) of `mask`, None if there is no token."""
     if not self.mask_token:
       return None
-    return grid_size(image_size, self.enlarge)
+    return grid_size(image_size, self.enlarge, patch=self.patch)
 
   def _masked(self, patches: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Replaces hidden patches [B, rows, columns, D] by the mask token."""
@@ -285,6 +292,17 @@ class DINOv2(nn.Module):
     if mask is None:
       return patches
     return hide(patches, mask, token[0].astype(self.dtype))
+
+  def _block(self, size: tuple[int, int]):
+    """Returns the maker of a block for a grid of patches."""
+    del size
+    return functools.partial(
+      Block,
+      self.width // self.head_width,
+      self.ratio,
+      self.attention_rule,
+      self.dtype,
+    )
 
   def _with_tokens(
     self, patches: jax.Array, size: tuple[int, int]

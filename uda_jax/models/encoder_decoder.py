@@ -10,7 +10,7 @@ part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 import functools
 
 import flax.linen as nn
@@ -20,7 +20,9 @@ from uda_jax import types
 from uda_jax.models import attention
 from uda_jax.models import daformer_head
 from uda_jax.models import dinov2
+from uda_jax.models import dinov3
 from uda_jax.models import dlv2_head
+from uda_jax.models import encoder_weights
 from uda_jax.models import extra_heads
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
@@ -32,15 +34,9 @@ from uda_jax.models import segformer_head
 from uda_jax.models import upscale_head
 from uda_jax.models import vit_adapter
 from uda_jax.models import weights
-from uda_jax.models.weights import key_maps
-from uda_jax.models.weights import renaming
-from uda_jax.models.weights import state_dict
 
-# In an encoder's own file.
-MASK_TOKEN = 'mask_token'
 # Ending of the names of DINOv2's variants under the ViT-Adapter.
 ADAPTER = '_adapter'
-EXTRA_HEADS = frozenset(key for key, _ in extra_heads.HEADS.values())
 
 
 class EncoderDecoder(nn.Module):
@@ -107,9 +103,11 @@ def _resnet_v1c(config) -> nn.Module:
   )
 
 
-def _dinov2(config) -> nn.Module:
-  variant = dinov2.VARIANTS[config.encoder]
-  return dinov2.DINOv2(
+def _dino(config) -> nn.Module:
+  make, variant = dinov2.DINOv2, dinov2.VARIANTS.get(config.encoder)
+  if variant is None:
+    make, variant = dinov3.DINOv3, dinov3.VARIANTS[config.encoder]
+  return make(
     variant.width,
     variant.depth,
     registers=variant.registers,
@@ -173,7 +171,7 @@ def _upscale(config, num_classes: int) -> nn.Module:
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
   **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
   **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
-  **dict.fromkeys(dinov2.VARIANTS, _dinov2),
+  **dict.fromkeys((*dinov2.VARIANTS, *dinov3.VARIANTS), _dino),
   # VFM-UDA++'s, which has no register tokens.
   **{
     f'{name}{ADAPTER}': _adapter
@@ -217,10 +215,10 @@ def build(config, num_classes: int) -> types.Network:
   and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
   `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
   pass); of transformers, `drop_path` (rate of stochastic depth) and
-  `attention`, see `attention.rule`; of DINOv2, `enlarge` and `mask_token`, see
+  `attention`, see `attention.rule`; of DINO, `enlarge` and `mask_token`, see
   `dinov2.DINOv2` (off where the config has no such field); `heads`, see
   `extra_heads.build`; `reference`, see `reference.build`. `weights` is '' or a
-  file, see `choose`.
+  file, see `encoder_weights.choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   made = network.from_module(
@@ -252,60 +250,9 @@ def importer(config) -> weights.Importer | None:
     config.weights,
     'IMAGENET',
     functools.partial(
-      choose,
+      encoder_weights.choose,
       heads=frozenset(heads),
       mask_token=bool(config.get('mask_token', False)),
       adapter=config.encoder.endswith(ADAPTER),
     ),
   )
-
-
-def choose(
-  tensors: weights.Tensors,
-  *,
-  heads: Set[str] = frozenset(),
-  mask_token: bool = False,
-  adapter: bool = False,
-) -> tuple[weights.Tensors, state_dict.NameOf]:
-  """Returns the tensors of a file that belong to the network.
-
-  Two kinds of files are known: an encoder's pre-training file, and a
-  checkpoint of the whole network, see `key_maps`. Extra heads are taken if
-  both the file and the network have them.
-
-  Args:
-    tensors: all tensors of one network of the file.
-    heads: names of the variables of the network's extra heads.
-    mask_token: whether the network has DINOv2's token, which `key_maps` leaves
-      out of an encoder's file.
-    adapter: whether the network has the ViT-Adapter, which starts at random if
-      an encoder's file is DINOv2's alone; DINOv2's last norm is left out.
-  """
-  found = key_maps.canonical(tensors).tensors
-  if not any(name.startswith('backbone.') for name in found):
-    all_of_it = renaming.unwrap(tensors)
-    if mask_token and MASK_TOKEN in all_of_it:
-      found = {**found, MASK_TOKEN: all_of_it[MASK_TOKEN]}
-    if adapter:
-      found = {n: x for n, x in found.items() if not n.startswith('norm.')}
-      if not any(name.startswith('spm.') for name in found):
-        return found, _dinov2_name
-    return found, _encoder_name
-  modules = {name.split('.')[0] for name in found}
-  missing = heads - modules
-  unused = EXTRA_HEADS & modules - heads
-  used = {n: x for n, x in found.items() if n.split('.')[0] not in unused}
-  return (
-    used,
-    lambda path: None if path[0] in missing else state_dict.dotted(path),
-  )
-
-
-def _dinov2_name(path: tuple[str, ...]) -> str | None:
-  return (
-    None if path[1:2] and path[1] in vit_adapter.OWN else (_encoder_name(path))
-  )
-
-
-def _encoder_name(path: tuple[str, ...]) -> str | None:
-  return state_dict.dotted(path[1:]) if path[0] == 'backbone' else None

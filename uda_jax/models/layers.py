@@ -36,14 +36,16 @@ def dense(
   dtype: Dtype,
   name: str,
   bias_init: Callable[..., jax.Array] = nn.initializers.zeros,
+  use_bias: bool = True,
 ) -> nn.Dense:
-  """Returns a dense layer with bias, over the last axis."""
+  """Returns a dense layer over the last axis."""
   return nn.Dense(
     features,
     dtype=dtype,
     param_dtype=storage_dtype(dtype),
     kernel_init=nn.initializers.zeros,
     bias_init=bias_init,
+    use_bias=use_bias,
     name=name,
   )
 

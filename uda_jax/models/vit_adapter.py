@@ -311,15 +311,10 @@ class DINOv2Adapter(dinov2.DINOv2):
     return [x + level for x, level in zip(maps, levels.astype(self.dtype))]
 
   def _blocks(self) -> blocks.Blocks:
-    make_block = functools.partial(
-      dinov2.Block,
-      self.width // self.head_width,
-      self.ratio,
-      self.attention_rule,
-      self.dtype,
-    )
     rates = np.linspace(0, self.drop_path, self.depth)
-    return blocks.Blocks(make_block, tuple(rates), self.remat, name='blocks')
+    return blocks.Blocks(
+      self._block((0, 0)), tuple(rates), self.remat, name='blocks'
+    )
 
   def _run(self, all_blocks, deterministic, number, x: jax.Array) -> jax.Array:
     """Runs the blocks of an interaction."""

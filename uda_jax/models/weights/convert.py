@@ -11,6 +11,7 @@ import jax
 from uda_jax import models
 from uda_jax import types
 from uda_jax.models import dinov2
+from uda_jax.models import dinov3
 from uda_jax.models import mix_transformer
 from uda_jax.models import resnet_v1c
 from uda_jax.models import weights
@@ -73,7 +74,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
   **{name: _DAFORMER | dict(encoder=name) for name in mix_transformer.VARIANTS},
   **{
     name: _DAFORMER | dict(encoder=name, mask_token=True)
-    for name in dinov2.VARIANTS
+    for name in (*dinov2.VARIANTS, *dinov3.VARIANTS)
   },
   **{
     name: _DAFORMER | dict(encoder=name, head='dlv2')

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from uda_jax.models.weights import dino_names
 from uda_jax.models.weights import mit_names
 from uda_jax.models.weights import renaming
+from uda_jax.models.weights import vgg_names
 
 Tensors = renaming.Tensors
 
@@ -72,28 +74,6 @@ def _backbone(rows: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
   return tuple((theirs, f'backbone.{ours}') for theirs, ours in rows)
 
 
-# torchvision's places of VGG-16's layers in its two sequences.
-VGG16 = tuple(
-  (f'{theirs}.{{*}}', f'{ours}.{{*}}')
-  for theirs, ours in {
-    'features.0': 'conv1_1',
-    'features.2': 'conv1_2',
-    'features.5': 'conv2_1',
-    'features.7': 'conv2_2',
-    'features.10': 'conv3_1',
-    'features.12': 'conv3_2',
-    'features.14': 'conv3_3',
-    'features.17': 'conv4_1',
-    'features.19': 'conv4_2',
-    'features.21': 'conv4_3',
-    'features.24': 'conv5_1',
-    'features.26': 'conv5_2',
-    'features.28': 'conv5_3',
-    'classifier.0': 'fc6',
-    'classifier.3': 'fc7',
-  }.items()
-)
-
 # The first whose marks a file has is the file's.
 SPELLINGS: tuple[Spelling, ...] = (
   # AdaptSegNet's ImageNet file `DeepLab_resnet_pretrained_init`, converted
@@ -108,7 +88,7 @@ SPELLINGS: tuple[Spelling, ...] = (
   Spelling(
     'torchvision_vgg16',
     ('features.0.weight', 'classifier.0.weight'),
-    VGG16,
+    vgg_names.VGG16,
     'IMAGENET',
     ('classifier.6.{*}',),
     flattened={'fc6.weight': 7, 'fc7.weight': 1},
@@ -193,6 +173,13 @@ SPELLINGS: tuple[Spelling, ...] = (
     (),
     'IMAGENET',
     ('mask_token',),
+  ),
+  Spelling(
+    'dinov3_hub',
+    ('embeddings.cls_token', '[model.]layer.0.layer_scale1.lambda1'),
+    dino_names.DINOV3_HUB,
+    'IMAGENET',
+    ('embeddings.mask_token',),
   ),
   # mmseg's base class makes a classifier that SegFormer's head never uses.
   Spelling(
