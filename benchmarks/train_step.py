@@ -129,6 +129,8 @@ def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
     phase: of the method.
   """
   config.model.weights = ''  # speed does not depend on them
+  if config.model.get('reference'):
+    config.model.reference.weights = ''
   network = models.build(config, num_classes)
   key = jax.random.key(0)
   shapes = jax.eval_shape(lambda: network.init(key, sizes.source))
@@ -141,9 +143,11 @@ def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
       recipe, variables, key, batch, num_steps=config.steps
     )
     # What the feature distance looks at.
-    return state, variables if config.method.get(
-      'weight_distance', 0.0
-    ) else None
+    if not config.method.get('weight_distance', 0.0):
+      return state, None
+    if network.reference is not None:
+      return state, network.reference.init(key, sizes.source)
+    return state, variables
 
   update = step_lib.make_update(
     recipe,

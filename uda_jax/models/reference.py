@@ -72,7 +72,8 @@ def check(config) -> None:
 def build(config) -> types.Reference | None:
   """Builds the network of `config.reference`, None without that block.
 
-  Fields: `encoder`, a name of `dinov2.VARIANTS`; `weights`, its file; `size`,
+  Fields: `encoder`, a name of `dinov2.VARIANTS`; `weights`, its file, or '' for
+  random variables, which a run refuses; `size`,
   the pixels of the shorter side of the images that it sees, bilinearly resized
   (VFM-UDA++: 406, which are 29 patches).
 
@@ -94,6 +95,8 @@ def build(config) -> types.Reference | None:
   )
   pixels = preprocessing.IMAGENET.with_channels(config.in_channels)
   made = from_encoder(make, block.size, pixels)
+  if not block.weights:
+    return made
 
   def init(key, image_size):
     file = importer(config)
