@@ -4,6 +4,8 @@ import jax
 import numpy as np
 
 from uda_jax import configs
+from uda_jax.evaluate import by_image
+from uda_jax.evaluate import counts
 from uda_jax.evaluate import reports
 from uda_jax.runs import provenance
 from uda_jax.runs import writers
@@ -57,9 +59,20 @@ def write(path, leaf='self_training', *, seed=0, finished=True):
       report = results[network] | {'label_free': {'entropy': 0.1 * step}}
       writer.report(step, report)
       writer.examples(step, _examples(seed), network)
+    if finished:
+      for name in ('worst', 'best', 'random'):
+        writer.images(30, [(*x, x[1] / 2) for x in _examples(seed)], name)
   if finished:
-    results[network] |= {'label_free': {'entropy': 3.0}}
+    results[network] |= {'label_free': {'entropy': 3.0}, 'images': _ranked()}
     reports.write_results(path, results, ['Evaluated on rain, 2 images.'])
+
+
+def _ranked():
+  """Scores of two images of which the second is worse."""
+  matrix = np.array([np.eye(3, dtype=int), np.ones((3, 3), int)])
+  confidence = np.array([0.9, 0.4])
+  found = counts.Counts(np.arange(2), matrix, confidence)
+  return by_image.summary(found, ['/data/<good>.png', '/data/bad.png'])
 
 
 def _examples(seed):

@@ -111,7 +111,8 @@ def test_from_files_to_an_export(tmp_path, channels):
     again = (tmp_path / 'again/results.json').read_text()
     assert results == json.loads(again)
   elif channels == 4:
-    assert len(list((run / 'panels').glob('*.png'))) == 2
+    kinds = {p.stem.split('_')[0] for p in (run / 'panels').iterdir()}
+    assert kinds == {'step', 'evaluation', 'worst', 'best', 'random'}
   flags = [f'--workdir={run}', f'--out={tmp_path / "out"}']
   evaluate.main(flags)
   scored = json.loads((tmp_path / 'out/results.json').read_text())

@@ -15,6 +15,7 @@ from tests import tiny
 from tests.golden_checks import evaluation
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.evaluate import counts
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import windows
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
   image: np.ndarray
   label: np.ndarray
   valid: np.ndarray
+  index: np.ndarray
 
 
 def _network():
@@ -43,6 +45,7 @@ def _batch(rows, seed=0, label_size=(6, 8)):
     random.integers(0, 256, (rows, 6, 8, 3), dtype=np.uint8),
     random.integers(0, NUM_CLASSES, (rows, *label_size), dtype=np.int32),
     np.ones(rows, bool),
+    np.arange(rows),
   )
 
 
@@ -119,9 +122,7 @@ def test_uneven_batches_count_exactly_on_any_devices(devices):
   if mesh:
     variables = jax.device_put(variables, parallel.replicated(mesh))
   predict = inference.make_predict(_network(), mesh=mesh)
-  matrix = inference.evaluate(
-    predict, variables, batches, num_classes=NUM_CLASSES
-  )
+  matrix = counts.evaluate(predict, variables, batches, num_classes=NUM_CLASSES)
   assert matrix.dtype == np.int64
   np.testing.assert_array_equal(matrix, _expected(batches))
   assert matrix.sum() == 2 * 3 * 48 - 24 + 180
@@ -132,11 +133,31 @@ def test_uneven_batches_count_exactly_on_any_devices(devices):
   )
 
 
+def test_each_image_is_counted_in_order():
+  """Batches in any order, with rows that fill them up."""
+  batch = _batch(4)
+  first = Batch(*(x[[3, 1]] for x in batch))
+  last = Batch(*(x[[0, 2, 2]] for x in batch))
+  last.valid[2] = False
+  predict = inference.make_predict(_network())
+  found = counts.count_images(
+    predict, _variables(), [first, last], num_classes=NUM_CLASSES
+  )
+  np.testing.assert_array_equal(found.index, range(4))
+  for i in range(4):
+    one = Batch(*(x[i : i + 1] for x in batch))
+    np.testing.assert_array_equal(found.matrix[i], _expected([one]))
+  _, confidence = predict.with_confidence(_variables(), batch.image, (6, 8))
+  np.testing.assert_allclose(
+    found.confidence, confidence.mean((1, 2)), rtol=1e-6
+  )
+
+
 def test_filling_rows_and_labels_out_of_range_do_not_count():
   batch = _batch(4)
   batch.valid[2:] = False
   batch.label[0] = 255
-  matrix = inference.evaluate(
+  matrix = counts.evaluate(
     inference.make_predict(_network()),
     _variables(),
     [batch],
@@ -144,13 +165,13 @@ def test_filling_rows_and_labels_out_of_range_do_not_count():
   )
   np.testing.assert_array_equal(
     matrix,
-    _expected([Batch(batch.image[1:2], batch.label[1:2], batch.valid[1:2])]),
+    _expected([Batch(*(x[1:2] for x in batch))]),
   )
 
 
 def test_no_batch_is_an_error():
   with pytest.raises(ValueError, match='at least one batch'):
-    inference.evaluate(
+    counts.evaluate(
       inference.make_predict(_network()),
       _variables(),
       [],
@@ -165,13 +186,14 @@ jax.config.update('jax_num_cpu_devices', 2)
 jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
 from tests.evaluate import test_inference as t
 from uda_jax import parallel
+from uda_jax.evaluate import counts
 from uda_jax.evaluate import inference
 mesh = parallel.make_mesh()
 variables = jax.jit(t._variables, out_shardings=parallel.replicated(mesh))()
 share = [t.Batch(*(x[3 * jax.process_index():][:3] for x in t._batch(6, seed)))
          for seed in (0, 1)]
 predict = inference.make_predict(t._network(), mesh=mesh)
-matrix = inference.evaluate(
+matrix = counts.evaluate(
     predict, variables, share, num_classes=t.NUM_CLASSES)
 own = predict(variables, share[0].image, (6, 8))
 print(matrix.tolist(), own.shape, own.sum())

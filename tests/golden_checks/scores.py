@@ -18,6 +18,7 @@ from tests.golden_checks import common
 from uda_jax import configs
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.evaluate import counts
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import metrics
@@ -155,6 +156,7 @@ class _Batch(NamedTuple):
   image: np.ndarray
   label: np.ndarray
   valid: np.ndarray
+  index: np.ndarray
 
 
 def _network(forward: Callable[..., types.Outputs]) -> types.Network:
@@ -187,14 +189,15 @@ def pixmatch_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
   count = sum(k.startswith('gt') for k in d)
   batches = [
     _Batch(
-      _pictures(d[f'pred{i}']), common.to_255(d[f'gt{i}']), np.array([True])
+      _pictures(d[f'pred{i}']),
+      common.to_255(d[f'gt{i}']),
+      np.array([True]),
+      np.array([i]),
     )
     for i in range(count)
   ]
   predict = inference.make_predict(_recorded(num_classes), how)
-  matrix = inference.evaluate(
-    predict, _NOTHING, batches, num_classes=num_classes
-  )
+  matrix = counts.evaluate(predict, _NOTHING, batches, num_classes=num_classes)
   yield 'confusion', matrix, d['confusion'].astype(np.int64), *common.EXACT
   means = {'MIoU': range(num_classes)}
   means |= {'MIoU_sub16': labels.SUBSET_16, 'MIoU_sub13': labels.SUBSET_13}
@@ -241,7 +244,7 @@ def _lse_hist(d: dict[str, np.ndarray]) -> np.ndarray:
   )
   pictures = _pictures(d['pred'])
   with common.cityscapes_val(config, pictures, d['gt_ids']) as data:
-    return inference.evaluate(
+    return counts.evaluate(
       predict,
       _NOTHING,
       evaluator.batches(config, data),

@@ -277,6 +277,18 @@ def test_target_images_come_first_and_are_open(paths, tmp_path):
   assert 'Target images: predictions of the runs' in html[first : first + 300]
 
 
+def test_the_worst_and_the_best_images(runs):
+  (column, kind, worst), (_, _, best) = scores.images(scores.columns([runs[1]]))
+  assert column.reported and kind == 'worst'
+  assert [row['name'] for row in worst] == ['bad.png', '<good>.png']
+  assert best == worst[::-1]
+  html = page.render([runs[1]])
+  assert 'worst 2 of 2 images' in html and '&lt;good&gt;.png' in html
+  assert 'data-value="0.4">40.0' in html
+  for kind in ('worst', 'best', 'random'):
+    assert images.KINDS[kind] in html and len(images.pages(runs[1], kind)) == 1
+
+
 def test_names_are_the_shortest_that_differ():
   paths = [pathlib.Path('/a/x/run'), pathlib.Path('/a/y/run')]
   assert read._names(paths) == ['x/run', 'y/run']

@@ -17,6 +17,8 @@ from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.data import manifest
 from uda_jax.data import pipeline
+from uda_jax.evaluate import by_image
+from uda_jax.evaluate import counts as counts_lib
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
@@ -114,15 +116,16 @@ def _labeled(
   between: Callable[[], None] = lambda: None,
 ) -> Labeled:
   def score(size: image_size.Size, variables: types.Variables):
-    confusion = inference.evaluate(
+    counts = counts_lib.count_images(
       predict,
       variables,
       batches(config, data, size, between),
       num_classes=len(data.class_names),
     )
     report = reports.report(
-      confusion, data.class_names, subsets(config, data.class_names)
+      counts.matrix.sum(0), data.class_names, subsets(config, data.class_names)
     )
+    report['images'] = by_image.summary(counts, data.image_paths)
     return report | ({'label_size': list(size)} if any(size) else {})
 
   size = tuple(config.eval.label_size)
@@ -182,7 +185,11 @@ def make_label_free(
 def spread(data: manifest.Manifest, count: int) -> manifest.Manifest:
   """Returns the manifest of at most `count` images, evenly spaced."""
   size = len(data.image_paths)
-  rows = np.linspace(0, size - 1, min(count, size)).astype(int)
+  return _chosen(data, np.linspace(0, size - 1, min(count, size)).astype(int))
+
+
+def _chosen(data: manifest.Manifest, rows: np.ndarray) -> manifest.Manifest:
+  """Returns the manifest of some images."""
   pick = lambda paths: tuple(paths[i] for i in rows)
   return data._replace(
     image_paths=pick(data.image_paths),
@@ -200,11 +207,13 @@ class Example(NamedTuple):
     image: [H, W, 3] uint8.
     truth: [h, w] int32, `labels.IGNORE_LABEL` where unknown.
     prediction: [h, w] int32.
+    confidence: [h, w] float32 in 0..1, the probability of the prediction.
   """
 
   image: np.ndarray
   truth: np.ndarray
   prediction: np.ndarray
+  confidence: np.ndarray
 
 
 class Evaluator(NamedTuple):
@@ -214,12 +223,13 @@ class Evaluator(NamedTuple):
     score: f(variables, other) -> report, `label_free` included.
     full_size: f(variables) -> report against labels of full size, without
       `label_free`; None if `score` is that.
-    examples: f(variables) -> this process's `Example`s, of fixed images.
+    examples: f(variables, numbers) -> this process's `Example`s of some images
+      of the split; `numbers` None: fixed ones.
   """
 
   score: Score
   full_size: Score | None
-  examples: Callable[[types.Variables], list[Example]]
+  examples: Callable[..., list[Example]]
 
 
 def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
@@ -245,13 +255,18 @@ def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
       report['label_free'] = label_free(variables, other)
     return report
 
-  def examples(variables: types.Variables) -> list[Example]:
-    found = []
-    for batch in batches(config, spread(data, _EXAMPLES)):
+  def examples(
+    variables: types.Variables, numbers: Sequence[int] | None = None
+  ) -> list[Example]:
+    chosen = spread(data, _EXAMPLES)
+    if numbers is not None:
+      chosen = _chosen(data, np.array(numbers))
+    found = {}
+    for batch in batches(config, chosen):
       size = batch.label.shape[1:]
-      prediction = predict(variables, batch.image, size)
-      rows = zip(batch.image, batch.label, prediction, batch.valid)
-      found += [Example(*row) for *row, valid in rows if valid]
-    return found
+      maps = predict.with_confidence(variables, batch.image, size)
+      rows = zip(batch.image, batch.label, *maps, batch.index, batch.valid)
+      found |= {int(i): Example(*row) for *row, i, valid in rows if valid}
+    return [found[i] for i in sorted(found)]
 
   return Evaluator(score, labeled.full_size, examples)

@@ -1,25 +1,21 @@
-"""Predictions of a whole split and their confusion matrix.
+"""Predictions of a network as its run scores them.
 
-Plain jit on arrays that are sharded by row: every process feeds its own rows,
-the counts are summed over all devices and processes.
+Plain jit on arrays that are sharded by row: every process feeds its own rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from uda_jax import labels
 from uda_jax import parallel
 from uda_jax import types
-from uda_jax.evaluate import metrics
 from uda_jax.evaluate import protocol as protocol_lib
 from uda_jax.evaluate import tta
 from uda_jax.evaluate import windows
@@ -136,12 +132,13 @@ class Predict:
   """`predict(variables, images, size)`; made by `make_predict`.
 
   Attributes:
-    function: jitted `(variables, images, size) -> label [B, height, width]`.
+    function: jitted `(variables, images, size) -> (label, confidence)`, both
+      [B, height, width], int32 and the probability of the label, float32.
     window: the sliding window, if any.
     mesh: the devices that share the rows; None = one device, one process.
   """
 
-  function: Callable[..., jax.Array]
+  function: Callable[..., tuple[jax.Array, jax.Array]]
   window: windows.Window | None
   mesh: Mesh | None
 
@@ -158,16 +155,19 @@ class Predict:
     Returns:
       [B, height, width] int32 class ids, on the host.
     """
-    prediction = self.on_devices(variables, images, size)
-    shards = sorted(
-      prediction.addressable_shards, key=lambda shard: shard.index[0].start or 0
-    )
-    return np.concatenate([s.data for s in shards])[: len(images)]
+    return self.with_confidence(variables, images, size)[0]
+
+  def with_confidence(
+    self, variables: types.Variables, images: np.ndarray, size: tuple[int, int]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Like a call, and the probability of the class, float32 in 0..1."""
+    label, confidence = self.on_devices(variables, images, size)
+    return _own_rows(label, len(images)), _own_rows(confidence, len(images))
 
   def on_devices(
     self, variables: types.Variables, images: np.ndarray, size: tuple[int, int]
-  ) -> jax.Array:
-    """Like a call; stays on the devices, with rows that fill them up."""
+  ) -> tuple[jax.Array, jax.Array]:
+    """Like `with_confidence`, on the devices, with rows that fill them up."""
     self._check_window(images.shape[1:3])
     return self.function(
       variables, parallel.place_rows(images, self.mesh), tuple(map(int, size))
@@ -180,6 +180,14 @@ class Predict:
         f'{tuple(image_size)}, got {self.window.size}; use (0, 0) for whole '
         'images, or set the image size of the evaluation'
       )
+
+
+def _own_rows(array: jax.Array, count: int) -> np.ndarray:
+  """Returns this process's first rows, on the host."""
+  shards = sorted(
+    array.addressable_shards, key=lambda shard: shard.index[0].start or 0
+  )
+  return np.concatenate([s.data for s in shards])[:count]
 
 
 def make_predict(
@@ -207,59 +215,9 @@ def make_predict(
 
   @functools.partial(jax.jit, static_argnums=2)
   def function(variables, images, size):
-    return jnp.argmax(scores(variables, images, size), -1).astype(jnp.int32)
+    values = scores(variables, images, size)
+    confidence = probabilities(values, protocol).max(-1)
+    label = jnp.argmax(values, -1).astype(jnp.int32)
+    return label, confidence.astype(jnp.float32)
 
   return Predict(function, window, mesh)
-
-
-@functools.partial(jax.jit, static_argnames=('num_classes', 'mesh'))
-def _count(label, prediction, *, num_classes, mesh):
-  """Counts row by row, so that each device counts its own rows."""
-  count = functools.partial(metrics.confusion_matrix, num_classes=num_classes)
-  matrix = jax.vmap(count)(label, prediction).sum(0)
-  if mesh is None:
-    return matrix
-  return jax.lax.with_sharding_constraint(matrix, parallel.replicated(mesh))
-
-
-def evaluate(
-  predict: Predict,
-  variables: types.Variables,
-  batches: Iterable[Any],
-  *,
-  num_classes: int,
-) -> np.ndarray:
-  """Counts true and predicted classes over a split.
-
-  Args:
-    predict: from `make_predict`.
-    variables: variables of the network.
-    batches: of this process, with fields `image` [B, H, W, 3] uint8, `label`
-      [B, h, w] int, `valid` [B] bool: rows that are not valid, and pixels that
-      are ignored, count nowhere. Sizes may differ from batch to batch; all
-      processes give equally many batches of the same sizes.
-    num_classes: C.
-
-  Returns:
-    [C, C] int64, rows truth, columns prediction; the sum over all processes.
-  """
-  total = np.zeros((num_classes, num_classes), np.int64)
-  waiting = None
-  for batch in batches:
-    label = np.where(
-      np.asarray(batch.valid)[:, None, None], batch.label, labels.IGNORE_LABEL
-    )
-    prediction = predict.on_devices(variables, batch.image, label.shape[1:])
-    label = parallel.place_rows(
-      label, predict.mesh, filling=labels.IGNORE_LABEL
-    )
-    matrix = _count(
-      label, prediction, num_classes=num_classes, mesh=predict.mesh
-    )
-    # Read one batch late: the next images are fetched while this one computes.
-    if waiting is not None:
-      total += np.asarray(waiting)
-    waiting = matrix
-  if waiting is None:
-    raise ValueError('evaluate: expected at least one batch, got none')
-  return total + np.asarray(waiting)

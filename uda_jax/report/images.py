@@ -26,6 +26,9 @@ _IMAGE, _TRUTH, _PREDICTION = 0, 1, 2
 KINDS = {
   'target': 'Target images: predictions of the runs side by side',
   'evaluation': 'Evaluation images: truth and prediction',
+  'worst': 'Worst images: truth, prediction and confidence',
+  'best': 'Best images: truth, prediction and confidence',
+  'random': 'Random images: truth, prediction and confidence',
   'step': "Panels of the method's training batches",
 }
 

@@ -80,6 +80,7 @@ def render(runs: Sequence[read.Run]) -> str:
     table=table,
     by_class=scores.by_class(table),
     means=scores.means(table),
+    ranked=scores.images(table),
     label_free=scores.label_free(table),
     bars=_bars(runs, table),
     groups=list(_groups(runs)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,6 +91,26 @@ def label_free(table: Sequence[Column]) -> list[Row]:
   return [
     (name, [c.report.get('label_free', {}).get(name) for c in table])
     for name in names
+  ]
+
+
+def images(table: Sequence[Column]) -> list[tuple[Column, str, list[Any]]]:
+  """Returns (network, 'worst' or 'best', rows) of the reported networks.
+
+  The rows are those of `evaluate.by_image.summary`, with the file's name.
+  """
+  return [
+    (
+      column,
+      kind,
+      [
+        row | {'name': pathlib.PurePath(row['image']).name}
+        for row in column.report['images'][kind]
+      ],
+    )
+    for column in table
+    if column.reported and column.report.get('images')
+    for kind in ('worst', 'best')
   ]
 
 

@@ -146,7 +146,7 @@ class Writer:
         prediction,
         pictures.overlay(pictures.rgb(image), prediction, self._palette),
       )
-      for image, truth, prediction in examples
+      for image, truth, prediction, *_ in examples
     ]
     titles = (
       'image',
@@ -155,6 +155,20 @@ class Writer:
       'prediction on image',
     )
     self._show('evaluation', step, rows, titles)
+
+  def images(
+    self, step: int, examples: Sequence[Sequence[np.ndarray]], name: str
+  ) -> None:
+    """Shows some images of the evaluation split with their confidence.
+
+    Args:
+      step: steps done.
+      examples: rows (image [H, W, N] uint8, truth, prediction, confidence
+        [h, w]).
+      name: of the page.
+    """
+    rows = [(pictures.rgb(image), *maps) for image, *maps in examples]
+    self._show(name, step, rows, ('image', 'truth', 'prediction', 'confidence'))
 
   def _show(self, name: str, step: int, rows, titles: Sequence[str]) -> None:
     """Draws one page, in TensorBoard and `<workdir>/panels/NAME_STEP.png`."""

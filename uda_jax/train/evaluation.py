@@ -13,6 +13,7 @@ from uda_jax import files
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.data import image_size
+from uda_jax.evaluate import by_image
 from uda_jax.evaluate import evaluator as evaluator_lib
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
@@ -132,8 +133,26 @@ class Evaluations:
         reports['best'] = best['report'] | self._selected(best)
       if self._evaluator.full_size:
         self._add_full_size(reports, networks, best)
+    if self._run.config.log.panels_every:
+      self._draw_images(int(state.step), variables, last)
     self._write_results(reports, best, int(state.step))
     return variables, reports
+
+  def _draw_images(
+    self, step: int, variables: types.Variables, report: dict[str, Any]
+  ) -> None:
+    """Draws the worst, the best and random images, a page each."""
+    count = len(self._run.data.evaluation.image_paths)
+    pages = by_image.shown(report['images'])
+    pages['random'] = by_image.random_numbers(count)
+    wanted = sorted({number for page in pages.values() for number in page})
+    with self._writer.paused('pictures of single images'):
+      examples = self._evaluator.examples(variables, wanted)
+      # Of several processes, the first one draws the images that it has.
+      found = dict(zip(wanted, examples)) if jax.process_count() == 1 else {}
+      for name, numbers in pages.items():
+        rows = [found[i] for i in numbers if i in found]
+        self._writer.images(step, rows, name)
 
   def _selected(self, best: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of a report of the best network."""
