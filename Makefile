@@ -74,9 +74,9 @@ deployment: $(VENV)/installed ## run an exported network where this library is n
 	$(PIP) -e '.[onnx]'
 	$(RUN) -m tests.deployment build/deployment
 
-notebook: $(VENV)/installed ## run the notebook and keep its outputs in it
+notebook: $(VENV)/installed ## run the notebooks and keep their outputs in them
 	$(PIP) -e '.[notebook]'
-	PYTHONPATH=$(CURDIR) $(RUN) -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/losses.ipynb
+	PYTHONPATH=$(CURDIR) $(RUN) -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/losses.ipynb notebooks/two_folders.ipynb
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info
