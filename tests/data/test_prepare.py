@@ -173,6 +173,14 @@ def test_two_folders_of_ones_own(tmp_path, monkeypatch, capsys):
   Image.fromarray(np.ones((37, 53), np.uint8)).save(bad)
   printed, code = _prepare(config, monkeypatch, capsys)
   assert code == 0 and '2 of 37 x 53' in printed and 'car ' in printed
+  page = tmp_path / 'cache/labels_source.png'
+  assert f'look at the labels: {page}' in printed
+  assert not (tmp_path / 'cache/labels_target.png').exists()
+  with Image.open(page) as picture:
+    seen = np.asarray(picture).reshape(-1, 3)
+  # The colors of both classes are on it, as they are in the config's palette.
+  for color in datasets.load_part(config.data, 'source').palette:
+    assert (seen == color).all(1).mean() > 0.05
   results = _train(config, tmp_path / 'run')
   assert 0 <= results['student']['miou']['all classes'] <= 1
   ids, *_ = _predict(tmp_path / 'run', tmp_path / 'B/images', tmp_path / 'out')

@@ -8,8 +8,9 @@ or a published data set by itself, from its folder:
   python -m uda_jax.data.prepare --dataset=gta5 --source=DIR --out=CACHE
 
 Decodes every file to its end, and writes labels of train ids and class
-statistics to config.data.cache_dir, where training finds them. Lists all that
-is wrong at once, and writes each line to a file. A start after a kill continues
+statistics to config.data.cache_dir, where training finds them. Draws a few
+labels over their images. Lists all that is wrong at once, and writes each line
+to a file. A start after a kill continues
 where it was.
 
 Exit codes: 0 all can be trained on (notes report what is unusual); 1 not; 2
@@ -34,6 +35,8 @@ from uda_jax.data import records
 
 # Notes and errors that are printed.
 _SHOWN = 20
+# Images on the page of labels.
+_PICTURES = 4
 
 
 def summary(record: Any, data: Any) -> Iterator[str]:
@@ -60,6 +63,31 @@ def summary(record: Any, data: Any) -> Iterator[str]:
   else:
     yield 'without labels'
   yield from (f'note: {line}' for line in _notes(record, data))
+
+
+def _label_page(config: Any, part: str, data: Any) -> Any:
+  """Draws a few labels over their images; returns the picture's path.
+
+  A label map that gives ids to the wrong classes is seen at a glance, and
+  nowhere in a count.
+  """
+  from uda_jax import pictures
+  from uda_jax.data import image_files
+
+  rows = []
+  for i in np.linspace(0, len(data.image_paths) - 1, _PICTURES).astype(int):
+    image = image_files.read_image(data.image_paths[i])
+    label = np.asarray(decode.open_picture(data.label_paths[i]).image)
+    rows.append((image, label, pictures.overlay(image, label, data.palette)))
+  page = pictures.gallery(
+    rows,
+    titles=('image', 'label', 'label on image'),
+    palette=data.palette,
+    class_names=data.class_names,
+  )
+  path = epath.Path(config.data.cache_dir).expanduser() / f'labels_{part}.png'
+  pictures.write_png(path, page)
+  return path
 
 
 def _class_table(data: Any) -> Iterator[str]:
@@ -132,6 +160,8 @@ def run(config: Any, parts: Sequence[str]) -> list[str]:
       channels = config.model.in_channels if 'model' in config else 3
       data = datasets.load_part(config.data, part, channels)
       lines = list(summary(record, data))
+      if data.labelled and data.channels == 3:
+        lines.append(f'look at the labels: {_label_page(config, part, data)}')
     except manifest.Broken as broken:
       lines = list(_report(config, part, broken))
       failed.append(part)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import functools
-import pathlib
 
 import flax.linen as nn
 import jax
@@ -108,8 +107,7 @@ def build(config) -> types.Reference | None:
 
 def importer(config) -> weights.Importer:
   """Returns the importer of `config.reference.weights`."""
-  path = pathlib.Path(config.reference.weights)
-  return weights.Importer(path, 'IMAGENET', _choose)
+  return weights.Importer(config.reference.weights, 'IMAGENET', _choose)
 
 
 def from_encoder(
