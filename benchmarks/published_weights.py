@@ -3,9 +3,9 @@
   python -m benchmarks.published_weights --out=DIR
 
 writes what the published runs start from, each in the names that its publisher
-uses: SegFormer's MiT-B5, AdaptSegNet's ResNet-101, torchvision's VGG-16, the
-source networks of PixMatch, EHTDI and LSE, in PyTorch's zip format. They show
-that every start runs; no score from them means anything.
+uses: SegFormer's MiT-B5, DINOv2, AdaptSegNet's ResNet-101, torchvision's
+VGG-16, the source networks of PixMatch, EHTDI and LSE, in PyTorch's zip format.
+They show that every start runs; no score from them means anything.
 """
 
 from __future__ import annotations
@@ -41,11 +41,16 @@ def _random(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
   return normal / np.float32(np.sqrt(fan_in))
 
 
-def network_tensors(config_name: str) -> Tensors:
-  """Returns random tensors of a config's network under its authors' names."""
+def network_tensors(config_name: str, **model: Any) -> Tensors:
+  """Returns random tensors of a config's network under its authors' names.
+
+  Args:
+    config_name: of the config.
+    **model: changes of `config.model`.
+  """
   config = configs.load(config_name).copy_and_resolve_references()
   with config.unlocked():
-    config.model.weights = ''
+    config.model.update(weights='', **model)
   num_classes = len(config.data.source.class_names)
   network = models.build(config, num_classes)
   shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), (512, 512)))
@@ -69,6 +74,16 @@ def mit_b5() -> Tensors:
     'head.weight': np.zeros((1000, 512), np.float32),
     'head.bias': np.zeros(1000, np.float32),
   }
+
+
+def dinov2(encoder: str) -> Callable[[], Tensors]:
+  """DINOv2's file of an encoder, with the token of hidden patches."""
+
+  def make() -> Tensors:
+    name = 'gta5_to_cityscapes/vfm_uda'
+    return _part(network_tensors(name, encoder=encoder), 'backbone.')
+
+  return make
 
 
 def caffe_resnet101() -> Tensors:
@@ -125,6 +140,11 @@ class File(NamedTuple):
 
 FILES = (
   File('mit_b5.pth', mit_b5),
+  *(
+    File(f'dinov2_vit{size}14_pretrain.pth', dinov2(f'dinov2_{size}'))
+    for size in 'sbl'
+  ),
+  File('dinov2_vitl14_reg4_pretrain.pth', dinov2('dinov2_l_reg')),
   File('DeepLab_resnet_pretrained_init-f81d91e8.pth', caffe_resnet101),
   File('vgg16-397923af.pth', torchvision_vgg16),
   File('GTA5_source.pth', trained('gta5_to_cityscapes/pixmatch')),

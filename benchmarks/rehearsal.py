@@ -101,12 +101,15 @@ class Rehearsal(NamedTuple):
   def options(self) -> list[str]:
     """Returns the trainer's options."""
     weights = self.out / 'weights' / published.start_weights(self.config_name)
+    frozen = published.reference_weights(self.config_name)
     fields = {
       'data.root': self.out / 'trees',
       'data.cache_dir': self.out / 'cache',
       'model.weights': weights,
       **published.overrides(self.config_name, self.steps),
     }
+    if frozen:
+      fields['model.reference.weights'] = self.out / 'weights' / frozen
     return [
       f'--config={self.config_name}',
       *(f'--config.{name}={value}' for name, value in fields.items()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 from uda_jax import configs
@@ -22,6 +23,9 @@ def config_names() -> list[str]:
 
 def start_weights(config_name: str) -> str:
   """Returns the weight file that a config starts from."""
+  encoder = pathlib.Path(configs.load(config_name).model.weights)
+  if encoder.name.startswith('dinov2'):
+    return encoder.name
   benchmark, name = config_name.split('/')
   source = 'synthia' if benchmark.startswith('synthia') else 'gta5'
   if name in ('pixmatch_start', 'ehtdi_start', 'lse_deeplab_start'):
@@ -35,6 +39,12 @@ def start_weights(config_name: str) -> str:
   if name.startswith('lse'):
     return f'{source}_vggfcn_init.pth'
   return 'mit_b5.pth'
+
+
+def reference_weights(config_name: str) -> str:
+  """Returns the file of the frozen network of VFM-UDA++, '' without one."""
+  reference = configs.load(config_name).model.get('reference')
+  return pathlib.Path(reference.weights).name if reference else ''
 
 
 def overrides(config_name: str, steps: int) -> dict[str, Any]:
@@ -52,6 +62,9 @@ def overrides(config_name: str, steps: int) -> dict[str, Any]:
     'data.rare_class.min_pixels': 1.0,
     'data.rare_class.min_crop_ratio': 0.0,
   }
+  if config.method.name == 'vfm_uda':
+    # The share of one of the four cards.
+    changes['batch.groups'] = 1
   if config.method.name == 'lse':
     # Two rounds, which choose one of two images and more of more.
     return changes | {

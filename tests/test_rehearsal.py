@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from benchmarks import published_weights
 from benchmarks import rehearsal_commands as commands
 from benchmarks import rehearsal_configs
 from benchmarks import rehearsal_table
@@ -42,6 +43,7 @@ def test_a_command_that_plans_too_much_is_ended(tmp_path, monkeypatch):
 
 
 SYSTEMS = ('pixmatch', 'ehtdi', 'lse', 'daformer', 'hrda', 'pipa', 'cluda')
+SYSTEMS += ('vfm_uda', 'vfm_uda_pp')
 
 
 @pytest.mark.parametrize('name', [f'gta5_to_cityscapes/{x}' for x in SYSTEMS])
@@ -51,8 +53,13 @@ def test_a_system_is_shortened_to_one_that_can_run(name, tmp_path):
   config = overrides.apply(
     configs.load(name), [f'--config.{k}={v}' for k, v in fields.items()]
   )
+  file = rehearsal_configs.start_weights(name).split('#')[0]
+  assert file in {x.name for x in published_weights.FILES}
   config.model.weights = str(tmp_path / 'file')
   (tmp_path / 'file').touch()
+  if frozen := rehearsal_configs.reference_weights(name):
+    assert frozen in {x.name for x in published_weights.FILES}
+    config.model.reference.weights = config.model.weights
   checks.check_config(config)
   assert config.steps == 2
 
