@@ -123,7 +123,7 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
     'entropy',
     'confident',
     'agreement',
-    'information',
+    'prior',
   }
   assert 'road' in (workdir / 'results.txt').read_text()
   manifest = json.loads((workdir / 'manifest.json').read_text())
@@ -274,7 +274,7 @@ def test_warm_start_takes_the_other_run_s_network(
   best = results['best']
   assert best['step'] == 1 and best['selected'] == 'selected on target labels'
   assert set(best['label_free']) == {*results['student']['label_free']}
-  assert {'agreement', 'information'} <= set(best['label_free'])
+  assert {'agreement', 'prior'} <= set(best['label_free'])
 
 
 def test_an_unknown_field_is_named(shared, tmp_path):

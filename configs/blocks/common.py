@@ -71,7 +71,7 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       keep_every=0,
       # Criterion of the network in best/: 'miou' (needs target labels; over
       # 'all classes' or a name of eval.subsets), or without labels 'entropy',
-      # 'confident', 'agreement' or 'information': see
+      # 'confident', 'agreement' or 'prior': see
       # `uda_jax.evaluate.selection`.
       best='miou',
       best_subset='all classes',
@@ -111,7 +111,7 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       scales=(1.0,),
       flip=False,
       # Number of unlabeled target images on which entropy, confident fraction,
-      # agreement of student and teacher and information are measured; 0 = none.
+      # agreement of student and teacher and prior are measured; 0 = none.
       label_free=dict(num_images=100, threshold=0.968),
     )
   )

@@ -94,7 +94,7 @@ def test_a_dry_run_shows_and_writes_a_config(command, capsys):
   assert config.data.source.label_map == ((0, 0), (255, 1))
   assert config.steps == 6 and config.method.name == 'self_training'
   assert baseline.method.name == 'source_only' and not baseline.teacher.use
-  assert config.checkpoint.best == 'information'
+  assert config.checkpoint.best == 'prior'
   assert config.data.target.labels == ''
   assert (run / 'found/held_out.txt').read_text() == '11\n'
   assert (run / 'found/scored.txt').read_text().split() == [
@@ -194,15 +194,15 @@ class Left(BaseException):
 def _check_outputs(run: pathlib.Path, printed: str) -> None:
   results = json.loads((run / 'adapted/results.json').read_text())
   assert results['best']['selected'] == (
-    'selected by information, without target labels'
+    'selected by prior, without target labels'
   )
   record = json.loads((run / 'adapt.json').read_text())
   chosen = record['stages']['choose']
   values = {
-    name: record['stages'][name]['best']['label_free']['information']
+    name: record['stages'][name]['best']['label_free']['prior']
     for name in ('source_only', 'adapted')
   }
-  assert chosen == max(values, key=values.get)
+  assert chosen == min(values, key=values.get)
   assert f'chosen: {chosen}' in printed
   assert (run / 'results.txt').read_text() in printed
   for kind in ('ids', 'color', 'overlay'):

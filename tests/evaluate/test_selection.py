@@ -20,19 +20,27 @@ def test_statistics_by_hand():
   np.testing.assert_allclose(found['probability'], [[0.25, 0.75]], rtol=1e-6)
 
 
-def test_information_by_hand():
-  # Two certain pixels of two classes, and two that know nothing.
-  means = lambda share, entropy: {
-    'probability': np.array(share),
-    'entropy': np.float64(entropy),
-  }
-  found = selection.summarize(means([0.5, 0.5, 0.0], 0.0))
-  assert found == {'entropy': 0.0, 'information': pytest.approx(np.log(2))}
-  guess = selection.summarize(means([1 / 3] * 3, np.log(3)))
-  assert guess['information'] == pytest.approx(0)
-  # Certain of one class: entropy is best, and nothing is known.
-  collapsed = selection.summarize(means([1.0, 0.0, 0.0], 0.0))
-  assert collapsed['information'] == 0.0 == collapsed['entropy']
+def test_prior_by_hand():
+  def prior(mean, entropy, pixels):
+    means = {'probability': np.array(mean), 'entropy': np.float64(entropy)}
+    found = selection.summarize(means, np.array(pixels))
+    assert set(found) == {'entropy', 'prior'} and found['entropy'] == entropy
+    return found['prior']
+
+  # Certain, and as often as in the source.
+  assert prior([0.5, 0.5], 0.0, [7, 7]) == pytest.approx(0)
+  assert prior([0.9, 0.1], 0.0, [9, 1]) < 1e-3
+  # No idea: the entropy alone.
+  assert prior([0.5, 0.5], np.log(2), [7, 7]) == pytest.approx(np.log(2))
+  # A rare class that is predicted too often, and one class alone.
+  often, collapsed = prior([0.5, 0.5], 0.0, [9, 1]), prior([0, 1.0], 0, [9, 1])
+  expected = 0.5 * np.log(0.5 / 0.896) + 0.5 * np.log(0.5 / 0.104)
+  assert often == pytest.approx(expected)
+  assert collapsed == pytest.approx(-np.log(0.104))
+  # A class that the source lacks.
+  assert prior([0.5, 0.5], 0.0, [1, 0]) == pytest.approx(
+    0.5 * np.log(0.5 / 0.995) + 0.5 * np.log(0.5 / 0.005)
+  )
 
 
 @pytest.mark.parametrize(
@@ -82,14 +90,14 @@ def _config(**changes):
 def test_larger_is_better_and_labels_are_told():
   report = {
     'miou': {'all classes': 0.3, '13 classes': 0.4},
-    'label_free': {'entropy': 0.2, 'confident': 0.9, 'information': 1.4},
+    'label_free': {'entropy': 0.2, 'confident': 0.9, 'prior': 1.4},
   }
   value = lambda **changes: selection.score(_config(**changes), report)['value']
   assert value() == 0.3
   assert value(**{'checkpoint.best_subset': '13 classes'}) == 0.4
   assert value(**{'checkpoint.best': 'entropy'}) == -0.2
   assert value(**{'checkpoint.best': 'confident'}) == 0.9
-  assert value(**{'checkpoint.best': 'information'}) == 1.4
+  assert value(**{'checkpoint.best': 'prior'}) == -1.4
   assert selection.describe(_config()) == 'selected on target labels'
   on_source = {'data.evaluation.name': 'A'}
   assert selection.describe(_config(**on_source)) == 'selected on source labels'

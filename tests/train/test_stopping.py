@@ -93,7 +93,7 @@ def test_during_evaluations(tmp_path, signal_at):
 
 def test_without_a_better_network(tmp_path, monkeypatch, caplog):
   values = {2: 1.0, 4: 2.0, 6: 2.0, 8: 1.5, 10: 3.0, 12: 0.0}
-  metric = 'eval/label_free/information'
+  metric = 'eval/label_free/prior'
   last = []
 
   def save_best(self, step, variables, score):
@@ -108,7 +108,7 @@ def test_without_a_better_network(tmp_path, monkeypatch, caplog):
     'eval.every': 2,
     'eval.patience': 2,
     'eval.label_free.num_images': 2,
-    'checkpoint.best': 'information',
+    'checkpoint.best': 'prior',
     'log.panels_every': 0,
     'checkpoint.every': 1000,
   }
@@ -120,10 +120,10 @@ def test_without_a_better_network(tmp_path, monkeypatch, caplog):
   assert last == [2, 4, 6, 8] and _saved(tmp_path / 'run') == ['8']
   assert 'stopped at step 8 of 12: no better network in 2 eval' in caplog.text
   assert reports['best']['step'] == 4
-  assert reports['best']['label_free']['information'] > 0
+  assert reports['best']['label_free']['prior'] > 0
   text = (tmp_path / 'run/results.txt').read_text()
   assert 'Stopped at step 8 of 12: no better network in 2 evaluations' in text
-  assert 'selected by information, without target labels' in text
+  assert 'selected by prior, without target labels' in text
   # A second start trains no step more; more patience does.
   run()
   assert last == [2, 4, 6, 8, 8]

@@ -94,7 +94,7 @@ def get_config():
   config.teacher = common.teacher(decay=0.99)
   # The best checkpoint is chosen, and training stops, by predictions on
   # unlabeled target images alone: docs/evaluate.md.
-  config.checkpoint.best = 'information'
+  config.checkpoint.best = 'prior'
   config.checkpoint.every = {checkpoint_every}
   config.eval.network = 'teacher'
   config.eval.checkpoint = 'best'

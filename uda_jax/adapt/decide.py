@@ -158,7 +158,7 @@ def _training(
     ),
     Choice(
       'best checkpoint',
-      'by information',
+      'by prior',
       f'on {settings.label_free} unlabeled target images, '
       f'{settings.evaluations} times a run; 3 without a better one stop it',
     ),

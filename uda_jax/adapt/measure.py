@@ -107,7 +107,13 @@ def _evaluation_seconds(run: setup.Run, state) -> tuple[float, float]:
   if teacher:
     variables, other = other, variables
   labeled = evaluator.make_labeled(config, network, few, mesh).score
-  free = evaluator.make_label_free(config, network, run.data.target, mesh)
+  free = evaluator.make_label_free(
+    config,
+    network,
+    run.data.target,
+    mesh,
+    class_pixels=run.data.source.class_pixels.sum(0),
+  )
   seconds = []
   for score, count in (
     (lambda: labeled(variables), len(few.image_paths)),

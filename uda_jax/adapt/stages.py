@@ -30,7 +30,7 @@ from uda_jax.train import interrupts
 SOURCE_ONLY, ADAPTED = 'source_only', 'adapted'
 RUNS = {SOURCE_ONLY: record_lib.SOURCE_ONLY, ADAPTED: record_lib.CONFIG}
 # The criterion, without labels, by which one of the runs is chosen.
-CRITERION = 'information'
+CRITERION = 'prior'
 _TITLES = {
   'measure': 'prepare the data, compile, measure',
   SOURCE_ONLY: 'train on the source alone',
@@ -154,7 +154,7 @@ def reported(record: record_lib.Record, name: str) -> dict[str, Any]:
 
 
 def choose(record: record_lib.Record) -> str:
-  """Returns the run whose network says most, by predictions alone."""
+  """Returns the run whose network is best by predictions alone."""
   values = {}
   for name in RUNS:
     report = reported(record, name)
@@ -164,11 +164,12 @@ def choose(record: record_lib.Record) -> str:
         'compared without labels, got 0'
       )
     values[name] = report['label_free'][CRITERION]
-  chosen = max(values, key=lambda name: values[name])
+  chosen = min(values, key=lambda name: values[name])
   listed = ', '.join(f'{name} {value:.3f}' for name, value in values.items())
   print(
-    f'chosen: {chosen}, whose predictions on unlabeled target images hold most '
-    f'{CRITERION} (in nats: {listed})'
+    f'chosen: {chosen}, whose predictions on unlabeled target images are more '
+    'certain and nearer to the class frequencies of the source (criterion '
+    f'{CRITERION}, smaller is better: {listed})'
   )
   return chosen
 

@@ -139,6 +139,8 @@ def make_label_free(
   data: manifest.Manifest,
   mesh: Mesh,
   between: Callable[[], None] = lambda: None,
+  *,
+  class_pixels: np.ndarray,
 ) -> Score:
   """Returns f(variables, other) -> criteria, see `selection.summarize`.
 
@@ -149,6 +151,7 @@ def make_label_free(
       spread over the whole.
     mesh: the devices, which hold the networks' variables.
     between: see `make`.
+    class_pixels: [C] labeled pixels of each class of the source.
   """
   free = config.eval.label_free
   logits = inference.make_logits(
@@ -177,7 +180,8 @@ def make_label_free(
       for name, value in jax.device_get(found).items():
         total[name] = total.get(name, 0.0) + np.float64(value)
     count = len(chosen.image_paths)
-    return selection.summarize({name: x / count for name, x in total.items()})
+    means = {name: x / count for name, x in total.items()}
+    return selection.summarize(means, class_pixels)
 
   return score
 
@@ -244,7 +248,12 @@ def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
   predict = make_predict(config, run.recipe.network, run.mesh)
   labeled = _labeled(config, predict, data, between)
   label_free = make_label_free(
-    config, run.recipe.network, run.data.target, run.mesh, between
+    config,
+    run.recipe.network,
+    run.data.target,
+    run.mesh,
+    between,
+    class_pixels=run.data.source.class_pixels.sum(0),
   )
 
   def score(

@@ -2,8 +2,8 @@
 
 In practice the target has no labels. The other criteria look at predictions
 alone. A network that has collapsed to a few classes is certain and consistent,
-too; `information` alone counts how different the predictions are, and all
-criteria are logged side by side.
+too; `prior` alone looks at how often classes are predicted, and all criteria
+are logged side by side.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from uda_jax import pseudo_labels
 from uda_jax.evaluate import reports
 
 LABELED = 'miou'
+# Part of the expected class frequencies that is the same for all classes.
+_UNIFORM = 0.01
 # Name -> f(label-free statistics): larger is better.
 LABEL_FREE: dict[str, Callable[[dict[str, float]], float]] = {
   'entropy': lambda statistics: -statistics['entropy'],
   'confident': lambda statistics: statistics['confident'],
   'agreement': lambda statistics: statistics['agreement'],
-  'information': lambda statistics: statistics['information'],
+  'prior': lambda statistics: -statistics['prior'],
 }
 
 
@@ -57,24 +59,32 @@ def statistics(
   return {name: value.mean((1, 2)) for name, value in pixels.items()}
 
 
-def summarize(means: dict[str, Any]) -> dict[str, float]:
+def summarize(
+  means: dict[str, Any], class_pixels: np.ndarray
+) -> dict[str, float]:
   """Returns the statistics of a set of images.
 
   Args:
     means: over images, of the values of `statistics`; `probability` is [C].
+    class_pixels: [C] labeled pixels of each class of the source.
 
   Returns:
-    Those but `probability`, and `information`: the entropy of the mean
-    probability minus the mean entropy, in nats. It is the mutual information
-    of a pixel and its predicted class, 0 to log C: large if single predictions
-    are certain and all of them together use many classes (Bridle et al., NIPS
-    1991; the information maximization of SHOT, arXiv 2002.08546, eq. 3).
+    Those but `probability`, and `prior` >= 0 in nats: the mean entropy plus the
+    divergence KL(mean prediction || classes of the source). It is small if
+    single predictions are certain and classes are predicted as often as they
+    occur in the source. With equally frequent classes it is log C minus the
+    mutual information that SHOT maximizes (arXiv 2002.08546, eq. 3), which
+    alone would prefer rare classes to be predicted as often as others.
   """
   found = {name: float(x) for name, x in means.items() if not np.ndim(x)}
-  share = np.asarray(means['probability'], np.float64)
+  mean = np.asarray(means['probability'], np.float64)
+  # Without zeros: a class that the source lacks may still be predicted.
+  uniform = 1 / len(mean)
+  share = class_pixels / max(class_pixels.sum(), 1)
+  share = (1 - _UNIFORM) * share + _UNIFORM * uniform
   # The limit of x log x at 0 is 0.
-  logarithm = np.log(share, where=share > 0, out=np.zeros_like(share))
-  found['information'] = float(-(share * logarithm).sum()) - found['entropy']
+  logarithm = np.log(mean / share, where=mean > 0, out=np.zeros_like(mean))
+  found['prior'] = float((mean * logarithm).sum()) + found['entropy']
   return found
 
 
