@@ -123,6 +123,7 @@ def test_a_run_leaves_what_a_user_looks_for(uninterrupted):
     'entropy',
     'confident',
     'agreement',
+    'shift',
     'prior',
   }
   assert 'road' in (workdir / 'results.txt').read_text()

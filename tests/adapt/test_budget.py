@@ -8,15 +8,13 @@ from uda_jax.adapt import budget
 from uda_jax.adapt import sizes
 
 COSTS = {
-  'source_only': budget.Cost(10, 0.2, 6, 0.1, 1, 0.5),
-  'adapted': budget.Cost(20, 0.3, 8, 0.1, 2, 0.5),
+  'source_only': budget.Cost(10, 0.2, 6, 0.1, 5, 0.5),
+  'adapted': budget.Cost(20, 0.3, 8, 0.1, 6, 0.5),
 }
 
 
 def fit(left, images=40):
-  return budget.fit(
-    COSTS, left=left, steps=800, evaluations=5, images=images, scored=100
-  )
+  return budget.fit(COSTS, left=left, steps=800, images=images, scored=100)
 
 
 def test_without_minutes_everything_is_done():

@@ -94,6 +94,7 @@ def test_a_dry_run_shows_and_writes_a_config(command, capsys):
   assert config.data.source.label_map == ((0, 0), (255, 1))
   assert config.steps == 6 and config.method.name == 'self_training'
   assert baseline.method.name == 'source_only' and not baseline.teacher.use
+  assert (baseline.eval.checkpoint, baseline.eval.patience) == ('last', 0)
   assert config.checkpoint.best == 'prior'
   assert config.data.target.labels == ''
   assert (run / 'found/held_out.txt').read_text() == '11\n'
@@ -198,11 +199,12 @@ def _check_outputs(run: pathlib.Path, printed: str) -> None:
   )
   record = json.loads((run / 'adapt.json').read_text())
   chosen = record['stages']['choose']
-  values = {
-    name: record['stages'][name]['best']['label_free']['prior']
-    for name in ('source_only', 'adapted')
-  }
-  assert chosen == min(values, key=values.get)
+  shifts = [
+    record['stages'][name][row]['label_free']['shift']
+    for name, row in (('source_only', 'student'), ('adapted', 'best'))
+  ]
+  lost = shifts[1] > shifts[0] + stages.MOST_SHIFT
+  assert chosen == ('source_only' if lost else 'adapted')
   assert f'chosen: {chosen}' in printed
   assert (run / 'results.txt').read_text() in printed
   for kind in ('ids', 'color', 'overlay'):

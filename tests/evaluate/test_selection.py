@@ -24,7 +24,9 @@ def test_prior_by_hand():
   def prior(mean, entropy, pixels):
     means = {'probability': np.array(mean), 'entropy': np.float64(entropy)}
     found = selection.summarize(means, np.array(pixels))
-    assert set(found) == {'entropy', 'prior'} and found['entropy'] == entropy
+    assert set(found) == {'entropy', 'shift', 'prior'}
+    assert found['entropy'] == entropy
+    assert found['shift'] == pytest.approx(found['prior'] - entropy)
     return found['prior']
 
   # Certain, and as often as in the source.

@@ -26,7 +26,7 @@ class Cost(NamedTuple):
     step: of a training step.
     evaluation: of an evaluation during training.
     labeled: of an image to score.
-    networks: to evaluate at the end.
+    evaluations: during training and at its end.
     prediction: of an image of the target, written.
   """
 
@@ -34,7 +34,7 @@ class Cost(NamedTuple):
   step: float
   evaluation: float
   labeled: float
-  networks: int
+  evaluations: int
   prediction: float
 
 
@@ -57,7 +57,6 @@ def fit(
   *,
   left: float | None,
   steps: int,
-  evaluations: int,
   images: int,
   scored: int,
 ) -> Plan:
@@ -67,7 +66,6 @@ def fit(
     costs: of the runs, by name; the last one predicts.
     left: seconds; None: as many as it takes.
     steps: of each run if `left` is None.
-    evaluations: of each run.
     images: of the target that are wanted predicted.
     scored: labeled images of the target.
 
@@ -76,7 +74,7 @@ def fit(
   """
   prediction = list(costs.values())[-1].prediction
   fixed = {
-    name: cost.start + (evaluations + cost.networks - 1) * cost.evaluation
+    name: cost.start + cost.evaluations * cost.evaluation
     for name, cost in costs.items()
   }
   scoring = scored * sum(cost.labeled for cost in costs.values())

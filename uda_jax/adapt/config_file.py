@@ -99,7 +99,7 @@ def get_config():
   config.eval.network = 'teacher'
   config.eval.checkpoint = 'best'
   config.eval.every = {eval_every}
-  config.eval.patience = 3
+  config.eval.patience = 5
   config.eval.label_free.num_images = {label_free}
   # Without pictures during training, which need another compiled program.
   config.log.panels_every = 0
@@ -142,7 +142,11 @@ def get_config():
   config = configs.load(pathlib.Path(__file__).with_name('config.py'))
   config.method = common.source_only(augment=True)
   config.teacher = common.no_teacher()
+  # The baseline as it is usually reported: without selection.
   config.eval.network = 'student'
+  config.eval.checkpoint = 'last'
+  config.eval.patience = 0
+  config.eval.every = 0
   return config
 '''
 

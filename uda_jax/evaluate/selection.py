@@ -69,12 +69,13 @@ def summarize(
     class_pixels: [C] labeled pixels of each class of the source.
 
   Returns:
-    Those but `probability`, and `prior` >= 0 in nats: the mean entropy plus the
-    divergence KL(mean prediction || classes of the source). It is small if
-    single predictions are certain and classes are predicted as often as they
-    occur in the source. With equally frequent classes it is log C minus the
-    mutual information that SHOT maximizes (arXiv 2002.08546, eq. 3), which
-    alone would prefer rare classes to be predicted as often as others.
+    Those but `probability`; `shift` >= 0 in nats, the divergence KL(mean
+    prediction || classes of the source); and `prior`, the mean entropy plus the
+    shift. It is small if single predictions are certain and classes are
+    predicted as often as they occur in the source. With equally frequent
+    classes it is log C minus the mutual information that SHOT maximizes (arXiv
+    2002.08546, eq. 3), which alone would prefer rare classes to be predicted as
+    often as others.
   """
   found = {name: float(x) for name, x in means.items() if not np.ndim(x)}
   mean = np.asarray(means['probability'], np.float64)
@@ -84,7 +85,8 @@ def summarize(
   share = (1 - _UNIFORM) * share + _UNIFORM * uniform
   # The limit of x log x at 0 is 0.
   logarithm = np.log(mean / share, where=mean > 0, out=np.zeros_like(mean))
-  found['prior'] = float((mean * logarithm).sum()) + found['entropy']
+  found['shift'] = float((mean * logarithm).sum())
+  found['prior'] = found['entropy'] + found['shift']
   return found
 
 
