@@ -26,6 +26,7 @@ from uda_jax.data import datasets as datasets_lib
 from uda_jax.data import image_files
 from uda_jax.data import image_resize
 from uda_jax.data import image_size
+from uda_jax.data import prepare
 from uda_jax.data import transforms
 from uda_jax.evaluate import __main__ as evaluate
 from uda_jax.export import __main__ as export
@@ -275,6 +276,15 @@ def test_training_reads_the_same_pixels(tmp_path):
   # The same folder as RGB is another data set: the files are refused.
   with pytest.raises(ValueError, match='config.model.in_channels'):
     test_folders.load(root / 'A', images='images/*')
+
+
+def test_prepare_draws_all_of_an_image(tmp_path, capsys):
+  root = folders(tmp_path, 8)
+  assert prepare.run(config_of(root, 8), ['source']) == []
+  assert '4 images of 8 channels' in capsys.readouterr().out
+  with Image.open(root / 'cache/labels_source.png') as page:
+    # Rows of 16 x 12 pixels at a width of 320, not of 16 x 96.
+    assert page.height < 4 * 320
 
 
 def test_one_error_for_all_files(tmp_path):

@@ -72,11 +72,13 @@ def _label_page(config: Any, part: str, data: Any) -> Any:
   nowhere in a count.
   """
   from uda_jax import pictures
-  from uda_jax.data import image_files
+  from uda_jax.data import transforms
 
   rows = []
   for i in np.linspace(0, len(data.image_paths) - 1, _PICTURES).astype(int):
-    image = image_files.read_image(data.image_paths[i])
+    path = transforms.path_tensor(data.image_paths[i])
+    image = transforms.read_image(path, data.channels).numpy()
+    image = pictures.rgb(image)
     label = np.asarray(decode.open_picture(data.label_paths[i]).image)
     rows.append((image, label, pictures.overlay(image, label, data.palette)))
   page = pictures.gallery(
