@@ -3,6 +3,7 @@
 import pytest
 
 from tests import tiny_leaf
+from uda_jax import cli
 from uda_jax import configs
 from uda_jax.train import checks
 from uda_jax.train import loop
@@ -28,6 +29,9 @@ def test_a_workdir_in_the_home_folder(tmp_path, monkeypatch):
 def test_a_bucket_is_no_workdir():
   with pytest.raises(ValueError, match='--workdir: .* gs://bucket/run; mount'):
     loop.run(tiny_leaf.get_config(), 'gs://bucket/run')
+  for text in ('gs://bucket/run', 'hf://owner/name'):
+    with pytest.raises(ValueError, match='expected a folder that all'):
+      checks.check_workdir(cli.path(text))
 
 
 # Networks of the published benchmarks start from a file or another run.

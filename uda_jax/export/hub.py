@@ -71,8 +71,9 @@ def without_folders(config: ml_collections.ConfigDict) -> dict[str, Any]:
   for record in tree['data'].values():
     if isinstance(record, dict) and record.get('root', '').startswith('/'):
       record['root'] = ''
-  if not hub.is_address(tree['model']['weights']):
-    tree['model']['weights'] = ''
+  for block in (tree['model'], tree['model'].get('reference')):
+    if block and not hub.is_address(block['weights']):
+      block['weights'] = ''
   return tree
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import tempfile
 from typing import Any
 
@@ -26,6 +27,9 @@ from uda_jax.train import class_weights
 from uda_jax.train import optim
 from uda_jax.train import ranges
 
+# gs://bucket; pathlib makes one slash of two.
+_URL = re.compile(r'[a-z][a-z0-9+.-]+:/')
+
 
 def check_workdir(
   workdir: str | os.PathLike, flag: str = '--workdir'
@@ -40,7 +44,7 @@ def check_workdir(
     ValueError: it is in a bucket.
     OSError: it is not a directory that this process can write to.
   """
-  if '://' in str(workdir):
+  if _URL.match(str(workdir)):
     raise ValueError(
       f'{flag}: expected a folder that all processes see, got {workdir}; '
       'mount the bucket (gcsfuse for gs://) and give the path there'
