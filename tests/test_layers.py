@@ -58,7 +58,7 @@ KEPT = {
   'tensorflow': ('data',),
   'tensorflow_datasets': ('data',),
   'flax': ('models',),
-  'orbax': ('runs.checkpoint',),
+  'orbax': ('runs.checkpoint', 'runs.stored'),
   'clu': ('runs.writers',),
   'tifffile': ('data.bands',),
   'tensorboard': ('report.events', 'runs.curves'),

@@ -118,6 +118,24 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   return config
 
 
+def low_rank() -> ConfigDict:
+  """Adapters of a transformer's dense layers: `config.optim.adapters`.
+
+  '' trains all parameters; 'lora' and 'soma' train two small matrices beside
+  each kernel and freeze the rest of the encoder, see `uda_jax.models.adapters`.
+  """
+  return ConfigDict(
+    dict(
+      rank=16,
+      # The product of the two matrices is multiplied by alpha / rank.
+      alpha=16.0,
+      # Patterns of the paths of adapted kernels; SoMA: of blocks 8 to 23 of a
+      # ViT-L, 'blocks/([89]|1[0-9]|2[0-3])/(.*/)?(qkv|proj|fc1|fc2)/kernel$'.
+      layers=('/(qkv|q|k|v|kv|proj|fc1|fc2)/kernel$',),
+    )
+  )
+
+
 def adamw(
   *, weight_decay: float, groups=(), clip_norm: float = 0.0
 ) -> ConfigDict:
@@ -143,6 +161,8 @@ def adamw(
       layer_decay=1.0,
       # Patterns of the paths of parameters that do not train.
       frozen=(),
+      adapters='',
+      low_rank=low_rank(),
     )
   )
 
@@ -163,6 +183,8 @@ def sgd(
       fresh_every_repeat=True,
       decay_in_place=False,
       frozen=(),
+      adapters='',
+      low_rank=low_rank(),
     )
   )
 

@@ -201,6 +201,8 @@ class DINOv2(nn.Module):
     ratio: hidden channels of the feed-forward part over the width.
     grid: side of the stored grid of position embeddings.
     enlarge: see `grid_size`.
+    patch: side of a patch in pixels; SoMA's files have 16.
+    final_norm: whether the maps have the network's last norm; SoMA's do not.
     mask_token: whether there is a token that hidden patches are replaced by.
     num_features: maps that are returned, a divisor of the depth.
     drop_path: `blocks.drop_path`'s rate of the last block; it grows
@@ -219,6 +221,8 @@ class DINOv2(nn.Module):
   ratio: int = 4
   grid: int = GRID
   enlarge: float = 0.0
+  patch: int = PATCH
+  final_norm: bool = True
   mask_token: bool = False
   num_features: int = NUM_FEATURES
   drop_path: float = 0.0
@@ -267,7 +271,10 @@ class DINOv2(nn.Module):
     x = blocks.Blocks(
       make_block, tuple(rates), self.remat, self.num_features, name='blocks'
     )(x, deterministic=deterministic)
-    x = layers.layer_norm(self.eps, self.dtype, 'norm')(x)
+    norm = layers.layer_norm(self.eps, self.dtype, 'norm')
+    # Called for its parameters in any case: all files have them.
+    normed = norm(x)
+    x = normed if self.final_norm else x
     x = x[:, :, 1 + self.registers :]
     return tuple(x.reshape(self.num_features, -1, *size, self.width))
 

@@ -1,4 +1,4 @@
-"""Checkpoints on disk; the only module that uses orbax.
+"""Checkpoints on disk; this module and `stored` alone use orbax.
 
 `<workdir>/checkpoints/STEP` holds a whole `TrainState`, written asynchronously,
 complete or not at all; the newest few are kept. A damaged one is moved to
@@ -13,7 +13,6 @@ on the host by then, and on a CPU JAX reuses no buffer that is being read.
 from __future__ import annotations
 
 from collections.abc import Set
-import logging
 import math
 import pathlib
 import shutil
@@ -24,7 +23,9 @@ import orbax.checkpoint as ocp
 
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.runs import adapted
 from uda_jax.runs import checksums
+from uda_jax.runs import stored
 from uda_jax.runs import trees
 
 _STATE, _NET, _SCORE = 'state', 'net', 'score'
@@ -43,6 +44,7 @@ class Checkpoints:
     every_steps: int,
     keep: int = 1,
     keep_every: int = 0,
+    base: adapted.Base | None = None,
   ):
     """Opens the run's directories; creates missing ones.
 
@@ -51,6 +53,7 @@ class Checkpoints:
       every_steps: number of steps between two checkpoints.
       keep: number of checkpoints that are kept, the newest ones.
       keep_every: number of steps between those that are kept as well; 0: none.
+      base: frozen arrays that checkpoints leave out, None for none.
 
     Raises:
       ValueError: checkpoints are there, but all of them are damaged.
@@ -60,8 +63,9 @@ class Checkpoints:
         'config.checkpoint.every: expected a number of steps, '
         f'1 or more, got {every_steps}'
       )
-    _quiet_orbax()
+    stored.quiet_orbax()
     self._workdir = workdir
+    self._base = base
     if jax.process_index() == 0:
       _remove_half_written(workdir / _CHECKPOINTS)
       _remove_half_written(workdir / _BEST)
@@ -96,16 +100,18 @@ class Checkpoints:
     """
     step = self.latest_step()
     folder = pathlib.Path(self._latest.directory) / str(step)
+    small = adapted.small(self._base, like)
     trees.check_same(
-      _stored(folder / _STATE),
-      like,
+      stored.shapes(folder / _STATE),
+      small,
       folder,
       'Use a new --workdir, or the config that made this one '
       '(config.model, config.method).',
     )
-    item = ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(like)})
+    item = ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(small)})
     with checksums.reading(folder):
-      return self._latest.restore(step, args=item)[_STATE]
+      state = self._latest.restore(step, args=item)[_STATE]
+    return adapted.whole(self._base, state, like)
 
   def save(
     self, step: int, state: types.TrainState, *, force: bool = False
@@ -122,6 +128,7 @@ class Checkpoints:
     """
     if self.latest_step() == step:
       return False
+    state = adapted.small(self._base, state)
     item = ocp.args.Composite(**{_STATE: ocp.args.StandardSave(state)})
     with checksums.writing(self._workdir):
       return self._latest.save(step, force=force, args=item)
@@ -146,6 +153,8 @@ class Checkpoints:
     if value is None or not value > (best['value'] if best else -math.inf):
       return False
     number = self._best.latest_step()
+    if self._base is not None:
+      variables = adapted.without(self._base, variables)
     items = ocp.args.Composite(
       **{
         _NET: ocp.args.StandardSave(variables),
@@ -197,7 +206,7 @@ def load_variables(
     raise ValueError(
       f'config.warm_start.network: expected one of {_STORED}, got {which!r}'
     )
-  _quiet_orbax()
+  stored.quiet_orbax()
   folder = pathlib.Path(run).absolute() / (
     _BEST if which == 'best' else _CHECKPOINTS
   )
@@ -215,7 +224,7 @@ def load_variables(
       f'remove {folder} to use an older one if there is any'
     )
   folder = folder / item
-  found = _stored(folder)
+  found = stored.shapes(folder)
   if which != 'best' and found.get(which) in (None, ()):
     raise ValueError(
       f'{field}: the run in {run} has no {which}; use its student'
@@ -228,33 +237,35 @@ def load_variables(
     )
   wanted = trees.pruned(like._asdict(), new)
   have = found if which == 'best' else found[which]
+  base = adapted.read(pathlib.Path(run).absolute())
+  if base is not None:
+    return _load_adapted(base, folder, which, have, like, way_out, new)
   trees.check_same(trees.pruned(have, new), wanted, folder, way_out)
   if which == 'best':
-    read = _read(folder, wanted)
+    read = stored.read(folder, wanted)
   else:
-    read = _read(folder, {which: wanted})[which]
+    read = stored.read(folder, {which: wanted})[which]
   return types.Variables(**trees.filled(read, like._asdict()))
 
 
-def _stored(folder: pathlib.Path) -> Any:
-  """Returns the tree of a stored item, with shapes in place of arrays."""
-  with checksums.reading(folder):
-    return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
-
-
-def _read(folder: pathlib.Path, like: Any) -> Any:
-  """Reads the parts of a stored item that `like` has."""
-  item = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+def _load_adapted(
+  base: adapted.Base, folder, which, have, like, way_out, new
+) -> types.Variables:
+  """Reads a network of a run with adapters; see `load_variables`."""
+  sharding = jax.tree.leaves(like)[0].sharding
+  wanted = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+    dict(have),
   )
-  return ocp.PyTreeCheckpointer().restore(
-    folder,
-    args=ocp.args.PyTreeRestore(
-      item,
-      partial_restore=True,
-      restore_args=ocp.checkpoint_utils.construct_restore_args(item),
-    ),
-  )
+  wanted = wanted if which == 'best' else {which: wanted}
+  read = stored.read(folder, wanted)
+  read = read if which == 'best' else read[which]
+  own = types.Variables(read['params'], read.get('batch_stats', {}))
+  variables = adapted.loaded(base, own, like)
+  found = trees.pruned(variables._asdict(), new)
+  trees.check_same(found, trees.pruned(like._asdict(), new), folder, way_out)
+  whole = types.Variables(**trees.filled(found, like._asdict()))
+  return adapted.placed(whole, like)
 
 
 def _manager(
@@ -287,12 +298,3 @@ def _remove_half_written(folder: pathlib.Path) -> None:
   """Removes the unfinished last write of a killed run."""
   for path in _half_written(folder):
     shutil.rmtree(path)
-
-
-def _quiet_orbax() -> None:
-  """Hides orbax's log lines other than errors."""
-  logging.getLogger('absl').addFilter(_not_orbax_chatter)
-
-
-def _not_orbax_chatter(record: logging.LogRecord) -> bool:
-  return record.levelno >= logging.ERROR or 'orbax' not in record.pathname

@@ -33,6 +33,12 @@ LATER: dict[str, Any] = {
   'model.mean': [],
   'model.std': [],
   'optim.decay_in_place': False,
+  'optim.adapters': '',
+  'optim.low_rank': {
+    'rank': 16,
+    'alpha': 16.0,
+    'layers': ['/(qkv|q|k|v|kv|proj|fc1|fc2)/kernel$'],
+  },
   'optim.layer_decay': 1.0,
   'schedule.every': 0,
   'schedule.factor': 1.0,

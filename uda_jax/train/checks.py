@@ -21,6 +21,7 @@ from uda_jax.data import checks as data_checks
 from uda_jax.data import records
 from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
+from uda_jax.models import adapters
 from uda_jax.models.weights import parts
 from uda_jax.runs import packed
 from uda_jax.train import class_weights
@@ -87,6 +88,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   """Raises ValueError, in one line, for a config that cannot be run."""
   ranges.check(config)
   optim.check(config.optim)
+  adapters.rule(config.optim)
   optim.check_schedule(config.schedule)
   data_checks.check(config.data)
   models.check(config)

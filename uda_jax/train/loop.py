@@ -255,6 +255,7 @@ def _parts(
     every_steps=config.checkpoint.every,
     keep=config.checkpoint.keep,
     keep_every=config.checkpoint.keep_every,
+    base=run.base,
   )
   watching = watchdog.Watchdog(
     run.workdir, config.parallel.slow_step, process=jax.process_index()

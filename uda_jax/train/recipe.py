@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import NamedTuple
 
 import jax
@@ -10,8 +11,9 @@ import optax
 
 from uda_jax import methods
 from uda_jax import types
+from uda_jax.models import adapters
+from uda_jax.train import adaptation
 from uda_jax.train import optim
-from uda_jax.train import patterns
 from uda_jax.train import teacher as teacher_lib
 
 
@@ -25,6 +27,8 @@ class Recipe(NamedTuple):
     learning_rate: `learning_rate(state) -> scalar`.
     teacher: update rule of the moving average, None without a teacher.
     frozen: `frozen(params) -> tree of bool`, True where never trained.
+    one_base: the teacher has the student's frozen parameters, to the bit (with
+      adapters); else it averages them like all others.
     accumulate: number of chunks of a device's groups whose gradients are
       accumulated one after the other.
   """
@@ -36,6 +40,7 @@ class Recipe(NamedTuple):
   teacher: teacher_lib.Rule | None = None
   frozen: Callable[[types.PyTree], types.PyTree] | None = None
   accumulate: int = 1
+  one_base: bool = False
 
 
 def batch_factor(rule: str, groups: int) -> float:
@@ -66,26 +71,34 @@ def make(
   Args:
     config: the run's.
     num_classes: of the labels.
-    network: of `config.model`.
-    params: the network's parameters; their values are not read.
+    network: of `config.model`, on plain parameters.
+    params: the student's, with adapters if `config.optim.adapters` has any;
+      their values are not read.
     method: `config.method` with class weights as numbers; None: the config's
       own, which names no formula.
   """
   batch = config.batch
   factor = batch_factor(batch.scale_learning_rate, batch.groups)
   rule = config.teacher
+  optimizer = optim.make(config.optim, params)
+  low_rank = adapters.rule(config.optim)
+  if low_rank is not None:
+    network = adapters.wrap(network, low_rank.scale)
+    frozen = adaptation.frozen(config, low_rank, params)
+    optimizer = adaptation.on_trained(
+      optimizer, jax.tree.map(lambda fixed: not fixed, frozen)
+    )
   return Recipe(
     method=methods.make(method or config.method, num_classes),
     network=network,
-    optimizer=optim.make(config.optim, params),
+    optimizer=optimizer,
     learning_rate=lambda state: (
       factor * optim.learning_rate(config.schedule, state)
     ),
     teacher=teacher_lib.Rule(rule.decay, rule.ramp, rule.copy_stats_every)
     if rule.use
     else None,
-    frozen=lambda params: patterns.match(
-      params, tuple((p, True) for p in config.optim.frozen), False
-    ),
+    frozen=functools.partial(adaptation.frozen, config, low_rank),
     accumulate=batch.accumulate,
+    one_base=low_rank is not None,
   )

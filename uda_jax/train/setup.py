@@ -23,6 +23,8 @@ from uda_jax.models import attention
 from uda_jax.models import reference
 from uda_jax.models import weights as weights_lib
 from uda_jax.models.weights import once
+from uda_jax.runs import adapted
+from uda_jax.train import adaptation
 from uda_jax.train import checks
 from uda_jax.train import class_weights
 from uda_jax.train import recipe as recipe_lib
@@ -50,6 +52,7 @@ class Run(NamedTuple):
     recipe: method, network, optimizer and teacher rule.
     frozen: variables of the pretrained network for a feature distance, or None.
     weights: where `config.model.weights` come from, None without any.
+    base: the frozen arrays of a run with adapters, None without.
   """
 
   config: Any
@@ -59,6 +62,7 @@ class Run(NamedTuple):
   recipe: recipe_lib.Recipe
   frozen: types.Variables | None = None
   weights: weights_lib.Provenance | None = None
+  base: adapted.Base | None = None
 
 
 def load_data(config) -> Data:
@@ -226,11 +230,13 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
     file = reference.importer(config.model)
     logging.info('the frozen network: %s', weights_lib.provenance(file))
   _log_devices(mesh)
+  student, base = adaptation.start(config, workdir, student)
   method = _method(config, data)
   recipe = recipe_lib.make(config, num_classes, network, student.params, method)
   # Each process has loaded the same; host arrays become arrays everywhere.
   frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
-  return Run(config, workdir, mesh, data, recipe, frozen, origin), student
+  run = Run(config, workdir, mesh, data, recipe, frozen, origin, base)
+  return run, student
 
 
 def _method(config, data: Data):
@@ -263,7 +269,7 @@ def _log_network(
   config, student: types.Variables, num_classes: int, size: tuple[int, int]
 ) -> None:
   """Logs the size of the network, and where its variables come from."""
-  count = sum(x.size for x in jax.tree.leaves(student.params))
+  count = adaptation.count(student)
   logging.info(
     'network: %s, %d classes, %s parameters, %s, matmul precision %s',
     config.model.name,

@@ -118,6 +118,16 @@ def _moved(
     if recipe.teacher
     else None
   )
+  if teacher is not None and recipe.one_base:
+    assert recipe.frozen and state.teacher
+    # Averages of equal numbers round.
+    kept = jax.tree.map(
+      lambda fixed, old, new: old if fixed else new,
+      recipe.frozen(params),
+      state.teacher.params,
+      teacher.params,
+    )
+    teacher = teacher._replace(params=kept)
   return dict(
     student=student,
     opt_state=opt_state,

@@ -166,6 +166,18 @@ SPELLINGS: tuple[Spelling, ...] = (
     divided=mit_names.QUERY_KEY_VALUE,
     pointwise=mit_names.MMSEG_POINTWISE,
   ),
+  # SoMA's converted files: query, key and value are layers of their own.
+  Spelling(
+    'dinov2_soma',
+    ('cls_token', 'patch_embed.proj.weight', 'blocks.0.attn.q.{*}'),
+    (),
+    'IMAGENET',
+    ('mask_token',),
+    joined=(
+      ('.attn.k.', '.attn.v.', '.attn.kv.', 1),
+      ('.attn.q.', '.attn.kv.', '.attn.qkv.', 2),
+    ),
+  ),
   # `mask_token` replaces the patches that pre-training hides.
   Spelling(
     'dinov2',

@@ -123,13 +123,14 @@ def join(tensors: Mapping[str, np.ndarray], pairs: Iterable[Pair]) -> Tensors:
   Args:
     tensors: by name. Tensors without a partner that fits stay as they are.
     pairs: (part of the first name, of the second, of the joined name, length
-      of the second over that of the first).
+      of the second over that of the first). A pair may join what one before
+      it has joined.
   """
   result = dict(tensors)
   for first, second, whole, ratio in pairs:
-    for name in [n for n in tensors if first in n]:
+    for name in [n for n in result if first in n]:
       other = name.replace(first, second)
-      x, y = tensors[name], tensors.get(other)
+      x, y = result[name], result.get(other)
       if y is None or not x.ndim or y.shape != (ratio * len(x), *x.shape[1:]):
         continue
       del result[name], result[other]
@@ -140,9 +141,9 @@ def join(tensors: Mapping[str, np.ndarray], pairs: Iterable[Pair]) -> Tensors:
 def split(tensors: Mapping[str, np.ndarray], pairs: Iterable[Pair]) -> Tensors:
   """Inverse of `join`; tensors that do not divide stay as they are."""
   result = dict(tensors)
-  for first, second, whole, ratio in pairs:
-    for name in [n for n in tensors if whole in n]:
-      x = tensors[name]
+  for first, second, whole, ratio in reversed(tuple(pairs)):
+    for name in [n for n in result if whole in n]:
+      x = result[name]
       if not x.ndim or len(x) % (1 + ratio):
         continue
       del result[name]

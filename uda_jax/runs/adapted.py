@@ -1,0 +1,184 @@
+"""The frozen arrays of a run with low-rank adapters, which are kept once.
+
+`base.safetensors` in the run's directory holds them, from its first start on.
+Checkpoints hold what trains. A resumed run takes the base from the file, not
+from the weights that it started from: a singular value decomposition need not
+give the same bits on another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from uda_jax import parallel
+from uda_jax import types
+from uda_jax.models import adapters
+from uda_jax.models.weights import safetensors
+
+FILE = 'base.safetensors'
+# Factor of the adapters' products, beside the arrays.
+_SCALE = 'adapter_scale'
+
+
+class Base(NamedTuple):
+  """Frozen arrays.
+
+  Attributes:
+    arrays: by path in the parameters, such as 'backbone/norm/scale'.
+    scale: factor of the adapters' products.
+  """
+
+  arrays: Mapping[str, np.ndarray]
+  scale: float
+
+
+def keep(
+  workdir: pathlib.Path,
+  student: types.Variables,
+  rule: adapters.Rule,
+) -> tuple[Base, types.Variables]:
+  """Writes the base of a run that starts; reads that of one that resumes.
+
+  Args:
+    workdir: the run's directory.
+    student: initial variables, with adapters.
+    rule: of the adapters.
+
+  Returns:
+    The base, and the student with its arrays.
+
+  Raises:
+    ValueError: the directory has the base of another network.
+  """
+  path = workdir / FILE
+  trains = adapters.trained(rule, student.params)
+  frozen = {
+    name: value
+    for name, (value, on) in _by_path(
+      jax.tree.map(lambda x, on: (x, on), student.params, trains)
+    ).items()
+    if not on
+  }
+  if jax.process_index() == 0 and not path.exists():
+    arrays = {name: np.asarray(x) for name, x in frozen.items()}
+    safetensors.write(path, arrays | {_SCALE: np.float32(rule.scale)})
+  parallel.barrier('the base is written')
+  base = read(workdir)
+  assert base is not None, path
+  shapes = lambda arrays: {name: x.shape for name, x in arrays.items()}
+  if shapes(base.arrays) != shapes(frozen):
+    raise ValueError(
+      f'{path}: expected the frozen arrays of this network, got those of '
+      'another; use a new --workdir, or the config that made this one '
+      '(config.model, config.optim)'
+    )
+  return base, filled(base, without(base, student))
+
+
+def read(workdir: pathlib.Path) -> Base | None:
+  """Reads the base of a run, None for a run without adapters."""
+  path = workdir / FILE
+  if not path.is_file():
+    return None
+  arrays = safetensors.read(path)
+  scale = arrays.pop(_SCALE, None)
+  if scale is None:
+    raise ValueError(f'{path}: expected the base of a run, got no {_SCALE}')
+  return Base(arrays, float(scale))
+
+
+def _by_path(params: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+  """Returns the values of nested mappings by path."""
+  found = {}
+  for name, value in params.items():
+    here = (*path, name)
+    if isinstance(value, Mapping):
+      found |= _by_path(value, here)
+    else:
+      found['/'.join(here)] = value
+  return found
+
+
+def without(base: Base, variables: types.Variables) -> types.Variables:
+  """Returns variables without the arrays of the base."""
+
+  def pruned(params, path=()):
+    kept = {}
+    for name, value in params.items():
+      here = (*path, name)
+      if isinstance(value, Mapping):
+        value = pruned(value, here)
+        if value:
+          kept[name] = value
+      elif '/'.join(here) not in base.arrays:
+        kept[name] = value
+    return kept
+
+  return variables._replace(params=pruned(variables.params))
+
+
+def filled(base: Base, variables: types.Variables) -> types.Variables:
+  """Returns variables with the arrays of the base: undoes `without`."""
+  params = jax.tree.map(lambda x: x, variables.params)
+  for path, array in base.arrays.items():
+    *parents, name = path.split('/')
+    node = params
+    for parent in parents:
+      node = node.setdefault(parent, {})
+    node[name] = array
+  return variables._replace(params=params)
+
+
+def placed(variables: types.Variables, like: types.Variables) -> Any:
+  """Returns variables where `like` (arrays or shapes) has them."""
+  return jax.tree.map(
+    lambda x, to: jax.device_put(x, to.sharding), variables, like
+  )
+
+
+def small(base: Base | None, state: types.TrainState) -> types.TrainState:
+  """Returns a train state without the arrays of the base."""
+  if base is None:
+    return state
+  networks = {
+    name: without(base, variables)
+    for name in ('student', 'teacher')
+    if (variables := getattr(state, name)) is not None
+  }
+  return dataclasses.replace(state, **networks)
+
+
+def whole(
+  base: Base | None, state: types.TrainState, like: types.TrainState
+) -> types.TrainState:
+  """Undoes `small`; arrays of the base are placed as in `like`."""
+  if base is None:
+    return state
+  networks = {
+    name: placed(filled(base, variables), getattr(like, name))
+    for name in ('student', 'teacher')
+    if (variables := getattr(state, name)) is not None
+  }
+  return dataclasses.replace(state, **networks)
+
+
+def loaded(
+  base: Base, variables: types.Variables, like: types.Variables
+) -> types.Variables:
+  """Returns a stored network with adapters where `like` has them, else plain.
+
+  Args:
+    base: of the run.
+    variables: as stored, without the base.
+    like: variables of the network that is wanted.
+  """
+  found = filled(base, variables)
+  if adapters.is_adapted(like.params):
+    return found
+  return found._replace(params=adapters.merged(found.params, base.scale))

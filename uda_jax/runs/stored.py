@@ -1,0 +1,42 @@
+"""Trees that orbax has stored: their shapes, and parts of them."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from uda_jax.runs import checksums
+
+
+def shapes(folder: pathlib.Path) -> Any:
+  """Returns the tree of a stored item, with shapes in place of arrays."""
+  with checksums.reading(folder):
+    return ocp.PyTreeCheckpointer().metadata(folder).item_metadata.tree
+
+
+def read(folder: pathlib.Path, like: Any) -> Any:
+  """Reads the parts of a stored item that `like` has."""
+  item = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+  )
+  return ocp.PyTreeCheckpointer().restore(
+    folder,
+    args=ocp.args.PyTreeRestore(
+      item,
+      partial_restore=True,
+      restore_args=ocp.checkpoint_utils.construct_restore_args(item),
+    ),
+  )
+
+
+def quiet_orbax() -> None:
+  """Hides orbax's log lines other than errors."""
+  logging.getLogger('absl').addFilter(_not_orbax_chatter)
+
+
+def _not_orbax_chatter(record: logging.LogRecord) -> bool:
+  return record.levelno >= logging.ERROR or 'orbax' not in record.pathname
