@@ -38,6 +38,7 @@ from tests.golden_checks import vfm_adapter
 from tests.golden_checks import vfm_data
 from tests.golden_checks import vfm_networks
 from tests.golden_checks import vfm_parts
+from tests.golden_checks import vfm_soma
 from tests.golden_checks import vfm_steps
 from tests.golden_checks import vfm_steps_pp
 
@@ -73,6 +74,7 @@ CHECKS: dict[str, Check] = {
   **vfm_data.CHECKS,
   **vfm_networks.CHECKS,
   **vfm_parts.CHECKS,
+  **vfm_soma.CHECKS,
   **vfm_steps.CHECKS,
   **vfm_steps_pp.CHECKS,
 }

@@ -139,6 +139,13 @@ CASES = {
     extra=('mask_token',),
     name='blocks.3.ls2.gamma',
   ),
+  'dinov2_soma': Case(
+    'dinov2',
+    encoder_decoder.choose,
+    without=HEAD,
+    extra=('mask_token',),
+    name='blocks.3.attn.q.bias',
+  ),
   'segformer': Case(
     'segformer',
     encoder_weights.choose,

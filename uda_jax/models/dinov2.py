@@ -201,7 +201,6 @@ class DINOv2(nn.Module):
     ratio: hidden channels of the feed-forward part over the width.
     grid: side of the stored grid of position embeddings.
     enlarge: see `grid_size`.
-    patch: side of a patch in pixels; SoMA's files have 16.
     final_norm: whether the maps have the network's last norm; SoMA's do not.
     mask_token: whether there is a token that hidden patches are replaced by.
     num_features: maps that are returned, a divisor of the depth.
@@ -210,7 +209,7 @@ class DINOv2(nn.Module):
     remat: see `blocks.Blocks`.
     attention_rule: see `Attention`.
     dtype: compute dtype.
-    patch: side of a patch in pixels.
+    patch: side of a patch in pixels; SoMA's files have 16.
     eps: of the norms.
   """
 
@@ -221,7 +220,6 @@ class DINOv2(nn.Module):
   ratio: int = 4
   grid: int = GRID
   enlarge: float = 0.0
-  patch: int = PATCH
   final_norm: bool = True
   mask_token: bool = False
   num_features: int = NUM_FEATURES

@@ -217,10 +217,11 @@ def build(config, num_classes: int) -> types.Network:
   and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
   `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
   pass); of transformers, `drop_path` (rate of stochastic depth) and
-  `attention`, see `attention.rule`; of DINO, `enlarge` and `mask_token`, see
-  `dinov2.DINOv2` (off where the config has no such field); `heads`, see
-  `extra_heads.build`; `reference`, see `reference.build`. `weights` is '' or a
-  file, see `encoder_weights.choose`.
+  `attention`, see `attention.rule`; of DINO, `enlarge`, `mask_token`, `patch`
+  and `final_norm`, see `dinov2.DINOv2` (as the released networks have it where
+  the config has no such field); `heads`, see `extra_heads.build`; `reference`,
+  see `reference.build`. `weights` is '' or a file, see
+  `encoder_weights.choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   made = network.from_module(
