@@ -10,12 +10,10 @@ import subprocess
 import sys
 import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
+from tests import last_state
 from tests import tiny_leaf
 from uda_jax.train import loop
 
@@ -60,7 +58,7 @@ def _start(shared, workdir, *flags, config='tests/tiny_leaf.py', launch=()):
 
 def _run(shared, workdir, *flags, **kwargs):
   process = _start(shared, workdir, *flags, **kwargs)
-  output, _ = process.communicate(timeout=300)
+  output, _ = process.communicate(timeout=300 + STEPS)
   return process.returncode, output
 
 
@@ -74,35 +72,6 @@ def _here(shared, workdir, **changes):
     {name.replace('__', '.'): value for name, value in changes.items()}
   )
   return loop.run(config, str(workdir))
-
-
-def _final(workdir):
-  """The arrays of the last checkpoint, by path."""
-  folder = max((workdir / 'checkpoints').iterdir(), key=lambda p: int(p.name))
-  # As host arrays, for any devices of the run.
-  reader = ocp.PyTreeCheckpointer()
-  stored = reader.metadata(folder / 'state').item_metadata.tree
-  tree = reader.restore(
-    folder / 'state',
-    restore_args=jax.tree.map(
-      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), stored
-    ),
-  )
-  if jnp.issubdtype(tree['rng'].dtype, jax.dtypes.prng_key):
-    tree['rng'] = jax.random.key_data(tree['rng'])
-  return folder.name, {
-    jax.tree_util.keystr(path): np.asarray(x)
-    for path, x in jax.tree_util.tree_leaves_with_path(tree)
-  }
-
-
-def _assert_same(workdir, reference):
-  step, arrays = _final(workdir)
-  expected_step, expected = _final(reference)
-  assert step == expected_step
-  assert arrays.keys() == expected.keys()
-  for name, value in expected.items():
-    np.testing.assert_array_equal(arrays[name], value, err_msg=name)
 
 
 @pytest.fixture(scope='module')
@@ -160,13 +129,13 @@ def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
   output = process.stdout.read()
   assert process.wait(timeout=120) == 75, output
   [said] = [line for line in output.splitlines() if 'stopped at' in line]
-  step, _ = _final(workdir)
+  step, _ = last_state.read(workdir)
   assert f'stopped at step {step}, saved in' in said and 1 <= int(step)
   code, output = _run(
     shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
   )
   assert code == 0 and f'resumed at step {step}' in output, output
-  _assert_same(workdir, uninterrupted[0])
+  last_state.assert_same(workdir, uninterrupted[0])
 
 
 def test_ctrl_c_saves_at_once_and_says_so_in_one_line(shared, uninterrupted):
@@ -182,13 +151,13 @@ def test_ctrl_c_saves_at_once_and_says_so_in_one_line(shared, uninterrupted):
   assert process.wait(timeout=120) == 130, output
   assert 'Traceback' not in output
   [said] = [line for line in output.splitlines() if 'stopped at' in line]
-  step, _ = _final(workdir)
+  step, _ = last_state.read(workdir)
   assert f'stopped at step {step}, saved in' in said and 1 <= int(step)
   code, output = _run(
     shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
   )
   assert code == 0 and f'resumed at step {step}' in output, output
-  _assert_same(workdir, uninterrupted[0])
+  last_state.assert_same(workdir, uninterrupted[0])
 
 
 def line_is_progress(line: str, step: int) -> bool:
@@ -215,7 +184,7 @@ def test_kill_at_random_moments(shared, uninterrupted):
   assert 2 * trained >= KILLS
   code, output = _run(shared, workdir, NO_PICTURES)
   assert code == 0, output
-  _assert_same(workdir, uninterrupted[0])
+  last_state.assert_same(workdir, uninterrupted[0])
 
 
 def test_two_processes_give_the_one_process_result(shared, monkeypatch):
@@ -231,7 +200,7 @@ def test_two_processes_give_the_one_process_result(shared, monkeypatch):
     launch=('launch/local_processes.sh', '2'),
   )
   assert code == 0, output
-  one, two = (_final(workdir)[1] for workdir in workdirs)
+  one, two = (last_state.read(workdir)[1] for workdir in workdirs)
   for name, value in one.items():
     if name.startswith("['student']"):
       np.testing.assert_allclose(
@@ -256,8 +225,8 @@ def test_warm_start_takes_the_other_run_s_network(
       **LABEL_FREE,
     )
   assert 'initial weights of all parts: teacher of the run' in caplog.text
-  _, before = _final(uninterrupted[0])
-  _, after = _final(tmp_path / 'run')
+  _, before = last_state.read(uninterrupted[0])
+  _, after = last_state.read(tmp_path / 'run')
   for name, value in before.items():
     if name.startswith("['teacher']['params']"):
       np.testing.assert_array_equal(
