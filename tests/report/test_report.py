@@ -264,6 +264,9 @@ def test_the_best_network_is_the_reported_one(runs):
   run = run._replace(results=run.results | {'best': best})
   assert run.reported == 'best'
   assert [c.name for c in scores.columns([run]) if c.reported] == ['best']
+  # Labeled target images that came later.
+  results = run.results | {'best, on B': best, 'student, on B': best}
+  assert run._replace(results=results).reported == 'best, on B'
 
 
 def test_target_images_come_first_and_are_open(paths, tmp_path):

@@ -43,12 +43,14 @@ class Run(NamedTuple):
 
   @property
   def reported(self) -> str:
-    """The row of `results` that the run reports: student, teacher or best."""
+    """The row of `results` that the run reports, such as best."""
     best = self.config['eval'].get('checkpoint') == 'best'
     # Without evaluations during training, the best is the last.
-    if best and 'best' in self.results:
-      return 'best'
-    return self.config['eval']['network']
+    found = best and 'best' in self.results
+    row = 'best' if found else self.config['eval']['network']
+    # Its scores on labeled target images, which `uda_jax.adapt` adds, count.
+    added = (name for name in self.results if name.startswith(f'{row}, on '))
+    return next(added, row)
 
 
 def runs(paths: Sequence[pathlib.Path]) -> list[Run]:
