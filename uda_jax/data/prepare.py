@@ -162,7 +162,7 @@ def run(config: Any, parts: Sequence[str]) -> list[str]:
       channels = config.model.in_channels if 'model' in config else 3
       data = datasets.load_part(config.data, part, channels)
       lines = list(summary(record, data))
-      if data.labelled and data.channels == 3:
+      if data.labelled:
         lines.append(f'look at the labels: {_label_page(config, part, data)}')
     except manifest.Broken as broken:
       lines = list(_report(config, part, broken))
