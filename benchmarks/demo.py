@@ -38,12 +38,12 @@ def gallery(path: pathlib.Path, results: dict) -> None:
     results: column title -> `train.Result`.
   """
   from uda_jax import pictures
-  from uda_jax.data import pipeline
+  from uda_jax.data import splits
   from uda_jax.evaluate import inference
 
   run = next(iter(results.values())).run
   data = run.data.evaluation
-  batch = next(pipeline.eval_batches(data, batch_size=_NUM_ROWS))
+  batch = next(splits.eval_batches(data, batch_size=_NUM_ROWS))
   columns = [batch.image, batch.label]
   size = batch.label.shape[1:]
   for result in results.values():

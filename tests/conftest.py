@@ -81,6 +81,7 @@ _SLOW = (
   'models/test_weights',
   'predict/',
   'runs/test_checkpoint.py',
+  'test_check_cluster.py',
   'test_cli.py',
   'test_end_to_end.py',
   'test_family_run.py',
@@ -88,11 +89,14 @@ _SLOW = (
   'test_foundation_run.py',
   'test_golden.py',
   'test_input_pipeline.py',
+  'test_launch',
   'test_notebook.py',
   'test_package.py',
+  'test_processes.py',
   'test_tables.py',
   'train/test_interrupts.py',
   'train/test_rounds.py',
+  'train/test_shares.py',
   'train/test_stopping.py',
 )
 

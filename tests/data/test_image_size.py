@@ -8,7 +8,7 @@ from uda_jax import configs
 from uda_jax.data import datasets
 from uda_jax.data import image_resize
 from uda_jax.data import image_size
-from uda_jax.data import pipeline
+from uda_jax.data import splits
 from uda_jax.data import transforms
 
 
@@ -94,7 +94,7 @@ def test_scoring_keeps_the_ratio(tmp_path):
     field='config.data.evaluation',
     labels=True,
   )
-  (batch,) = pipeline.eval_batches(
+  (batch,) = splits.eval_batches(
     data, batch_size=6, rule=image_size.Rule((8, 12), True)
   )
   assert batch.image.shape == (6, 12, 6, 3) and batch.label.shape == (6, 24, 12)

@@ -13,6 +13,7 @@ from uda_jax.data import datasets
 from uda_jax.data import examples
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
+from uda_jax.data import splits
 
 # Everything that is random is on.
 _CONFIG = tiny_folder.data(
@@ -247,7 +248,7 @@ def test_file_that_broke_is_named(tmp_path, kind):
   with pytest.raises(OSError, match=str(path)):
     batches(source, source, tiny_folder.data())
   with pytest.raises(OSError, match=str(path)):
-    list(pipeline.eval_batches(source, batch_size=4))
+    list(splits.eval_batches(source, batch_size=4))
   path.unlink()
   with pytest.raises(OSError, match=str(path)):
     batches(source, source, tiny_folder.data())
@@ -300,7 +301,7 @@ def test_no_file_is_left(tmp_path):
 def test_evaluation_yields_every_image_once(folder, source):
   seen = []
   for process in range(2):
-    for batch in pipeline.eval_batches(
+    for batch in splits.eval_batches(
       source, batch_size=2, process_index=process, process_count=2
     ):
       assert batch.image.shape == (2, 12, 16, 3)
@@ -321,18 +322,18 @@ def test_evaluation_yields_every_image_once(folder, source):
 
 
 def test_evaluation_resizes_images_and_not_labels(source, target):
-  (batch,) = pipeline.eval_batches(
+  (batch,) = splits.eval_batches(
     source, batch_size=8, rule=image_size.Rule((6, 8))
   )
   assert batch.image.shape == (8, 6, 8, 3) and batch.label.shape == (8, 12, 16)
   assert batch.valid.sum() == 6
-  (batch,) = pipeline.eval_batches(target, batch_size=6)
+  (batch,) = splits.eval_batches(target, batch_size=6)
   assert batch.label is None
 
 
 @pytest.mark.parametrize('size', [(5, 7), (20, 30), (12, 16)])
 def test_evaluation_brings_labels_to_a_size_as_pillow_does(source, size):
-  (batch,) = pipeline.eval_batches(source, batch_size=7, label_size=size)
+  (batch,) = splits.eval_batches(source, batch_size=7, label_size=size)
   assert batch.image.shape[1:3] == (12, 16)
   for path, label in zip(source.label_paths, batch.label):
     with Image.open(path) as file:
@@ -352,9 +353,7 @@ def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):
   data = load(folder, True)
   shares = [
     list(
-      pipeline.eval_batches(
-        data, batch_size=4, process_index=p, process_count=2
-      )
+      splits.eval_batches(data, batch_size=4, process_index=p, process_count=2)
     )
     for p in range(2)
   ]
@@ -364,6 +363,21 @@ def test_evaluation_of_several_sizes_goes_one_by_one(tmp_path):
     int(batch.index[0]) for share in shares for batch in share if batch.valid[0]
   ]
   assert sorted(valid) == list(range(5))
+  # One for each of two devices; fewer if that is enough for all processes.
+  (small, large), *others = zip(
+    *(
+      splits.eval_batches(
+        data, batch_size=1, process_index=p, process_count=2, devices=2
+      )
+      for p in range(2)
+    )
+  )
+  assert [b.label.shape for b in (small, large)] == [(1, 10, 10)] * 2
+  [(first, second)] = others
+  assert [b.label.shape for b in (first, second)] == [(2, 12, 16)] * 2
+  assert first.valid.tolist() + second.valid.tolist() == [True] * 3 + [False]
+  indices = [i for b in (small, large, first, second) for i in b.index[b.valid]]
+  assert sorted(indices) == list(range(5))
 
 
 @pytest.mark.parametrize('kind', ['image', 'label'])
@@ -379,4 +393,4 @@ def test_a_file_of_another_size_is_named(tmp_path, kind):
   with pytest.raises(OSError, match=message):
     batches(source, source, num_steps=8)
   with pytest.raises(OSError, match=message):
-    list(pipeline.eval_batches(source, batch_size=1))
+    list(splits.eval_batches(source, batch_size=1))

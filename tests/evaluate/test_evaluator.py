@@ -11,7 +11,7 @@ from tests import tiny
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.data import datasets
-from uda_jax.data import pipeline
+from uda_jax.data import splits
 from uda_jax.evaluate import __main__ as evaluate
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
@@ -54,7 +54,7 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   free = evaluator.make_label_free(
     config, network, split, mesh, class_pixels=pixels
   )(variables, other)
-  batch = next(pipeline.eval_batches(split, batch_size=3))
+  batch = next(splits.eval_batches(split, batch_size=3))
   logits = inference.make_logits(network)
   predict = lambda variables: logits(
     variables, batch.image, batch.label.shape[1:]

@@ -151,7 +151,7 @@ _NOTHING = types.Variables({}, {})
 
 
 class _Batch(NamedTuple):
-  """As `pipeline.EvalBatch`."""
+  """As `splits.EvalBatch`."""
 
   image: np.ndarray
   label: np.ndarray

@@ -15,7 +15,7 @@ from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
 from uda_jax.data import datasets
 from uda_jax.data import label_files
-from uda_jax.data import pipeline
+from uda_jax.data import splits
 from uda_jax.train import checks
 from uda_jax.train import loop
 from uda_jax.train import round_mining
@@ -131,7 +131,7 @@ def test_two_shares_rank_as_one(cache):
   whole = round_mining.collect(round_mining.rank(run, functions, student), 7)
   rows = []
   for process in range(2):
-    for batch in pipeline.eval_batches(
+    for batch in splits.eval_batches(
       run.data.target, batch_size=1, process_index=process, process_count=2
     ):
       rows.append(

@@ -10,14 +10,14 @@ import pytest
 
 from tests import lse_leaf
 from tests import tiny_leaf
-from uda_jax.data import pipeline
+from uda_jax.data import splits
 from uda_jax.runs import checkpoint
 from uda_jax.runs import lock
 from uda_jax.runs import writers
 from uda_jax.train import interrupts
 from uda_jax.train import loop
 
-EVAL_BATCHES = pipeline.eval_batches
+EVAL_BATCHES = splits.eval_batches
 SAVE_BEST = checkpoint.Checkpoints.save_best
 
 
@@ -36,7 +36,7 @@ def signal_at(monkeypatch):
           os.kill(os.getpid(), signal.SIGTERM)
         yield batch
 
-    monkeypatch.setattr(pipeline, 'eval_batches', with_signal)
+    monkeypatch.setattr(splits, 'eval_batches', with_signal)
 
   return arm
 

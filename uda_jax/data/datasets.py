@@ -28,7 +28,16 @@ def load_part(config: Any, name: str, channels: int = 3) -> manifest.Manifest:
   Returns:
     The manifest.
   """
-  return load(
+  return prepared.prepare(
+    recipe_of_part(config, name, channels), config.cache_dir
+  )
+
+
+def recipe_of_part(
+  config: Any, name: str, channels: int = 3
+) -> manifest.Recipe:
+  """Returns how to prepare a part; arguments as of `load_part`."""
+  return _recipe(
     config[name],
     root=config.root,
     cache_dir=config.cache_dir,
@@ -85,6 +94,29 @@ def load(
   Returns:
     The manifest; unlabelled exactly if `labels` is False.
   """
+  recipe = _recipe(
+    record,
+    root=root,
+    cache_dir=cache_dir,
+    field=field,
+    labels=labels,
+    resize=resize,
+    channels=channels,
+  )
+  return prepared.prepare(recipe, cache_dir)
+
+
+def _recipe(
+  record: Mapping[str, Any],
+  *,
+  root: str,
+  cache_dir: str,
+  field: str,
+  labels: bool,
+  resize: transforms.Spec | None,
+  channels: int,
+) -> manifest.Recipe:
+  """Returns how to prepare the data set of a record; see `load`."""
   made = records.make(record, field)
   kind = record['kind']
   if not cache_dir:
@@ -99,7 +131,4 @@ def load(
   records.check_channels(kind, channels, field)
   options: dict[str, Any] = {} if resize is None else {'resize': resize}
   options |= {} if kind != 'folder' else {'channels': channels}
-  return prepared.prepare(
-    _RECIPES[kind](made, root=root, field=field, labels=labels, **options),
-    cache_dir,
-  )
+  return _RECIPES[kind](made, root=root, field=field, labels=labels, **options)

@@ -67,9 +67,7 @@ def rows(
     The rows, in the order of `sources`. `manifest.Broken` lists all that is
     wrong, after everything was looked at.
   """
-  title = re.sub('[^a-zA-Z0-9]+', '_', record.name)
-  (folder / title).mkdir(parents=True, exist_ok=True)
-  job = folder_labels.Job(record, field, resize, folder, title, channels)
+  job = _job(record, field, resize, channels, folder)
   errors, labels = [], folder_labels.Summary(job)
   # Pillow and TensorFlow decode outside the interpreter's lock.
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -92,6 +90,52 @@ def rows(
     lines = list(labels.problems())
   if lines:
     raise manifest.Broken([str(error) for error in errors] or lines, lines)
+
+
+def share(
+  record: Any,
+  sources: Sequence[folder_labels.Source],
+  field: str,
+  resize: transforms.Spec | None,
+  channels: int,
+  folder: epath.Path,
+  index: int,
+  count: int,
+) -> None:
+  """Does a process's part of the files, which `rows` then finds done.
+
+  Args:
+    record: see `rows`, as the arguments up to `folder`.
+    sources: the files.
+    field: of the record.
+    resize: size of copies.
+    channels: of the images.
+    folder: of made files; without effect unless the processes share it.
+    index: which process this is.
+    count: how many there are.
+  """
+  job = _job(record, field, resize, channels, folder)
+  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    futures = [
+      pool.submit(_kept, job, source) for source in sources[index::count]
+    ]
+  for future in futures:
+    # A file that cannot be used is looked at again by `rows`, which reports it.
+    if not isinstance(future.exception(), (ValueError, OSError, type(None))):
+      future.result()
+
+
+def _job(
+  record: Any,
+  field: str,
+  resize: transforms.Spec | None,
+  channels: int,
+  folder: epath.Path,
+) -> folder_labels.Job:
+  """Returns what is done to each file; makes the folder for it."""
+  title = re.sub('[^a-zA-Z0-9]+', '_', record.name)
+  (folder / title).mkdir(parents=True, exist_ok=True)
+  return folder_labels.Job(record, field, resize, folder, title, channels)
 
 
 def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:

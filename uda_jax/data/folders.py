@@ -76,6 +76,9 @@ def recipe(
       folder_rows.rows, record, sources, field, resize, channels
     ),
     channels,
+    functools.partial(
+      folder_rows.share, record, sources, field, resize, channels
+    ),
   )
 
 

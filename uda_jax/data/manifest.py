@@ -110,6 +110,8 @@ class Recipe(NamedTuple):
     rows: `rows(folder) -> rows`: writes files below `folder`, which all data
       sets share, and returns the rows in order.
     channels: as in `Manifest`.
+    share: `share(folder, index, count)`: does, of `count` processes, the work
+      of number `index` ahead; `rows` finds what is done. None: `rows` does all.
   """
 
   name: str
@@ -118,6 +120,7 @@ class Recipe(NamedTuple):
   contents: Any
   rows: Callable[[epath.Path], Iterable[Row]]
   channels: int = 3
+  share: Callable[[epath.Path, int, int], None] | None = None
 
 
 def fingerprint(contents: Any) -> str:

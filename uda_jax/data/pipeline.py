@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import logging
 import numpy as np
@@ -18,13 +18,10 @@ import tensorflow as tf
 from uda_jax import types
 from uda_jax.data import bad_files
 from uda_jax.data import examples
-from uda_jax.data import image_resize
-from uda_jax.data import image_size
 from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import pair_crops
 from uda_jax.data import sampling
-from uda_jax.data import transforms
 
 
 def train_batches(
@@ -212,112 +209,3 @@ def _batch(
       group(target['index']),
     ),
   )
-
-
-class EvalBatch(NamedTuple):
-  """Images of one size; rows that only fill the batch up are not valid.
-
-  Attributes:
-    image: [B, H, W, N] uint8, resized by the rule of `eval_batches`.
-    label: [B, h, w] int32 at the size of the file or the one asked for, 255 in
-      filling rows; None without labels.
-    valid: [B] bool.
-    index: [B] int32, which images of the data set these are.
-  """
-
-  image: np.ndarray
-  label: np.ndarray | None
-  valid: np.ndarray
-  index: np.ndarray
-
-
-def eval_batches(
-  data: manifest_lib.Manifest,
-  *,
-  batch_size: int,
-  rule: image_size.Rule = image_size.OWN_SIZE,
-  label_size: image_size.Size = (0, 0),
-  process_index: int = 0,
-  process_count: int = 1,
-) -> Iterator[EvalBatch]:
-  """Returns every image of a data set once, spread over the processes.
-
-  All processes get equally many batches, of the same sizes in the same
-  order. If the images differ in size, they are sorted by size and come one by
-  one (for any `batch_size`), so that a compiled function serves each size.
-
-  Args:
-    data: the images.
-    batch_size: B, rows of a batch of one process.
-    rule: how images are resized.
-    label_size: (height, width) that labels are brought to, by nearest exactly
-      as Pillow does it; (0, 0) = they stay as they are, (S, 0) = a shorter
-      side of S.
-    process_index: which process this is.
-    process_count: how many there are.
-
-  Returns:
-    Iterator of batches of numpy arrays.
-  """
-  plan = _plan(data, batch_size, process_index, process_count)
-  images = transforms.path_tensor(data.image_paths)
-  labels = transforms.path_tensor(data.label_paths) if data.labelled else None
-  sizes = loading.sizes(data)
-
-  def read(number):
-    valid = number >= 0
-    index = tf.where(valid, number, -1 - number)
-    image = transforms.read_image(images[index], data.channels)
-    image = loading.of_size(image, sizes[index])
-    if any(rule.size):
-      image = _resized(image, rule)
-    label = None
-    if labels is not None:
-      label = transforms.read_label(labels[index])
-      label = loading.of_size(label, sizes[index])
-      if any(label_size):
-        full = transforms.resized_size(
-          sizes[index], transforms.Spec(tuple(label_size))
-        )
-        whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
-        label = transforms.cut_label(label, whole, 'bicubic')
-      label = tf.where(valid, tf.cast(label, tf.int32), transforms.IGNORE)
-    return EvalBatch(image, label, valid, tf.cast(index, tf.int32))
-
-  dataset = tf.data.Dataset.from_tensor_slices(plan.ravel())
-  rows = np.where(plan < 0, -1 - plan, plan)
-  return loading.to_numpy(
-    loading.parallel(dataset, read, plan.shape[1]),
-    lambda number: (
-      file for index in rows[number] for file in loading.files_of(data, index)
-    ),
-  )
-
-
-def _resized(image: tf.Tensor, rule: image_size.Rule) -> tf.Tensor:
-  """Returns the uint8 [h, w, N] image as `image_resize.by_rule` makes it."""
-  resized = tf.numpy_function(
-    lambda pixels: image_resize.by_rule(pixels, rule), [image], tf.uint8
-  )
-  resized.set_shape([None, None, image.shape[-1]])
-  return resized
-
-
-def _plan(
-  data: manifest_lib.Manifest,
-  batch_size: int,
-  process_index: int,
-  process_count: int,
-) -> np.ndarray:
-  """Returns [batches, B]: the images of each batch; -1 - i repeats image i."""
-  sizes = np.stack([data.heights, data.widths], 1)
-  kinds, kind = np.unique(sizes, axis=0, return_inverse=True)
-  if len(kinds) > 1:
-    batch_size = 1
-  plan = []
-  for k in range(len(kinds)):
-    members = np.flatnonzero(kind.ravel() == k)
-    missing = -len(members) % (batch_size * process_count)
-    filled = np.concatenate([members, np.full(missing, -1 - members[0])])
-    plan.append(filled.reshape(-1, process_count, batch_size)[:, process_index])
-  return np.concatenate(plan)

@@ -38,7 +38,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
   def __init__(self, recipe: manifest.Recipe, *, data_dir: epath.PathLike):
     """Makes a builder below `data_dir`; nothing is read or written yet."""
     self._recipe = recipe
-    self._files = epath.Path(data_dir) / _FILES
+    self._files = files_folder(data_dir)
     config = tfds.core.BuilderConfig(
       name=manifest.folder_name(recipe.name, recipe[:4]),
       version=manifest.VERSION,
@@ -96,6 +96,11 @@ def _made_bytes(files: epath.Path, *paths: bytes) -> int:
   return -1 if -1 in sizes else sum(sizes)
 
 
+def files_folder(cache_dir: epath.PathLike) -> epath.Path:
+  """Returns the folder of the files that are made for all data sets."""
+  return epath.Path(cache_dir).expanduser() / _FILES
+
+
 def prepare(
   recipe: manifest.Recipe, cache_dir: epath.PathLike
 ) -> manifest.Manifest:
@@ -138,6 +143,24 @@ def prepare(
     if not folder.exists():
       raise
   return read(folder)
+
+
+def prepare_share(
+  recipe: manifest.Recipe, cache_dir: epath.PathLike, index: int, count: int
+) -> None:
+  """Does a process's part of the work of `prepare`, which comes after all.
+
+  Args:
+    recipe: the data set.
+    cache_dir: as of `prepare`.
+    index: which process this is.
+    count: how many there are.
+  """
+  with _quiet():
+    builder = _Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
+  if recipe.share and not epath.Path(builder.data_path).exists():
+    logging.info('Preparing %s: part %d of %d', recipe.name, index + 1, count)
+    recipe.share(files_folder(cache_dir), index, count)
 
 
 @contextlib.contextmanager

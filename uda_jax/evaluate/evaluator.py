@@ -7,7 +7,6 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 import ml_collections
 import numpy as np
@@ -16,7 +15,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.data import manifest
-from uda_jax.data import pipeline
+from uda_jax.data import splits
 from uda_jax.evaluate import by_image
 from uda_jax.evaluate import counts as counts_lib
 from uda_jax.evaluate import inference
@@ -43,6 +42,7 @@ def batches(
   data: manifest.Manifest,
   label_size: image_size.Size = (0, 0),
   between: Callable[[], None] = lambda: None,
+  mesh: Mesh | None = None,
 ) -> Iterator[Any]:
   """Yields this process's batches of a data set, as the evaluation sees it.
 
@@ -51,14 +51,16 @@ def batches(
     data: manifest of the images.
     label_size: (height, width) that labels are brought to; (0, 0) = full.
     between: called after each batch.
+    mesh: the devices that share images of different sizes; None: one.
   """
-  for batch in pipeline.eval_batches(
+  for batch in splits.eval_batches(
     data,
     batch_size=config.eval.batch_size,
     rule=image_size.seen(config.data),
     label_size=label_size,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
+    devices=mesh.local_mesh.size if mesh else 1,
   ):
     yield batch
     between()
@@ -119,7 +121,7 @@ def _labeled(
     counts = counts_lib.count_images(
       predict,
       variables,
-      batches(config, data, size, between),
+      batches(config, data, size, between, predict.mesh),
       num_classes=len(data.class_names),
     )
     report = reports.report(
@@ -158,29 +160,37 @@ def make_label_free(
     network, window=protocol.configured(config.eval).window
   )
 
+  # Every process gets all rows: the tables are small.
   @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
-  def sums(variables, other, images, valid):
+  def measure(variables, other, batch):
+    images, index, valid = batch
     predict = lambda variables: logits(variables, images, images.shape[1:3])
     found = selection.statistics(
       predict(variables),
       predict(other) if other is not None else None,
       threshold=free.threshold,
     )
-    add = lambda x: jnp.einsum('b,b...->...', valid.astype(x.dtype), x)
-    return {name: add(x) for name, x in found.items()}
+    return index, valid, found
 
   def score(
     variables: types.Variables, other: types.Variables | None
   ) -> dict[str, float]:
     chosen = spread(data, free.num_images)
-    total: dict[str, np.ndarray] = {}
-    for batch in batches(config, chosen, between=between):
-      place = functools.partial(parallel.place_rows, mesh=mesh)
-      found = sums(variables, other, place(batch.image), place(batch.valid))
-      for name, value in jax.device_get(found).items():
-        total[name] = total.get(name, 0.0) + np.float64(value)
-    count = len(chosen.image_paths)
-    means = {name: x / count for name, x in total.items()}
+    of_image: dict[int, dict[str, np.ndarray]] = {}
+    for batch in batches(config, chosen, between=between, mesh=mesh):
+      rows = tuple(
+        parallel.place_rows(x, mesh)
+        for x in (batch.image, batch.index, batch.valid)
+      )
+      index, valid, found = jax.device_get(measure(variables, other, rows))
+      for row in np.flatnonzero(valid):
+        of_image[int(index[row])] = {k: x[row] for k, x in found.items()}
+    # In the order of the images: the same bits on any number of processes.
+    ordered = [of_image[i] for i in range(len(chosen.image_paths))]
+    means = {
+      name: np.mean([x[name] for x in ordered], 0, np.float64)
+      for name in ordered[0]
+    }
     return selection.summarize(means, class_pixels)
 
   return score
@@ -271,7 +281,7 @@ def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
     if numbers is not None:
       chosen = _chosen(data, np.array(numbers))
     found = {}
-    for batch in batches(config, chosen):
+    for batch in batches(config, chosen, mesh=run.mesh):
       size = batch.label.shape[1:]
       maps = predict.with_confidence(variables, batch.image, size)
       rows = zip(batch.image, batch.label, *maps, batch.index, batch.valid)

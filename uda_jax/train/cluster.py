@@ -257,7 +257,8 @@ def data(config: Any) -> dict[str, Any]:
               pass
     return {name: resume.describe_data(part) for name, part in found.items()}
 
-  together(lambda: read() and None if jax.process_index() == 0 else None)
+  together(lambda: setup.prepare_share(config))
+  together(lambda: None if jax.process_index() else bool(read()))
   everywhere = together(read)
   for part in everywhere[0]:
     for fact in everywhere[0][part]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec as P
 import numpy as np
 
 from uda_jax import parallel
@@ -20,7 +21,7 @@ from uda_jax import types
 from uda_jax.augment import scale_invariant
 from uda_jax.data import image_size
 from uda_jax.data import patches
-from uda_jax.data import pipeline
+from uda_jax.data import splits
 from uda_jax.evaluate import inference
 from uda_jax.train import setup
 
@@ -32,8 +33,9 @@ class Functions(NamedTuple):
     measure: f(variables, (image [B, H, W, 3], index [B], valid [B])) -> (index,
       valid, confidence [B, C], entropy [B, C]): global arrays in, and out the
       rows of all processes.
-    examples: f(variables, image [1, H, W, 3], limits [C], key) -> (image
-      [P, H, W, 3] uint8, label [P, H, W]), P patches.
+    examples: f(variables, image [D, H, W, 3], limits [C], key data [D, 2]) ->
+      (image [D, P, H, W, 3] uint8, label [D, P, H, W]), P patches of each
+      image, for the D devices of this process.
   """
 
   measure: Callable[..., Any]
@@ -81,14 +83,18 @@ def rank(
   """
   config, mesh = run.config, run.mesh
   student = jax.device_put(student, parallel.replicated(mesh))
-  for batch in pipeline.eval_batches(
+  for batch in splits.eval_batches(
     run.data.target,
     batch_size=mesh.local_mesh.size,
     rule=image_size.training(config.data, 'target'),
     process_index=jax.process_index(),
     process_count=jax.process_count(),
+    devices=mesh.local_mesh.size,
   ):
-    rows = parallel.to_global((batch.image, batch.index, batch.valid), mesh)
+    rows = tuple(
+      parallel.place_rows(x, mesh)
+      for x in (batch.image, batch.index, batch.valid)
+    )
     yield tuple(map(np.asarray, functions.measure(student, rows)))
     between()
 
@@ -124,9 +130,9 @@ def cut(
   images: Sequence[int],
   limits: np.ndarray,
   key: jax.Array,
-  between: Callable[[], None] = lambda: None,
-) -> Iterator[patches.Patch]:
-  """Cuts and enlarges windows of target images, on one device.
+  places: Sequence[int],
+) -> Iterator[dict[int, list[patches.Patch]]]:
+  """Cuts and enlarges windows of target images, one image on each device.
 
   Args:
     run: a run in rounds.
@@ -136,38 +142,50 @@ def cut(
     limits: [C] limits of class-wise entropy, see
       `pseudo_labels.below_class_limits`.
     key: for the windows.
-    between: called after each image if there is one process: the others wait,
-      and cannot agree on anything.
+    places: which of `images` are cut, by all processes together.
 
   Yields:
-    The patches, image by image.
+    The patches of the images of this process, by place; in all processes
+    equally often.
   """
   config, fields, target = run.config, run.config.rounds, run.data.target
-  take = lambda rows: tuple(rows[i] for i in images)
+  mesh = run.mesh.local_mesh
+  take = lambda rows: tuple(rows[images[j]] for j in places)
   chosen = target._replace(
     image_paths=take(target.image_paths),
-    label_paths=(None,) * len(images),
+    label_paths=(None,) * len(places),
     heights=np.array(take(target.heights)),
     widths=np.array(take(target.widths)),
   )
-  student = jax.device_put(student, jax.local_devices()[0])
-  for batch in pipeline.eval_batches(
+  student = jax.device_put(student, parallel.replicated(mesh))
+  for batch in splits.eval_batches(
     chosen,
-    batch_size=1,
+    batch_size=mesh.size,
     rule=image_size.training(config.data, 'target'),
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    devices=mesh.size,
   ):
-    j = int(batch.index[0])
-    zoomed, labels = jax.device_get(
-      functions.examples(
-        student, batch.image, limits, jax.random.fold_in(key, j)
-      )
+    own = [places[i] for i in batch.index]
+    keys = [jax.random.key_data(jax.random.fold_in(key, j)) for j in own]
+    made = functions.examples(
+      student,
+      parallel.place_rows(batch.image, mesh),
+      limits,
+      parallel.place_rows(np.stack(keys), mesh),
     )
-    for q, (image, label) in enumerate(zip(zoomed, labels)):
-      yield patches.Patch(
-        patches.file_number(j, q, fields.patches_per_image), image, label
+    yield {
+      j: [
+        patches.Patch(
+          patches.file_number(j, q, fields.patches_per_image), *patch
+        )
+        for q, patch in enumerate(zip(images_of, labels_of))
+      ]
+      for j, valid, images_of, labels_of in zip(
+        own, batch.valid, *jax.device_get(made)
       )
-    if jax.process_count() == 1:
-      between()
+      if valid
+    }
 
 
 def _make_measure(run: setup.Run) -> Callable[..., Any]:
@@ -195,7 +213,6 @@ def _make_examples(run: setup.Run) -> Callable[..., Any]:
   window = tuple(fields.window)
   logits = inference.make_logits(run.recipe.network)
 
-  @jax.jit
   def examples(variables, image, limits, key):
     size = image.shape[1:3]
     prob = jax.nn.softmax(logits(variables, image, size))[0]
@@ -217,11 +234,21 @@ def _make_examples(run: setup.Run) -> Callable[..., Any]:
       )
 
     # One window after the other: its probabilities need much memory.
-    return jax.lax.map(
-      one,
-      scale_invariant.draw_windows(
-        key, size, window, count=fields.patches_per_image
-      ),
+    starts = scale_invariant.draw_windows(
+      jax.random.wrap_key_data(key[0]),
+      size,
+      window,
+      count=fields.patches_per_image,
     )
+    return jax.tree.map(lambda x: x[None], jax.lax.map(one, starts))
 
-  return examples
+  # Each device has one image, so its program is that of a single device.
+  return jax.jit(
+    jax.shard_map(
+      examples,
+      mesh=run.mesh.local_mesh,
+      in_specs=(P(), P(parallel.DATA), P(), P(parallel.DATA)),
+      out_specs=P(parallel.DATA),
+      check_vma=False,
+    )
+  )

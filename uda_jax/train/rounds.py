@@ -9,7 +9,7 @@ killed in between continues with the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 import dataclasses
 import functools
 import hashlib
@@ -25,11 +25,10 @@ from uda_jax import files
 from uda_jax import parallel
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.data import manifest
 from uda_jax.data import patches
 from uda_jax.data import pipeline
-from uda_jax.data import prepared
 from uda_jax.train import round_mining
+from uda_jax.train import round_patches
 from uda_jax.train import round_ranking
 from uda_jax.train import setup
 
@@ -115,13 +114,15 @@ def begin(
     plan.steps,
   )
   if plan.steps:
-    key = window_key(run.config.seed, index)
-    _patches(
+    round_patches.make(
       run,
-      index,
-      lambda: round_mining.cut(
-        run, functions, student, plan.images, _limits(plan), key, between
-      ),
+      functions,
+      student,
+      _store(run, index),
+      images=plan.images,
+      limits=_limits(plan),
+      key=window_key(run.config.seed, index),
+      between=between,
     )
   put = lambda value, old: jax.device_put(np.int32(value), old.sharding)
   return dataclasses.replace(
@@ -145,7 +146,7 @@ def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
   if not length:
     return iter(())
   if index >= 0:
-    data = data._replace(target=_patches(run, index, _gone))
+    data = data._replace(target=round_patches.read(_store(run, index)))
     # Each round has its own order, in which every patch comes once per epoch.
     seed = 1000 * (seed + 1) + index
   return pipeline.train_batches(
@@ -170,6 +171,18 @@ def _portions(config) -> tuple[float, ...]:
 
 def _path(run: setup.Run, index: int) -> pathlib.Path:
   return run.workdir / _FOLDER / f'round_{index:02d}.json'
+
+
+def _store(run: setup.Run, index: int) -> patches.Store:
+  """Returns where the patches of a planned round are."""
+  plan = _read(_path(run, index))
+  return patches.Store(
+    run.data.target,
+    f'patches of round {index}',
+    [plan._asdict(), run.config.rounds.to_dict()],
+    run.workdir / _FOLDER,
+    count=len(plan.images),
+  )
 
 
 def _read(path: pathlib.Path) -> Plan:
@@ -264,29 +277,3 @@ def _length(run: setup.Run, num_chosen: int, index: int) -> int:
 
 def _key(run: setup.Run, name: str) -> jax.Array:
   return rng.stream(jax.random.key(run.config.seed), name)
-
-
-def _patches(
-  run: setup.Run, index: int, make: Callable[[], Iterable[patches.Patch]]
-) -> manifest.Manifest:
-  """Returns the patches of a planned round; the first process makes them."""
-  plan = _read(_path(run, index))
-  recipe = patches.recipe(
-    run.data.target,
-    f'patches of round {index}',
-    [plan._asdict(), run.config.rounds.to_dict()],
-    make,
-  )
-  folder = run.workdir / _FOLDER
-  if jax.process_index() == 0:
-    data = prepared.prepare(recipe, folder)
-  parallel.barrier('patches are prepared')
-  return data if jax.process_index() == 0 else prepared.prepare(recipe, folder)
-
-
-def _gone() -> Iterable[patches.Patch]:
-  raise ValueError(
-    '--workdir: expected the patches of the round that this run '
-    f'is in, in {_FOLDER}/, got none; they cannot be made again '
-    'as the network has trained on. Use a new --workdir'
-  )

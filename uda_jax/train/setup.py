@@ -19,6 +19,7 @@ from uda_jax import types
 from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
+from uda_jax.data import prepared
 from uda_jax.models import attention
 from uda_jax.models import reference
 from uda_jax.models import weights as weights_lib
@@ -66,11 +67,25 @@ class Run(NamedTuple):
 
 
 def load_data(config) -> Data:
-  """Reads the data sets; the first process prepares them if need be."""
+  """Reads the data sets; all processes prepare them together if need be."""
+  if jax.process_count() > 1:
+    prepare_share(config)
+    parallel.barrier('shares of the data are prepared')
   if jax.process_index() == 0:
     data = read_data(config)
   parallel.barrier('data is prepared')
   return data if jax.process_index() == 0 else read_data(config)
+
+
+def prepare_share(config) -> None:
+  """Prepares this process's part of the files of the data sets."""
+  for name in datasets.PARTS:
+    prepared.prepare_share(
+      datasets.recipe_of_part(config.data, name, config.model.in_channels),
+      config.data.cache_dir,
+      jax.process_index(),
+      jax.process_count(),
+    )
 
 
 def read_data(config) -> Data:
