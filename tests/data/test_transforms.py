@@ -48,6 +48,19 @@ def test_exact_size_and_scale():
   np.testing.assert_array_equal(own, [[15, 30], [30, 15]])
 
 
+def test_a_size_without_a_crop_is_a_shape_inside_a_graph():
+  spec = transforms.Spec(image_size=(3, 5))
+
+  def read(index):
+    size = tf.stack([tf.cast(index, tf.int32) + 6, 10])
+    full = transforms.resized_size(size, spec)
+    window = transforms.Window(tf.zeros(2, tf.int32), full, full)
+    return transforms.valid_mask(window, (), size)
+
+  [mask] = tf.data.Dataset.range(1).map(read)
+  assert mask.shape == (3, 5) and mask.numpy().all()
+
+
 @pytest.mark.parametrize('full', [(5, 9), (16, 14), (23, 31)])
 def test_bilinear_is_half_pixel_without_antialiasing(full):
   image = pixels(11, 14)

@@ -115,7 +115,8 @@ def resized_size(
     return tf.cast(tf.floor(exact * factor + 0.5), tf.int32)
   rule = image_size.Rule(spec.image_size, spec.keep_ratio)
   sides = image_size.fit(exact[..., 0], exact[..., 1], rule, tf, factor)
-  return tf.cast(tf.stack(sides, -1), tf.int32)
+  # Not -1: TensorFlow takes no shape that is packed along a negative axis.
+  return tf.cast(tf.stack(sides, exact.shape.rank - 1), tf.int32)
 
 
 def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:
