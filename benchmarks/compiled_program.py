@@ -192,14 +192,19 @@ def facts(
 
 def from_text(text: str) -> dict[str, Any]:
   """Returns the facts in a program's HLO after XLA's passes."""
-  traffic = hlo_traffic.count(text)
-  largest = sorted(traffic, key=lambda kind: -traffic[kind])[:8]
+  kinds, places = hlo_traffic.count(text)
   return dict(
-    traffic_gb=sum(traffic.values()) / 1e9,
-    traffic_kinds={kind: traffic[kind] / 1e9 for kind in largest},
+    traffic_gb=sum(kinds.values()) / 1e9,
+    traffic_kinds=_largest_gb(kinds, 8),
+    traffic_places=_largest_gb(places, 20),
     collectives=_collectives(text),
     loops_without_count=hlo.loops_without_count(text),
   )
+
+
+def _largest_gb(sizes: Mapping[str, int], count: int) -> dict[str, float]:
+  names = sorted(sizes, key=lambda name: -sizes[name])[:count]
+  return {name: round(sizes[name] / 1e9, 3) for name in names}
 
 
 def from_dump(folder: pathlib.Path) -> dict[str, Any] | None:

@@ -54,6 +54,12 @@ class Op(NamedTuple):
     found = re.search(r'custom_call_target="([^"]*)"', self.rest)
     return found[1] if found else self.opcode
 
+  @property
+  def place(self) -> str:
+    """The place in the Python program, as JAX names it; '' if unknown."""
+    found = re.search(r'op_name="([^"]*)"', self.rest)
+    return found[1] if found else ''
+
 
 # Computation -> its instructions.
 Module = dict[str, list[Op]]

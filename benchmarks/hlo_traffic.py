@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import re
+from typing import NamedTuple
 
 from benchmarks import hlo
 
@@ -30,28 +31,39 @@ _FREE = {
 }
 
 
-def count(text: str) -> dict[str, int]:
-  """Returns the bytes by kind of instruction, loops as often as they run.
+class Traffic(NamedTuple):
+  """Bytes of a run of a program, each loop as often as it runs.
+
+  Attributes:
+    kinds: by opcode, target of a custom call, 'fusion' or, for a fusion that
+      only moves data, 'fusion (copy)'.
+    places: by the place in the Python program, as JAX names it.
+  """
+
+  kinds: dict[str, int]
+  places: dict[str, int]
+
+
+def count(text: str) -> Traffic:
+  """Returns the bytes that a program moves.
 
   Args:
     text: HLO after XLA's passes.
-
-  Returns:
-    Kind -> bytes: the opcode, the target of a custom call, 'fusion' or, for a
-    fusion that only moves data, 'fusion (copy)'.
   """
   module, entry = hlo.parse(text)
-  total: collections.Counter[str] = collections.Counter()
+  kinds: collections.Counter[str] = collections.Counter()
+  places: collections.Counter[str] = collections.Counter()
 
   def visit(ops: list[hlo.Op], times: int) -> None:
     shapes = {op.name: op.shape for op in ops}
     for op in ops:
       moved = _moved(op, shapes, module)
       if moved:
-        total[_kind(op, module)] += times * moved
+        kinds[_kind(op, module)] += times * moved
+        places[op.place] += times * moved
 
   hlo.walk(module, entry, visit)
-  return dict(total)
+  return Traffic(dict(kinds), dict(places))
 
 
 def _kind(op: hlo.Op, module: hlo.Module) -> str:

@@ -63,7 +63,7 @@ condition=%condition, body=%body, backend_config={"known_trip_count":{"n":"5"}}
   %start = (f32[8]{0}, f32[16]{0}) all-gather-start(%fusion.2), dimensions={0}
   %done = f32[16]{0} all-gather-done(%start)
   %call = (f32[8]{0}, s8[1000]{0}) custom-call(%x, %last), \
-custom_call_target="__cublas$gemm"
+custom_call_target="__cublas$gemm", metadata={op_name="jit(f)/dot"}
   ROOT %result = f32[8]{0} get-tuple-element(%call), index=0
 }
 """
@@ -87,7 +87,8 @@ def test_sizes_of_shapes():
 
 
 def test_traffic_counts_slices_loops_and_no_memory_on_the_chip():
-  assert hlo_traffic.count(MODULE) == {
+  kinds, places = hlo_traffic.count(MODULE)
+  assert kinds == {
     # Five times: a row of the five is read (and the index), a row written.
     'fusion': 5 * (32 + 4 + 32),
     'all-reduce': 5 * (32 + 32),
@@ -96,6 +97,7 @@ def test_traffic_counts_slices_loops_and_no_memory_on_the_chip():
     # Two operands, one result; no workspace.
     '__cublas$gemm': 3 * 32,
   }
+  assert places == {'jit(f)/dot': 3 * 32, '': sum(kinds.values()) - 3 * 32}
 
 
 def test_bounds_have_their_units():
