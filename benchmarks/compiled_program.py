@@ -192,11 +192,12 @@ def facts(
 
 def from_text(text: str) -> dict[str, Any]:
   """Returns the facts in a program's HLO after XLA's passes."""
-  kinds, places = hlo_traffic.count(text)
+  kinds, places, kernels = hlo_traffic.count(text)
   return dict(
     traffic_gb=sum(kinds.values()) / 1e9,
     traffic_kinds=_largest_gb(kinds, 8),
     traffic_places=_largest_gb(places, 20),
+    kernels=kernels,
     collectives=_collectives(text),
     loops_without_count=hlo.loops_without_count(text),
   )

@@ -23,6 +23,7 @@ _COLUMNS = (
   'fits',
   'TFLOP',
   'moved, GB',
+  'kernels',
   'compute, s',
   'memory, s',
   'limit',
@@ -86,6 +87,7 @@ def row(record: Record) -> list[str]:
   fits = memory is not None and chip and memory * 2**30 <= chip.memory
   cells += [('yes' if fits else '**no**') if chip else '-']
   cells += [_number(record['tflops']), _number(record['traffic_gb'])]
+  cells += [f'{record["kernels"]:,}' if 'kernels' in record else '-']
   if not chip:
     return [*cells, '-', '-', '-', '-']
   seconds = compiled_program.bound(record)

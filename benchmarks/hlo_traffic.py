@@ -38,10 +38,12 @@ class Traffic(NamedTuple):
     kinds: by opcode, target of a custom call, 'fusion' or, for a fusion that
       only moves data, 'fusion (copy)'.
     places: by the place in the Python program, as JAX names it.
+    kernels: number of instructions that run, each a kernel or more.
   """
 
   kinds: dict[str, int]
   places: dict[str, int]
+  kernels: int
 
 
 def count(text: str) -> Traffic:
@@ -53,17 +55,21 @@ def count(text: str) -> Traffic:
   module, entry = hlo.parse(text)
   kinds: collections.Counter[str] = collections.Counter()
   places: collections.Counter[str] = collections.Counter()
+  kernels = 0
 
   def visit(ops: list[hlo.Op], times: int) -> None:
+    nonlocal kernels
     shapes = {op.name: op.shape for op in ops}
     for op in ops:
-      moved = _moved(op, shapes, module)
-      if moved:
+      if op.opcode in _FREE or op.opcode.endswith(('-done', '-update')):
+        continue
+      kernels += times
+      if moved := _moved(op, shapes, module):
         kinds[_kind(op, module)] += times * moved
         places[op.place] += times * moved
 
   hlo.walk(module, entry, visit)
-  return Traffic(dict(kinds), dict(places))
+  return Traffic(dict(kinds), dict(places), kernels)
 
 
 def _kind(op: hlo.Op, module: hlo.Module) -> str:
@@ -89,8 +95,6 @@ def _size(shape: str) -> int:
 
 def _moved(op: hlo.Op, shapes: dict[str, str], module: hlo.Module) -> int:
   """Returns the bytes that one run of an instruction reads and writes."""
-  if op.opcode in _FREE or op.opcode.endswith(('-done', '-update')):
-    return 0
   operands = [_size(shapes[name]) for name in op.operands if name in shapes]
   if op.opcode.endswith('-start'):
     return 2 * sum(operands)

@@ -87,7 +87,7 @@ def test_sizes_of_shapes():
 
 
 def test_traffic_counts_slices_loops_and_no_memory_on_the_chip():
-  kinds, places = hlo_traffic.count(MODULE)
+  kinds, places, kernels = hlo_traffic.count(MODULE)
   assert kinds == {
     # Five times: a row of the five is read (and the index), a row written.
     'fusion': 5 * (32 + 4 + 32),
@@ -97,6 +97,8 @@ def test_traffic_counts_slices_loops_and_no_memory_on_the_chip():
     # Two operands, one result; no workspace.
     '__cublas$gemm': 3 * 32,
   }
+  # Two in each run of the loop; a fusion, a collective and a call after it.
+  assert kernels == 5 * 2 + 3
   assert places == {'jit(f)/dot': 3 * 32, '': sum(kinds.values()) - 3 * 32}
 
 
