@@ -326,3 +326,20 @@ def test_a_wrong_field_is_named(field, value):
   config = _config(**{field: value})
   with pytest.raises(ValueError, match=f'{field}.* got {value!r}|an NVIDIA'):
     models.build(config, 3).init(jax.random.key(0), (32, 32))
+
+
+def test_blocks_keep_products_alone_for_the_backward_pass():
+  make = lambda **options: mix_transformer.Block(2, 1, 4, **options)
+  module = blocks.Blocks(make, (0.0, 0.0))
+  x = jnp.zeros((1, 6, 6, 8))
+  variables = jax.eval_shape(
+    lambda key: module.init(key, x, deterministic=True), jax.random.key(0)
+  )
+  apply = lambda variables: module.apply(variables, x, deterministic=True)
+  # What the backward pass is given, stacked over the two blocks.
+  kept = jax.eval_shape(lambda v: jax.vjp(apply, v)[1], variables)
+  shapes = [leaf.shape for leaf in jax.tree.leaves(kept)]
+  # The hidden maps before and after the depthwise convolution, no GELU's.
+  assert shapes.count((2, 1, 6, 6, 32)) == 2
+  # No products of the 36 queries and keys of two heads.
+  assert max(map(np.prod, shapes)) < 2 * 2 * 36 * 36

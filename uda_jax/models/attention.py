@@ -11,7 +11,10 @@ import math
 from typing import NamedTuple
 
 import jax
+from jax import ad_checkpoint
 import jax.numpy as jnp
+
+from uda_jax.models import layers
 
 # 'auto' is plain up to here. MiT on images up to 1024 x 2048, and DINOv2 on
 # crops of 512 (1,370 tokens), lie below; DINOv2 at 1024 (5,477) lies above.
@@ -105,10 +108,13 @@ def attend(
   """
   name = rule.choose(key.shape[1])
   if name == 'cudnn':
-    return jax.nn.dot_product_attention(
+    mixed = jax.nn.dot_product_attention(
       query, key, value, implementation='cudnn'
     )
-  return {'plain': plain, 'blockwise': blockwise}[name](query, key, value)
+  else:
+    ways = {'plain': plain, 'blockwise': blockwise}
+    mixed = ways[name](query, key, value)
+  return ad_checkpoint.checkpoint_name(mixed, layers.KEPT)
 
 
 def plain(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:

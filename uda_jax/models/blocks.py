@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,6 +11,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax.models import layers
+
+
+_DENSE = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+_NAMED = jax.checkpoint_policies.save_only_these_names(layers.KEPT)
+# Its backward kernel wants the sums of the forward one.
+_CUDNN = 'dot_product_attention_fwd_wrapper'
+
+
+def _is_kept(primitive: Any, *args: Any, **params: Any) -> Any:
+  """Returns whether the backward pass of a block finds a result in memory.
+
+  Results of dense layers, depthwise convolutions and attention are kept; the
+  rest is computed again: layer norms and GELUs, of which it would keep four
+  arrays each, and the products of queries and keys.
+  """
+  return (
+    primitive.name == _CUDNN
+    or _DENSE(primitive, *args, **params)
+    or _NAMED(primitive, *args, **params)
+  )
 
 
 def drop_path(
@@ -44,8 +65,8 @@ class Blocks(nn.Module):
       called as `block(x)` or `block(x, uniform [2, B], rate)`, with
       `drop_path`'s draws for its two branches.
     rates: `drop_path`'s rate of each.
-    remat: recomputes each block in the backward pass instead of keeping its
-      activations.
+    remat: recomputes each block in the backward pass; False: keeps its
+      products, see `layers.KEPT`, and recomputes what is cheap beside them.
     parts: splits the blocks into this number of equal parts and returns the
       stacked outputs of each; 0 returns the output of the last block alone.
   """
@@ -94,9 +115,10 @@ class Blocks(nn.Module):
       params, uniform, rate = args
       return block.apply({'params': params}, x, uniform, rate), None
 
-    if self.remat:
-      # A scan needs no further barrier against merging the two passes.
-      apply = jax.checkpoint(apply, prevent_cse=False)
+    # A scan needs no further barrier against merging the two passes.
+    apply = jax.checkpoint(
+      apply, prevent_cse=False, policy=None if self.remat else _is_kept
+    )
     if not self.parts:
       return jax.lax.scan(apply, x, (stacked, uniform, rates))[0]
 

@@ -13,11 +13,15 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from jax import ad_checkpoint
 import jax.numpy as jnp
 
 from uda_jax.models import depthwise
 
 Dtype = Any
+# Name of arrays that `blocks.Blocks` keeps for the backward pass, beside the
+# results of dense layers.
+KEPT = 'kept'
 
 
 def storage_dtype(dtype: Dtype) -> Dtype:
@@ -202,6 +206,7 @@ class DepthwiseConv(nn.Module):
       padding=padding,
       form=self.form or depthwise.default_form(),
     )
+    x = ad_checkpoint.checkpoint_name(x, KEPT)
     if self.use_bias:
       bias = self.param('bias', zeros, (x.shape[-1],), store)
       x = x + bias.astype(self.dtype)
