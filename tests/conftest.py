@@ -91,6 +91,7 @@ _SLOW = (
   'test_input_pipeline.py',
   'test_launch',
   'test_notebook.py',
+  'test_own_method.py',
   'test_package.py',
   'test_processes.py',
   'test_tables.py',
