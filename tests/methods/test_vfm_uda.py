@@ -172,7 +172,11 @@ def test_a_network_that_does_not_suit_is_one_line(missing, message):
 
 
 def _run(**model):
-  block = dict(heads=(('feature_head', 'coarsest', 24),))
+  block = dict(
+    encoder='dinov2_s',
+    mask_token=True,
+    heads=(('feature_head', 'coarsest', 24),),
+  )
   block['reference'] = vfm.reference('file')
   return ml_collections.ConfigDict(
     dict(
@@ -187,6 +191,8 @@ def _run(**model):
   ('model', 'message'),
   [
     (dict(reference=None), 'config.model.reference: expected the block'),
+    (dict(mask_token=False), 'config.model.mask_token: expected True'),
+    (dict(encoder='mit_b5', mask_token=False), "mask_token: .*'mit_b5'"),
     (dict(heads=()), r"config.model.heads: expected a row \('feature_head'"),
   ],
 )

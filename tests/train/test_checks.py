@@ -61,6 +61,8 @@ def test_no_published_run_starts_untrained(name, tmp_path, monkeypatch):
     checks.check_config(config)
   (tmp_path / 'other.pth').touch()
   config.model.weights = 'other.pth#student'
+  if config.model.get('reference'):
+    config.model.reference.weights = 'other.pth'
   checks.check_config(config)
 
 

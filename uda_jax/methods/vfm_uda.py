@@ -123,6 +123,14 @@ def check(config) -> None:
     config: the whole config.
   """
   _check_choices(config.method)
+  model = config.model
+  adapter = str(model.get('encoder', '')).endswith('_adapter')
+  if not adapter and not model.get('mask_token', False):
+    raise ValueError(
+      'config.model.mask_token: expected True, or an encoder with an adapter, '
+      "as 'vfm_uda' in config.method.name hides a part of the image from the "
+      f'encoder, got {model.get("encoder", "")!r} without a mask token'
+    )
   if not config.method.weight_distance:
     return
   if not config.model.get('reference'):
