@@ -12,7 +12,6 @@ import numpy as np
 
 from uda_jax.models import layers
 
-
 _DENSE = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
 _NAMED = jax.checkpoint_policies.save_only_these_names(layers.KEPT)
 # Its backward kernel wants the sums of the forward one.
