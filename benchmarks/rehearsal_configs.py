@@ -65,6 +65,9 @@ def overrides(config_name: str, steps: int) -> dict[str, Any]:
   if config.method.name == 'vfm_uda':
     # The share of one of the four cards.
     changes['batch.groups'] = 1
+  if config_name.endswith('/lse_start'):
+    # The pixels of torchvision's VGG-16, as docs/published/lse.md says.
+    changes['model.preprocessing'] = 'IMAGENET'
   if config.method.name == 'lse':
     # Two rounds, which choose one of two images and more of more.
     return changes | {
