@@ -35,7 +35,8 @@ def _traced_cells(record: dict[str, Any]) -> list[str]:
   """Returns the row of a config whose steps were traced."""
   if 'error' in record:
     return [f'`{record["config"]}`', record['error'], *[''] * 4]
-  source, target = record['phases'][0]['batch']
+  source, *rest = record['phases'][0]['batch']
+  target = rest[0] if rest else source
   return [
     f'`{record["config"]}`',
     f'{record["method"]}',

@@ -85,7 +85,8 @@ def trace(config: Any) -> dict[str, Any]:
     lowered = step.lower(state, batch, frozen)
     phases.append(
       {
-        'batch': [batch.source.image.shape, batch.target.image.shape],
+        # The source alone has no target.
+        'batch': [x.image.shape for x in (batch.source, batch.target) if x],
         'megabytes': round(len(lowered.as_text()) / 1e6, 1),
       }
     )
