@@ -254,6 +254,7 @@ def test_what_is_allowed_is_no_breach(module, name):
     ('losses', {'tensorflow', 'flax', 'ml_collections', 'orbax'}),
     # Seconds of every call, and on a small device not even there.
     ('predict.command', {'tensorflow'}),
+    ('adapt.command', {'tensorflow'}),
     ('train.checks', {'tensorflow', 'orbax', 'huggingface_hub'}),
     ('evaluate.files', {'tensorflow', 'flax'}),
   ],

@@ -18,8 +18,8 @@ from uda_jax.adapt import config_file
 from uda_jax.adapt import decide
 from uda_jax.adapt import found as found_lib
 from uda_jax.adapt import record as record_lib
-from uda_jax.adapt import scoring
 from uda_jax.adapt import show
+from uda_jax.adapt import target_record
 from uda_jax.train import checks
 
 # Flags that change nothing of the run.
@@ -96,7 +96,7 @@ def _decide(
     args, found, record.run, jax.default_backend()
   )
   show.write(found, record.run / 'found')
-  scoring.write(found, record.run / 'found')
+  target_record.write(found, record.run / 'found')
 
   def write(steps: int) -> None:
     text = config_file.write(settings._replace(steps=steps), record.run)
@@ -135,7 +135,7 @@ def _look_at_target(
     return
   found = found_lib.look_at(args)
   show.write(found, record.run / 'found')
-  scoring.write(found, record.run / 'found')
+  target_record.write(found, record.run / 'found')
   print(f'\nscores: on {len(found.scored.names)} target images')
   record.target = target
   for stage in ('score', 'report'):

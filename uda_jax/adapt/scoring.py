@@ -14,53 +14,13 @@ import jax
 
 from uda_jax import files
 from uda_jax import parallel
-from uda_jax.adapt import found as found_lib
 from uda_jax.configs.blocks import datasets as dataset_blocks
 from uda_jax.data import datasets
 from uda_jax.evaluate import evaluator
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
-_FILE = 'target_labels.json'
 _ROW = '{}, on {}'
-
-
-def write(found: found_lib.Found, folder: pathlib.Path) -> None:
-  """Writes where the labeled target images are, if there are any.
-
-  Args:
-    found: in the folders.
-    folder: of lists and pictures, `RUN/found`.
-  """
-  pairs, encoding = found.scored, found.target_encoding
-  if pairs is None or encoding is None:
-    (folder / _FILE).unlink(missing_ok=True)
-    return
-  where = pairs.images.folder
-  fields = encoding.fields()
-  if found.resize_target:
-    fields['resize_labels'] = True
-  record = {
-    'name': f'{where.parent.name}/{where.name}',
-    'images': pairs.images.pattern,
-    'labels': pairs.labels.pattern,
-    'files': str(folder / 'scored.txt'),
-    'class_names': encoding.class_names,
-    **fields,
-  }
-  files.write_atomically(folder / _FILE, files.to_json(record))
-
-
-def read(folder: pathlib.Path) -> dict[str, Any] | None:
-  """Returns the fields of the record that `write` wrote, None without one."""
-  path = folder / _FILE
-  if not path.is_file():
-    return None
-  return {k: _tuples(v) for k, v in json.loads(path.read_text()).items()}
-
-
-def _tuples(value: Any) -> Any:
-  return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def load(config: Any, fields: dict[str, Any]) -> Any:
@@ -68,7 +28,7 @@ def load(config: Any, fields: dict[str, Any]) -> Any:
 
   Args:
     config: of a run.
-    fields: of `read`.
+    fields: of `target_record.read`.
 
   Raises:
     ValueError: the classes of the config were changed.

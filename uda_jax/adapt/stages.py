@@ -18,6 +18,7 @@ from uda_jax.adapt import measure
 from uda_jax.adapt import predictions
 from uda_jax.adapt import record as record_lib
 from uda_jax.adapt import scoring
+from uda_jax.adapt import target_record
 from uda_jax.data import image_size
 from uda_jax.evaluate import reports
 from uda_jax.export import command as export_command
@@ -181,7 +182,7 @@ def choose(record: record_lib.Record) -> str:
 
 
 def _count_scored(record: record_lib.Record) -> int:
-  fields = scoring.read(record.run / 'found')
+  fields = target_record.read(record.run / 'found')
   if fields is None:
     return 0
   return len(pathlib.Path(fields['files']).read_bytes().splitlines())
@@ -189,7 +190,7 @@ def _count_scored(record: record_lib.Record) -> int:
 
 def _labeled(record: record_lib.Record) -> Any:
   """Returns the manifest of labeled target images, None without any."""
-  fields = scoring.read(record.run / 'found')
+  fields = target_record.read(record.run / 'found')
   return fields and scoring.load(load(record, ADAPTED), fields)
 
 
