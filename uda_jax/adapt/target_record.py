@@ -1,4 +1,4 @@
-"""Where labeled target images are: a record that no config holds."""
+"""The record of labeled target images, which no config holds."""
 
 from __future__ import annotations
 
