@@ -5,40 +5,30 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
-import dataclasses
 import itertools
 import os
-import pathlib
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from uda_jax import methods
 from uda_jax import parallel
 from uda_jax import types
-from uda_jax.runs import checkpoint
 from uda_jax.runs import compile_cache
 from uda_jax.runs import lock
 from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress as progress_lib
-from uda_jax.runs import provenance
-from uda_jax.runs import resume
-from uda_jax.runs import writers
 from uda_jax.train import checks
-from uda_jax.train import evaluation
 from uda_jax.train import interrupts
-from uda_jax.train import logs
+from uda_jax.train import parts as parts_lib
 from uda_jax.train import peers as peers_lib
-from uda_jax.train import programs as programs_lib
 from uda_jax.train import round_mining
 from uda_jax.train import rounds
 from uda_jax.train import setup
 from uda_jax.train import state as state_lib
-from uda_jax.train import warm_start
-from uda_jax.train import watchdog
 
 Run = setup.Run
+Parts = parts_lib.Parts
 
 
 class TrainingFailed(Exception):
@@ -57,20 +47,6 @@ class Result(NamedTuple):
   run: Run
   variables: types.Variables
   reports: dict[str, dict[str, Any]]
-
-
-class Parts(NamedTuple):
-  """The parts of a running loop."""
-
-  run: Run
-  programs: programs_lib.Programs
-  saved: checkpoint.Checkpoints
-  writer: writers.Writer
-  evaluations: evaluation.Evaluations
-  interrupts: interrupts.Interrupts
-  lock: lock.Lock
-  peers: peers_lib.Peers
-  watchdog: watchdog.Watchdog
 
 
 def _check_finite(
@@ -230,52 +206,13 @@ def run(
       cleanup=held.release,
     ) as peers:
       this, student = setup.build(config, path)
-      _write_manifest(this)
+      parts_lib.write_manifest(this)
       # Left after `peers`: closing waits for the other processes, which must
       # know before if this one failed.
       parts = stack.enter_context(
-        _parts(this, cache, handler, held, peers, loggers)
+        parts_lib.opened(this, cache, handler, held, peers, loggers)
       )
       return _train(parts, student)
-
-
-@contextlib.contextmanager
-def _parts(
-  run: Run,
-  cache: pathlib.Path | None,
-  handler: interrupts.Interrupts,
-  held: lock.Lock,
-  peers: peers_lib.Peers,
-  loggers: Sequence[loggers_lib.Logger],
-) -> Iterator[Parts]:
-  """Opens the checkpoints, curves and watchdog of a run."""
-  config = run.config
-  saving = checkpoint.Checkpoints(
-    run.workdir,
-    every_steps=config.checkpoint.every,
-    keep=config.checkpoint.keep,
-    keep_every=config.checkpoint.keep_every,
-    base=run.base,
-  )
-  watching = watchdog.Watchdog(
-    run.workdir, config.parallel.slow_step, process=jax.process_index()
-  )
-  with (
-    saving as saved,
-    logs.open_writer(run, saved.latest_step() or 0, loggers) as writer,
-    watching as watch,
-  ):
-    yield Parts(
-      run,
-      programs_lib.Programs(run, cache),
-      saved,
-      writer,
-      evaluation.Evaluations(run, saved, writer, handler.poll),
-      handler,
-      held,
-      peers,
-      watch,
-    )
 
 
 def _train(parts: Parts, student: types.Variables) -> Result:
@@ -296,22 +233,6 @@ def _train(parts: Parts, student: types.Variables) -> Result:
       'same command resumes'
     ) from stop
   return Result(run, variables, reports)
-
-
-def _write_manifest(run: Run) -> None:
-  data = {
-    name: resume.describe_data(part)
-    for name, part in run.data._asdict().items()
-  }
-  source = run.data.source
-  facts = {
-    'method': methods.full_name(run.config.method),
-    'data': data,
-    'classes': {'names': source.class_names, 'palette': source.palette},
-    'weights': dataclasses.asdict(run.weights) if run.weights else None,
-    'warm_start': warm_start.declared(run.config),
-  }
-  provenance.run_manifest(run.workdir, run.config, facts)
 
 
 def _peeked(run: Run, step: int) -> tuple[types.Batch, Iterator[types.Batch]]:
