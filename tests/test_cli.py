@@ -186,9 +186,12 @@ def test_every_config_passes(name, tmp_path):
   config = configs.load(name)
   if config.warm_start.workdir:
     config.warm_start.workdir = str(tmp_path)
+  weights = tmp_path / 'weights.pth'
+  weights.touch()
   if config.model.starts_from:
-    config.model.weights = str(tmp_path / 'weights.pth')
-    (tmp_path / 'weights.pth').touch()
+    config.model.weights = str(weights)
+  if config.model.get('reference'):
+    config.model.reference.weights = str(weights)
   checks.check_config(config)
 
 
