@@ -15,7 +15,10 @@ def test_a_hanging_step_has_its_stacks_written_once(tmp_path, caplog):
     assert not (tmp_path / 'stacks').exists()
     with watch.paused(4):
       time.sleep(0.3)  # compiling does not count
+    watch.rest()
+    time.sleep(0.3)  # nor what follows the last step
     assert not (tmp_path / 'stacks').exists()
+    watch.begin(4)
     _hang()
   [path] = (tmp_path / 'stacks').iterdir()
   assert path.name == 'step_4_process_1.txt'

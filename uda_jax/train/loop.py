@@ -101,6 +101,8 @@ def _loop(
   except interrupts.Stop:
     parts.saved.save(step, state, force=True)
     raise
+  finally:
+    parts.watchdog.rest()
   if previous is not None:
     _check_finite(previous, parts, step)
   return state

@@ -62,10 +62,14 @@ class Watchdog:
     """Starts the clock of a step."""
     self._now = step, time.monotonic()
 
+  def rest(self) -> None:
+    """Stops the clock until the next `begin`."""
+    self._now = None
+
   @contextlib.contextmanager
   def paused(self, step: int) -> Iterator[None]:
     """Stops the clock inside, and starts that of a step after it."""
-    self._now = None
+    self.rest()
     yield
     self.begin(step)
 
