@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from uda_jax import local_gpus
 from uda_jax import parallel
+from uda_jax.parallel import local_gpus
 
 ROOT = pathlib.Path(__file__).parents[1]
 _SEEN = """

@@ -12,6 +12,7 @@ from tests import tiny
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import self_training
+from uda_jax.parallel import mesh as mesh_lib
 from uda_jax.train import optim
 from uda_jax.train import patterns
 from uda_jax.train import recipe as recipe_lib
@@ -65,7 +66,7 @@ def _run_on_devices(recipe, devices, groups, steps, shard):
 
 
 def test_devices_accumulation_and_sharding_change_nothing(monkeypatch):
-  monkeypatch.setattr(parallel, '_LEAST_DIVIDED', 1)
+  monkeypatch.setattr(mesh_lib, '_LEAST_DIVIDED', 1)
   start = _init(_recipe())
   runs = {devices: _run(_recipe(), devices) for devices in (1, 2, 4)}
   runs['accumulate'] = _run(_recipe(accumulate=2), 2)
@@ -95,7 +96,7 @@ def test_devices_accumulation_and_sharding_change_nothing(monkeypatch):
 def test_a_sharded_state_lies_in_parts_on_the_devices(
   shard, divided, monkeypatch
 ):
-  monkeypatch.setattr(parallel, '_LEAST_DIVIDED', 1)
+  monkeypatch.setattr(mesh_lib, '_LEAST_DIVIDED', 1)
   state, _ = _run_on_devices(_recipe(), 2, 4, 1, shard)
   for name in ('student', 'teacher', 'opt_state'):
     for x in jax.tree.leaves(getattr(state, name)):

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uda_jax import exchange
 from uda_jax import parallel
+from uda_jax.parallel import exchange
 from uda_jax.runs import compile_cache
 from uda_jax.runs import provenance
 from uda_jax.runs import resume

@@ -1,12 +1,10 @@
-"""Devices and processes: the mesh, shardings, host arrays to global arrays."""
+"""The processes of a run: start, end, waiting, common decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
-import dataclasses
 import itertools
-import math
 import os
 import threading
 from typing import Any
@@ -15,134 +13,18 @@ import jax
 from jax._src import clusters
 from jax._src import distributed
 from jax.experimental import multihost_utils
-import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
-import numpy as np
 
-from uda_jax import exchange
-from uda_jax import local_gpus
-from uda_jax import types
+from uda_jax.parallel import exchange
+from uda_jax.parallel import local_gpus
 
 # BSD's EX_PROTOCOL: another process of the run is gone, or never came.
 EXIT_PEER = 76
-# The one axis: groups (the papers' batches) are spread over it.
-DATA = 'data'
 # Seconds after which JAX aborts a process whose peers are silent:
 # `uda_jax.train.peers` ends it long before, with a line.
 _JAX_HEARTBEAT = 1800
 # Points that a process may be ahead of another; see `Agreement`.
 _LEAD = 4
 _agreements = itertools.count()
-# Values of config.parallel.shard; see `state_sharding`.
-SHARDS = ('none', 'optimizer', 'all')
-# Numbers of an array below which all devices hold it: it would cost a message
-# of its own.
-_LEAST_DIVIDED = 2048
-
-
-def make_mesh(num_devices: int | None = None) -> Mesh:
-  """Returns the one-axis mesh over all devices (or the first `num_devices`)."""
-  devices = np.array(jax.devices()[:num_devices])
-  # jax.make_mesh defaults to Explicit axes, under which ordinary loss code
-  # (sorts, gathers) raises sharding errors.
-  return Mesh(devices, (DATA,), axis_types=(AxisType.Auto,))
-
-
-def replicated(mesh: Mesh) -> NamedSharding:
-  """Returns the sharding of arrays that every device holds whole."""
-  return NamedSharding(mesh, P())
-
-
-def by_group(mesh: Mesh) -> NamedSharding:
-  """Returns the sharding of arrays whose first axis counts groups."""
-  return NamedSharding(mesh, P(DATA))
-
-
-def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
-  """Raises ValueError unless the devices get equally many groups."""
-  unit = mesh.size * accumulate
-  if groups % unit:
-    fits = sorted(
-      {max(unit, groups - groups % unit), groups + unit - groups % unit}
-    )
-    raise ValueError(
-      f'config.batch.groups: expected a multiple of {unit} '
-      f'({mesh.size} devices x batch.accumulate {accumulate}), got {groups}; '
-      f'use batch.groups={" or ".join(map(str, fits))}, or fewer devices '
-      'with devices=N'
-    )
-
-
-def to_global(batch: types.PyTree, mesh: Mesh) -> types.PyTree:
-  """Makes global arrays, sharded by group, from this process's groups.
-
-  Args:
-    batch: tree of host arrays [local groups, ...].
-    mesh: the mesh; process p's devices hold the p-th share of the groups.
-
-  Returns:
-    The same tree of global arrays [groups, ...].
-  """
-  sharding = by_group(mesh)
-  return jax.tree.map(
-    lambda x: jax.make_array_from_process_local_data(sharding, x), batch
-  )
-
-
-def place_rows(
-  rows: np.ndarray, mesh: Mesh | None, *, filling: int = 0
-) -> jax.Array:
-  """Spreads this process's rows over its devices, padded to fit.
-
-  Args:
-    rows: [B, ...], B the same in all processes.
-    mesh: None: the one device of one process, without padding.
-    filling: the value of the padding.
-  """
-  if mesh is None:
-    return jnp.asarray(rows)
-  missing = -len(rows) % mesh.local_mesh.size
-  widths = [(0, missing)] + [(0, 0)] * (rows.ndim - 1)
-  return to_global(np.pad(rows, widths, constant_values=filling), mesh)
-
-
-def state_sharding(
-  state: types.TrainState, mesh: Mesh, shard: str = 'none'
-) -> types.TrainState:
-  """Returns the shardings of a train state.
-
-  Args:
-    state: arrays, or their shapes.
-    mesh: the devices.
-    shard: what is divided over the devices, of `SHARDS`: 'none', each holds
-      everything but its groups' `method_state`; 'optimizer', the optimizer's
-      state and the teacher; 'all', the student as well.
-  """
-  divided = {
-    'none': (),
-    'optimizer': ('opt_state', 'teacher'),
-    'all': ('opt_state', 'teacher', 'student'),
-  }[shard]
-  shardings = jax.tree.map(lambda _: replicated(mesh), state)
-  groups = jax.tree.map(lambda _: by_group(mesh), state.method_state)
-  return dataclasses.replace(
-    shardings,
-    method_state=groups,
-    **{
-      name: jax.tree.map(lambda x: _divided(x, mesh), getattr(state, name))
-      for name in divided
-    },
-  )
-
-
-def _divided(array: Any, mesh: Mesh) -> NamedSharding:
-  """Returns the sharding of an array along its longest axis that divides."""
-  axes = [i for i, n in enumerate(array.shape) if n % mesh.size == 0]
-  if mesh.size == 1 or not axes or math.prod(array.shape) < _LEAST_DIVIDED:
-    return replicated(mesh)
-  axis = max(axes, key=lambda i: array.shape[i])
-  return NamedSharding(mesh, P(*[None] * axis, DATA))
 
 
 def barrier(name: str) -> None:
@@ -180,13 +62,13 @@ def start_processes(
     )
   # It would wait for SIGTERM, and orbax ask it with the numbers of old steps.
   jax.config.update('jax_enable_preemption_service', False)
-  found = (coordinator, num_processes, process_id)
-  if not coordinator:
-    found = _found(timeout)
-  # [] is all devices: JAX's choice is the device of the task's number.
-  local = None if local_gpus.CHOSEN in os.environ else []
-  if found[0] is None:
+  found = (
+    (coordinator, num_processes, process_id) if coordinator else _found(timeout)
+  )
+  if found is None:
     return
+  # [] is all devices: JAX's choice is the device of the task's number.
+  local: list[int] | None = None if local_gpus.CHOSEN in os.environ else []
   address, count, number = found
   with _given_up_after(timeout, address, number):
     jax.distributed.initialize(
@@ -201,11 +83,19 @@ def start_processes(
   _divide_gpus(timeout)
 
 
-def _found(timeout: int) -> tuple[str | None, int | None, int | None]:
-  """Returns coordinator, number of processes and of this one, by JAX."""
-  return clusters.ClusterEnv.auto_detect_unset_distributed_params(
-    os.environ.get('JAX_COORDINATOR_ADDRESS'), None, None, [], None, timeout
-  )[:3]
+def _found(timeout: int) -> tuple[str, int, int] | None:
+  """Returns coordinator, number of processes and of this one, by JAX.
+
+  Outside of a cluster that JAX knows: None.
+  """
+  address, count, number, _ = (
+    clusters.ClusterEnv.auto_detect_unset_distributed_params(
+      os.environ.get('JAX_COORDINATOR_ADDRESS'), None, None, [], None, timeout
+    )
+  )
+  if address is None or count is None or number is None:
+    return None
+  return address, count, number
 
 
 @contextlib.contextmanager
@@ -234,7 +124,7 @@ def _given_up_after(seconds: int, address: str, number: int) -> Iterator[None]:
 def _divide_gpus(timeout: int) -> None:
   """Lets this process see its share of the GPUs of its machine."""
   state = distributed.global_state
-  if jax.config.jax_platforms == 'cpu':
+  if jax.config.jax_platforms == 'cpu':  # type: ignore[attr-defined]
     return
   machines = exchange.texts(local_gpus.machine(), timeout)
   share = local_gpus.share(machines, state.process_id)
