@@ -52,10 +52,12 @@ from xdist import scheduler
 
 flags.FLAGS.mark_as_parsed()
 
-# A shell's background jobs ignore Ctrl-C, and so would all that they start; the
-# tests of signals send it.
+# A shell's background jobs ignore Ctrl-C, those of nohup the end of a terminal,
+# and so would all that they start; the tests of signals send both.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
   signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+  signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # What `make quick` leaves out (marker `slow`): golden vectors, whole runs, and

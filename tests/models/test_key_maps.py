@@ -13,6 +13,7 @@ from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import deeplab_v2
 from uda_jax.models import dinov2
+from uda_jax.models import dinov3
 from uda_jax.models import dlv2_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import encoder_weights
@@ -45,6 +46,9 @@ NETWORKS = {
   'resnet_v1c': encoder_decoder.EncoderDecoder(RESNET, dlv2_head.DLV2Head(3)),
   'dinov2': encoder_decoder.EncoderDecoder(
     dinov2.DINOv2(8, 4, head_width=4, grid=3), dlv2_head.DLV2Head(3)
+  ),
+  'dinov3': encoder_decoder.EncoderDecoder(
+    dinov3.DINOv3(8, 4, head_width=4), dlv2_head.DLV2Head(3)
   ),
 }
 
@@ -141,10 +145,17 @@ CASES = {
   ),
   'dinov2_soma': Case(
     'dinov2',
-    encoder_decoder.choose,
+    encoder_weights.choose,
     without=HEAD,
     extra=('mask_token',),
     name='blocks.3.attn.q.bias',
+  ),
+  'dinov3_hub': Case(
+    'dinov3',
+    encoder_weights.choose,
+    without=HEAD,
+    extra=('embeddings.mask_token',),
+    name='model.layer.3.attention.q_proj.bias',
   ),
   'segformer': Case(
     'segformer',

@@ -112,11 +112,12 @@ def resized_size(
     return tf.convert_to_tensor(size, tf.int32)
   exact, factor = tf.cast(size, tf.float64), tf.cast(factor, tf.float64)
   if not any(spec.image_size):
-    return tf.cast(tf.floor(exact * factor + 0.5), tf.int32)
+    return tf.maximum(tf.cast(tf.floor(exact * factor + 0.5), tf.int32), 1)
   rule = image_size.Rule(spec.image_size, spec.keep_ratio)
   sides = image_size.fit(exact[..., 0], exact[..., 1], rule, tf, factor)
   # Not -1: TensorFlow takes no shape that is packed along a negative axis.
-  return tf.cast(tf.stack(sides, exact.shape.rank - 1), tf.int32)
+  sides = tf.stack(sides, exact.shape.rank - 1)
+  return tf.maximum(tf.cast(sides, tf.int32), 1)
 
 
 def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:

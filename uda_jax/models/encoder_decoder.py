@@ -112,7 +112,7 @@ def _dino(config) -> nn.Module:
     variant.depth,
     registers=variant.registers,
     enlarge=config.get('enlarge', 0.0),
-    patch=config.get('patch', dinov2.PATCH),
+    patch=config.get('patch', make.patch),
     final_norm=config.get('final_norm', True),
     mask_token=config.get('mask_token', False),
     num_features=1 if config.head == 'upscale' else dinov2.NUM_FEATURES,
