@@ -276,16 +276,11 @@ def test_bad_files_are_left_out_and_listed(tmp_path, kind):
     np.testing.assert_array_equal(a.source.index, b.source.index)
     np.testing.assert_array_equal(a.source.image[~bad], b.source.image[~bad])
     assert bad.any() or step
-  again = batches(source, source, config, first_step=3, **note)
-  jax.tree.map(np.testing.assert_array_equal, again, found[3:])
-  # Processes that find different files find the same images.
-  parts = [
-    batches(source, source, config, process_index=i, process_count=2, **note)
-    for i in range(2)
-  ]
-  for step, batch in enumerate(found):
-    together = np.concatenate([part[step].source.image for part in parts])
-    np.testing.assert_array_equal(together, batch.source.image)
+  # One process of two, which finds other files first, finds the same images.
+  half = dict(process_index=1, process_count=2)
+  again = batches(source, source, config, first_step=3, **half, **note)
+  for a, b in zip(again, found[3:], strict=True):
+    np.testing.assert_array_equal(a.source.image, b.source.image[2:])
 
 
 def test_no_file_is_left(tmp_path):

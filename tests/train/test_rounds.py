@@ -16,6 +16,7 @@ from uda_jax.configs.blocks import common
 from uda_jax.data import datasets
 from uda_jax.data import label_files
 from uda_jax.data import splits
+from uda_jax.runs import writers
 from uda_jax.train import checks
 from uda_jax.train import loop
 from uda_jax.train import round_mining
@@ -109,7 +110,7 @@ def test_killed_within_and_between_rounds(cache, uninterrupted, monkeypatch):
   for place, attribute, call in (
     (round_mining, 'collect', 1),  # while the first round is planned
     (label_files, 'write_label', 3),  # half way through its patches
-    (loop.writers.Writer, 'step', 3),  # after a checkpoint within it
+    (writers.Writer, 'step', 3),  # after a checkpoint within it
     (round_mining, 'collect', 1),  # at the boundary to the second round
   ):
     with monkeypatch.context() as patch, pytest.raises(Killed):
