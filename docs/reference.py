@@ -12,6 +12,7 @@ import sys
 import typing
 import warnings
 
+import flax.linen as nn
 import jax
 import pdoc
 
@@ -19,15 +20,21 @@ import uda_jax
 from uda_jax import cli
 
 
-def _resolve_named_tuples(module):
-  """Evaluates the annotations of NamedTuples.
+def _resolve_constructors(module):
+  """Evaluates the annotations of NamedTuples and of inherited fields.
 
-  Their constructors keep annotations as text, without the module in which to
-  look the names up, and pdoc warns of every name.
+  Constructors keep annotations as text, and pdoc looks the names up in the
+  class's own module (NamedTuples: in none), not in that of its base.
   """
   for _, member in inspect.getmembers(module, inspect.isclass):
-    if issubclass(member, tuple) and member.__module__ == module.__name__:
+    if member.__module__ != module.__name__:
+      continue
+    if issubclass(member, tuple):
       member.__new__.__annotations__ = typing.get_type_hints(member)
+    elif issubclass(member, nn.Module):
+      hints = typing.get_type_hints(member)
+      annotations = member.__init__.__annotations__
+      annotations |= {n: hints[n] for n in annotations if n in hints}
 
 
 def main(out):
@@ -42,7 +49,7 @@ def main(out):
   ]
   with cli.hidden_stderr():  # TensorFlow's first lines
     for name in names:
-      _resolve_named_tuples(importlib.import_module(name))
+      _resolve_constructors(importlib.import_module(name))
   pdoc.render.configure(docformat='google', show_source=False)
   # Signatures would name jaxlib's private module.
   jax.Array.__module__, jax.Array.__qualname__ = 'jax', 'Array'
