@@ -61,6 +61,7 @@ official: $(VENV)/installed ## compare with the official Cityscapes evaluator
 real: $(VENV)/installed ## tables on real images; DATA=/folder/with/camvid/and/idd_lite
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
 	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
+	$(RUN) -m benchmarks.adaptation --benchmark=streets_to_camvid --root=$(DATA) $(ARGS)
 
 rehearsal: $(VENV)/installed ## each published config at full size; ARGS='--out=DIR ...'
 	$(RUN) -m benchmarks.rehearsal $(ARGS)

@@ -105,6 +105,22 @@ def camvid_day_to_dusk() -> ConfigDict:
   )
 
 
+def streets_to_camvid() -> ConfigDict:
+  """Rendered scenes to Cambridge by day, 11 classes."""
+  return block(
+    datasets.streets(
+      'source_train', num_images=800, gap=(0.0, 0.0), image_size=(160, 214)
+    ),
+    datasets.camvid_as_streets('day_train'),
+    datasets.camvid_as_streets('day_test'),
+    source_image_size=(160, 214),
+    target_image_size=(160, 214),
+    eval_image_size=(160, 214),
+    crop_size=(128, 176),
+    scale_range=(0.9, 1.4),
+  )
+
+
 def as_oracle(data: ConfigDict) -> ConfigDict:
   """The same benchmark with the target's training labels as the source.
 

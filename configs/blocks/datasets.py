@@ -39,6 +39,19 @@ _CAMVID_PALETTE = (
   (220, 20, 60),
   (119, 11, 32),
 )
+_STREETS = (
+  'road',
+  'sidewalk',
+  'building',
+  'fence',
+  'pole',
+  'sign',
+  'vegetation',
+  'sky',
+  'person',
+  'car',
+  'bicycle',
+)
 _IDD = (
   'drivable',
   'non-drivable',
@@ -72,8 +85,27 @@ _CAMVID_TO_IDD = (
   (9, 2),
   (10, 255),
 )
+# CamVid's classes are those of the rendered streets, by other names.
+_CAMVID_TO_STREETS = (
+  (0, 7),
+  (1, 2),
+  (2, 4),
+  (3, 0),
+  (4, 1),
+  (5, 6),
+  (6, 5),
+  (7, 3),
+  (8, 9),
+  (9, 8),
+  (10, 10),
+)
 # Of the lists in docs/datasets.md.
-_CAMVID_IMAGES = {'day_train': 406, 'dusk_train': 62, 'dusk_test': 62}
+_CAMVID_IMAGES = {
+  'day_train': 406,
+  'day_test': 171,
+  'dusk_train': 62,
+  'dusk_test': 62,
+}
 
 
 def folder(**fields: Any) -> ConfigDict:
@@ -101,7 +133,11 @@ def folder(**fields: Any) -> ConfigDict:
 
 
 def streets(
-  split: str, *, num_images: int, gap: tuple[float, float]
+  split: str,
+  *,
+  num_images: int,
+  gap: tuple[float, float],
+  image_size: tuple[int, int] = (96, 192),
 ) -> ConfigDict:
   """Rendered scenes; see `uda_jax.data.streets.record.StreetsRecord`."""
   return ConfigDict(
@@ -110,7 +146,7 @@ def streets(
       split=split,
       num_images=num_images,
       gap=gap,
-      image_size=(96, 192),
+      image_size=image_size,
       seed=0,
       name=f'streets {split}',
     )
@@ -138,6 +174,21 @@ def camvid_as_idd(split: str) -> ConfigDict:
   config = camvid(split)
   config.update(
     class_names=_IDD, palette=_IDD_PALETTE, label_map=_CAMVID_TO_IDD
+  )
+  return config
+
+
+def camvid_as_streets(split: str) -> ConfigDict:
+  """CamVid with the names and numbers of the rendered streets' 11 classes."""
+  config = camvid(split)
+  palette = [
+    _CAMVID_PALETTE[raw]
+    for raw, _ in sorted(_CAMVID_TO_STREETS, key=lambda row: row[1])
+  ]
+  config.update(
+    class_names=_STREETS,
+    palette=tuple(palette),
+    label_map=_CAMVID_TO_STREETS,
   )
   return config
 

@@ -83,7 +83,7 @@ def _lists(root, folder, names, ids):
 
 
 def _camvid(root):
-  names = ('day_train', 'dusk_train', 'dusk_test')
+  names = ('day_train', 'day_test', 'dusk_train', 'dusk_test')
   _lists(root, 'camvid', names, _halves(3, 255))
   # The last five of this list are left out.
   for number in range(5):

@@ -6,7 +6,9 @@ import pytest
 
 from tests.data import raw_layouts
 from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import datasets as datasets_block
 from uda_jax.data import datasets
+from uda_jax.data.streets import style
 
 
 @pytest.fixture(scope='module')
@@ -48,6 +50,26 @@ def test_benchmark(root, tmp_path, name, source, target, evaluation):
   assert not unlabelled.class_pixels.any()
   assert pixels(_load(block, 'evaluation', root, tmp_path)) == evaluation
   json.dumps(json.loads(block.to_json_best_effort()))
+
+
+def test_camvid_has_the_classes_of_the_rendered_streets(root, tmp_path):
+  block = benchmarks.streets_to_camvid()
+  data = _load(block, 'evaluation', root, tmp_path)
+  assert data.class_names == style.CLASSES
+  assert data.palette == style.PALETTE
+  # The miniature's raw id 3 is CamVid's road.
+  assert data.class_pixels[0].tolist() == [48] + 10 * [0]
+  pairs = (
+    (datasets_block.camvid('day_test').class_names[raw], style.CLASSES[index])
+    for raw, index in block.evaluation.label_map
+  )
+  other_names = {pair for pair in pairs if pair[0] != pair[1]}
+  assert other_names == {
+    ('pavement', 'sidewalk'),
+    ('tree', 'vegetation'),
+    ('pedestrian', 'person'),
+    ('bicyclist', 'bicycle'),
+  }
 
 
 def test_a_truncated_label_is_named(root, tmp_path):
