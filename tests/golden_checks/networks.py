@@ -7,7 +7,7 @@ from the files. Precision is that of the process: float64 under
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import pathlib
 import re
 
@@ -22,6 +22,7 @@ from uda_jax.losses import segmentation
 from uda_jax.models import deeplab_v2
 from uda_jax.models import efficientnet_lite
 from uda_jax.models import layers
+from uda_jax.models import lite_weights
 from uda_jax.models import network as network_lib
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
@@ -177,13 +178,15 @@ def lse_deeplab(path: pathlib.Path) -> Iterator[common.Difference]:
 
 
 class ImageNetLite(nn.Module):
-  """EfficientNet-Lite0 with its ImageNet classifier."""
+  """An EfficientNet-Lite with its ImageNet classifier."""
+
+  blocks: Sequence[efficientnet_lite.Block]
 
   @nn.compact
   def __call__(self, image: jax.Array) -> dict[str, jax.Array]:
     names = ('s2', 's4', 's8', 's16', 's32')
     features = efficientnet_lite.EfficientNetLite(
-      dtype=dtype(), name='encoder'
+      blocks=self.blocks, dtype=dtype(), name='encoder'
     )(image, use_running_average=True)
     x = layers.Conv(1280, 1, dtype=dtype(), name='conv_head')(features[-1])
     x = layers.BatchNorm(eps=efficientnet_lite.EPS, dtype=dtype(), name='bn1')(
@@ -194,25 +197,26 @@ class ImageNetLite(nn.Module):
     return dict(zip(names, features)) | {'logits': logits}
 
 
-def efficientnet_lite0(path: pathlib.Path) -> Iterator[common.Difference]:
+def efficientnet(path: pathlib.Path) -> Iterator[common.Difference]:
   """The installed ImageNet weights: features of all stages, and classes."""
   arrays = dict(np.load(path))
   image = preprocessing.CENTRED.normalize(jnp.asarray(arrays['image']))
-  module = ImageNetLite()
+  name = path.parent.name
+  module = ImageNetLite(efficientnet_lite.VARIANTS[name])
   shapes = jax.eval_shape(module.init, jax.random.key(0), image)
 
   def name_of(module_path: tuple[str, ...]) -> str:
     inner = module_path[1:] if module_path[0] == 'encoder' else module_path
-    return efficientnet_lite.torch_name(inner)
+    return lite_weights.torch_name(inner)
 
   loaded, _ = state_dict.load(
-    weights.read(efficientnet_lite.package_file()),
+    weights.read(lite_weights.package_file(name)),
     types.Variables(shapes['params'], shapes['batch_stats']),
     name_of,
   )
   variables = loaded._asdict()
-  for name, ours in jax.jit(module.apply)(variables, image).items():
-    yield name, ours, arrays[name], 2e-4, 1e-4
+  for key, ours in jax.jit(module.apply)(variables, image).items():
+    yield key, ours, arrays[key], 2e-4, 1e-4
 
 
 CHECKS = {
@@ -220,5 +224,5 @@ CHECKS = {
   'pixmatch/deeplab_tiny_train*.npz': deeplab_train,
   'ehtdi/deeplab_tiny_eval*.npz': deeplab_eval,
   'lse/deeplab_tiny*.npz': lse_deeplab,
-  'efficientnet_lite0/features*.npz': efficientnet_lite0,
+  'efficientnet_lite?/features*.npz': efficientnet,
 }

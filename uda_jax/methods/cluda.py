@@ -88,7 +88,7 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
     if 'fused' not in maps:
       raise ValueError(
         'config.method.add: cluda_contrast needs a network with a fused map '
-        '(compact, efficientnet_lite0, encoder_decoder, hrda), got one '
+        '(compact, efficientnet_lite0 to 2, encoder_decoder, hrda), got one '
         f'with the maps {sorted(maps)}'
       )
     return Grid(sample(maps['fused']), label, confidence)

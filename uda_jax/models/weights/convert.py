@@ -12,6 +12,7 @@ from uda_jax import models
 from uda_jax import types
 from uda_jax.models import dinov2
 from uda_jax.models import dinov3
+from uda_jax.models import efficientnet_lite
 from uda_jax.models import mix_transformer
 from uda_jax.models import resnet_v1c
 from uda_jax.models import weights
@@ -96,14 +97,17 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     dropout=0.5,
     preprocessing='CAFFE',
   ),
-  'efficientnet_lite0': dict(
-    name='efficientnet_lite0',
-    dtype='float32',
-    heads=(),
-    in_channels=3,
-    width=64,
-    dropout=0.1,
-  ),
+  **{
+    name: dict(
+      name=name,
+      dtype='float32',
+      heads=(),
+      in_channels=3,
+      width=64,
+      dropout=0.1,
+    )
+    for name in efficientnet_lite.VARIANTS
+  },
 }
 
 # Parameters do not depend on it; the shapes alone are traced.
