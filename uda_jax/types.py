@@ -60,11 +60,14 @@ class Batch(NamedTuple):
     views: overlapping target crops (PiPa): 'image' [pairs, 2, H, W, 3] uint8,
       'box' [pairs, 2, 4] int32 (top, bottom, left, right) of the overlap in
       each crop, 'flipped' [pairs, 2] bool; None for steps without pairs.
+    labeled: further target images, with their labels
+      (`config.data.target_labels`); None without any.
   """
 
   source: Source
   target: Target | None = None
   views: Mapping[str, Array] | None = None
+  labeled: Source | None = None
 
 
 class Variables(NamedTuple):

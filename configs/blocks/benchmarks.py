@@ -24,6 +24,10 @@ def block(source, target, evaluation, **fields) -> ConfigDict:
       source=source,
       target=target,
       evaluation=evaluation,
+      # The fraction of the target whose labels are learned from, such as
+      # '1/16', '' for none; the weight of that term, 0: no label is read.
+      target_labels='',
+      target_labels_weight=1.0,
       # (height, width) that images are resized to; (0, 0): as the files are.
       # `eval_image_size` serves scoring, prediction and export; (0, 0) there:
       # the target's size. See `data.image_size`.

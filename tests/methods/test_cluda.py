@@ -140,7 +140,7 @@ def test_without_a_start_there_is_one_phase():
 )
 def test_degenerate_batches_are_finite(run, case):
   batch = tiny_hrda.batch()
-  source, target, _ = batch
+  source, target = batch.source, batch.target
   if case == 'all ignored':
     source = source._replace(label=np.full_like(source.label, 255))
   elif case == 'one class':

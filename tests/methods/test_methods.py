@@ -139,7 +139,7 @@ def test_self_training_in_its_parts():
 )
 def test_degenerate_batches_are_finite(case):
   batch, config = _group(), tiny.self_training_config()
-  source, target, _ = batch
+  source, target = batch.source, batch.target
   if case == 'all ignored':
     source = source._replace(label=jnp.full_like(source.label, 255))
   elif case == 'one class':

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from absl import logging
@@ -13,9 +13,7 @@ from uda_jax.data import manifest as manifest_lib
 FAIL, SKIP = 'fail', 'skip'
 
 _Batch = TypeVar('_Batch')
-_Make = Callable[
-  [int, manifest_lib.Manifest, manifest_lib.Manifest], Iterator[_Batch]
-]
+_Make = Callable[..., Iterator[_Batch]]
 
 
 class BadFile(OSError):
@@ -35,8 +33,7 @@ class BadFile(OSError):
 def left_out(
   make: _Make[_Batch],
   first_step: int,
-  source: manifest_lib.Manifest,
-  target: manifest_lib.Manifest,
+  sets: Sequence[manifest_lib.Manifest],
   note: Callable[[str], None] = logging.warning,
 ) -> Iterator[_Batch]:
   """Makes batches in which the next image stands in for one that is bad.
@@ -45,18 +42,17 @@ def left_out(
   and after a restart.
 
   Args:
-    make: f(step, source, target) -> the batches from a step on.
+    make: f(step, *sets) -> the batches from a step on.
     first_step: of the first batch.
-    source: images.
-    target: images.
+    sets: the data sets that batches are read from.
     note: called with a line for each file that is left out.
 
   Returns:
     Iterator of the batches; OSError if no image is left.
   """
-  batches = make(first_step, source, target)
+  batches = make(first_step, *sets)
 
-  def going_on(batches, source, target):
+  def going_on(batches, sets):
     step = first_step
     while True:
       try:
@@ -69,10 +65,10 @@ def left_out(
           f'step {step}: left out an image and its label '
           f'(config.data.on_error): {error}'
         )
-        source, target = (_without(d, error.path) for d in (source, target))
-        batches = make(step, source, target)
+        sets = [_without(data, error.path) for data in sets]
+        batches = make(step, *sets)
 
-  return going_on(batches, source, target)
+  return going_on(batches, sets)
 
 
 def _without(data: manifest_lib.Manifest, path: str) -> manifest_lib.Manifest:

@@ -9,6 +9,7 @@ import math
 import numbers
 from typing import Any
 
+from uda_jax.data import label_fraction
 from uda_jax.data import records
 
 _SIZES = (
@@ -37,6 +38,7 @@ def check(config: Any) -> None:
       'config.data.evaluation.class_names: expected the classes of '
       f'config.data.source {source}, got {evaluation}'
     )
+  _check_target_labels(config, source)
   for name in _SIZES:
     check_size(
       _get(config, name),
@@ -73,6 +75,27 @@ def _check_part(config: Any, name: str) -> None:
     raise ValueError(
       f'{field}.labels: expected the pattern of the label files '
       "(labels are needed here), got ''"
+    )
+
+
+def _check_target_labels(config: Any, source: tuple[str, ...]) -> None:
+  """Checks what is learned from labels of the target, if anything is."""
+  if label_fraction.part(config, 0) is None:
+    return
+  field = 'config.data.target'
+  record = records.make(config.target, field)
+  if getattr(record, 'labels', None) == '':
+    raise ValueError(
+      f'{field}.labels: expected the pattern of the label files, as '
+      "config.data.target_labels takes a part of them, got ''; '' there learns "
+      'from none'
+    )
+  classes = records.class_names(config.target, field)
+  if classes != source:
+    raise ValueError(
+      f'{field}.class_names: expected the classes of config.data.source '
+      f'{source}, as config.data.target_labels learns from its labels, got '
+      f'{classes}'
     )
 
 

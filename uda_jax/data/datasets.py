@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uda_jax.data import folders
+from uda_jax.data import label_fraction
 from uda_jax.data import manifest
 from uda_jax.data import prepared
 from uda_jax.data import records
@@ -45,6 +46,46 @@ def recipe_of_part(
     labels=name != 'target',
     resize=_resize(config, name),
     channels=channels,
+  )
+
+
+def load_labeled(
+  config: Any, part: label_fraction.Part, channels: int = 3
+) -> manifest.Manifest:
+  """Prepares and reads the target images whose labels are learned from.
+
+  The labels of the other images are not opened.
+
+  Args:
+    config: the `data` block of a config.
+    part: which of the target's images.
+    channels: see `load_part`.
+
+  Returns:
+    The manifest, with labels.
+  """
+  data = prepared.prepare(
+    recipe_of_labeled(config, part, channels), config.cache_dir
+  )
+  if config.target['kind'] == 'folder':
+    return data
+  # Rendered with all labels.
+  return manifest.take(data, part.rows(len(data.image_paths)))
+
+
+def recipe_of_labeled(
+  config: Any, part: label_fraction.Part, channels: int = 3
+) -> manifest.Recipe:
+  """Returns how to prepare that part; arguments as of `load_labeled`."""
+  return _recipe(
+    config.target,
+    root=config.root,
+    cache_dir=config.cache_dir,
+    field='config.data.target',
+    labels=True,
+    resize=_resize(config, 'target'),
+    channels=channels,
+    part=part,
   )
 
 
@@ -115,6 +156,7 @@ def _recipe(
   labels: bool,
   resize: transforms.Spec | None,
   channels: int,
+  part: label_fraction.Part | None = None,
 ) -> manifest.Recipe:
   """Returns how to prepare the data set of a record; see `load`."""
   made = records.make(record, field)
@@ -130,5 +172,6 @@ def _recipe(
     )
   records.check_channels(kind, channels, field)
   options: dict[str, Any] = {} if resize is None else {'resize': resize}
-  options |= {} if kind != 'folder' else {'channels': channels}
+  if kind == 'folder':
+    options |= {'channels': channels, 'part': part}
   return _RECIPES[kind](made, root=root, field=field, labels=labels, **options)

@@ -80,6 +80,17 @@ def domains(
   return _checked(source_domain), _checked(target_domain)
 
 
+def labeled_domain(config: Any, data: manifest_lib.Manifest) -> Domain:
+  """Returns the labelled part of the target, which is cut as the target is.
+
+  Args:
+    config: the `data` block of a config.
+    data: its images, with labels.
+  """
+  spec = spec_of(config)._replace(image_size=tuple(config.target_image_size))
+  return _checked(Domain(data, spec, sampling.LABELED, 'target_image_size'))
+
+
 def spec_of(config: Any) -> transforms.Spec:
   """Returns what both domains share of the transforms of `config.data`."""
   if config.resize not in transforms.RESIZE:

@@ -13,6 +13,7 @@ from uda_jax import labels as labels_lib
 from uda_jax.data import folder_labels
 from uda_jax.data import folder_record
 from uda_jax.data import folder_rows
+from uda_jax.data import label_fraction
 from uda_jax.data import listing
 from uda_jax.data import manifest
 from uda_jax.data import name_lists
@@ -31,6 +32,7 @@ def recipe(
   labels: bool,
   resize: transforms.Spec | None = None,
   channels: int = 3,
+  part: label_fraction.Part | None = None,
 ) -> manifest.Recipe:
   """Lists the files of a folder and returns how to prepare them.
 
@@ -41,6 +43,7 @@ def recipe(
     labels: whether labels are wanted; if not, no label file is looked for.
     resize: the size of copies that are made of all images, None for none.
     channels: of every image.
+    part: which of the images; None: all.
 
   Returns:
     The recipe; nothing is decoded before its rows are asked for.
@@ -57,6 +60,9 @@ def recipe(
     )
   folder = _folder(record, root, field)
   sources = _sources(record, folder, field)
+  if part is not None:
+    sources = [sources[i] for i in part.rows(len(sources))]
+    logging.info('%s: the labels of %d of them', field, len(sources))
   # Independent of the files that are there, or part of `folder`.
   record = record._replace(published_images=0, root='')
   size = resize and [resize.image_size, resize.keep_ratio, resize.resize]

@@ -58,6 +58,18 @@ class Manifest(NamedTuple):
     return self.label_paths[0] is not None
 
 
+def take(data: Manifest, rows: Sequence[int] | np.ndarray) -> Manifest:
+  """Returns the manifest of some images, in this order."""
+  index = np.asarray(rows, int)
+  return data._replace(
+    image_paths=tuple(data.image_paths[i] for i in index),
+    label_paths=tuple(data.label_paths[i] for i in index),
+    heights=data.heights[index],
+    widths=data.widths[index],
+    class_pixels=data.class_pixels[index],
+  )
+
+
 class Row(NamedTuple):
   """One image of a data set in the making.
 

@@ -36,6 +36,7 @@ def train_batches(
   process_count: int,
   source: manifest_lib.Manifest,
   target: manifest_lib.Manifest,
+  labeled: manifest_lib.Manifest | None = None,
   read_target: bool = True,
   note: Callable[[str], None] = logging.warning,
 ) -> Iterator[types.Batch]:
@@ -53,6 +54,7 @@ def train_batches(
     process_count: number of shares.
     source: labelled images.
     target: images; with labels only if a method made them (LSE).
+    labeled: target images with labels (`config.target_labels`), if any.
     read_target: False for batches without target and views, for methods that
       use neither (`types.Method.uses_target`).
     note: called with a line for each file that `config.on_error` leaves out.
@@ -61,8 +63,8 @@ def train_batches(
     Iterator of batches of numpy arrays with leading axes
     [groups / process_count, group_size]: images uint8, labels int32, valid
     bool, indices int32; `views` of the target where `config.pair` asks for
-    them. A config that does not fit the data is an error here, not at the
-    first batch.
+    them, `labeled` images as many as those of a domain. A config that does not
+    fit the data is an error here, not at the first batch.
   """
   if groups % process_count:
     raise ValueError(
@@ -70,7 +72,7 @@ def train_batches(
       f'{process_count} processes, got {groups}'
     )
 
-  def make(step, source, target):
+  def make(step, *sets):
     return _batches(
       config,
       seed,
@@ -79,14 +81,14 @@ def train_batches(
       group_size,
       process_index,
       process_count,
-      source,
-      target,
       read_target,
+      *sets,
     )
 
+  sets = [source, target] + ([] if labeled is None else [labeled])
   if config.on_error == bad_files.FAIL:
-    return make(first_step, source, target)
-  return bad_files.left_out(make, first_step, source, target, note)
+    return make(first_step, *sets)
+  return bad_files.left_out(make, first_step, sets, note)
 
 
 def _batches(
@@ -97,23 +99,32 @@ def _batches(
   group_size: int,
   process_index: int,
   process_count: int,
+  read_target: bool,
   source: manifest_lib.Manifest,
   target: manifest_lib.Manifest,
-  read_target: bool,
+  labeled: manifest_lib.Manifest | None = None,
 ) -> Iterator[types.Batch]:
   """Returns the batches of some steps; see `train_batches`."""
-  domains = examples.domains(config, source, target)[: 1 + read_target]
-  readers = [examples.reader(domain, seed) for domain in domains]
+  domains = dict(
+    zip(('source', 'target'), examples.domains(config, source, target))
+  )
+  if not read_target:
+    del domains['target']
+  if labeled is not None:
+    domains['labeled'] = examples.labeled_domain(config, labeled)
+  readers = {
+    name: examples.reader(domain, seed) for name, domain in domains.items()
+  }
   local = local_groups * group_size
   element = _element(local, process_index, process_count)
 
   def read(count):
-    return tuple(read(element(count)) for read in readers)
+    return {name: read(element(count)) for name, read in readers.items()}
 
   def files(number):
     first = (steps.start + number) * local
     for count in range(first, first + local):
-      for domain in domains:
+      for domain in domains.values():
         index, _ = examples.choose(domain, seed, element(count))
         yield from loading.files_of(domain.data, int(index))
 
@@ -131,7 +142,7 @@ def _batches(
       process_count,
     )
   return (
-    _batch((local_groups, group_size), *values)._replace(views=pairs)
+    _batch((local_groups, group_size), **values)._replace(views=pairs)
     for values, pairs in zip(batches, views)
   )
 
@@ -194,12 +205,16 @@ def _batch(
   lead: tuple[int, int],
   source: examples.Example,
   target: examples.Example | None = None,
+  labeled: examples.Example | None = None,
 ) -> types.Batch:
   """Arranges flat rows in groups."""
   group = lambda x: x.reshape(*lead, *x.shape[1:])
   label = lambda values: group(values['label']).astype(np.int32)
+  with_label = lambda values: types.Source(
+    group(values['image']), label(values), group(values['index'])
+  )
   return types.Batch(
-    types.Source(group(source['image']), label(source), group(source['index'])),
+    with_label(source),
     None
     if target is None
     else types.Target(
@@ -208,4 +223,5 @@ def _batch(
       label(target) if 'label' in target else None,
       group(target['index']),
     ),
+    labeled=None if labeled is None else with_label(labeled),
   )

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 # Domains, and purposes of random numbers.
-SOURCE, TARGET, PAIR = 'source', 'target', 'pair'
+SOURCE, TARGET, PAIR, LABELED = 'source', 'target', 'pair', 'labeled'
 ORDER, SCALE, CROP, FLIP, CLASS, FILE = (
   'order',
   'scale',

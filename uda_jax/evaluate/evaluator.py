@@ -199,18 +199,8 @@ def make_label_free(
 def spread(data: manifest.Manifest, count: int) -> manifest.Manifest:
   """Returns the manifest of at most `count` images, evenly spaced."""
   size = len(data.image_paths)
-  return _chosen(data, np.linspace(0, size - 1, min(count, size)).astype(int))
-
-
-def _chosen(data: manifest.Manifest, rows: np.ndarray) -> manifest.Manifest:
-  """Returns the manifest of some images."""
-  pick = lambda paths: tuple(paths[i] for i in rows)
-  return data._replace(
-    image_paths=pick(data.image_paths),
-    label_paths=pick(data.label_paths),
-    heights=data.heights[rows],
-    widths=data.widths[rows],
-    class_pixels=data.class_pixels[rows],
+  return manifest.take(
+    data, np.linspace(0, size - 1, min(count, size)).astype(int)
   )
 
 
@@ -279,7 +269,7 @@ def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
   ) -> list[Example]:
     chosen = spread(data, _EXAMPLES)
     if numbers is not None:
-      chosen = _chosen(data, np.array(numbers))
+      chosen = manifest.take(data, numbers)
     found = {}
     for batch in batches(config, chosen, mesh=run.mesh):
       size = batch.label.shape[1:]

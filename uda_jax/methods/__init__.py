@@ -24,6 +24,7 @@ from uda_jax.methods import pipa_pixels
 from uda_jax.methods import pixmatch
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
+from uda_jax.methods import target_labels
 from uda_jax.methods import vfm_uda
 
 # The two bases that have a teacher and segment every pass in the same way.
@@ -178,6 +179,25 @@ def make(config, num_classes: int) -> types.Method:
     elif name == 'masking':
       method = _with_masking(config, num_classes, method)
   return method
+
+
+def with_target_labels(
+  config, num_classes: int, method: types.Method, weight: float
+) -> types.Method:
+  """Adds the supervised term on `batch.labeled`, by the base's own loss.
+
+  Args:
+    config: `config.method`.
+    num_classes: of the labels.
+    method: of `make`.
+    weight: of the term.
+  """
+  detail, segment = lambda *args: None, target_labels.segment
+  if base := _FAMILY.get(config.name):
+    detail, segment = base.operators(config, num_classes).detail, base.segment
+  return target_labels.with_target_labels(
+    config, method, weight, detail, segment
+  )
 
 
 def check_names(config) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import ml_collections
 
+from uda_jax.data import label_fraction
+
 
 def started_from(manifest: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the declared facts about the weights that a run started from.
@@ -39,13 +41,17 @@ def declared(
   """
   source, target = config.data.source, config.data.target
   oracle = source == target
+  part = label_fraction.weight(config.data) and config.data.target_labels
   trained_on = f'{source.name} with labels'
   if not oracle:
-    trained_on += f', {target.name} without (method {method})'
+    some = f'with {part} of its labels' if part else 'without'
+    trained_on += f', {target.name} {some} (method {method})'
   earlier = before.get('trained_on')
   licence = before.get('licence')
   return {
     'trained_on': f'{earlier}; {trained_on}' if earlier else trained_on,
-    'saw_target_labels': oracle or bool(before.get('saw_target_labels')),
+    'saw_target_labels': oracle
+    or bool(part)
+    or bool(before.get('saw_target_labels')),
     **({'licence': licence} if licence else {}),
   }

@@ -41,7 +41,10 @@ _PACKAGES = (
 
 
 def run_manifest(
-  workdir: os.PathLike | str, config: Any, extra: Mapping[str, Any]
+  workdir: os.PathLike | str,
+  config: Any,
+  extra: Mapping[str, Any],
+  once: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
   """Writes `<workdir>/manifest.json`, or adds a start to it.
 
@@ -52,6 +55,7 @@ def run_manifest(
     config: the resolved ConfigDict.
     extra: further JSON values of this start: hashes of weights; `data`, see
       `resume.describe_data`.
+    once: JSON values of the run, which its first start writes.
 
   Returns:
     The manifest.
@@ -62,7 +66,7 @@ def run_manifest(
   """
   path = pathlib.Path(workdir) / 'manifest.json'
   config = json.loads(config.to_json_best_effort())
-  manifest = {'config': config, 'starts': []}
+  manifest = {'config': config, 'starts': [], **(once or {})}
   if path.exists():
     manifest = resume.read(path)
     resume.check_config(path, manifest, config)

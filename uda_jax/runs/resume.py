@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import hashlib
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -123,6 +124,18 @@ def describe_data(data: Any) -> dict[str, Any]:
     'image sizes': _hash(np.asarray(sizes, '<i8').tobytes()),
     'labels': _hash(np.asarray(data.class_pixels, '<i8').tobytes()),
   }
+
+
+def listed(data: Any) -> list[str]:
+  """Returns the images of a `data.manifest.Manifest`, for people.
+
+  Their paths below the folder that holds all of them.
+  """
+  folder = os.path.dirname(os.path.commonprefix(data.image_paths))
+  return [
+    os.fsencode(os.path.relpath(path, folder or '.')).decode('utf8', 'replace')
+    for path in data.image_paths
+  ]
 
 
 def _hash(content: bytes) -> str:

@@ -24,6 +24,8 @@ LATER: dict[str, Any] = {
   'parallel.shard': 'none',
   'data.allow_changes': False,
   'data.on_error': 'fail',
+  'data.target_labels': '',
+  'data.target_labels_weight': 1.0,
   'checkpoint.best': 'miou',
   'checkpoint.best_subset': 'all classes',
   'model.new_classifier': False,

@@ -246,7 +246,7 @@ def data(config: Any) -> dict[str, Any]:
 
   def read() -> dict[str, Any]:
     try:
-      found = setup.read_data(config)._asdict()
+      found = setup.read_data(config).parts()
     except OSError as error:
       raise OSError(f'config.data: {error}') from error
     for part in found.values():

@@ -83,8 +83,7 @@ def opened(
 def write_manifest(run: setup.Run) -> None:
   """Writes what makes a run: config, data, weights, versions."""
   data = {
-    name: resume.describe_data(part)
-    for name, part in run.data._asdict().items()
+    name: resume.describe_data(part) for name, part in run.data.parts().items()
   }
   source = run.data.source
   facts = {
@@ -94,4 +93,7 @@ def write_manifest(run: setup.Run) -> None:
     'weights': dataclasses.asdict(run.weights) if run.weights else None,
     'warm_start': warm_start.declared(run.config),
   }
-  provenance.run_manifest(run.workdir, run.config, facts)
+  labeled, once = run.data.target_labels, {}
+  if labeled is not None:
+    once['target_labels'] = resume.listed(labeled)
+  provenance.run_manifest(run.workdir, run.config, facts, once)

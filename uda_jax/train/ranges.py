@@ -52,6 +52,7 @@ _NUMBERS = {
   'schedule.factor': (0, math.inf),
   'schedule.power': (0, math.inf),
   'schedule.round_factor': (0, math.inf),
+  'data.target_labels_weight': (0, math.inf),
   'data.rare_class.temperature': (0, math.inf),
   'data.rare_class.min_pixels': (0, math.inf),
   'data.rare_class.min_crop_ratio': (0, math.inf),

@@ -11,6 +11,7 @@ import optax
 
 from uda_jax import methods
 from uda_jax import types
+from uda_jax.data import label_fraction
 from uda_jax.models import adapters
 from uda_jax.train import adaptation
 from uda_jax.train import optim
@@ -88,8 +89,12 @@ def make(
     optimizer = adaptation.on_trained(
       optimizer, jax.tree.map(lambda fixed: not fixed, frozen)
     )
+  method = method or config.method
+  made = methods.make(method, num_classes)
+  if weight := label_fraction.weight(config.get('data', {})):
+    made = methods.with_target_labels(method, num_classes, made, weight)
   return Recipe(
-    method=methods.make(method or config.method, num_classes),
+    method=made,
     network=network,
     optimizer=optimizer,
     learning_rate=lambda state: (

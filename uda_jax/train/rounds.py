@@ -160,6 +160,7 @@ def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
     process_count=jax.process_count(),
     source=data.source,
     target=data.target,
+    labeled=data.target_labels,
     note=functools.partial(setup.note_left_out, run),
   )
 

@@ -18,6 +18,7 @@ from uda_jax import rng
 from uda_jax import types
 from uda_jax.data import datasets
 from uda_jax.data import image_size
+from uda_jax.data import label_fraction
 from uda_jax.data import pipeline
 from uda_jax.data import prepared
 from uda_jax.models import attention
@@ -35,11 +36,24 @@ _ENDLESS = 2**31
 
 
 class Data(NamedTuple):
-  """The manifests of the data sets of a run."""
+  """The manifests of the data sets of a run.
+
+  Attributes:
+    source: with labels.
+    target: without labels.
+    evaluation: with labels.
+    target_labels: the images of the target whose labels are learned from
+      (`config.data.target_labels`), None without any.
+  """
 
   source: Any
   target: Any
   evaluation: Any
+  target_labels: Any = None
+
+  def parts(self) -> dict[str, Any]:
+    """Returns the data sets that there are, by name."""
+    return {name: x for name, x in self._asdict().items() if x is not None}
 
 
 class Run(NamedTuple):
@@ -79,12 +93,16 @@ def load_data(config) -> Data:
 
 def prepare_share(config) -> None:
   """Prepares this process's part of the files of the data sets."""
-  for name in datasets.PARTS:
+  channels = config.model.in_channels
+  recipes = [
+    datasets.recipe_of_part(config.data, name, channels)
+    for name in datasets.PARTS
+  ]
+  if part := label_fraction.part(config.data, config.seed):
+    recipes.append(datasets.recipe_of_labeled(config.data, part, channels))
+  for recipe in recipes:
     prepared.prepare_share(
-      datasets.recipe_of_part(config.data, name, config.model.in_channels),
-      config.data.cache_dir,
-      jax.process_index(),
-      jax.process_count(),
+      recipe, config.data.cache_dir, jax.process_index(), jax.process_count()
     )
 
 
@@ -97,6 +115,9 @@ def read_data(config) -> Data:
       for name in datasets.PARTS
     }
   )
+  if part := label_fraction.part(config.data, config.seed):
+    labeled = datasets.load_labeled(config.data, part, channels)
+    data = data._replace(target_labels=labeled)
   expected = data.source.class_names
   if data.evaluation.class_names != expected:
     raise ValueError(
@@ -133,6 +154,7 @@ def batches(
     process_count=jax.process_count(),
     source=run.data.source,
     target=run.data.target,
+    labeled=run.data.target_labels,
     read_target=read_target,
     note=functools.partial(note_left_out, run),
   )
@@ -230,7 +252,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   logging.info('image sizes: %s', image_size.describe(config.data))
   mesh = parallel.make_mesh(config.devices or None)
   data = load_data(config)
-  for name, part in data._asdict().items():
+  for name, part in data.parts().items():
     logging.info('%s: %s, %d images', name, part.name, len(part.image_paths))
   num_classes = len(data.source.class_names)
   size = _image_size(config, data)
