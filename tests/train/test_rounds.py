@@ -155,12 +155,23 @@ def test_two_shares_rank_as_one(cache):
     round_mining.collect(rows[:-2], 7)
 
 
-def test_nothing_chosen_leaves_the_source_steps(cache):
+def test_too_few_images_for_a_choice(cache, tmp_path, monkeypatch):
+  """Said before the first step, or by the round that finds none."""
   config = _config(cache)
-  config.rounds.divisor = 1000
-  result = loop.run(config, str(cache / 'nothing'))
-  assert [plan['steps'] for plan in _plans(cache / 'nothing')] == [0, 0]
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.variables))
+  config.rounds.divisor = 3
+  with pytest.raises(ValueError, match=r'divisor: .* 7 \* 0\.3 = 2\.1, got 3'):
+    loop.run(config, str(tmp_path / 'few'))
+  # A network that finds each class in one image alone.
+  config = _config(cache)
+  table = np.where(np.arange(7)[:, None] == np.arange(11) % 7, 0.5, np.nan)
+  monkeypatch.setattr(round_mining, 'collect', lambda *_: (table, table))
+  config.method.adapt_from = 0
+  with pytest.raises(
+    ValueError,
+    match='divisor: round 1 chooses none of the 7 .* 7 of them, .* 1',
+  ):
+    loop.run(config, str(tmp_path / 'none'))
+  assert not _plans(tmp_path / 'none')
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from uda_jax.data import image_size
 from uda_jax.data import patches
 from uda_jax.data import splits
 from uda_jax.evaluate import inference
+from uda_jax.train import round_ranking
 from uda_jax.train import setup
 
 
@@ -45,6 +46,7 @@ class Functions(NamedTuple):
 def make_functions(run: setup.Run) -> Functions:
   """Makes the compiled functions of `rank` and `cut`."""
   check_window(run)
+  check_images(run)
   return Functions(_make_measure(run), _make_examples(run))
 
 
@@ -61,6 +63,24 @@ def check_window(run: setup.Run) -> None:
     raise ValueError(
       'config.rounds.window: expected (height, width) of at most the size of '
       f'the target images {size}, got {window!r}'
+    )
+
+
+def check_images(run: setup.Run) -> None:
+  """Raises ValueError if the first round can choose no target image."""
+  fields, total = run.config.rounds, len(run.data.target.image_paths)
+  portion = round_ranking.portions(fields.p_start, fields.p_step, fields.p_max)[
+    0
+  ]
+  if fields.divisor > 0 and not round_ranking.count(
+    total, portion, fields.divisor
+  ):
+    raise ValueError(
+      'config.rounds.divisor: expected at most the target images times '
+      f'config.rounds.p_start, {total} * {portion:g} = {total * portion:g}, '
+      f'got {fields.divisor}: a class takes p_start / divisor of the images '
+      'in which it is found, here none. Lower divisor (1: a class takes the '
+      'fraction p_start), raise p_start, or add target images'
     )
 
 

@@ -229,6 +229,14 @@ def _plan(
     divisor=fields.divisor,
     skip_classes=tuple(fields.skip_classes),
   )
+  if not choice.images:
+    raise ValueError(
+      f'config.rounds.divisor: round {index + 1} chooses none of the '
+      f'{len(target.image_paths)} target images: expected a class that the '
+      f'network finds in at least {-(-fields.divisor // portion):.0f} of them, '
+      f'got at most {np.isfinite(confidence).sum(0).max()}. Lower '
+      'divisor or raise config.rounds.p_start, with a new --workdir'
+    )
   images = _images(run, choice.images, index)
   return Plan(
     network,
@@ -249,8 +257,6 @@ def _images(run: setup.Run, chosen: tuple[int, ...], index: int) -> list[int]:
   image may come twice or not at all.
   """
   fields, total = run.config.rounds, len(run.data.target.image_paths)
-  if not chosen:
-    return []
   repeated = (list(chosen) * (total // len(chosen) + 2))[
     : max(total, len(chosen) + 1)
   ]
@@ -264,8 +270,6 @@ def _images(run: setup.Run, chosen: tuple[int, ...], index: int) -> list[int]:
 def _length(run: setup.Run, num_chosen: int, index: int) -> int:
   """Returns the steps of a round: part of the run's, or epochs over patches."""
   config, fields = run.config, run.config.rounds
-  if not num_chosen:
-    return 0
   if config.steps:
     count, steps = (
       len(_portions(config)),

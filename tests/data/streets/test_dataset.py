@@ -1,5 +1,8 @@
 """Rendered data sets: files, splits, and the processes that render them."""
 
+import pathlib
+import shutil
+
 import ml_collections
 import numpy as np
 from PIL import Image
@@ -8,14 +11,15 @@ import pytest
 from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
+from uda_jax.data import prepared
 from uda_jax.data.streets import dataset
 from uda_jax.data.streets import render as render_lib
 
 _SIZE = (32, 48)
 
 
-def load(cache, labelled=True, **fields):
-  record = ml_collections.ConfigDict(
+def record(**fields):
+  return ml_collections.ConfigDict(
     dict(
       kind='streets',
       split='source_train',
@@ -25,8 +29,11 @@ def load(cache, labelled=True, **fields):
     )
     | fields
   )
+
+
+def load(cache, labelled=True, **fields):
   return datasets.load(
-    record,
+    record(**fields),
     root='',
     cache_dir=str(cache),
     field='config.data.source',
@@ -103,6 +110,41 @@ def test_failing_workers_leave_nothing(tmp_path, monkeypatch):
   with pytest.raises(ChildProcessError, match='config.data.source.*scene 0'):
     load(tmp_path)
   assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+
+
+def test_processes_share_the_scenes(tmp_path, monkeypatch):
+  """The same files as of one process; each renders what is its own."""
+  whole = load(tmp_path / 'one', num_images=5)
+  digests = lambda data: [
+    pathlib.Path(path).read_bytes()
+    for path in data.image_paths + data.label_paths
+  ]
+  recipe = datasets._recipe(
+    record(num_images=5),
+    root='',
+    cache_dir=str(tmp_path),
+    field='',
+    labels=True,
+    resize=None,
+    channels=3,
+  )
+  for share in range(2):
+    prepared.prepare_share(recipe, tmp_path / 'two', share, 2)
+    there = {path.stem for path in (tmp_path / 'two').rglob('*.json')}
+    own = (0, 2, 4) if share == 0 else range(5)
+    assert there == {f'{number:06d}' for number in own}
+  # A file that a disk has lost is rendered again.
+  lost = next((tmp_path / 'two').rglob('images/000003.png'))
+  lost.write_bytes(b'')
+  shared = prepared.prepare(recipe, tmp_path / 'two')
+  assert digests(shared) == digests(whole)
+  np.testing.assert_array_equal(shared.class_pixels, whole.class_pixels)
+  # All is there: no worker starts.
+  monkeypatch.setattr(dataset, '_start', None)
+  shutil.rmtree(tmp_path / 'two/prepared')
+  assert prepared.prepare(recipe, tmp_path / 'two').image_paths == (
+    shared.image_paths
+  )
 
 
 def test_changed_renderer_renders_afresh(tmp_path, monkeypatch):
