@@ -18,6 +18,7 @@ from tests.golden_checks import transformers
 from tests.golden_checks import vfm_networks
 from tests.golden_checks import vfm_parts
 from uda_jax import types
+from uda_jax.models import spatial_prior
 from uda_jax.models import vit_adapter
 from uda_jax.models.weights import state_dict
 
@@ -70,7 +71,7 @@ def adapter(path: pathlib.Path) -> Iterator[common.Difference]:
       image,
       capture_intermediates=lambda m, _: isinstance(
         m,
-        vit_adapter.SpatialPrior
+        spatial_prior.SpatialPrior
         | vit_adapter.Injector
         | vit_adapter.Interaction,
       ),

@@ -21,7 +21,7 @@ from uda_jax.augment import classmix
 from uda_jax.augment import flip as flip_lib
 from uda_jax.augment import masking
 from uda_jax.augment import vfm_jitter
-from uda_jax.losses import segmentation
+from uda_jax.methods import self_training
 from uda_jax.methods import vfm_uda_terms as terms_lib
 
 # Fields of `config.method`, see `make`.
@@ -149,6 +149,7 @@ def check(config) -> None:
 
 
 def _check_choices(config) -> None:
+  """Raises ValueError for a choice of `config.method` that is none."""
   for field, table in (('flip', FLIPS), ('source_augment', SOURCE_AUGMENT)):
     if config[field] not in table:
       raise ValueError(
@@ -173,38 +174,6 @@ def _check_network(config, network: types.Network) -> None:
     )
 
 
-def _distance_terms(
-  config, operators, key, params, stats, batch, network, frozen
-):
-  """The feature distances of clean source and target images (VFM-UDA++).
-
-  The student sees a weakly jittered copy, the frozen network the image itself.
-
-  Returns:
-    Terms by name, and the student's batch statistics after both passes.
-  """
-  terms = {}
-  images = {'source': batch.source.image, 'target': batch.target.image}
-  for domain, clean in images.items():
-    name = f'distance_{domain}'
-    key_here = rng.stream(key, name)
-    outputs, stats = network.forward(
-      params,
-      stats,
-      network.normalize(operators.augment_distance(key_here, clean)),
-      key=rng.stream(key_here, 'dropout'),
-    )
-    value = terms_lib.feature_distance(
-      network,
-      outputs,
-      network.reference.features(frozen, network.normalize(clean)),
-      params,
-      stats,
-    )
-    terms[name] = types.LossTerm(value, config.weight_distance)
-  return terms, stats
-
-
 def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
@@ -221,97 +190,57 @@ def make(config, operators: Operators) -> types.Method:
     config: the fields above.
     operators: the random operators.
   """
+  return types.Method(functools.partial(_loss, config, operators))
 
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del phase
-    _check_network(config, network)
-    keys = rng.streams(
-      key, 'flip', 'source', 'target', 'mix', 'mixed', 'masked', 'mask'
-    )
-    batch = operators.flip(keys['flip'], batch)
-    image = batch.target.image
 
-    def segment(name, stats, pixels, label, **options):
-      """The cross-entropy of a pass of the student, and its statistics."""
-      mask = options.pop('mask', None)
-      outputs, stats = network.forward(
-        params,
-        stats,
-        network.normalize(pixels),
-        key=rng.stream(keys[name], 'dropout'),
-        **({} if mask is None else {'mask': mask}),
-      )
-      value = segmentation.resized_cross_entropy(
-        outputs.logits, label, **options
-      )
-      return value, stats
+def _loss(
+  config, operators, params, state, batch, key, network, frozen, *, phase=0
+) -> types.Losses:
+  """See `types.Method.loss`."""
+  del phase
+  _check_network(config, network)
+  keys = rng.streams(
+    key, 'flip', 'source', 'target', 'mix', 'mixed', 'masked', 'mask'
+  )
+  batch = operators.flip(keys['flip'], batch)
+  image = batch.target.image
+  student = functools.partial(terms_lib.segment, keys, params, network)
 
-    # 1. The student on the source: the mean over labelled pixels.
-    source = operators.augment_source(keys['source'], batch.source.image)
-    value, stats = segment(
-      'source',
-      state.student.batch_stats,
-      source,
-      batch.source.label,
-      average='valid',
-    )
-    terms = {'source': types.LossTerm(value)}
+  # 1. The student on the source: the mean over labelled pixels.
+  jittered = operators.augment_source(keys['source'], batch.source.image)
+  source = self_training.Labeled(jittered, batch.source.label)
+  stats = state.student.batch_stats
+  value, stats = student('source', stats, source, average='valid')
+  terms = {'source': types.LossTerm(value)}
 
-    # 2. The teacher labels the target.
-    label, weight, fraction, teacher_stats = terms_lib.pseudo_label(
-      config, state, batch, network
-    )
+  # 2. The teacher labels the target.
+  label, weight, fraction, teacher_stats = terms_lib.pseudo_label(
+    config, state, batch, network
+  )
 
-    # 3. The student on the mixture: the source is pasted without jitter.
-    pasted = operators.choose_classes(keys['mix'], batch.source.label)
-    before = classmix.mix(
-      pasted,
-      batch.source.image,
-      operators.augment_target(keys['target'], image),
-    )
-    mixed = operators.augment_mixed(keys['mixed'], before)
-    mixed_label, mixed_weight = terms_lib.paste(
-      pasted, batch.source.label, label, weight
-    )
-    value, stats = segment(
-      'mixed', stats, mixed, mixed_label, weight=mixed_weight
-    )
-    terms['mixed'] = types.LossTerm(value, config.weight_mixed)
+  # 3. The student on the mixture.
+  before, mixed = terms_lib.mix(operators, keys, batch, label, weight)
+  value, stats = student('mixed', stats, mixed)
+  terms['mixed'] = types.LossTerm(value, config.weight_mixed)
 
-    # 4. The student on the target, most of it hidden.
-    masked = operators.augment_masked(keys['masked'], image)
-    mask = operators.mask(
-      keys['mask'], len(image), network.mask_size(image.shape[1:3])
-    )
-    value, stats = segment(
-      'masked', stats, masked, label, weight=weight, mask=mask
-    )
-    terms['masked'] = types.LossTerm(value, config.weight_masked)
+  # 4. The student on the target, most of it hidden.
+  jittered = operators.augment_masked(keys['masked'], image)
+  masked = self_training.Labeled(jittered, label, weight)
+  size = network.mask_size(image.shape[1:3])
+  mask = operators.mask(keys['mask'], len(image), size)
+  value, stats = student('masked', stats, masked, mask=mask)
+  terms['masked'] = types.LossTerm(value, config.weight_masked)
 
-    # 5. The student's features near those of the frozen network.
-    if config.weight_distance:
-      more, stats = _distance_terms(
-        config, operators, key, params, stats, batch, network, frozen
-      )
-      terms |= more
-
-    return types.Losses(
-      terms=terms,
-      student_stats=stats,
-      teacher_stats=teacher_stats,
-      metrics={'pseudo/confident_fraction': fraction},
-      panels={
-        'source': source,
-        'label': batch.source.label,
-        'target': image,
-        'pseudo_label': label,
-        'pseudo_weight': weight,
-        'mixed_before': before,
-        'mixed': mixed,
-        'mixed_label': mixed_label,
-        'mixed_weight': mixed_weight,
-        'masked': masked,
-      },
+  # 5. The student's features near those of the frozen network.
+  if config.weight_distance:
+    more, stats = terms_lib.distance_terms(
+      config, operators, key, params, stats, batch, network, frozen
     )
-
-  return types.Method(loss)
+    terms |= more
+  return types.Losses(
+    terms=terms,
+    student_stats=stats,
+    teacher_stats=teacher_stats,
+    metrics={'pseudo/confident_fraction': fraction},
+    panels=terms_lib.panels(batch, source, before, mixed, masked),
+  )

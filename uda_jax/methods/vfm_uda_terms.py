@@ -7,10 +7,13 @@ import jax.numpy as jnp
 
 from uda_jax import labels
 from uda_jax import pseudo_labels
+from uda_jax import rng
 from uda_jax import types
 from uda_jax.augment import classmix
 from uda_jax.augment import flip as flip_lib
 from uda_jax.losses import feature_distance as distance_lib
+from uda_jax.losses import segmentation
+from uda_jax.methods import self_training
 from uda_jax.ops import resize
 
 
@@ -114,3 +117,106 @@ def feature_distance(
   return distance_lib.smooth_cosine_distance(
     projected, jax.lax.stop_gradient(reference)
   )
+
+
+def distance_terms(
+  config, operators, key, params, stats, batch, network, frozen
+):
+  """The feature distances of clean source and target images (VFM-UDA++).
+
+  The student sees a weakly jittered copy, the frozen network the image itself.
+
+  Returns:
+    Terms by name, and the student's batch statistics after both passes.
+  """
+  terms = {}
+  images = {'source': batch.source.image, 'target': batch.target.image}
+  for domain, clean in images.items():
+    name = f'distance_{domain}'
+    key_here = rng.stream(key, name)
+    outputs, stats = network.forward(
+      params,
+      stats,
+      network.normalize(operators.augment_distance(key_here, clean)),
+      key=rng.stream(key_here, 'dropout'),
+    )
+    value = feature_distance(
+      network,
+      outputs,
+      network.reference.features(frozen, network.normalize(clean)),
+      params,
+      stats,
+    )
+    terms[name] = types.LossTerm(value, config.weight_distance)
+  return terms, stats
+
+
+def segment(
+  keys,
+  params,
+  network: types.Network,
+  name: str,
+  stats,
+  data: self_training.Labeled,
+  *,
+  mask: jax.Array | None = None,
+  **options,
+):
+  """The cross-entropy of a pass of the student, and its statistics after it.
+
+  Args:
+    keys: of the step's parts.
+    params: the student's.
+    network: the network.
+    name: of the pass, for its dropout.
+    stats: the student's batch statistics.
+    data: the images and their labels.
+    mask: what the encoder sees of the images, see `types.Network`.
+    **options: of `segmentation.resized_cross_entropy`.
+  """
+  outputs, stats = network.forward(
+    params,
+    stats,
+    network.normalize(data.pixels),
+    key=rng.stream(keys[name], 'dropout'),
+    **({} if mask is None else {'mask': mask}),
+  )
+  value = segmentation.resized_cross_entropy(
+    outputs.logits, data.label, weight=data.weight, **options
+  )
+  return value, stats
+
+
+def mix(operators, keys, batch, label, weight):
+  """Pastes the source, without jitter, onto the jittered target.
+
+  Returns:
+    Pixels [B, H, W, 3] before the mixture's own jitter, and what the student
+    sees.
+  """
+  pasted = operators.choose_classes(keys['mix'], batch.source.label)
+  before = classmix.mix(
+    pasted,
+    batch.source.image,
+    operators.augment_target(keys['target'], batch.target.image),
+  )
+  mixed = operators.augment_mixed(keys['mixed'], before)
+  return before, self_training.Labeled(
+    mixed, *paste(pasted, batch.source.label, label, weight)
+  )
+
+
+def panels(batch, source, before, mixed, masked) -> dict[str, jax.Array]:
+  """Panels of the log: images [B, H, W, 3], labels and weights [B, H, W]."""
+  return {
+    'source': source.pixels,
+    'label': source.label,
+    'target': batch.target.image,
+    'pseudo_label': masked.label,
+    'pseudo_weight': masked.weight,
+    'mixed_before': before,
+    'mixed': mixed.pixels,
+    'mixed_label': mixed.label,
+    'mixed_weight': mixed.weight,
+    'masked': masked.pixels,
+  }

@@ -18,9 +18,9 @@ from uda_jax.models import attention
 from uda_jax.models import blocks
 from uda_jax.models import layers
 from uda_jax.models import position_embedding
+from uda_jax.models import vit_block
 from uda_jax.ops import resize
 
-EPS = 1e-6
 PATCH = 14
 # Side of the grid of position embeddings in the released files: 518 pixels.
 GRID = 37
@@ -88,87 +88,6 @@ VARIANTS = {
 }
 
 
-class LayerScale(nn.Module):
-  """A learnt factor for every channel."""
-
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    store = layers.storage_dtype(self.dtype)
-    ones = nn.initializers.ones
-    gamma = self.param('gamma', ones, (x.shape[-1],), store)
-    return x * gamma.astype(self.dtype)
-
-
-class Attention(nn.Module):
-  """Attention of all tokens to all.
-
-  Attributes:
-    heads: number of heads; each has an equal part of the channels, in order.
-    attention_rule: see `attention.attend`.
-    dtype: compute dtype.
-  """
-
-  heads: int
-  attention_rule: attention.Rule = attention.AUTO
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    batch, tokens, width = x.shape
-    qkv = layers.dense(3 * width, self.dtype, 'qkv')(x)
-    qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
-    mixed = attention.attend(
-      qkv[:, :, 0],
-      qkv[:, :, 1],
-      qkv[:, :, 2],
-      rule=self.attention_rule,
-    )
-    return layers.dense(width, self.dtype, 'proj')(mixed.reshape(x.shape))
-
-
-class MLP(nn.Module):
-  """Two dense layers and a GELU between them."""
-
-  ratio: int
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    width = x.shape[-1]
-    x = layers.dense(self.ratio * width, self.dtype, 'fc1')(x)
-    x = jax.nn.gelu(x, approximate=False)
-    return layers.dense(width, self.dtype, 'fc2')(x)
-
-
-class Block(nn.Module):
-  """Attention and feed-forward, scaled, beside identities."""
-
-  heads: int
-  ratio: int = 4
-  attention_rule: attention.Rule = attention.AUTO
-  dtype: Any = jnp.float32
-  eps: float = EPS
-
-  @nn.compact
-  def __call__(
-    self, x: jax.Array, uniform: jax.Array | None = None, rate=0.0
-  ) -> jax.Array:
-    """Returns [B, T, D], as `x`; see `blocks.Blocks`."""
-    parts = (self._attention(), MLP(self.ratio, self.dtype, name='mlp'))
-    for i, part in enumerate(parts):
-      y = layers.layer_norm(self.eps, self.dtype, f'norm{i + 1}')(x)
-      y = LayerScale(self.dtype, name=f'ls{i + 1}')(part(y))
-      if uniform is not None:
-        y = blocks.drop_path(y, uniform[i], rate=rate)
-      x = x + y
-    return x
-
-  def _attention(self) -> nn.Module:
-    return Attention(self.heads, self.attention_rule, self.dtype, name='attn')
-
-
 class PatchEmbedding(nn.Module):
   """A dense layer of the pixels of each patch, kept as a convolution."""
 
@@ -207,7 +126,7 @@ class DINOv2(nn.Module):
     drop_path: `blocks.drop_path`'s rate of the last block; it grows
       from 0.
     remat: see `blocks.Blocks`.
-    attention_rule: see `Attention`.
+    attention_rule: see `vit_block.Attention`.
     dtype: compute dtype.
     patch: side of a patch in pixels; SoMA's files have 16.
     eps: of the norms.
@@ -228,7 +147,7 @@ class DINOv2(nn.Module):
   attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
   patch: int = PATCH
-  eps: float = EPS
+  eps: float = vit_block.EPS
 
   @nn.compact
   def __call__(
@@ -302,7 +221,7 @@ class DINOv2(nn.Module):
     """Returns the maker of a block for a grid of patches."""
     del size
     return functools.partial(
-      Block,
+      vit_block.Block,
       self.width // self.head_width,
       self.ratio,
       self.attention_rule,

@@ -19,6 +19,7 @@ import numpy as np
 from uda_jax.models import attention
 from uda_jax.models import dinov2
 from uda_jax.models import layers
+from uda_jax.models import vit_block
 
 EPS = 1e-5
 PATCH = 16
@@ -103,7 +104,7 @@ class Attention(nn.Module):
     return dense('o_proj')(mixed.reshape(x.shape))
 
 
-class Block(dinov2.Block):
+class Block(vit_block.Block):
   """DINOv2's block with that attention.
 
   Attributes:

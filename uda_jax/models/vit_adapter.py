@@ -21,13 +21,12 @@ from uda_jax.models import blocks
 from uda_jax.models import deformable_attention
 from uda_jax.models import dinov2
 from uda_jax.models import layers
+from uda_jax.models import spatial_prior
 from uda_jax.ops import deformable_attention as sampling
 from uda_jax.ops import resize
 
 # Of the adapter's layer norms; the transformer's have another.
 EPS = 1e-5
-# Weight of a batch's statistics in the running ones.
-MOMENTUM = 0.01
 INTERACTIONS = 4
 EXTRA_EXTRACTORS = 2
 # Strides of the maps, and the side in patches that images are a multiple of:
@@ -40,60 +39,6 @@ OWN = frozenset(
 ) | {'norm4'}
 
 Shapes = Sequence[tuple[int, int]]
-
-
-class _Convs(nn.Module):
-  """3x3 convolutions with norm and ReLU, numbered as PyTorch's Sequential.
-
-  Attributes:
-    widths: channels of each.
-    strides: stride of each.
-    dtype: compute dtype.
-  """
-
-  widths: Sequence[int]
-  strides: Sequence[int]
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
-    for i, (width, stride) in enumerate(zip(self.widths, self.strides)):
-      x = layers.Conv(width, 3, stride, dtype=self.dtype, name=str(3 * i))(x)
-      norm = layers.BatchNorm(MOMENTUM, dtype=self.dtype, name=str(3 * i + 1))
-      x = nn.relu(norm(x, use_running_average=use_running_average))
-    return x
-
-
-class SpatialPrior(nn.Module):
-  """Maps of the image at strides 4, 8, 16, 32.
-
-  Attributes:
-    width: channels of the maps.
-    stem_width: channels of the first convolutions.
-    dtype: compute dtype.
-  """
-
-  width: int
-  stem_width: int = 64
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(
-    self, image: jax.Array, *, use_running_average: bool
-  ) -> list[jax.Array]:
-    n = self.stem_width
-    convs = functools.partial(_Convs, dtype=self.dtype)
-    switch = dict(use_running_average=use_running_average)
-    x = convs((n, n, n), (2, 1, 1), name='stem')(image, **switch)
-    maps = [layers.max_pool(x, size=3, stride=2, padding=1)]
-    for i, channels in enumerate((2 * n, 4 * n, 4 * n), 2):
-      maps.append(convs((channels,), (2,), name=f'conv{i}')(maps[-1], **switch))
-    return [
-      layers.Conv(
-        self.width, 1, use_bias=True, dtype=self.dtype, name=f'fc{i}'
-      )(x)
-      for i, x in enumerate(maps, 1)
-    ]
 
 
 class _Depthwise(nn.Module):
@@ -244,7 +189,7 @@ class DINOv2Adapter(dinov2.DINOv2):
   """See the module's docstring; without the transformer's last norm.
 
   Attributes:
-    stem_width: see `SpatialPrior`.
+    stem_width: see `spatial_prior.SpatialPrior`.
   """
 
   stem_width: int = 64
@@ -275,7 +220,7 @@ class DINOv2Adapter(dinov2.DINOv2):
     if mask is not None:
       image = jnp.where(mask[..., None], image, 0)
     switch = dict(use_running_average=use_running_average)
-    first, *maps = SpatialPrior(
+    first, *maps = spatial_prior.SpatialPrior(
       self.width, self.stem_width, self.dtype, name='spm'
     )(image, **switch)
     c = to_tokens(self._with_levels(maps))
@@ -292,7 +237,9 @@ class DINOv2Adapter(dinov2.DINOv2):
     for i, (x, own) in enumerate(zip(outputs, maps), 1):
       x = x.reshape(len(x), *size, self.width)
       x = own + resize.bilinear(x, own.shape[1:3])
-      norm = layers.BatchNorm(MOMENTUM, dtype=self.dtype, name=f'norm{i}')
+      norm = layers.BatchNorm(
+        spatial_prior.MOMENTUM, dtype=self.dtype, name=f'norm{i}'
+      )
       features.append(norm(x, **switch))
     return tuple(features)
 
