@@ -53,9 +53,13 @@ _VFM_UDA, _VFM_UDA_PP = (
   for name in ('vfm_uda', 'vfm_uda_pp')
 )
 
-_ON_DINOV2 = tuple(
-  f'dinov2_{name}'
-  for name in ('self_training', 'pipa', 'cluda', 'mic', 'pipa_cluda_mic')
+_ON_FOUNDATION = (
+  *(
+    f'dinov2_{name}'
+    for name in ('self_training', 'pipa', 'cluda', 'mic', 'pipa_cluda_mic')
+  ),
+  'dinov3_convnext_self_training',
+  'dinov3_convnext_pipa_cluda_mic',
 )
 
 # Benchmark -> config -> what is published of it.
@@ -90,7 +94,7 @@ RUNS: dict[str, dict[str, Run]] = {
     'hrda_60k': _BASELINE,
     'daformer_640_60k': _BASELINE,
     'pipa_cluda_mic': _NO_PAPER,
-    **dict.fromkeys(_ON_DINOV2, _NO_PAPER),
+    **dict.fromkeys(_ON_FOUNDATION, _NO_PAPER),
     'vfm_uda': Run('78.4', 'one', _OWN_NUMBER, 'about 20 h, A100'),
     'vfm_uda_base': Run('77.1', 'one', _OWN_NUMBER),
     'vfm_uda_small': _OUR_PAIR,

@@ -75,6 +75,7 @@ _SLOW = (
   'methods/',
   'models/test_convert.py',
   'models/test_convnets.py',
+  'models/test_convnext.py',
   'models/test_dinov2.py',
   'models/test_dinov3.py',
   'models/test_hrda.py',

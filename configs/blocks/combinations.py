@@ -1,8 +1,8 @@
 """Recipes from no paper: additions to self-training on a foundation encoder.
 
-DAFormer's data, crops and self-training on DINOv2-B under DAFormer's head, with
-VFM-UDA's optimizer; without the distance to ImageNet features. Each addition is
-as on DAFormer, for crops of 512.
+DAFormer's data, crops and self-training on DINOv2-B, or another encoder, under
+DAFormer's head, with VFM-UDA's optimizer; without the distance to ImageNet
+features. Each addition is as on DAFormer, for crops of 512.
 """
 
 import ml_collections
@@ -34,15 +34,36 @@ MIC = ('masking',)
 def dinov2(
   benchmark: published_transformers.Benchmark, *added: str
 ) -> ConfigDict:
-  """Self-training of DINOv2-B with additions.
+  """Self-training of DINOv2-B with additions; arguments as of `on`."""
+  model = networks.dinov2(size='b', weights=f'pretrained/{FILE}')
+  model.starts_from = starts.dinov2(FILE)
+  return on(model, benchmark, *added)
+
+
+def dinov3_convnext(
+  benchmark: published_transformers.Benchmark, *added: str, size: str = 'base'
+) -> ConfigDict:
+  """The same of DINOv3's ConvNeXt; `size`: of its files."""
+  model = networks.convnext(
+    encoder=f'dinov3_convnext_{size}',
+    weights=f'pretrained/dinov3-convnext-{size}.safetensors',
+  )
+  model.starts_from = starts.dinov3_convnext(size)
+  return on(model, benchmark, *added)
+
+
+def on(
+  model: ConfigDict, benchmark: published_transformers.Benchmark, *added: str
+) -> ConfigDict:
+  """Self-training of a network with additions.
 
   Args:
+    model: the network, with weights.
     benchmark: its numbers.
     *added: names of additions, in this order.
   """
   config = published_transformers.daformer(benchmark)
-  config.model = networks.dinov2(size='b', weights=f'pretrained/{FILE}')
-  config.model.starts_from = starts.dinov2(FILE)
+  config.model = model
   config.model.matmul_precision = 'highest'
   config.optim = vfm.optim(layer_decay=1.0)
   config.schedule = vfm.schedule(

@@ -66,6 +66,13 @@ def dinov2(*, size: str, weights: str) -> ConfigDict:
   return config
 
 
+def convnext(*, encoder: str, weights: str) -> ConfigDict:
+  """ConvNeXt (arXiv 2201.03545) in the sizes of DINOv3's files, or smaller."""
+  config = daformer_network(encoder=encoder, weights=weights)
+  config.drop_path = 0.0
+  return config
+
+
 def daformer_network(
   *, encoder: str = 'mit_b5', weights: str = ''
 ) -> ConfigDict:

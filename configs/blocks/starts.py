@@ -28,6 +28,16 @@ def dinov2(file: str) -> str:
   )
 
 
+def dinov3_convnext(size: str) -> str:
+  """DINOv3's ConvNeXt; `size`: 'tiny', 'small', 'base' or 'large'."""
+  return (
+    f"the hub's facebook/dinov3-convnext-{size}-pretrain-lvd1689m "
+    f'(model.safetensors) or dinov3_convnext_{size}_pretrain_lvd1689m-*.pth of '
+    'its authors, after accepting their licence, see docs/weights.md; no '
+    'config makes a substitute'
+  )
+
+
 def gta5_two_heads() -> str:
   """PixMatch's and EHTDI's start on GTA5."""
   run = _WARM.format('gta5_to_cityscapes/pixmatch_start')

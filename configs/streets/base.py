@@ -32,3 +32,19 @@ BENCHMARK = laptop.Benchmark(
   # One round: further rounds lower the score here, see docs/reproduce.md.
   rounds=dict(p_max=0.1),
 )
+
+
+def on(encoder: str) -> laptop.Benchmark:
+  """The same runs with a small encoder of the large ones' families.
+
+  Args:
+    encoder: a name of `uda_jax.models.encoder_decoder.ENCODERS`, from scratch.
+  """
+
+  def network(config: ml_collections.ConfigDict) -> None:
+    config.model = networks.daformer_network(encoder=encoder)
+    config.model.update(head_width=64, fusion='conv1', drop_path=0.0)
+    config.optim = common.adamw(weight_decay=1e-2, clip_norm=5.0)
+    config.schedule = common.cosine(learning_rate=1e-3, warmup_steps=50)
+
+  return BENCHMARK._replace(network=network)

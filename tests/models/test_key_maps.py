@@ -10,6 +10,7 @@ import pytest
 
 from tests.models import pth_files as make
 from uda_jax import types
+from uda_jax.models import convnext
 from uda_jax.models import daformer_head
 from uda_jax.models import deeplab_v2
 from uda_jax.models import dinov2
@@ -26,6 +27,7 @@ from uda_jax.models import segformer_head
 from uda_jax.models import weights
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import safetensors
+from uda_jax.models.weights import spellings
 from uda_jax.models.weights import state_dict
 
 MIT = mix_transformer.MixTransformer(
@@ -46,6 +48,9 @@ NETWORKS = {
   'resnet_v1c': encoder_decoder.EncoderDecoder(RESNET, dlv2_head.DLV2Head(3)),
   'dinov2': encoder_decoder.EncoderDecoder(
     dinov2.DINOv2(8, 4, head_width=4, grid=3), dlv2_head.DLV2Head(3)
+  ),
+  'convnext': encoder_decoder.EncoderDecoder(
+    convnext.ConvNeXt((2, 3, 4, 5), (1, 1, 1, 1)), dlv2_head.DLV2Head(3)
   ),
   'dinov3': encoder_decoder.EncoderDecoder(
     dinov3.DINOv3(8, 4, head_width=4), dlv2_head.DLV2Head(3)
@@ -157,6 +162,19 @@ CASES = {
     extra=('embeddings.mask_token',),
     name='model.layer.3.attention.q_proj.bias',
   ),
+  'convnext': Case(
+    'convnext',
+    encoder_weights.choose,
+    without=HEAD,
+    extra=('norms.3.weight', 'norms.3.bias', 'head.weight'),
+    name='stages.1.0.pwconv2.weight',
+  ),
+  'convnext_hub': Case(
+    'convnext',
+    encoder_weights.choose,
+    without=HEAD,
+    name='model.stages.1.layers.0.gamma',
+  ),
   'segformer': Case(
     'segformer',
     encoder_weights.choose,
@@ -227,7 +245,7 @@ def _file_of(case, spelling, variables):
 
 
 def test_every_spelling_has_a_case():
-  assert sorted(CASES) == sorted(s.name for s in key_maps.SPELLINGS)
+  assert sorted(CASES) == sorted(s.name for s in spellings.SPELLINGS)
 
 
 @pytest.mark.parametrize('form', sorted(FORMATS))

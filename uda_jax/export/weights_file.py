@@ -12,6 +12,7 @@ from uda_jax import models
 from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import metadata
 from uda_jax.models.weights import safetensors
+from uda_jax.models.weights import spellings
 from uda_jax.runs import lineage
 from uda_jax.runs import restore
 
@@ -53,15 +54,15 @@ def write(
     workdir: the run's directory.
     network: 'student', 'teacher' or 'best'; '' = the one that the run reports.
     out: the file.
-    spelling: name of a row of `key_maps.SPELLINGS`; '' = the authors' names.
+    spelling: name of a row of `spellings.SPELLINGS`; '' = the authors' names.
 
   Returns:
     The number of tensors.
   """
-  spellings = [row.name for row in key_maps.SPELLINGS]
-  if spelling and spelling not in spellings:
+  names = [row.name for row in spellings.SPELLINGS]
+  if spelling and spelling not in names:
     raise ValueError(
-      f'--spelling: expected one of {", ".join(spellings)}, got {spelling!r}'
+      f'--spelling: expected one of {", ".join(names)}, got {spelling!r}'
     )
   trained = restore.load(workdir, network)
   tensors = models.export(trained.config, trained.variables)

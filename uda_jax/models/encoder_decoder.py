@@ -18,6 +18,7 @@ import jax
 
 from uda_jax import types
 from uda_jax.models import attention
+from uda_jax.models import convnext
 from uda_jax.models import daformer_head
 from uda_jax.models import dinov2
 from uda_jax.models import dinov3
@@ -103,6 +104,17 @@ def _resnet_v1c(config) -> nn.Module:
   )
 
 
+def _convnext(config) -> nn.Module:
+  variant = convnext.VARIANTS[config.encoder]
+  return convnext.ConvNeXt(
+    variant.widths,
+    variant.depths,
+    drop_path=config.drop_path,
+    remat=config.remat,
+    dtype=network.compute_dtype(config),
+  )
+
+
 def _dino(config) -> nn.Module:
   make, variant = dinov2.DINOv2, dinov2.VARIANTS.get(config.encoder)
   if variant is None:
@@ -173,6 +185,7 @@ def _upscale(config, num_classes: int) -> nn.Module:
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
   **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
   **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
+  **dict.fromkeys(convnext.VARIANTS, _convnext),
   **dict.fromkeys((*dinov2.VARIANTS, *dinov3.VARIANTS), _dino),
   # VFM-UDA++'s, which has no register tokens.
   **{
@@ -216,12 +229,12 @@ def build(config, num_classes: int) -> types.Network:
   Own fields: `encoder` and `head`, names of the tables above; `head_width`
   and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
   `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
-  pass); of transformers, `drop_path` (rate of stochastic depth) and
-  `attention`, see `attention.rule`; of DINO, `enlarge`, `mask_token`, `patch`
-  and `final_norm`, see `dinov2.DINOv2` (as the released networks have it where
-  the config has no such field); `heads`, see `extra_heads.build`; `reference`,
-  see `reference.build`. `weights` is '' or a file, see
-  `encoder_weights.choose`.
+  pass); `drop_path` (rate of stochastic depth) of all but ResNets; of
+  transformers, `attention`, see `attention.rule`; of DINO's transformers,
+  `enlarge`, `mask_token`, `patch` and `final_norm`, see `dinov2.DINOv2` (as the
+  released networks have it where the config has no such field); `heads`, see
+  `extra_heads.build`; `reference`, see `reference.build`. `weights` is '' or a
+  file, see `encoder_weights.choose`.
   """
   module = EncoderDecoder(encoder(config), head(config, num_classes))
   made = network.from_module(

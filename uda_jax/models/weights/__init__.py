@@ -50,7 +50,7 @@ class Provenance:
       of them, or loading fails.
     preprocessing: name of the pixel preprocessing that belongs to them.
     part: which network of the file, '' for the only one.
-    spelling: the file's tensor names, a row of `key_maps.SPELLINGS`.
+    spelling: the file's tensor names, a row of `spellings.SPELLINGS`.
     declared: declared or known facts about the file, see `metadata`.
     commit: of a file of the hub: the revision that its address stood for.
   """

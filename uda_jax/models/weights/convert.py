@@ -10,6 +10,7 @@ import jax
 
 from uda_jax import models
 from uda_jax import types
+from uda_jax.models import convnext
 from uda_jax.models import dinov2
 from uda_jax.models import dinov3
 from uda_jax.models import efficientnet_lite
@@ -72,7 +73,10 @@ _DEEPLAB = dict(
 # --model -> config.model: the networks as published. An encoder's own file
 # fits under any head.
 PUBLISHED: dict[str, dict[str, Any]] = {
-  **{name: _DAFORMER | dict(encoder=name) for name in mix_transformer.VARIANTS},
+  **{
+    name: _DAFORMER | dict(encoder=name)
+    for name in (*mix_transformer.VARIANTS, *convnext.VARIANTS)
+  },
   **{
     name: _DAFORMER | dict(encoder=name, mask_token=True)
     for name in (*dinov2.VARIANTS, *dinov3.VARIANTS)

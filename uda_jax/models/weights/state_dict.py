@@ -39,8 +39,9 @@ COUNTER = 'num_batches_tracked'
 # Mismatches that an error lists.
 _SHOWN = 6
 
-# The blocks of a stage, as ResNets, MiT and other transformers name them.
-_BLOCK = re.compile(r'(?:^|[._])((?:block|layer)\d|blocks)\.(\d+)\.')
+# The blocks of a stage, as ResNets, MiT, other transformers and ConvNeXt name
+# them.
+_BLOCK = re.compile(r'(?:^|[._])((?:block|layer)\d|blocks|stages\.\d)\.(\d+)\.')
 
 
 # Name, expected shape, shape in the file.

@@ -1,4 +1,4 @@
-"""PiPa, CLUDA and MIC at once on a small DINOv2, as their config has them."""
+"""PiPa, CLUDA and MIC at once on small encoders, as their configs have them."""
 
 import dataclasses
 
@@ -13,24 +13,32 @@ from uda_jax import models
 from uda_jax.augment import dacs_jitter
 from uda_jax.augment import pipa_jitter
 from uda_jax.methods import mic
+from uda_jax.models import convnext
 from uda_jax.models import dinov2
 
 NUM_CLASSES = tiny_hrda.NUM_CLASSES
 PARTS = ('pixel', 'patch', 'contrast', 'masked')
-# Ending of a config's name -> which of these terms it has.
+# Config -> which of these terms it has.
 LEAVES = {
-  'self_training': (),
-  'pipa': ('pixel', 'patch'),
-  'cluda': ('contrast',),
-  'mic': ('masked',),
-  'pipa_cluda_mic': PARTS,
+  'dinov2_self_training': (),
+  'dinov2_pipa': ('pixel', 'patch'),
+  'dinov2_cluda': ('contrast',),
+  'dinov2_mic': ('masked',),
+  'dinov2_pipa_cluda_mic': PARTS,
+  'dinov3_convnext_self_training': (),
+  'dinov3_convnext_pipa_cluda_mic': PARTS,
 }
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-  """One head and four blocks; no jitter, which takes long to compile."""
+  """Few channels and blocks; no jitter, which takes long to compile."""
   monkeypatch.setitem(dinov2.VARIANTS, 'dinov2_b', dinov2.Variant(64, 4))
+  monkeypatch.setitem(
+    convnext.VARIANTS,
+    'dinov3_convnext_base',
+    convnext.Variant((8, 8, 8, 8), (1, 1, 1, 1)),
+  )
   same = lambda key, pixels: pixels
   monkeypatch.setattr(dacs_jitter, 'strong_augment', same)
   monkeypatch.setattr(pipa_jitter, 'jitter_views', same)
@@ -38,7 +46,7 @@ def small(monkeypatch):
 
 
 def _config(name):
-  config = configs.load(f'gta5_to_cityscapes/dinov2_{name}')
+  config = configs.load(f'gta5_to_cityscapes/{name}')
   config.model.update(weights='', head_width=8, fusion='conv1')
   config.model.heads = tuple((*row[:2], 4) for row in config.model.heads)
   method = config.method
@@ -88,7 +96,7 @@ def test_the_terms_of_a_config(name):
 
 
 def test_a_step_of_all_at_once_trains_every_part():
-  losses, params = _losses('pipa_cluda_mic')
+  losses, params = _losses('dinov2_pipa_cluda_mic')
 
   def total(params):
     found = losses(params)

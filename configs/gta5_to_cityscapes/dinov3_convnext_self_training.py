@@ -1,0 +1,13 @@
+r"""Self-training of DINOv3's ConvNeXt-B, GTA5 -> Cityscapes; from no paper.
+
+  python -m uda_jax.main \
+      --config=gta5_to_cityscapes/dinov3_convnext_self_training \
+      --workdir=DIR --config.data.root=DIR
+"""
+
+from uda_jax.configs.blocks import combinations
+from uda_jax.configs.gta5_to_cityscapes import base
+
+
+def get_config():
+  return combinations.dinov3_convnext(base.TRANSFORMERS)
