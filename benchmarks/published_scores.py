@@ -60,6 +60,7 @@ _ON_FOUNDATION = (
   ),
   'dinov3_convnext_self_training',
   'dinov3_convnext_pipa_cluda_mic',
+  'eva02_self_training',
 )
 
 # Benchmark -> config -> what is published of it.

@@ -78,6 +78,7 @@ _SLOW = (
   'models/test_convnext.py',
   'models/test_dinov2.py',
   'models/test_dinov3.py',
+  'models/test_eva02.py',
   'models/test_hrda.py',
   'models/test_networks.py',
   'models/test_transformers.py',

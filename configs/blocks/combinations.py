@@ -52,6 +52,16 @@ def dinov3_convnext(
   return on(model, benchmark, *added)
 
 
+def eva02(
+  benchmark: published_transformers.Benchmark, *added: str
+) -> ConfigDict:
+  """The same of EVA-02-B, as pre-trained by masked images."""
+  name = 'eva02_base_patch14_224.mim_in22k'
+  model = networks.eva02(size='base', weights=f'pretrained/{name}.safetensors')
+  model.starts_from = starts.eva02(name)
+  return on(model, benchmark, *added)
+
+
 def on(
   model: ConfigDict, benchmark: published_transformers.Benchmark, *added: str
 ) -> ConfigDict:

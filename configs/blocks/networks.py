@@ -73,6 +73,16 @@ def convnext(*, encoder: str, weights: str) -> ConfigDict:
   return config
 
 
+def eva02(*, size: str, weights: str) -> ConfigDict:
+  """EVA-02 (arXiv 2303.11331) with patches of 14; `size`: 'tiny' to 'large'.
+
+  An ending such as in 'base_448' is the size of the images of its file.
+  """
+  config = dinov2(size='', weights=weights)
+  config.encoder = f'eva02_{size}'
+  return config
+
+
 def daformer_network(
   *, encoder: str = 'mit_b5', weights: str = ''
 ) -> ConfigDict:

@@ -38,6 +38,14 @@ def dinov3_convnext(size: str) -> str:
   )
 
 
+def eva02(name: str) -> str:
+  """EVA-02's file `name` among those of timm."""
+  return (
+    f"the hub's timm/{name} (model.safetensors), see docs/weights.md; no "
+    'config makes a substitute'
+  )
+
+
 def gta5_two_heads() -> str:
   """PixMatch's and EHTDI's start on GTA5."""
   run = _WARM.format('gta5_to_cityscapes/pixmatch_start')

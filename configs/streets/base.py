@@ -34,16 +34,16 @@ BENCHMARK = laptop.Benchmark(
 )
 
 
-def on(encoder: str) -> laptop.Benchmark:
+def on(model: ml_collections.ConfigDict) -> laptop.Benchmark:
   """The same runs with a small encoder of the large ones' families.
 
   Args:
-    encoder: a name of `uda_jax.models.encoder_decoder.ENCODERS`, from scratch.
+    model: the network, from scratch; its head becomes smaller.
   """
 
   def network(config: ml_collections.ConfigDict) -> None:
-    config.model = networks.daformer_network(encoder=encoder)
-    config.model.update(head_width=64, fusion='conv1', drop_path=0.0)
+    config.model = model
+    config.model.update(head_width=64, fusion='conv1')
     config.optim = common.adamw(weight_decay=1e-2, clip_norm=5.0)
     config.schedule = common.cosine(learning_rate=1e-3, warmup_steps=50)
 

@@ -4,8 +4,10 @@ python -m uda_jax.main --config=streets/convnext --workdir=DIR
 """
 
 from uda_jax.configs.blocks import laptop
+from uda_jax.configs.blocks import networks
 from uda_jax.configs.streets import base
 
 
 def get_config():
-  return laptop.self_training(base.on('convnext_atto'))
+  model = networks.convnext(encoder='convnext_atto', weights='')
+  return laptop.self_training(base.on(model))

@@ -15,6 +15,7 @@ from uda_jax.augment import pipa_jitter
 from uda_jax.methods import mic
 from uda_jax.models import convnext
 from uda_jax.models import dinov2
+from uda_jax.models import eva02
 
 NUM_CLASSES = tiny_hrda.NUM_CLASSES
 PARTS = ('pixel', 'patch', 'contrast', 'masked')
@@ -27,6 +28,7 @@ LEAVES = {
   'dinov2_pipa_cluda_mic': PARTS,
   'dinov3_convnext_self_training': (),
   'dinov3_convnext_pipa_cluda_mic': PARTS,
+  'eva02_self_training': (),
 }
 
 
@@ -38,6 +40,9 @@ def small(monkeypatch):
     convnext.VARIANTS,
     'dinov3_convnext_base',
     convnext.Variant((8, 8, 8, 8), (1, 1, 1, 1)),
+  )
+  monkeypatch.setitem(
+    eva02.VARIANTS, 'eva02_base', eva02.Variant(64, 4, 16, True)
   )
   same = lambda key, pixels: pixels
   monkeypatch.setattr(dacs_jitter, 'strong_augment', same)

@@ -1,6 +1,6 @@
 """Writes the vectors of encoders that other libraries compute.
 
-    pip install torch==2.13.0 transformers==5.24.0
+    pip install torch==2.13.0 transformers==5.24.0 timm==1.0.31
     python tests/models/make_encoders.py tests/models
 
 needs nothing of this library. Each file holds a small network with random
@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import numpy as np
+from timm.models import eva
 import torch
 import transformers
 
@@ -65,6 +66,38 @@ def dinov3_convnext(path):
   _write(path, model, found)
 
 
+def eva02(path, **options):
+  """EVA-02 in timm, the outputs of all blocks after the norm that it has."""
+  model = _noise(
+    eva.Eva(
+      img_size=42,
+      patch_size=14,
+      embed_dim=16,
+      depth=4,
+      num_heads=2,
+      mlp_ratio=4 * 2 / 3,
+      swiglu_mlp=True,
+      use_rot_pos_emb=True,
+      ref_feat_shape=(16, 16),
+      dynamic_img_size=True,
+      num_classes=3,
+      **options,
+    )
+  )
+  found = _images((42, 42), (28, 70))
+  for name, image in list(found.items()):
+    x = torch.tensor(image.astype(np.float32)).permute(0, 3, 1, 2)
+    with torch.no_grad():
+      maps = model.forward_intermediates(x, intermediates_only=True)
+      for i, y in enumerate(maps):
+        y = model.fc_norm(y.permute(0, 2, 3, 1))
+        found[f'{name.removesuffix(".image")}.block{i}'] = y.numpy()
+  _write(path, model, found)
+
+
 if __name__ == '__main__':
   folder = pathlib.Path(sys.argv[1])
   dinov3_convnext(folder / 'dinov3_convnext.npz')
+  # As the sizes tiny and small, and as base and large.
+  eva02(folder / 'eva02_small.npz')
+  eva02(folder / 'eva02_large.npz', qkv_fused=False, scale_mlp=True)

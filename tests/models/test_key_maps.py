@@ -18,6 +18,7 @@ from uda_jax.models import dinov3
 from uda_jax.models import dlv2_head
 from uda_jax.models import encoder_decoder
 from uda_jax.models import encoder_weights
+from uda_jax.models import eva02
 from uda_jax.models import fcn8s_vgg
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
@@ -51,6 +52,13 @@ NETWORKS = {
   ),
   'convnext': encoder_decoder.EncoderDecoder(
     convnext.ConvNeXt((2, 3, 4, 5), (1, 1, 1, 1)), dlv2_head.DLV2Head(3)
+  ),
+  'eva02': encoder_decoder.EncoderDecoder(
+    eva02.EVA02(8, 4, head_width=4, grid=3), dlv2_head.DLV2Head(3)
+  ),
+  'eva02_small': encoder_decoder.EncoderDecoder(
+    eva02.EVA02(8, 4, head_width=4, grid=3, sub_norm=False),
+    dlv2_head.DLV2Head(3),
   ),
   'dinov3': encoder_decoder.EncoderDecoder(
     dinov3.DINOv3(8, 4, head_width=4), dlv2_head.DLV2Head(3)
@@ -174,6 +182,30 @@ CASES = {
     encoder_weights.choose,
     without=HEAD,
     name='model.stages.1.layers.0.gamma',
+  ),
+  'eva02': Case(
+    'eva02',
+    encoder_weights.choose,
+    'CLIP',
+    HEAD,
+    ('head.weight', 'mask_token'),
+    'blocks.3.attn.q_proj.bias',
+  ),
+  'eva02_fused': Case(
+    'eva02_small',
+    encoder_weights.choose,
+    'CLIP',
+    HEAD,
+    ('head.weight', 'blocks.0.attn.rope.freqs_cos'),
+    'blocks.3.attn.v_bias',
+  ),
+  'eva02_authors': Case(
+    'eva02',
+    encoder_weights.choose,
+    'CLIP',
+    HEAD,
+    ('lm_head.weight', 'rope.freqs_sin'),
+    'blocks.3.mlp.ffn_ln.bias',
   ),
   'segformer': Case(
     'segformer',

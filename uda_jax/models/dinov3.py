@@ -80,12 +80,14 @@ class Attention(nn.Module):
     size: (rows, columns) of patches, which are the last tokens.
     attention_rule: see `attention.attend`.
     dtype: compute dtype.
+    out: name of the last layer.
   """
 
   heads: int
   size: tuple[int, int]
   attention_rule: attention.Rule = attention.AUTO
   dtype: Any = jnp.float32
+  out: str = 'o_proj'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -97,11 +99,17 @@ class Attention(nn.Module):
       )
       for name in 'qkv'
     )
-    angle = angles(self.size, width // self.heads)
     mixed = attention.attend(
-      rotate(query, angle), rotate(key, angle), value, rule=self.attention_rule
+      self._rotated(query),
+      self._rotated(key),
+      value,
+      rule=self.attention_rule,
     )
-    return dense('o_proj')(mixed.reshape(x.shape))
+    return dense(self.out)(mixed.reshape(x.shape))
+
+  def _rotated(self, x: jax.Array) -> jax.Array:
+    """Returns queries or keys [B, T, H, N] with the patches' places."""
+    return rotate(x, angles(self.size, x.shape[-1]))
 
 
 class Block(vit_block.Block):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,20 +20,17 @@ import jax
 from uda_jax import types
 from uda_jax.models import attention
 from uda_jax.models import convnext
-from uda_jax.models import daformer_head
+from uda_jax.models import decode_heads
 from uda_jax.models import dinov2
 from uda_jax.models import dinov3
-from uda_jax.models import dlv2_head
 from uda_jax.models import encoder_weights
+from uda_jax.models import eva02
 from uda_jax.models import extra_heads
 from uda_jax.models import mix_transformer
 from uda_jax.models import network
 from uda_jax.models import preprocessing
-from uda_jax.models import pyramid_head
 from uda_jax.models import reference
 from uda_jax.models import resnet_v1c
-from uda_jax.models import segformer_head
-from uda_jax.models import upscale_head
 from uda_jax.models import vit_adapter
 from uda_jax.models import weights
 
@@ -123,8 +121,15 @@ def _dino(config) -> nn.Module:
     variant.width,
     variant.depth,
     registers=variant.registers,
-    enlarge=config.get('enlarge', 0.0),
     patch=config.get('patch', make.patch),
+    **_transformer(config),
+  )
+
+
+def _transformer(config) -> dict[str, Any]:
+  """Returns the fields of all plain transformers, see `dinov2.DINOv2`."""
+  return dict(
+    enlarge=config.get('enlarge', 0.0),
     final_norm=config.get('final_norm', True),
     mask_token=config.get('mask_token', False),
     num_features=1 if config.head == 'upscale' else dinov2.NUM_FEATURES,
@@ -132,6 +137,17 @@ def _dino(config) -> nn.Module:
     remat=config.remat,
     attention_rule=attention.rule(config),
     dtype=network.compute_dtype(config),
+  )
+
+
+def _eva02(config) -> nn.Module:
+  variant = eva02.VARIANTS[config.encoder]
+  return eva02.EVA02(
+    variant.width,
+    variant.depth,
+    grid=variant.grid,
+    sub_norm=variant.sub_norm,
+    **_transformer(config),
   )
 
 
@@ -148,45 +164,13 @@ def _adapter(config) -> nn.Module:
   )
 
 
-def _daformer(config, num_classes: int) -> nn.Module:
-  return daformer_head.DAFormerHead(
-    num_classes,
-    config.head_width,
-    config.fusion,
-    config.head_dropout,
-    network.compute_dtype(config),
-  )
-
-
-def _segformer(config, num_classes: int) -> nn.Module:
-  return segformer_head.SegformerHead(
-    num_classes,
-    config.head_width,
-    config.head_dropout,
-    network.compute_dtype(config),
-  )
-
-
-def _dlv2(config, num_classes: int) -> nn.Module:
-  return dlv2_head.DLV2Head(
-    num_classes, tuple(config.dilations), network.compute_dtype(config)
-  )
-
-
-def _pyramid(config, num_classes: int) -> nn.Module:
-  return pyramid_head.PyramidHead(num_classes, network.compute_dtype(config))
-
-
-def _upscale(config, num_classes: int) -> nn.Module:
-  return upscale_head.UpscaleHead(num_classes, network.compute_dtype(config))
-
-
 # config.model.encoder -> build(config.model) -> encoder
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
   **dict.fromkeys(mix_transformer.VARIANTS, _mix_transformer),
   **dict.fromkeys(resnet_v1c.VARIANTS, _resnet_v1c),
   **dict.fromkeys(convnext.VARIANTS, _convnext),
   **dict.fromkeys((*dinov2.VARIANTS, *dinov3.VARIANTS), _dino),
+  **dict.fromkeys(eva02.VARIANTS, _eva02),
   # VFM-UDA++'s, which has no register tokens.
   **{
     f'{name}{ADAPTER}': _adapter
@@ -195,32 +179,10 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
   },
 }
 
-# config.model.head -> build(config.model, num_classes) -> head
-HEADS: dict[str, Callable[..., nn.Module]] = {
-  'daformer': _daformer,
-  'dlv2': _dlv2,
-  'pyramid': _pyramid,
-  'segformer': _segformer,
-  'upscale': _upscale,
-}
-
 
 def encoder(config) -> nn.Module:
   """Returns the encoder that `config.model.encoder` names."""
-  return _named('encoder', config.encoder, ENCODERS)(config)
-
-
-def head(config, num_classes: int) -> nn.Module:
-  """Returns the head that `config.model.head` names."""
-  return _named('head', config.head, HEADS)(config, num_classes)
-
-
-def _named(field: str, name: str, table: dict[str, Callable]) -> Callable:
-  if name not in table:
-    raise ValueError(
-      f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
-    )
-  return table[name]
+  return decode_heads.named('encoder', config.encoder, ENCODERS)(config)
 
 
 def build(config, num_classes: int) -> types.Network:
@@ -230,21 +192,41 @@ def build(config, num_classes: int) -> types.Network:
   and `head_dropout`, `fusion` (head 'daformer' only), see `DAFormerHead`, or
   `dilations`, see `DLV2Head`; `remat` (recompute each block in the backward
   pass); `drop_path` (rate of stochastic depth) of all but ResNets; of
-  transformers, `attention`, see `attention.rule`; of DINO's transformers,
-  `enlarge`, `mask_token`, `patch` and `final_norm`, see `dinov2.DINOv2` (as the
-  released networks have it where the config has no such field); `heads`, see
-  `extra_heads.build`; `reference`, see `reference.build`. `weights` is '' or a
-  file, see `encoder_weights.choose`.
+  transformers, `attention`, see `attention.rule`; of DINO's and
+  EVA-02's, `enlarge`, `mask_token` and `final_norm`, of DINO's `patch`, see
+  `dinov2.DINOv2` (as the released networks have it where the config has no such
+  field); `heads`, see `extra_heads.build`; `reference`, see `reference.build`.
+  `weights` is '' or a file, see `encoder_weights.choose`.
   """
-  module = EncoderDecoder(encoder(config), head(config, num_classes))
+  module = EncoderDecoder(
+    encoder(config), decode_heads.head(config, num_classes)
+  )
   made = network.from_module(
     module,
-    preprocessing.IMAGENET.configured(config),
+    pixels(config),
     kernel_init=module.kernel_init,
     heads=extra_heads.build(config),
     mask_size=mask_size(module.backbone),
   )
   return made._replace(reference=reference.build(config))
+
+
+def preprocessing_name(config) -> str:
+  """Returns the name of the preprocessing of the encoder's files."""
+  return 'CLIP' if config.encoder in eva02.VARIANTS else 'IMAGENET'
+
+
+def pixels(config) -> preprocessing.Preprocessing:
+  """Returns the preprocessing of `config.model`."""
+  found = getattr(preprocessing, preprocessing_name(config))
+  if found is not preprocessing.IMAGENET and config.get('reference'):
+    raise ValueError(
+      'config.model.reference: expected no frozen DINOv2, whose pixels are '
+      f'those of ImageNet, beside the encoder {config.encoder!r}, which has '
+      f'others ({preprocessing_name(config)}); config.method.weight_distance=0 '
+      'with no reference, or an encoder of DINO'
+    )
+  return found.configured(config)
 
 
 def mask_size(
@@ -264,7 +246,7 @@ def importer(config) -> weights.Importer | None:
   heads = {key for name, (key, _) in extra_heads.HEADS.items() if name in names}
   return weights.Importer(
     config.weights,
-    'IMAGENET',
+    preprocessing_name(config),
     functools.partial(
       encoder_weights.choose,
       heads=frozenset(heads),

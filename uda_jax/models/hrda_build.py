@@ -8,12 +8,12 @@ import flax.linen as nn
 
 from uda_jax import types
 from uda_jax.models import daformer_head
+from uda_jax.models import decode_heads
 from uda_jax.models import encoder_decoder
 from uda_jax.models import extra_heads
 from uda_jax.models import hrda
 from uda_jax.models import hrda_entropy
 from uda_jax.models import network
-from uda_jax.models import preprocessing
 
 ATTENTIONS = ('classwise', 'shared', 'fixed')
 
@@ -33,7 +33,7 @@ def build(config, num_classes: int) -> types.Network:
   module = _module(config, num_classes)
   return network.from_module(
     module,
-    preprocessing.IMAGENET.configured(config),
+    encoder_decoder.pixels(config),
     kernel_init=module.kernel_init,
     heads=extra_heads.build(config),
     takes_detail=True,
@@ -54,7 +54,7 @@ def _module(config, num_classes: int) -> hrda.HRDA:
       network.compute_dtype(config),
     )
 
-  head = encoder_decoder.head(config, num_classes)
+  head = decode_heads.head(config, num_classes)
   if config.embed_width:
     head = head.clone(embed_width=config.embed_width)
   channels = {'classwise': num_classes, 'shared': 1}.get(config.scale_attention)

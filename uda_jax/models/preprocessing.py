@@ -135,6 +135,11 @@ def check(model) -> None:
 IMAGENET = Preprocessing(
   mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
 )
+# RGB, mean and standard deviation of CLIP's images, for EVA-02.
+CLIP = Preprocessing(
+  mean=(122.7709383, 116.7460125, 104.09373615),
+  std=(68.5005327, 66.6321579, 70.32316305),
+)
 # BGR less the mean, for networks converted from Caffe.
 CAFFE = Preprocessing(
   mean=(104.00698793, 116.66876762, 122.67891434), channel_order='bgr'

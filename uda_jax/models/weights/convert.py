@@ -14,6 +14,7 @@ from uda_jax.models import convnext
 from uda_jax.models import dinov2
 from uda_jax.models import dinov3
 from uda_jax.models import efficientnet_lite
+from uda_jax.models import eva02
 from uda_jax.models import mix_transformer
 from uda_jax.models import resnet_v1c
 from uda_jax.models import weights
@@ -75,7 +76,11 @@ _DEEPLAB = dict(
 PUBLISHED: dict[str, dict[str, Any]] = {
   **{
     name: _DAFORMER | dict(encoder=name)
-    for name in (*mix_transformer.VARIANTS, *convnext.VARIANTS)
+    for name in (
+      *mix_transformer.VARIANTS,
+      *convnext.VARIANTS,
+      *eva02.VARIANTS,
+    )
   },
   **{
     name: _DAFORMER | dict(encoder=name, mask_token=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from uda_jax.models.weights import dino_names
+from uda_jax.models.weights import eva_names
 from uda_jax.models.weights import mit_names
 from uda_jax.models.weights import renaming
 from uda_jax.models.weights import vgg_names
@@ -150,6 +151,30 @@ SPELLINGS: tuple[Spelling, ...] = (
       ('.attn.k.', '.attn.v.', '.attn.kv.', 1),
       ('.attn.q.', '.attn.kv.', '.attn.qkv.', 2),
     ),
+  ),
+  # timm's and the authors' files of EVA-02. The last norm is that of
+  # pre-training or, in fine-tuned files, the one before the classifier.
+  Spelling(
+    'eva02',
+    ('cls_token', 'blocks.0.attn.q_proj.weight', 'blocks.0.mlp.fc1_g.weight'),
+    eva_names.LAST_NORM,
+    'CLIP',
+    eva_names.UNUSED,
+  ),
+  Spelling(
+    'eva02_fused',
+    ('cls_token', 'blocks.0.attn.qkv.weight', 'blocks.0.attn.q_bias'),
+    eva_names.FUSED,
+    'CLIP',
+    eva_names.UNUSED,
+    divided=eva_names.PARTS,
+  ),
+  Spelling(
+    'eva02_authors',
+    ('cls_token', 'blocks.0.attn.q_proj.weight', 'blocks.0.mlp.w1.weight'),
+    eva_names.AUTHORS,
+    'CLIP',
+    eva_names.UNUSED,
   ),
   # `mask_token` replaces the patches that pre-training hides.
   Spelling(

@@ -1,0 +1,75 @@
+"""The decoder heads by name, see `encoder_decoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flax.linen as nn
+
+from uda_jax.models import daformer_head
+from uda_jax.models import dlv2_head
+from uda_jax.models import network
+from uda_jax.models import pyramid_head
+from uda_jax.models import segformer_head
+from uda_jax.models import upscale_head
+
+
+def _daformer(config, num_classes: int) -> nn.Module:
+  return daformer_head.DAFormerHead(
+    num_classes,
+    config.head_width,
+    config.fusion,
+    config.head_dropout,
+    network.compute_dtype(config),
+  )
+
+
+def _segformer(config, num_classes: int) -> nn.Module:
+  return segformer_head.SegformerHead(
+    num_classes,
+    config.head_width,
+    config.head_dropout,
+    network.compute_dtype(config),
+  )
+
+
+def _dlv2(config, num_classes: int) -> nn.Module:
+  return dlv2_head.DLV2Head(
+    num_classes, tuple(config.dilations), network.compute_dtype(config)
+  )
+
+
+def _pyramid(config, num_classes: int) -> nn.Module:
+  return pyramid_head.PyramidHead(num_classes, network.compute_dtype(config))
+
+
+def _upscale(config, num_classes: int) -> nn.Module:
+  return upscale_head.UpscaleHead(num_classes, network.compute_dtype(config))
+
+
+# config.model.head -> build(config.model, num_classes) -> head
+HEADS: dict[str, Callable[..., nn.Module]] = {
+  'daformer': _daformer,
+  'dlv2': _dlv2,
+  'pyramid': _pyramid,
+  'segformer': _segformer,
+  'upscale': _upscale,
+}
+
+
+def head(config, num_classes: int) -> nn.Module:
+  """Returns the head that `config.model.head` names."""
+  return named('head', config.head, HEADS)(config, num_classes)
+
+
+def named(field: str, name: str, table: dict[str, Callable]) -> Callable:
+  """Returns a row of a table, by a field of `config.model`.
+
+  Raises:
+    ValueError: there is no such row.
+  """
+  if name not in table:
+    raise ValueError(
+      f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
+    )
+  return table[name]
