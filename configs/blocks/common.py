@@ -131,7 +131,11 @@ def low_rank() -> ConfigDict:
       alpha=16.0,
       # Patterns of the paths of adapted kernels; SoMA: of blocks 8 to 23 of a
       # ViT-L, 'blocks/([89]|1[0-9]|2[0-3])/(.*/)?(qkv|proj|fc1|fc2)/kernel$'.
-      layers=('/(qkv|q|k|v|kv|proj|fc1|fc2)/kernel$',),
+      layers=(
+        '/(qkv|q|k|v|kv|proj|fc1|fc2)/kernel$',
+        # The names of DINOv3's and EVA-02's transformers, and of ConvNeXt.
+        '/([qkvo]_proj|fc1_[gx]|pwconv[12])/kernel$',
+      ),
     )
   )
 
@@ -151,6 +155,9 @@ def adamw(
     dict(
       name='adamw',
       weight_decay=weight_decay,
+      # What the decay of every group moves to by half a cosine, until the end
+      # of the run; -1: constant. SoMA: 0.05 to 1e-5.
+      weight_decay_end=-1.0,
       b1=0.9,
       b2=0.999,
       eps=1e-8,

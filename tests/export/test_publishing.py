@@ -11,7 +11,7 @@ from tests import leaf
 from uda_jax import configs
 from uda_jax import models
 from uda_jax.evaluate import reports
-from uda_jax.export import hub as export_hub
+from uda_jax.export import manifest_file
 from uda_jax.export import weights
 from uda_jax.models.weights import hub
 from uda_jax.runs import checkpoint
@@ -164,9 +164,9 @@ def test_the_weights_of_a_run_may_move_but_not_change(tmp_path):
 
 
 def test_configs_without_folders():
-  tree = export_hub.without_folders(leaf.get_config())
+  tree = manifest_file.without_folders(leaf.get_config())
   assert tree['data']['root'] == tree['data']['cache_dir'] == ''
   config = configs.load('gta5_to_cityscapes/vfm_uda_pp')
-  model = export_hub.without_folders(config)['model']
+  model = manifest_file.without_folders(config)['model']
   assert config.model.reference.weights
   assert model['weights'] == model['reference']['weights'] == ''

@@ -1,5 +1,7 @@
 """Low-rank adapters of the encoders' dense layers, as parameter trees."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -8,7 +10,10 @@ import pytest
 
 from uda_jax.configs.blocks import common
 from uda_jax.models import adapters
+from uda_jax.models import convnext
 from uda_jax.models import dinov2
+from uda_jax.models import dinov3
+from uda_jax.models import eva02
 from uda_jax.models import mix_transformer
 from uda_jax.models import vit_adapter
 
@@ -66,6 +71,29 @@ def test_the_start_is_the_pretrained_network(name, kind):
   jax.tree.map(
     np.testing.assert_array_equal, adapters.merged(params, 7.0), params
   )
+
+
+@pytest.mark.parametrize(
+  'module',
+  [
+    dinov2.DINOv2(16, 4, 8, grid=2),
+    dinov3.DINOv3(16, 4, 8),
+    eva02.EVA02(16, 4, 8, grid=2),
+    convnext.ConvNeXt((4, 4, 4, 4), (1, 1, 1, 1)),
+  ],
+)
+def test_the_patterns_name_all_dense_layers(module):
+  shapes = jax.eval_shape(
+    module.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3))
+  )['params']
+  dense = {
+    name
+    for name, x in _paths({'backbone': shapes}).items()
+    if name.endswith('/kernel') and x.ndim == 2
+  }
+  assert dense
+  for name in dense:
+    assert any(re.search(pattern, name) for pattern in LAYERS), name
 
 
 def test_a_layer_with_its_adapters_beside_it_is_the_merged_one():

@@ -4,11 +4,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from tests import tiny
 from uda_jax import configs
 from uda_jax import models
+from uda_jax import types
 from uda_jax.configs.blocks import convnets
 from uda_jax.train import optim
 from uda_jax.train import patterns
@@ -68,6 +70,7 @@ def test_the_patterns_of_all_configs_match():
       {'name': 'adam'},
       "optim.name: expected one of 'adamw', 'sgd', got 'adam'",
     ),
+    ({'weight_decay_end': -0.5}, r'weight_decay_end: expected -1.0 .*-0.5'),
     (
       {'name': 'sgd'},
       "optim.name: 'sgd' needs the field config.optim.momentum",
@@ -89,3 +92,44 @@ def test_repeats_that_match_nothing():
     optim.make(config, PARAMS)
   config.repeats = (('conv', 2),)
   optim.make(config, PARAMS)
+
+
+def test_the_weight_decay_of_every_group_moves_to_the_end():
+  """SoMA's numbers: 0.05 falls to 1e-5, and 0 rises to it."""
+  config = tiny.adamw()
+  config.update(
+    weight_decay=0.05, weight_decay_end=1e-5, groups=(('/bn1/', 1.0, 0.0),)
+  )
+  rule = optim.make(config, PARAMS)
+  zeros = jax.tree.map(jnp.zeros_like, PARAMS)
+  step = jnp.zeros((), jnp.int32)
+  for number, decayed in ((0, 0.05), (20_000, 0.025005), (40_000, 1e-5)):
+    state = types.TrainState(
+      step=step + number + 7,
+      round=types.Round(step, step + 7, step + 40_000),
+      **dict.fromkeys(
+        ('student', 'teacher', 'opt_state', 'method_state', 'nonfinite', 'rng')
+      ),
+    )
+    left = optim.decay_left(config, state)
+    updates, _ = rule.update(
+      zeros,
+      rule.init(PARAMS),
+      PARAMS,
+      learning_rate=step + 0.1,
+      decay_left=left,
+    )
+    others = 1e-5 * (1 - left)
+    np.testing.assert_allclose(
+      updates['head']['kernel'], -0.1 * decayed, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+      updates['encoder']['bn1']['scale'], -0.1 * others, rtol=1e-5
+    )
+
+
+def test_a_constant_weight_decay_takes_no_argument():
+  config = tiny.adamw()
+  assert optim.decay_left(config, None) is None
+  config.weight_decay_end = -1.0
+  assert optim.decay_left(config, None) is None

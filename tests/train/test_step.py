@@ -13,6 +13,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.methods import self_training
 from uda_jax.parallel import mesh as mesh_lib
+from uda_jax.train import gradient
 from uda_jax.train import optim
 from uda_jax.train import patterns
 from uda_jax.train import recipe as recipe_lib
@@ -269,7 +270,7 @@ def test_depends_on_input():
       'constant': jnp.arange(3) + 1,
     }
 
-  assert optim.depends_on_input(function, jnp.ones(3), jnp.ones(3)) == {
+  assert gradient.depends_on_input(function, jnp.ones(3), jnp.ones(3)) == {
     'no': False,
     'yes': True,
     'both': True,

@@ -6,22 +6,17 @@ import json
 import pathlib
 import re
 import tempfile
-from typing import Any
-
-import ml_collections
 
 from uda_jax import files
 from uda_jax.export import card
+from uda_jax.export import manifest_file
 from uda_jax.export import weights_file
 from uda_jax.models.weights import hub
 from uda_jax.models.weights import metadata
 from uda_jax.runs import packed
 from uda_jax.runs import restore
-from uda_jax.runs import resume
 
 _REPO = re.compile(r'[\w.-]+/[\w.-]+')
-# Folders of the machine that trained; nobody else's.
-_LOCAL = ('data.root', 'data.cache_dir', 'compile_cache', 'warm_start.workdir')
 
 
 def pack(
@@ -39,42 +34,11 @@ def pack(
   declaration = metadata.beside(folder / packed.WEIGHTS)
   declared = json.loads(declaration.read_text())
   trained = restore.load(workdir, network)
-  manifest = resume.read(packed.directory(workdir) / packed.MANIFEST)
-  start = manifest['starts'][-1]
-  kept = {
-    'config': without_folders(trained.config),
-    'starts': [
-      {
-        'classes': start['classes'],
-        'data': start.get('data', {}),
-        # What the run itself started from.
-        'warm_start': weights_file.started_from(workdir),
-      }
-    ],
-  }
-  files.write_atomically(folder / packed.MANIFEST, files.to_json(kept))
+  data = manifest_file.write(workdir, trained.config, folder)
   results = packed.directory(workdir) / 'results.json'
   reports = json.loads(results.read_text()) if results.is_file() else None
-  page = card.write(repo, trained, declared, kept['starts'][0]['data'], reports)
+  page = card.write(repo, trained, declared, data, reports)
   files.write_atomically(folder / 'README.md', page.encode())
-
-
-def without_folders(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Returns a config as JSON values, without folders of this machine."""
-  tree = json.loads(config.to_json_best_effort())
-  for field in _LOCAL:
-    *blocks, name = field.split('.')
-    block = tree
-    for key in blocks:
-      block = block[key]
-    block[name] = ''
-  for record in tree['data'].values():
-    if isinstance(record, dict) and record.get('root', '').startswith('/'):
-      record['root'] = ''
-  for block in (tree['model'], tree['model'].get('reference')):
-    if block and not hub.is_address(block['weights']):
-      block['weights'] = ''
-  return tree
 
 
 def push(

@@ -3,9 +3,15 @@
   python -m uda_jax.export.weights --workdir=RUN --out=teacher.safetensors \\
       --network=teacher
   python -m uda_jax.export.weights --workdir=RUN --push=OWNER/NAME
+  python -m uda_jax.export.weights --workdir=RUN --delta --out=FOLDER
 
 The tensors have the names of the network's own PyTorch code, or of another
 library's (docs/weights.md). FILE.json beside the file records its origin.
+
+--delta writes what a run with adapters trained alone, a small file; with the
+run's base.safetensors in FOLDER, or in the one above it, FOLDER stands where
+the directory of the run does. Without --delta, adapters are part of the
+weights.
 
 --push publishes the network on the Hugging Face hub, in a private repository
 that is made if need be: weights, config and a page with data and scores. It
@@ -27,12 +33,19 @@ def parser() -> cli.Parser:
   cli.add_workdir(group)
   cli.add_network(group)
   group = result.add_argument_group('file')
-  cli.add_out(group, 'the .safetensors file to write', required=False)
+  cli.add_out(
+    group, 'the .safetensors file, or the folder, to write', required=False
+  )
   group.add_argument(
     '--spelling',
     default='',
     metavar='NAME',
     help="naming convention of the tensors; default: the network's authors'",
+  )
+  group.add_argument(
+    '--delta',
+    action='store_true',
+    help='a folder with what a run with adapters trained, without its base',
   )
   group = result.add_argument_group('hub', "needs: pip install 'uda_jax[hub]'")
   group.add_argument(
@@ -54,12 +67,18 @@ def export(args: argparse.Namespace) -> None:
       'expected --out to write a file or --push to publish, got '
       f'{"both" if args.out else "neither"}'
     )
-  if args.push and args.spelling:
+  if args.spelling and (args.push or args.delta):
     raise ValueError(
-      '--spelling: expected none with --push, whose tensors have the names of '
-      f'the network, got {args.spelling!r}'
+      '--spelling: expected none with --push or --delta, whose tensors have '
+      f'the names of the network, got {args.spelling!r}'
+    )
+  if args.push and args.delta:
+    raise ValueError(
+      '--delta: expected --out=FOLDER, got --push, which publishes a whole '
+      'network'
     )
   with cli.hidden_stderr(not args.debug):
+    from uda_jax.export import delta_file
     from uda_jax.export import hub
     from uda_jax.export import weights_file
 
@@ -68,6 +87,13 @@ def export(args: argparse.Namespace) -> None:
       args.workdir, args.network, args.push, public=args.public
     )
     print(f'published {address}')
+    return
+  if args.delta:
+    count, base = delta_file.write(args.workdir, args.network, args.out)
+    print(
+      f'wrote {count} arrays to {args.out}; copy or link {base} into it, or '
+      'into the folder above'
+    )
     return
   count = weights_file.write(
     args.workdir, args.network, args.out, spelling=args.spelling

@@ -8,7 +8,7 @@ give the same bits on another machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 import dataclasses
 import pathlib
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.models import adapters
 from uda_jax.models.weights import safetensors
+from uda_jax.runs import trees
 
 FILE = 'base.safetensors'
 # Factor of the adapters' products, beside the arrays.
@@ -60,7 +61,7 @@ def keep(
   trains = adapters.trained(rule, student.params)
   frozen = {
     name: value
-    for name, (value, on) in _by_path(
+    for name, (value, on) in by_path(
       jax.tree.map(lambda x, on: (x, on), student.params, trains)
     ).items()
     if not on
@@ -84,8 +85,11 @@ def keep(
 def read(workdir: pathlib.Path) -> Base | None:
   """Reads the base of a run, None for a run without adapters."""
   path = workdir / FILE
-  if not path.is_file():
-    return None
+  return read_file(path) if path.is_file() else None
+
+
+def read_file(path: pathlib.Path) -> Base:
+  """Reads the base of a run from its file."""
   arrays = safetensors.read(path)
   scale = arrays.pop(_SCALE, None)
   if scale is None:
@@ -93,13 +97,13 @@ def read(workdir: pathlib.Path) -> Base | None:
   return Base(arrays, float(scale))
 
 
-def _by_path(params: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+def by_path(params: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
   """Returns the values of nested mappings by path."""
   found = {}
   for name, value in params.items():
     here = (*path, name)
     if isinstance(value, Mapping):
-      found |= _by_path(value, here)
+      found |= by_path(value, here)
     else:
       found['/'.join(here)] = value
   return found
@@ -182,3 +186,30 @@ def loaded(
   if adapters.is_adapted(like.params):
     return found
   return found._replace(params=adapters.merged(found.params, base.scale))
+
+
+def fitted(
+  base: Base,
+  own: types.Variables,
+  like: types.Variables,
+  folder: pathlib.Path,
+  way_out: str,
+  new: Set[tuple[str, ...]] = frozenset(),
+) -> types.Variables:
+  """Returns a stored network as one that is wanted.
+
+  Args:
+    base: of the run.
+    own: as stored, without the base.
+    like: variables of the network that is wanted, see `loaded`; the result has
+      their shardings.
+    folder: of the stored network, for the message.
+    way_out: the end of the message.
+    new: paths of modules whose arrays stay those of `like`.
+
+  Raises:
+    ValueError: it has other tensors.
+  """
+  found = trees.pruned(loaded(base, own, like)._asdict(), new)
+  trees.check_same(found, trees.pruned(like._asdict(), new), folder, way_out)
+  return placed(types.Variables(**trees.filled(found, like._asdict())), like)

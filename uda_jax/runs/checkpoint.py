@@ -261,11 +261,7 @@ def _load_adapted(
   read = stored.read(folder, wanted)
   read = read if which == 'best' else read[which]
   own = types.Variables(read['params'], read.get('batch_stats', {}))
-  variables = adapted.loaded(base, own, like)
-  found = trees.pruned(variables._asdict(), new)
-  trees.check_same(found, trees.pruned(like._asdict(), new), folder, way_out)
-  whole = types.Variables(**trees.filled(found, like._asdict()))
-  return adapted.placed(whole, like)
+  return adapted.fitted(base, own, like, folder, way_out, new)
 
 
 def _manager(

@@ -1,7 +1,8 @@
 """A network of a run in two files, as repositories of the hub hold it.
 
 `manifest.json` has the config and the classes, as that of a run but without
-folders of the machine; `model.safetensors` has the tensors. A folder with the
+folders of the machine; `model.safetensors` has the tensors, or
+`delta.safetensors` those that a run with adapters trained. A folder with the
 two, or hf://OWNER/NAME[@REVISION], stands where the directory of a run does.
 """
 
@@ -19,6 +20,7 @@ from uda_jax.models import weights
 from uda_jax.models.weights import hub
 from uda_jax.models.weights import metadata
 from uda_jax.models.weights import state_dict
+from uda_jax.runs import delta
 
 MANIFEST = 'manifest.json'
 WEIGHTS = 'model.safetensors'
@@ -40,7 +42,7 @@ def directory(workdir: pathlib.Path | str) -> pathlib.Path:
 
 def is_packed(folder: pathlib.Path) -> bool:
   """Returns whether a folder holds a packed network."""
-  return (folder / WEIGHTS).is_file()
+  return any((folder / name).is_file() for name in (WEIGHTS, delta.FILE))
 
 
 def load_variables(
@@ -65,13 +67,17 @@ def load_variables(
   Raises:
     ValueError: it is another network, damaged, or has other tensors.
   """
-  path = folder / WEIGHTS
+  is_delta = (folder / delta.FILE).is_file()
+  path = folder / (delta.FILE if is_delta else WEIGHTS)
   held = metadata.read(path, metadata.sha256(path)).get('network', '')
   if which and held and which != held:
     raise ValueError(
       f'{field}: expected the {which} of a run, got a folder with its {held} '
       f'alone: {folder}; ask for the {held}'
     )
+  if is_delta:
+    way_out = f'Use config.model of its run, or another {field}'
+    return delta.load_variables(folder, like, way_out=way_out, new=new)
   name_of = models.NAMES.get(config.model.name, state_dict.dotted)
   importer = weights.Importer(
     path,

@@ -42,6 +42,7 @@ LATER: dict[str, Any] = {
     'layers': ['/(qkv|q|k|v|kv|proj|fc1|fc2)/kernel$'],
   },
   'optim.layer_decay': 1.0,
+  'optim.weight_decay_end': -1.0,
   'schedule.every': 0,
   'schedule.factor': 1.0,
   'schedule.length': 0,
@@ -187,9 +188,12 @@ def comparable(config: Mapping[str, Any]) -> Config:
   """Returns `upgrade(config)` without additions that do not run.
 
   Blocks of additions that `method.add` does not list, or whose weight is 0,
-  change nothing: two configs that differ in them are the same run.
+  change nothing, nor does `optim.low_rank` without adapters: two configs that
+  differ in them are the same run.
   """
   new = upgrade(config)
+  if 'optim' in new and not new['optim']['adapters']:
+    new['optim'] = {n: x for n, x in new['optim'].items() if n != 'low_rank'}
   if 'method' not in new:
     return new
   method = new['method']

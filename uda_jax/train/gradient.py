@@ -17,7 +17,6 @@ from jax.sharding import PartitionSpec as P
 
 from uda_jax import parallel
 from uda_jax import types
-from uda_jax.train import optim
 from uda_jax.train import recipe as recipe_lib
 
 
@@ -80,7 +79,7 @@ def _gradient(recipe: recipe_lib.Recipe, phase: int, local_groups: int):
 
   def gradient(*args):
     grads, losses = everywhere(*args)
-    reached = optim.depends_on_input(everywhere, *args)[0]
+    reached = depends_on_input(everywhere, *args)[0]
     return jax.tree.map(lambda g, r: g if r else None, grads, reached), losses
 
   def device_gradient(params, state, batch, method_state, group, frozen):
@@ -160,3 +159,25 @@ def make_gradient(
     return grads, losses._replace(method_state=method_state)
 
   return gradient
+
+
+def depends_on_input(function, *args) -> types.PyTree:
+  """Returns which outputs of a compiled function depend on any argument.
+
+  A call of the function with the same shapes does not trace it again.
+
+  Args:
+    function: what `jax.jit` gives for a function of array trees.
+    *args: its arguments, arrays or shapes.
+
+  Returns:
+    A tree of bools, in the structure of the function's result.
+  """
+  traced = function.trace(*args)
+  jaxpr = traced.jaxpr.jaxpr
+  varying = set(map(id, jaxpr.invars))
+  for equation in jaxpr.eqns:
+    if any(id(v) in varying for v in equation.invars):
+      varying.update(map(id, equation.outvars))
+  flags = [id(v) in varying for v in jaxpr.outvars]
+  return jax.tree.unflatten(jax.tree.structure(traced.out_info), flags)

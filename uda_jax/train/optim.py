@@ -18,6 +18,8 @@ from uda_jax.train import patterns
 from uda_jax.train import schedules
 
 PyTree = types.PyTree
+# Value of `config.optim.weight_decay_end`.
+CONSTANT = -1.0
 # Name -> the fields of `config.optim` that only this optimizer reads.
 _FIELDS = {
   'adamw': ('b1', 'b2', 'eps'),
@@ -88,12 +90,27 @@ def repeated_sgd(
   return optax.GradientTransformationExtraArgs(init, update)
 
 
-def decay_weights(weight_decay: PyTree) -> optax.GradientTransformation:
-  """Adds `wd * p` to the updates, with a wd of its own for each parameter."""
-  return optax.stateless(
-    lambda updates, params: jax.tree.map(
-      lambda u, p, wd: u + wd * p, updates, params, weight_decay
-    )
+def decay_weights(
+  weight_decay: PyTree, *, last: float | None = None
+) -> optax.GradientTransformationExtraArgs:
+  """Adds `wd * p` to the updates, with a wd of its own for each parameter.
+
+  Args:
+    weight_decay: tree of wd, one a parameter.
+    last: what every wd moves to: `last + (wd - last) * decay_left`, an argument
+      of the update from 1 to 0. None: constant.
+  """
+
+  def update(updates, state, params, *, decay_left=None, **_):
+    def one(u, p, wd):
+      if last is not None:
+        wd = (last + (wd - last) * decay_left).astype(p.dtype)
+      return u + wd * p
+
+    return jax.tree.map(one, updates, params, weight_decay), state
+
+  return optax.GradientTransformationExtraArgs(
+    lambda _: optax.EmptyState(), update
   )
 
 
@@ -127,7 +144,33 @@ def check(config: Any) -> None:
       f'{missing[0]}, which this config does not have; '
       'configs/blocks/common.py has a block for each optimizer'
     )
+  last = config.get('weight_decay_end', CONSTANT)
+  if last != CONSTANT and (last < 0 or config.name != 'adamw'):
+    raise ValueError(
+      f'config.optim.weight_decay_end: expected {CONSTANT} (constant) or, with '
+      f"name='adamw', 0 or more, got {last} with name={config.name!r}"
+    )
   patterns.check(config)
+
+
+def decay_left(config, state: types.TrainState) -> jax.Array | None:
+  """Returns how much is left of the difference to `weight_decay_end`.
+
+  Half a cosine from 1 at the first step of the round to 0 at its end (SoMA,
+  released code); None if the weight decay is constant.
+
+  Args:
+    config: `config.optim`.
+    state: its step and round are read.
+  """
+  if config.get('weight_decay_end', CONSTANT) == CONSTANT:
+    return None
+  return schedules.cosine_between(
+    state.step - state.round.first_step,
+    first=1.0,
+    last=0.0,
+    num_steps=state.round.length,
+  )
 
 
 def learning_rates(config, params: PyTree) -> PyTree:
@@ -160,7 +203,8 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   learning-rate factor, weight-decay factor; first match wins), `repeats`
   (rows: path pattern, number of updates), `fresh_every_repeat` and
   `decay_in_place`, SGD only. `layer_decay`, see `layer_decay.factors`; without
-  it 1, off.
+  it 1, off. `weight_decay_end`, AdamW only: what the weight decay of every
+  group moves to, see `decay_left`; updates then take that argument.
 
   Raises:
     ValueError: `name` is unknown, or a pattern of `groups`, `repeats` or
@@ -170,10 +214,11 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   patterns.check_matches(config, params)
   rates = learning_rates(config, params)
   decays = weight_decays(config, params)
+  last = config.get('weight_decay_end', CONSTANT)
   if config.name == 'adamw':
     rule = optax.chain(
       optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
-      decay_weights(decays),
+      decay_weights(decays, last=None if last == CONSTANT else last),
       descend(rates),
     )
   else:
@@ -248,25 +293,3 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
   if config.round_factor != 1.0:
     rate = jnp.where(state.round.index < 0, rate, config.round_factor * rate)
   return rate
-
-
-def depends_on_input(function, *args) -> PyTree:
-  """Returns which outputs of a compiled function depend on any argument.
-
-  A call of the function with the same shapes does not trace it again.
-
-  Args:
-    function: what `jax.jit` gives for a function of array trees.
-    *args: its arguments, arrays or shapes.
-
-  Returns:
-    A tree of bools, in the structure of the function's result.
-  """
-  traced = function.trace(*args)
-  jaxpr = traced.jaxpr.jaxpr
-  varying = set(map(id, jaxpr.invars))
-  for equation in jaxpr.eqns:
-    if any(id(v) in varying for v in equation.invars):
-      varying.update(map(id, equation.outvars))
-  flags = [id(v) in varying for v in jaxpr.outvars]
-  return jax.tree.unflatten(jax.tree.structure(traced.out_info), flags)

@@ -64,6 +64,7 @@ _OPTIONAL = {
   'optim.eps': (0, math.inf),
   'optim.momentum': (0, 1),
   'optim.layer_decay': (0, 1),
+  'optim.weight_decay_end': (-1, math.inf),
 }
 # Texts, and what each may be.
 _CHOICES = {

@@ -26,6 +26,8 @@ class Recipe(NamedTuple):
     network: the functions of the network.
     optimizer: optax transformation with the `learning_rate` argument.
     learning_rate: `learning_rate(state) -> scalar`.
+    decay_left: `decay_left(state) -> scalar`, an argument of an optimizer whose
+      weight decay moves, or None; see `optim.decay_left`.
     teacher: update rule of the moving average, None without a teacher.
     frozen: `frozen(params) -> tree of bool`, True where never trained.
     one_base: the teacher has the student's frozen parameters, to the bit (with
@@ -42,6 +44,7 @@ class Recipe(NamedTuple):
   frozen: Callable[[types.PyTree], types.PyTree] | None = None
   accumulate: int = 1
   one_base: bool = False
+  decay_left: Callable[[types.TrainState], jax.Array | None] = lambda _: None
 
 
 def batch_factor(rule: str, groups: int) -> float:
@@ -106,4 +109,5 @@ def make(
     frozen=functools.partial(adaptation.frozen, config, low_rank),
     accumulate=batch.accumulate,
     one_base=low_rank is not None,
+    decay_left=functools.partial(optim.decay_left, config.optim),
   )

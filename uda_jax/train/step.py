@@ -94,7 +94,7 @@ def _moved(
   rate: jax.Array,
 ) -> dict[str, Any]:
   """Returns the fields of the state after an update with these gradients."""
-  params = state.student.params
+  params, left = state.student.params, recipe.decay_left(state)
   updates, opt_state = recipe.optimizer.update(
     jax.tree.map(
       lambda p, g: jnp.zeros_like(p) if g is None else g, params, grads
@@ -102,6 +102,7 @@ def _moved(
     state.opt_state,
     params,
     learning_rate=rate,
+    **({} if left is None else {'decay_left': left}),
   )
   params = jax.tree.map(
     lambda p, u, g: p if g is None else p + u, params, updates, grads
