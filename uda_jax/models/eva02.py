@@ -57,7 +57,7 @@ VARIANTS = {
 def angles(size: tuple[int, int], head_width: int) -> np.ndarray:
   """Returns the angles by which the channels of a head are rotated.
 
-  Patches lie in [0, 16) on both axes, whatever their number. A quarter of the
+  Patches lie in [0, 16) on both axes, few or many. A quarter of the
   channels turns with the row, a quarter with the column, by the place over
   BASE ** (4 i / head_width); the other half repeats the first.
 
