@@ -1,7 +1,7 @@
 """The arrays that a run with low-rank adapters trained, beside its base.
 
-`delta.safetensors` holds the adapters, the head and all else that trains,
-by path in the network's variables; its declaration names the base by SHA-256. The
+`delta.safetensors` holds the adapters, the head and all else that trains, by
+path in the network's variables; its declaration names the base by SHA-256. The
 base is the run's `base.safetensors`, in the same folder or in the one above,
 where several deltas share it. Together they are the run's network, to the bit.
 """
