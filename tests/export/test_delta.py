@@ -171,6 +171,7 @@ def test_what_has_no_delta(runs, tmp_path):
       'a run with adapters',
     ),
     ([f'--workdir={runs / "one"}', '--push=a/b'], '--push, which publishes'),
+    ([f'--workdir={runs / "one"}', f'--out={runs / "other"}'], 'that of a run'),
     (
       [f'--workdir={runs / "one"}', f'--out={tmp_path}', '--spelling=mit'],
       '--spelling: expected none',

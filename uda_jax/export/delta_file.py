@@ -31,7 +31,8 @@ def write(
     The number of arrays, and the file of the base.
 
   Raises:
-    ValueError: the run has no adapters, or there is no such network.
+    ValueError: the run has no adapters, there is no such network, or the folder
+      is that of a run.
   """
   run = packed.directory(workdir)
   base = adapted.read(run)
@@ -41,6 +42,7 @@ def write(
       f'(config.optim.adapters), whose {adapted.FILE} is frozen, got {workdir} '
       'without; write its whole network, without --delta'
     )
+  _check_folder(folder)
   trained = restore.load(workdir, network)
   which = network or restore.reported(trained.config)
   variables = checkpoint.load_variables(
@@ -54,6 +56,16 @@ def write(
   count = delta.write(folder, base, base_path, variables, declared)
   manifest_file.write(workdir, trained.config, folder)
   return count, base_path
+
+
+def _check_folder(folder: pathlib.Path) -> None:
+  """Raises ValueError for a folder whose files would be overwritten."""
+  taken = (folder / packed.MANIFEST).exists()
+  if folder.is_file() or (taken and not (folder / delta.FILE).exists()):
+    raise ValueError(
+      f'--out: expected a folder for the delta alone, got {folder}, which is '
+      f'{"a file" if folder.is_file() else "that of a run"}; name a new one'
+    )
 
 
 def _with_adapters(trained: restore.Trained) -> types.Variables:

@@ -61,6 +61,11 @@ KNOWN = {
   # resnet101-5d3b4d8f.pth and its later form resnet101-63fe2227.pth
   '5d3b4d8f': Known('ImageNet-1k', 'IMAGENET'),
   '63fe2227': Known('ImageNet-1k', 'IMAGENET'),
+  # dinov3_convnext_{tiny,small,base,large}_pretrain_lvd1689m-*.pth
+  **dict.fromkeys(
+    ('21b726bb', '296db49d', '801f2ba9', '61fa432d'),
+    Known('LVD-1689M', 'IMAGENET'),
+  ),
 }
 
 
