@@ -4,6 +4,7 @@ import ml_collections
 
 from uda_jax import labels
 from uda_jax.configs.blocks import datasets
+from uda_jax.configs.blocks import rendered
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -71,10 +72,20 @@ def streets() -> ConfigDict:
   """Rendered scenes: from a clean game style to a camera-like style."""
   game, camera = (0.0, 0.0), (0.2, 0.8)
   return block(
-    datasets.streets('source_train', num_images=400, gap=game),
-    datasets.streets('target_train', num_images=400, gap=camera),
-    datasets.streets('target_test', num_images=100, gap=camera),
+    rendered.streets('source_train', num_images=400, gap=game),
+    rendered.streets('target_train', num_images=400, gap=camera),
+    rendered.streets('target_test', num_images=100, gap=camera),
     crop_size=(96, 192),
+  )
+
+
+def cells() -> ConfigDict:
+  """Rendered cells, stained in one laboratory and in another, 4 classes."""
+  return block(
+    rendered.cells('source_train', num_images=200, lab='pink'),
+    rendered.cells('target_train', num_images=200, lab='violet'),
+    rendered.cells('target_test', num_images=100, lab='violet'),
+    crop_size=(96, 96),
   )
 
 
@@ -112,9 +123,7 @@ def camvid_day_to_dusk() -> ConfigDict:
 def streets_to_camvid() -> ConfigDict:
   """Rendered scenes to Cambridge by day, 11 classes."""
   return block(
-    datasets.streets(
-      'source_train', num_images=800, gap=(0.0, 0.0), image_size=(160, 214)
-    ),
+    rendered.town('source_train', num_images=800),
     datasets.camvid_as_streets('day_train'),
     datasets.camvid_as_streets('day_test'),
     source_image_size=(160, 214),

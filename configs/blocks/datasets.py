@@ -132,27 +132,6 @@ def folder(**fields: Any) -> ConfigDict:
   return ConfigDict(defaults | fields)
 
 
-def streets(
-  split: str,
-  *,
-  num_images: int,
-  gap: tuple[float, float],
-  image_size: tuple[int, int] = (96, 192),
-) -> ConfigDict:
-  """Rendered scenes; see `uda_jax.data.streets.record.StreetsRecord`."""
-  return ConfigDict(
-    dict(
-      kind='streets',
-      split=split,
-      num_images=num_images,
-      gap=gap,
-      image_size=image_size,
-      seed=0,
-      name=f'streets {split}',
-    )
-  )
-
-
 def camvid(split: str, *, skip_last: int = 0) -> ConfigDict:
   """CamVid with its 11 classes, without its last images."""
   return folder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import functools
 from typing import Any
 
 from uda_jax.data import folders
@@ -10,12 +11,16 @@ from uda_jax.data import label_fraction
 from uda_jax.data import manifest
 from uda_jax.data import prepared
 from uda_jax.data import records
+from uda_jax.data import rendered
+from uda_jax.data import renderers
 from uda_jax.data import transforms
-from uda_jax.data.streets import dataset
 
 PARTS = records.PARTS
 # Kind -> recipe of a record.
-_RECIPES = {'folder': folders.recipe, 'streets': dataset.recipe}
+_RECIPES = {'folder': folders.recipe} | {
+  kind: functools.partial(rendered.recipe, kind=kind)
+  for kind in renderers.RENDERERS
+}
 
 
 def load_part(config: Any, name: str, channels: int = 3) -> manifest.Manifest:

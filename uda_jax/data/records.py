@@ -7,11 +7,8 @@ import difflib
 from typing import Any, NamedTuple
 
 from uda_jax.data import folder_record
-from uda_jax.data.streets import record as streets_record
-from uda_jax.data.streets import style
-
-Record = folder_record.FolderRecord | streets_record.StreetsRecord
-
+from uda_jax.data import renderers
+from uda_jax.data import scenes
 
 # The data sets of a run; the target's labels are never wanted.
 PARTS = ('source', 'target', 'evaluation')
@@ -37,15 +34,18 @@ KINDS = {
     folder_record.check,
     lambda record: tuple(record.class_names),
   ),
-  'streets': Kind(
-    streets_record.StreetsRecord,
-    streets_record.check,
-    lambda record: style.CLASSES,
-  ),
+  **{
+    kind: Kind(
+      renderer.record,
+      scenes.check,
+      lambda record, renderer=renderer: renderer.class_names,
+    )
+    for kind, renderer in renderers.RENDERERS.items()
+  },
 }
 
 
-def make(values: Mapping[str, Any], field: str) -> Record:
+def make(values: Mapping[str, Any], field: str) -> Any:
   """Returns the record that a block of a config describes.
 
   Args:

@@ -12,21 +12,17 @@ from tests.data import tiny_folder
 from uda_jax.data import datasets
 from uda_jax.data import pipeline
 from uda_jax.data import prepared
-from uda_jax.data.streets import dataset
+from uda_jax.data import rendered
 from uda_jax.data.streets import render as render_lib
 
 _SIZE = (32, 48)
 
 
 def record(**fields):
+  kind = fields.setdefault('kind', 'streets')
   return ml_collections.ConfigDict(
-    dict(
-      kind='streets',
-      split='source_train',
-      num_images=3,
-      gap=(0.0, 0.0),
-      image_size=_SIZE,
-    )
+    dict(split='source_train', num_images=3, image_size=_SIZE)
+    | (dict(gap=(0.0, 0.0)) if kind == 'streets' else {})
     | fields
   )
 
@@ -106,7 +102,7 @@ def test_wrong_records_are_refused(tmp_path, fields, words):
 
 
 def test_failing_workers_leave_nothing(tmp_path, monkeypatch):
-  monkeypatch.setattr(dataset.worker_lib, '__name__', 'uda_jax.no')
+  monkeypatch.setattr(rendered.render_worker, '__name__', 'uda_jax.no')
   with pytest.raises(ChildProcessError, match='config.data.source.*scene 0'):
     load(tmp_path)
   assert not [path for path in tmp_path.rglob('*') if path.is_file()]
@@ -140,7 +136,7 @@ def test_processes_share_the_scenes(tmp_path, monkeypatch):
   assert digests(shared) == digests(whole)
   np.testing.assert_array_equal(shared.class_pixels, whole.class_pixels)
   # All is there: no worker starts.
-  monkeypatch.setattr(dataset, '_start', None)
+  monkeypatch.setattr(rendered, '_start', None)
   shutil.rmtree(tmp_path / 'two/prepared')
   assert prepared.prepare(recipe, tmp_path / 'two').image_paths == (
     shared.image_paths

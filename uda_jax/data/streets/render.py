@@ -22,7 +22,8 @@ from uda_jax import cli
 from uda_jax import files
 from uda_jax.data.streets import camera as camera_lib
 from uda_jax.data.streets import objects
-from uda_jax.data.streets import scene
+from uda_jax.data.streets import record as record_lib
+from uda_jax.data.streets import scene as scene_lib
 from uda_jax.data.streets import style as style_lib
 from uda_jax.data.streets import walls
 
@@ -49,21 +50,33 @@ def render(
   if min(size) < 32:
     raise ValueError(f'size: expected at least (32, 32), got {tuple(size)}')
   random = np.random.default_rng([seed, index])
-  canvas = scene.Canvas(
+  canvas = scene_lib.Canvas(
     np.zeros((*size, 3), np.float32),
     np.zeros(size, np.uint8),
     np.zeros(size, np.float32),
   )
-  camera = scene.draw_camera(random, size)
-  layout = scene.draw_layout(random)
-  horizon = scene.paint_sky(canvas, camera, style, random)
-  scene.paint_ground(canvas, camera, layout, style, random)
+  camera = scene_lib.draw_camera(random, size)
+  layout = scene_lib.draw_layout(random)
+  horizon = scene_lib.paint_sky(canvas, camera, style, random)
+  scene_lib.paint_ground(canvas, camera, layout, style, random)
   for wall in walls.walls(camera, layout, size[1]):
     walls.paint_houses(canvas, camera, wall, style, random)
   walls.paint_fences(canvas, camera, layout, style, random)
   objects.place(canvas, camera, layout, style, random)
   image = camera_lib.expose(canvas.image, canvas.depth, horizon, style, random)
   return image, canvas.label
+
+
+def scene(
+  record: record_lib.StreetsRecord, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Renders scene `number` of a data set; see `render`."""
+  return render(
+    record.seed,
+    number,
+    size=tuple(record.image_size),
+    style=style(gap=tuple(record.gap)),
+  )
 
 
 def contact_sheet(

@@ -1,4 +1,4 @@
-"""Renders a share of a data set of street scenes, in a process of its own.
+"""Renders a share of a data set, in a process of its own.
 
 Imports no TensorFlow, so that a worker starts in a fraction of a second.
 """
@@ -8,56 +8,52 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from uda_jax import files
-from uda_jax.data.streets import render
+from uda_jax.data import renderers
+from uda_jax.data import scenes
 
 
 def run(
-  first: int,
-  count: int,
+  kind: str,
+  fields: dict[str, Any],
   worker: int,
   workers: int,
   labels: bool,
   folder: str,
-  seed: int,
-  gap: tuple[float, float],
-  image_size: tuple[int, int],
 ) -> None:
   """Renders every `workers`-th scene and prints the class counts of each.
 
   Scenes that are done already are not rendered again.
 
   Args:
-    first: number of the data set's first scene.
-    count: how many scenes the data set has.
+    kind: one of `renderers.RENDERERS`.
+    fields: of the record.
     worker: which worker this is.
     workers: how many there are.
     labels: whether to write label files.
     folder: has a folder `images`, and `labels` if those are written.
-    seed: as in `streets.render`.
-    gap: as in `streets.style`.
-    image_size: (height, width).
   """
-  style = render.style(gap=tuple(gap))
-  for number in range(worker, count, workers):
+  renderer = renderers.RENDERERS[kind]
+  record = renderer.record(**fields)
+  first = scenes.FIRST_SCENE[record.split]
+  for number in range(worker, record.num_images, workers):
     counts = done(folder, number, labels)
     if counts is None:
-      image, label = render.render(
-        seed, first + number, size=tuple(image_size), style=style
-      )
-      found = np.zeros(len(render.CLASSES), np.int64)
+      image, label = renderer.scene(record, first + number)
+      found = np.zeros(len(renderer.class_names), np.int64)
       _save(image, _path(folder, 'images', number))
       if labels:
         _save(label, _path(folder, 'labels', number))
         found += np.bincount(label.ravel(), minlength=256)[: found.size]
       counts = found.tolist()
-      record = {'sizes': _sizes(folder, number, labels), 'counts': counts}
+      written = {'sizes': _sizes(folder, number, labels), 'counts': counts}
       files.write_atomically(
-        _path(folder, 'done', number, 'json'), json.dumps(record).encode()
+        _path(folder, 'done', number, 'json'), json.dumps(written).encode()
       )
     print(json.dumps(counts), flush=True)
 

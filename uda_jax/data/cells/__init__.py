@@ -1,0 +1,1 @@
+"""Rendered cells under a microscope, stained in two laboratories."""
