@@ -8,7 +8,7 @@ PIP = $(RUN) -m pip install --quiet --disable-pip-version-check
 PYTEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test quick lint docs wheel golden reliability official real \
+.PHONY: help demo test quick lint docs wheel golden reliability official real tables \
   rehearsal compiled deployment notebook clean
 
 help: ## list the targets; ARGS=... is handed to most of them
@@ -58,10 +58,12 @@ official: $(VENV)/installed ## compare with the official Cityscapes evaluator
 	$(PIP) --no-deps --upgrade --target build/official cityscapesScripts pyquaternion typing_extensions coloredlogs humanfriendly appdirs tqdm
 	PYTHONPATH=.:build/official $(RUN) -m tests.official_scores
 
-real: $(VENV)/installed ## tables on real images; DATA=/folder/with/camvid/and/idd_lite
-	$(RUN) -m benchmarks.adaptation --benchmark=camvid_to_idd --root=$(DATA) $(ARGS)
-	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk --root=$(DATA) $(ARGS)
-	$(RUN) -m benchmarks.adaptation --benchmark=streets_to_camvid --root=$(DATA) $(ARGS)
+real: $(VENV)/installed ## train and store what docs/reproduce.md lacks; DATA=/folder/with/camvid/and/idd_lite
+	$(RUN) -m benchmarks.adaptation --benchmark=camvid_day_to_dusk,camvid_to_idd,streets_to_camvid --steps=0 --root=$(DATA) $(ARGS)
+	$(RUN) -m benchmarks.reproduce
+
+tables: $(VENV)/installed ## tables and plots of docs/reproduce.md, from stored results alone
+	$(RUN) -m benchmarks.reproduce $(ARGS)
 
 rehearsal: $(VENV)/installed ## each published config at full size; ARGS='--out=DIR ...'
 	$(RUN) -m benchmarks.rehearsal $(ARGS)

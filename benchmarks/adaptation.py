@@ -1,21 +1,25 @@
-"""mIoU tables of a benchmark: several runs, several seeds.
+"""Trains the runs of docs/reproduce.md and stores their results.
 
-  python -m benchmarks.adaptation --benchmark=streets --seeds=0,1,2
+  python -m benchmarks.adaptation --root=DIR
   python -m benchmarks.adaptation --benchmark=camvid_to_idd --root=DIR \\
-      --runs=source_only,self_training,oracle
+      --configs=source_only,mic --seeds=0,1,2 --steps=3200
+  python -m benchmarks.adaptation --list
 
-Every run has its own directory under --workdir and resumes there; finished runs
-are not repeated. `<workdir>/<benchmark>.md` is the table, the `.csv` beside it
-has the IoU of each class.
+Without --configs, the runs are those of the table `PLAN` in benchmarks/plan.py.
+Each run is stored as soon as it ends, in benchmarks/results/runs; stored runs
+are not repeated, and a run that was stopped resumes. Then `make tables` writes
+the tables.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import pathlib
 
+from benchmarks import plan
+from benchmarks import records
 from benchmarks import runs
-from benchmarks import tables
 from uda_jax import cli
 
 
@@ -23,21 +27,44 @@ def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('benchmarks.adaptation', __doc__)
   group = result.add_argument_group('runs')
-  runs.add_flags(group)
   group.add_argument(
-    '--runs',
+    '--benchmark',
     type=cli.names,
-    default=('source_only', 'source_augmented', 'self_training', 'oracle'),
+    default=plan.benchmarks(),
     metavar='NAME,NAME,...',
-    help='configs of the benchmark, one table row each; default: source_only,'
-    'source_augmented,self_training,oracle',
+    help=f'folders in configs/; default: {",".join(plan.benchmarks())}',
+  )
+  group.add_argument(
+    '--configs',
+    type=cli.names,
+    default=(),
+    metavar='NAME,NAME,...',
+    help='configs of these benchmarks; default: those of the plan',
   )
   group.add_argument(
     '--seeds',
     type=_seeds,
-    default=(0, 1, 2),
+    default=(),
     metavar='N,N,...',
-    help='the table has their mean and standard deviation; default: 0,1,2',
+    help='default: those of the plan, or 0,1,2',
+  )
+  group.add_argument(
+    '--steps',
+    type=cli.at_least(0),
+    default=None,
+    metavar='N',
+    help='length of the runs, 0: that of each config; default: all of the plan',
+  )
+  group.add_argument(
+    '--list', action='store_true', help='list the runs, train none'
+  )
+  runs.add_folders(group)
+  group.add_argument(
+    '--results',
+    type=pathlib.Path,
+    default=records.FOLDER,
+    metavar='DIR',
+    help='stored results; default: benchmarks/results/runs',
   )
   return result
 
@@ -47,20 +74,32 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def adaptation(args: argparse.Namespace) -> None:
-  """Trains the missing runs and prints the table."""
-  from uda_jax.evaluate import reports as reports_lib
+  """Trains and stores the runs that are not stored yet."""
+  rows = plan.chosen(args.benchmark, args.configs, args.seeds, args.steps)
+  jobs = list(plan.jobs(rows))
+  if not jobs:
+    raise ValueError(
+      '--benchmark, --steps: expected a row of PLAN in benchmarks/plan.py, got '
+      f'{",".join(args.benchmark)} with {args.steps}; name --configs for others'
+    )
+  for number, job in enumerate(jobs, 1):
+    file = records.path(args.results, job)
+    name = f'{job.benchmark}/{job.config}, {job.steps} steps, seed {job.seed}'
+    line = f'{number} of {len(jobs)}: {name}'
+    if file.exists():
+      print(f'{line}: stored', flush=True)
+      continue
+    print(f'{line}: {"missing" if args.list else "runs"}', flush=True)
+    if not args.list:
+      workdir = runs.stored_run(job, root=args.root, workdir=args.workdir)
+      records.write(args.results, job, workdir)
+      score = _score(records.read(file))
+      print(f'{line}: mIoU {score}', flush=True)
 
-  reports = {}
-  for config in args.runs:
-    for seed in args.seeds:
-      result = runs.one_run(
-        args.benchmark, config, seed, root=args.root, workdir=args.workdir
-      )
-      for name, report in result.reports.items():
-        name = reports_lib.row_name(name, report)
-        reports.setdefault(f'{config} ({name})', []).append(report)
-    table = tables.write(reports, args.workdir, args.benchmark)
-  print(table)
+
+def _score(record: records.Record) -> str:
+  report = records.report(record, record.reported)
+  return f'{100 * next(iter(report["miou"].values())):.1f} ({record.reported})'
 
 
 def main(argv: Sequence[str] | None = None) -> None:

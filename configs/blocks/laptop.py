@@ -244,7 +244,7 @@ def add_rounds(
   The network starts from scratch or from ImageNet weights, so it first trains
   on the source, for `adapt_from` steps; the rounds share the rest. Batch norm
   sees pairs of images, as in the other runs. Single images, as released, cost
-  points before any round: docs/reproduce.md has the measurements.
+  points before any round: docs/ablations.md has the measurements.
   """
   config.method = lse_blocks.method()
   config.method.adapt_from = adapt_from

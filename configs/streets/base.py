@@ -29,7 +29,7 @@ BENCHMARK = laptop.Benchmark(
   # Poles, signs, vegetation, sky, people, cars and bicycles.
   paste_classes=tuple(range(4, 11)),
   lse=dict(adapt_from=900, window=(72, 144), divisor=11),
-  # One round: further rounds lower the score here, see docs/reproduce.md.
+  # One round: further rounds lower the score here, see docs/ablations.md.
   rounds=dict(p_max=0.1),
 )
 
