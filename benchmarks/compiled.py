@@ -14,7 +14,7 @@ known by then, and is tried again when --minutes is larger.
 
 No accelerator, driver, data or weights are needed, but the compilers are:
 `pip install "jax[cuda12]"` for NVIDIA's cards, `pip install libtpu` for TPUs.
-GPU programs are stopped when their buffers are assigned, since compiling their
+Programs are stopped when their buffers are assigned, since compiling their
 kernels takes most of the time and changes no figure; --kernels compiles them.
 """
 
@@ -162,8 +162,8 @@ def parser() -> cli.Parser:
   group.add_argument(
     '--kernels',
     action='store_true',
-    help="compile a GPU's kernels, too, instead of stopping when the buffers "
-    'are assigned',
+    help='compile the kernels, too, instead of stopping when the buffers are '
+    'assigned',
   )
   group.add_argument(
     '--records',

@@ -38,11 +38,11 @@ def _environment(
 ) -> dict[str, str]:
   """Returns the environment of the process that compiles."""
   flags = []
-  if program.device != 'cpu' and program.device != 'v5e':
+  if program.device not in ('cpu', 'v5e'):
     flags = list(_GPU_FLAGS)
-    if not kernels:
-      flags += [f'--xla_dump_to={dump}', '--xla_dump_hlo_as_text']
-      flags += ['--xla_dump_hlo_module_re=jit_(update|function)']
+  if program.device != 'cpu' and not kernels:
+    flags += [f'--xla_dump_to={dump}', '--xla_dump_hlo_as_text']
+    flags += ['--xla_dump_hlo_module_re=jit_(update|function)']
   own = os.environ.get('XLA_FLAGS', '').split()
   return {
     'JAX_PLATFORMS': 'cpu',
@@ -59,7 +59,7 @@ def compile_one(
   Args:
     program: the program.
     minutes: after which it is stopped.
-    kernels: whether those of a GPU are compiled, too.
+    kernels: whether those of the chip are compiled, too.
   """
   begin = time.monotonic()
   with tempfile.TemporaryDirectory() as folder:

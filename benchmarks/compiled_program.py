@@ -45,6 +45,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
   'all divided': {'parallel.shard': 'all'},
 }
 EVALUATION = 'evaluation'
+# Of each memory space in XLA's report: its number (0 is the chip's main memory)
+# and its size.
+_TOTAL = re.compile(r'\(color=(\d+)\)\nTotal bytes: (\d+)')
 # Cityscapes' and SYNTHIA's mapped to it.
 _CLASSES = 19
 _GIB = 2**30
@@ -209,7 +212,7 @@ def _largest_gb(sizes: Mapping[str, int], count: int) -> dict[str, float]:
 
 
 def from_dump(folder: pathlib.Path) -> dict[str, Any] | None:
-  """Returns the facts of a GPU's program whose kernels are not compiled yet.
+  """Returns the facts of a program whose kernels are not compiled yet.
 
   Args:
     folder: of --xla_dump_to.
@@ -217,15 +220,18 @@ def from_dump(folder: pathlib.Path) -> dict[str, Any] | None:
   Returns:
     None as long as the buffers are not assigned.
   """
-  reports = _largest(folder, '*gpu_after_optimizations-memory-usage-report.txt')
-  texts = _largest(folder, '*gpu_after_optimizations.txt')
+  # A GPU's files are '*.gpu_after_optimizations...', a TPU's lack the 'gpu_'.
+  reports = _largest(folder, '*after_optimizations-memory-usage-report.txt')
+  texts = _largest(folder, '*after_optimizations.txt')
   if not reports or not texts:
     return None
-  totals = re.findall(r'Total bytes: (\d+)', reports.read_text())
+  totals = dict(_TOTAL.findall(reports.read_text()))
   if not totals:  # being written
     return None
+  if 'gpu_' not in reports.name:  # the others are memory inside of a TPU's core
+    totals = {'0': totals['0']}
   return from_text(texts.read_text()) | dict(
-    stage='buffers', peak_gib=round(sum(map(int, totals)) / _GIB, 3)
+    stage='buffers', peak_gib=round(sum(map(int, totals.values())) / _GIB, 3)
   )
 
 

@@ -102,6 +102,21 @@ def test_traffic_counts_slices_loops_and_no_memory_on_the_chip():
   assert places == {'jit(f)/dot': 3 * 32, '': sum(kinds.values()) - 3 * 32}
 
 
+@pytest.mark.parametrize(('chip', 'gib'), [('', 3.0), ('gpu_', 4.0)])
+def test_memory_inside_of_a_core_is_not_the_chips(tmp_path, chip, gib):
+  name = f'module_0001.jit_update.{chip}after_optimizations'
+  report = tmp_path / f'{name}-memory-usage-report.txt'
+  (tmp_path / f'{name}.txt').write_text(MODULE)
+  assert compiled_program.from_dump(tmp_path) is None
+  report.write_text('')  # about to be written
+  assert compiled_program.from_dump(tmp_path) is None
+  report.write_text(
+    f'Memory Space: default (color=0)\nTotal bytes: {3 * 2**30} (3.00GiB)\n\n'
+    f'Memory Space: (color=1)\nTotal bytes: {2**30} (1.00GiB)\n'
+  )
+  assert compiled_program.from_dump(tmp_path)['peak_gib'] == gib
+
+
 def test_bounds_have_their_units():
   chip = chips.Chip(
     16, bandwidth=2e12, rates={'float32': 1e13}, link=1e11, host=4, network=1e9
