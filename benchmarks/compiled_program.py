@@ -267,7 +267,7 @@ def _traced_for(program: Program) -> Iterator[None]:
   if program.device == 'cpu':
     yield
   else:
-    with targets.traced_for_accelerators():
+    with targets.traced_for(program.device):
       yield
 
 

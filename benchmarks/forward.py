@@ -182,7 +182,7 @@ def forward(args: argparse.Namespace) -> None:
     mesh = parallel.make_mesh(1)
     if args.topology:
       mesh = targets.absent_mesh(args.topology)
-      stack.enter_context(targets.traced_for_accelerators())
+      stack.enter_context(targets.traced_for(args.topology))
     for name in args.networks:
       print(json.dumps(measure(args, name, mesh)), flush=True)
 

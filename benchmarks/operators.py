@@ -82,8 +82,8 @@ def _attention(crop: int, dtype: str) -> Forms:
   """Stage 1 of MiT-B5: every fourth pixel looks at one cell in 32."""
   queries, keys = (crop // 4) ** 2, (crop // 32) ** 2
   names = ['plain', 'blockwise']
-  if attention.has_cudnn(dtype):
-    names.append('cudnn')
+  if kernel := attention.fused(dtype):
+    names.append(kernel)
   forms = {
     name: functools.partial(attention.attend, rule=attention.Rule(name, 0))
     for name in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 import contextlib
 import os
 
@@ -13,6 +14,7 @@ import numpy as np
 from benchmarks import chips
 from uda_jax import cli
 from uda_jax import parallel
+from uda_jax.models import attention
 from uda_jax.models import depthwise
 
 # So that the TPU library looks for no TPU, warns of none, runs beside others.
@@ -84,9 +86,12 @@ def absent_mesh(topology: str, num_devices: int = 1) -> Mesh:
   )
 
 
-def traced_for_accelerators() -> contextlib.AbstractContextManager[None]:
-  """Makes networks use the operators of accelerators, on any machine."""
-  return depthwise.traced_as('conv')
+@contextlib.contextmanager
+def traced_for(topology: str) -> Iterator[None]:
+  """Makes networks use the operators of a device of `absent_mesh`."""
+  kernel = 'cudnn' if topology in _gpus() else 'pallas'
+  with depthwise.traced_as('conv'), attention.traced_as(kernel):
+    yield
 
 
 def name(mesh: Mesh) -> str:

@@ -253,7 +253,7 @@ def train_step(args: argparse.Namespace) -> None:
   with contextlib.ExitStack() as stack:
     if args.topology:
       mesh = targets.absent_mesh(args.topology)
-      stack.enter_context(targets.traced_for_accelerators())
+      stack.enter_context(targets.traced_for(args.topology))
     else:
       mesh = parallel.make_mesh(config.devices or None)
     update, init, batch = build(

@@ -3,6 +3,7 @@
 import types
 
 import jax
+from jax.experimental.pallas import tpu as pallas_tpu
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
@@ -147,6 +148,38 @@ def test_cudnn_is_asked_for_its_kernel(monkeypatch):
   rule = attention.Rule('cudnn', above=0)
   attention.attend(*_inputs(3, 3, 1, 'float32'), rule=rule)
   assert asked == ['cudnn']
+
+
+def test_a_tpu_has_a_fused_kernel_in_16_bits(monkeypatch):
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'tpu')
+  assert attention.rule(_model(dtype='bfloat16')).choose(LONG) == 'pallas'
+  assert attention.rule(_model(dtype='float32')).choose(LONG) == 'blockwise'
+  with pytest.raises(ValueError, match='pallas.* needs a TPU.*float32'):
+    attention.rule(_model(attention='pallas'))
+
+
+def test_programs_of_absent_devices_have_their_kernel():
+  with attention.traced_as('pallas'):
+    assert attention.rule(_model(dtype='bfloat16')).choose(LONG) == 'pallas'
+  assert attention.rule(_model(dtype='bfloat16')).choose(LONG) == 'blockwise'
+
+
+def test_the_kernel_of_tpus_is_plain_attention(monkeypatch):
+  """With lengths that are no multiple of a block, mapped over groups."""
+  monkeypatch.setattr(attention, 'PALLAS_BLOCK', 128)
+  args = [x[:1] for x in _inputs(130, 150, 1, 'float32')]
+  weights = jax.random.normal(jax.random.key(1), args[0].shape)
+
+  def both(attend):
+    loss = lambda args: (attend(*args) * weights).sum()
+    return jax.vmap(jax.value_and_grad(loss))([x[None] for x in args])
+
+  with pallas_tpu.force_tpu_interpret_mode():
+    got = both(attention.pallas)
+  for x, y in zip(
+    jax.tree.leaves(got), jax.tree.leaves(both(attention.plain)), strict=True
+  ):
+    np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

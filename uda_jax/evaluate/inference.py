@@ -1,6 +1,6 @@
 """Predictions of a network as its run scores them.
 
-Plain jit on arrays that are sharded by row: every process feeds its own rows.
+Arrays are divided by row over the devices: every process feeds its own rows.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 import numpy as np
 
 from uda_jax import parallel
@@ -213,11 +214,21 @@ def make_predict(
     raise ValueError('make_predict: several processes need a mesh')
   scores = make_scores(network, protocol)
 
-  @functools.partial(jax.jit, static_argnums=2)
-  def function(variables, images, size):
+  def on_device(variables, images, size):
     values = scores(variables, images, size)
     confidence = probabilities(values, protocol).max(-1)
     label = jnp.argmax(values, -1).astype(jnp.int32)
     return label, confidence.astype(jnp.float32)
+
+  @functools.partial(jax.jit, static_argnums=2)
+  def function(variables, images, size):
+    own = functools.partial(on_device, size=size)
+    if mesh is None:
+      return own(variables, images)
+    # Each device scores its rows: XLA cannot divide a fused kernel.
+    rows = P(parallel.DATA)
+    return jax.shard_map(
+      own, mesh=mesh, check_vma=False, in_specs=(P(), rows), out_specs=rows
+    )(variables, images)
 
   return Predict(function, window, mesh)

@@ -7,6 +7,9 @@ x 1120). Blocks of queries keep a bounded part of them at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+import contextvars
 import math
 from typing import NamedTuple
 
@@ -22,7 +25,10 @@ PLAIN_KEYS = 2048
 # Products of a block of queries and all keys, for one head of one image.
 BLOCK_PAIRS = 2**20
 # Values of `config.model.attention`.
-NAMES = ('auto', 'plain', 'blockwise', 'cudnn')
+NAMES = ('auto', 'plain', 'blockwise', 'cudnn', 'pallas')
+# Queries, and keys, that JAX's Pallas kernel for TPUs holds at a time.
+PALLAS_BLOCK = 512
+_LANES = 128
 # Oldest NVIDIA cards that cuDNN has the fused kernel for (Ampere).
 CUDNN_CAPABILITY = 8.0
 
@@ -31,7 +37,7 @@ class Rule(NamedTuple):
   """Choice of an implementation by the number of keys.
 
   Attributes:
-    long: 'plain', 'blockwise' or 'cudnn', for more keys than `above`.
+    long: a value of `NAMES` but 'auto', for more keys than `above`.
     above: with up to this number of keys it is plain.
   """
 
@@ -46,19 +52,56 @@ class Rule(NamedTuple):
 AUTO = Rule()
 
 
-def has_cudnn(dtype: str) -> bool:
-  """Returns whether cuDNN's kernel runs here: 16 bits, on Ampere or later."""
-  if dtype != 'bfloat16' or jax.default_backend() != 'gpu':
-    return False
-  device = jax.local_devices()[0]
-  return float(getattr(device, 'compute_capability', 0)) >= CUDNN_CAPABILITY
+# The kernel of the device that programs are traced for; None: of this machine.
+_TRACED_AS: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+  'attention', default=None
+)
+
+
+@contextlib.contextmanager
+def traced_as(kernel: str | None) -> Iterator[None]:
+  """Sets the fused kernel inside the context, for programs of other devices.
+
+  Args:
+    kernel: 'cudnn', 'pallas', '' for none, or None: what this machine has.
+  """
+  token = _TRACED_AS.set(kernel)
+  try:
+    yield
+  finally:
+    _TRACED_AS.reset(token)
+
+
+def fused(dtype: str) -> str:
+  """Returns the fused kernel that runs here in `dtype`, '' without one.
+
+  Both kernels multiply in 16 bits: cuDNN's takes no other input, and a TPU's
+  would round float32 whatever `matmul_precision` says.
+  """
+  if dtype != 'bfloat16':
+    return ''
+  if (kernel := _TRACED_AS.get()) is not None:
+    return kernel
+  if jax.default_backend() == 'tpu':
+    return 'pallas'
+  if jax.default_backend() == 'gpu':
+    device = jax.local_devices()[0]
+    capability = float(getattr(device, 'compute_capability', 0))
+    return 'cudnn' if capability >= CUDNN_CAPABILITY else ''
+  return ''
+
+
+_NEEDS = {
+  'cudnn': f'an NVIDIA card of compute capability {CUDNN_CAPABILITY} or later',
+  'pallas': 'a TPU',
+}
 
 
 def rule(config) -> Rule:
   """Returns the rule that `config.model.attention` names.
 
-  'auto': plain up to `PLAIN_KEYS` keys; beyond, cuDNN's fused kernel where it
-  runs, else in blocks. The other names hold for any number of keys.
+  'auto': plain up to `PLAIN_KEYS` keys; beyond, the fused kernel of the device
+  where it has one, else in blocks. The other names hold for any number of keys.
 
   Args:
     config: `config.model`; `attention` and `dtype` are read.
@@ -69,13 +112,12 @@ def rule(config) -> Rule:
       f'config.model.attention: expected one of {NAMES}, got {name!r}'
     )
   if name == 'auto':
-    return Rule('cudnn' if has_cudnn(config.dtype) else 'blockwise')
-  if name == 'cudnn' and not has_cudnn(config.dtype):
+    return Rule(fused(config.dtype) or 'blockwise')
+  if name in _NEEDS and name != fused(config.dtype):
     raise ValueError(
-      "config.model.attention: 'cudnn' needs an NVIDIA card of compute "
-      f'capability {CUDNN_CAPABILITY} or later and config.model.dtype '
-      f"'bfloat16', got {jax.default_backend()!r} and {config.dtype!r}; 'auto' "
-      'works everywhere'
+      f'config.model.attention: {name!r} needs {_NEEDS[name]} and '
+      f"config.model.dtype 'bfloat16', got {jax.default_backend()!r} and "
+      f"{config.dtype!r}; 'auto' works everywhere"
     )
   return Rule(name, above=0)
 
@@ -112,7 +154,7 @@ def attend(
       query, key, value, implementation='cudnn'
     )
   else:
-    ways = {'plain': plain, 'blockwise': blockwise}
+    ways = {'plain': plain, 'blockwise': blockwise, 'pallas': pallas}
     mixed = ways[name](query, key, value)
   return ad_checkpoint.checkpoint_name(mixed, layers.KEPT)
 
@@ -161,3 +203,62 @@ def blockwise(
   done = jax.lax.map(jax.checkpoint(one, prevent_cse=False), blocks)
   done = done.swapaxes(0, 1).reshape(batch, count * size, heads, width)
   return done[:, :length]
+
+
+def pallas(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+  """Attention by JAX's flash kernel for TPUs (arXiv 2205.14135); see `attend`.
+
+  XLA cannot divide the kernel over devices: with several, call it where arrays
+  are one device's own (`jax.shard_map`), as training and scoring do.
+
+  Args:
+    query: [B, T, H, N] float.
+    key: [B, S, H, N] float.
+    value: [B, S, H, N] float.
+  """
+  # Loading Pallas takes half a second, which other devices need not wait.
+  from jax.experimental.pallas.ops.tpu import flash_attention
+
+  queries, keys = query.shape[1], key.shape[1]
+  q_block, k_block = (_block(length) for length in (queries, keys))
+  # Rows of zeros complete the last blocks; keys of another segment have no
+  # weight, and what rows of queries beyond the last give is cut off.
+  args = [
+    jnp.moveaxis(_padded(x, block), 2, 1)
+    for x, block in ((query, q_block), (key, k_block), (value, k_block))
+  ]
+  segment = lambda x, length: jnp.broadcast_to(
+    (jnp.arange(x.shape[2]) >= length).astype(jnp.int32),
+    (x.shape[0], x.shape[2]),
+  )
+  mixed = flash_attention.flash_attention(
+    *args,
+    segment_ids=flash_attention.SegmentIds(
+      segment(args[0], queries), segment(args[1], keys)
+    ),
+    sm_scale=query.shape[-1] ** -0.5,
+    block_sizes=flash_attention.BlockSizes(
+      block_b=1,
+      block_q=q_block,
+      block_k_major=k_block,
+      block_k=k_block,
+      block_q_major_dkv=q_block,
+      block_q_dkv=q_block,
+      block_k_major_dkv=k_block,
+      block_k_dkv=k_block,
+      block_q_dq=q_block,
+      block_k_major_dq=k_block,
+      block_k_dq=k_block,
+    ),
+  )
+  return jnp.moveaxis(mixed, 1, 2)[:, :queries]
+
+
+def _block(length: int) -> int:
+  """Returns the rows of a block: whole lanes, at most `PALLAS_BLOCK`."""
+  return min(PALLAS_BLOCK, -(-length // _LANES) * _LANES)
+
+
+def _padded(x: jax.Array, block: int) -> jax.Array:
+  """Returns [B, T, H, N] with zeros up to a multiple of `block` rows."""
+  return jnp.pad(x, ((0, 0), (0, -x.shape[1] % block), (0, 0), (0, 0)))
