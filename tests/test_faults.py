@@ -49,8 +49,8 @@ def shared(tmp_path_factory):
 class _Timer:
   """Sends SIGTERM some time after the first step of a run has begun.
 
-  Before, a signal ends the process of a command. Here it would be an exception
-  anywhere in TensorFlow, which may leave one of its locks closed.
+  Before, it is obeyed between preparation and compiling, which may take longer
+  than `_IN_TIME`.
   """
 
   def __init__(self, seconds: float | None):

@@ -143,6 +143,9 @@ def add_size(group: Any, help: str) -> None:
 
 def path(text: str) -> pathlib.Path:
   """Parses a path; ~ at its start is the home folder."""
+  if not text:
+    # It would be the current folder.
+    raise argparse.ArgumentTypeError("expected a path, got ''")
   return pathlib.Path(text).expanduser()
 
 
@@ -167,6 +170,14 @@ def at_least(least: int) -> Callable[[str], int]:
     return int(text)
 
   return parse
+
+
+def above_zero(text: str) -> float:
+  """Parses a finite number above 0."""
+  with contextlib.suppress(ValueError):
+    if 0 < (value := float(text)) < float('inf'):
+      return value
+  raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
 
 
 def names(text: str) -> tuple[str, ...]:

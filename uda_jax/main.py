@@ -51,6 +51,7 @@ def _train(args: argparse.Namespace, handler: interrupts.Interrupts) -> None:
   from uda_jax import configs
   from uda_jax.configs import overrides
 
+  flags.check(args)
   config = overrides.apply(configs.load(args.config), args.overrides)
   from uda_jax.runs import provenance
   from uda_jax.train import checks

@@ -43,13 +43,27 @@ def test_signals_wait_for_the_loop_to_ask(number, kind, code):
   assert signal.getsignal(number) is before
 
 
-def test_before_there_is_something_to_save_a_signal_ends_the_run():
-  with interrupts.Interrupts(), pytest.raises(KeyboardInterrupt):
-    _send(signal.SIGINT)
-    pytest.fail('no interrupt')
-  with interrupts.Interrupts(), pytest.raises(interrupts.Preempted):
-    _send(signal.SIGTERM)
-    pytest.fail('no interrupt')
+@pytest.mark.parametrize(
+  'number, kind',
+  [
+    (signal.SIGINT, interrupts.Interrupted),
+    (signal.SIGTERM, interrupts.Preempted),
+  ],
+)
+@pytest.mark.parametrize('point', ['check', 'hold'])
+def test_before_there_is_something_to_save_a_signal_waits_for_a_point(
+  number, kind, point
+):
+  """An exception in the middle of TensorFlow may leave a lock closed."""
+  with interrupts.Interrupts() as handler:
+    handler.check()
+    _send(number)
+    with pytest.raises(kind, match='before a step was done'):
+      getattr(handler, point)()
+  with interrupts.Interrupts() as handler:
+    handler.hold()
+    _send(number)
+    handler.check()  # there are steps to save: `poll` obeys
 
 
 def test_a_second_signal_ends_the_run(monkeypatch):

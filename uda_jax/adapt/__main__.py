@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import math
 
 from uda_jax import cli
 from uda_jax.train import interrupts
@@ -111,7 +110,7 @@ def _add_run(group) -> None:
   group.add_argument(
     '--minutes',
     metavar='N',
-    type=_minutes,
+    type=cli.above_zero,
     help='fit everything into so many minutes, as measured on the first steps',
   )
   group.add_argument(
@@ -145,13 +144,6 @@ def _add_run(group) -> None:
     action='store_true',
     help='look, show and write the config, and end before training',
   )
-
-
-def _minutes(text: str) -> float:
-  value = float(text)
-  if not (0 < value and math.isfinite(value)):
-    raise argparse.ArgumentTypeError(f'expected minutes above 0, got {text!r}')
-  return value
 
 
 def _values(text: str):

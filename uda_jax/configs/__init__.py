@@ -64,6 +64,11 @@ def load(name_or_path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
 def _find(text: str) -> pathlib.Path:
   """Returns the file of a name or path."""
   known = paths()
+  if not text:
+    raise ValueError(
+      "config: expected a name or a Python file, got ''; "
+      '`python -m uda_jax.configs` lists all names'
+    )
   if text in known:
     return known[text]
   path = pathlib.Path(text).expanduser()

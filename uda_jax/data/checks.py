@@ -29,6 +29,10 @@ def check(config: Any) -> None:
   """
   for name in records.PARTS:
     _check_part(config, name)
+  if not config.cache_dir:
+    raise ValueError(
+      "config.data.cache_dir: expected a folder for prepared data, got ''"
+    )
   source, evaluation = (
     records.class_names(config[name], f'config.data.{name}')
     for name in ('source', 'evaluation')

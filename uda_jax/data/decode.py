@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from PIL import UnidentifiedImageError
 
+# Pillow's limit, of which it warns at the half.
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 # Files up to Pillow's limit (178 megapixels) are read without a warning.
 warnings.simplefilter('ignore', Image.DecompressionBombWarning)
 # What it logs about a file is in the error that it raises.
@@ -111,10 +113,9 @@ def open_picture(path: Any) -> Picture:
         f'{path}: expected an image, got {_other_file(path)}'
       ) from error
     except Image.DecompressionBombError as error:
-      limit = 2 * Image.MAX_IMAGE_PIXELS // 10**6
       raise ValueError(
-        f'{path}: expected at most {limit} megapixels, got a larger image; '
-        'cut it into tiles, or make it smaller'
+        f'{path}: expected at most {MOST_PIXELS // 10**6} megapixels, got a '
+        'larger image; cut it into tiles, or make it smaller'
       ) from error
     # Pillow raises SyntaxError and others for broken chunks.
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from uda_jax import labels as labels_lib
@@ -81,20 +82,62 @@ def check(record: FolderRecord, field: str) -> None:
       f'{field}.palette: expected one color for each of the '
       f'{classes} classes, or (), got {len(record.palette)}'
     )
-  value_range = record.value_range
-  if value_range != () and not (
-    isinstance(value_range, tuple | list)
-    and len(value_range) == 2
-    and value_range[0] < value_range[1]
-  ):
-    raise ValueError(
-      f'{field}.value_range: expected (low, high) with low < high, or (), got '
-      f'{value_range}'
-    )
+  for color in record.palette:
+    if not _is_color(color):
+      raise ValueError(
+        f'{field}.palette: expected colors (red, green, blue) of whole numbers '
+        f'0 to 255, got {color!r}'
+      )
+  _check_range(record.value_range, field)
+  _check_numbers(record, field)
   _check_rows(record.label_map, f'{field}.label_map', 'raw id', classes)
   _check_rows(
     record.label_colors, f'{field}.label_colors', '(red, green, blue)', classes
   )
+
+
+def _is_color(value: Any) -> bool:
+  return (
+    isinstance(value, tuple | list)
+    and len(value) == 3
+    and all(isinstance(x, int) and 0 <= x <= 255 for x in value)
+  )
+
+
+def _check_range(value_range: Any, field: str) -> None:
+  """Raises unless a range of values is () or two growing numbers."""
+  if isinstance(value_range, tuple | list) and (
+    not value_range
+    or len(value_range) == 2
+    and all(isinstance(x, int | float) for x in value_range)
+    and -math.inf < value_range[0] < value_range[1] < math.inf
+  ):
+    return
+  raise ValueError(
+    f'{field}.value_range: expected (low, high) with low < high, or (), got '
+    f'{value_range}'
+  )
+
+
+def _check_numbers(record: FolderRecord, field: str) -> None:
+  """Raises for numbers of images, ids or channels that there cannot be."""
+  if record.skip_last < 0:
+    raise ValueError(
+      f'{field}.skip_last: expected a number of images, 0 or more, got '
+      f'{record.skip_last}'
+    )
+  if record.label_channel < -1:
+    raise ValueError(
+      f'{field}.label_channel: expected the number of a channel, from 0 on, or '
+      f'-1, got {record.label_channel}'
+    )
+  ids = record.ignore_ids
+  if not isinstance(ids, tuple | list) or not all(
+    isinstance(x, int) for x in ids
+  ):
+    raise ValueError(
+      f'{field}.ignore_ids: expected whole numbers such as (255,), got {ids!r}'
+    )
 
 
 def _check_names(names: Any, field: str) -> None:
@@ -130,11 +173,7 @@ def _check_rows(rows: Any, field: str, kind: str, classes: int) -> None:
     if not isinstance(row, tuple | list) or len(row) != 2:
       return False
     value = row[0]
-    right = (
-      isinstance(value, int)
-      if kind == 'raw id'
-      else isinstance(value, tuple | list) and len(value) == 3
-    )
+    right = isinstance(value, int) if kind == 'raw id' else _is_color(value)
     return right and row[1] in (*range(classes), _IGNORE)
 
   wrong = [row for row in rows if not is_row(row)]

@@ -35,6 +35,8 @@ ENDINGS = (
 _SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
 
 
+# Would break lists of files, lines of the log and terminals.
+_CONTROL = re.compile('[\0-\x1f\x7f]')
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
 
 
@@ -107,6 +109,11 @@ def find(
       if file is None or not file.size:
         empty += file is not None or not path.is_dir()
         continue
+      if _CONTROL.search(path.name):
+        raise ValueError(
+          f'{field}: expected file names without line breaks and other control '
+          f'characters, got {path.name!r}; rename it'
+        )
       name = '/'.join((*stars, *match.groups()))
       # One text has two encodings: macOS writes accents as letters of their
       # own.
@@ -121,7 +128,10 @@ def find(
         )
       files[name] = file
   if not files:
-    raise FileNotFoundError(_none_found(folder, pattern, field, others))
+    skipped = passed_over(hidden, empty)
+    raise FileNotFoundError(
+      _none_found(folder, pattern, field, others, skipped)
+    )
   return Found(dict(sorted(files.items())), hidden, empty, tuple(others))
 
 
@@ -131,7 +141,11 @@ def is_junk(name: str) -> bool:
 
 
 def _none_found(
-  folder: epath.Path, pattern: str, field: str, others: list[Any]
+  folder: epath.Path,
+  pattern: str,
+  field: str,
+  others: list[Any],
+  skipped: str,
 ) -> str:
   special = (
     ' (only * is special in it; ? and [ stand for themselves)'
@@ -139,6 +153,7 @@ def _none_found(
     else ''
   )
   hint = f'; there is {others[0].name}' if others else ''
+  hint += f'; {skipped}' if skipped else ''
   return (
     f'{field}: found no file {pattern!r} in {folder}{special}{hint}; check '
     'the pattern and the root'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import collections
 from collections.abc import Iterable, Sequence
 import pathlib
+import re
 from typing import Any
 import unicodedata
 
@@ -21,6 +23,10 @@ SPLIT_KEYS = {
   'val.txt': 'valIds',
   'test.txt': 'testIds',
 }
+# An image file, and more after it.
+_COLUMNS = re.compile(
+  rf'(?i:{"|".join(map(re.escape, listing.ENDINGS))})[\s,;]+\S'
+)
 # Missing names that a message lists.
 _SHOWN = 3
 
@@ -73,6 +79,9 @@ def read(
 
 
 def _lines(content: bytes) -> list[str]:
+  # What Windows' editors call Unicode.
+  if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    content = content.decode('utf-16', 'replace').encode()
   # A byte-order mark of Windows' editors is no part of a name.
   text = content.decode('utf-8-sig', 'surrogateescape')
   lines = unicodedata.normalize('NFC', text).split('\n')
@@ -130,6 +139,12 @@ def resolve(lines: Sequence[str], images: dict[str, listing.File]) -> list[str]:
     {line} if line in images else known.get(_key(_stem(line)), set())
     for line in lines
   ]
+  columns = [line for line in lines if _COLUMNS.search(line)]
+  columns = [line for line in columns if line not in images]
+  if columns:
+    raise ValueError(
+      f'{_listed(columns[:1])}; a line names one image and nothing else'
+    )
   missing = [line for line, names in zip(lines, found) if not names]
   if missing:
     raise ValueError(

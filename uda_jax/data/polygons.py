@@ -10,6 +10,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from uda_jax import labels
+from uda_jax.data import decode
 
 _IDS = {name: i for i, (name, _) in enumerate(labels.CITYSCAPES_LABELS)}
 # Drawn by the annotators, but in no label map: its id is -1.
@@ -36,11 +37,27 @@ def read(path: epath.Path) -> np.ndarray:
       for o in content['objects']
       if not o.get('deleted')
     ]
-  except (ValueError, KeyError, TypeError) as error:
+    if (
+      min(size) < 1 or not np.isfinite([p for _, o in objects for p in o]).all()
+    ):
+      raise ValueError('sizes or points that are none')
+  except (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+  ) as error:
     raise ValueError(
       f'{path}: expected polygons as Cityscapes has them (imgWidth, '
       f'imgHeight, objects with label and polygon), got {error!r}'
     ) from error
+  if size[0] * size[1] > decode.MOST_PIXELS:
+    raise ValueError(
+      f'{path}: expected at most {decode.MOST_PIXELS // 10**6} megapixels, got '
+      f'imgWidth {size[0]} and imgHeight {size[1]}'
+    )
   image = Image.new('L', size, 0)
   draw = ImageDraw.Draw(image)
   for name, polygon in objects:

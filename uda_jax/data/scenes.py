@@ -32,3 +32,16 @@ def check(record: Any, field: str) -> None:
       f'{field}.num_images: expected 1 to {_LARGEST_SPLIT}, got '
       f'{record.num_images}'
     )
+  if type(record.seed) is not int or record.seed < 0:
+    raise ValueError(
+      f'{field}.seed: expected a whole number, 0 or more, got {record.seed!r}'
+    )
+  gap = record.gap
+  if not isinstance(gap, tuple | list) or not (
+    len(gap) == 2
+    and all(isinstance(x, int | float) and 0 <= x <= 1 for x in gap)
+  ):
+    raise ValueError(
+      f'{field}: gap: expected (photometric, local), each from 0 to 1, got '
+      f'{gap!r}'
+    )

@@ -54,7 +54,7 @@ def read(predictions: pathlib.Path) -> Record | None:
     try:
       values: dict[str, Any] = json.loads(path.read_text())
       record = Record(**values)._replace(classes=tuple(values['classes']))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
       raise ValueError(
         f'{path}: expected the record that predict writes beside its label '
         f'maps, got {error!r}'

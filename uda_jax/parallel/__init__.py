@@ -12,6 +12,7 @@ from uda_jax.parallel.mesh import to_global
 from uda_jax.parallel.processes import EXIT_PEER
 from uda_jax.parallel.processes import Agreement
 from uda_jax.parallel.processes import barrier
+from uda_jax.parallel.processes import check_coordinator
 from uda_jax.parallel.processes import client
 from uda_jax.parallel.processes import start_processes
 from uda_jax.parallel.processes import stop_processes
@@ -23,6 +24,7 @@ __all__ = [
   'SHARDS',
   'barrier',
   'by_group',
+  'check_coordinator',
   'check_groups',
   'client',
   'make_mesh',

@@ -55,11 +55,7 @@ def start_processes(
     through: f(coordinator) -> the address to reach it at, on all processes but
       the first.
   """
-  if not coordinator and (num_processes, process_id) != (1, 0):
-    raise ValueError(
-      '--coordinator: expected host:port of process 0 with --num_processes and '
-      '--process_id, got none; each process would train alone'
-    )
+  check_coordinator(coordinator, num_processes, process_id)
   # It would wait for SIGTERM, and orbax ask it with the numbers of old steps.
   jax.config.update('jax_enable_preemption_service', False)
   found = (
@@ -81,6 +77,17 @@ def start_processes(
       heartbeat_timeout_seconds=_JAX_HEARTBEAT,
     )
   _divide_gpus(timeout)
+
+
+def check_coordinator(
+  coordinator: str, num_processes: int, process_id: int
+) -> None:
+  """Raises ValueError for several processes without a coordinator."""
+  if not coordinator and (num_processes, process_id) != (1, 0):
+    raise ValueError(
+      '--coordinator: expected host:port of process 0 with --num_processes and '
+      '--process_id, got none; each process would train alone'
+    )
 
 
 def _found(timeout: int) -> tuple[str, int, int] | None:

@@ -101,7 +101,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--fps',
-    type=float,
+    type=cli.above_zero,
     default=0.0,
     metavar='N',
     help="frames per second of a video; default: the input's, 10 for pictures",

@@ -17,6 +17,17 @@ from uda_jax.runs import lineage
 from uda_jax.runs import packed
 from uda_jax.runs import upgrade
 
+# Blocks of a config without which no network can be read.
+_BLOCKS = ('model', 'data', 'eval')
+# What reading a file of other content raises.
+_NO_MANIFEST = (
+  ValueError,
+  LookupError,
+  TypeError,
+  AttributeError,
+  RecursionError,
+)
+
 
 class Trained(NamedTuple):
   """A trained network with its config and classes.
@@ -66,12 +77,17 @@ def read_manifest(workdir: pathlib.Path | str) -> dict[str, Any]:
     )
   try:
     manifest = json.loads(path.read_text())
+    config = _as_last_evaluated(manifest)
+    classes = manifest['starts'][-1]['classes']
+    for tree, parts in ((config, _BLOCKS), (classes, ('names', 'palette'))):
+      for name in parts:
+        tree[name]
     return {
-      'config': _as_last_evaluated(manifest),
-      'classes': manifest['starts'][-1]['classes'],
+      'config': config,
+      'classes': classes,
       'started_from': lineage.started_from(manifest),
     }
-  except (ValueError, LookupError, TypeError, AttributeError) as error:
+  except _NO_MANIFEST as error:
     raise ValueError(
       f'{path}: expected the manifest of a run, with config and '
       f'classes, got something else ({error!r})'

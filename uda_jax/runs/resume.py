@@ -223,7 +223,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   text = path.read_text(errors='replace')
   try:
     manifest = json.loads(text)
-  except ValueError:
+  except (ValueError, RecursionError):
     manifest = None
   if isinstance(manifest, dict) and {'config', 'starts'} <= set(manifest):
     return manifest

@@ -171,6 +171,8 @@ def _check_weights(config: ml_collections.ConfigDict) -> None:
   named = weights and weights != models.PACKAGED
   if named and not (path := parts.locate(weights).path).exists():
     found = f'no file {path.absolute()}'
+  elif named and path.is_dir():
+    found = f'the folder {path.absolute()}; name the file'
   elif needed and not weights and not config.warm_start.workdir:
     found = "'' and no config.warm_start.workdir"
   else:

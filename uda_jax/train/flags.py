@@ -47,6 +47,15 @@ def add(parser: cli.Parser) -> None:
   )
 
 
+def check(args: argparse.Namespace) -> None:
+  """Raises ValueError for flags that contradict each other."""
+  from uda_jax import parallel
+
+  parallel.check_coordinator(
+    args.coordinator, args.num_processes, args.process_id
+  )
+
+
 def connect(args: argparse.Namespace) -> None:
   """Connects the processes; called once, before any device is used."""
   from uda_jax import parallel

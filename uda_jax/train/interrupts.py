@@ -43,8 +43,10 @@ class Interrupts:
   """Handles SIGTERM, SIGHUP and SIGINT inside; a context manager.
 
   A signal is only noted while there are steps to save (after `hold`): the loop
-  asks for it with `poll`. Before, it ends the run: the process itself in a
-  command, by an exception elsewhere. A second signal, a second or more after
+  asks for it with `poll`. Before, it ends the process of a command at once;
+  elsewhere the run asks for it with `check`, as an exception out of the middle
+  of TensorFlow may leave one of its locks closed, and the next run of the
+  process would wait for it for ever. A second signal, a second or more after
   the first, ends the run in any case. Signals that the process ignores
   (`nohup`) stay ignored; outside of the main thread none is handled.
   """
@@ -117,7 +119,7 @@ class Interrupts:
     now = time.monotonic()
     if self._number is None:
       self._number, self._since = number, now
-      if not self._held:
+      if self._command and not self._held:
         self._end(self._ended)
     elif now - self._since >= _SECOND:
       name = signal.Signals(number).name
@@ -146,8 +148,14 @@ class Interrupts:
     """Makes a signal call a function before it ends the process."""
     self._cleanup = cleanup
 
+  def check(self) -> None:
+    """Ends the run if a signal came before there were steps to save."""
+    if self._number is not None and not self._held:
+      raise self.error(self._ended)
+
   def hold(self) -> None:
-    """Marks that from here on there are steps to save."""
+    """Marks that from here on there are steps to save; checks before."""
+    self.check()
     self._held = True
 
   def poll(self) -> None:

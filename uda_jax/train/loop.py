@@ -207,7 +207,9 @@ def run(
       alike=(interrupts.Preempted, interrupts.Interrupted, TrainingFailed),
       cleanup=held.release,
     ) as peers:
+      handler.check()
       this, student = setup.build(config, path)
+      handler.check()
       parts_lib.write_manifest(this)
       # Left after `peers`: closing waits for the other processes, which must
       # know before if this one failed.
@@ -223,7 +225,9 @@ def _train(parts: Parts, student: types.Variables) -> Result:
   in_rounds = run.config.rounds is not None
   # Rounds make batches of their own.
   first, batches = _peeked(run, 0 if in_rounds else saved.latest_step() or 0)
+  parts.interrupts.check()
   state = state_lib.start_or_restore(run, student, first, saved)
+  parts.interrupts.check()
   try:
     state = _rounds(parts, state) if in_rounds else _loop(parts, batches, state)
     variables, reports = parts.evaluations.finish(state)

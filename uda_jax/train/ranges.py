@@ -38,6 +38,15 @@ _WHOLE = {
   'data.pair.group_size': 1,
   'data.pair.stride': 1,
 }
+# The same of fields that runs in rounds alone have.
+_ROUNDS = {
+  'divisor': 1,
+  'patches_per_image': 1,
+  'epochs': 1,
+  'target_statistics': 0,
+}
+# Steps and seeds are counted in 32 bits.
+_MOST = 2**31 - 1
 # Numbers, and (least, most).
 _NUMBERS = {
   'log.seconds': (0, math.inf),
@@ -91,6 +100,8 @@ def check(config: Any) -> None:
   _check_finite(config, 'config')
   for field, least in _WHOLE.items():
     _check_whole(field, _get(config, field), least)
+  if config.rounds is not None:
+    _check_rounds(config)
   for field, bounds in _NUMBERS.items():
     _check_number(field, _get(config, field), *bounds)
   for field, bounds in _PAIRS.items():
@@ -106,6 +117,18 @@ def check(config: Any) -> None:
     if name in _get(config, block):
       _check_number(field, _get(config, field), *bounds)
   _check_method(config.method)
+
+
+def _check_rounds(config: Any) -> None:
+  """Checks the numbers of a run in rounds."""
+  for name, least in _ROUNDS.items():
+    _check_whole(f'rounds.{name}', _get(config, f'rounds.{name}'), least)
+  for name in ('p_start', 'p_step', 'p_max'):
+    least = 0 if name == 'p_step' else math.ulp(0.0)
+    field = f'rounds.{name}'
+    _check_number(field, _get(config, field), least, 1)
+  window = _get(config, 'rounds.window')
+  method_ranges.check_tuple('rounds.window', window, 2, 1)
 
 
 def _check_method(method: ml_collections.ConfigDict) -> None:
@@ -129,6 +152,10 @@ def _check_whole(field: str, value: Any, least: int) -> None:
     raise ValueError(
       f'config.{field}: expected a whole number, {least} or more'
       f'{_whole_hint(value)}, got {value!r}'
+    )
+  if value > _MOST:
+    raise ValueError(
+      f'config.{field}: expected at most {_MOST} (2^31 - 1), got {value}'
     )
 
 
