@@ -244,11 +244,14 @@ def data(config: Any) -> dict[str, Any]:
   """
   from uda_jax.train import setup  # with TensorFlow
 
-  def read() -> dict[str, Any]:
+  def named(work: Callable[[Any], Any]) -> Any:
     try:
-      found = setup.read_data(config).parts()
+      return work(config)
     except OSError as error:
       raise OSError(f'config.data: {error}') from error
+
+  def read() -> dict[str, Any]:
+    found = named(setup.read_data).parts()
     for part in found.values():
       for paths in (part.image_paths, part.label_paths):
         for file in (paths[0], paths[-1]):
@@ -257,7 +260,7 @@ def data(config: Any) -> dict[str, Any]:
               pass
     return {name: resume.describe_data(part) for name, part in found.items()}
 
-  together(lambda: setup.prepare_share(config))
+  together(lambda: named(setup.prepare_share))
   together(lambda: None if jax.process_index() else bool(read()))
   everywhere = together(read)
   for part in everywhere[0]:

@@ -78,12 +78,26 @@ class Peers:
       return
     if isinstance(error, jax.errors.JaxRuntimeError):
       # A collective broke: a process is gone, and the verdict ends this one.
-      time.sleep(self._seconds + 4 * self._every)
-    self._stop.set()
+      self._wait_for_verdict()
     if error is not None and not isinstance(error, self._alike):
+      self._stop.set()
       self._fail(error)
     self._state = 'done'
+    # Watched: it takes for ever if process 0 is gone.
     self._put(str(self._number), self._sign(0))
+    self._stop.set()
+
+  def _wait_for_verdict(self) -> None:
+    """Returns if all others still give signs of life."""
+    before = {
+      number: sign
+      for number, (sign, _) in self._news.items()
+      if number != self._number and sign.get('state') != 'done'
+    }
+    time.sleep(self._seconds + 4 * self._every)
+    # On a busy machine the verdict takes longer.
+    while any(self._news[number][0] == sign for number, sign in before.items()):
+      time.sleep(self._every)
 
   def _fail(self, error: BaseException) -> NoReturn:
     """Reports an error to the others, and ends this process.
@@ -94,7 +108,8 @@ class Peers:
       f'process {self._number} of {self._count} ({socket.gethostname()}) '
       f'failed{_at(self.step)}: {error}'
     )
-    self._put(_VERDICT, {'message': message, 'code': 1})
+    verdict = {'message': message, 'code': 1}
+    self._put_in_time(_VERDICT, verdict)
     if not isinstance(error, (ValueError, OSError)):
       traceback.print_exception(error)
     self._leave(message, getattr(error, 'exit_code', 1))
@@ -194,6 +209,12 @@ class Peers:
       )
     except jax.errors.JaxRuntimeError:
       pass
+
+  def _put_in_time(self, name: str, value: dict[str, Any]) -> None:
+    """Writes a value, and gives up if the service does not answer."""
+    work = threading.Thread(target=self._put, args=(name, value), daemon=True)
+    work.start()
+    work.join(self._seconds)
 
   def _get(self) -> list[tuple[str, str]]:
     try:

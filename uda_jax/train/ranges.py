@@ -124,9 +124,9 @@ def _check_rounds(config: Any) -> None:
   for name, least in _ROUNDS.items():
     _check_whole(f'rounds.{name}', _get(config, f'rounds.{name}'), least)
   for name in ('p_start', 'p_step', 'p_max'):
-    least = 0 if name == 'p_step' else math.ulp(0.0)
+    low = 0.0 if name == 'p_step' else math.ulp(0.0)
     field = f'rounds.{name}'
-    _check_number(field, _get(config, field), least, 1)
+    _check_number(field, _get(config, field), low, 1)
   window = _get(config, 'rounds.window')
   method_ranges.check_tuple('rounds.window', window, 2, 1)
 
