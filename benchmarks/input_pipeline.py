@@ -30,7 +30,7 @@ from benchmarks import street_files
 from uda_jax import cli
 from uda_jax.configs.gta5_to_cityscapes import daformer
 from uda_jax.data import datasets
-from uda_jax.data import examples
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import manifest
 from uda_jax.data import pipeline
 from uda_jax.data import transforms
@@ -69,7 +69,7 @@ def loaders(config: Any) -> dict[str, Loader]:
   source, target = (
     datasets.load_part(config, name) for name in ('source', 'target')
   )
-  domains = examples.domains(config, source, target)
+  domains = domains_lib.domains(config, source, target)
   sizes = tuple(_size(domain) for domain in domains)
 
   def ours(steps):
@@ -96,7 +96,7 @@ def loaders(config: Any) -> dict[str, Loader]:
   }
 
 
-def _size(domain: examples.Domain) -> tuple[int, int]:
+def _size(domain: domains_lib.Domain) -> tuple[int, int]:
   data: manifest.Manifest = domain.data
   return tuple(
     transforms.resized_size([data.heights[0], data.widths[0]], domain.spec)

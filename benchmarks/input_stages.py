@@ -20,6 +20,7 @@ from benchmarks import street_files
 from uda_jax import cli
 from uda_jax.data import crop_rules
 from uda_jax.data import datasets
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
 from uda_jax.data import sampling
 from uda_jax.data import transforms
@@ -45,7 +46,7 @@ def _ms(
 
 
 def stages(
-  domain: examples.Domain, *, count: int, repeats: int
+  domain: domains_lib.Domain, *, count: int, repeats: int
 ) -> dict[str, float]:
   """Returns CPU milliseconds of the stages of the first `count` examples.
 
@@ -145,7 +146,7 @@ def measure(args: argparse.Namespace) -> None:
   for form in input_pipeline.FORMS:
     config = input_pipeline.data_block(args.cache_dir, form)
     found = [datasets.load_part(config, name) for name in ('source', 'target')]
-    for domain in examples.domains(config, *found):
+    for domain in domains_lib.domains(config, *found):
       times = stages(domain, count=args.examples, repeats=5)
       print(
         json.dumps(

@@ -12,7 +12,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from uda_jax.data import examples
+from uda_jax.data import domains as domains_lib
 
 try:
   import torch
@@ -62,7 +62,7 @@ class Pairs:
 
   def __init__(
     self,
-    domains: tuple[examples.Domain, examples.Domain],
+    domains: tuple[domains_lib.Domain, domains_lib.Domain],
     sizes: tuple[tuple[int, int], tuple[int, int]],
     reader: str,
     length: int,

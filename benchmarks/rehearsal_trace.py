@@ -21,6 +21,7 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.models.weights import once
 from uda_jax.train import checks
+from uda_jax.train import data_sets
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import setup
 from uda_jax.train import state as state_lib
@@ -30,7 +31,7 @@ from uda_jax.train import step as step_lib
 def build(config: Any) -> tuple[setup.Run, Any, Any, int]:
   """Returns the run, shapes of its networks, and the number of tensors read."""
   checks.check_config(config)
-  data = setup.load_data(config)
+  data = data_sets.load(config)
   num_classes = len(data.source.class_names)
   size = tuple(config.data.crop_size)
   if not any(size):

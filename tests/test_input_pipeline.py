@@ -13,7 +13,7 @@ from benchmarks import input_stages
 from benchmarks import pytorch_loader
 from benchmarks import street_files
 from uda_jax.data import datasets
-from uda_jax.data import examples
+from uda_jax.data import domains as domains_lib
 
 SIZES = dict(gta5_size=(52, 94), cityscapes_size=(64, 128))
 
@@ -109,7 +109,7 @@ def test_stages_of_both_domains(root):
   found = [datasets.load_part(config, name) for name in ('source', 'target')]
   source, target = (
     input_stages.stages(domain, count=2, repeats=1)
-    for domain in examples.domains(config, *found)
+    for domain in domains_lib.domains(config, *found)
   )
   assert source.keys() == {
     'decode image',

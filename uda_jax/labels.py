@@ -199,6 +199,43 @@ SYNTHIA_IDS = {
   21: 3,
 }
 
+# WildDash 2: the ids of Cityscapes and further ones, of which the policy of
+# its authors (github.com/ozendelait/wilddash_scripts,
+# wd2_unified_label_policy.json) makes 34, pickup, a truck; 35, van, a car; 38,
+# road marking, road.
+WILDDASH_IDS = CITYSCAPES_IDS | {34: 14, 35: 13, 38: 0}
+# Mapillary Vistas 1.2, whose 66 ids are the order of its config_v1.2.json. The
+# data set has no official table to Cityscapes' classes; this is the one of the
+# benchmark of foundation models of arXiv 2404.12172
+# (github.com/tue-mps/benchmark-vfm-ss, datasets/mappings.py).
+MAPILLARY_IDS = {
+  13: 0,  # road
+  24: 0,  # lane marking
+  41: 0,  # manhole
+  2: 1,  # curb
+  15: 1,  # sidewalk
+  17: 2,  # building
+  6: 3,  # wall
+  3: 4,  # fence
+  45: 5,  # pole
+  47: 5,  # utility pole
+  48: 6,  # traffic light
+  50: 7,  # traffic sign, front
+  30: 8,  # vegetation
+  29: 9,  # terrain
+  27: 10,  # sky
+  19: 11,  # person
+  20: 12,  # bicyclist
+  21: 12,  # motorcyclist
+  22: 12,  # other rider
+  55: 13,  # car
+  61: 14,  # truck
+  54: 15,  # bus
+  58: 16,  # on rails
+  57: 17,  # motorcycle
+  52: 18,  # bicycle
+}
+
 
 def restrict(
   table: Mapping[int, int], classes: tuple[int, ...]

@@ -5,6 +5,7 @@ import ml_collections
 from uda_jax import labels
 from uda_jax.configs.blocks import datasets
 from uda_jax.configs.blocks import rendered
+from uda_jax.configs.blocks import several
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -224,6 +225,33 @@ def cityscapes_to_dark_zurich(**sizes) -> ConfigDict:
   )
 
 
+def synthetic_to_real(**sizes) -> ConfigDict:
+  """Three synthetic sets to five real ones, 19 classes.
+
+  Every image is as likely as any other of its part. GTA5's shorter side is
+  1440, as VFM-UDA has it; that of all others is `source_image_size`.
+  """
+  share = lambda record, **fields: several.weighted(
+    record, record.published_images, **fields
+  )
+  return block(
+    several.sets(
+      gta5=share(datasets.gta5(), resize_to=(1440, 0)),
+      synthia=share(datasets.synthia()),
+      synscapes=share(datasets.synscapes()),
+    ),
+    several.sets(
+      cityscapes=share(datasets.cityscapes('train')),
+      bdd100k=share(datasets.bdd100k('train')),
+      mapillary=share(datasets.mapillary('train')),
+      acdc=share(datasets.acdc('train')),
+      dark_zurich=share(datasets.dark_zurich('train')),
+    ),
+    datasets.cityscapes('val'),
+    **sizes,
+  )
+
+
 # Published data sets by themselves, as `uda_jax.data.prepare --dataset` takes
 # them: in the part of a run that they usually are.
 DATASETS = {
@@ -234,6 +262,10 @@ DATASETS = {
   ),
   'acdc': lambda: _block(None, datasets.acdc),
   'dark_zurich': lambda: _block(None, datasets.dark_zurich),
+  'synscapes': lambda: block(datasets.synscapes(), None, None),
+  'bdd100k': lambda: _block(None, datasets.bdd100k),
+  'mapillary': lambda: _block(None, datasets.mapillary),
+  'wilddash': lambda: block(None, None, datasets.wilddash()),
   'camvid': camvid_day_to_dusk,
   'idd_lite': lambda: _block(None, datasets.idd),
 }

@@ -1,7 +1,8 @@
 """Records of data sets: paths of their files, and meaning of their labels.
 
 Published data sets keep their layout, one folder each under `config.data.root`:
-gta5, synthia, cityscapes, acdc, dark_zurich.
+gta5, synthia, synscapes, cityscapes, acdc, dark_zurich, bdd100k, mapillary,
+wilddash.
 """
 
 from collections.abc import Mapping
@@ -274,4 +275,58 @@ def dark_zurich(split: str) -> ConfigDict:
     images=f'rgb_anon/{split}/night/*/*_rgb_anon.png',
     labels=f'gt/{split}/night/*/*_gt_labelTrainIds.png',
     published_images={'train': 2416, 'val': 50}[split],
+  )
+
+
+def synscapes() -> ConfigDict:
+  """Synscapes at its own size; its labels have the ids of Cityscapes."""
+  return folder(
+    name='Synscapes',
+    root='synscapes',
+    images='img/rgb/*.png',
+    labels='img/class/*.png',
+    resize_labels=True,
+    published_images=25000,
+    published_size=(720, 1440),
+    **_street_classes(labels.CITYSCAPES_IDS),
+  )
+
+
+def bdd100k(split: str) -> ConfigDict:
+  """BDD100K, the 10k images with semantic labels, which are train ids."""
+  return folder(
+    name=f'BDD100K {split}',
+    root='bdd100k',
+    images=f'images/10k/{split}/*.jpg',
+    labels=f'labels/sem_seg/masks/{split}/*.png',
+    published_images={'train': 7000, 'val': 1000}[split],
+    published_size=(720, 1280),
+    class_names=labels.CITYSCAPES_CLASSES,
+    palette=labels.CITYSCAPES_PALETTE,
+  )
+
+
+def mapillary(split: str) -> ConfigDict:
+  """Mapillary Vistas with its labels of version 1.2; images of many sizes."""
+  folder_name = {'train': 'training', 'val': 'validation'}[split]
+  return folder(
+    name=f'Mapillary Vistas {split}',
+    root='mapillary',
+    images=f'{folder_name}/images/*.jpg',
+    labels=f'{folder_name}/v1.2/labels/*.png',
+    published_images={'train': 18000, 'val': 2000}[split],
+    **_street_classes(labels.MAPILLARY_IDS),
+  )
+
+
+def wilddash() -> ConfigDict:
+  """WildDash 2's public images, which are one split."""
+  return folder(
+    name='WildDash 2',
+    root='wilddash',
+    images='images/*.jpg',
+    labels='labels/*.png',
+    published_images=4256,
+    published_size=(1080, 1920),
+    **_street_classes(labels.WILDDASH_IDS),
   )

@@ -108,6 +108,40 @@ def _dark_zurich(root):
       _grey(root / stem.format('gt', 'gt_labelTrainIds'), _halves(0, 255))
 
 
+def _bdd100k(root):
+  for split in ('train', 'val'):
+    _image(root / f'bdd100k/images/10k/{split}/0004a4c0-d4dff0ad.jpg')
+    _grey(
+      root / f'bdd100k/labels/sem_seg/masks/{split}/0004a4c0-d4dff0ad.png',
+      _halves(13, 255),
+    )
+  # Colors of the same names, and images of the other package.
+  colors = 'bdd100k/labels/sem_seg/colormaps/val/0004a4c0-d4dff0ad.png'
+  _image(root / colors)
+  _image(root / 'bdd100k/images/100k/val/0004a4c0-d4dff0ad.jpg')
+
+
+def _mapillary(root):
+  for split in ('training', 'validation'):
+    path, name = root / 'mapillary' / split, '_-1-ZJ6c2wYs'
+    _image(path / f'images/{name}.jpg')
+    # Lane marking, and mountain, which is no class.
+    _palette(path / f'v1.2/labels/{name}.png', _halves(24, 25))
+    _palette(path / f'v2.0/labels/{name}.png', _halves(120, 1))
+
+
+def _wilddash(root):
+  for number, ids in enumerate(((35, 38), (26, 36))):
+    _image(root / f'wilddash/images/cn000{number}_100000.jpg')
+    _grey(root / f'wilddash/labels/cn000{number}_100000.png', _halves(*ids))
+
+
+def _synscapes(root):
+  for number in (1, 2):
+    _image(root / f'synscapes/img/rgb/{number}.png')
+    _grey(root / f'synscapes/img/class/{number}.png', _halves(26, 4))
+
+
 def write(root):
   """Writes all of them below `root`."""
   for make in (
@@ -116,6 +150,10 @@ def write(root):
     _cityscapes,
     _acdc,
     _dark_zurich,
+    _bdd100k,
+    _mapillary,
+    _wilddash,
+    _synscapes,
     _camvid,
     _idd_lite,
   ):

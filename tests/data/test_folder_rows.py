@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from tests.data import tiny_folder
 from uda_jax import files
 from uda_jax.data import datasets
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
 from uda_jax.data import folder_rows
 from uda_jax.data import folders
@@ -218,7 +219,7 @@ def test_training_on_copies_is_training_on_images(
     config.resized_copies = copies
     data = [datasets.load_part(config, name) for name in ('source', 'target')]
     assert (data[0].heights[0] < 131) == copies
-    domain = examples.domains(config, *data)[part == 'target']
+    domain = domains_lib.domains(config, *data)[part == 'target']
     read = tf.function(examples.reader(domain, 0))
     batches.append(
       [

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tests.data import tiny_folder
 from uda_jax.data import datasets
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
@@ -178,7 +179,7 @@ def test_image_label_and_trusted_stay_together(folder, source):
 
 def test_eager_equals_in_pipeline(source, target):
   whole = batches(source, target)
-  domains = examples.domains(_CONFIG, source, target)
+  domains = domains_lib.domains(_CONFIG, source, target)
   for domain, name in zip(domains, ('source', 'target')):
     read = examples.reader(domain, 5)
     for element in (0, 7, 13):

@@ -7,7 +7,9 @@ import pytest
 from tests.data import raw_layouts
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import datasets as datasets_block
+from uda_jax.configs.blocks import several
 from uda_jax.data import datasets
+from uda_jax.data import manifest
 from uda_jax.data.streets import style
 
 
@@ -70,6 +72,37 @@ def test_camvid_has_the_classes_of_the_rendered_streets(root, tmp_path):
     ('pedestrian', 'person'),
     ('bicyclist', 'bicycle'),
   }
+
+
+# Name -> classes and pixels of its training labels, and of its evaluation.
+NAMED = {
+  'gta5': ({0: 48, 13: 48}, None),
+  'synthia': ({0: 48}, None),
+  'synscapes': ({13: 96}, None),
+  'cityscapes': ({13: 48}, {13: 48}),
+  'acdc': ({0: 96}, {0: 96}),
+  'dark_zurich': (None, {0: 48}),
+  'bdd100k': ({13: 48}, {13: 48}),
+  'mapillary': ({0: 48}, {0: 48}),
+  'wilddash': (None, {0: 48, 13: 96}),
+}
+
+
+def test_sets_by_name(root, tmp_path):
+  assert set(NAMED) == set(several.NAMED)
+  for place, part in enumerate(('source', 'evaluation')):
+    expected = {name: row[place] for name, row in NAMED.items() if row[place]}
+    found = several.named(part, ','.join(expected))
+    parts = {'source': None, 'target': None, 'evaluation': None} | {part: found}
+    block = benchmarks.block(**parts, root=str(root), cache_dir=str(tmp_path))
+    data = datasets.load_part(block, part)
+    pixels = {
+      one.name: {
+        int(c): int(n) for c, n in enumerate(own.class_pixels.sum(0)) if n
+      }
+      for one, own in zip(data.sets, manifest.split(data), strict=True)
+    }
+    assert pixels == expected
 
 
 def test_a_truncated_label_is_named(root, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data import tiny_folder
-from uda_jax.data import examples
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import manifest
 from uda_jax.data import sampling
 
@@ -127,6 +127,6 @@ def test_a_share_in_the_place_of_a_number_of_pixels():
     crop_size=(10, 20),
     rare_class=dict(temperature=0.5, min_pixels=0.2, min_crop_ratio=0.5),
   )
-  assert examples.domains(config, data, data)[0].rare_pixels == 20
+  assert domains_lib.domains(config, data, data)[0].rare_pixels == 20
   config.crop_size = (0, 0)
-  assert examples.domains(config, data, data)[0].rare_pixels == 60
+  assert domains_lib.domains(config, data, data)[0].rare_pixels == 60

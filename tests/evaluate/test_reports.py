@@ -78,3 +78,30 @@ def test_results_as_json_and_table(tmp_path):
   text = (tmp_path / 'run/results.txt').read_text()
   assert text == reports.format_table({'pixmatch': report}) + '\na note\n'
   assert len(list((tmp_path / 'run').iterdir())) == 3
+
+
+def test_the_mean_of_several_sets():
+  names, subsets = ('road', 'bus'), {'all classes': (0, 1), 'bus': (1,)}
+  matrices = {
+    'days': np.array([[3, 1], [0, 4]]),
+    'nights': np.array([[2, 0], [0, 0]]),  # without a bus
+  }
+  sets = {
+    name: reports.report(matrix, names, subsets)
+    for name, matrix in matrices.items()
+  }
+  mean = reports.mean(sets, sum(matrices.values()))
+  assert mean['iou'] == {'road': (3 / 4 + 1) / 2, 'bus': 4 / 5}
+  expected = ((3 / 4 + 4 / 5) / 2 + 1) / 2
+  np.testing.assert_allclose(mean['miou']['all classes'], expected)
+  assert mean['miou']['bus'] == 4 / 5 and mean['pixels'] == 10
+  assert mean['confusion'] == [[5, 1], [0, 4]]
+  rows = reports.with_sets({'best': mean | {'selected': 'by x'}})
+  assert list(rows) == ['best', 'best on days', 'best on nights']
+  assert rows['best']['sets'] == ['days', 'nights']
+  assert rows['best on days'] == sets['days'] | {'selected': 'by x'}
+  table = reports.format_table(rows)
+  assert 'best, mean of 2 sets, by x ' in table
+  assert 'best on nights, by x ' in table
+  # Rows of one set stay as they are.
+  assert reports.with_sets(sets) == sets

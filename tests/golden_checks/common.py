@@ -17,6 +17,7 @@ import tensorflow as tf
 from uda_jax import labels
 from uda_jax import types
 from uda_jax.data import datasets
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
 from uda_jax.data import manifest
 from uda_jax.data import transforms
@@ -152,7 +153,7 @@ def training_examples(
           tf.constant(0, tf.int64)
         ).items()
       }
-      for domain in examples.domains(config.data, data, data)
+      for domain in domains_lib.domains(config.data, data, data)
     )
   return source, target
 

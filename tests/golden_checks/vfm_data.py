@@ -18,7 +18,7 @@ from tests.golden_checks import vfm_networks
 from uda_jax import configs
 from uda_jax import labels
 from uda_jax import types
-from uda_jax.data import examples
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import transforms
 from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
@@ -39,7 +39,7 @@ def transform(path: pathlib.Path) -> Iterator[common.Difference]:
   table = arrays['label_table']
   yield 'label_table', labels_of(np.arange(256)), table, *common.EXACT
   for name, d in common.cases(arrays, '.', 'label_ids'):
-    spec = examples.spec_of(config.data)._replace(
+    spec = domains_lib.spec_of(config.data)._replace(
       image_size=(int(d['img_size']), 0),
       crop_size=(int(d['crop_size']),) * 2,
       margins=tuple(config.data.margins),

@@ -152,7 +152,7 @@ def test_a_formula_becomes_numbers():
 )
 def test_weights_that_do_not_fit_are_one_line(weights):
   config = _config()
-  names = records.class_names(config.data.source, '')
+  names = records.class_names(config.data, 'source')
   assert len(names) == 11
   with config.ignore_type():
     config.method.class_weights = weights

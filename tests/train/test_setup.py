@@ -8,6 +8,7 @@ import pytest
 from tests import leaf
 from tests import tiny
 from uda_jax import types
+from uda_jax.train import data_sets
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import setup
 
@@ -49,7 +50,7 @@ def test_target_images_are_read_for_a_method_that_uses_them(
     leaf.get_config(),
     workdir=None,
     mesh=None,
-    data=setup.Data(None, None, None),
+    data=data_sets.Data(None, None, None),
     recipe=recipe_lib.Recipe(method, None, None, None),
   )
   setup.batches(run, 0)

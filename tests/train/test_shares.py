@@ -80,7 +80,7 @@ def test_files_of_a_share_are_found_done(tmp_path, monkeypatch):
   leaf = shares.config(tmp_path / 'mixed', tmp_path, 1)
   # A file that cannot be used is reported by the whole alone.
   (tmp_path / 'mixed' / 'images' / '3.png').write_bytes(b'broken')
-  recipe = datasets.recipe_of_part(leaf.data, 'evaluation')
+  recipe = datasets.recipes_of_part(leaf.data, 'evaluation')[0]
   for share in range(2):
     prepared.prepare_share(recipe, tmp_path / 'data', share, 2)
   assert sorted(done) == [str(i) for i in range(7)]

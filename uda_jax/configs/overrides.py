@@ -15,8 +15,12 @@ from absl import flags
 import ml_collections
 from ml_collections import config_flags
 
+from uda_jax.configs.blocks import several
+
 # What absl takes for a bool.
 _BOOLS = ('true', 't', '1', 'false', 'f', '0')
+# Parts of `config.data` that may be given by names of published data sets.
+_PARTS = ('source', 'target', 'evaluation')
 # Fields of a text or a tuple.
 _TEXT_OR_TUPLE = ('files',)
 
@@ -29,7 +33,8 @@ def apply(
   Args:
     config: stays as it is.
     options: `--config.FIELD=VALUE`, or `--config.FIELD` and
-      `--noconfig.FIELD` for a bool; a later one wins.
+      `--noconfig.FIELD` for a bool; a later one wins. A part of the data set by
+      names, such as `--config.data.evaluation=cityscapes,acdc`, comes first.
 
   Returns:
     A locked copy.
@@ -38,6 +43,7 @@ def apply(
     ValueError: there is no such field, or the value is of another type.
   """
   config = copy.deepcopy(config)
+  options = _without_names(config, options)
   for option in options:
     _check(config, option)
     _choose_type(config, option)
@@ -50,6 +56,23 @@ def apply(
   except flags.Error as error:
     raise ValueError(f'--config: {error}') from error
   return values.config
+
+
+def _without_names(
+  config: ml_collections.ConfigDict, options: Sequence[str]
+) -> list[str]:
+  """Sets parts of the data that options name; returns the other options."""
+  others = []
+  for option in options:
+    name, mark, text = option.partition('=')
+    *block, part = name.lstrip('-').split('.')
+    is_part = block == ['config', 'data'] and part in _PARTS
+    if not (is_part and mark and 'data' in config) or text.startswith('{'):
+      others.append(option)
+      continue
+    with config.data.ignore_type(), config.data.unlocked():
+      config.data[part] = several.named(part, text)
+  return others
 
 
 def _check(config: ml_collections.ConfigDict, option: str) -> None:

@@ -80,14 +80,17 @@ def _without(data: manifest_lib.Manifest, path: str) -> manifest_lib.Manifest:
   count = len(data.image_paths)
   pairs = zip(data.image_paths, data.label_paths, strict=True)
   bad = [path in pair for pair in pairs]
-  if all(bad):
-    raise OSError(
-      f'{data.name}: no image is left that can be read; the last one: {path}'
-    )
   rows = list(range(count))
-  for row in range(count):
-    while bad[rows[row]]:
-      rows[row] = (rows[row] + 1) % count
+  # The next image of the same set, of several.
+  bounds = [(one.start, one.stop) for one in data.sets] or [(0, count)]
+  for start, stop in bounds:
+    if all(bad[start:stop]):
+      raise OSError(
+        f'{data.name}: no image is left that can be read; the last one: {path}'
+      )
+    for row in range(start, stop):
+      while bad[rows[row]]:
+        rows[row] = start + (rows[row] + 1 - start) % (stop - start)
   return data._replace(
     image_paths=tuple(data.image_paths[i] for i in rows),
     label_paths=tuple(data.label_paths[i] for i in rows),

@@ -5,6 +5,7 @@ Needs no TensorFlow: a mistake is reported in a second.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import math
 import numbers
 from typing import Any
@@ -34,9 +35,9 @@ def check(config: Any) -> None:
       "config.data.cache_dir: expected a folder for prepared data, got ''"
     )
   source, evaluation = (
-    records.class_names(config[name], f'config.data.{name}')
-    for name in ('source', 'evaluation')
+    records.class_names(config, name) for name in ('source', 'evaluation')
   )
+  records.class_names(config, 'target')
   if source != evaluation:
     raise ValueError(
       'config.data.evaluation.class_names: expected the classes of '
@@ -70,36 +71,42 @@ def check(config: Any) -> None:
     )
 
 
+def _records(config: Any, part: str) -> Iterator[tuple[str, Any]]:
+  """Yields the field and the record of each set of a part."""
+  for entry in records.entries(config, part):
+    yield entry.field, records.make(entry.record, entry.field)
+
+
 def _check_part(config: Any, name: str) -> None:
-  field = f'config.data.{name}'
-  record = records.make(config[name], field)
-  if hasattr(record, 'image_size'):
-    check_size(record.image_size, f'{field}.image_size', least=32)
-  if name != 'target' and getattr(record, 'labels', None) == '':
-    raise ValueError(
-      f'{field}.labels: expected the pattern of the label files '
-      "(labels are needed here), got ''"
-    )
+  for field, record in _records(config, name):
+    if hasattr(record, 'image_size'):
+      check_size(record.image_size, f'{field}.image_size', least=32)
+    if name != 'target' and getattr(record, 'labels', None) == '':
+      raise ValueError(
+        f'{field}.labels: expected the pattern of the label files '
+        "(labels are needed here), got ''"
+      )
+  for entry in records.entries(config, name):
+    check_size(entry.resize_to, f'{entry.field}.resize_to', shorter_side=True)
 
 
 def _check_target_labels(config: Any, source: tuple[str, ...]) -> None:
   """Checks what is learned from labels of the target, if anything is."""
   if label_fraction.part(config, 0) is None:
     return
-  field = 'config.data.target'
-  record = records.make(config.target, field)
-  if getattr(record, 'labels', None) == '':
-    raise ValueError(
-      f'{field}.labels: expected the pattern of the label files, as '
-      "config.data.target_labels takes a part of them, got ''; '' there learns "
-      'from none'
-    )
-  classes = records.class_names(config.target, field)
+  for field, record in _records(config, 'target'):
+    if getattr(record, 'labels', None) == '':
+      raise ValueError(
+        f'{field}.labels: expected the pattern of the label files, as '
+        "config.data.target_labels takes a part of them, got ''; '' there "
+        'learns from none'
+      )
+  classes = records.class_names(config, 'target')
   if classes != source:
     raise ValueError(
-      f'{field}.class_names: expected the classes of config.data.source '
-      f'{source}, as config.data.target_labels learns from its labels, got '
-      f'{classes}'
+      'config.data.target.class_names: expected the classes of '
+      f'config.data.source {source}, as config.data.target_labels learns from '
+      f'its labels, got {classes}'
     )
 
 

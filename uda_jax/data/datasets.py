@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 from typing import Any
 
@@ -24,7 +24,7 @@ _RECIPES = {'folder': folders.recipe} | {
 
 
 def load_part(config: Any, name: str, channels: int = 3) -> manifest.Manifest:
-  """Prepares and reads one of the data sets of a run.
+  """Prepares and reads a part of a run: a data set, or several.
 
   Args:
     config: the `data` block of a config.
@@ -32,26 +32,16 @@ def load_part(config: Any, name: str, channels: int = 3) -> manifest.Manifest:
     channels: `config.model.in_channels`, which every image must have.
 
   Returns:
-    The manifest.
+    The manifest, of several sets one after the other.
   """
-  return prepared.prepare(
-    recipe_of_part(config, name, channels), config.cache_dir
-  )
+  return _joined(config, name, recipes_of_part(config, name, channels))
 
 
-def recipe_of_part(
+def recipes_of_part(
   config: Any, name: str, channels: int = 3
-) -> manifest.Recipe:
-  """Returns how to prepare a part; arguments as of `load_part`."""
-  return _recipe(
-    config[name],
-    root=config.root,
-    cache_dir=config.cache_dir,
-    field=f'config.data.{name}',
-    labels=name != 'target',
-    resize=_resize(config, name),
-    channels=channels,
-  )
+) -> list[manifest.Recipe]:
+  """Returns how to prepare each set of a part; arguments of `load_part`."""
+  return _recipes(config, name, channels, labels=name != 'target')
 
 
 def load_labeled(
@@ -59,7 +49,8 @@ def load_labeled(
 ) -> manifest.Manifest:
   """Prepares and reads the target images whose labels are learned from.
 
-  The labels of the other images are not opened.
+  The labels of the other images are not opened. Of several sets, it is this
+  part of each.
 
   Args:
     config: the `data` block of a config.
@@ -69,32 +60,94 @@ def load_labeled(
   Returns:
     The manifest, with labels.
   """
-  data = prepared.prepare(
-    recipe_of_labeled(config, part, channels), config.cache_dir
+  return _joined(
+    config, 'target', recipes_of_labeled(config, part, channels), part
   )
-  if config.target['kind'] == 'folder':
-    return data
-  # Rendered with all labels.
-  return manifest.take(data, part.rows(len(data.image_paths)))
 
 
-def recipe_of_labeled(
+def recipes_of_labeled(
   config: Any, part: label_fraction.Part, channels: int = 3
-) -> manifest.Recipe:
+) -> list[manifest.Recipe]:
   """Returns how to prepare that part; arguments as of `load_labeled`."""
+  return _recipes(config, 'target', channels, labels=True, part=part)
+
+
+def _recipes(
+  config: Any,
+  name: str,
+  channels: int,
+  *,
+  labels: bool,
+  part: label_fraction.Part | None = None,
+) -> list[manifest.Recipe]:
+  """Returns the recipe of each set of a part of a run."""
+  return [
+    recipe_of_set(config, name, entry, channels, labels=labels, part=part)
+    for entry in records.entries(config, name)
+  ]
+
+
+def recipe_of_set(
+  config: Any,
+  name: str,
+  entry: records.Entry,
+  channels: int,
+  *,
+  labels: bool,
+  part: label_fraction.Part | None = None,
+) -> manifest.Recipe:
+  """Returns how to prepare one set of a part.
+
+  Args:
+    config: the `data` block of a config.
+    name: one of `PARTS`.
+    entry: of `records.entries`.
+    channels: see `load_part`.
+    labels: whether labels are wanted, see `load`.
+    part: which of the images; None: all.
+  """
   return _recipe(
-    config.target,
+    entry.record,
     root=config.root,
     cache_dir=config.cache_dir,
-    field='config.data.target',
-    labels=True,
-    resize=_resize(config, 'target'),
+    field=entry.field,
+    labels=labels,
+    resize=_resize(config, name, entry),
     channels=channels,
     part=part,
   )
 
 
-def _resize(config: Any, name: str) -> transforms.Spec | None:
+def _joined(
+  config: Any,
+  name: str,
+  recipes: Sequence[manifest.Recipe],
+  part: label_fraction.Part | None = None,
+) -> manifest.Manifest:
+  """Prepares the sets of a part of a run, and reads them as one manifest."""
+  found = []
+  entries = records.entries(config, name)
+  for entry, recipe in zip(entries, recipes, strict=True):
+    data = prepared.prepare(recipe, config.cache_dir)
+    if part and entry.record['kind'] != 'folder':
+      # Rendered with all labels.
+      data = manifest.take(data, part.rows(len(data.image_paths)))
+    found.append(
+      (
+        manifest.Set(
+          entry.name, data.name, 0, 0, entry.weight, entry.resize_to
+        ),
+        data,
+      )
+    )
+  if not entries[0].name:
+    return found[0][1]
+  return manifest.joined(found)
+
+
+def _resize(
+  config: Any, name: str, entry: records.Entry
+) -> transforms.Spec | None:
   """Returns the size of the copies that training reads, None for none."""
   # Labels are scored at their own size, pairs are cut at a scale of their own.
   if (
@@ -103,7 +156,9 @@ def _resize(config: Any, name: str) -> transforms.Spec | None:
     or (name == 'target' and any(config.pair.crop_size))
   ):
     return None
-  size = tuple(config[f'{name}_image_size'])
+  size = entry.resize_to
+  if not any(size):
+    size = tuple(config[f'{name}_image_size'])
   if not any(size) or tuple(config.scale_range) != (1.0, 1.0):
     raise ValueError(
       'config.data.resized_copies: expected False, as there is no one size '

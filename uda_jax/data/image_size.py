@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from uda_jax.data import records
+
 Size = tuple[int, int]
 
 
@@ -141,8 +143,14 @@ def describe(data: Any) -> str:
   other = f'scoring, prediction and export {seen(data)}'
   scale = tuple(data.scale_range)
   times = f' times {scale[0]:g} to {scale[1]:g}' if scale != (1.0, 1.0) else ''
-  if source == target == seen(data) and not times:
+  own = ''.join(
+    f'; {part} {entry.name} {rule._replace(size=entry.resize_to)}{times}'
+    for part, rule in (('source', source), ('target', target))
+    for entry in (records.entries(data, part) if data[part] else ())
+    if any(entry.resize_to)
+  )
+  if source == target == seen(data) and not times and not own:
     return f'images are {source}, in training, scoring, prediction and export'
   if source == target:
-    return f'in training {source}{times}; in {other}'
-  return f'source {source}{times}; target {target}{times}; in {other}'
+    return f'in training {source}{times}{own}; in {other}'
+  return f'source {source}{times}; target {target}{times}{own}; in {other}'

@@ -24,6 +24,26 @@ tf.config.set_visible_devices([], 'GPU')
 VERSION = '2.0.0'
 
 
+class Set(NamedTuple):
+  """One of several data sets that a manifest holds one after the other.
+
+  Attributes:
+    name: in the config.
+    title: `Manifest.name` of the set alone.
+    start: its first image.
+    stop: the image after its last one.
+    weight: its share of the batches, relative to the other sets.
+    resize_to: (height, width) that replaces the part's, (0, 0): none.
+  """
+
+  name: str
+  title: str
+  start: int
+  stop: int
+  weight: float = 1.0
+  resize_to: tuple[int, int] = (0, 0)
+
+
 class Manifest(NamedTuple):
   """A data set of N images and C classes, held whole in memory.
 
@@ -39,6 +59,7 @@ class Manifest(NamedTuple):
     palette: C colors (red, green, blue), 0..255.
     notes: what is unusual about single files, for people.
     channels: of the images; if not 3, they are `bands.stacked`.
+    sets: the data sets that it is made of, () for one.
   """
 
   name: str
@@ -51,6 +72,7 @@ class Manifest(NamedTuple):
   palette: tuple[tuple[int, int, int], ...]
   notes: tuple[str, ...] = ()
   channels: int = 3
+  sets: tuple[Set, ...] = ()
 
   @property
   def labelled(self) -> bool:
@@ -67,7 +89,43 @@ def take(data: Manifest, rows: Sequence[int] | np.ndarray) -> Manifest:
     heights=data.heights[index],
     widths=data.widths[index],
     class_pixels=data.class_pixels[index],
+    sets=(),
   )
+
+
+def joined(parts: Sequence[tuple[Set, Manifest]]) -> Manifest:
+  """Returns the manifest of several data sets, one after the other.
+
+  Args:
+    parts: what the config says of each set (`start` and `stop` are not read),
+      and its manifest; all have the same classes and channels, and labels or
+      none.
+  """
+  first = parts[0][1]
+  join = lambda field: sum((getattr(d, field) for _, d in parts), ())
+  stack = lambda field: np.concatenate([getattr(d, field) for _, d in parts])
+  stops = np.cumsum([len(data.image_paths) for _, data in parts]).tolist()
+  return first._replace(
+    name=' + '.join(data.name for _, data in parts),
+    image_paths=join('image_paths'),
+    label_paths=join('label_paths'),
+    heights=stack('heights'),
+    widths=stack('widths'),
+    class_pixels=stack('class_pixels'),
+    notes=join('notes'),
+    sets=tuple(
+      one._replace(title=data.name, start=start, stop=stop)
+      for (one, data), start, stop in zip(parts, [0, *stops], stops)
+    ),
+  )
+
+
+def split(data: Manifest) -> list[Manifest]:
+  """Returns the manifest of each of the sets of a manifest."""
+  return [
+    take(data, range(one.start, one.stop))._replace(name=one.title, notes=())
+    for one in data.sets
+  ]
 
 
 class Row(NamedTuple):

@@ -16,6 +16,7 @@ from uda_jax.data import examples
 from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import sampling
+from uda_jax.data import several
 from uda_jax.data import transforms
 
 # Number of draws of the second crop; after them it is the first one (released
@@ -173,9 +174,7 @@ def reader(
     uniform = lambda purpose, shape=(): sampling.Stream(
       seed, sampling.PAIR, purpose
     ).uniform(element, shape)
-    index = sampling.permuted_index(
-      seed, sampling.PAIR, element, len(data.image_paths)
-    )
+    index = several.permuted_index(seed, sampling.PAIR, element, data)
     image = transforms.read_image(images[index], data.channels)
     image = loading.of_size(image, sizes[index])
     low, high = pair.long_side

@@ -17,11 +17,13 @@ import tensorflow as tf
 
 from uda_jax import types
 from uda_jax.data import bad_files
+from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
 from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import pair_crops
 from uda_jax.data import sampling
+from uda_jax.data import several
 
 
 def train_batches(
@@ -106,12 +108,12 @@ def _batches(
 ) -> Iterator[types.Batch]:
   """Returns the batches of some steps; see `train_batches`."""
   domains = dict(
-    zip(('source', 'target'), examples.domains(config, source, target))
+    zip(('source', 'target'), domains_lib.domains(config, source, target))
   )
   if not read_target:
     del domains['target']
   if labeled is not None:
-    domains['labeled'] = examples.labeled_domain(config, labeled)
+    domains['labeled'] = domains_lib.labeled_domain(config, labeled)
   readers = {
     name: examples.reader(domain, seed) for name, domain in domains.items()
   }
@@ -186,9 +188,7 @@ def _views(
   def files(number):
     for count in range(local):
       row = element((first_step + number) * local + count)
-      index = sampling.permuted_index(
-        seed, sampling.PAIR, row, len(target.image_paths)
-      )
+      index = several.permuted_index(seed, sampling.PAIR, row, target)
       yield next(loading.files_of(target, int(index)))
 
   dataset = tf.data.Dataset.range(first_step * local, steps.stop * local)

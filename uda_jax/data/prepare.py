@@ -31,6 +31,7 @@ from uda_jax import cli
 from uda_jax import configs
 from uda_jax.configs import overrides
 from uda_jax.data import decode
+from uda_jax.data import label_fraction
 from uda_jax.data import records
 
 # Notes and errors that are printed.
@@ -148,32 +149,50 @@ def _check_parts(config: Any, parts: Sequence[str]) -> None:
 
 def run(config: Any, parts: Sequence[str]) -> list[str]:
   """Prepares the parts and prints what they hold; returns the unusable ones."""
+  failed = []
+  some = label_fraction.part(config.data, config.get('seed', 0))
+  for name in parts:
+    if not config.data[name]:
+      continue
+    for entry in records.entries(config.data, name):
+      title = f'{name} {entry.name}'.strip()
+      jobs = {title: (name != 'target', None)}
+      if name == 'target' and some:
+        jobs[title.replace(name, label_fraction.PART)] = True, some
+      for title, (labels, rows) in jobs.items():
+        if not _run_set(config, name, entry, title, labels, rows):
+          failed.append(title)
+  return failed
+
+
+def _run_set(
+  config: Any, part: str, entry: Any, title: str, labels: bool, rows: Any
+) -> bool:
+  """Prepares one data set and prints what it holds; False if it is unusable."""
   from uda_jax.data import datasets
   from uda_jax.data import manifest
+  from uda_jax.data import prepared
 
-  failed = []
-  for part in parts:
-    if not config.data[part]:
-      continue
-    record = config.data[part]
-    print(f'\n{part}: {record.get("name", record.get("kind", ""))}')
-    try:
-      # A published data set by itself has no network.
-      channels = config.model.in_channels if 'model' in config else 3
-      data = datasets.load_part(config.data, part, channels)
-      lines = list(summary(record, data))
-      if data.labelled:
-        lines.append(f'look at the labels: {_label_page(config, part, data)}')
-    except manifest.Broken as broken:
-      lines = list(_report(config, part, broken))
-      failed.append(part)
-    except (ValueError, OSError) as error:
-      lines = [f'error: {error}']
-      failed.append(part)
-    print(
-      decode.printable('\n'.join(f'  {line}' for line in lines)), flush=True
+  record, data, good = entry.record, config.data, False
+  print(f'\n{title}: {record.get("name", record.get("kind", ""))}')
+  try:
+    # A published data set by itself has no network.
+    channels = config.model.in_channels if 'model' in config else 3
+    recipe = datasets.recipe_of_set(
+      data, part, entry, channels, labels=labels, part=rows
     )
-  return failed
+    found = prepared.prepare(recipe, data.cache_dir)
+    lines = list(summary({} if rows else record, found))
+    if found.labelled:
+      page = _label_page(config, title.replace(' ', '_'), found)
+      lines.append(f'look at the labels: {page}')
+    good = True
+  except manifest.Broken as broken:
+    lines = list(_report(config, title.replace(' ', '_'), broken))
+  except (ValueError, OSError) as error:
+    lines = [f'error: {error}']
+  print(decode.printable('\n'.join(f'  {line}' for line in lines)), flush=True)
+  return good
 
 
 def _alone(name: str, source: str | None, out: str | None) -> Any:
@@ -228,7 +247,8 @@ def parser() -> cli.Parser:
   group.add_argument(
     '--dataset',
     metavar='NAME',
-    help='gta5, synthia, cityscapes, acdc, dark_zurich, camvid or idd_lite',
+    help='gta5, synthia, synscapes, cityscapes, acdc, dark_zurich, bdd100k, '
+    'mapillary, wilddash, camvid or idd_lite',
   )
   group.add_argument(
     '--source', metavar='DIR', help='its folder, as it was published'

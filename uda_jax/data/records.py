@@ -14,6 +14,29 @@ from uda_jax.data import scenes
 PARTS = ('source', 'target', 'evaluation')
 
 
+class Entry(NamedTuple):
+  """A data set of a part of a run.
+
+  Attributes:
+    field: the config field of its record.
+    record: `kind` and the fields of that kind's record type.
+    name: of the set in a block of several, '' for the only one.
+    weight: its share of the batches, relative to the other sets.
+    resize_to: (height, width) that replaces the part's image size, (0, 0):
+      none.
+  """
+
+  field: str
+  record: Mapping[str, Any]
+  name: str = ''
+  weight: float = 1.0
+  resize_to: tuple[int, int] = (0, 0)
+
+
+# What a set of several has beside the fields of its record.
+_OF_SEVERAL = ('weight', 'resize_to')
+
+
 class Kind(NamedTuple):
   """A kind of data set.
 
@@ -43,6 +66,63 @@ KINDS = {
     for kind, renderer in renderers.RENDERERS.items()
   },
 }
+
+
+def are_several(part: Any) -> bool:
+  """Returns whether a part of a run is a block of several data sets."""
+  return 'kind' not in part and all(
+    isinstance(value, Mapping) or hasattr(value, 'items')
+    for value in dict(part.items()).values()
+  )
+
+
+def entries(data: Any, part: str) -> tuple[Entry, ...]:
+  """Returns the data sets of a part, in the order of their names.
+
+  Args:
+    data: the `data` block of a config.
+    part: one of `PARTS`.
+
+  Raises:
+    ValueError: there is none, or a weight is no number above 0.
+  """
+  field, block = f'config.data.{part}', data[part]
+  if not are_several(block):
+    return (Entry(field, block),)
+  if not block:
+    raise ValueError(f'{field}: expected one data set or more, got none')
+  return tuple(
+    _entry(f'{field}.{name}', block[name], name, part) for name in sorted(block)
+  )
+
+
+def _entry(field: str, values: Any, name: str, part: str) -> Entry:
+  """Returns a set of several, without what is not of its record."""
+  record = dict(values.items())
+  own = {key: record.pop(key) for key in _OF_SEVERAL if key in record}
+  entry = Entry(field, record, name, **own)
+  weight = entry.weight
+  number = isinstance(weight, int | float) and not isinstance(weight, bool)
+  if not number or not 0 < weight < float('inf'):
+    raise ValueError(
+      f'{field}.weight: expected a number above 0, got {weight!r}'
+    )
+  entry = entry._replace(resize_to=tuple(entry.resize_to))
+  if part == 'evaluation' and (weight != 1 or any(entry.resize_to)):
+    raise ValueError(
+      f'{field}: expected weight 1 and resize_to (0, 0), as every set of the '
+      'evaluation counts alike and is resized by config.data.eval_image_size, '
+      f'got {weight} and {entry.resize_to}'
+    )
+  return entry
+
+
+def title(data: Any, part: str) -> str:
+  """Returns what the data set of a part is called, or its sets together."""
+  return ' + '.join(
+    str(entry.record.get('name', entry.record.get('kind', '')))
+    for entry in entries(data, part)
+  )
 
 
 def make(values: Mapping[str, Any], field: str) -> Any:
@@ -93,7 +173,21 @@ def check_channels(kind: str, channels: int, field: str) -> None:
     )
 
 
-def class_names(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
-  """Returns the classes of a block's data set; arguments as for `make`."""
-  record = make(values, field)
-  return KINDS[values['kind']].class_names(record)
+def class_names(data: Any, part: str) -> tuple[str, ...]:
+  """Returns the classes of a part; arguments as of `entries`.
+
+  Raises:
+    ValueError: its sets have different ones.
+  """
+  found = {}
+  for entry in entries(data, part):
+    record = make(entry.record, entry.field)
+    found[entry.field] = KINDS[entry.record['kind']].class_names(record)
+  (first, names), *others = found.items()
+  for field, other in others:
+    if other != names:
+      raise ValueError(
+        f'{field}.class_names: expected the classes of {first} {names}, as all '
+        f'sets of a part share one table, got {other}'
+      )
+  return names

@@ -14,13 +14,14 @@ import tensorflow as tf
 
 # Domains, and purposes of random numbers.
 SOURCE, TARGET, PAIR, LABELED = 'source', 'target', 'pair', 'labeled'
-ORDER, SCALE, CROP, FLIP, CLASS, FILE = (
+ORDER, SCALE, CROP, FLIP, CLASS, FILE, TURN = (
   'order',
   'scale',
   'crop',
   'flip',
   'class',
   'file',
+  'turn',
 )
 
 

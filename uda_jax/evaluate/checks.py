@@ -47,8 +47,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       'config.eval.stride: expected the steps of the sliding window '
       f'{tuple(block.window)}, down and right, got {tuple(block.stride)}'
     )
-  field = 'config.data.evaluation'
-  classes = records.class_names(config.data.evaluation, field)
+  classes = records.class_names(config.data, 'evaluation')
   for name, ids in block.subsets.items():
     if not ids or not all(i in range(len(classes)) for i in ids):
       raise ValueError(

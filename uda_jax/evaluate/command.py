@@ -33,13 +33,8 @@ def run(
     The reports by row, see `reports.report`.
   """
   trained = restore.load(args.workdir, args.network)
-  data = datasets.load(
-    config.data.evaluation,
-    root=config.data.root,
-    cache_dir=config.data.cache_dir,
-    field='config.data.evaluation',
-    labels=True,
-    channels=trained.config.model.in_channels,
+  data = datasets.load_part(
+    config.data, 'evaluation', trained.config.model.in_channels
   )
   if tuple(data.class_names) != trained.class_names:
     raise ValueError(
@@ -56,6 +51,7 @@ def run(
     if labeled.full_size:
       full = labeled.full_size(variables)
       rows[reports.full_size(name)] = full | selected
+  rows = reports.with_sets(rows)
   reports.write_results(
     args.out,
     rows,

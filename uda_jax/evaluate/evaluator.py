@@ -124,15 +124,37 @@ def _labeled(
       batches(config, data, size, between, predict.mesh),
       num_classes=len(data.class_names),
     )
-    report = reports.report(
-      counts.matrix.sum(0), data.class_names, subsets(config, data.class_names)
-    )
+    report = _report(config, data, counts.matrix)
     report['images'] = by_image.summary(counts, data.image_paths)
     return report | ({'label_size': list(size)} if any(size) else {})
 
   size = tuple(config.eval.label_size)
   full = functools.partial(score, (0, 0))
   return Labeled(functools.partial(score, size), full if any(size) else None)
+
+
+def _report(
+  config: ConfigDict, data: manifest.Manifest, matrix: np.ndarray
+) -> dict[str, Any]:
+  """Returns the report of a split; of several sets, their mean and each.
+
+  Args:
+    config: `eval.subsets` is read.
+    data: the images.
+    matrix: [N, C, C] counts of each.
+  """
+  names = data.class_names
+  make = lambda rows: reports.report(rows.sum(0), names, subsets(config, names))
+  if not data.sets:
+    return make(matrix)
+  titles = [one.title for one in data.sets]
+  sets = {
+    one.title if titles.count(one.title) == 1 else f'{one.title} {one.name}': (
+      make(matrix[one.start : one.stop])
+    )
+    for one in data.sets
+  }
+  return reports.mean(sets, matrix.sum(0))
 
 
 def make_label_free(

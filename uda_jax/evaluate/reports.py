@@ -64,13 +64,66 @@ def report(
   }
 
 
+def mean(
+  sets: Mapping[str, dict[str, Any]], confusion: np.ndarray
+) -> dict[str, Any]:
+  """Returns the report of several data sets: each score is the sets' mean.
+
+  Args:
+    sets: reports by the name of the set, of the same classes.
+    confusion: [C, C] counts over all of them.
+
+  Returns:
+    As `report`, with `pixels` and `confusion` of all sets together, and `sets`.
+    A set in which a class has no score is left out of the class's mean.
+  """
+
+  def average(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], Mapping):
+      return {
+        name: average([part[name] for part in parts]) for name in parts[0]
+      }
+    known = [part for part in parts if part is not None]
+    return sum(known) / len(known) if known else None
+
+  scores = [
+    {k: v for k, v in one.items() if k not in ('pixels', 'confusion')}
+    for one in sets.values()
+  ]
+  return average(scores) | {
+    'pixels': int(confusion.sum()),
+    'confusion': np.asarray(confusion).tolist(),
+    'sets': dict(sets),
+  }
+
+
+def with_sets(reports: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+  """Returns a row for each data set after the one of their mean.
+
+  Args:
+    reports: row name -> report; one of several sets keeps their names alone.
+  """
+  rows = {}
+  for name, scores in reports.items():
+    sets = scores.get('sets', {})
+    rows[name] = scores | ({'sets': [*sets]} if sets else {})
+    same = {
+      k: scores[k] for k in ('label_size', 'step', 'selected') if k in scores
+    }
+    for one, own in sets.items():
+      rows[f'{name} on {one}'] = own | same
+  return rows
+
+
 def full_size(name: str) -> str:
   """Returns the row of a network's score against labels of full size."""
   return f'{name}, labels at full size'
 
 
 def row_name(name: str, scores: Mapping[str, Any]) -> str:
-  """Returns the name of a row: which labels, and how it was selected."""
+  """Returns the name of a row: which sets, labels, and how it was selected."""
+  if 'sets' in scores:
+    name += f', mean of {len(scores["sets"])} sets'
   if 'label_size' in scores:
     name += f', labels at {protocol.size_text(scores["label_size"])}'
   return f'{name}, {scores["selected"]}' if 'selected' in scores else name

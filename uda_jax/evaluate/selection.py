@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import pseudo_labels
+from uda_jax.data import records
 from uda_jax.evaluate import reports
 
 LABELED = 'miou'
@@ -132,10 +133,12 @@ def describe(config: Any) -> str:
   """Returns in words how a run selects its best checkpoint."""
   if config.checkpoint.best != LABELED:
     return f'selected by {config.checkpoint.best}, without target labels'
-  data = config.data
-  same = lambda a, b: (a.kind, a.get('name')) == (b.kind, b.get('name'))
+  source, target, evaluation = (
+    {(x.record['kind'], x.record.get('name')) for x in records.entries(*part)}
+    for part in ((config.data, name) for name in records.PARTS)
+  )
   # The oracle's source is the target.
-  if same(data.evaluation, data.source) and not same(data.source, data.target):
+  if evaluation <= source and source != target:
     return 'selected on source labels'
   return 'selected on target labels'
 

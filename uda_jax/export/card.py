@@ -8,6 +8,7 @@ from typing import Any
 import uda_jax
 from uda_jax import methods
 from uda_jax.data import image_size
+from uda_jax.data import records
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.runs import restore
@@ -118,7 +119,7 @@ def _network(config) -> str:
 
 def _data(config, data: Mapping[str, Mapping[str, Any]], part: str) -> str:
   """Returns the name of a data set, and its number of images if known."""
-  name = config.data[part].name
+  name = records.title(config.data, part)
   return f'{name}, {data[part]["images"]} images' if part in data else name
 
 

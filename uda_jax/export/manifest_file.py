@@ -54,9 +54,11 @@ def without_folders(config: ml_collections.ConfigDict) -> dict[str, Any]:
     for key in blocks:
       block = block[key]
     block[name] = ''
-  for record in tree['data'].values():
-    if isinstance(record, dict) and record.get('root', '').startswith('/'):
-      record['root'] = ''
+  for part in tree['data'].values():
+    # A data set, or a block of several.
+    for record in (part, *part.values()) if isinstance(part, dict) else ():
+      if isinstance(record, dict) and str(record.get('root')).startswith('/'):
+        record['root'] = ''
   for block in (tree['model'], tree['model'].get('reference')):
     if block and not hub.is_address(block['weights']):
       block['weights'] = ''

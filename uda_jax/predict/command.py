@@ -15,6 +15,7 @@ import numpy as np
 
 from uda_jax.data import bands
 from uda_jax.data import image_size
+from uda_jax.data import records
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import tta
 from uda_jax.predict import images as images_lib
@@ -112,6 +113,13 @@ def _rule(args: argparse.Namespace, data: Any) -> image_size.Rule:
   return rule._replace(multiple=args.multiple or 1)
 
 
+def _value_range(data: Any) -> tuple[float, ...]:
+  """Returns the `value_range` of the target, () if its sets differ in it."""
+  entries = records.entries(data, 'target') if data.target else ()
+  found = {tuple(entry.record.get('value_range', ())) for entry in entries}
+  return found.pop() if len(found) == 1 else ()
+
+
 def run(args: argparse.Namespace) -> None:
   """Predicts all images of the arguments of `uda_jax.predict.__main__`.
 
@@ -123,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
   fps, read = _open(args)
   trained = _with_window(args, restore.load(args.workdir, args.network))
   data = trained.config.data
-  value_range = tuple(data.target.get('value_range', ()) if data.target else ())
+  value_range = _value_range(data)
   channels = trained.config.model.in_channels
   images = read(
     args.value_range or value_range, failures.append, channels=channels

@@ -8,6 +8,7 @@ from typing import Any
 import ml_collections
 
 from uda_jax.data import label_fraction
+from uda_jax.data import records
 
 
 def started_from(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,13 +40,14 @@ def declared(
     from labels of its target. `licence`: of the weights that it started from,
     if that is declared.
   """
-  source, target = config.data.source, config.data.target
-  oracle = source == target
+  data = config.data
+  source, target = (records.title(data, x) for x in ('source', 'target'))
+  oracle = data.source == data.target
   part = label_fraction.weight(config.data) and config.data.target_labels
-  trained_on = f'{source.name} with labels'
+  trained_on = f'{source} with labels'
   if not oracle:
     some = f'with {part} of its labels' if part else 'without'
-    trained_on += f', {target.name} {some} (method {method})'
+    trained_on += f', {target} {some} (method {method})'
   earlier = before.get('trained_on')
   licence = before.get('licence')
   return {

@@ -155,12 +155,16 @@ def _model(old: Config) -> Config:
 
 def _data(old: Config) -> Config:
   """Returns the block `data` with all fields of its folder records."""
-  return {
-    name: _LATER_RECORD | value
-    if isinstance(value, dict) and value.get('kind') == 'folder'
-    else value
-    for name, value in old.items()
-  }
+
+  def whole(value: Any) -> Any:
+    if not isinstance(value, dict):
+      return value
+    if value.get('kind') == 'folder':
+      return _LATER_RECORD | value
+    # A block of several data sets, or of other fields.
+    return {name: whole(inner) for name, inner in value.items()}
+
+  return {name: whole(value) for name, value in old.items()}
 
 
 def upgrade(config: Mapping[str, Any]) -> Config:

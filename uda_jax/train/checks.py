@@ -93,11 +93,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   data_checks.check(config.data)
   models.check(config)
   for name in records.PARTS:
-    records.check_channels(
-      config.data[name].kind, config.model.in_channels, f'config.data.{name}'
-    )
+    for entry in records.entries(config.data, name):
+      records.check_channels(
+        entry.record['kind'], config.model.in_channels, entry.field
+      )
   methods.check(config)
-  source = records.class_names(config.data.source, 'config.data.source')
+  source = records.class_names(config.data, 'source')
   class_weights.check(config.method, source)
   evaluate_checks.check(config)
   selection.check(config)
@@ -123,6 +124,16 @@ def _check_rounds(config: ml_collections.ConfigDict) -> None:
       "config.rounds: expected a block with method 'lse' and with no other, "
       f'got method {config.method.name!r} with '
       f'{"a" if in_rounds else "no"} block; see configs/blocks/lse.py'
+    )
+  own_size = in_rounds and [
+    entry.field
+    for entry in records.entries(config.data, 'target')
+    if any(entry.resize_to)
+  ]
+  if own_size:
+    raise ValueError(
+      f'{own_size[0]}.resize_to: expected (0, 0) in rounds, as all target '
+      'images are ranked at config.data.target_image_size'
     )
   least = config.method.adapt_from + 1 if in_rounds else 1
   if config.steps < least and not (in_rounds and config.steps == 0):

@@ -242,7 +242,7 @@ def data(config: Any) -> dict[str, Any]:
   Returns:
     `resume.describe_data` by part.
   """
-  from uda_jax.train import setup  # with TensorFlow
+  from uda_jax.train import data_sets  # with TensorFlow
 
   def named(work: Callable[[Any], Any]) -> Any:
     try:
@@ -251,7 +251,7 @@ def data(config: Any) -> dict[str, Any]:
       raise OSError(f'config.data: {error}') from error
 
   def read() -> dict[str, Any]:
-    found = named(setup.read_data).parts()
+    found = named(data_sets.read).parts()
     for part in found.values():
       for paths in (part.image_paths, part.label_paths):
         for file in (paths[0], paths[-1]):
@@ -260,7 +260,7 @@ def data(config: Any) -> dict[str, Any]:
               pass
     return {name: resume.describe_data(part) for name, part in found.items()}
 
-  together(lambda: named(setup.prepare_share))
+  together(lambda: named(data_sets.prepare_share))
   together(lambda: None if jax.process_index() else bool(read()))
   everywhere = together(read)
   for part in everywhere[0]:

@@ -135,6 +135,7 @@ class Evaluations:
         self._add_full_size(reports, networks, best)
     if self._run.config.log.panels_every:
       self._draw_images(int(state.step), variables, last)
+    reports = reports_lib.with_sets(reports)
     self._write_results(reports, best, int(state.step))
     return variables, reports
 

@@ -16,11 +16,8 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.data import datasets
 from uda_jax.data import image_size
-from uda_jax.data import label_fraction
 from uda_jax.data import pipeline
-from uda_jax.data import prepared
 from uda_jax.models import attention
 from uda_jax.models import reference
 from uda_jax.models import weights as weights_lib
@@ -29,31 +26,11 @@ from uda_jax.runs import adapted
 from uda_jax.train import adaptation
 from uda_jax.train import checks
 from uda_jax.train import class_weights
+from uda_jax.train import data_sets
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import warm_start
 
 _ENDLESS = 2**31
-
-
-class Data(NamedTuple):
-  """The manifests of the data sets of a run.
-
-  Attributes:
-    source: with labels.
-    target: without labels.
-    evaluation: with labels.
-    target_labels: the images of the target whose labels are learned from
-      (`config.data.target_labels`), None without any.
-  """
-
-  source: Any
-  target: Any
-  evaluation: Any
-  target_labels: Any = None
-
-  def parts(self) -> dict[str, Any]:
-    """Returns the data sets that there are, by name."""
-    return {name: x for name, x in self._asdict().items() if x is not None}
 
 
 class Run(NamedTuple):
@@ -73,58 +50,11 @@ class Run(NamedTuple):
   config: Any
   workdir: pathlib.Path
   mesh: Mesh
-  data: Data
+  data: data_sets.Data
   recipe: recipe_lib.Recipe
   frozen: types.Variables | None = None
   weights: weights_lib.Provenance | None = None
   base: adapted.Base | None = None
-
-
-def load_data(config) -> Data:
-  """Reads the data sets; all processes prepare them together if need be."""
-  if jax.process_count() > 1:
-    prepare_share(config)
-    parallel.barrier('shares of the data are prepared')
-  if jax.process_index() == 0:
-    data = read_data(config)
-  parallel.barrier('data is prepared')
-  return data if jax.process_index() == 0 else read_data(config)
-
-
-def prepare_share(config) -> None:
-  """Prepares this process's part of the files of the data sets."""
-  channels = config.model.in_channels
-  recipes = [
-    datasets.recipe_of_part(config.data, name, channels)
-    for name in datasets.PARTS
-  ]
-  if part := label_fraction.part(config.data, config.seed):
-    recipes.append(datasets.recipe_of_labeled(config.data, part, channels))
-  for recipe in recipes:
-    prepared.prepare_share(
-      recipe, config.data.cache_dir, jax.process_index(), jax.process_count()
-    )
-
-
-def read_data(config) -> Data:
-  """Reads the data sets in this process alone, and prepares them if need be."""
-  channels = config.model.in_channels
-  data = Data(
-    **{
-      name: datasets.load_part(config.data, name, channels)
-      for name in datasets.PARTS
-    }
-  )
-  if part := label_fraction.part(config.data, config.seed):
-    labeled = datasets.load_labeled(config.data, part, channels)
-    data = data._replace(target_labels=labeled)
-  expected = data.source.class_names
-  if data.evaluation.class_names != expected:
-    raise ValueError(
-      'config.data.evaluation.class_names: expected the classes of '
-      f'config.data.source {expected}, got {data.evaluation.class_names}'
-    )
-  return data
 
 
 def batches(
@@ -224,11 +154,12 @@ def start_networks(
   return variables, pretrained
 
 
-def _image_size(config, data: Data) -> tuple[int, int]:
+def _image_size(config, data: data_sets.Data) -> tuple[int, int]:
   """Returns the size of a source image in training."""
   source = data.source
   sizes = (
     config.data.crop_size,
+    source.sets[0].resize_to if source.sets else (0, 0),
     config.data.source_image_size,
     (int(source.heights[0]), int(source.widths[0])),
   )
@@ -251,9 +182,9 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   logging.info('config: %s', describe(config))
   logging.info('image sizes: %s', image_size.describe(config.data))
   mesh = parallel.make_mesh(config.devices or None)
-  data = load_data(config)
-  for name, part in data.parts().items():
-    logging.info('%s: %s, %d images', name, part.name, len(part.image_paths))
+  data = data_sets.load(config)
+  for line in data_sets.describe(data):
+    logging.info('%s', line)
   num_classes = len(data.source.class_names)
   size = _image_size(config, data)
   with once.reading_once():
@@ -276,7 +207,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   return run, student
 
 
-def _method(config, data: Data):
+def _method(config, data: data_sets.Data):
   """Returns `config.method` with its class weights as numbers."""
   method = class_weights.resolved(config.method, data.source.class_pixels)
   if method is not config.method:

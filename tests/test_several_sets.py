@@ -1,0 +1,104 @@
+"""A run on several sources, targets and evaluation sets, and its scores."""
+
+import json
+import pathlib
+
+import pytest
+
+from tests import tiny_leaf
+from uda_jax import evaluate
+from uda_jax.configs.blocks import datasets
+from uda_jax.configs.blocks import several
+from uda_jax.runs import lineage
+from uda_jax.runs import restore
+from uda_jax.train import loop
+
+
+def _streets(split, count, gap, weight=1.0):
+  record = datasets.streets(split, num_images=count, gap=(gap, gap))
+  record.image_size = (32, 64)
+  record.name = f'{split} {gap}'
+  return several.weighted(record, weight)
+
+
+def _config(root):
+  config = tiny_leaf.get_config()
+  config.devices = 1
+  config.steps = 2
+  config.log.panels_every = 0
+  config.checkpoint.every = 1
+  with config.ignore_type():
+    config.data.source = several.sets(
+      game=_streets('source_train', 4, 0.0),
+      other=_streets('source_test', 3, 0.3, weight=3.0),
+    )
+    config.data.target = several.sets(
+      day=_streets('target_train', 4, 0.5),
+      dusk=_streets('target_train', 4, 1.0),
+    )
+    config.data.evaluation = several.sets(
+      day=_streets('target_test', 2, 0.5), dusk=_streets('target_test', 3, 1.0)
+    )
+  config.data.target_labels = '1/2'
+  config.data.cache_dir = str(root / 'data')
+  return config
+
+
+@pytest.fixture(name='run', scope='module')
+def _run(tmp_path_factory):
+  root = tmp_path_factory.mktemp('several')
+  result = loop.run(_config(root), root / 'run')
+  return root, result
+
+
+def test_a_row_for_each_set_after_the_mean(run):
+  root, _ = run
+  results = json.loads((root / 'run/results.json').read_text())
+  sets = ['target_test 0.5', 'target_test 1.0']
+  assert list(results) == [
+    name
+    for network in ('student', 'teacher')
+    for name in (network, *(f'{network} on {one}' for one in sets))
+  ]
+  mean, *each = (results[n]['miou']['all classes'] for n in [*results][:3])
+  assert mean == pytest.approx(sum(each) / 2)
+  assert results['student']['sets'] == sets
+  assert results['student']['images']['count'] == 5
+  text = (root / 'run/results.txt').read_text()
+  assert 'student, mean of 2 sets' in text
+  assert 'student on target_test 1.0' in text
+
+
+def test_the_manifest_lists_sets_and_labels(run):
+  root, result = run
+  manifest = json.loads((root / 'run/manifest.json').read_text())
+  data = manifest['starts'][0]['data']
+  assert data['source']['name'] == 'source_train 0.0 + source_test 0.3'
+  assert data['source']['images'] == 7
+  assert data['target_labels']['images'] == 4
+  listed = manifest['target_labels']
+  assert len(listed) == 4
+  folders = {pathlib.PurePath(path).parts[0] for path in listed}
+  assert len(folders) == 2 and not pathlib.PurePath(listed[0]).is_absolute()
+  facts = lineage.declared(result.run.config, 'self_training', {})
+  assert facts['saw_target_labels'] is True
+  assert 'with 1/2 of its labels' in facts['trained_on']
+
+
+def test_another_weight_is_another_run(run):
+  root, _ = run
+  config = _config(root)
+  config.data.source.other.weight = 2.0
+  with pytest.raises(ValueError, match=r'data\.source\.other\.weight: .* 3\.0'):
+    loop.run(config, root / 'run')
+
+
+def test_scores_of_a_finished_run_on_several_sets(run):
+  root, _ = run
+  trained = restore.read_config(root / 'run')
+  assert trained.data.evaluation.dusk.weight == 1.0
+  rows = evaluate.run(root / 'run', root / 'scores')
+  results = json.loads((root / 'run/results.json').read_text())
+  assert list(rows) == [name for name in results if name.startswith('teacher')]
+  for name, report in rows.items():
+    assert report['confusion'] == results[name]['confusion']
