@@ -36,7 +36,8 @@ def check(record: Any, field: str) -> None:
     raise ValueError(
       f'{field}.seed: expected a whole number, 0 or more, got {record.seed!r}'
     )
-  gap = record.gap
+  # Of streets alone.
+  gap = getattr(record, 'gap', (0.0, 0.0))
   if not isinstance(gap, tuple | list) or not (
     len(gap) == 2
     and all(isinstance(x, int | float) and 0 <= x <= 1 for x in gap)
