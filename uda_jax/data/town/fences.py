@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from uda_jax.data.streets import scene
@@ -9,6 +11,30 @@ from uda_jax.data.streets import style as names
 from uda_jax.data.town import look as look_lib
 from uda_jax.data.town import plan
 from uda_jax.data.town import textures
+
+
+class Fence(NamedTuple):
+  """One fence or hedge.
+
+  Attributes:
+    kind: 'railing', 'wall', 'board' or 'hedge'.
+    x: where it stands, negative on the left.
+    near: z of its first end.
+    far: z of its last end.
+    tall: its height.
+    color: before light falls on it.
+    light: that falls on it.
+    offset: of its texture.
+  """
+
+  kind: str
+  x: float
+  near: float
+  far: float
+  tall: float
+  color: np.ndarray
+  light: float
+  offset: int
 
 
 def paint(
@@ -19,10 +45,6 @@ def paint(
   random: np.random.Generator,
 ) -> None:
   """Paints up to two fences or hedges on each side."""
-  height, width = canvas.label.shape
-  slope = (
-    np.arange(width, dtype=np.float32) + 0.5 - camera.column
-  ) / np.float32(camera.focal)
   for side, hand in ((0, -1), (1, 1)) * 2:
     likely = 0.4 if street.yards[side] > 1 else 0.15
     exists = random.random() < likely
@@ -38,30 +60,45 @@ def paint(
     if kind == 'wall':
       (color,) = look.pick(random, 'wall')
     offset = random.integers(256)
-    if not exists:
-      continue
-    with np.errstate(divide='ignore'):
-      depth = np.where(slope * hand > 0, distance / (slope * hand), np.inf)
-    columns = np.flatnonzero((depth > near) & (depth < far))
-    if not columns.size:
-      continue
-    part = np.s_[:, columns[0] : columns[-1] + 1]
-    depth = depth[part[1]]
-    rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
-    scale = depth / np.float32(camera.focal)
-    y = camera.height - (rows - camera.row) * scale
-    noise = textures.look_up('leafy', y * 24 + offset, depth * 24)
-    top = tall + 0.12 * tall * noise if kind == 'hedge' else tall
-    inside = (y >= 0) & (y < top) & (canvas.depth[part] > depth)
-    cover, shade = _surface(kind, y, depth, scale, tall, noise, look)
-    shade = shade * look.sides[side] * look.light
-    image = canvas.image[part]
-    new = image + cover[..., None] * (color * shade[..., None] - image)
-    np.copyto(image, new, where=inside[..., None])
-    canvas.label[part][inside] = (
-      names.VEGETATION if kind == 'hedge' else names.FENCE
-    )
-    canvas.depth[part][inside] = np.broadcast_to(depth, inside.shape)[inside]
+    light = look.sides[side] * look.light
+    fence = Fence(kind, hand * distance, near, far, tall, color, light, offset)
+    if exists:
+      _paint(canvas, camera, fence, look)
+
+
+def _paint(canvas, camera, fence, look) -> None:
+  """Paints one fence where nothing nearer stands."""
+  height, width = canvas.label.shape
+  slope = (
+    np.arange(width, dtype=np.float32) + 0.5 - camera.column
+  ) / np.float32(camera.focal)
+  hand = np.sign(fence.x)
+  with np.errstate(divide='ignore'):
+    depth = np.where(slope * hand > 0, abs(fence.x) / (slope * hand), np.inf)
+  columns = np.flatnonzero((depth > fence.near) & (depth < fence.far))
+  if not columns.size:
+    return
+  depth = depth[columns[0] : columns[-1] + 1]
+  low, _ = camera.project(0.0, 0.0, depth.min())
+  high, _ = camera.project(0.0, 2.0 * fence.tall, depth.min())
+  first = max(int(min(high, camera.row)) - 1, 0)
+  last = min(int(low) + 2, height)
+  part = np.s_[first:last, columns[0] : columns[-1] + 1]
+  rows = np.arange(first, last, dtype=np.float32)[:, None] + 0.5
+  scale = depth / np.float32(camera.focal)
+  y = camera.height - (rows - camera.row) * scale
+  noise = textures.look_up('leafy', y * 24 + fence.offset, depth * 24)
+  hedge = fence.kind == 'hedge'
+  top = fence.tall + 0.12 * fence.tall * noise if hedge else fence.tall
+  inside = (y >= 0) & (y < top) & (canvas.depth[part] > depth)
+  cover, shade = _surface(fence.kind, y, depth, scale, fence.tall, noise, look)
+  shade = shade * fence.light
+  for channel in range(3):
+    image = canvas.image[part][..., channel]
+    new = image + cover * (fence.color[channel] * shade - image)
+    np.copyto(image, new, where=inside)
+  canvas.label[part][inside] = names.VEGETATION if hedge else names.FENCE
+  canvas.depth[part][inside] = np.broadcast_to(depth, inside.shape)[inside]
 
 
 def _surface(kind, y, depth, scale, tall, noise, look):

@@ -28,7 +28,9 @@ def paint_sky(
     (np.arange(height) * 2 * scale + random.integers(256))[:, None],
     np.arange(width) * scale + random.integers(256),
   )
-  canvas.image[:] = colors[:, None] + (look.clouds * clouds)[..., None]
+  clouds = look.clouds * clouds
+  for channel in range(3):
+    canvas.image[..., channel] = colors[:, channel, None] + clouds
   canvas.label[:] = names.SKY
   canvas.depth[:] = np.inf
 
@@ -73,7 +75,8 @@ def paint_ground(
   shade *= _shadows(x, z_fine, street, things, look, random)
   kind[paint[0]] = 3
   kind[paint[1]] = 4
-  canvas.image[first:] = np.take(colors, kind, 0) * shade[..., None]
+  for channel in range(3):
+    canvas.image[first:, :, channel] = colors[kind, channel] * shade
 
 
 def _markings(x, z, street, road, random) -> list[np.ndarray]:

@@ -156,7 +156,6 @@ def paint(
   top = at.tall + at.roof * slope + chimney
   inside = (y >= 0) & (y < top) & exists
   material = _materials(y, along, at, gable, scale, look)
-  colors = houses.colors[house[None], material]
   light = np.where(gable, look.sides[2], look.sides[0])
   light = np.where(~gable & (at.front > 0), look.sides[1], light) * look.light
   light = light.astype(np.float32)
@@ -169,9 +168,11 @@ def paint(
   # The shadow of the houses on the other side.
   edge = random.uniform(-2, 10) + 2 * np.sin(along * random.uniform(0.2, 1))
   shade *= np.where(y < edge, np.float32(1 - 0.6 * look.shadow), 1)
-  colors *= np.maximum(shade, 0.05)[..., None]
+  shade = np.maximum(shade, 0.05)
   part = np.s_[: len(rows)]
-  np.copyto(canvas.image[part], colors, where=inside[..., None])
+  for channel in range(3):
+    color = houses.colors[..., channel][house, material]
+    np.copyto(canvas.image[part][..., channel], color * shade, where=inside)
   canvas.label[part][inside] = names.BUILDING
   np.copyto(canvas.depth[part], depth, where=inside)
 

@@ -160,6 +160,25 @@ class Look(NamedTuple):
     return np.minimum(np.maximum(color, 0.02), 0.95)
 
 
+# What a look without a part has instead.
+_LEFT_OUT = {
+  'textures': dict(texture=0.0, clouds=0.0),
+  'light': dict(light=1.0, sides=(1.0, 1.0, 1.0), shadow=0.0, fade=0.0),
+  'colors': dict(variety=0.0),
+  'camera': dict(
+    haze=0.0,
+    warmth=0.0,
+    contrast=1.0,
+    gamma=1.0,
+    saturation=1.0,
+    vignette=0.0,
+    blur=0.0,
+    sharpen=0.0,
+    noise=0.0,
+  ),
+}
+
+
 def draw(random: np.random.Generator, without: Collection[str] = ()) -> Look:
   """Draws a look.
 
@@ -194,22 +213,6 @@ def draw(random: np.random.Generator, without: Collection[str] = ()) -> Look:
     sharpen=max(0, between(-0.5, 0.8)),
     noise=between(0.003, 0.02),
   )
-  left_out = {
-    'textures': dict(texture=0.0, clouds=0.0),
-    'light': dict(light=1.0, sides=(1.0, 1.0, 1.0), shadow=0.0, fade=0.0),
-    'colors': dict(variety=0.0),
-    'camera': dict(
-      haze=0.0,
-      warmth=0.0,
-      contrast=1.0,
-      gamma=1.0,
-      saturation=1.0,
-      vignette=0.0,
-      blur=0.0,
-      sharpen=0.0,
-      noise=0.0,
-    ),
-  }
   for part in without:
-    look = look._replace(**left_out[part])
+    look = look._replace(**_LEFT_OUT[part])
   return look
