@@ -55,6 +55,7 @@ LONGER = ('source_only', 'self_training', 'mic', 'pixmatch', 'oracle')
 
 # The first rows are the shortest: a plan that is stopped has filled them.
 PLAN: tuple[Row, ...] = (
+  Row('cells', ('source_augmented', *BOUNDS)),
   Row('streets', ('source_augmented', *BOUNDS, *PAPERS)),
   Row('camvid_day_to_dusk', (*BOUNDS, *PAPERS)),
   Row('camvid_to_idd', (*BOUNDS, *PAPERS)),

@@ -57,7 +57,7 @@ def over_steps(found: Sequence[records.Record]) -> str:
   axes.set_xscale('log')
   axes.set_xlabel('step')
   axes.set_ylabel('mIoU, percent')
-  axes.legend(fontsize=7, ncols=2, frameon=False)
+  fig.legend(loc='outside right upper', fontsize=7, frameon=False)
   return _svg(fig, 'over_steps')
 
 

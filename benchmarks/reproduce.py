@@ -160,7 +160,8 @@ def longer(results: Results) -> str:
     for steps in lengths:
       rows = rows_lib.stored(results.of(benchmark, steps))
       of[steps] = {row.name: row for row in rows}
-    names = dict.fromkeys(name for rows in of.values() for name in rows)
+    every = [name for rows in of.values() for name in rows]
+    names = dict.fromkeys(name for name in every if every.count(name) > 1)
     head = (benchmark, *(f'{steps} steps' for steps in lengths))
     lines = [_line(head), _line(['---'] * len(head))]
     for name in names:

@@ -233,7 +233,7 @@ def test_lengths_are_compared(found, tmp_path):
   longer = [r._replace(job=r.job._replace(steps=3200)) for r in found[:3]]
   text = reproduce.longer(reproduce.Results([*found, *longer], tmp_path))
   assert text.splitlines()[0] == '| streets | 1000 steps | 3200 steps |'
-  assert text.splitlines()[-1].endswith('|  |')  # MIC has one length
+  assert len(text.splitlines()) == 3  # the others have one length
 
 
 def test_criteria_of_runs_and_steps(found):
