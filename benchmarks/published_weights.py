@@ -3,9 +3,10 @@
   python -m benchmarks.published_weights --out=DIR
 
 writes what the published runs start from, each in the names that its publisher
-uses: SegFormer's MiT-B5, DINOv2, AdaptSegNet's ResNet-101, torchvision's
-VGG-16, the source networks of PixMatch, EHTDI and LSE, in PyTorch's zip format.
-They show that every start runs; no score from them means anything.
+uses: SegFormer's MiT-B5, DINOv2, DINOv3's ConvNeXt, EVA-02, AdaptSegNet's
+ResNet-101, torchvision's VGG-16, the source networks of PixMatch, EHTDI and
+LSE, in PyTorch's zip format or safetensors. They show that every start runs; no
+score from them means anything.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.models import pth_files
 from uda_jax import configs
 from uda_jax import models
 from uda_jax.models.weights import key_maps
+from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import state_dict
 
 Tensors = dict[str, np.ndarray]
@@ -86,6 +88,16 @@ def dinov2(encoder: str) -> Callable[[], Tensors]:
   return make
 
 
+def encoder(config_name: str, spelling: str) -> Callable[[], Tensors]:
+  """The file of a config's encoder, in the names of a spelling."""
+
+  def make() -> Tensors:
+    tensors = _part(network_tensors(config_name), 'backbone.')
+    return key_maps.respell(tensors, spelling)
+
+  return make
+
+
 def caffe_resnet101() -> Tensors:
   """AdaptSegNet's ResNet-101 of ImageNet, with a `layer5` of another task."""
   tensors = network_tensors('gta5_to_cityscapes/lse_deeplab_start')
@@ -145,6 +157,14 @@ FILES = (
     for size in 'sbl'
   ),
   File('dinov2_vitl14_reg4_pretrain.pth', dinov2('dinov2_l_reg')),
+  File(
+    'dinov3-convnext-base.safetensors',
+    encoder('gta5_to_cityscapes/dinov3_convnext_self_training', 'convnext_hub'),
+  ),
+  File(
+    'eva02_base_patch14_224.mim_in22k.safetensors',
+    encoder('gta5_to_cityscapes/eva02_self_training', 'eva02'),
+  ),
   File('DeepLab_resnet_pretrained_init-f81d91e8.pth', caffe_resnet101),
   File('vgg16-397923af.pth', torchvision_vgg16),
   File('GTA5_source.pth', trained('gta5_to_cityscapes/pixmatch')),
@@ -182,8 +202,13 @@ def write_pth(path: pathlib.Path, tensors: Tensors) -> None:
 def write(folder: pathlib.Path) -> None:
   """Writes the missing files."""
   for file in FILES:
-    if not (folder / file.name).exists():
-      write_pth(folder / file.name, file.tensors())
+    path = folder / file.name
+    if path.exists():
+      continue
+    if path.suffix == '.safetensors':
+      safetensors.write(path, file.tensors())
+    else:
+      write_pth(path, file.tensors())
 
 
 def main() -> None:

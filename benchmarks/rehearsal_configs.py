@@ -24,7 +24,7 @@ def config_names() -> list[str]:
 def start_weights(config_name: str) -> str:
   """Returns the weight file that a config starts from."""
   encoder = pathlib.Path(configs.load(config_name).model.weights)
-  if encoder.name.startswith('dinov2'):
+  if encoder.name.startswith(('dinov2', 'dinov3', 'eva02')):
     return encoder.name
   benchmark, name = config_name.split('/')
   source = 'synthia' if benchmark.startswith('synthia') else 'gta5'

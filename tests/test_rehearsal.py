@@ -43,7 +43,8 @@ def test_a_command_that_plans_too_much_is_ended(tmp_path, monkeypatch):
 
 
 SYSTEMS = ('pixmatch', 'ehtdi', 'lse', 'daformer', 'hrda', 'pipa', 'cluda')
-SYSTEMS += ('vfm_uda', 'vfm_uda_pp')
+SYSTEMS += ('vfm_uda', 'vfm_uda_pp', 'dinov3_convnext_self_training')
+SYSTEMS += ('eva02_self_training',)
 
 
 @pytest.mark.parametrize('name', [f'gta5_to_cityscapes/{x}' for x in SYSTEMS])
