@@ -65,10 +65,12 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # names are the beginnings of paths below tests/.
 _SLOW = (
   'data/test_folder_checks.py',
+  'data/test_label_fraction.py',
   'data/test_pair_crops.py',
   'data/test_pipeline.py',
   'data/test_prepare.py',
   'data/test_real_files.py',
+  'data/test_several.py',
   'evaluate/test_evaluator.py',
   'evaluate/test_inference.py',
   'export/',
@@ -98,6 +100,7 @@ _SLOW = (
   'test_own_method.py',
   'test_package.py',
   'test_processes.py',
+  'test_several_sets.py',
   'test_tables.py',
   'train/test_interrupts.py',
   'train/test_rounds.py',

@@ -7,7 +7,7 @@ import pytest
 
 from tests import tiny_leaf
 from uda_jax import evaluate
-from uda_jax.configs.blocks import datasets
+from uda_jax.configs.blocks import rendered
 from uda_jax.configs.blocks import several
 from uda_jax.runs import lineage
 from uda_jax.runs import restore
@@ -15,7 +15,7 @@ from uda_jax.train import loop
 
 
 def _streets(split, count, gap, weight=1.0):
-  record = datasets.streets(split, num_images=count, gap=(gap, gap))
+  record = rendered.streets(split, num_images=count, gap=(gap, gap))
   record.image_size = (32, 64)
   record.name = f'{split} {gap}'
   return several.weighted(record, weight)

@@ -29,7 +29,7 @@ def rows(folder: pathlib.Path, **fields) -> None:
     root=str(folder),
     cache_dir=str(folder / 'cache'),
   )
-  recipe = datasets.recipe_of_part(data, 'source')
+  [recipe] = datasets.recipes_of_part(data, 'source')
   list(recipe.rows(folder / 'cache/files'))
 
 
