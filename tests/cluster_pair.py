@@ -1,13 +1,9 @@
 """Checks of a cluster by two processes, of which the second has a mistake.
 
-  python -m tests.cluster_pair HOST:PORT PROCESS FOLDER
-
 Prints what each check found, one line of JSON each.
 """
 
 import json
-import pathlib
-import sys
 import time
 
 import jax
@@ -49,7 +45,6 @@ def found(name, check):
 
 def main(address, process, folder):
   """Does all checks."""
-  process, folder = int(process), pathlib.Path(folder)
   parallel.start_processes(address, 2, process)
 
   both = lambda **fields: changed(leaf(folder), fields)
@@ -88,7 +83,3 @@ def main(address, process, folder):
   found('data', lambda: data(leaf(folder)))
   found('no data', lambda: data(second(data__cache_dir='/proc/none')))
   found('other data', lambda: data(second(data__target__num_images=1)))
-
-
-if __name__ == '__main__':
-  main(*sys.argv[1:])

@@ -102,6 +102,7 @@ _SLOW = (
   'test_processes.py',
   'test_several_sets.py',
   'test_tables.py',
+  'test_two_processes.py',
   'train/test_interrupts.py',
   'train/test_rounds.py',
   'train/test_shares.py',

@@ -1,15 +1,12 @@
 """What the processes of a run do together, on images of different sizes.
 
-  python -m tests.shares HOST:PORT PROCESS FOLDER
-
-Prints the results as JSON: two processes of two devices each find what
+`main` prints the results as JSON: two processes of two devices each find what
 `results` finds on one device.
 """
 
 import hashlib
 import json
 import pathlib
-import sys
 
 import jax
 import numpy as np
@@ -113,10 +110,5 @@ def results(images, own, devices):
 
 def main(address, process, folder):
   """Prints the results of this process."""
-  parallel.start_processes(address, 2, int(process))
-  folder = pathlib.Path(folder)
+  parallel.start_processes(address, 2, process)
   print(json.dumps(results(folder / 'mixed', folder / 'pair', 0)))
-
-
-if __name__ == '__main__':
-  main(*sys.argv[1:])

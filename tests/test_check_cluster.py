@@ -1,21 +1,16 @@
 """check_cluster: what it prints, and each thing that can be wrong."""
 
 import json
-import os
-import pathlib
 import re
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from tests import cluster_pair
+from tests import forked
 from uda_jax import check_cluster
 from uda_jax.train import cluster
 from uda_jax.train import flags
-
-ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope='module')
@@ -31,24 +26,12 @@ def pair(folder):
     free.bind(('localhost', 0))
     address = f'localhost:{free.getsockname()[1]}'
   processes = [
-    subprocess.Popen(
-      [sys.executable, '-m', 'tests.cluster_pair', address, str(i), folder],
-      cwd=ROOT,
-      env=os.environ | {'JAX_NUM_CPU_DEVICES': '1'},
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
-    for i in range(2)
+    forked.Forked(cluster_pair.main, address, i, folder) for i in range(2)
   ]
-  outputs = [process.communicate(timeout=240) for process in processes]
+  outputs = [process.communicate() for process in processes]
   found = [
-    dict(
-      json.loads(line)
-      for line in out.splitlines()
-      if line[0] == '[' and line[1] == '"'
-    )
-    for out, _ in outputs
+    dict(json.loads(line) for line in out.splitlines() if line.startswith('["'))
+    for out in outputs
   ]
   assert [p.returncode for p in processes] == [0, 0], outputs
   assert found[0] == found[1]

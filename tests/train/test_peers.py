@@ -1,33 +1,21 @@
 """Deaths, hangs and failures of one of three processes: what the others do."""
 
-import os
-import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests import forked
+from tests import heartbeats
 from uda_jax import parallel
+from uda_jax.train import peers
 
-ROOT = pathlib.Path(__file__).parents[2]
-# Heartbeats without training: a process counts a step each 0.1 s.
-_PROCESS = """
-import sys, time
-from uda_jax import parallel
-from uda_jax.train import peers, relay
-address, number = sys.argv[1], int(sys.argv[2])
-parallel.start_processes(address, 3, number, through=relay.through)
-with peers.Peers(2.0) as watched:
-  for step in range(600):
-    time.sleep(0.1)
-    watched.step = step
-    print(step, flush=True)
-    if number == 1 and sys.argv[3] == f'fails {step}':
-      raise ValueError('a.png: expected an image')
-"""
+
+def _errors(output):
+  """Returns the lines of a process that are no steps."""
+  lines = output.splitlines()
+  return [x for x in lines if not x.isdecimal() and 'Gloo' not in x]
 
 
 @pytest.fixture
@@ -38,17 +26,9 @@ def start():
     address = f'127.0.0.1:{free.getsockname()[1]}'
   started = []
 
-  def make(what='-'):
+  def make(fails_at=-1):
     for number in range(3):
-      process = subprocess.Popen(
-        [sys.executable, '-c', _PROCESS, address, str(number), what],
-        cwd=ROOT,
-        env=os.environ | {'JAX_NUM_CPU_DEVICES': '1'},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-      )
-      started.append(process)
+      started.append(forked.Forked(heartbeats.main, address, number, fails_at))
     for process in started:
       # Steps are known to the others by now.
       while process.stdout.readline() not in ('12\n', ''):
@@ -58,7 +38,6 @@ def start():
   yield make
   for process in started:
     process.kill()
-    process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -70,9 +49,9 @@ def test_a_process_that_dies_or_hangs_is_named_by_all(start, victim, number):
   processes[victim].send_signal(number)
   begin = time.monotonic()
   for other in {0, 1, 2} - {victim}:
-    _, error = processes[other].communicate(timeout=60)
+    error = processes[other].communicate(timeout=60)
     assert processes[other].returncode == parallel.EXIT_PEER, error
-    [line] = error.splitlines()
+    [line] = _errors(error)
     assert f'process {victim} of 3 (pid {processes[victim].pid} on ' in line
     assert 'died or hangs after step' in line
     assert 'no sign of life for 2 s' in line
@@ -80,10 +59,21 @@ def test_a_process_that_dies_or_hangs_is_named_by_all(start, victim, number):
 
 
 def test_a_process_that_fails_ends_the_others_with_its_message(start):
-  processes = start('fails 20')
+  processes = start(fails_at=20)
   for process in processes:
-    _, error = process.communicate(timeout=60)
+    error = process.communicate(timeout=60)
     assert process.returncode == 1, error
-    [line] = error.splitlines()
+    [line] = _errors(error)
     assert line.startswith('error: process 1 of 3 (')
     assert line.endswith('failed after step 20: a.png: expected an image')
+
+
+def test_a_broken_collective_is_known_from_what_it_causes():
+  """A process whose save broke must end with 76, not as on a full disk."""
+  broke = ValueError(
+    'UNKNOWN: Gloo AllGather failed: Connection closed by peer'
+  )
+  error = OSError('a checkpoint cannot be written')
+  error.__cause__ = broke
+  assert peers._broken(broke) and peers._broken(error)
+  assert not peers._broken(OSError('a checkpoint cannot be written: disk full'))

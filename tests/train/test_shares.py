@@ -1,20 +1,16 @@
 """All processes and devices take part, and find what one device finds."""
 
 import json
-import os
-import pathlib
 import socket
-import subprocess
-import sys
 
 import pytest
 
+from tests import forked
 from tests import shares
 from uda_jax.data import datasets
 from uda_jax.data import folder_rows
 from uda_jax.data import prepared
 
-ROOT = pathlib.Path(__file__).parents[2]
 PARTS = (
   'scores',
   'label-free',
@@ -35,20 +31,17 @@ def both(tmp_path_factory):
     free.bind(('localhost', 0))
     address = f'localhost:{free.getsockname()[1]}'
   processes = [
-    subprocess.Popen(
-      [sys.executable, '-m', 'tests.shares', address, str(i), folder],
-      cwd=ROOT,
-      env=os.environ | {'JAX_NUM_CPU_DEVICES': '2'},
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
-    for i in range(2)
+    forked.Forked(shares.main, address, i, folder, devices=2) for i in range(2)
   ]
   one = shares.results(folder / 'mixed', folder / 'one', 1)
-  outputs = [process.communicate(timeout=240) for process in processes]
+  outputs = [process.communicate() for process in processes]
   assert [p.returncode for p in processes] == [0, 0], outputs
-  found = [json.loads(out.splitlines()[-1]) for out, _ in outputs]
+  found = [
+    json.loads(line)
+    for out in outputs
+    for line in out.splitlines()
+    if line.startswith('{"scores"')
+  ]
   return json.loads(json.dumps(one)), found
 
 

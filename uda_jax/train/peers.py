@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -23,6 +24,8 @@ from uda_jax.train import interrupts
 
 _KEY = 'uda_jax/peers/'
 _VERDICT = 'verdict'
+# How errors of XLA's begin that JAX raises as ValueError.
+_STATUS = re.compile(r'\b(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED): ')
 # Seconds that a process may take to import and to compile before its first
 # step: Python gives other threads no time during an import.
 _START = 300.0
@@ -76,7 +79,7 @@ class Peers:
   def __exit__(self, _, error: BaseException | None, __) -> None:
     if self._count == 1:
       return
-    if isinstance(error, jax.errors.JaxRuntimeError):
+    if error is not None and _broken(error):
       # A collective broke: a process is gone, and the verdict ends this one.
       self._wait_for_verdict()
     if error is not None and not isinstance(error, self._alike):
@@ -222,6 +225,20 @@ class Peers:
     except jax.errors.JaxRuntimeError:
       return []
     return [(key.removeprefix(_KEY), text) for key, text in found]
+
+
+def _broken(error: BaseException | None) -> bool:
+  """Returns whether an error came of devices that could not talk.
+
+  Also one that was raised on the way, such as from a checkpoint's write.
+  """
+  while error is not None:
+    if isinstance(error, jax.errors.JaxRuntimeError) or _STATUS.search(
+      str(error)
+    ):
+      return True
+    error = error.__cause__ or error.__context__
+  return False
 
 
 def _at(step: int | None) -> str:
