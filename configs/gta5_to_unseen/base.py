@@ -8,6 +8,7 @@ sets with `python -m uda_jax.evaluate`, see docs/evaluate.md.
 
 import ml_collections
 
+from uda_jax.configs.blocks import combinations
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import published_convnets
 from uda_jax.configs.blocks import published_foundation
@@ -34,12 +35,30 @@ def fcn8s_vgg() -> ConfigDict:
   return _alone(published_convnets.lse_start(base.CONVNETS))
 
 
-def mit_b5() -> ConfigDict:
-  """MiT-B5 and DAFormer's head, as DAFormer trains them, with color jitter."""
-  config = _alone(published_transformers.daformer(base.TRANSFORMERS))
+def _source_only(config: ConfigDict) -> ConfigDict:
+  """A run by `source_only` with color jitter, whatever its method was."""
+  config = _alone(config)
   config.method = common.source_only(augment=True)
   config.teacher = common.no_teacher()
+  config.eval.network = 'student'
   return config
+
+
+def mit_b5() -> ConfigDict:
+  """MiT-B5 and DAFormer's head, as DAFormer trains them."""
+  return _source_only(published_transformers.daformer(base.TRANSFORMERS))
+
+
+def convnext(size: str = 'base') -> ConfigDict:
+  """DINOv3's ConvNeXt under DAFormer's head; `size`: of its files."""
+  return _source_only(
+    combinations.dinov3_convnext(base.TRANSFORMERS, size=size)
+  )
+
+
+def eva02() -> ConfigDict:
+  """EVA-02-B under DAFormer's head."""
+  return _source_only(combinations.eva02(base.TRANSFORMERS))
 
 
 def dinov2(*, size: str, adapter: bool = False) -> ConfigDict:
@@ -52,9 +71,7 @@ def dinov2(*, size: str, adapter: bool = False) -> ConfigDict:
   make = (
     published_foundation.vfm_uda_pp if adapter else published_foundation.vfm_uda
   )
-  config = _alone(make(base.FOUNDATION, size=size))
-  config.method = common.source_only(augment=True)
-  config.teacher = common.no_teacher()
+  config = _source_only(make(base.FOUNDATION, size=size))
   if adapter:
     # They served the feature distance.
     config.model.heads = ()
