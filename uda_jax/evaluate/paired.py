@@ -52,11 +52,11 @@ def bootstrap(
   the scores anew; it draws the same images for both methods and for all seeds,
   and the same seeds for both methods. Images and seeds are crossed, so both are
   drawn independently of each other: the pigeonhole bootstrap (Owen 2007, Annals
-  of Applied Statistics 1(2), 386-411, section 3). The interval has the
-  percentiles of the differences; p is twice the smaller share of resamples on
-  one side of 0, counted with the split itself so that it is never 0 (Efron and
-  Tibshirani 1993, An Introduction to the Bootstrap, chapters 13 and 15; for
-  scores of a whole test set see Koehn 2004, W04-3250).
+  of Applied Statistics 1(2), 386-411). The interval has the percentiles of the
+  differences (Efron and Tibshirani 1993, An Introduction to the Bootstrap,
+  chapter 13); p is twice the smaller share of resamples on one side of 0,
+  counted with the split itself so that it is never 0. For scores of a whole
+  test set see Koehn 2004 (ACL W04-3250).
 
   With few seeds the interval is too narrow, since three seeds stand for all
   that could have been drawn: their spread enters with a factor of (S - 1) / S

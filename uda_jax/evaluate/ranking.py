@@ -42,9 +42,9 @@ def agreement(
   """Compares the order of networks by a criterion with that by their scores.
 
   Spearman's coefficient is Pearson's of the ranks, ties with their mean rank;
-  tau-b is Kendall's with a correction for ties (Kendall 1938, Biometrika
-  30, 81-93). Rank correlation and the loss of the choice are how such criteria
-  are compared in arXiv 2208.07360.
+  tau-b is Kendall's with a correction for ties (Kendall 1945, Biometrika
+  33, 239-251). arXiv 2208.07360 compares such criteria by a weighted rank
+  correlation and by the accuracy of the networks that they prefer.
 
   Args:
     criterion: a value for each network, larger is better; None or NaN: unknown.
