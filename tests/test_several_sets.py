@@ -6,9 +6,13 @@ import pathlib
 import pytest
 
 from tests import tiny_leaf
+from tests.data import raw_layouts
 from uda_jax import evaluate
+from uda_jax.configs.blocks import benchmarks
+from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import rendered
 from uda_jax.configs.blocks import several
+from uda_jax.evaluate import __main__ as command_line
 from uda_jax.runs import lineage
 from uda_jax.runs import restore
 from uda_jax.train import loop
@@ -102,3 +106,46 @@ def test_scores_of_a_finished_run_on_several_sets(run):
   assert list(rows) == [name for name in results if name.startswith('teacher')]
   for name, report in rows.items():
     assert report['confusion'] == results[name]['confusion']
+
+
+def test_one_command_scores_a_source_only_run_on_published_sets(
+  tmp_path, capsys
+):
+  config = tiny_leaf.get_config()
+  config.devices = 1
+  config.steps = 1
+  config.log.panels_every = 0
+  config.data = benchmarks.gta5_to_cityscapes(
+    root=str(raw_layouts.write(tmp_path / 'data')),
+    cache_dir=str(tmp_path / 'cache'),
+  )
+  config.method = common.source_only()
+  config.teacher = common.no_teacher()
+  config.eval.network = 'student'
+  loop.run(config, tmp_path / 'run')
+  command_line.main(
+    [
+      f'--workdir={tmp_path / "run"}',
+      f'--out={tmp_path / "scores"}',
+      '--config.data.evaluation=cityscapes,bdd100k,mapillary,wilddash,acdc',
+    ]
+  )
+  printed = capsys.readouterr().out
+  results = json.loads((tmp_path / 'scores/results.json').read_text())
+  assert list(results)[1:] == [
+    f'student on {name}'
+    for name in (
+      'ACDC val',
+      'BDD100K val',
+      'Cityscapes val',
+      'Mapillary Vistas val',
+      'WildDash 2',
+    )
+  ]
+  assert 'student, mean of 5 sets' in printed
+  assert all(name in printed for name in list(results)[1:])
+  # Half of each image of 8 x 12 is labeled, and all of one in WildDash.
+  pixels = {name: report['pixels'] for name, report in results.items()}
+  assert pixels['student on ACDC val'] == 96
+  assert pixels['student on WildDash 2'] == 144
+  assert pixels['student'] == sum(pixels.values()) - pixels['student']
