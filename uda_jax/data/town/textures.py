@@ -60,6 +60,8 @@ def look_up(kind: str, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     float32 of the arguments' common shape.
   """
   mask = _SIDE - 1
-  return _tiles()[kind][
-    rows.astype(np.int32) & mask, columns.astype(np.int32) & mask
-  ]
+  place = (rows.astype(np.int32) & mask) * _SIDE
+  # A flat index is twice as fast as two.
+  return _tiles()[kind].take(
+    place + (columns.astype(np.int32) & mask), mode='wrap'
+  )
