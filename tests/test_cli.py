@@ -29,6 +29,8 @@ MODULES = (
   'configs',
   'data.prepare',
   'data.streets.render',
+  'data.town.render',
+  'data.cells.render',
 )
 STREETS = 'streets/self_training'
 

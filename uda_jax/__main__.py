@@ -64,6 +64,14 @@ COMMANDS = {
     'uda_jax.data.streets.render',
     'draw a sheet of rendered street scenes',
   ),
+  'render_town': (
+    'uda_jax.data.town.render',
+    'draw a sheet of rendered scenes that resemble real streets',
+  ),
+  'render_cells': (
+    'uda_jax.data.cells.render',
+    'draw a sheet of rendered cells',
+  ),
 }
 
 
