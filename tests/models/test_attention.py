@@ -138,16 +138,22 @@ def test_the_rule_of_a_card(monkeypatch, capability, dtype, long):
       attention.rule(config)
 
 
-def test_cudnn_is_asked_for_its_kernel(monkeypatch):
-  asked = []
-  monkeypatch.setattr(
-    jax.nn,
-    'dot_product_attention',
-    lambda query, key, value, implementation: asked.append(implementation),
-  )
-  rule = attention.Rule('cudnn', above=0)
-  attention.attend(*_inputs(3, 3, 1, 'float32'), rule=rule)
-  assert asked == ['cudnn']
+@pytest.mark.parametrize(('queries', 'keys'), [(4, 6), (5, 7), (4, 7), (5, 6)])
+def test_cudnn_is_asked_for_its_kernel_at_even_lengths(
+  monkeypatch, queries, keys
+):
+  xla, asked = jax.nn.dot_product_attention, []
+
+  def kernel(query, key, value, *, implementation, **lengths):
+    asked.append((implementation, query.shape[1] % 2, key.shape[1] % 2))
+    return xla(query, key, value, implementation='xla', **lengths)
+
+  args = _inputs(queries, keys, 1, 'float32')
+  expected = attention.attend(*args, rule=attention.Rule('plain', above=0))
+  monkeypatch.setattr(jax.nn, 'dot_product_attention', kernel)
+  got = attention.attend(*args, rule=attention.Rule('cudnn', above=0))
+  assert asked == [('cudnn', 0, 0)]
+  np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_tpu_has_a_fused_kernel_in_16_bits(monkeypatch):
