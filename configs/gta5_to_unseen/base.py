@@ -36,7 +36,7 @@ def fcn8s_vgg() -> ConfigDict:
 
 
 def _source_only(config: ConfigDict) -> ConfigDict:
-  """A run by `source_only` with color jitter, whatever its method was."""
+  """A run by `source_only` with color jitter in place of its method."""
   config = _alone(config)
   config.method = common.source_only(augment=True)
   config.teacher = common.no_teacher()

@@ -1,4 +1,4 @@
-"""What the records of all rendered data sets have in common."""
+"""The fields that the records of all rendered data sets share."""
 
 from __future__ import annotations
 

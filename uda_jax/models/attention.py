@@ -76,7 +76,7 @@ def fused(dtype: str) -> str:
   """Returns the fused kernel that runs here in `dtype`, '' without one.
 
   Both kernels multiply in 16 bits: cuDNN's takes no other input, and a TPU's
-  would round float32 whatever `matmul_precision` says.
+  would round float32 even with `matmul_precision='highest'`.
   """
   if dtype != 'bfloat16':
     return ''

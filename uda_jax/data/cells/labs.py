@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Lab(NamedTuple):
-  """How a laboratory's images come about.
+  """The dyes, lamp and lens of a laboratory's images.
 
   Attributes:
     dyes: [2, 3] absorption of red, green and blue by the dye of nuclei and by

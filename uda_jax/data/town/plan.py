@@ -1,4 +1,4 @@
-"""What stands where in a scene, in meters: street, houses, fences, things.
+"""Places in a scene, in meters: of street, houses, fences and things.
 
 Coordinates are those of the camera: x to the right, y up from the ground, z
 ahead. Streets are seen from one of their lanes, not from their middle.

@@ -1,4 +1,4 @@
-"""Trees in leaf and bare, bushes, and what grows at the end of the street."""
+"""Green and bare trees, bushes, and what grows at the end of the street."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tree(
   x: float,
   z: float,
 ) -> None:
-  """Paints a trunk and a crown, bare more often than in leaf."""
+  """Paints a trunk and a crown, bare more often than green."""
   tall, wide = random.uniform(5, 13), random.uniform(1.8, 4.5)
   bare = random.random() < 0.6
   brush = Brush(canvas, camera, x, z, (wide * 1.4, tall))
