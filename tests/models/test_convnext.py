@@ -3,6 +3,7 @@
 `make_encoders.py` writes `dinov3_convnext.npz`.
 """
 
+import functools
 import pathlib
 
 import jax
@@ -47,6 +48,7 @@ def _released():
 FILES = {'modules': _modules, 'hub': _hub, 'released': _released}
 
 
+@functools.cache
 def _shapes(module):
   return jax.eval_shape(
     module.init, jax.random.key(0), np.zeros((1, 32, 32, 3), 'f')

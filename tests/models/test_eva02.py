@@ -4,6 +4,7 @@
 small) and `eva02_large.npz` (base and large: sub-LN, separate queries).
 """
 
+import functools
 import pathlib
 
 import jax
@@ -41,10 +42,16 @@ def _file(form):
   }
 
 
-def _variables(module, tensors, mask_token=False):
-  shapes = jax.eval_shape(
+@functools.cache
+def _shapes(sub_norm, mask_token):
+  module = _module('large' if sub_norm else 'small', mask_token=mask_token)
+  return jax.eval_shape(
     module.init, jax.random.key(0), np.zeros((1, 42, 42, 3), 'f')
   )
+
+
+def _variables(module, tensors, mask_token=False):
+  shapes = _shapes(module.sub_norm, module.mask_token)
   like = types.Variables({'backbone': shapes['params']}, {})
   chosen, name_of = encoder_weights.choose(tensors, mask_token=mask_token)
   loaded, count = state_dict.load(chosen, like, name_of)
