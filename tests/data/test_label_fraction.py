@@ -122,6 +122,7 @@ def test_no_fraction(text):
 def test_a_target_without_such_labels_is_refused(fields, words):
   config = _DATA.copy_and_resolve_references()
   config.update(
+    cache_dir='cache',
     source=tiny_folder.record(),
     target=tiny_folder.record(**fields),
     evaluation=tiny_folder.record(),
