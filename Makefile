@@ -52,7 +52,7 @@ golden: $(VENV)/installed ## all golden vectors in both precisions, one line a f
 	$(RUN) -m tests.golden tests/golden $(ARGS)
 
 reliability: $(VENV)/installed ## kills, signals at random moments, long runs: hours
-	KILLS=50 SIGTERMS=50 STEPS=20000 $(RUN) -m pytest -s -k "kill or sigterm or long_run" tests/test_end_to_end.py tests/test_faults.py $(ARGS)
+	KILLS=50 SIGTERMS=50 STEPS=20000 $(RUN) -m pytest -s -k "kill or sigterm or long_run" tests/test_end_to_end.py tests/test_pair_kills.py tests/test_faults.py $(ARGS)
 
 official: $(VENV)/installed ## compare with the official Cityscapes evaluator
 	$(PIP) --no-deps --upgrade --target build/official cityscapesScripts pyquaternion typing_extensions coloredlogs humanfriendly appdirs tqdm
