@@ -4,12 +4,9 @@ The other one names it and ends; both start again and end with the same bits.
 """
 
 import os
-import pathlib
 import random
 import re
 import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -22,10 +19,9 @@ from tests import tiny_leaf
 from uda_jax import parallel
 from uda_jax.train import loop
 
-ROOT = pathlib.Path(__file__).parents[1]
 # `make reliability` asks for more kills, and gets a longer run for them.
 KILLS = max(int(os.environ.get('KILLS', '2')), 2)
-STEPS = 30 * KILLS
+STEPS = 16 * KILLS
 # Seconds without a sign of life after which a process counts as dead.
 HEARTBEAT = 2.0
 
@@ -43,7 +39,7 @@ def _flags(shared, workdir):
     f'--config.data.cache_dir={shared / "data"}',
     f'--config.steps={STEPS}',
     '--config.batch.groups=2',
-    '--config.checkpoint.every=8',
+    '--config.checkpoint.every=4',
     '--config.log.panels_every=0',
     f'--config.parallel.heartbeat_seconds={HEARTBEAT}',
   ]
@@ -112,14 +108,7 @@ def _kill(both, workdir, victim, seconds, in_a_save):
 def undisturbed(shared):
   """The directory of a run of two processes from start to end."""
   workdir = shared / 'undisturbed'
-  done = subprocess.run(
-    ['launch/local_processes.sh', '2', *_flags(shared, workdir)],
-    cwd=ROOT,
-    env=os.environ | {'JAX_NUM_CPU_DEVICES': '1', 'PYTHON': sys.executable},
-    text=True,
-    capture_output=True,
-  )
-  assert done.returncode == 0, done.stdout + done.stderr
+  _assert_done(_start(shared, workdir))
   return workdir
 
 

@@ -186,7 +186,7 @@ def gradient(method, state):
   ],
 )
 def test_degenerate_batches_are_finite(gradient, state, case):
-  source, target, views = _batch()
+  source, target, views, _ = _batch()
   teacher = state.teacher
   if case == 'all ignored':
     source = source._replace(

@@ -36,7 +36,7 @@ _SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
 
 
 # Would break lists of files, lines of the log and terminals.
-_CONTROL = re.compile('[\0-\x1f\x7f]')
+_CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f]')  # all but tabs and line breaks
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
 
 
@@ -111,8 +111,8 @@ def find(
         continue
       if _CONTROL.search(path.name):
         raise ValueError(
-          f'{field}: expected file names without line breaks and other control '
-          f'characters, got {path.name!r}; rename it'
+          f'{field}: expected file names without control characters, got '
+          f'{path.name!r}; rename it'
         )
       name = '/'.join((*stars, *match.groups()))
       # One text has two encodings: macOS writes accents as letters of their
