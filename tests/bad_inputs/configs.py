@@ -8,6 +8,8 @@ from tests.bad_inputs import case
 from uda_jax import main
 
 STREETS = 'streets/self_training'
+TOWN = 'streets_to_camvid/self_training'
+CELLS = 'cells/self_training'
 CUSTOM = 'custom/self_training'
 PIPA = 'streets/pipa'
 LSE = 'streets/lse'
@@ -124,7 +126,13 @@ _OPTIONS = (
   (STREETS, '--config.data.cache_dir=', r'data\.cache_dir'),
   (STREETS, '--config.data.source.num_images=0', r'source\.num_images'),
   (STREETS, '--config.data.source.num_images=-3', r'source\.num_images'),
-  (STREETS, '--config.data.source.gap=(nan,0.0)', r'data\.source'),
+  (STREETS, '--config.data.source.gap=(nan,0.0)', r'data\.source\.gap'),
+  (
+    TOWN,
+    "--config.data.source.without=('lights',)",
+    r'source\.without.*lights',
+  ),
+  (CELLS, '--config.data.source.lab=green', r'data\.source\.lab.*green'),
   (STREETS, '--config.data.source.seed=-1', r'data\.source\.seed'),
   (STREETS, '--config.data.source.kind=', r'data\.source\.kind'),
   (STREETS, '--config.model.in_channels=0', r'model\.in_channels'),

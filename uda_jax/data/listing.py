@@ -35,8 +35,8 @@ ENDINGS = (
 _SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
 
 
-# Would break lists of files, lines of the log and terminals.
-_CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f]')  # all but tabs and line breaks
+# Acted on by a terminal that prints the name; tabs and line breaks are read.
+_CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f]')
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from uda_jax.data import folder_record
 from uda_jax.data import renderers
-from uda_jax.data import scenes
 
 # The data sets of a run; the target's labels are never wanted.
 PARTS = ('source', 'target', 'evaluation')
@@ -60,7 +59,7 @@ KINDS = {
   **{
     kind: Kind(
       renderer.record,
-      scenes.check,
+      renderer.check,
       lambda record, renderer=renderer: renderer.class_names,
     )
     for kind, renderer in renderers.RENDERERS.items()

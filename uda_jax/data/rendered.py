@@ -55,8 +55,8 @@ def recipe(
     The recipe.
   """
   del root
-  scenes.check(record, field)
   renderer = renderers.RENDERERS[kind]
+  renderer.check(record, field)
   try:
     image, label = renderer.scene(record, scenes.FIRST_SCENE[record.split])
   except ValueError as error:

@@ -20,6 +20,7 @@ class Renderer(NamedTuple):
 
   Attributes:
     record: the type of its records.
+    check: `check(record, field)` raises ValueError for wrong values.
     scene: `scene(record, number)` returns image [H, W, 3] and label [H, W],
       both uint8; ValueError for a record that cannot be rendered.
     class_names: what the labels mean.
@@ -27,6 +28,7 @@ class Renderer(NamedTuple):
   """
 
   record: type
+  check: Callable[[Any, str], None]
   scene: Callable[[Any, int], tuple[np.ndarray, np.ndarray]]
   class_names: tuple[str, ...]
   palette: tuple[tuple[int, int, int], ...]
@@ -35,14 +37,23 @@ class Renderer(NamedTuple):
 RENDERERS = {
   'streets': Renderer(
     streets_record.StreetsRecord,
+    streets_record.check,
     streets.scene,
     streets.CLASSES,
     streets.PALETTE,
   ),
   'town': Renderer(
-    town_record.TownRecord, town.scene, town.CLASSES, town.PALETTE
+    town_record.TownRecord,
+    town_record.check,
+    town.scene,
+    town.CLASSES,
+    town.PALETTE,
   ),
   'cells': Renderer(
-    cells_record.CellsRecord, cells.scene, cells.CLASSES, cells.PALETTE
+    cells_record.CellsRecord,
+    cells_record.check,
+    cells.scene,
+    cells.CLASSES,
+    cells.PALETTE,
   ),
 }

@@ -36,13 +36,3 @@ def check(record: Any, field: str) -> None:
     raise ValueError(
       f'{field}.seed: expected a whole number, 0 or more, got {record.seed!r}'
     )
-  # Of streets alone.
-  gap = getattr(record, 'gap', (0.0, 0.0))
-  if not isinstance(gap, tuple | list) or not (
-    len(gap) == 2
-    and all(isinstance(x, int | float) and 0 <= x <= 1 for x in gap)
-  ):
-    raise ValueError(
-      f'{field}: gap: expected (photometric, local), each from 0 to 1, got '
-      f'{gap!r}'
-    )

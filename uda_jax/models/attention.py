@@ -238,7 +238,7 @@ def pallas(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     key: [B, S, H, N] float.
     value: [B, S, H, N] float.
   """
-  # Loading Pallas takes half a second, which other devices need not wait.
+  # Loaded on TPUs alone: no other device needs Pallas.
   from jax.experimental.pallas.ops.tpu import flash_attention
 
   queries, keys = query.shape[1], key.shape[1]

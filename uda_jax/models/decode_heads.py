@@ -59,17 +59,4 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
 
 def head(config, num_classes: int) -> nn.Module:
   """Returns the head that `config.model.head` names."""
-  return named('head', config.head, HEADS)(config, num_classes)
-
-
-def named(field: str, name: str, table: dict[str, Callable]) -> Callable:
-  """Returns a row of a table, by a field of `config.model`.
-
-  Raises:
-    ValueError: there is no such row.
-  """
-  if name not in table:
-    raise ValueError(
-      f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
-    )
-  return table[name]
+  return network.named('head', config.head, HEADS)(config, num_classes)

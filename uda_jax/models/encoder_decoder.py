@@ -182,7 +182,7 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
 
 def encoder(config) -> nn.Module:
   """Returns the encoder that `config.model.encoder` names."""
-  return decode_heads.named('encoder', config.encoder, ENCODERS)(config)
+  return network.named('encoder', config.encoder, ENCODERS)(config)
 
 
 def build(config, num_classes: int) -> types.Network:

@@ -229,3 +229,16 @@ def _draw_kernels(
       x = kernel_init(tuple(key.key for key in path), piece)
     values.append(x)
   return jax.tree.unflatten(tree, values)
+
+
+def named(field: str, name: str, table: dict[str, Callable]) -> Callable:
+  """Returns a row of a table, by a field of `config.model`.
+
+  Raises:
+    ValueError: there is no such row.
+  """
+  if name not in table:
+    raise ValueError(
+      f'config.model.{field}: got {name!r}, expected one of {sorted(table)}.'
+    )
+  return table[name]

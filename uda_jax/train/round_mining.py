@@ -72,9 +72,7 @@ def check_images(run: setup.Run) -> None:
   portion = round_ranking.portions(fields.p_start, fields.p_step, fields.p_max)[
     0
   ]
-  if fields.divisor > 0 and not round_ranking.count(
-    total, portion, fields.divisor
-  ):
+  if not round_ranking.count(total, portion, fields.divisor):
     raise ValueError(
       'config.rounds.divisor: expected at most the target images times '
       f'config.rounds.p_start, {total} * {portion:g} = {total * portion:g}, '

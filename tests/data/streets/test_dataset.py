@@ -93,7 +93,7 @@ def test_target_without_labels_has_no_label_files(tmp_path):
     (dict(split='train'), r"source.split.*'source_test'.*'train'"),
     (dict(num_images=0), 'source.num_images'),
     (dict(image_size=(8, 48)), r'source: size.*\(8, 48\)'),
-    (dict(gap=(0.0, 2.0)), r'source: gap.*2.0'),
+    (dict(gap=(0.0, 2.0)), r'source\.gap.*2.0'),
   ],
 )
 def test_wrong_records_are_refused(tmp_path, fields, words):

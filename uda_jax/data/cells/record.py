@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from uda_jax.data import scenes
+from uda_jax.data.cells import labs
+
 
 class CellsRecord(NamedTuple):
   """A data set of rendered cells.
@@ -24,3 +27,17 @@ class CellsRecord(NamedTuple):
   image_size: tuple[int, int] = (96, 96)
   seed: int = 0
   name: str = 'cells'
+
+
+def check(record: CellsRecord, field: str) -> None:
+  """Raises ValueError for a record that cannot be rendered.
+
+  Args:
+    record: any values.
+    field: the config field that holds the record, for messages.
+  """
+  scenes.check(record, field)
+  if record.lab not in labs.LABS:
+    raise ValueError(
+      f'{field}.lab: expected one of {sorted(labs.LABS)}, got {record.lab!r}'
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from uda_jax.data import scenes
+
 
 class StreetsRecord(NamedTuple):
   """A data set of rendered scenes.
@@ -24,3 +26,22 @@ class StreetsRecord(NamedTuple):
   image_size: tuple[int, int] = (96, 192)
   seed: int = 0
   name: str = 'streets'
+
+
+def check(record: StreetsRecord, field: str) -> None:
+  """Raises ValueError for a record that cannot be rendered.
+
+  Args:
+    record: any values.
+    field: the config field that holds the record, for messages.
+  """
+  scenes.check(record, field)
+  gap = record.gap
+  if not isinstance(gap, tuple | list) or not (
+    len(gap) == 2
+    and all(isinstance(x, int | float) and 0 <= x <= 1 for x in gap)
+  ):
+    raise ValueError(
+      f'{field}.gap: expected (photometric, local), each from 0 to 1, got '
+      f'{gap!r}'
+    )

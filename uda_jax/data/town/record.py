@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from uda_jax.data import scenes
+from uda_jax.data.town import look
+
 
 class TownRecord(NamedTuple):
   """A data set of rendered scenes that resemble real streets.
@@ -25,3 +28,18 @@ class TownRecord(NamedTuple):
   image_size: tuple[int, int] = (160, 214)
   seed: int = 0
   name: str = 'town'
+
+
+def check(record: TownRecord, field: str) -> None:
+  """Raises ValueError for a record that cannot be rendered.
+
+  Args:
+    record: any values.
+    field: the config field that holds the record, for messages.
+  """
+  scenes.check(record, field)
+  unknown = [part for part in record.without if part not in look.PARTS]
+  if unknown:
+    raise ValueError(
+      f'{field}.without: expected some of {look.PARTS}, got {unknown[0]!r}'
+    )
