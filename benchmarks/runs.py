@@ -18,7 +18,7 @@ _PARTS = (
   'data.pair.first_step',
 )
 # Evaluations of a stored run: the points of its curves.
-_EVALUATIONS = 8
+_EVALUATIONS = 4
 
 
 def add_flags(group: argparse._ArgumentGroup) -> None:

@@ -166,7 +166,7 @@ def test_runs_without_counts_are_refused(tmp_path):
 
 def test_claims_need_seeds_and_images(found):
   table = {row.name: row for row in rows.stored(found)}
-  source, base = table[claims.SOURCE], table[claims.BASE]
+  source, base = table[claims.SOURCE], table[claims.PLAIN]
   claim = claims.compare(base, source)
   assert claim.verdict == 'better'
   np.testing.assert_allclose(claim.gain, base.mean - source.mean)
@@ -180,7 +180,7 @@ def test_claims_need_seeds_and_images(found):
     'better |',
     'better |',
   ]
-  assert 'No row' in claims.table([source], claims.BASE)
+  assert 'No row' in claims.table([source], claims.base([source]))
 
 
 def test_earlier_rows_have_a_test_over_seeds_alone(found):
@@ -193,6 +193,20 @@ def test_earlier_rows_have_a_test_over_seeds_alone(found):
   assert one.by_seed == (2.0,) and one.verdict == 'not shown'
   assert math.isnan(one.seeds[0])
   assert claims.compare(row('a', 3.0), rows.stored(found)[0]) is None
+
+
+def test_earlier_rows_of_other_settings_are_compared_among_themselves():
+  def row(name, *scores):
+    return rows.Row(name, scores, (), {}, 1.0, float(np.mean(scores)), None)
+
+  old = [
+    row('source_only without class balance, student', 1.0, 1.5),
+    row('mic without class balance, teacher', 3.0, 4.0),
+  ]
+  plain = [row(claims.SOURCE, 2.0, 2.5), row('mic, teacher', 9.0, 9.0)]
+  text = claims.table([*plain, *old], claims.SOURCE).splitlines()[2:]
+  assert [line.split(' | ')[1] for line in text] == ['+6.8', '+2.2']
+  assert claims.table(old, claims.SOURCE).count('mic') == 1
 
 
 def test_stored_rows_take_the_place_of_earlier_ones(found, tmp_path):

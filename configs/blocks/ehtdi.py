@@ -14,6 +14,7 @@ def method(*, paste_classes: tuple[int, ...]) -> ConfigDict:
       name='ehtdi',
       variant='main',
       confidence=0.95,
+      class_weights=(),
       weight_aux=0.1,
       weight_mixed=0.1,
       weight_into_source=0.1,

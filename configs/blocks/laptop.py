@@ -31,6 +31,7 @@ class Benchmark(NamedTuple):
     data: returns the block `data`.
     network: sets the network, its optimizer and the learning rate.
     steps: length of a run.
+    class_weights: of every cross-entropy, see `train/class_weights.py`.
     rare_class_temperature: DAFormer's rare-class sampling.
     grid: CLUDA's cells (height, width).
     heads: PiPa's projections: name, input, channels.
@@ -46,6 +47,7 @@ class Benchmark(NamedTuple):
   data: Callable[[], ConfigDict]
   network: Callable[[ConfigDict], None]
   steps: int
+  class_weights: tuple[str | float, ...]
   rare_class_temperature: float
   grid: tuple[int, int]
   heads: tuple[tuple[str, str, int], ...]
@@ -69,8 +71,7 @@ def base(benchmark: Benchmark) -> ConfigDict:
 
 def source_only(benchmark: Benchmark) -> ConfigDict:
   """Training on the source alone."""
-  config = base(benchmark)
-  config.method = common.source_only()
+  config = _on_source(benchmark)
   # One more row of the results: the target's batch-norm statistics (AdaBN).
   config.eval.target_statistics = 100
   return config
@@ -78,16 +79,20 @@ def source_only(benchmark: Benchmark) -> ConfigDict:
 
 def source_augmented(benchmark: Benchmark) -> ConfigDict:
   """Training on the source alone, with color jitter and blur."""
+  return _on_source(benchmark, augment=True)
+
+
+def _on_source(benchmark: Benchmark, *, augment: bool = False) -> ConfigDict:
   config = base(benchmark)
-  config.method = common.source_only(augment=True)
+  config.method = common.source_only(augment=augment)
+  config.method.class_weights = benchmark.class_weights
   return config
 
 
 def oracle(benchmark: Benchmark) -> ConfigDict:
   """Training on the target's labels, the upper bound."""
-  config = base(benchmark)
+  config = _on_source(benchmark)
   config.data = benchmarks.as_oracle(config.data)
-  config.method = common.source_only()
   return config
 
 
@@ -95,6 +100,7 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   """Mean-teacher ClassMix self-training."""
   config = base(benchmark)
   config.method = common.self_training(threshold=0.9)
+  config.method.class_weights = benchmark.class_weights
   # Used with --config.method.add.
   config.method.masking.block_size = MASK_BLOCK
   config.method.cluda_contrast.grid = benchmark.grid
@@ -116,8 +122,8 @@ def daformer(benchmark: Benchmark) -> ConfigDict:
 
 
 def mic(benchmark: Benchmark) -> ConfigDict:
-  """Self-training and MIC's masked images."""
-  return _masked(self_training(benchmark))
+  """DAFormer's self-training and MIC's masked images."""
+  return _masked(daformer(benchmark))
 
 
 def _masked(config: ConfigDict) -> ConfigDict:
@@ -126,25 +132,25 @@ def _masked(config: ConfigDict) -> ConfigDict:
 
 
 def cluda(benchmark: Benchmark) -> ConfigDict:
-  """Self-training and CLUDA's contrast, at one resolution."""
-  config = self_training(benchmark)
+  """DAFormer's self-training and CLUDA's contrast, at one resolution."""
+  config = daformer(benchmark)
   config.method = cluda_blocks.method(config.method, grid=benchmark.grid)
   return config
 
 
 def cluda_released(benchmark: Benchmark) -> ConfigDict:
   """CLUDA with the choices of the released code."""
-  config = self_training(benchmark)
+  config = daformer(benchmark)
   config.method = cluda_blocks.released(config.method, grid=benchmark.grid)
   return config
 
 
 def pipa(benchmark: Benchmark) -> ConfigDict:
-  """Self-training and both of PiPa's contrasts.
+  """DAFormer's self-training and both of PiPa's contrasts.
 
   The patches start after a sixth of the run, as in the published runs.
   """
-  config = self_training(benchmark)
+  config = daformer(benchmark)
   config.model.heads = benchmark.heads
   config.method = pipa_blocks.method(config.method)
   start = config.steps // 6
@@ -155,7 +161,7 @@ def pipa(benchmark: Benchmark) -> ConfigDict:
 
 def pipa_released(benchmark: Benchmark) -> ConfigDict:
   """PiPa as released: only its contrast of pixels reaches the student."""
-  config = self_training(benchmark)
+  config = daformer(benchmark)
   config.model.heads = (benchmark.heads[0], ('cls', 'features', 11))
   config.method = pipa_blocks.released(config.method)
   return config
@@ -196,6 +202,7 @@ def _views(config: ConfigDict, benchmark: Benchmark) -> ConfigDict:
   """
   config.method.masking.block_size = MASK_BLOCK
   config.method.update(
+    class_weights=benchmark.class_weights,
     weight_aux=0.0,
     crop_size=benchmark.view_size,
     blur=0.0,
@@ -223,6 +230,7 @@ def ehtdi_released(benchmark: Benchmark) -> ConfigDict:
 def lse(benchmark: Benchmark) -> ConfigDict:
   """LSE: rounds on enlarged windows of images with low entropy."""
   config = add_rounds(base(benchmark), **benchmark.lse)
+  config.method.class_weights = benchmark.class_weights
   config.rounds.update(benchmark.rounds)
   return config
 

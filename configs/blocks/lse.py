@@ -13,6 +13,7 @@ def method() -> ConfigDict:
       add=(),
       weight_focal=0.1,
       gamma=3.0,
+      class_weights=(),
       focal_of='pixel',
       # Batch norm sees one image at a time, as released.
       freeze_statistics=False,

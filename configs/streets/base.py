@@ -19,6 +19,7 @@ BENCHMARK = laptop.Benchmark(
   data=benchmarks.streets,
   network=_compact,
   steps=1000,
+  class_weights=(),
   rare_class_temperature=0.01,
   grid=(17, 33),
   heads=(('proj', 'features', 64), ('project', 'logits', 64)),

@@ -13,7 +13,9 @@ from tests import tiny_two_heads
 from uda_jax import methods
 from uda_jax import types
 from uda_jax.configs.blocks import common
+from uda_jax.configs.blocks import ehtdi
 from uda_jax.configs.blocks import hrda
+from uda_jax.configs.blocks import lse
 from uda_jax.configs.blocks import pixmatch
 from uda_jax.data import records
 from uda_jax.losses import segmentation
@@ -102,11 +104,19 @@ def _method(name):
     config.masking.update(weight=1.0, block_size=4, threshold=0.2)
   elif name == 'hrda':
     config = hrda.method(config, detail_crop=tiny_hrda.CROP)
+  elif name == 'ehtdi':
+    config = ehtdi.method(paste_classes=(1, 2))
+    config.update(crop_size=(6, 6), weight_aux=0.0, blur=0.0, confidence=0.2)
+    config.weight_view_contrast = 0.0
+  elif name == 'lse':
+    config = lse.method()
+    config.weight_focal = 0.0
   return config
 
 
 @pytest.mark.parametrize(
-  'name', ['source_only', 'self_training', 'hrda', 'pixmatch']
+  'name',
+  ['source_only', 'self_training', 'hrda', 'pixmatch', 'ehtdi', 'lse'],
 )
 def test_every_cross_entropy_of_a_method(name):
   """Equal weights scale each term."""
@@ -134,6 +144,12 @@ def test_a_formula_becomes_numbers():
     method.class_weights, class_weights.inverse_log(PIXELS)
   )
   assert config.method.class_weights == ('inverse_log',)
+  config.method.class_weights = ('inverse_log', 0.5)
+  checks.check_config(config)
+  np.testing.assert_allclose(
+    np.square(class_weights.resolved(config.method, PIXELS).class_weights),
+    class_weights.inverse_log(PIXELS),
+  )
   block = ml_collections.ConfigDict(dict(name='lse'))
   assert class_weights.resolved(block, PIXELS) is block
 
@@ -148,6 +164,9 @@ def test_a_formula_becomes_numbers():
     ('inverse',),
     'inverse_log',
     ('inverse_log', 'median_frequency'),
+    ('inverse_log', 0.0),
+    ('inverse_log', 1.5),
+    ('inverse_log', 0.5, 0.5),
   ],
 )
 def test_weights_that_do_not_fit_are_one_line(weights):

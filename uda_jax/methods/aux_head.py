@@ -5,7 +5,6 @@ For networks with one head, `weight_aux` is 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -52,13 +51,15 @@ def cross_entropies(
   label: jax.Array,
   aux_label: jax.Array,
   weight: float,
-  class_weights: Sequence[float] = (),
 ) -> Terms:
-  """The cross-entropies of both heads, averaged over the labelled pixels."""
+  """The cross-entropies of both heads, averaged over the labelled pixels.
+
+  `config` has `weight_aux` and `class_weights`.
+  """
 
   def value(logits: jax.Array, label: jax.Array) -> jax.Array:
     return segmentation.cross_entropy(
-      logits, label, class_weights=class_weights, average='valid'
+      logits, label, class_weights=config.class_weights, average='valid'
     )
 
   terms = {f'{name}_main': types.LossTerm(value(logits.main, label), weight)}

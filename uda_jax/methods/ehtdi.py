@@ -28,6 +28,7 @@ from uda_jax.methods import ehtdi_terms
 FIELDS = (
   'variant',
   'confidence',
+  'class_weights',
   'weight_aux',
   'weight_mixed',
   'weight_into_source',
@@ -204,7 +205,8 @@ def make(config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `variant`, 'main' or 'edge' (losses on the borders of pasted areas);
-  `confidence`, the limit of what goes into the source; `weight_aux` (of the
+  `confidence`, the limit of what goes into the source; `class_weights` of all
+  cross-entropies, see `segmentation.cross_entropy`; `weight_aux` (of the
   auxiliary head), `weight_mixed` (target with source classes),
   `weight_into_source` (its pass stays with 0: batch norm sees it),
   `weight_view_contrast` (0: off); `class_temperature` and `pixel_temperature`

@@ -149,7 +149,9 @@ def _term(
   """The cross-entropy of the source, of its first image alone as released."""
   if config.into_source_first_only:
     logits, label = logits[:1], label[:1]
-  value = segmentation.cross_entropy(logits, label, average='valid')
+  value = segmentation.cross_entropy(
+    logits, label, class_weights=config.class_weights, average='valid'
+  )
   return types.LossTerm(value, weight)
 
 

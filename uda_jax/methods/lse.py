@@ -21,6 +21,7 @@ FIELDS = (
   'weight_focal',
   'gamma',
   'focal_of',
+  'class_weights',
   'freeze_statistics',
   'adapt_from',
 )
@@ -30,10 +31,12 @@ def make(config) -> types.Method:
   """Makes the method; the network's dropout is its only random operator.
 
   Fields: `weight_focal` (beta; 0: no focal term), `gamma`, `focal_of` ('pixel',
-  or 'mean' as released for DeepLab-v2), `freeze_statistics` (batch norm keeps
-  its running statistics; as released it sees the single images), `adapt_from`
-  (the step before which only the source is learned from, and with which the
-  first round begins; 0 in the paper's runs, which start from trained networks).
+  or 'mean' as released for DeepLab-v2), `class_weights` of the cross-entropies
+  (not of the focal term), see `segmentation.cross_entropy`,
+  `freeze_statistics` (batch norm keeps its running statistics; as released it
+  sees the single images), `adapt_from` (the step before which only the source
+  is learned from, and with which the first round begins; 0 in the paper's runs,
+  which start from trained networks).
   """
   starts = (config.adapt_from,) if config.adapt_from else ()
 
@@ -51,13 +54,16 @@ def make(config) -> types.Method:
       )
       return resize.bilinear(outputs.logits, data.label.shape[1:]), stats
 
+    def cross_entropy(logits, label):
+      return types.LossTerm(
+        segmentation.cross_entropy(
+          logits, label, class_weights=config.class_weights, average='valid'
+        )
+      )
+
     # 1. The source, with its labels.
     source, stats = logits('source', state.student.batch_stats, batch.source)
-    terms = {
-      'source': types.LossTerm(
-        segmentation.cross_entropy(source, batch.source.label, average='valid')
-      )
-    }
+    terms = {'source': cross_entropy(source, batch.source.label)}
     panels = {'source': batch.source.image, 'label': batch.source.label}
     metrics = {}
 
@@ -66,9 +72,7 @@ def make(config) -> types.Method:
     if phase == len(starts):
       target, stats = logits('target', stats, batch.target)
       label = batch.target.label
-      terms['target'] = types.LossTerm(
-        segmentation.cross_entropy(target, label, average='valid')
-      )
+      terms['target'] = cross_entropy(target, label)
       if config.weight_focal:
         terms['focal'] = types.LossTerm(
           segmentation.focal_term(

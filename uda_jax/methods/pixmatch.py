@@ -215,7 +215,6 @@ def make(config, operators: Operators) -> types.Method:
         view.label,
         view.aux_label,
         weight,
-        class_weights=config.class_weights,
       ), stats
 
     # 1. The source, with its labels.

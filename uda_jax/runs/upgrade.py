@@ -101,7 +101,14 @@ _FLAT: dict[str, dict[str, str]] = {
 }
 
 # Bases whose cross-entropies have class weights.
-_CLASS_WEIGHTS = ('source_only', 'self_training', 'hrda', 'pixmatch')
+_CLASS_WEIGHTS = (
+  'source_only',
+  'self_training',
+  'hrda',
+  'pixmatch',
+  'ehtdi',
+  'lse',
+)
 # Fields of a base under their earlier names.
 _RENAMED = {
   'distance_min_share': 'distance_min_fraction',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,11 +50,31 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def formula(method: Any) -> str:
-  """Returns the name in `config.method.class_weights`, '' for none."""
-  weights = method.get('class_weights', ())
-  named = len(weights) == 1 and isinstance(weights[0], str)
-  return weights[0] if named else ''
+class Formula(NamedTuple):
+  """A formula in `config.method.class_weights`.
+
+  Attributes:
+    name: row of `FORMULAS`.
+    power: of the weights, 1: as published. Less is milder: 0.25 makes a factor
+      of 16 between two classes one of 2.
+  """
+
+  name: str
+  power: float
+
+
+def formula(method: Any) -> Formula | None:
+  """Returns the formula in `config.method.class_weights`, None for numbers.
+
+  Args:
+    method: `config.method`; ('NAME',) is a formula, or ('NAME', POWER).
+  """
+  match tuple(method.get('class_weights', ())):
+    case (str(name),):
+      return Formula(name, 1.0)
+    case (str(name), int() | float() as power):
+      return Formula(name, float(power))
+  return None
 
 
 def resolved(method: Any, class_pixels: np.ndarray) -> Any:
@@ -64,11 +84,12 @@ def resolved(method: Any, class_pixels: np.ndarray) -> Any:
     method: `config.method`, checked.
     class_pixels: [N, C] integer pixels of each class in each source image.
   """
-  name = formula(method)
-  if not name:
+  found = formula(method)
+  if found is None:
     return method
   new = method.copy_and_resolve_references()
-  new.class_weights = tuple(map(float, FORMULAS[name](class_pixels)))
+  weights = FORMULAS[found.name](class_pixels) ** found.power
+  new.class_weights = tuple(map(float, weights))
   return new
 
 
@@ -83,7 +104,10 @@ def check(method: Any, class_names: Sequence[str]) -> None:
     return
   weights = method.class_weights
   is_tuple = isinstance(weights, tuple | list)
-  if is_tuple and (not weights or formula(method) in FORMULAS):
+  found = formula(method) if is_tuple else None
+  if is_tuple and not weights:
+    return
+  if found and found.name in FORMULAS and 0 < found.power <= 1:
     return
   numbers = is_tuple and all(
     isinstance(x, int | float) and math.isfinite(x) and x >= 0 for x in weights
@@ -93,6 +117,7 @@ def check(method: Any, class_names: Sequence[str]) -> None:
   names = ' or '.join(f'({name!r},)' for name in FORMULAS)
   raise ValueError(
     f'config.method.class_weights: expected {len(class_names)} numbers, 0 or '
-    f'more, for the classes {tuple(class_names)}, {names}, or () for none, got '
-    f'{weights!r}'
+    f'more, for the classes {tuple(class_names)}, {names}, or one of these '
+    f"with a power in (0, 1], as ('median_frequency', 0.25), or () for none, "
+    f'got {weights!r}'
   )

@@ -212,8 +212,8 @@ def _method(config, data: data_sets.Data):
   method = class_weights.resolved(config.method, data.source.class_pixels)
   if method is not config.method:
     logging.info(
-      'class weights (%s): %s',
-      class_weights.formula(config.method),
+      'class weights %s: %s',
+      tuple(config.method.class_weights),
       ', '.join(
         f'{name} {weight:.3g}'
         for name, weight in zip(data.source.class_names, method.class_weights)
