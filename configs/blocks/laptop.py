@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import ml_collections
 
+from uda_jax.configs.blocks import additions
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import cluda as cluda_blocks
 from uda_jax.configs.blocks import common
@@ -33,7 +34,10 @@ class Benchmark(NamedTuple):
     steps: length of a run.
     class_weights: of every cross-entropy, see `train/class_weights.py`.
     rare_class_temperature: DAFormer's rare-class sampling.
-    grid: CLUDA's cells (height, width).
+    cluda_contrast: fields of CLUDA's contrast: its cells (height, width), and
+      its weight.
+    pixel_views: PiPa's `max_views`: a class with fewer cells in an image is not
+      in the contrast of pixels.
     heads: PiPa's projections: name, input, channels.
     patches: PiPa's `config.method.patch_contrast`.
     pair: PiPa's overlapping crops, a third of the image's width.
@@ -49,7 +53,8 @@ class Benchmark(NamedTuple):
   steps: int
   class_weights: tuple[str | float, ...]
   rare_class_temperature: float
-  grid: tuple[int, int]
+  cluda_contrast: dict
+  pixel_views: int
   heads: tuple[tuple[str, str, int], ...]
   patches: dict
   pair: dict
@@ -103,7 +108,8 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   config.method.class_weights = benchmark.class_weights
   # Used with --config.method.add.
   config.method.masking.block_size = MASK_BLOCK
-  config.method.cluda_contrast.grid = benchmark.grid
+  config.method.cluda_contrast.update(benchmark.cluda_contrast)
+  config.method.pixel_contrast.max_views = benchmark.pixel_views
   config.teacher = common.teacher(decay=0.99)
   config.eval.network = 'teacher'
   return config
@@ -134,14 +140,16 @@ def _masked(config: ConfigDict) -> ConfigDict:
 def cluda(benchmark: Benchmark) -> ConfigDict:
   """DAFormer's self-training and CLUDA's contrast, at one resolution."""
   config = daformer(benchmark)
-  config.method = cluda_blocks.method(config.method, grid=benchmark.grid)
+  config.method = additions.added(config.method, cluda_contrast={})
   return config
 
 
 def cluda_released(benchmark: Benchmark) -> ConfigDict:
   """CLUDA with the choices of the released code."""
   config = daformer(benchmark)
-  config.method = cluda_blocks.released(config.method, grid=benchmark.grid)
+  config.method = additions.added(
+    config.method, cluda_contrast=cluda_blocks.RELEASED
+  )
   return config
 
 
@@ -170,7 +178,7 @@ def pipa_released(benchmark: Benchmark) -> ConfigDict:
 def pipa_cluda_mic(benchmark: Benchmark) -> ConfigDict:
   """PiPa, CLUDA and MIC at once."""
   config = pipa(benchmark)
-  config.method = cluda_blocks.method(config.method, grid=benchmark.grid)
+  config.method = additions.added(config.method, cluda_contrast={})
   return _masked(config)
 
 
