@@ -39,10 +39,16 @@ def _network(encoder: str, head: str):
   return model
 
 
+def _lite(number: int):
+  model = networks.efficientnet_lite0()
+  model.name = f'efficientnet_lite{number}'
+  return model
+
+
 # Name -> config.model.
 NETWORKS: dict[str, Callable] = {
   'compact': networks.compact,
-  'efficientnet_lite0': networks.efficientnet_lite0,
+  **{f'efficientnet_lite{i}': lambda i=i: _lite(i) for i in range(3)},
   'fcn8s_vgg': convnets.fcn8s_vgg,
   'deeplab_v2_r101': convnets.deeplab_v2,
   **{
