@@ -5,6 +5,7 @@ off, and compiled programs are shared by all workers and by the commands that
 they start.
 """
 
+import collections
 import gc
 import importlib.metadata
 import os
@@ -46,9 +47,10 @@ os.environ.update(_SETTINGS)
 # JAX reads them when it is imported.
 # ruff: noqa: E402
 from absl import flags
-import jax
 import pytest
 from xdist import scheduler
+
+from tests import programs
 
 flags.FLAGS.mark_as_parsed()
 
@@ -110,17 +112,48 @@ _SLOW = (
 )
 
 
+# Files that run longest, the longest first, and with more tests the rest: no
+# worker is left alone with one at the end. Golden files fill the gaps.
+_LONG = (
+  'test_pair_kills.py',
+  'predict/test_predict.py',
+  'test_notebook.py',
+  'adapt/test_command.py',
+  'test_end_to_end.py',
+  'methods/test_encoder_combinations.py',
+  'data/test_pipeline.py',
+  'test_faults.py',
+  'train/test_rounds.py',
+  'test_package.py',
+  'test_family_run.py',
+  'test_foundation_run.py',
+  'train/test_stopping.py',
+  'models/test_networks.py',
+)
+_GOLDEN = 'test_golden.py'
+
+
 def pytest_configure(config):
   """Declares the marker."""
   config.addinivalue_line('markers', 'slow: left out by `make quick`')
 
 
 def pytest_collection_modifyitems(items):
-  """Marks the tests that `make quick` leaves out."""
+  """Marks the tests that `make quick` leaves out; puts long files first."""
   tests = pathlib.Path(__file__).parent
+  path = lambda item: item.path.relative_to(tests).as_posix()
   for item in items:
-    if item.path.relative_to(tests).as_posix().startswith(_SLOW):
+    if path(item).startswith(_SLOW):
       item.add_marker(pytest.mark.slow)
+  sizes = collections.Counter(map(path, items))
+
+  def place(item):
+    name = path(item)
+    if name in _LONG:
+      return 0, _LONG.index(name)
+    return (2, 0) if name == _GOLDEN else (1, -sizes[name], name)
+
+  items.sort(key=place)
 
 
 class _Files(scheduler.LoadFileScheduling):
@@ -135,6 +168,7 @@ class _Files(scheduler.LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
   """Takes the place of --dist."""
+  config.option.loadscopereorder = False
   return _Files(config, log)
 
 
@@ -147,5 +181,6 @@ def pytest_unconfigure():
 @pytest.fixture(scope='module', autouse=True)
 def _programs_are_dropped():
   """Drops compiled programs: a worker would keep gigabytes of them."""
+  programs.share_context()
   yield
-  jax.clear_caches()
+  programs.drop()

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests import programs
 from tests.golden import __main__ as command
 from tests.golden_checks import common
 from tests.golden_checks import hrda
@@ -51,13 +52,13 @@ def _cases():
 
 @pytest.fixture
 def dropped_programs():
-  """No file shares a program with another: none is kept."""
+  """Files share small programs alone; not one is written to the disk."""
   name = 'jax_persistent_cache_min_compile_time_secs'
   before = jax.config.jax_persistent_cache_min_compile_time_secs
   jax.config.update(name, float('inf'))
   yield
   jax.config.update(name, before)
-  jax.clear_caches()
+  programs.drop_if_many()
 
 
 @pytest.mark.usefixtures('dropped_programs')
