@@ -23,6 +23,7 @@ import argparse
 from collections.abc import Sequence
 import math
 import os
+from typing import Any
 
 from uda_jax import cli
 
@@ -30,7 +31,13 @@ from uda_jax import cli
 def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('uda_jax.predict', __doc__)
-  group = result.add_argument_group('network')
+  _add_network(result.add_argument_group('network'))
+  _add_input_and_output(result.add_argument_group('input and output'))
+  return result
+
+
+def _add_network(group: Any) -> None:
+  """Adds the flags of what predicts, and at which size."""
   cli.add_workdir(group)
   cli.add_network(group)
   cli.add_size(
@@ -66,7 +73,10 @@ def parser() -> cli.Parser:
     metavar='N',
     help='images of one size that are predicted together; default: 1',
   )
-  group = result.add_argument_group('input and output')
+
+
+def _add_input_and_output(group: Any) -> None:
+  """Adds the flags of what is read and written."""
   group.add_argument(
     '--images',
     type=os.path.expanduser,
@@ -106,7 +116,6 @@ def parser() -> cli.Parser:
     metavar='N',
     help="frames per second of a video; default: the input's, 10 for pictures",
   )
-  return result
 
 
 def _value_range(text: str) -> tuple[float, float]:
