@@ -19,6 +19,7 @@ from benchmarks import input_pipeline
 from benchmarks import street_files
 from uda_jax import cli
 from uda_jax.data import crop_rules
+from uda_jax.data import cutting
 from uda_jax.data import datasets
 from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
@@ -89,10 +90,10 @@ def stages(
       transforms.read_label,
       [tf.constant(data.label_paths[int(i)]) for i, _ in chosen],
     )
-    whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
+    whole = cutting.Window(tf.zeros(2, tf.int32), full, full)
     labels = run(
       'resize label',
-      lambda label: transforms.cut_label(label, whole, spec.resize),
+      lambda label: cutting.cut_label(label, whole, spec.resize),
       labels,
     )
     windows = run(
@@ -111,7 +112,7 @@ def stages(
     )
   run(
     'resize and cut image',
-    lambda image, window: transforms.cut_image(image, window, spec.resize),
+    lambda image, window: cutting.cut_image(image, window, spec.resize),
     images,
     windows,
   )

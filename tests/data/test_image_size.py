@@ -5,6 +5,7 @@ import pytest
 
 from tests.data import tiny_folder
 from uda_jax import configs
+from uda_jax.data import cutting
 from uda_jax.data import datasets
 from uda_jax.data import image_resize
 from uda_jax.data import image_size
@@ -75,12 +76,12 @@ def test_scoring_resizes_as_training():
     old = random.integers(20, 60, 2)
     new = (old * random.uniform(0.4, 2, 2)).astype(np.int32)
     image = random.integers(0, 256, (*old, 3), np.uint8)
-    window = transforms.Window(np.zeros(2, np.int32), new, new)
-    for kind in transforms.RESIZE:
+    window = cutting.Window(np.zeros(2, np.int32), new, new)
+    for kind in cutting.RESIZE:
       limit = 2 if kind == 'bicubic' else 0
       rule = image_size.Rule(tuple(new.tolist()), resize=kind)
       ours = image_resize.by_rule(image, rule).astype(int)
-      trained = transforms.cut_image(image, window, kind).numpy()
+      trained = cutting.cut_image(image, window, kind).numpy()
       assert ours.shape == trained.shape
       assert np.abs(ours - trained).max() <= limit, (kind, old, new)
 

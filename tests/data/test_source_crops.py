@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from uda_jax.data import crop_rules
+from uda_jax.data import cutting
 from uda_jax.data import transforms
 
 
@@ -38,7 +39,7 @@ def choose(label, spec, wanted=None, count=60):
   label = tf.constant(label)
   full = tf.constant(label.shape.as_list())
   one = tf.function(
-    lambda shares: transforms.cut_label(
+    lambda shares: cutting.cut_label(
       label,
       crop_rules.choose_window(shares, label, full, spec, 3, wanted),
       'bilinear',

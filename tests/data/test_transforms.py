@@ -5,11 +5,12 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
+from uda_jax.data import cutting
 from uda_jax.data import transforms
 
 
 def window(start, size, full):
-  return transforms.Window(
+  return cutting.Window(
     *(tf.constant(x, tf.int32) for x in (start, size, full))
   )
 
@@ -54,7 +55,7 @@ def test_a_size_without_a_crop_is_a_shape_inside_a_graph():
   def read(index):
     size = tf.stack([tf.cast(index, tf.int32) + 6, 10])
     full = transforms.resized_size(size, spec)
-    window = transforms.Window(tf.zeros(2, tf.int32), full, full)
+    window = cutting.Window(tf.zeros(2, tf.int32), full, full)
     return transforms.valid_mask(window, (), size)
 
   [mask] = tf.data.Dataset.range(1).map(read)
@@ -78,7 +79,7 @@ def test_bilinear_is_half_pixel_without_antialiasing(full):
   expected = (1 - y) * ((1 - x) * at(0, 0) + x * at(0, 1)) + y * (
     (1 - x) * at(1, 0) + x * at(1, 1)
   )
-  result = transforms.cut_image(image, whole(full), 'bilinear').numpy()
+  result = cutting.cut_image(image, whole(full), 'bilinear').numpy()
   # Half a level of rounding, and ties that float32 puts on the other side.
   assert abs(result - expected).max() < 0.5 + 1e-3
 
@@ -96,7 +97,7 @@ def test_the_kernels_of_pillow(resize, kernel, most, size):
   # between its two passes makes several grey levels.
   image = pixels(44, 60)
   expected = np.asarray(Image.fromarray(image).resize(size[::-1], kernel))
-  result = transforms.cut_image(image, whole(size), resize).numpy()
+  result = cutting.cut_image(image, whole(size), resize).numpy()
   difference = abs(result.astype(int) - expected)
   # Pillow's weights are fixed-point numbers.
   assert difference.max() <= 1 and (difference > 0).mean() < most
@@ -115,7 +116,7 @@ def test_a_shorter_side_and_its_random_scale_are_rounded_once():
 
 def test_labels_take_the_rows_that_pillow_takes():
   # In half of these sizes samples fall on the border of two pixels.
-  cut = tf.function(transforms.cut_label)
+  cut = tf.function(cutting.cut_label)
   sizes = [(24, 20), (20, 24), (1024, 640), (1052, 720), (760, 512), (7, 3)]
   sizes += [
     (int(a), int(b))
@@ -130,7 +131,7 @@ def test_labels_take_the_rows_that_pillow_takes():
 
 def test_nearest_takes_the_floor():
   label = np.arange(20, dtype=np.uint8).reshape(4, 5)
-  result = transforms.cut_label(label, whole((3, 8)), 'bilinear').numpy()
+  result = cutting.cut_label(label, whole((3, 8)), 'bilinear').numpy()
   np.testing.assert_array_equal(
     result, label[np.ix_([0, 1, 2], [0, 0, 1, 1, 2, 3, 3, 4])]
   )
@@ -141,7 +142,7 @@ def test_nearest_takes_the_floor():
 def test_window_is_a_slice_of_the_resized_image(resize, full):
   image = pixels(11, 14)
   part = window((2, 3), (5, 6), full)
-  cuts = [(transforms.cut_image, image), (transforms.cut_label, image[..., 0])]
+  cuts = [(cutting.cut_image, image), (cutting.cut_label, image[..., 0])]
   for cut, x in cuts:
     all_of_it = cut(x, whole(full), resize).numpy().astype(int)
     difference = cut(x, part, resize).numpy() - all_of_it[2:7, 3:9]

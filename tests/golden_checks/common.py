@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.data import cutting
 from uda_jax.data import datasets
 from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
@@ -108,7 +109,7 @@ def inside_margins(
 ) -> np.ndarray:
   """The valid mask [H, W] of a whole image, as the pipeline computes it."""
   size = np.array(size)
-  window = transforms.Window(np.zeros_like(size), size, size)
+  window = cutting.Window(np.zeros_like(size), size, size)
   return transforms.valid_mask(window, margins, size).numpy()
 
 

@@ -17,6 +17,7 @@ from tests.golden_checks import common
 from uda_jax import labels
 from uda_jax.configs.blocks import datasets as datasets_blocks
 from uda_jax.data import crop_rules
+from uda_jax.data import cutting
 from uda_jax.data import datasets
 from uda_jax.data import label_files
 from uda_jax.data import sampling
@@ -236,7 +237,7 @@ def _resized(case: str, d) -> Iterator[common.Difference]:
     (short, long), keep_ratio=True, crop_size=padded, pad=True
   )
   full = transforms.resized_size(tf.constant(label.shape), spec)
-  window = transforms.Window(tf.zeros(2, tf.int32), full, full)
+  window = cutting.Window(tf.zeros(2, tf.int32), full, full)
   made = transforms.example(
     tf.constant(image.copy()),
     tf.constant(label),
@@ -278,12 +279,12 @@ def _crop(case: str, d) -> Iterator[common.Difference]:
   )
   boxes = d[f'{case}.boxes']
   for number, (top, bottom, left, right) in enumerate(boxes.tolist()):
-    window = transforms.Window(
+    window = cutting.Window(
       tf.constant([top, left]),
       tf.constant([bottom - top, right - left]),
       tf.shape(label),
     )
-    crop = transforms.cut_label(label, window, 'bilinear')
+    crop = cutting.cut_label(label, window, 'bilinear')
     accepted = crop_rules.accept_crop(
       crop_rules.class_counts(crop, num_classes), 0.75
     )

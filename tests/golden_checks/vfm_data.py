@@ -18,6 +18,7 @@ from tests.golden_checks import vfm_networks
 from uda_jax import configs
 from uda_jax import labels
 from uda_jax import types
+from uda_jax.data import cutting
 from uda_jax.data import domains as domains_lib
 from uda_jax.data import transforms
 from uda_jax.evaluate import evaluator
@@ -55,7 +56,7 @@ def transform(path: pathlib.Path) -> Iterator[common.Difference]:
         top, left, *size = d['crop.box'].tolist()
         start = tf.constant([top, left])
         size = tf.minimum(tf.constant(size), full - start)
-        window, used = transforms.Window(start, size, full), spec
+        window, used = cutting.Window(start, size, full), spec
       made = transforms.example(
         tf.constant(d['image']),
         tf.constant(label),
@@ -77,9 +78,9 @@ def labels_of(ids: np.ndarray) -> np.ndarray:
   return common.train_ids(ids, labels.CITYSCAPES_IDS)
 
 
-def whole(full: tf.Tensor) -> transforms.Window:
+def whole(full: tf.Tensor) -> cutting.Window:
   """The window of a whole image."""
-  return transforms.Window(tf.zeros(2, tf.int32), full, full)
+  return cutting.Window(tf.zeros(2, tf.int32), full, full)
 
 
 def slide(path: pathlib.Path) -> Iterator[common.Difference]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from uda_jax.data import cutting
 from uda_jax.data import sampling
 from uda_jax.data import transforms
 
@@ -23,7 +24,7 @@ class Wanted(NamedTuple):
 
 def crop_window(
   share: tf.Tensor, full: tf.Tensor, spec: transforms.Spec
-) -> transforms.Window:
+) -> cutting.Window:
   """Maps uniform numbers to a crop window.
 
   Args:
@@ -36,10 +37,10 @@ def crop_window(
     The window.
   """
   if not any(spec.crop_size):
-    return transforms.Window(tf.zeros(2, tf.int32), full, full)
+    return cutting.Window(tf.zeros(2, tf.int32), full, full)
   size = tf.minimum(full, tf.constant(spec.crop_size))
   start = sampling.uniform_int(share, full - size + 1)
-  return transforms.Window(start, size, full)
+  return cutting.Window(start, size, full)
 
 
 def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
@@ -62,7 +63,7 @@ def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
 class _Drawn(NamedTuple):
   """A crop window and the pixels of each class in it."""
 
-  window: transforms.Window
+  window: cutting.Window
   counts: tf.Tensor
 
 
@@ -88,7 +89,7 @@ def choose_window(
   spec: transforms.Spec,
   num_classes: int,
   wanted: Wanted | None = None,
-) -> transforms.Window:
+) -> cutting.Window:
   """Chooses the crop window of a labelled image.
 
   DAFormer's rules (specification: data and rare class sampling): a crop that
@@ -115,9 +116,7 @@ def choose_window(
     window = crop_window(shares[attempt, count], full, spec)
     return _Drawn(
       window,
-      class_counts(
-        transforms.cut_label(label, window, spec.resize), num_classes
-      ),
+      class_counts(cutting.cut_label(label, window, spec.resize), num_classes),
     )
 
   def mixed(attempt):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from uda_jax.data import cutting
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.data import sampling
 from uda_jax.data import several
@@ -149,10 +150,10 @@ def _check_one_size(members: Sequence[Domain], part: str) -> None:
 
 def spec_of(config: Any) -> transforms.Spec:
   """Returns what both domains share of the transforms of `config.data`."""
-  if config.resize not in transforms.RESIZE:
+  if config.resize not in cutting.RESIZE:
     raise ValueError(
       'config.data.resize: expected one of '
-      f'{sorted(transforms.RESIZE)}, got {config.resize!r}'
+      f'{sorted(cutting.RESIZE)}, got {config.resize!r}'
     )
   return transforms.Spec(
     keep_ratio=config.keep_ratio,

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from uda_jax.data import crop_rules
+from uda_jax.data import cutting
 from uda_jax.data import domains
 from uda_jax.data import loading
 from uda_jax.data import sampling
@@ -118,8 +119,8 @@ def reader(
       label = loading.of_size(transforms.read_label(labels[index]), size)
       if wanted is not None:
         # Resized once, each of the many crops drawn is a slice.
-        whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
-        label = transforms.cut_label(label, whole, spec.resize)
+        whole = cutting.Window(tf.zeros(2, tf.int32), full, full)
+        label = cutting.cut_label(label, whole, spec.resize)
       window = crop_rules.choose_window(
         shares, label, full, spec, len(data.class_names), wanted
       )

@@ -1,7 +1,7 @@
 """Resizing of whole images on the host, for networks that are being used.
 
 Scoring, LSE's ranking and prediction resize by `by_rule`. Training resizes in
-TensorFlow (`transforms.cut_image`): the same bits, but for 'bicubic' within
+TensorFlow (`cutting.cut_image`): the same bits, but for 'bicubic' within
 two gray levels of Pillow.
 """
 

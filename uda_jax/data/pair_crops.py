@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from uda_jax.data import cutting
 from uda_jax.data import examples
 from uda_jax.data import loading
 from uda_jax.data import manifest as manifest_lib
@@ -138,8 +139,8 @@ def _cut(
 ) -> tf.Tensor:
   """Cuts, fills and mirrors one crop of the resized image."""
   size = tf.minimum(full, tf.constant(pair.crop_size))
-  pixels = transforms.cut_image(
-    image, transforms.Window(corner, size, full), 'bicubic'
+  pixels = cutting.cut_image(
+    image, cutting.Window(corner, size, full), 'bicubic'
   )
   inside = tf.ones(size, bool)[..., None]
   missing = tf.pad(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from uda_jax.data import cutting
 from uda_jax.data import image_files
 from uda_jax.data import transforms
 
@@ -46,16 +47,16 @@ def make(
       f'{job.field.split(".")[-1]}_image_size makes {full}; such copies are '
       'slower to read: set config.data.resized_copies=False'
     )
-  window = transforms.Window(
+  window = cutting.Window(
     tf.zeros(2, tf.int32), tf.constant(full), tf.constant(full)
   )
   pixels = image.pixels
   if pixels is None:
     pixels = transforms.read_image(transforms.path_tensor(source.image))
-  copy = transforms.cut_image(
+  copy = cutting.cut_image(
     tf.convert_to_tensor(pixels), window, job.resize.resize
   ).numpy()
   if label is not None:
     label = tf.convert_to_tensor(label)
-    label = transforms.cut_label(label, window, job.resize.resize).numpy()
+    label = cutting.cut_label(label, window, job.resize.resize).numpy()
   return copy, label

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from uda_jax.data import cutting
 from uda_jax.data import image_resize
 from uda_jax.data import image_size
 from uda_jax.data import loading
@@ -87,8 +88,8 @@ def eval_batches(
         full = transforms.resized_size(
           sizes[index], transforms.Spec(tuple(label_size))
         )
-        whole = transforms.Window(tf.zeros(2, tf.int32), full, full)
-        label = transforms.cut_label(label, whole, 'bicubic')
+        whole = cutting.Window(tf.zeros(2, tf.int32), full, full)
+        label = cutting.cut_label(label, whole, 'bicubic')
       label = tf.where(valid, tf.cast(label, tf.int32), transforms.IGNORE)
     return EvalBatch(image, label, valid, tf.cast(index, tf.int32))
 

@@ -1,12 +1,10 @@
-"""Decoding, resizing, cutting and flipping of images in TensorFlow graphs.
+"""Reading, mirroring and padding of images in TensorFlow graphs.
 
-All sizes are (height, width). An example is read once: the crop window is cut
-out of the (virtual) resized image in the same operation that resizes it.
+All sizes are (height, width).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import os
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ import tensorflow as tf
 
 from uda_jax import labels as labels_lib
 from uda_jax.data import bands
-from uda_jax.data import image_resize
+from uda_jax.data import cutting
 from uda_jax.data import image_size
 
 IGNORE = labels_lib.IGNORE_LABEL
@@ -52,14 +50,6 @@ class Spec(NamedTuple):
   flip: bool = False
   margins: tuple[float, float, float, float] = (0, 0, 0, 0)
   pad: bool = False
-
-
-class Window(NamedTuple):
-  """Box of a resized image: `size` pixels from `start` on, of `full`."""
-
-  start: tf.Tensor
-  size: tf.Tensor
-  full: tf.Tensor
 
 
 def path_tensor(paths: Any) -> tf.Tensor:
@@ -120,134 +110,8 @@ def resized_size(
   return tf.maximum(tf.cast(sides, tf.int32), 1)
 
 
-def _slice(image: tf.Tensor, window: Window) -> tf.Tensor:
-  """Returns the window of an image that has its size already."""
-  image = tf.convert_to_tensor(image)
-  rest = image.shape.rank - 2
-  return tf.slice(
-    image,
-    tf.pad(window.start, [[0, rest]]),
-    tf.concat([window.size, tf.fill([rest], -1)], 0),
-  )
-
-
-def _bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
-  # Faster than the operation that resizes only the window, unless windows are
-  # small, and to the same bits wherever a window lies.
-  whole = tf.raw_ops.ResizeBilinear(
-    images=image[None], size=window.full, half_pixel_centers=True
-  )[0]
-  # Within 0..255 already, where a cast rounds down.
-  return tf.cast(_slice(whole, window) + 0.5, tf.uint8)
-
-
-def _pillow_bilinear(image: tf.Tensor, window: Window) -> tf.Tensor:
-  # Pillow itself: its weights are fixed-point numbers.
-  whole = tf.numpy_function(
-    image_resize.pillow_bilinear, [image, window.full], tf.uint8, stateful=False
-  )
-  whole.set_shape([None, None, image.shape[2]])
-  return _slice(whole, window)
-
-
-def _scale(image: tf.Tensor, window: Window) -> tf.Tensor:
-  """Returns the uint8 window of the image resized by an antialiased cubic."""
-  scale = tf.cast(
-    tf.cast(window.full, tf.float64) / tf.cast(tf.shape(image)[:2], tf.float64),
-    tf.float32,
-  )
-  # A translation changes how positions round, so that gray levels differ by 1
-  # here and there from those of the whole image. Where images shrink, windows
-  # are computed from the corner on instead, to equal `resized_copies`;
-  # where they grow this would cost much, and nobody wants copies.
-  shrinks = tf.reduce_all(window.full <= tf.shape(image)[:2])
-  before = tf.where(shrinks, window.start, 0)
-  pixels = tf.raw_ops.ScaleAndTranslate(
-    images=image[None],
-    size=window.size + before,
-    scale=scale,
-    translation=tf.cast(before - window.start, tf.float32),
-    kernel_type='keyscubic',
-    antialias=True,
-  )[0]
-  pixels = tf.floor(pixels[before[0] :, before[1] :] + 0.5)
-  return tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
-
-
-def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
-  # First the columns, rounded to 8 bit, then the rows: gray levels differ by
-  # several if the rounding in between is left out.
-  size = tf.shape(image)[:2]
-  mixed = lambda rows, columns: tf.stack([rows[0], columns[1]])
-  columns = Window(
-    mixed([0], window.start), mixed(size, window.size), mixed(size, window.full)
-  )
-  rows = Window(
-    mixed(window.start, [0, 0]), window.size, mixed(window.full, window.size)
-  )
-  return _scale(_scale(image, columns), rows)
-
-
-def _floor_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
-  """Returns the row of each of `full` samples as OpenCV's nearest takes it."""
-  # In integers: floor(place * old / full).
-  return tf.range(full) * old // full
-
-
-def _pillow_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
-  """Returns the row of each of `full` samples as Pillow's nearest takes it.
-
-  Pillow starts in the middle of the first sample and adds the step again and
-  again, in double precision. Where a sample falls on the border of two rows (24
-  rows to 20, 1024 to 640), the rounding of these sums decides.
-  """
-  step = tf.cast(old, tf.float64) / tf.cast(full, tf.float64)
-  steps = tf.concat([[0.5 * step], tf.fill([full - 1], step)], 0)
-  return tf.cast(tf.cumsum(steps), tf.int32)
-
-
-class _Resize(NamedTuple):
-  # (image, window) -> uint8 window of the resized image.
-  cut: Callable[[tf.Tensor, Window], tf.Tensor]
-  # (old, new number of rows) -> the old row of each new one, for labels.
-  label_samples: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-RESIZE = {
-  'bilinear': _Resize(_bilinear, _floor_samples),
-  'bicubic': _Resize(_bicubic, _pillow_samples),
-  'pillow_bilinear': _Resize(_pillow_bilinear, _pillow_samples),
-}
-
-
-def cut_image(image: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
-  """Returns the uint8 window [h, w, N] of the resized image."""
-  return tf.cond(
-    tf.reduce_all(tf.shape(image)[:2] == window.full),
-    lambda: _slice(image, window),
-    lambda: RESIZE[resize].cut(image, window),
-  )
-
-
-def cut_label(label: tf.Tensor, window: Window, resize: str) -> tf.Tensor:
-  """Returns the uint8 window [h, w] of the label, resized by nearest."""
-  size = tf.shape(label)
-
-  def samples(start, count, full, old):
-    rows = RESIZE[resize].label_samples(old, full)[start : start + count]
-    return tf.minimum(rows, old - 1)
-
-  def resized():
-    rows, columns = map(samples, *map(tf.unstack, (*window, size)))
-    return tf.gather(tf.gather(label, rows), columns, axis=1)
-
-  return tf.cond(
-    tf.reduce_all(size == window.full), lambda: _slice(label, window), resized
-  )
-
-
 def valid_mask(
-  window: Window, margins: tuple[float, ...], size: tf.Tensor
+  window: cutting.Window, margins: tuple[float, ...], size: tf.Tensor
 ) -> tf.Tensor:
   """Returns bool [h, w]: True for pixels of a window inside the margins.
 
@@ -264,7 +128,7 @@ def valid_mask(
     place = window.start[axis] + tf.range(window.size[axis])
     full = window.full[axis]
     if max(margins) < 1:
-      place = tf.gather(_pillow_samples(size[axis], full), place)
+      place = tf.gather(cutting.pillow_samples(size[axis], full), place)
       full = size[axis]
       side = tf.cast(full, tf.float64)
       low, high = (tf.cast(n * side, tf.int32) for n in (low, high))
@@ -275,7 +139,7 @@ def valid_mask(
 def example(
   image: tf.Tensor,
   label: tf.Tensor | None,
-  window: Window,
+  window: cutting.Window,
   flip: tf.Tensor,
   spec: Spec,
 ) -> dict[str, tf.Tensor]:
@@ -294,11 +158,11 @@ def example(
     if there is one.
   """
   values = {
-    'image': cut_image(image, window, spec.resize),
+    'image': cutting.cut_image(image, window, spec.resize),
     'valid_mask': valid_mask(window, spec.margins, tf.shape(image)[:2]),
   }
   if label is not None:
-    values['label'] = cut_label(label, window, spec.resize)
+    values['label'] = cutting.cut_label(label, window, spec.resize)
   return finish(values, flip, spec)
 
 
