@@ -147,19 +147,19 @@ def _image_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
     [_phase_taps(phase, low, size, stride, dilation) for phase in range(stride)]
     for low, _ in padding
   ]
-  # Padding for any shift to either side.
-  room = (size - 1) * dilation + 1 + max(max(pad) for pad in padding)
-  spare = [max(n - g, 0) for n, g in zip((height, width), grad.shape[1:3])]
+  (above, below), (before, after) = (
+    _room(axis, count, given)
+    for axis, count, given in zip(shifts, (height, width), grad.shape[1:3])
+  )
   grad = jnp.pad(
-    grad.astype(dtype),
-    ((0, 0), (room, room + spare[0]), (room, room + spare[1]), (0, 0)),
+    grad.astype(dtype), ((0, 0), (above, below), (before, after), (0, 0))
   )
 
   def phase(rows: list, cols: list) -> jax.Array:
     total = jnp.zeros((grad.shape[0], height, width, grad.shape[3]), dtype)
     for i, down in rows:
       for j, right in cols:
-        top, left = room + down, room + right
+        top, left = above + down, before + right
         piece = grad[:, top : top + height, left : left + width]
         total += piece * kernel[i, j, 0].astype(dtype)
     return total
@@ -181,6 +181,18 @@ def _phase_taps(
     for i in range(size)
     if (phase + low - i * dilation) % stride == 0
   ]
+
+
+def _room(
+  phases: list[list[tuple[int, int]]], count: int, given: int
+) -> tuple[int, int]:
+  """Returns the zeros before and after that the shifts of an axis reach into.
+
+  Wide dilations make them large: any more, and the padded image is several
+  times the size of the gradient.
+  """
+  moves = [shift for taps in phases for _, shift in taps]
+  return max(0, -min(moves)), max(0, max(moves) + count - given)
 
 
 def _kernel_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
