@@ -9,7 +9,7 @@ PYTEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test quick lint docs wheel golden reliability official real tables \
-  rehearsal compiled deployment notebook clean
+  rehearsal compiled speed deployment notebook clean
 
 help: ## list the targets; ARGS=... is handed to most of them
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -72,6 +72,10 @@ compiled: $(VENV)/installed ## compile the published configs for H100 and TPU v5
 	$(PIP) 'jax[cuda12]' libtpu
 	nice -n 19 $(RUN) -m benchmarks.compiled --devices=h100,v5e $(ARGS)
 	$(RUN) -m benchmarks.compiled --table
+
+speed: $(VENV)/installed ## measure what benchmarks/README.md lacks, beside PyTorch and OpenCV
+	$(PIP) torch opencv-python-headless
+	$(RUN) -m benchmarks.speed $(ARGS)
 
 deployment: $(VENV)/installed ## run an exported network where this library is not installed
 	$(PIP) -e '.[onnx]'

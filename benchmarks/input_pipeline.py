@@ -5,8 +5,9 @@ GTA5 and Cityscapes (once, in about two minutes) and prints JSON lines: CPU
 milliseconds per image, and images per second of one core, with the settings of
 `gta5_to_cityscapes/daformer`, from files as published ('raw'), from their
 copies by `config.data.resized_copies` ('prepared') and from JPEG files of the
-published sizes ('jpeg'). Each line is the median over rounds in which the
-loaders take turns.
+published sizes ('jpeg'); 'copies' compares this library on its copies with the
+others on the files as published, and says how long making the copies took. Each
+line is the median over rounds in which the loaders take turns.
 
 PyTorch and OpenCV are optional; each line lists the installed packages.
 """
@@ -22,6 +23,7 @@ import multiprocessing
 import os
 import pathlib
 import statistics
+import tempfile
 import time
 from typing import Any
 
@@ -37,6 +39,8 @@ from uda_jax.data import transforms
 
 GROUP = pytorch_loader.GROUP
 FORMS = ('raw', 'prepared', 'jpeg')
+# Ours from resized copies, the others from the files as published.
+COPIES = 'copies'
 # More batches than any loader prefetches.
 AHEAD = 20
 # Number of batches -> iterator of a loader's batches.
@@ -175,6 +179,38 @@ def compare(
   }
 
 
+def mixed(root: pathlib.Path) -> dict[str, Loader]:
+  """Returns this library's loader of copies, and the others of the files."""
+  found = loaders(data_block(root, 'raw'))
+  return found | {'uda_jax': loaders(data_block(root, 'prepared'))['uda_jax']}
+
+
+def copies_cost(root: pathlib.Path) -> dict[str, float]:
+  """Returns CPU milliseconds and megabytes that copies of an image add.
+
+  Beside the preparation that every data set needs (labels of train ids).
+  """
+  seconds, sizes, images = {}, {}, 0
+  for form in ('raw', 'prepared'):
+    config = data_block(root, form)
+    with tempfile.TemporaryDirectory() as cache:
+      config.cache_dir = cache
+      begin = time.process_time()
+      parts = [datasets.load_part(config, x) for x in ('source', 'target')]
+      seconds[form] = time.process_time() - begin
+      sizes[form] = sum(p.stat().st_size for p in _files(cache))
+    images = sum(len(part.image_paths) for part in parts)
+  more = lambda of: (of['prepared'] - of['raw']) / images
+  return {
+    'cpu_ms_to_copy_an_image': round(1000 * more(seconds)),
+    'mb_an_image': round(more(sizes) / 1e6, 2),
+  }
+
+
+def _files(folder: str) -> list[pathlib.Path]:
+  return [path for path in pathlib.Path(folder).rglob('*') if path.is_file()]
+
+
 def versions() -> dict[str, str]:
   """Returns the versions of the packages; None: not installed."""
   result = {}
@@ -205,14 +241,28 @@ def parser() -> cli.Parser:
     metavar='N',
     help='measurements of each loader, in turns; default: 5',
   )
+  group.add_argument(
+    '--forms',
+    type=cli.names,
+    default=FORMS,
+    metavar='NAME,NAME,...',
+    help=f'of {", ".join((*FORMS, COPIES))}; default: {",".join(FORMS)}',
+  )
   return result
 
 
 def measure(args: argparse.Namespace) -> None:
   """Prints one JSON line for each form of the data."""
+  if unknown := sorted(set(args.forms) - {*FORMS, COPIES}):
+    raise ValueError(
+      f'--forms: expected some of {(*FORMS, COPIES)}, got {unknown[0]!r}'
+    )
   street_files.write(args.cache_dir, args.images)
-  for form in FORMS:
-    config = data_block(args.cache_dir, form)
+  for form in args.forms:
+    if form == COPIES:
+      found, cost = mixed(args.cache_dir), copies_cost(args.cache_dir)
+    else:
+      found, cost = loaders(data_block(args.cache_dir, form)), {}
     print(
       json.dumps(
         {
@@ -222,7 +272,8 @@ def measure(args: argparse.Namespace) -> None:
           'versions': versions(),
           'steps': args.steps,
           'rounds': args.rounds,
-          **compare(loaders(config), steps=args.steps, rounds=args.rounds),
+          **compare(found, steps=args.steps, rounds=args.rounds),
+          **cost,
         }
       ),
       flush=True,
