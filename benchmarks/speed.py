@@ -33,7 +33,7 @@ PARTS = {
   'input': (
     'benchmarks.input_pipeline',
     '--cache_dir={cache_dir}',
-    '--forms=copies,raw',
+    '--forms=copies,raw,prepared',
     '--steps=8',
   ),
   'inference': ('benchmarks.inference_speed', '--cache_dir={cache_dir}'),
