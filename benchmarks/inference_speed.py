@@ -45,7 +45,7 @@ Loop = Callable[[int], np.ndarray]
 
 
 class Batch(NamedTuple):
-  """What `counts.count_images` reads."""
+  """A batch that `counts.count_images` reads."""
 
   image: np.ndarray
   label: np.ndarray
