@@ -110,11 +110,11 @@ def table(rows: Sequence[rows_lib.Row], than: str) -> str:
     '|---|---|---|---|---|---|---|',
   ]
   by_name = {row.name: row for row in rows}
-  if not {than, _in_other_settings(than)} & set(by_name):
+  if not {than, in_other_settings(than)} & set(by_name):
     return f'No row {than} yet.\n'
   for row in rows:
     other = OTHER_SETTINGS in row.name
-    second = by_name.get(_in_other_settings(than) if other else than)
+    second = by_name.get(in_other_settings(than) if other else than)
     if second is None or row is second or row.name.startswith(_BOUNDS):
       continue
     claim = compare(row, second)
@@ -123,7 +123,8 @@ def table(rows: Sequence[rows_lib.Row], than: str) -> str:
   return '\n'.join(lines) + '\n'
 
 
-def _in_other_settings(name: str) -> str:
+def in_other_settings(name: str) -> str:
+  """Returns the name of a row's earlier run with `OTHER_SETTINGS`."""
   config, comma, network = name.partition(',')
   return f'{config}{OTHER_SETTINGS}{comma}{network}'
 

@@ -84,20 +84,25 @@ def helps(results: Results) -> str:
   head = ('benchmark', 'source alone', 'its statistics from the target (AdaBN)')
   head += ('self-training', 'target labels (oracle)', 'part of the distance')
   lines = [_line(head), _line(['---'] * len(head))]
-  names = (
-    claims.SOURCE,
-    'source_only, student, target statistics',
-    claims.PLAIN,
-    'oracle, student',
-  )
   for benchmark in results.benchmarks():
-    found = {row.name: row for row in results.rows(benchmark)}
+    rows = results.rows(benchmark)
+    found = {row.name: row for row in rows}
+    names = (
+      claims.SOURCE,
+      'source_only, student, target statistics',
+      claims.base(rows),
+      'oracle, student',
+    )
+    label = benchmark
+    if claims.SOURCE not in found:
+      names = tuple(map(claims.in_other_settings, names))
+      label += f',{claims.OTHER_SETTINGS}'
     cells = [rows_lib.score(found[n]) if n in found else '' for n in names]
     part = ''
     if all(cells):
       low, _, mean, high = (found[n].mean for n in names)
       part = f'{100 * (mean - low) / (high - low):.0f} %'
-    lines.append(_line([benchmark, *cells, part]))
+    lines.append(_line([label, *cells, part]))
   return '\n'.join(lines) + '\n'
 
 
