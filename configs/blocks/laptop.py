@@ -36,8 +36,8 @@ class Benchmark(NamedTuple):
     rare_class_temperature: DAFormer's rare-class sampling.
     cluda_contrast: fields of CLUDA's contrast: its cells (height, width), and
       its weight.
-    pixel_views: PiPa's `max_views`: a class with fewer cells in an image is not
-      in the contrast of pixels.
+    pixel_contrast: fields of PiPa's contrast of pixels, such as `max_views`: a
+      class with fewer cells in an image is not in it.
     heads: PiPa's projections: name, input, channels.
     patches: PiPa's `config.method.patch_contrast`.
     pair: PiPa's overlapping crops, a third of the image's width.
@@ -54,7 +54,7 @@ class Benchmark(NamedTuple):
   class_weights: tuple[str | float, ...]
   rare_class_temperature: float
   cluda_contrast: dict
-  pixel_views: int
+  pixel_contrast: dict
   heads: tuple[tuple[str, str, int], ...]
   patches: dict
   pair: dict
@@ -109,7 +109,7 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   # Used with --config.method.add.
   config.method.masking.block_size = MASK_BLOCK
   config.method.cluda_contrast.update(benchmark.cluda_contrast)
-  config.method.pixel_contrast.max_views = benchmark.pixel_views
+  config.method.pixel_contrast.update(benchmark.pixel_contrast)
   config.teacher = common.teacher(decay=0.99)
   config.eval.network = 'teacher'
   return config

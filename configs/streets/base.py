@@ -22,7 +22,7 @@ BENCHMARK = laptop.Benchmark(
   class_weights=(),
   rare_class_temperature=0.01,
   cluda_contrast=dict(grid=(17, 33)),
-  pixel_views=100,
+  pixel_contrast={},
   heads=(('proj', 'features', 64), ('project', 'logits', 64)),
   patches=dict(features='logits', channels=64, samples=128),
   pair=dict(crop_size=(64, 64), long_side=(154, 384)),
