@@ -8,8 +8,7 @@ The batch is random arrays of the config's crop; neither images nor TensorFlow
 are needed. With --topology the program is compiled for a device that need not
 be there: memory and FLOPs, no time. An NVIDIA card needs `jax[cuda12]` and no
 driver, TPUs the `libtpu` that `pip show jax` names under its extra `tpu`.
-Memory of a program compiled for a CPU says nothing about accelerators, so it is
-not printed there.
+Memory of a program for a CPU says nothing about accelerators: not printed.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import argparse
 from collections.abc import Sequence
 import contextlib
 import json
+import resource
 import statistics
 import time
 from typing import NamedTuple
@@ -186,7 +186,10 @@ def trace(update, init, batch, mesh, shard: str = 'none') -> jax.stages.Traced:
 def timed(
   args: argparse.Namespace, compiled, init, batch, mesh, shard: str = 'none'
 ) -> dict[str, float]:
-  """Runs the step; returns seconds and images a second."""
+  """Runs the step; returns seconds, images a second and what the CPU did.
+
+  CPU seconds, of all threads, hold on a busy machine too.
+  """
   state, frozen = jax.eval_shape(init)
   state, frozen = jax.jit(
     init,
@@ -196,13 +199,16 @@ def timed(
     ),
   )()
   batch = parallel.to_global(batch, mesh)
-  seconds = []
+  seconds, cpu, faults = [], [], []
+  page_faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
   for i in range(args.warmup + args.steps):
-    begin = time.perf_counter()
+    begin = time.perf_counter(), time.process_time(), page_faults()
     state, metrics = compiled(state, batch, frozen)
     jax.block_until_ready((state, metrics))
     if i >= args.warmup:
-      seconds.append(time.perf_counter() - begin)
+      seconds.append(time.perf_counter() - begin[0])
+      cpu.append(time.process_time() - begin[1])
+      faults.append(page_faults() - begin[2])
   if not np.isfinite(metrics['loss/total']):
     raise ValueError('the loss is not finite')
   median = statistics.median(seconds)
@@ -212,6 +218,8 @@ def timed(
     min=round(min(seconds), 5),
     max=round(max(seconds), 5),
     images_per_second=round(images / median, 3),
+    cpu_seconds_per_step=round(statistics.median(cpu), 5),
+    page_faults_per_step=int(statistics.median(faults)),
   )
 
 
