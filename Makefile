@@ -7,6 +7,9 @@ PIP = $(RUN) -m pip install --quiet --disable-pip-version-check
 # Workers take whole files of tests, see tests/conftest.py.
 PYTEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
+# Huge pages: a step on a CPU takes less time, see docs/speed.md.
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
+
 .DEFAULT_GOAL = help
 .PHONY: help demo test quick lint docs wheel golden reliability official real tables \
   rehearsal compiled speed deployment notebook clean

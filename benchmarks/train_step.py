@@ -35,6 +35,7 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.configs import overrides
+from uda_jax.train import class_weights
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
@@ -131,6 +132,9 @@ def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
   config.model.weights = ''  # speed does not depend on them
   if config.model.get('reference'):
     config.model.reference.weights = ''
+  if class_weights.formula(config.method):
+    # Random labels have no frequencies; any numbers make the same program.
+    config.method.class_weights = (1.0,) * num_classes
   network = models.build(config, num_classes)
   key = jax.random.key(0)
   shapes = jax.eval_shape(lambda: network.init(key, sizes.source))

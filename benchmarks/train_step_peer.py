@@ -47,12 +47,7 @@ class Case(NamedTuple):
 
 CASES = {
   'lite0': Case(
-    (
-      '--config=configs/camvid_to_idd/self_training.py',
-      '--num_classes=7',
-      # The weights of the classes come from a data set.
-      '--config.method.class_weights=()',
-    )
+    ('--config=configs/camvid_to_idd/self_training.py', '--num_classes=7')
   ),
   'compact': Case(
     (

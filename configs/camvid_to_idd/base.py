@@ -32,8 +32,8 @@ BENCHMARK = laptop.Benchmark(
   class_weights=('median_frequency', 0.25),
   # With DAFormer's 0.01, 94 of 100 draws of 7 classes are living things.
   rare_class_temperature=0.1,
-  # A tenth of the published weights of the contrasts, as the cross-entropies are
-  # small: docs/ablations.md#camvid-to-idd-lite-the-weight-of-a-contrast.
+  # A tenth of the published weights of the contrasts, since the cross-entropies
+  # are small: docs/ablations.md#camvid-to-idd-lite-the-weight-of-a-contrast.
   cluda_contrast=dict(grid=(33, 33), weight=0.1),
   # The published fraction of a map: 100 of 128 x 128 cells, 10 of 32 x 44.
   pixel_contrast=dict(max_views=10, weight=0.01),
