@@ -27,8 +27,10 @@ from uda_jax import cli
 from uda_jax import files
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Part -> arguments of its command; {cache_dir} is a folder for files.
+# Part -> arguments of its command; {cache_dir} is a folder for files, {peer} is
+# the program of PyTorch whose train step is compared.
 PARTS = {
+  'train_step': ('benchmarks.train_step_peer', '--peer={peer}'),
   'start': ('benchmarks.start',),
   'input': (
     'benchmarks.input_pipeline',
@@ -51,18 +53,19 @@ def machine() -> str:
   return f'{model.partition(":")[2].strip()}, {os.cpu_count()} cores'
 
 
-def measure(part: str, cache_dir: pathlib.Path) -> dict[str, Any]:
+def measure(part: str, cache_dir: pathlib.Path, peer: str) -> dict[str, Any]:
   """Runs the command of a part; returns its record.
 
   Args:
     part: of `PARTS`.
     cache_dir: for files that commands keep.
+    peer: command of a program, see `benchmarks.train_step_peer`.
 
   Raises:
     cli.Failed: the command failed; it has said why.
   """
   arguments = ['-m', *PARTS[part]]
-  full = [text.format(cache_dir=cache_dir) for text in arguments]
+  full = [text.format(cache_dir=cache_dir, peer=peer) for text in arguments]
   done = subprocess.run(
     [sys.executable, *full], stdout=subprocess.PIPE, text=True, cwd=ROOT
   )
@@ -74,7 +77,9 @@ def measure(part: str, cache_dir: pathlib.Path) -> dict[str, Any]:
     'machine': machine(),
     'load': round(os.getloadavg()[0], 1),
     'versions': speed_page.versions(),
-    'command': ' '.join(('python', *arguments)).format(cache_dir='DIR'),
+    'command': ' '.join(('python', *arguments)).format(
+      cache_dir='DIR', peer='PEER'
+    ),
     'lines': [json.loads(x) for x in done.stdout.splitlines() if x],
   }
 
@@ -98,6 +103,12 @@ def parser() -> cli.Parser:
     help='for files that are written once; default: build/speed',
   )
   group.add_argument(
+    '--peer',
+    default='',
+    metavar='COMMAND',
+    help='a program of PyTorch, see benchmarks.train_step_peer; default: none',
+  )
+  group.add_argument(
     '--table', action='store_true', help='measure nothing, write the page'
   )
   return result
@@ -113,7 +124,7 @@ def speed(args: argparse.Namespace) -> None:
     part for part in PARTS if not speed_page.path(part).exists()
   ]
   for part in () if args.table else parts:
-    record = measure(part, args.cache_dir.absolute())
+    record = measure(part, args.cache_dir.absolute(), args.peer)
     files.write_atomically(speed_page.path(part), files.to_json(record))
     print(f'{part}: stored', flush=True)
   files.write_atomically(speed_page.PAGE, speed_page.page().encode())

@@ -172,8 +172,36 @@ def _demo(record: Record) -> str:
   )
 
 
+def _train_step(record: Record) -> str:
+  names = {
+    'mit_b0': 'DAFormer, MiT-B0, 2 + 2 images of 256 x 256',
+    'resnet101': 'PixMatch (Fourier), ResNet-101, 1 + 1 images of 192 x 192',
+    'lite0': '`camvid_to_idd/self_training`, EfficientNet-Lite0',
+    'compact': '`streets/self_training`, compact network',
+  }
+  each = lambda values: ' / '.join(f'{x:.3g}' for x in values)
+  rows = [
+    [
+      names[line['case']],
+      f'**{line["ratio"]:.2f}**' if line['ratio'] else 'not compared',
+      each(line['ours']),
+      each(line['peer']),
+    ]
+    for line in record['lines']
+  ]
+  tunables = record['lines'][0]['glibc_tunables'] or 'not set'
+  return (
+    'Seconds of a train step on a CPU, float32, beside a program of PyTorch '
+    'with the same network, batch and terms, in turns: median of each round. '
+    'The goal is a ratio above 1 everywhere.\n\n'
+    + table(('step', 'ratio', 'ours, s', 'PyTorch, s'), rows)
+    + f'\n`GLIBC_TUNABLES`: {tunables} (for both).\n'
+  )
+
+
 # Part -> title and text of its section.
 SECTIONS: dict[str, tuple[str, Callable[[Record], str]]] = {
+  'train_step': ('Train step', _train_step),
   'start': ('Start', _start),
   'input': ('Input', _input),
   'inference': ('Evaluation and prediction', _inference),

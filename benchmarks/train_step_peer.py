@@ -9,18 +9,15 @@ repository. It is called with the arguments of the case and prints a JSON line
 with `seconds_per_step` and `framework`. Without --peer, and for cases that it
 does not know, this library is measured alone. Both inherit the environment.
 
-Writes one row a case to benchmarks/results/speed/train_step.json, in place of
-the case's last row. Let nothing else run.
+Prints a JSON line a case, as soon as it is measured. Let nothing else run.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import datetime
 import json
 import os
-import pathlib
 import shlex
 import statistics
 import subprocess
@@ -28,9 +25,6 @@ import sys
 from typing import Any, NamedTuple
 
 from uda_jax import cli
-from uda_jax import files
-
-RESULT = pathlib.Path(__file__).parent / 'results' / 'speed' / 'train_step.json'
 
 
 class Case(NamedTuple):
@@ -115,7 +109,6 @@ def measure(
     versions=[lines[0]['framework'] for lines in found.values() if lines],
     cores=os.cpu_count(),
     glibc_tunables=os.environ.get('GLIBC_TUNABLES', ''),
-    date=datetime.date.today().isoformat(),
     command=shlex.join(('python', *ours[1:])),
     peer_arguments=shlex.join(theirs[len(peer) :]) if compares else '',
   )
@@ -143,7 +136,7 @@ def parser() -> cli.Parser:
 
 
 def compare(args: argparse.Namespace) -> None:
-  """Measures the cases, stores and prints each row."""
+  """Measures the cases, prints each row."""
   unknown = set(args.only.split(',')) - set(CASES)
   if unknown:
     raise ValueError(
@@ -153,9 +146,6 @@ def compare(args: argparse.Namespace) -> None:
     row = dict(case=name) | measure(
       CASES[name], shlex.split(args.peer), args.rounds, args.steps
     )
-    rows = json.loads(RESULT.read_text()) if RESULT.exists() else []
-    rows = [other for other in rows if other['case'] != name] + [row]
-    files.write_atomically(RESULT, files.to_json(rows))
     print(json.dumps(row), flush=True)
 
 

@@ -31,6 +31,16 @@ _STARTS = {
 }
 # Part -> lines that its command prints.
 LINES = {
+  'train_step': [
+    {
+      'case': case,
+      'ours': [2.0, 2.5],
+      'peer': peer,
+      'ratio': ratio,
+      'glibc_tunables': '',
+    }
+    for case, peer, ratio in (('mit_b0', [3.0, 3.0], 1.2), ('lite0', [], None))
+  ],
   'start': [
     {
       'case': 'mit_b5',
@@ -146,7 +156,7 @@ def test_each_part_is_stored_as_soon_as_it_ends(stored, monkeypatch):
   record = {'lines': [{'case': 'x'}], 'command': 'python -m first'}
   measured = []
 
-  def measure(part, cache_dir):
+  def measure(part, cache_dir, peer):
     if part == 'second':
       raise cli.Failed('second: its command failed')
     measured.append(part)
@@ -166,7 +176,7 @@ def test_each_part_is_stored_as_soon_as_it_ends(stored, monkeypatch):
 
 def test_a_command_that_fails_stores_nothing(stored, tmp_path):
   with pytest.raises(cli.Failed, match='second'):
-    speed.measure('second', tmp_path)
+    speed.measure('second', tmp_path, '')
   assert not stored.exists()
 
 
@@ -177,7 +187,7 @@ def test_a_record_says_how_and_where(monkeypatch, tmp_path):
   monkeypatch.setattr(
     speed, 'PARTS', {'x': ('part_of_speed', '--cache_dir={cache_dir}')}
   )
-  record = speed.measure('x', tmp_path)
+  record = speed.measure('x', tmp_path, '')
   assert record['lines'] == [{'case': f'--cache_dir={tmp_path}'}]
   # The page names no folder of the machine.
   assert record['command'] == 'python -m part_of_speed --cache_dir=DIR'

@@ -1,4 +1,4 @@
-"""The comparison with a peer: turns, ratio, and what is stored."""
+"""The comparison with a peer: turns, and ratio."""
 
 import json
 import sys
@@ -20,10 +20,10 @@ def _peer(tmp_path):
   return (sys.executable, str(path))
 
 
-@pytest.fixture(name='stored')
-def _stored(tmp_path, monkeypatch):
-  """Ours takes 2 seconds; the results go to another file."""
-  real, path = train_step_peer.last_line, tmp_path / 'train_step.json'
+@pytest.fixture(autouse=True)
+def _ours(monkeypatch):
+  """Ours takes 2 seconds."""
+  real = train_step_peer.last_line
   line = dict(seconds_per_step=2.0, framework='jax 1')
   monkeypatch.setattr(
     train_step_peer,
@@ -32,27 +32,23 @@ def _stored(tmp_path, monkeypatch):
       line if 'benchmarks.train_step' in command else real(command)
     ),
   )
-  monkeypatch.setattr(train_step_peer, 'RESULT', path)
-  return path
 
 
-def test_the_ratio_is_the_peers_time_over_ours(peer, stored):
+def test_the_ratio_is_the_peers_time_over_ours(peer, capsys):
   train_step_peer.main(
     [f'--peer={" ".join(peer)}', '--only=mit_b0', '--rounds=2']
   )
-  (row,) = json.loads(stored.read_text())
+  row = json.loads(capsys.readouterr().out)
   assert (row['ours'], row['peer'], row['ratio']) == ([2, 2], [3, 3], 1.5)
   assert row['versions'] == ['jax 1', 'other 1']
 
 
-def test_a_case_that_the_peer_does_not_know_is_measured_alone(peer, stored):
-  for _ in range(2):  # the second row takes the place of the first
-    train_step_peer.main([f'--peer={" ".join(peer)}', '--only=lite0'])
-  (row,) = json.loads(stored.read_text())
+def test_a_case_that_the_peer_does_not_know_is_measured_alone(peer, capsys):
+  train_step_peer.main([f'--peer={" ".join(peer)}', '--only=lite0'])
+  row = json.loads(capsys.readouterr().out)
   assert (row['peer'], row['ratio']) == ([], None)
 
 
-def test_names_an_unknown_case(stored):
+def test_names_an_unknown_case():
   with pytest.raises(SystemExit, match='mit_b9'):
     train_step_peer.main(['--only=mit_b9'])
-  assert not stored.exists()
