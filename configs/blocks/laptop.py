@@ -15,7 +15,6 @@ from uda_jax.configs.blocks import cluda as cluda_blocks
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import ehtdi as ehtdi_blocks
 from uda_jax.configs.blocks import lse as lse_blocks
-from uda_jax.configs.blocks import mic as mic_blocks
 from uda_jax.configs.blocks import pipa as pipa_blocks
 from uda_jax.configs.blocks import pixmatch as pixmatch_blocks
 
@@ -38,6 +37,7 @@ class Benchmark(NamedTuple):
       its weight.
     pixel_contrast: fields of PiPa's contrast of pixels, such as `max_views`: a
       class with fewer cells in an image is not in it.
+    mask_weight: of MIC's masked pass.
     heads: PiPa's projections: name, input, channels.
     patches: PiPa's `config.method.patch_contrast`.
     pair: PiPa's overlapping crops, a third of the image's width.
@@ -55,6 +55,7 @@ class Benchmark(NamedTuple):
   rare_class_temperature: float
   cluda_contrast: dict
   pixel_contrast: dict
+  mask_weight: float
   heads: tuple[tuple[str, str, int], ...]
   patches: dict
   pair: dict
@@ -107,7 +108,9 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   config.method = common.self_training(threshold=0.9)
   config.method.class_weights = benchmark.class_weights
   # Used with --config.method.add.
-  config.method.masking.block_size = MASK_BLOCK
+  config.method.masking.update(
+    block_size=MASK_BLOCK, weight=benchmark.mask_weight
+  )
   config.method.cluda_contrast.update(benchmark.cluda_contrast)
   config.method.pixel_contrast.update(benchmark.pixel_contrast)
   config.teacher = common.teacher(decay=0.99)
@@ -129,11 +132,8 @@ def daformer(benchmark: Benchmark) -> ConfigDict:
 
 def mic(benchmark: Benchmark) -> ConfigDict:
   """DAFormer's self-training and MIC's masked images."""
-  return _masked(daformer(benchmark))
-
-
-def _masked(config: ConfigDict) -> ConfigDict:
-  config.method = mic_blocks.masked(config.method, block=MASK_BLOCK)
+  config = daformer(benchmark)
+  config.method = additions.added(config.method, masking={})
   return config
 
 
@@ -178,8 +178,8 @@ def pipa_released(benchmark: Benchmark) -> ConfigDict:
 def pipa_cluda_mic(benchmark: Benchmark) -> ConfigDict:
   """PiPa, CLUDA and MIC at once."""
   config = pipa(benchmark)
-  config.method = additions.added(config.method, cluda_contrast={})
-  return _masked(config)
+  config.method = additions.added(config.method, cluda_contrast={}, masking={})
+  return config
 
 
 def pixmatch(benchmark: Benchmark) -> ConfigDict:
