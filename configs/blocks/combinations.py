@@ -37,7 +37,13 @@ def dinov2(
   """Self-training of DINOv2-B with additions; arguments as of `on`."""
   model = networks.dinov2(size='b', weights=f'pretrained/{FILE}')
   model.starts_from = starts.dinov2(FILE)
-  return on(model, benchmark, *added)
+  config = on(model, benchmark, *added)
+  if 'patch_contrast' in added:
+    # Cells of PiPa's crops are pairs of patches, 28 pixels, instead of 8; as on
+    # DAFormer a tenth of those of two crops is drawn.
+    config.data.pair.update(crop_size=(728, 728), stride=28)
+    config.method.patch_contrast.samples = 2 * (728 // 28) ** 2 // 10
+  return config
 
 
 def dinov3_convnext(

@@ -225,3 +225,12 @@ def test_what_does_not_fit_names_its_field():
     _gradient(_method({'patch_contrast.channels': 8}), _batch(), 1)
   with pytest.raises(ValueError, match='config.method.pixel_contrast.predict'):
     _method({'pixel_contrast.predict': 'psychic'})
+
+
+def test_cells_are_whole_pixels():
+  """DINOv2's 26 cells of a crop of 720 rows would be 27.7 pixels."""
+  assert pipa_patches._cell_size((728, 728), (26, 26)) == 28
+  assert pipa_patches._cell_size((64, 128), (8, 16)) == 8
+  for crop, cells in (((720, 720), (26, 26)), ((64, 100), (8, 16))):
+    with pytest.raises(ValueError, match=r'pair\.crop_size: expected a mult'):
+      pipa_patches._cell_size(crop, cells)

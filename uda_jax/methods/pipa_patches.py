@@ -168,7 +168,7 @@ def patch_terms(
     )
   keys = rng.streams(key, 'views', 'bank')
   image = views['image']
-  pairs, _, height = image.shape[:3]
+  pairs = len(image)
   # The first crops, then the second ones.
   pixels = jnp.concatenate([image[:, 0], image[:, 1]])
   pixels = operators.augment_views(keys['views'], pixels)
@@ -181,13 +181,30 @@ def patch_terms(
   index = operators.draw_cells(
     keys['bank'], cells=pairs * vector.shape[1] * vector.shape[2]
   )
-  boxes = views['box'] // (height // vector.shape[1])
+  boxes = views['box'] // _cell_size(image.shape[2:4], vector.shape[1:3])
   contrast, bank = contrast_crops(
     config, (first, second), boxes, views['flipped'], bank, index
   )
   terms = {'patch': types.LossTerm(contrast.loss.sum(), config.weight)}
   fraction = contrast.active / jnp.maximum(contrast.overlap, 1)
   return terms, {'patch/active_fraction': fraction.mean()}, stats, bank
+
+
+def _cell_size(crop: tuple[int, ...], cells: tuple[int, ...]) -> int:
+  """Returns the side of a cell in pixels.
+
+  Raises:
+    ValueError: cells are not squares of whole pixels, so that the overlap of
+      two crops would not be made of them.
+  """
+  side = crop[0] // cells[0]
+  if (side * cells[0], side * cells[1]) != tuple(crop):
+    raise ValueError(
+      'config.data.pair.crop_size: expected a multiple of the '
+      f'{cells[0]} x {cells[1]} cells that the network makes of a crop, got '
+      f'{tuple(crop)}; config.data.pair.stride is a multiple of their side'
+    )
+  return side
 
 
 def with_patches(

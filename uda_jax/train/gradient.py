@@ -26,7 +26,7 @@ def total(terms: dict[str, types.LossTerm]) -> jax.Array:
   return cast(jax.Array, sum(values))
 
 
-def _group_loss(recipe: recipe_lib.Recipe, phase: int):
+def group_loss(recipe: recipe_lib.Recipe, phase: int):
   """Returns f(params, state, batch, method_state, group, frozen) of one group.
 
   It returns the sum of the weighted terms, and the losses.
@@ -59,7 +59,7 @@ def _gradient(recipe: recipe_lib.Recipe, phase: int, local_groups: int):
   a parameter, optax would still decay it. Whether the loss depends on it is
   read from the traced gradient, which otherwise depends on no input.
   """
-  loss = _group_loss(recipe, phase)
+  loss = group_loss(recipe, phase)
   together = local_groups // recipe.accumulate
 
   def chunk_loss(params, state, batch, method_state, group, frozen):

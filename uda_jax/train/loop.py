@@ -20,6 +20,7 @@ from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress as progress_lib
 from uda_jax.train import checks
 from uda_jax.train import interrupts
+from uda_jax.train import later_phases
 from uda_jax.train import parts as parts_lib
 from uda_jax.train import peers as peers_lib
 from uda_jax.train import round_mining
@@ -85,6 +86,8 @@ def _loop(
     for batch in batches:
       batch = parallel.to_global(batch, parts.run.mesh)
       with parts.watchdog.paused(step):
+        if previous is None:
+          later_phases.check(parts.run, state, batch)
         train_step = _prepare(parts, state, batch, step)
       parts.interrupts.hold()
       state, metrics = train_step(state, batch, parts.run.frozen)
