@@ -59,6 +59,7 @@ def _method(
     dict(
       variant=variant,
       confidence=float(constants['Tmax']),
+      class_weights=(),
       weight_aux=float(constants['lam_aux']),
       weight_mixed=float(constants['lam_aug']),
       weight_into_source=float(constants['mix_weight']),

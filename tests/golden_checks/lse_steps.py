@@ -53,6 +53,7 @@ def _method(arrays: Tensors, focal_of: str) -> types.Method:
         gamma=float(arrays['gamma']),
         focal_of=focal_of,
         freeze_statistics=False,
+        class_weights=(),
         adapt_from=0,
       )
     )
