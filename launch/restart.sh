@@ -49,6 +49,8 @@ while :; do
   start=$SECONDS
   "$@" &
   child=$!
+  # A signal before this line found no child to send it to.
+  [[ -z $stop ]] || kill -TERM "$child" 2>/dev/null
   # A signal ends `wait`, not the command.
   while :; do
     signalled=''
