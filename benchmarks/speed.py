@@ -25,6 +25,7 @@ from typing import Any
 from benchmarks import speed_page
 from uda_jax import cli
 from uda_jax import files
+from uda_jax.runs import provenance
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Part -> arguments of its command; {cache_dir} is a folder for files, {peer} is
@@ -76,7 +77,7 @@ def measure(part: str, cache_dir: pathlib.Path, peer: str) -> dict[str, Any]:
     'date': datetime.date.today().isoformat(),
     'machine': machine(),
     'load': round(os.getloadavg()[0], 1),
-    'versions': speed_page.versions(),
+    'versions': provenance.versions(speed_page.PACKAGES),
     'command': ' '.join(('python', *arguments)).format(
       cache_dir='DIR', peer='PEER'
     ),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-import importlib.metadata
 import json
 import pathlib
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 _FOLDER = pathlib.Path(__file__).parent
 PAGE = _FOLDER / 'README.md'
 RESULTS = _FOLDER / 'results' / 'speed'
-_PACKAGES = (
+# What a record of a measurement names.
+PACKAGES = (
   'jax',
   'jaxlib',
   'flax',
@@ -37,17 +37,6 @@ faster. What to set for speed: [docs/speed.md](../docs/speed.md).
 def path(part: str) -> pathlib.Path:
   """Returns the file of a part's record."""
   return RESULTS / f'{part}.json'
-
-
-def versions() -> dict[str, str]:
-  """Returns the versions of the packages that are installed."""
-  found = {}
-  for name in _PACKAGES:
-    try:
-      found[name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-      continue
-  return found
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

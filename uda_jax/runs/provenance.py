@@ -6,7 +6,7 @@ The manifest keeps the config of the first start, and what later starts changed;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import datetime
 import importlib.metadata
 import json
@@ -160,10 +160,14 @@ def cores() -> int:
   return os.cpu_count() or 1
 
 
-def versions() -> dict[str, str]:
-  """Returns the versions of the packages that decide what a run computes."""
+def versions(names: Sequence[str] = _PACKAGES) -> dict[str, str]:
+  """Returns the versions of packages, without those that are not installed.
+
+  Args:
+    names: on the package index; default: what decides what a run computes.
+  """
   found = {}
-  for name in _PACKAGES:
+  for name in names:
     try:
       found[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
