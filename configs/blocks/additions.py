@@ -58,7 +58,9 @@ def cluda_contrast() -> ConfigDict:
 
 def masking() -> ConfigDict:
   """MIC's masked pass; blocks of 64 pixels for crops of 1024, 32 for 512."""
-  return ConfigDict(dict(weight=1.0, ratio=0.7, block_size=64, images='target'))
+  return ConfigDict(
+    dict(weight=1.0, ratio=0.7, block_size=64, images='target', bn='batch')
+  )
 
 
 def masking_with_labels() -> ConfigDict:

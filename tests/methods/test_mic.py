@@ -18,6 +18,13 @@ from uda_jax.methods import self_training
 NUM_CLASSES = 4
 
 
+def _config():
+  """Self-training that trusts nearly all labels of an untrained network."""
+  config = tiny.self_training_config()
+  config.threshold = 0.26
+  return config
+
+
 def _state() -> types.TrainState:
   network = tiny.network(NUM_CLASSES)
   zero = jnp.zeros((), jnp.int32)
@@ -39,11 +46,10 @@ def _batch() -> types.Batch:
   )
 
 
-def _losses(batch, visible, images='target') -> types.Losses:
+def _losses(batch, visible, images='target', bn='batch') -> types.Losses:
   """With the left columns hidden from column `visible` on."""
-  config = mic_configs.masked(
-    tiny.self_training_config(), block=4, images=images
-  )
+  config = mic_configs.masked(_config(), block=4, images=images)
+  config.masking.bn = bn
   base = tiny.self_training_method(NUM_CLASSES)
   operators = mic.Operators(
     augment=lambda key, pixels: pixels,
@@ -72,11 +78,12 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
   losses = _losses(batch, visible=3)
   image = network.normalize(batch.target.image)
   label, weight, _, _ = self_training.pseudo_label(
-    tiny.self_training_config(), state, batch, network
+    _config(), state, batch, network
   )
   hidden = image.at[:, :, 3:].set(0)
   outputs, _ = network.forward(*state.student, hidden)
   expected = segmentation.cross_entropy(outputs.logits, label, weight=weight)
+  assert expected > 0
   np.testing.assert_allclose(losses.terms['masked'].value, expected, rtol=1e-5)
   np.testing.assert_allclose(
     losses.panels['masked'], network.denormalize(hidden), rtol=1e-5
@@ -84,11 +91,43 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
   assert set(losses.terms) == {'source', 'mixed', 'masked'}
 
 
+def test_running_statistics_are_used_and_stay_those_of_whole_images():
+  batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
+  own, running = (_losses(batch, 3, bn=bn) for bn in ('batch', 'ema'))
+  base = tiny.self_training_method(NUM_CLASSES).loss(
+    state.student.params, state, batch, jax.random.key(3), network, None
+  )
+  same = lambda losses: all(
+    jax.tree.leaves(
+      jax.tree.map(
+        lambda a, b: np.allclose(a, b, rtol=1e-6),
+        losses.student_stats,
+        base.student_stats,
+      )
+    )
+  )
+  assert same(running) and not same(own)
+  label, weight, _, _ = self_training.pseudo_label(
+    _config(), state, batch, network
+  )
+  hidden = network.normalize(batch.target.image).at[:, :, 3:].set(0)
+  outputs, _ = network.forward(
+    state.student.params,
+    base.student_stats,
+    hidden,
+    use_running_average=True,
+  )
+  expected = segmentation.cross_entropy(outputs.logits, label, weight=weight)
+  assert expected > 0
+  np.testing.assert_allclose(running.terms['masked'].value, expected, rtol=1e-5)
+  assert abs(running.terms['masked'].value - own.terms['masked'].value) > 1e-4
+
+
 def test_one_source_image_and_one_target_image():
   batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
   losses = _losses(batch, visible=3, images='one_of_each')
   label, weight, _, _ = self_training.pseudo_label(
-    tiny.self_training_config(), state, batch, network
+    _config(), state, batch, network
   )
   image = jnp.stack([batch.source.image[0], batch.target.image[0]])
   hidden = network.normalize(image).at[:, :, 3:].set(0)

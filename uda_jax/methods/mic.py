@@ -19,8 +19,11 @@ from uda_jax.augment import masking
 from uda_jax.methods import self_training
 
 # Fields of `config.method.masking`: `weight`; `ratio` and `block_size`, see
-# `masking.draw_mask`; `images`, one of `IMAGES`.
-FIELDS = ('weight', 'ratio', 'block_size', 'images')
+# `masking.draw_mask`; `images`, one of `IMAGES`; `bn`: batch norm normalizes
+# masked images with 'batch', their own statistics, which enter the student's
+# running ones (as released, for a network with batch norm in its head alone),
+# or 'ema', the running ones, which stay those of whole images.
+FIELDS = ('weight', 'ratio', 'block_size', 'images', 'bn')
 # Images of the masked pass: all target images, jittered and blurred (the
 # released code's mode 'separatetrgaug'), or the first source image with its
 # truth and the first target image, both as they are ('separate').
@@ -183,6 +186,7 @@ def with_masking(
       losses.student_stats,
       image,
       key=keys['masked'],
+      use_running_average=config.bn == 'ema',
       detail=operators.detail(
         keys['masked_detail'], pixels.shape[1:3], 'masked', phase
       ),

@@ -127,7 +127,7 @@ def _method(old: Config) -> Config:
   if new['name'] in _CLASS_WEIGHTS:
     new = {'class_weights': []} | new
   if 'masking' in new:
-    new['masking'] = {'images': 'target'} | new['masking']
+    new['masking'] = {'images': 'target', 'bn': 'batch'} | new['masking']
   return new
 
 

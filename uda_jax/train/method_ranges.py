@@ -15,6 +15,7 @@ CHOICES = {
   'average': ('all', 'valid'),
   'focal_of': ('mean', 'pixel'),
   'teacher_bn': ('batch', 'ema'),
+  'bn': ('batch', 'ema'),
   'pixel_order': ('aligned', 'released'),
 }
 # Whole numbers, and the least that each may be.
