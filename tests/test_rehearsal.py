@@ -1,5 +1,8 @@
 """The rehearsal of the published runs: what it reads from logs, its table."""
 
+import pathlib
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -98,3 +101,10 @@ def test_the_table_of_traces():
     '| `a/b` | hrda + masking | 9 | 1 x 2, 512 x 512 | 2 | 31 |',
     '| `c/d` | x |  |  |  |  |',
   ]
+
+
+def test_the_page_has_a_trace_of_every_published_config():
+  page = pathlib.Path('docs/published/rehearsal.md').read_text()
+  traced = page.split('## Traced at full size')[1]
+  names = re.findall(r'^\| `(\w+/\w+)` \|', traced, re.MULTILINE)
+  assert sorted(names) == sorted(rehearsal_configs.config_names())
