@@ -37,7 +37,7 @@ class Benchmark(NamedTuple):
       its weight.
     pixel_contrast: fields of PiPa's contrast of pixels, such as `max_views`: a
       class with fewer cells in an image is not in it.
-    mask_weight: of MIC's masked pass.
+    masking: fields of MIC's masked pass, such as `bn`.
     heads: PiPa's projections: name, input, channels.
     patches: PiPa's `config.method.patch_contrast`.
     pair: PiPa's overlapping crops, a third of the image's width.
@@ -55,7 +55,7 @@ class Benchmark(NamedTuple):
   rare_class_temperature: float
   cluda_contrast: dict
   pixel_contrast: dict
-  mask_weight: float
+  masking: dict
   heads: tuple[tuple[str, str, int], ...]
   patches: dict
   pair: dict
@@ -108,11 +108,7 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
   config.method = common.self_training(threshold=0.9)
   config.method.class_weights = benchmark.class_weights
   # Used with --config.method.add.
-  # Batch norm in every layer: with the statistics of masked images the student
-  # loses two points, docs/ablations.md#masked-images-and-batch-norm.
-  config.method.masking.update(
-    block_size=MASK_BLOCK, weight=benchmark.mask_weight, bn='ema'
-  )
+  config.method.masking.update(block_size=MASK_BLOCK, **benchmark.masking)
   config.method.cluda_contrast.update(benchmark.cluda_contrast)
   config.method.pixel_contrast.update(benchmark.pixel_contrast)
   config.teacher = common.teacher(decay=0.99)
@@ -210,7 +206,7 @@ def _views(config: ConfigDict, benchmark: Benchmark) -> ConfigDict:
   The network starts from scratch or from ImageNet weights, so it first trains
   on the source; these steps count as steps of the run.
   """
-  config.method.masking.update(block_size=MASK_BLOCK, bn='ema')
+  config.method.masking.update(block_size=MASK_BLOCK, **benchmark.masking)
   config.method.update(
     class_weights=benchmark.class_weights,
     weight_aux=0.0,

@@ -35,8 +35,9 @@ BENCHMARK = laptop.Benchmark(
   # A tenth of the published weights of the contrasts, since the cross-entropies
   # are small: docs/ablations.md#camvid-to-idd-lite-the-weight-of-a-contrast.
   cluda_contrast=dict(grid=(33, 33), weight=0.1),
-  # With the published weight, 1, labels of the teacher are most of the loss.
-  mask_weight=0.3,
+  # Batch norm in every layer: masked images in its statistics cost the student
+  # three points, docs/ablations.md#masked-images-and-batch-norm.
+  masking=dict(bn='ema'),
   # The published fraction of a map: 100 of 128 x 128 cells, 10 of 32 x 44.
   pixel_contrast=dict(max_views=10, weight=0.01),
   heads=(('proj', 'features', 128), ('project', 'fused', 64)),

@@ -23,7 +23,7 @@ BENCHMARK = laptop.Benchmark(
   rare_class_temperature=0.01,
   cluda_contrast=dict(grid=(17, 33)),
   pixel_contrast={},
-  mask_weight=1.0,
+  masking={},
   heads=(('proj', 'features', 64), ('project', 'logits', 64)),
   patches=dict(features='logits', channels=64, samples=128),
   pair=dict(crop_size=(64, 64), long_side=(154, 384)),
