@@ -38,7 +38,7 @@ def _same(key, pixels):
   return pixels
 
 
-def _method(fields=None, **patch_operators):
+def _method(fields=None, pair_stride=0, **patch_operators):
   """Without colour jitter, which takes long to compile."""
   config = _config(**(fields or {}))
   operators = self_training.operators(config, NUM_CLASSES)
@@ -54,7 +54,7 @@ def _method(fields=None, **patch_operators):
   operators = pipa_patches.operators(block)._replace(
     **{'augment_views': _same} | patch_operators
   )
-  return pipa_patches.with_patches(block, base, operators)
+  return pipa_patches.with_patches(block, base, operators, pair_stride)
 
 
 def _views(groups=1):
@@ -229,8 +229,16 @@ def test_what_does_not_fit_names_its_field():
 
 def test_cells_are_whole_pixels():
   """DINOv2's 26 cells of a crop of 720 rows would be 27.7 pixels."""
-  assert pipa_patches._cell_size((728, 728), (26, 26)) == 28
-  assert pipa_patches._cell_size((64, 128), (8, 16)) == 8
+  assert pipa_patches._cell_size((728, 728), (26, 26), 28) == 28
+  assert pipa_patches._cell_size((64, 128), (8, 16), 16) == 8
+  assert pipa_patches._cell_size((64, 128), (8, 16), 0) == 8
   for crop, cells in (((720, 720), (26, 26)), ((64, 100), (8, 16))):
     with pytest.raises(ValueError, match=r'pair\.crop_size: expected a mult'):
-      pipa_patches._cell_size(crop, cells)
+      pipa_patches._cell_size(crop, cells, 0)
+
+
+def test_overlaps_are_made_of_whole_cells():
+  """A box of half a cell would be rounded to another place in silence."""
+  _gradient(_method(pair_stride=4), _batch(), 1)
+  with pytest.raises(ValueError, match=r'pair\.stride: expected .* of 2,.* 3'):
+    _gradient(_method(pair_stride=3), _batch(), 1)

@@ -19,6 +19,7 @@ from uda_jax.methods import ehtdi
 from uda_jax.methods import hrda
 from uda_jax.methods import lse
 from uda_jax.methods import mic
+from uda_jax.methods import needs
 from uda_jax.methods import pipa_patches
 from uda_jax.methods import pipa_pixels
 from uda_jax.methods import pixmatch
@@ -154,7 +155,7 @@ def _with_masking(config, num_classes: int, method: types.Method):
   )
 
 
-def make(config, num_classes: int) -> types.Method:
+def make(config, num_classes: int, pair_stride: int = 0) -> types.Method:
   """Makes the base `config.name` with the additions `config.add`.
 
   Passes of their own (`patch_contrast`, `masking`) come after the base's, in
@@ -163,6 +164,8 @@ def make(config, num_classes: int) -> types.Method:
   Args:
     config: `config.method` of a run.
     num_classes: of the labels.
+    pair_stride: `config.data.pair.stride`, which must be a multiple of the
+      cells of PiPa's patches; 0: not known, not checked.
 
   Raises:
     ValueError: there is no such base, or no such addition to it.
@@ -174,7 +177,7 @@ def make(config, num_classes: int) -> types.Method:
     if name == 'patch_contrast':
       block = config.patch_contrast
       method = pipa_patches.with_patches(
-        block, method, pipa_patches.operators(block)
+        block, method, pipa_patches.operators(block), pair_stride
       )
     elif name == 'masking':
       method = _with_masking(config, num_classes, method)
@@ -234,61 +237,6 @@ def _check_fields(path: str, block, expected: tuple[str, ...]) -> None:
       raise ValueError(f'{path}.{name}: expected a value, got no such field')
 
 
-def _check_heads(config) -> None:
-  """Raises ValueError if PiPa's contrasts lack the network's extra heads."""
-  method, additions = config.method, active(config.method)
-  heads = {row[0]: row for row in config.model.get('heads', ())}
-  needed = {}
-  if 'pixel_contrast' in additions:
-    pipa_pixels.check(method.pixel_contrast)
-    needed['proj'] = 'pixel_contrast'
-    if method.pixel_contrast.predict == 'untrained':
-      needed['cls'] = 'pixel_contrast'
-  if 'patch_contrast' in additions:
-    needed['project'] = 'patch_contrast'
-  for head, name in needed.items():
-    if head not in heads:
-      raise ValueError(
-        f'config.model.heads: expected a row ({head!r}, MAP, CHANNELS), which '
-        f'{name} in config.method.add needs, got {tuple(heads.values())}'
-      )
-  if 'patch_contrast' in additions:
-    channels = method.patch_contrast.channels
-    if heads['project'][2] != channels:
-      raise ValueError(
-        f'config.method.patch_contrast.channels: expected '
-        f"{heads['project'][2]}, the channels of the head 'project' in "
-        f'config.model.heads, got {channels}'
-      )
-
-
-def _check_pairs(config) -> None:
-  """Raises ValueError if no crops are cut that the patches are taken from."""
-  start, pair = config.method.patch_contrast.start, config.data.pair
-  if not any(pair.crop_size) or pair.first_step > start:
-    raise ValueError(
-      'config.data.pair: expected a crop_size, and a first_step of at most '
-      f'{start} (config.method.patch_contrast.start), got crop_size '
-      f'{tuple(pair.crop_size)} and first_step {pair.first_step}'
-    )
-
-
-def _check_detail(config) -> None:
-  """Raises ValueError if HRDA's method and network do not fit each other."""
-  method, model = config.method, config.model
-  if model.name != 'hrda' or model.detail_crop != method.detail_crop:
-    raise ValueError(
-      "config.method.name: 'hrda' needs config.model.name 'hrda' with the "
-      f'detail_crop {tuple(method.detail_crop)}, got {model.name!r} with '
-      f'{tuple(model.get("detail_crop", ()))}'
-    )
-  if 'cluda_contrast' in active(method) and not model.feature_weight:
-    raise ValueError(
-      'config.model.feature_weight: expected True, as cluda_contrast in '
-      'config.method.add weighs the features of detail crops, got False'
-    )
-
-
 def check(config) -> None:
   """Raises ValueError, in one line, for a method that this run cannot have.
 
@@ -311,13 +259,15 @@ def check(config) -> None:
       f'config.teacher.use: expected True, as {reader} takes pseudo-labels '
       'from the teacher, got False'
     )
-  _check_heads(config)
+  if 'pixel_contrast' in additions:
+    pipa_pixels.check(method.pixel_contrast)
+  needs.check_heads(config, additions)
   if 'patch_contrast' in additions:
-    _check_pairs(config)
+    needs.check_pairs(config)
   if 'masking' in additions:
     mic.check(config)
   if method.name == 'hrda':
-    _check_detail(config)
+    needs.check_detail(config, additions)
   if method.name == 'ehtdi':
     ehtdi.check(method)
   if method.name == 'vfm_uda':

@@ -146,6 +146,7 @@ def patch_terms(
   views: Mapping[str, jax.Array] | None,
   bank: patch_contrast.PatchBank,
   network: types.Network,
+  pair_stride: int = 0,
 ) -> tuple[
   self_training.Terms,
   dict[str, jax.Array],
@@ -155,7 +156,8 @@ def patch_terms(
   """The contrast of two crops of the target.
 
   Both go through the student in one pass, without dropout; the student's own
-  logits label the cells.
+  logits label the cells. An overlap is a multiple of `pair_stride` pixels,
+  which must be a multiple of the cells (0: not known).
 
   Returns:
     Terms, metrics, the statistics and the bank after it.
@@ -181,7 +183,9 @@ def patch_terms(
   index = operators.draw_cells(
     keys['bank'], cells=pairs * vector.shape[1] * vector.shape[2]
   )
-  boxes = views['box'] // _cell_size(image.shape[2:4], vector.shape[1:3])
+  boxes = views['box'] // _cell_size(
+    image.shape[2:4], vector.shape[1:3], pair_stride
+  )
   contrast, bank = contrast_crops(
     config, (first, second), boxes, views['flipped'], bank, index
   )
@@ -190,12 +194,20 @@ def patch_terms(
   return terms, {'patch/active_fraction': fraction.mean()}, stats, bank
 
 
-def _cell_size(crop: tuple[int, ...], cells: tuple[int, ...]) -> int:
+def _cell_size(
+  crop: tuple[int, ...], cells: tuple[int, ...], pair_stride: int
+) -> int:
   """Returns the side of a cell in pixels.
 
+  Args:
+    crop: height and width in pixels.
+    cells: rows and columns of cells.
+    pair_stride: pixels; the overlap of two crops is a multiple of it. 0: not
+      known.
+
   Raises:
-    ValueError: cells are not squares of whole pixels, so that the overlap of
-      two crops would not be made of them.
+    ValueError: cells are not squares of whole pixels, or the stride is no
+      multiple of them, so that an overlap would not be made of whole cells.
   """
   side = crop[0] // cells[0]
   if (side * cells[0], side * cells[1]) != tuple(crop):
@@ -204,13 +216,26 @@ def _cell_size(crop: tuple[int, ...], cells: tuple[int, ...]) -> int:
       f'{cells[0]} x {cells[1]} cells that the network makes of a crop, got '
       f'{tuple(crop)}; config.data.pair.stride is a multiple of their side'
     )
+  if pair_stride % side:
+    raise ValueError(
+      f'config.data.pair.stride: expected a multiple of {side}, the side in '
+      'pixels of the cells that the network makes of a crop '
+      f'(config.method.patch_contrast), got {pair_stride}'
+    )
   return side
 
 
 def with_patches(
-  config, method: types.Method, operators: Operators
+  config, method: types.Method, operators: Operators, pair_stride: int = 0
 ) -> types.Method:
-  """Adds the contrast of patches and its bank from `config.start` on."""
+  """Adds the contrast of patches and its bank from `config.start` on.
+
+  Args:
+    config: the addition's block.
+    method: the method.
+    operators: the random operators.
+    pair_stride: see `patch_terms`.
+  """
   starts = tuple(sorted({*method.starts, config.start}))
 
   def loss(params, state, batch, key, network, frozen, *, phase=0):
@@ -235,6 +260,7 @@ def with_patches(
       batch.views,
       state.method_state,
       network,
+      pair_stride,
     )
     return losses._replace(
       terms=losses.terms | terms,

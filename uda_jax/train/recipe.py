@@ -93,8 +93,11 @@ def make(
       optimizer, jax.tree.map(lambda fixed: not fixed, frozen)
     )
   method = method or config.method
-  made = methods.make(method, num_classes)
-  if weight := label_fraction.weight(config.get('data', {})):
+  data = config.get('data', {})
+  made = methods.make(
+    method, num_classes, data.get('pair', {}).get('stride', 0)
+  )
+  if weight := label_fraction.weight(data):
     made = methods.with_target_labels(method, num_classes, made, weight)
   return Recipe(
     method=made,

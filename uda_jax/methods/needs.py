@@ -1,0 +1,57 @@
+"""Checks of what methods need of other blocks: heads, crops, a network."""
+
+from __future__ import annotations
+
+
+def check_heads(config, additions: tuple[str, ...]) -> None:
+  """Raises ValueError if PiPa's contrasts lack the network's extra heads."""
+  method = config.method
+  heads = {row[0]: row for row in config.model.get('heads', ())}
+  needed = {}
+  if 'pixel_contrast' in additions:
+    needed['proj'] = 'pixel_contrast'
+    if method.pixel_contrast.predict == 'untrained':
+      needed['cls'] = 'pixel_contrast'
+  if 'patch_contrast' in additions:
+    needed['project'] = 'patch_contrast'
+  for head, name in needed.items():
+    if head not in heads:
+      raise ValueError(
+        f'config.model.heads: expected a row ({head!r}, MAP, CHANNELS), which '
+        f'{name} in config.method.add needs, got {tuple(heads.values())}'
+      )
+  if 'patch_contrast' in additions:
+    channels = method.patch_contrast.channels
+    if heads['project'][2] != channels:
+      raise ValueError(
+        f'config.method.patch_contrast.channels: expected '
+        f"{heads['project'][2]}, the channels of the head 'project' in "
+        f'config.model.heads, got {channels}'
+      )
+
+
+def check_pairs(config) -> None:
+  """Raises ValueError if no crops are cut that the patches are taken from."""
+  start, pair = config.method.patch_contrast.start, config.data.pair
+  if not any(pair.crop_size) or pair.first_step > start:
+    raise ValueError(
+      'config.data.pair: expected a crop_size, and a first_step of at most '
+      f'{start} (config.method.patch_contrast.start), got crop_size '
+      f'{tuple(pair.crop_size)} and first_step {pair.first_step}'
+    )
+
+
+def check_detail(config, additions: tuple[str, ...]) -> None:
+  """Raises ValueError if HRDA's method and network do not fit each other."""
+  method, model = config.method, config.model
+  if model.name != 'hrda' or model.detail_crop != method.detail_crop:
+    raise ValueError(
+      "config.method.name: 'hrda' needs config.model.name 'hrda' with the "
+      f'detail_crop {tuple(method.detail_crop)}, got {model.name!r} with '
+      f'{tuple(model.get("detail_crop", ()))}'
+    )
+  if 'cluda_contrast' in additions and not model.feature_weight:
+    raise ValueError(
+      'config.model.feature_weight: expected True, as cluda_contrast in '
+      'config.method.add weighs the features of detail crops, got False'
+    )
