@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 _LOSS = re.compile(r'step (\d+)/\d+ .*?loss (\S+)')
 _PROGRAM = re.compile(
-  r'compiling (.*) \(once.*\n.*(compiled|read from the compile cache) in '
+  # XLA's alarm of a slow compilation stands between the two lines.
+  r'compiling (.*) \(once.*\n(?:(?!.* compiling ).*\n)*?'
+  r'.*(compiled|read from the compile cache) in '
   r'(\d+)s, (\d+)s of it tracing; it plans (\S+) GiB'
 )
 

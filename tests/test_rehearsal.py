@@ -23,7 +23,9 @@ def test_programs_are_read_from_the_log():
   )
   text = (
     '12:00:00 compiling the train step from step 1 (once; seconds for a small '
-    f'network)\n12:00:01 {made}\n'
+    'network)\nE1130 12:00:00 slow_operation_alarm.cc:73] \n****\n[Compiling '
+    f'module jit_f for CPU] Very slow compile?\n****\n12:00:01 {made}\n'
+    '12:00:02 compiling the panels (once; seconds)\n'
   )
   [program] = commands.programs(text)
   assert program.name == 'the train step from step 1'
