@@ -66,7 +66,9 @@ class _Run:
     monkeypatch.setattr(
       recipe_lib.methods,
       'make',
-      lambda config, num_classes: tiny.self_training_method(num_classes),
+      lambda config, num_classes, pair_stride: tiny.self_training_method(
+        num_classes
+      ),
     )
     config = common.run(steps=9, groups=1)
     config.optim = common.adamw(weight_decay=0.1)
