@@ -49,3 +49,9 @@ def test_a_phase_that_cannot_run_is_an_error_before_the_first_step():
   # Phases that have begun are not looked at again.
   begun = run.recipe.method.starts[0]
   later_phases.check(run, dataclasses.replace(state, step=begun), batch)
+
+
+def test_a_stride_of_pairs_that_cuts_cells_is_an_error_before_the_first_step():
+  start = _start('streets/pipa', **{'data.pair.stride': 4})
+  with pytest.raises(ValueError, match=r'pair\.stride: .* multiple of 8, .* 4'):
+    later_phases.check(*start)
