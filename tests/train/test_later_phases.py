@@ -52,6 +52,6 @@ def test_a_phase_that_cannot_run_is_an_error_before_the_first_step():
 
 
 def test_a_stride_of_pairs_that_cuts_cells_is_an_error_before_the_first_step():
-  start = _start('streets/pipa', **{'data.pair.stride': 4})
-  with pytest.raises(ValueError, match=r'pair\.stride: .* multiple of 8, .* 4'):
+  start = _start('streets/pipa', **{'data.pair.stride': 2})
+  with pytest.raises(ValueError, match=r'pair\.stride: .* multiple of 4, .* 2'):
     later_phases.check(*start)
