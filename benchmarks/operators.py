@@ -25,7 +25,7 @@ from benchmarks import targets
 from uda_jax import cli
 from uda_jax.models import attention
 from uda_jax.models import depthwise
-from uda_jax.models import layers
+from uda_jax.models import pooling
 
 # Form -> function of the inputs, which come second.
 Forms = tuple[dict[str, Callable], tuple[jax.Array, ...]]
@@ -56,7 +56,7 @@ def _max_pool(crop: int, dtype: str) -> Forms:
   side = crop // 2
   forms = {
     'shifted maxima': functools.partial(
-      layers.max_pool, size=3, stride=2, padding=1
+      pooling.max_pool, size=3, stride=2, padding=1
     ),
     'reduce_window': lambda x: nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1))),
   }

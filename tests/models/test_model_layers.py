@@ -7,6 +7,7 @@ import pytest
 
 from uda_jax.models import depthwise
 from uda_jax.models import layers
+from uda_jax.models import pooling
 
 
 def _random(seed, *shape):
@@ -161,7 +162,7 @@ def test_depthwise_names_an_unknown_form():
 )
 def test_max_pool_rounds_up(size, expected):
   """Even sizes give one pixel more than PyTorch's default (Caffe's pooling)."""
-  pool = lambda x: layers.max_pool(x, size=3, stride=2, padding=1, ceil=True)
+  pool = lambda x: pooling.max_pool(x, size=3, stride=2, padding=1, ceil=True)
   shape = jax.eval_shape(pool, jnp.zeros((1, size, 1, 1))).shape
   assert shape == (1, expected, 1, 1)
 
@@ -170,7 +171,7 @@ def test_max_pool_rounds_up(size, expected):
 def test_max_pool(ceil):
   x = _random(0, 2, 8, 7, 3)
   pool = jax.jit(
-    lambda x: layers.max_pool(x, size=3, stride=2, padding=1, ceil=ceil)
+    lambda x: pooling.max_pool(x, size=3, stride=2, padding=1, ceil=ceil)
   )
   after = 2 if ceil else 1
   golden = jax.lax.reduce_window(
@@ -186,13 +187,13 @@ def test_max_pool(ceil):
 
 def test_max_pool_gives_the_first_of_equal_pixels_the_gradient():
   x = np.zeros((1, 2, 2, 1), np.float32)
-  pool = lambda x: layers.max_pool(x, size=2, stride=2, padding=0).sum()
+  pool = lambda x: pooling.max_pool(x, size=2, stride=2, padding=0).sum()
   np.testing.assert_array_equal(jax.grad(pool)(x)[0, :, :, 0], [[1, 0], [0, 0]])
 
 
 def test_max_pool_passes_nan_on():
   x = np.array([1.0, np.nan, 2.0, 0.0], np.float32).reshape(1, 2, 2, 1)
-  assert np.isnan(layers.max_pool(x, size=2, stride=2, padding=0)).all()
+  assert np.isnan(pooling.max_pool(x, size=2, stride=2, padding=0)).all()
 
 
 def _norm(x, dtype=jnp.float32, **switches):

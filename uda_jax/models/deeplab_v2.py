@@ -21,6 +21,7 @@ import numpy as np
 from uda_jax import types
 from uda_jax.models import layers
 from uda_jax.models import network
+from uda_jax.models import pooling
 from uda_jax.models import preprocessing
 from uda_jax.models import resnet
 from uda_jax.models import weights
@@ -140,7 +141,7 @@ class DeepLabV2(nn.Module):
     x = layers.BatchNorm(dtype=self.dtype, name='bn1')(
       x, use_running_average=use_running_average
     )
-    x = layers.max_pool(
+    x = pooling.max_pool(
       nn.relu(x), size=3, stride=2, padding=1, ceil=self.caffe
     )
     features = []

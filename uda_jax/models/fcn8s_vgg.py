@@ -20,6 +20,7 @@ import numpy as np
 from uda_jax import types
 from uda_jax.models import layers
 from uda_jax.models import network
+from uda_jax.models import pooling
 from uda_jax.models import preprocessing
 from uda_jax.models import weights
 from uda_jax.models.weights import key_maps
@@ -165,7 +166,7 @@ class FCN8sVGG(nn.Module):
         padding = PADDING if i == j == 1 else None
         conv = self._conv(width, 3, f'conv{i}_{j}', padding=padding)
         x = nn.relu(conv(x))
-      x = layers.max_pool(x, size=2, stride=2, padding=0, ceil=True)
+      x = pooling.max_pool(x, size=2, stride=2, padding=0, ceil=True)
       features.append(x)
     return features
 

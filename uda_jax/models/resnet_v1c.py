@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.models import layers
+from uda_jax.models import pooling
 from uda_jax.models import resnet
 
 STRIDES = (1, 2, 1, 1)
@@ -92,7 +93,7 @@ class ResNetV1c(nn.Module):
     x = Stem(self.stem, self.dtype, name='stem')(
       image, use_running_average=use_running_average
     )
-    x = layers.max_pool(x, size=3, stride=2, padding=1)
+    x = pooling.max_pool(x, size=3, stride=2, padding=1)
     features = []
     for i, dilation in enumerate(DILATIONS):
       x = resnet.Stage(

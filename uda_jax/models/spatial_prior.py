@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.models import layers
+from uda_jax.models import pooling
 
 # Weight of a batch's statistics in the running ones, here and in the adapter.
 MOMENTUM = 0.01
@@ -59,7 +60,7 @@ class SpatialPrior(nn.Module):
     convs = functools.partial(_Convs, dtype=self.dtype)
     switch = dict(use_running_average=use_running_average)
     x = convs((n, n, n), (2, 1, 1), name='stem')(image, **switch)
-    maps = [layers.max_pool(x, size=3, stride=2, padding=1)]
+    maps = [pooling.max_pool(x, size=3, stride=2, padding=1)]
     for i, channels in enumerate((2 * n, 4 * n, 4 * n), 2):
       maps.append(convs((channels,), (2,), name=f'conv{i}')(maps[-1], **switch))
     return [
