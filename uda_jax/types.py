@@ -240,3 +240,11 @@ class TrainState:
   round: Round
   nonfinite: jax.Array
   rng: jax.Array
+
+  @property
+  def teacher_stats(self) -> PyTree | None:
+    """The teacher's batch statistics, None without a teacher.
+
+    A method whose teacher sees no image in training returns these.
+    """
+    return None if self.teacher is None else self.teacher.batch_stats

@@ -218,75 +218,62 @@ def make(config, operators: Operators) -> types.Method:
   networks).
   """
   check(config)
+  return types.Method(
+    functools.partial(_loss, config, operators), starts=aux_head.starts(config)
+  )
 
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen
-    keys = rng.streams(
-      key,
-      'prepare_source',
-      'prepare_target',
-      'source',
-      'source_views',
-      'target_views',
-      'classes',
-      'strong',
-      'weak',
-      'into_source',
+
+def _loss(
+  config, operators, params, state, batch, key, network, frozen, *, phase=0
+) -> types.Losses:
+  """See `types.Method.loss`."""
+  del frozen
+  keys = rng.streams(
+    key,
+    'prepare_source',
+    'prepare_target',
+    'source',
+    'source_views',
+    'target_views',
+    'classes',
+    'strong',
+    'weak',
+    'into_source',
+  )
+  prepare = lambda domain, pixels: operators.prepare(
+    keys[f'prepare_{domain}'], pixels
+  )
+  pixels = {
+    'source': prepare('source', batch.source.image),
+    'target': prepare('target', batch.target.image),
+  }
+  forward = lambda stats, pixels, key=None: network.forward(
+    params, stats, network.normalize(pixels), key=key
+  )
+
+  # 1. The source, with its labels.
+  outputs, stats = forward(
+    state.student.batch_stats, pixels['source'], keys['source']
+  )
+  label = batch.source.label
+  logits = aux_head.enlarge(config, outputs, label.shape[1:])
+  terms = aux_head.cross_entropies(config, 'source', logits, label, label, 1.0)
+  panels, metrics = {'source': pixels['source'], 'label': label}, {}
+
+  if aux_head.adapts(config, phase):
+    more, stats, maps = adapt(
+      config, operators, keys, label, batch.target, pixels, stats, forward
     )
-    pixels = {
-      name: operators.prepare(keys[f'prepare_{name}'], images)
-      for name, images in (
-        ('source', batch.source.image),
-        ('target', batch.target.image),
-      )
-    }
-
-    # 1. The source, with its labels.
-    outputs, stats = network.forward(
-      params,
-      state.student.batch_stats,
-      network.normalize(pixels['source']),
-      key=keys['source'],
-    )
-    label = batch.source.label
-    terms = aux_head.cross_entropies(
-      config,
-      'source',
-      aux_head.enlarge(config, outputs, label.shape[1:]),
-      label,
-      label,
-      1.0,
-    )
-    panels, metrics = {'source': pixels['source'], 'label': label}, {}
-
-    if aux_head.adapts(config, phase):
-      own, stats, maps = adapt(
-        config,
-        operators,
-        keys,
-        label,
-        batch.target,
-        pixels,
-        stats,
-        lambda stats, x, key=None: network.forward(
-          params, stats, network.normalize(x), key=key
-        ),
-      )
-      terms |= own
-      panels |= maps
-      metrics['pseudo/confident_fraction'] = jnp.mean(
-        maps['confident'], dtype=terms['source_main'].value.dtype
-      )
-
-    # Running statistics carry no gradient.
-    return types.Losses(
-      terms,
-      jax.lax.stop_gradient(stats),
-      teacher_stats=None
-      if state.teacher is None
-      else state.teacher.batch_stats,
-      metrics=metrics,
-      panels=panels,
+    terms |= more
+    panels |= maps
+    metrics['pseudo/confident_fraction'] = jnp.mean(
+      maps['confident'], dtype=terms['source_main'].value.dtype
     )
 
-  return types.Method(loss, starts=aux_head.starts(config))
+  return types.Losses(
+    terms,
+    jax.lax.stop_gradient(stats),  # Running statistics carry no gradient.
+    state.teacher_stats,
+    metrics=metrics,
+    panels=panels,
+  )

@@ -88,11 +88,10 @@ def make(config) -> types.Method:
         'prediction': jnp.argmax(target, -1),
       }
 
-    # A teacher, if any, is for evaluation and sees no image in training.
     return types.Losses(
       terms,
       stats,
-      None if state.teacher is None else state.teacher.batch_stats,
+      state.teacher_stats,
       metrics=metrics,
       panels=panels,
     )

@@ -7,6 +7,7 @@ The moving average of the weights is for evaluation.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import NamedTuple
 
 import jax
@@ -182,80 +183,104 @@ def make(config, operators: Operators) -> types.Method:
   `adapt_from`, the step before which only the source is learned from (0 in the
   paper's runs, which start from trained networks).
   """
+  return types.Method(
+    functools.partial(_loss, config, operators), starts=aux_head.starts(config)
+  )
 
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen
-    names = tuple(operators.perturbations)
-    keys = rng.streams(
-      key,
-      'prepare_source',
-      'prepare_target',
-      'source_mix',
-      'source',
-      *names,
-      *(f'{n}_dropout' for n in names),
+
+def _loss(
+  config, operators, params, state, batch, key, network, frozen, *, phase=0
+) -> types.Losses:
+  """See `types.Method.loss`."""
+  del frozen
+  keys = rng.streams(
+    key,
+    'prepare_source',
+    'prepare_target',
+    'source_mix',
+    'source',
+    *operators.perturbations,
+    *(f'{name}_dropout' for name in operators.perturbations),
+  )
+  prepare = lambda domain, pixels: network.normalize(
+    operators.prepare(keys[f'prepare_{domain}'], pixels)
+  )
+  label = batch.source.label
+  source = View(prepare('source', batch.source.image), label, label)
+  target_image = prepare('target', batch.target.image)
+  learn = functools.partial(_learn, config, network, params)
+
+  # 1. The source, with its labels.
+  image = operators.source(keys['source_mix'], source.image, target_image)
+  terms, stats = learn(
+    'source',
+    source._replace(image=image),
+    state.student.batch_stats,
+    1.0,
+    keys['source'],
+  )
+  panels, metrics = {'source': image, 'label': label}, {}
+
+  if aux_head.adapts(config, phase):
+    # 2. The clean target: labels, no gradient. The network is in training mode,
+    #    so the running statistics see this pass too.
+    outputs, stats = network.forward(params, stats, target_image)
+    target = label_target(
+      config, outputs, target_image, batch.target.valid_mask
     )
-    stats = state.student.batch_stats
-    image = network.normalize(
-      operators.prepare(keys['prepare_source'], batch.source.image)
+    metrics['pseudo/labeled_fraction'] = jnp.mean(
+      target.label != labels.IGNORE_LABEL, dtype=target_image.dtype
     )
-    source = View(image, batch.source.label, batch.source.label)
-    target_image = network.normalize(
-      operators.prepare(keys['prepare_target'], batch.target.image)
+    more, stats, maps = _perturbed(
+      config, operators, keys, network, source, target, stats, learn
     )
+    terms |= more
+    panels |= {'target': target_image, 'pseudo_label': target.label} | maps
 
-    def learn(name, view, stats, weight, key):
-      """One pass with gradient; returns its terms and the statistics."""
-      outputs, stats = network.forward(params, stats, view.image, key=key)
-      logits = aux_head.enlarge(config, outputs, view.label.shape[1:])
-      return aux_head.cross_entropies(
-        config,
-        name,
-        logits,
-        view.label,
-        view.aux_label,
-        weight,
-      ), stats
+  return types.Losses(
+    terms,
+    jax.lax.stop_gradient(stats),  # Running statistics carry no gradient.
+    state.teacher_stats,
+    metrics=metrics,
+    panels=_shown(network, panels),
+  )
 
-    # 1. The source, with its labels.
-    image = operators.source(keys['source_mix'], source.image, target_image)
-    terms, stats = learn(
-      'source', source._replace(image=image), stats, 1.0, keys['source']
-    )
-    panels, metrics = {'source': image, 'label': source.label}, {}
 
-    if aux_head.adapts(config, phase):
-      # 2. The clean target: labels, no gradient. The network is in training
-      #    mode, so the running statistics see this pass too.
-      outputs, stats = network.forward(params, stats, target_image)
-      target = label_target(
-        config, outputs, target_image, batch.target.valid_mask
-      )
-      panels |= {'target': target_image, 'pseudo_label': target.label}
-      metrics['pseudo/labeled_fraction'] = jnp.mean(
-        target.label != labels.IGNORE_LABEL, dtype=target_image.dtype
-      )
+def _learn(
+  config,
+  network: types.Network,
+  params: types.PyTree,
+  name: str,
+  view: View,
+  stats: types.PyTree,
+  weight: float,
+  key: jax.Array,
+) -> tuple[aux_head.Terms, types.PyTree]:
+  """The terms of one pass with gradient, and the statistics after it."""
+  outputs, stats = network.forward(params, stats, view.image, key=key)
+  logits = aux_head.enlarge(config, outputs, view.label.shape[1:])
+  terms = aux_head.cross_entropies(
+    config, name, logits, view.label, view.aux_label, weight
+  )
+  return terms, stats
 
-      # 3. The perturbed target, one pass a perturbation.
-      for name in names:
-        view = operators.perturbations[name](
-          keys[name], network, source, target
-        )
-        own, stats = learn(
-          name, view, stats, config[f'weight_{name}'], keys[f'{name}_dropout']
-        )
-        terms |= own
-        panels |= {name: view.image, f'{name}_label': view.label}
 
-    # Running statistics carry no gradient.
-    return types.Losses(
-      terms,
-      jax.lax.stop_gradient(stats),
-      teacher_stats=None
-      if state.teacher is None
-      else state.teacher.batch_stats,
-      metrics=metrics,
-      panels=_shown(network, panels),
-    )
-
-  return types.Method(loss, starts=aux_head.starts(config))
+def _perturbed(
+  config,
+  operators: Operators,
+  keys: dict[str, jax.Array],
+  network: types.Network,
+  source: View,
+  target: View,
+  stats: types.PyTree,
+  learn: Callable[..., tuple[aux_head.Terms, types.PyTree]],
+) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
+  """One pass a perturbation of the target: terms, statistics, panels."""
+  terms, panels = {}, {}
+  for name, perturb in operators.perturbations.items():
+    view = perturb(keys[name], network, source, target)
+    weight = config[f'weight_{name}']
+    own, stats = learn(name, view, stats, weight, keys[f'{name}_dropout'])
+    terms |= own
+    panels |= {name: view.image, f'{name}_label': view.label}
+  return terms, stats, panels

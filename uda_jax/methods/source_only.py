@@ -69,12 +69,10 @@ def make(config, operators: Operators) -> types.Method:
         cross_entropy(outputs.aux_logits, batch.source.label),
         config.weight_aux,
       )
-    # A teacher, if any, is for evaluation and sees no image in training.
-    teacher_stats = None if state.teacher is None else state.teacher.batch_stats
     return types.Losses(
       terms,
       stats,
-      teacher_stats,
+      state.teacher_stats,
       panels={
         'source': batch.source.image,
         'augmented': pixels,
