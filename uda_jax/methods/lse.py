@@ -9,6 +9,9 @@ from a source image and from such a window, whose labels come with the batch.
 
 from __future__ import annotations
 
+import functools
+
+import jax
 import jax.numpy as jnp
 
 from uda_jax import labels
@@ -39,61 +42,71 @@ def make(config) -> types.Method:
   which start from trained networks).
   """
   starts = (config.adapt_from,) if config.adapt_from else ()
+  return types.Method(functools.partial(_loss, config, starts), starts=starts)
 
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    del frozen
-    keys = rng.streams(key, 'source', 'target')
 
-    def logits(domain, stats, data):
-      outputs, stats = network.forward(
-        params,
-        stats,
-        network.normalize(data.image),
-        key=keys[domain],
-        use_running_average=config.freeze_statistics,
-      )
-      return resize.bilinear(outputs.logits, data.label.shape[1:]), stats
+def _loss(
+  config, starts, params, state, batch, key, network, frozen, *, phase=0
+) -> types.Losses:
+  """See `types.Method.loss`."""
+  del frozen
+  keys = rng.streams(key, 'source', 'target')
 
-    def cross_entropy(logits, label):
-      return types.LossTerm(
-        segmentation.cross_entropy(
-          logits, label, class_weights=config.class_weights, average='valid'
-        )
-      )
-
-    # 1. The source, with its labels.
-    source, stats = logits('source', state.student.batch_stats, batch.source)
-    terms = {'source': cross_entropy(source, batch.source.label)}
-    panels = {'source': batch.source.image, 'label': batch.source.label}
-    metrics = {}
-
-    # 2. The enlarged window, with the labels of the normal scale. Steps on the
-    #    source alone come before it.
-    if phase == len(starts):
-      target, stats = logits('target', stats, batch.target)
-      label = batch.target.label
-      terms['target'] = cross_entropy(target, label)
-      if config.weight_focal:
-        terms['focal'] = types.LossTerm(
-          segmentation.focal_term(
-            target, label, gamma=config.gamma, of=config.focal_of
-          ),
-          config.weight_focal,
-        )
-      labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
-      metrics = {'pseudo/labeled_fraction': labelled.mean()}
-      panels |= {
-        'target': batch.target.image,
-        'pseudo_label': label,
-        'prediction': jnp.argmax(target, -1),
-      }
-
-    return types.Losses(
-      terms,
+  def logits(domain, stats, data):
+    outputs, stats = network.forward(
+      params,
       stats,
-      state.teacher_stats,
-      metrics=metrics,
-      panels=panels,
+      network.normalize(data.image),
+      key=keys[domain],
+      use_running_average=config.freeze_statistics,
     )
+    return resize.bilinear(outputs.logits, data.label.shape[1:]), stats
 
-  return types.Method(loss, starts=starts)
+  # 1. The source, with its labels.
+  source, stats = logits('source', state.student.batch_stats, batch.source)
+  terms = {'source': _cross_entropy(config, source, batch.source.label)}
+  panels = {'source': batch.source.image, 'label': batch.source.label}
+  metrics = {}
+
+  # 2. The enlarged window, with the labels of the normal scale. Steps on the
+  #    source alone come before it.
+  if phase == len(starts):
+    target, stats = logits('target', stats, batch.target)
+    label = batch.target.label
+    terms |= _target_terms(config, target, label)
+    labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
+    metrics = {'pseudo/labeled_fraction': labelled.mean()}
+    panels |= {
+      'target': batch.target.image,
+      'pseudo_label': label,
+      'prediction': jnp.argmax(target, -1),
+    }
+
+  return types.Losses(
+    terms, stats, state.teacher_stats, metrics=metrics, panels=panels
+  )
+
+
+def _cross_entropy(
+  config, logits: jax.Array, label: jax.Array
+) -> types.LossTerm:
+  return types.LossTerm(
+    segmentation.cross_entropy(
+      logits, label, class_weights=config.class_weights, average='valid'
+    )
+  )
+
+
+def _target_terms(
+  config, logits: jax.Array, label: jax.Array
+) -> dict[str, types.LossTerm]:
+  """The terms of a window of the target and its mined labels."""
+  terms = {'target': _cross_entropy(config, logits, label)}
+  if config.weight_focal:
+    terms['focal'] = types.LossTerm(
+      segmentation.focal_term(
+        logits, label, gamma=config.gamma, of=config.focal_of
+      ),
+      config.weight_focal,
+    )
+  return terms

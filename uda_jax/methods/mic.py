@@ -105,6 +105,18 @@ def _one_of_each(
   )
 
 
+def _labeled(
+  config, base, operators, keys, state, batch, network
+) -> self_training.Labeled:
+  """The images of the masked pass, not masked yet, with their labels."""
+  # Self-training makes the same pass of the teacher: XLA computes it once.
+  label, weight, _, _ = self_training.pseudo_label(base, state, batch, network)
+  if config.images == 'one_of_each':
+    return _one_of_each(batch, label, weight)
+  pixels = operators.augment(keys['masked_augment'], batch.target.image)
+  return self_training.Labeled(pixels, label, weight)
+
+
 def check(config) -> None:
   """Raises ValueError unless the run has what `masking.images` needs.
 
@@ -168,15 +180,7 @@ def with_masking(
     if start and start not in method.starts[:phase]:
       return losses
     keys = rng.streams(key, 'masked_augment', 'mask', 'masked', 'masked_detail')
-    # Self-training makes the same pass of the teacher: XLA computes it once.
-    label, weight, _, _ = self_training.pseudo_label(
-      base, state, batch, network
-    )
-    if config.images == 'target':
-      pixels = operators.augment(keys['masked_augment'], batch.target.image)
-      data = self_training.Labeled(pixels, label, weight)
-    else:
-      data = _one_of_each(batch, label, weight)
+    data = _labeled(config, base, operators, keys, state, batch, network)
     pixels = data.pixels
     image = masking.apply_mask(
       network.normalize(pixels), operators.mask(keys['mask'], pixels)
@@ -191,13 +195,7 @@ def with_masking(
         keys['masked_detail'], pixels.shape[1:3], 'masked', phase
       ),
     )
-    terms = segment(
-      base,
-      'masked',
-      outputs,
-      data,
-      config.weight,
-    )
+    terms = segment(base, 'masked', outputs, data, config.weight)
     return losses._replace(
       terms=losses.terms | terms,
       student_stats=stats,

@@ -258,7 +258,8 @@ def _learn(
 ) -> tuple[aux_head.Terms, types.PyTree]:
   """The terms of one pass with gradient, and the statistics after it."""
   outputs, stats = network.forward(params, stats, view.image, key=key)
-  logits = aux_head.enlarge(config, outputs, view.label.shape[1:])
+  _, height, width = view.label.shape
+  logits = aux_head.enlarge(config, outputs, (height, width))
   terms = aux_head.cross_entropies(
     config, name, logits, view.label, view.aux_label, weight
   )
@@ -276,7 +277,8 @@ def _perturbed(
   learn: Callable[..., tuple[aux_head.Terms, types.PyTree]],
 ) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
   """One pass a perturbation of the target: terms, statistics, panels."""
-  terms, panels = {}, {}
+  terms: aux_head.Terms = {}
+  panels: dict[str, jax.Array] = {}
   for name, perturb in operators.perturbations.items():
     view = perturb(keys[name], network, source, target)
     weight = config[f'weight_{name}']
