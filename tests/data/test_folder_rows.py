@@ -137,10 +137,10 @@ def test_a_relative_root_is_found_from_anywhere(folder, monkeypatch):
 
 def test_sizes_that_differ_are_noted(folder):
   label = np.asarray(Image.open(folder / 'labels/04.png'))
-  Image.fromarray(label[:, :-2]).save(folder / 'labels/04.png')
+  Image.fromarray(label[:, :-1]).save(folder / 'labels/04.png')
   data = load(folder, resize_labels=True, published_size=(12, 16))
   (note,) = data.notes
-  assert 'labels/04.png: 12 x 14, brought to the 12 x 16' in note
+  assert 'labels/04.png: 12 x 15, brought to the 12 x 16' in note
   assert (
     load(folder, resize_labels=True, published_size=(12, 16)).notes
     == data.notes

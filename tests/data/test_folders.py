@@ -239,6 +239,13 @@ def test_sizes_must_agree_unless_labels_may_be_resized(folder):
   )
 
 
+@pytest.mark.parametrize('resize_labels', [False, True])
+def test_a_label_that_lies_on_its_side_is_never_squashed(folder, resize_labels):
+  label = np.asarray(Image.open(folder / 'labels/04.png'))
+  Image.fromarray(label.T.copy()).save(folder / 'labels/04.png')
+  refused(folder, 'labels/04.png', 'turned, cut', resize_labels=resize_labels)
+
+
 def test_what_is_missing_is_named(folder):
   refused(
     folder,

@@ -17,6 +17,9 @@ from uda_jax.data import problems
 from uda_jax.data import transforms
 
 _IGNORE = labels_lib.IGNORE_LABEL
+# Labels that are resized may be stretched by this: a few of GTA5 lack some rows
+# of their image.
+_MOST_STRETCH = 1.1
 
 
 class Source(NamedTuple):
@@ -122,6 +125,11 @@ def fit(
       'label was drawn over it as it is stored: turn the label as the photo is '
       'turned, or remove the orientation from the photo'
     )
+  if _stretch(size, label.shape) > _MOST_STRETCH:
+    raise ValueError(
+      f'{sizes}; a label of another shape does not lie over its image when it '
+      'is resized: one of the two is turned, cut, or of another image'
+    )
   if not job.record.resize_labels:
     raise ValueError(
       f'{sizes}; set {job.field}.resize_labels=True to bring labels to the '
@@ -133,6 +141,12 @@ def fit(
   )
   rows, columns = (np.arange(n) * m // n for n, m in zip(size, label.shape))
   return label[rows[:, None], columns], note
+
+
+def _stretch(size: tuple[int, ...], other: tuple[int, ...]) -> float:
+  """Returns the ratio of two ratios of height and width, 1 or more."""
+  ratio = size[0] * other[1] / (size[1] * other[0])
+  return max(ratio, 1 / ratio)
 
 
 class Summary:
