@@ -103,6 +103,27 @@ _RECORDS = (
   (dict(ignore_ids=('a',)), r'\.ignore_ids: expected'),
   (dict(ignore_ids=255), r'\.ignore_ids: expected'),
   (dict(label_channel=-2), r'\.label_channel: expected'),
+  # One field would overrule another, a type would be taken for another.
+  (dict(files=('0*', '7*')), r"\.files: .*'7\*', which matches none of 2"),
+  (dict(files=('0*', 3)), r'\.files: expected the path of a list, or'),
+  (dict(files=3), r'\.files: expected the path of a list, or'),
+  (
+    dict(ignore_ids=(1, 255)),
+    r'\.ignore_ids: .* got 1, which class_names .*\.label_map',
+  ),
+  (
+    dict(ignore_ids=(1, 255), label_map=((0, 0), (1, 1), (2, 255))),
+    r'\.ignore_ids: .* got 1, which label_map',
+  ),
+  (
+    dict(label_map=((0, 0),), label_colors=(((0, 0, 0), 0),)),
+    r'\.label_map: expected \(\) with label_colors',
+  ),
+  (dict(resize_labels='False'), r"True or False, got 'False'"),
+  (dict(skip_last=1.5), r'\.skip_last: expected a whole number, got 1.5'),
+  (dict(label_channel='0'), r"\.label_channel: expected a whole .* got '0'"),
+  (dict(label_channel=True), r'\.label_channel: expected a whole number'),
+  (dict(root=None), r'\.root: expected a text, got None'),
 )
 
 

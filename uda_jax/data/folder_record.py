@@ -39,9 +39,10 @@ class FolderRecord(NamedTuple):
     label_channel: which channel of color-like label files holds the raw ids
       (SYNTHIA: 0), -1 if label files have one channel.
     label_colors: rows ((red, green, blue), train id), 255 = ignore, if label
-      files show classes in colors; the three fields above do not count then.
+      files show classes in colors; `label_map` is () then, and `ignore_ids` and
+      `label_channel` do not count.
     resize_labels: bring labels of another size to the size of their image by
-      nearest neighbor, instead of refusing them.
+      nearest neighbor, instead of refusing them; not those of another shape.
     value_range: (low, high), the values of images with more than 8 bits a
       sample that are shown black and white; (): 16-bit images that use their
       range are read, other such images are refused.
@@ -89,11 +90,13 @@ def check(record: FolderRecord, field: str) -> None:
         f'0 to 255, got {color!r}'
       )
   _check_range(record.value_range, field)
+  _check_files(record.files, field)
   _check_numbers(record, field)
   _check_rows(record.label_map, f'{field}.label_map', 'raw id', classes)
   _check_rows(
     record.label_colors, f'{field}.label_colors', '(red, green, blue)', classes
   )
+  _check_contradictions(record, field)
 
 
 def _is_color(value: Any) -> bool:
@@ -117,6 +120,40 @@ def _check_range(value_range: Any, field: str) -> None:
     f'{field}.value_range: expected (low, high) with low < high, or (), got '
     f'{value_range}'
   )
+
+
+def _check_files(files: Any, field: str) -> None:
+  """Raises unless `files` is a text or patterns."""
+  if isinstance(files, str) or (
+    isinstance(files, tuple | list) and all(isinstance(p, str) for p in files)
+  ):
+    return
+  raise ValueError(
+    f'{field}.files: expected the path of a list, or a tuple of patterns of '
+    f'names, got {files!r}'
+  )
+
+
+def _check_contradictions(record: FolderRecord, field: str) -> None:
+  """Raises if one field would silently overrule another."""
+  if record.label_colors and record.label_map:
+    raise ValueError(
+      f'{field}.label_map: expected () with label_colors, as label files show '
+      f'classes in colors or by ids, got {record.label_map}'
+    )
+  classes = record.label_map or enumerate(range(len(record.class_names)))
+  both = [
+    raw
+    for raw, train_id in classes
+    if train_id != _IGNORE and raw in record.ignore_ids
+  ]
+  if both and not record.label_colors:
+    raise ValueError(
+      f'{field}.ignore_ids: expected ids that are no class, got {both[0]}, '
+      f'which {"label_map" if record.label_map else "class_names"} gives a '
+      f'class; to ignore it, list the ids of all classes in {field}.label_map '
+      f'and give {both[0]} the class {_IGNORE}'
+    )
 
 
 def _check_numbers(record: FolderRecord, field: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import fnmatch
 import functools
 
@@ -166,11 +166,7 @@ def _choose(
   if isinstance(record.files, str) and record.files:
     names = name_lists.read(folder, record, images, field)
   elif record.files:
-    names = [
-      name
-      for name in names
-      if any(name == p or fnmatch.fnmatchcase(name, p) for p in record.files)
-    ]
+    names = _matching(names, record.files, field)
   names = names[: max(0, len(names) - record.skip_last)]
   if not names:
     is_tuple = not isinstance(record.files, str) and record.files
@@ -180,3 +176,24 @@ def _choose(
       f'files={record.files!r} and skip_last={record.skip_last}{hint}'
     )
   return names
+
+
+def _matching(
+  names: Sequence[str], patterns: Sequence[str], field: str
+) -> list[str]:
+  """Returns the NAMEs that match; ValueError for a pattern without any."""
+  matches = {
+    pattern: {
+      n for n in names if n == pattern or fnmatch.fnmatchcase(n, pattern)
+    }
+    for pattern in patterns
+  }
+  chosen = set().union(*matches.values())
+  idle = [pattern for pattern, found in matches.items() if not found]
+  # Without any, the error is that no image is left.
+  if chosen and idle:
+    raise ValueError(
+      f'{field}.files: expected patterns of names such as {names[0]!r}, got '
+      f'{idle[0]!r}, which matches none of {len(names)}'
+    )
+  return [name for name in names if name in chosen]

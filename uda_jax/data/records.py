@@ -149,12 +149,32 @@ def make(values: Mapping[str, Any], field: str) -> Any:
         + (f'did you mean {near[0]}? ' if near else '')
         + f'expected {", ".join(record._fields)}'
       )
+  _check_types(record, values, field)
   for name in record._fields:
     if name not in values and name not in record._field_defaults:
       raise ValueError(f'{field}.{name}: expected a value, got no such field')
   result = record(**values)
   KINDS[kind].check(result, field)
   return result
+
+
+# Type of a field's default -> what is said of it, and what it takes.
+_TYPES: dict[type, tuple[str, Any]] = {
+  bool: ('True or False', bool),
+  int: ('a whole number', int),
+  float: ('a number', int | float),
+  str: ('a text', str),
+}
+
+
+def _check_types(record: Any, values: Mapping[str, Any], field: str) -> None:
+  """Raises for a field of another type than its default, such as 'False'."""
+  for name, default in record._field_defaults.items():
+    value = values.get(name, default)
+    expected, kind = _TYPES.get(type(default), ('', object))
+    is_bool = isinstance(value, bool) and kind is not bool
+    if expected and (is_bool or not isinstance(value, kind)):
+      raise ValueError(f'{field}.{name}: expected {expected}, got {value!r}')
 
 
 def check_channels(kind: str, channels: int, field: str) -> None:
