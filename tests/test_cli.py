@@ -307,6 +307,29 @@ def test_log_level_of_tensorflow_and_xla(flags, before, level, monkeypatch):
   assert found == [level]
 
 
+def test_a_device_out_of_memory_is_one_line():
+  def command(args):
+    raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory, 9 bytes.\n\nPeak')
+
+  parser = cli.Parser('uda_jax.x', '')
+  with pytest.raises(SystemExit) as stopped:
+    cli.run(parser, command, [])
+  line = str(stopped.value)
+  assert line.startswith('error: a device is out of memory (RESOURCE_EXHAUSTED')
+  assert 'docs/methods.md' in line
+  assert '\n' not in line
+  with pytest.raises(RuntimeError):
+    cli.run(parser, command, ['--debug'])
+
+
+def test_another_runtime_error_is_not_hidden():
+  def command(args):
+    raise RuntimeError('a fault of the library')
+
+  with pytest.raises(RuntimeError):
+    cli.run(cli.Parser('uda_jax.x', ''), command, [])
+
+
 def test_ctrl_c_is_one_line(capsys):
   def stopped(args):
     raise KeyboardInterrupt

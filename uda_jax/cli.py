@@ -298,6 +298,14 @@ def run(
     if args.debug:
       raise
     raise SystemExit(f'error: {error}') from error  # printed, exit code 1
+  except RuntimeError as error:
+    # Of JAX, which is not imported here.
+    if args.debug or 'RESOURCE_EXHAUSTED' not in str(error):
+      raise
+    raise SystemExit(
+      f'error: a device is out of memory ({str(error).splitlines()[0]}); '
+      'docs/methods.md, "Out of memory", lists what needs less'
+    ) from error
   except KeyboardInterrupt:
     if args.debug:
       raise
