@@ -10,8 +10,7 @@ or a published data set by itself, from its folder:
 Decodes every file to its end, and writes labels of train ids and class
 statistics to config.data.cache_dir, where training finds them. Draws a few
 labels over their images. Lists all that is wrong at once, and writes each line
-to a file. A start after a kill continues
-where it was.
+to a file. A start after a kill goes on where it was.
 
 Exit codes: 0 all can be trained on (notes report what is unusual); 1 not; 2
 wrong flags.
