@@ -22,7 +22,6 @@ from uda_jax.train import loop
 TINY = """
   config.model.name = 'tiny'
   config.compile_cache = ''
-  config.devices = 1
   return config
 """
 
@@ -90,6 +89,8 @@ def test_a_dry_run_shows_and_writes_a_config(command, capsys):
   )
   for found in (config, baseline):
     checks.check_config(found)
+    # Of several devices here.
+    checks.check_devices(found)
   assert config.data.source.class_names == ('others', 'ground')
   assert config.data.source.label_map == ((0, 0), (255, 1))
   assert config.steps == 6 and config.method.name == 'self_training'

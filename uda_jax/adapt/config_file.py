@@ -43,6 +43,9 @@ def get_config():
   """Self-training on the source and the unlabeled target."""
   config = common.run(steps={steps})
   config.seed = {seed}
+  # One device, whatever the machine has. For N: N here and batch.groups = N,
+  # which trains on N times as many images a step.
+  config.devices = 1
   config.data = benchmarks.block(
     # Folders and lists below are relative to it.
     root={root!r},
