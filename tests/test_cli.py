@@ -90,6 +90,14 @@ def test_more_devices_than_there_are():
     checks.check_devices(config)
 
 
+def test_one_group_on_several_devices():
+  config = configs.load(STREETS)
+  line = r'config\.batch\.groups=4, .* config\.devices=N'
+  with pytest.raises(ValueError, match=line):
+    checks.check_devices(config)
+  checks.check_devices(overrides.apply(config, ['--config.devices=1']))
+
+
 @pytest.mark.parametrize('name', configs.paths())
 def test_every_config_passes(name, tmp_path):
   config = configs.load(name)

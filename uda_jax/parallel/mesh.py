@@ -51,8 +51,8 @@ def check_groups(groups: int, mesh: Mesh, accumulate: int = 1) -> None:
     raise ValueError(
       f'config.batch.groups: expected a multiple of {unit} '
       f'({mesh.size} devices x batch.accumulate {accumulate}), got {groups}; '
-      f'use batch.groups={" or ".join(map(str, fits))}, or fewer devices '
-      'with devices=N'
+      f'use config.batch.groups={" or ".join(map(str, fits))}, which trains '
+      'on more images a step, or fewer devices with config.devices=N'
     )
 
 
