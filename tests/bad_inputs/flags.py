@@ -30,6 +30,13 @@ _FLAGS = (
   ('evaluate', ('--workdir=run', '--out=run'), '--out: expected another'),
   ('evaluate', ('--workdir=run', '--out=out', '--scales=x'), '--scales'),
   ('evaluate', ('--workdir=none', '--out=out'), 'none: .*manifest.json'),
+  ('evaluate', ('--workdir=a', '--ids=train'), '--ids: not used with --work'),
+  ('evaluate', ('--predictions=a', '--flip'), '--flip: not used with --pred'),
+  (
+    'evaluate',
+    ('--predictions=a', '--config.eval.flip=true'),
+    '--config.eval.flip=true: not used with --predictions',
+  ),
   ('evaluate', ('--predictions=a',), '--labels: expected the folder'),
   ('evaluate', ('--predictions=a', '--labels=b'), 'a: expected a folder'),
   ('evaluate', ('--predictions=a', '--labels=b', '--ids=x'), '--ids'),

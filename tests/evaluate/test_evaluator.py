@@ -174,6 +174,10 @@ def test_a_run_or_files_but_not_both(run, tmp_path):
       r'eval\.window',
     ),
     (('--config.data.evaluation.kind=nope',), r'data\.evaluation\.kind'),
+    # These say how a run trains, and would change nothing.
+    (('--config.eval.network=student',), r'eval\.network: .* --network says'),
+    (('--config.eval.target_statistics=9',), r'target_statistics: expected a'),
+    (('--config.model.weights=a.pth',), r'model\.weights: expected a field'),
   ],
 )
 def test_errors_are_one_line(run, tmp_path, args, message):

@@ -28,6 +28,9 @@ from typing import Any
 
 from uda_jax import cli
 
+_RUN_FLAGS = ('network', 'scales', 'flip', 'config')
+_FILE_FLAGS = ('labels', 'ids', 'classes')
+
 
 def parser() -> cli.Parser:
   """Returns the flags of both modes."""
@@ -121,6 +124,17 @@ def score(args: argparse.Namespace, config: Any = None) -> dict[str, dict]:
   return command.run(args, config)
 
 
+def _check_mode(args: argparse.Namespace) -> None:
+  """Raises ValueError for a flag of the other mode, which would do nothing."""
+  mode, other = '--predictions', _RUN_FLAGS
+  if args.workdir:
+    mode, other = '--workdir', _FILE_FLAGS
+  found = [f'--{name}' for name in other if getattr(args, name)]
+  found += args.overrides if mode == '--predictions' else []
+  if found:
+    raise ValueError(f'{found[0]}: not used with {mode}, expected none')
+
+
 def evaluate(args: argparse.Namespace) -> None:
   """Scores what the arguments name and prints a table."""
   if bool(args.workdir) == bool(args.predictions):
@@ -128,6 +142,7 @@ def evaluate(args: argparse.Namespace) -> None:
       'expected --workdir to score a run or --predictions to score label '
       f'files, got {"both" if args.workdir else "neither"}'
     )
+  _check_mode(args)
   if args.workdir:
     rows = score(args)
     from uda_jax.evaluate import reports
