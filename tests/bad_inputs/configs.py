@@ -143,6 +143,17 @@ _OPTIONS = (
   (STREETS, '--config.parallel.slow_step=nan', r'parallel\.slow_step'),
   (STREETS, '--config.model.weights=/nowhere.pth', r'model\.weights: .*/nowh'),
   (STREETS, '--config.model.weights=/', r'model\.weights'),
+  # Would be without effect, or run into nothing.
+  (
+    STREETS,
+    '--config.schedule.length=9',
+    r'schedule\.length: .*config\.steps=',
+  ),
+  (DAFORMER, '--config.method.distance_classes=(6,25)', r'distance_.*got 25'),
+  (STREETS, '--config.data.margins=(.5,.5,.0,.0)', r'data\.margins: .*leave'),
+  (STREETS, '--config.data.pair.overlap=(.9,.1)', r'overlap: .*\(lowest, high'),
+  (PIPA, '--config.data.pair.long_side=(0,0)', r'data\.pair\.long_side'),
+  (LSE, '--config.rounds.skip_classes=(99,)', r'rounds\.skip_classes.*got 99'),
   (LSE, '--config.rounds.p_start=nan', r'rounds\.p_start'),
   (LSE, '--config.rounds.p_start=0.0', r'rounds\.p_start'),
   (LSE, '--config.rounds.p_step=-0.1', r'rounds\.p_step'),
@@ -172,6 +183,38 @@ def get_config():
     r'config',
   ),
 )
+
+# What a file sets that no command line could, what the line says.
+_SET = (
+  ('stpes = 3', r'config\.stpes: there is no such .* config\.steps\?'),
+  ('eval.evry = 50', r'config\.eval\.evry: .* mean config\.eval\.every\?'),
+  ('eval.label_free.num = 3', r'config\.eval\.label_free\.num: there is no'),
+  ('optim.weigth_decay = 0.1', r'config\.optim\.weigth_decay: there is no'),
+  ('optim.low_rank.rnk = 4', r'config\.optim\.low_rank\.rnk: there is no'),
+  ('schedule.warmup = 9', r'mean config\.schedule\.warmup_steps or'),
+  ('teacher.decy = 0.9', r'config\.teacher\.decy: there is no such field'),
+  ('data.crop_sise = (8, 8)', r'config\.data\.crop_sise: there is no such'),
+  ('data.pair.overlaps = (0, 1)', r'config\.data\.pair\.overlaps: there is'),
+  ('model.in_chanels = 4', r'mean config\.model\.in_channels\?'),
+  ('eval.subsets.update(dict(few=(1, 1)))', r"subsets\['few'\]: .*each once"),
+  (
+    'eval.update(dict(window=(32, 32), stride=(32, 33)))',
+    r'config\.eval\.stride .* \(32, 32\), .* got \(32, 33\)',
+  ),
+  ("eval.update(dict(flip='False'))", r'flip: expected False without quotes'),
+)
+
+
+def _set(change):
+  content = f"""
+from uda_jax import configs
+def get_config():
+  config = configs.load({STREETS!r}).unlock()
+  with config.ignore_type():
+    config.{change}
+  return config
+"""
+  return _file(content)
 
 
 def _train(folder, config, *options):
@@ -204,6 +247,7 @@ CASES = (
     for config, option, line in _OPTIONS
   ),
   *(case.Case(name, _file(content), line) for name, content, line in _FILES),
+  *(case.Case(change, _set(change), line) for change, line in _SET),
   case.Case('a folder', _path(os.mkdir), r'config.*config\.py'),
   case.Case('a link to itself', _path(case.loop), r'config.*config\.py'),
   case.Case(

@@ -221,6 +221,14 @@ CASES = (
     for name, damage, _ in _MANIFESTS[:9]
   ),
   case.Case(
+    'windows that leave pixels out',
+    _damaged(
+      lambda run: None,
+      lambda f: _predict(f, '--window=16x16', '--stride=16x17'),
+    ),
+    r'\(--stride\): expected steps of at most .* \(16, 16\)',
+  ),
+  case.Case(
     'no best network',
     _damaged(lambda run: None, lambda f: _predict(f, '--network=best')),
     '--workdir: .*checkpoint in .*best, found none',

@@ -390,3 +390,10 @@ def test_a_file_of_another_size_is_named(tmp_path, kind):
     batches(source, source, num_steps=8)
   with pytest.raises(OSError, match=message):
     list(splits.eval_batches(source, batch_size=1))
+
+
+@pytest.mark.parametrize('margins', [(8, 5, 0, 0), (0, 0, 20, 3)])
+def test_margins_that_cover_an_image_are_refused(source, target, margins):
+  config = tiny_folder.data(target_image_size=(13, 20), margins=margins)
+  with pytest.raises(ValueError, match=r'data\.margins: .*00\.png.*\(13, 20\)'):
+    batches(source, target, config)

@@ -319,6 +319,13 @@ def test_bad_fields_are_named(field):
     _build(**{field: 'nothing'})
 
 
+def test_windows_that_leave_pixels_out_are_refused():
+  with pytest.raises(
+    ValueError, match='config.model.detail_stride: .*left out'
+  ):
+    _build(detail_stride=(16, 33))
+
+
 @pytest.mark.parametrize(
   'heads', [(('nothing', 'logits', 1),), (('proj', 'nothing', 1),)]
 )

@@ -63,6 +63,16 @@ def test_every_round_is_a_run_of_its_own_at_its_own_rate(index, step, expected):
   )
 
 
+def test_a_cosine_does_not_rise_again_after_its_end():
+  config = common.cosine(learning_rate=2.0)
+  config.length = 10
+  for step in (10, 11, 20):
+    state = types.SimpleNamespace(
+      step=jnp.asarray(step), round=types_lib.Round(-1, 0, 20)
+    )
+    np.testing.assert_allclose(optim.learning_rate(config, state), 0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
   ('changes', 'expected'),
   [

@@ -56,3 +56,14 @@ def test_target_images_are_read_for_a_method_that_uses_them(
   setup.batches(run, 0)
   setup.batches(run, 0, read_target=True)
   assert read == [uses_target, True]
+
+
+def test_what_begins_after_the_end_of_a_run_is_said():
+  config = leaf.get_config()
+  config.steps, config.schedule.warmup_steps = 20, 20
+  late = types.Method(None, starts=(0, 20))
+  warmup, part = setup._never_reached(config, late)
+  assert 'config.schedule.warmup_steps=20' in warmup
+  assert 'begins at step 20 and has no effect in the 20 steps' in part
+  config.steps = 21
+  assert not list(setup._never_reached(config, late))

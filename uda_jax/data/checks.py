@@ -64,6 +64,12 @@ def check(config: Any) -> None:
       'right), each a whole number, or all fractions of the sides below 1, got '
       f'{config.margins}'
     )
+  sums = margins[0] + margins[1], margins[2] + margins[3]
+  if not pixels and max(sums) >= 1:
+    raise ValueError(
+      'config.data.margins: expected fractions that leave a part of the image '
+      f'between top and bottom, and left and right, got {config.margins}'
+    )
   if not 0 < config.max_class_share <= 1:
     raise ValueError(
       'config.data.max_class_share: expected a fraction above 0, 1 = off, '

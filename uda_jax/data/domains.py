@@ -187,6 +187,7 @@ def _checked(domain: Domain) -> Domain:
     # Nothing to resize: a good deal less to do for every image.
     spec = spec._replace(image_size=(0, 0))
   full = transforms.resized_size(sizes, spec, spec.scale_range[0]).numpy()
+  _check_margins(domain, full)
   if not any(spec.crop_size):
     if spec.scale_range != (1.0, 1.0) or len(np.unique(full, axis=0)) > 1:
       raise ValueError(
@@ -206,3 +207,18 @@ def _checked(domain: Domain) -> Domain:
       'config.data.scale_range, or config.data.pad=True'
     )
   return domain._replace(spec=spec)
+
+
+def _check_margins(domain: Domain, full: np.ndarray) -> None:
+  """Raises if margins in pixels cover all of an image, [N, 2] as resized."""
+  margins = np.array(domain.spec.margins)
+  if margins.max() < 1:
+    return
+  covered = (full <= margins.reshape(2, 2).sum(1)).any(1)
+  if covered.any():
+    first = np.flatnonzero(covered)[0]
+    raise ValueError(
+      'config.data.margins: expected rows and columns that leave a part of '
+      f'{domain.data.image_paths[first]}, which is resized to '
+      f'{tuple(full[first].tolist())}, got {domain.spec.margins}'
+    )

@@ -47,10 +47,12 @@ def check(config: ml_collections.ConfigDict) -> None:
       'config.eval.stride: expected the steps of the sliding window '
       f'{tuple(block.window)}, down and right, got {tuple(block.stride)}'
     )
+  protocol.configured(block)
   classes = records.class_names(config.data, 'evaluation')
   for name, ids in block.subsets.items():
-    if not ids or not all(i in range(len(classes)) for i in ids):
+    known = ids and all(i in range(len(classes)) for i in ids)
+    if not known or len(set(ids)) < len(ids):
       raise ValueError(
         f'config.eval.subsets[{name!r}]: expected classes 0 to '
-        f'{len(classes) - 1}, got {ids}'
+        f'{len(classes) - 1}, each once, got {ids}'
       )

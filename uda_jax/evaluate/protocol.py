@@ -77,10 +77,20 @@ def size_text(size: Sequence[int]) -> str:
 
 
 def configured(block: Any) -> Protocol:
-  """Returns the protocol of a config's block `eval`."""
+  """Returns the protocol of a config's block `eval`.
+
+  Raises:
+    ValueError: windows leave pixels out between them.
+  """
   window = None
   if any(block.window):
     window = windows.Window(tuple(block.window), tuple(block.stride))
+    if any(step > side for step, side in zip(window.stride, window.size)):
+      raise ValueError(
+        'config.eval.stride (--stride): expected steps of at most the window '
+        f'{window.size}, between which no pixel is left out, got '
+        f'{window.stride}'
+      )
   return Protocol(
     window,
     block.enlarge,

@@ -39,6 +39,11 @@ def check_pairs(config) -> None:
       f'{start} (config.method.patch_contrast.start), got crop_size '
       f'{tuple(pair.crop_size)} and first_step {pair.first_step}'
     )
+  if min(pair.long_side) < 1:
+    raise ValueError(
+      'config.data.pair.long_side: expected pixels of the longer side of '
+      f'resized images, (lowest, highest), got {tuple(pair.long_side)}'
+    )
 
 
 def check_detail(config, additions: tuple[str, ...]) -> None:

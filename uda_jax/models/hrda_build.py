@@ -44,6 +44,12 @@ def _module(config, num_classes: int) -> hrda.HRDA:
   _check('scale_attention', config.scale_attention, ATTENTIONS)
   _check('order', config.order, hrda.ORDERS)
   _check('entropy_rule', config.entropy_rule, hrda_entropy.RULES)
+  if any(s > c for s, c in zip(config.detail_stride, config.detail_crop)):
+    raise ValueError(
+      'config.model.detail_stride: expected steps of at most detail_crop '
+      f'{tuple(config.detail_crop)}, between which no pixel is left out, got '
+      f'{tuple(config.detail_stride)}'
+    )
 
   def light_head(channels: int) -> nn.Module:
     return daformer_head.DAFormerHead(

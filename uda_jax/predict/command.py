@@ -99,6 +99,7 @@ def _with_window(
   config.eval.window = args.window
   config.eval.stride = args.stride or tuple((n + 1) // 2 for n in args.window)
   protocol.check(config.eval)
+  protocol.configured(config.eval)
   logging.info('scoring as in %s', protocol.describe(config.eval))
   return trained._replace(config=config)
 

@@ -25,6 +25,7 @@ from uda_jax.models import adapters
 from uda_jax.models.weights import parts
 from uda_jax.runs import packed
 from uda_jax.train import class_weights
+from uda_jax.train import fields
 from uda_jax.train import optim
 from uda_jax.train import ranges
 
@@ -87,6 +88,7 @@ def check_devices(config: Any) -> None:
 def check_config(config: ml_collections.ConfigDict) -> None:
   """Raises ValueError, in one line, for a config that cannot be run."""
   ranges.check(config)
+  fields.check(config)
   optim.check(config.optim)
   adapters.rule(config.optim)
   optim.check_schedule(config.schedule)
@@ -100,11 +102,45 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   methods.check(config)
   source = records.class_names(config.data, 'source')
   class_weights.check(config.method, source)
+  _check_classes(config, source)
+  _check_schedule(config)
   evaluate_checks.check(config)
   selection.check(config)
   _check_rounds(config)
   _check_kept(config.checkpoint)
   _check_start(config)
+
+
+def _check_classes(
+  config: ml_collections.ConfigDict, names: tuple[str, ...]
+) -> None:
+  """Checks classes given by number: those of other data would count nowhere."""
+  numbers = {}
+  if config.method.get('weight_distance', 0.0):
+    numbers['method.distance_classes'] = config.method.get(
+      'distance_classes', ()
+    )
+  if config.rounds is not None:
+    numbers['rounds.skip_classes'] = config.rounds.skip_classes
+  for field, classes in numbers.items():
+    unknown = [c for c in classes if c not in range(len(names))]
+    if unknown:
+      raise ValueError(
+        f'config.{field}: expected numbers of the {len(names)} classes '
+        f'{names}, got {unknown[0]} in {tuple(classes)}'
+      )
+
+
+def _check_schedule(config: ml_collections.ConfigDict) -> None:
+  """Checks that a decay that ends does not end before the run."""
+  schedule, steps = config.schedule, config.steps
+  decays = schedule.shape in optim.ENDING and config.rounds is None
+  if decays and 0 < schedule.length < steps:
+    raise ValueError(
+      'config.schedule.length: expected 0 (the end of the run) or at least '
+      f'config.steps={steps}, as the rate of {schedule.shape!r} is 0 from '
+      f'there on, got {schedule.length}'
+    )
 
 
 def _check_kept(config: ml_collections.ConfigDict) -> None:

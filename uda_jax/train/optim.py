@@ -20,6 +20,8 @@ from uda_jax.train import schedules
 PyTree = types.PyTree
 # Value of `config.optim.weight_decay_end`.
 CONSTANT = -1.0
+# Shapes of `config.schedule` whose rate is 0 from `length` on.
+ENDING = ('poly', 'cosine', 'warmup_poly')
 # Name -> the fields of `config.optim` that only this optimizer reads.
 _FIELDS = {
   'adamw': ('b1', 'b2', 'eps'),
@@ -279,7 +281,9 @@ def learning_rate(config, state: types.TrainState) -> jax.Array:
       ratio=config.warmup_ratio,
     )
   elif config.shape == 'cosine':
-    rate = base * 0.5 * (1 + jnp.cos(jnp.pi * step / length))
+    rate = schedules.cosine_between(
+      step, first=base, last=0.0, num_steps=length
+    )
   elif config.shape == 'constant':
     rate = jnp.asarray(base)
   else:

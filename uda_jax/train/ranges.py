@@ -110,6 +110,10 @@ def check(config: Any) -> None:
       raise ValueError(f'config.{field}: expected 2 numbers, got {value!r}')
     for number in value:
       _check_number(field, number, *bounds)
+    if value[0] > value[1]:
+      raise ValueError(
+        f'config.{field}: expected (lowest, highest), got {value!r}'
+      )
   for field, choices in _CHOICES.items():
     _check_choice(field, _get(config, field), choices)
   for field, bounds in _OPTIONAL.items():

@@ -201,10 +201,30 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   student, base = adaptation.start(config, workdir, student)
   method = _method(config, data)
   recipe = recipe_lib.make(config, num_classes, network, student.params, method)
+  for line in _never_reached(config, method):
+    logging.warning('%s', line)
   # Each process has loaded the same; host arrays become arrays everywhere.
   frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
   run = Run(config, workdir, mesh, data, recipe, frozen, origin, base)
   return run, student
+
+
+def _never_reached(config, method: types.Method) -> Iterator[str]:
+  """Yields lines on what begins after the end of a run that was shortened."""
+  steps, warmup = config.steps, config.schedule.warmup_steps
+  if not steps or config.rounds:
+    return
+  if warmup >= steps:
+    yield (
+      f'config.schedule.warmup_steps={warmup}: the learning rate does not '
+      f'reach {config.schedule.learning_rate:g} in the {steps} steps of the run'
+    )
+  late = [start for start in method.starts if start >= steps]
+  if late:
+    yield (
+      f'config.method: a part of {methods.full_name(config.method)} begins at '
+      f'step {late[0]} and has no effect in the {steps} steps of this run'
+    )
 
 
 def _method(config, data: data_sets.Data):
