@@ -36,7 +36,7 @@ def run(
     loggers: further places for curves and pictures, see `runs.loggers`.
 
   Returns:
-    A `uda_jax.train.loop.Result`: `run`, `net` and `reports`.
+    A `uda_jax.train.loop.Result`: `run`, `variables` and `reports`.
 
   Raises:
     ValueError, OSError: a bad config, bad data or a bad directory.
