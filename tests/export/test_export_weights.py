@@ -64,6 +64,7 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
   assert told['sha256'] == metadata.sha256(out)
   assert told['preprocessing'] == 'IMAGENET'
   assert told['saw_target_labels'] is False
+  assert told['classes'] == list(NAMES)
   assert told['trained_on'].startswith('ImageNet-1k; ')
   assert f'{config.data.target.name} without' in told['trained_on']
   assert weights.read(out).keys() == models.export(config, variables).keys()

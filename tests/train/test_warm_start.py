@@ -10,6 +10,7 @@ from tests import leaf
 from uda_jax import models
 from uda_jax.configs.blocks import convnets
 from uda_jax.models import preprocessing
+from uda_jax.models import weights
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
 from uda_jax.train import warm_start
@@ -76,6 +77,29 @@ def test_other_classes_need_a_new_classifier(run):
     own = name.startswith('classifier.')
     expected = models.export(config, fresh if own else variables)[name]
     np.testing.assert_array_equal(x, expected)
+
+
+def test_classes_in_another_order_are_refused(run, caplog):
+  workdir, _ = run
+  config, other = _config(workdir), ('road', 'car', 'sky')
+  warm_start.check_classes(config, NAMES)
+  with pytest.raises(
+    ValueError,
+    match=r"warm_start.workdir: .* 'car' as number 2 in .* as number 1 here",
+  ) as error:
+    warm_start.check_classes(config, other)
+  assert '\n' not in str(error.value)
+  warm_start.check_classes(config, ('road', 'heaven', 'car'))
+  assert "'heaven' is 'sky' there" in caplog.text
+  warm_start.check_classes(_config(workdir, new_classifier=True), other)
+  # A file, whose declaration has them.
+  config = leaf.get_config()
+  origin = weights.Provenance(
+    'a.safetensors', '', 1, '', declared={'classes': list(NAMES)}
+  )
+  warm_start.check_classes(config, NAMES, origin)
+  with pytest.raises(ValueError, match='model.weights: .*a.safetensors'):
+    warm_start.check_classes(config, other, origin)
 
 
 def test_another_network_is_one_line(tmp_path):

@@ -76,6 +76,7 @@ def write(
       network or restore.reported(trained.config),
       spelling,
       started_from(workdir),
-    ),
+    )
+    | {'classes': list(trained.class_names)},
   )
   return len(tensors)

@@ -191,6 +191,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
     network = models.build(config, num_classes)
     student, frozen = start_networks(config, network, num_classes, size)
     origin = models.provenance(config)
+    warm_start.check_classes(config, data.source.class_names, origin)
     _log_network(config, student, num_classes, size)
   if origin:
     logging.info('%s', origin)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from absl import logging
 import ml_collections
 
 from uda_jax import methods
 from uda_jax import models
 from uda_jax import types
+from uda_jax.models import weights as weights_lib
 from uda_jax.models.weights import metadata
 from uda_jax.runs import lineage
 from uda_jax.runs import restore
@@ -67,6 +70,47 @@ def load(
     field=_FIELD,
     new=new,
   )
+
+
+def check_classes(
+  config: ml_collections.ConfigDict,
+  names: Sequence[str],
+  origin: weights_lib.Provenance | None = None,
+) -> None:
+  """Checks that the classifier that a run starts with has its classes.
+
+  Arrays of two tables of equally many classes have the same shapes.
+
+  Args:
+    config: this run's.
+    names: of its classes.
+    origin: of `config.model.weights`, None without any.
+
+  Raises:
+    ValueError: a class of both has another number there.
+  """
+  run = config.warm_start.workdir
+  if config.model.new_classifier:
+    return
+  if run:
+    field, theirs = _FIELD, restore.read_manifest(run)['classes']['names']
+  elif origin and not config.model.get('class_rows', ()):
+    run, field = origin.path, 'config.model.weights'
+    theirs = origin.declared.get('classes', ())
+  else:
+    return
+  if len(theirs) != len(names):
+    return  # loading says what does not fit
+  for number, name in enumerate(names):
+    if name in theirs and theirs[number] != name:
+      raise ValueError(
+        f'{field}: expected the classes in one order, got {name!r} as number '
+        f'{theirs.index(name)} in {run} and as number {number} here; name them '
+        f'in the order {tuple(theirs)}, or start with a new classifier, '
+        'config.model.new_classifier=True'
+      )
+    if theirs[number] != name:
+      logging.warning('%s: %r is %r there', field, name, theirs[number])
 
 
 def declared(config: ml_collections.ConfigDict) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ optional:
   saw_target_labels    true where labels of a target were among them
   preprocessing        name of the pixel preprocessing that belongs to them
   licence              text
+  classes              names of the classes of its classifier, in order
   sha256               of FILE, so that the two stay together
 
 Further fields are information only: `source`, `source_sha256`, `part`,
@@ -31,6 +32,7 @@ TYPES = {
   'saw_target_labels': bool,
   'preprocessing': str,
   'licence': str,
+  'classes': list,
   'sha256': str,
 }
 
