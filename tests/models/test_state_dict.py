@@ -5,6 +5,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import ml_collections
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -104,6 +105,28 @@ def test_layouts():
   assert tensors['conv.weight'][3, 2, 0, 1] == kernel[0, 1, 2, 3]
   assert tensors['norm.running_var'][0] == 4
   assert tensors['norm.weight'][0] == 0
+
+
+@pytest.mark.parametrize(
+  ('change', 'words'),
+  [
+    (lambda x: x.astype(np.int8), 'floating-point type, got int8; quantized'),
+    (lambda x: x * np.float32('nan'), 'got 6 of 6 that are none'),
+    (lambda x: x + np.float32('inf'), 'got 6 of 6 that are none'),
+  ],
+)
+def test_values_that_are_no_weights_are_refused(change, words):
+  like = types.Variables(
+    {'linear': {'kernel': np.ones((2, 3), np.float32)}}, {}
+  )
+  tensors = state_dict.export(like)
+  tensors['linear.weight'] = change(tensors['linear.weight'])
+  with pytest.raises(ValueError, match='a.pth: linear.weight: .*') as error:
+    state_dict.load(tensors, like, source='a.pth')
+  assert words in str(error.value) and '\n' not in str(error.value)
+  # Half precision is read.
+  tensors['linear.weight'] = np.ones((3, 2), ml_dtypes.bfloat16)
+  state_dict.load(tensors, like)
 
 
 def test_every_mismatch_is_reported_at_once():

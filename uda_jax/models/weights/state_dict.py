@@ -100,6 +100,7 @@ def load(
 
   Raises:
     MisfitError: a tensor is missing, unexpected or has another shape.
+    ValueError: the values of a tensor are no weights, see `_check_values`.
   """
   wrong: list[WrongShape] = []
   missing: list[str] = []
@@ -146,7 +147,25 @@ def load(
       wrong,
       len(others),
     )
+  for name in sorted(used):
+    _check_values(f'{source}: {name}', tensors[name])
   return variables, len(used)
+
+
+def _check_values(name: str, x: np.ndarray) -> None:
+  """Raises ValueError for integers, NaN and infinity."""
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(
+      f'{name}: expected numbers of a floating-point type, got {x.dtype}; '
+      'quantized files cannot be read'
+    )
+  # One number that is not finite makes the sum so, without a copy of them all.
+  if not np.isfinite(np.sum(x, dtype=np.float64)):
+    bad = x.size - np.isfinite(x.astype(np.float64)).sum()
+    raise ValueError(
+      f'{name}: expected finite numbers, got {bad} of {x.size} that are none; '
+      'the training that wrote the file had diverged, or the file is damaged'
+    )
 
 
 def _depth_mix_up(
