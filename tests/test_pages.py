@@ -21,12 +21,8 @@ PAGES = sorted(
 _FENCED = re.compile(r'^ *```(\w*)\n(.*?)^ *```', re.S | re.M)
 # Values that stand for a user's own: DIR, BENCHMARK/NAME, my/data.py, ...
 _PLACEHOLDER = re.compile(r'\b(BENCHMARK|NAME)\b|^my/|\.\.\.')
-# Fields that are added in a config file, or that had these names before.
-_NOT_IN_CONFIGS = {
-  'config.model.patch',
-  'config.method.weight_pixel',
-  'config.method.update',
-}
+# A field that a config file adds, and a method of a block.
+_NOT_IN_CONFIGS = {'config.model.patch', 'config.method.update'}
 
 
 def prose(text: str) -> str:
@@ -128,7 +124,8 @@ def fields():
   return found
 
 
-@pytest.mark.parametrize('page', PAGES)
+# The changelog names fields of earlier versions, and mistakes.
+@pytest.mark.parametrize('page', sorted({*PAGES} - {'CHANGELOG.md'}))
 def test_fields_are_in_a_config(page, fields):
   text = (ROOT / page).read_text()
   named = re.findall(r'--(config\.[a-z_0-9.]+)=', text)

@@ -56,7 +56,7 @@ _LISTS = (
 
 # Fields of the record, what the line says.
 _RECORDS = (
-  (dict(root='nowhere'), r'\.root: .*nowhere; set config.data.root'),
+  (dict(root='nowhere'), r'\.root: .*nowhere; set config.data.root, the'),
   (dict(root='file'), r'\.root: expected a folder'),
   (dict(images=''), r'\.images'),
   (dict(images='pictures/*.png'), r'\.images: .*pictures/\*\.png'),

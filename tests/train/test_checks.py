@@ -1,10 +1,13 @@
 """Bad directories are named before a run starts; see test_end_to_end too."""
 
+import re
+
 import pytest
 
 from tests import tiny_leaf
 from uda_jax import cli
 from uda_jax import configs
+from uda_jax.configs import overrides
 from uda_jax.train import checks
 from uda_jax.train import loop
 
@@ -52,6 +55,13 @@ def test_no_published_run_starts_untrained(name, tmp_path, monkeypatch):
     assert f'config.model.weights: expected {start}; got ' in message
     assert '\n' not in message
     assert str(tmp_path / 'other.pth') in message or not weights
+    # What the message names starts at random.
+    assert message.endswith(' to start at random')
+    flags = re.findall(r'--config\.\S+=(?= )', message)
+    random = overrides.apply(config.copy_and_resolve_references(), flags)
+    if 'weight_distance' not in random.method:
+      checks.check_config(random)
+    assert not random.model.weights and not random.model.starts_from
   # The configs that the message names exist.
   for word in start.split():
     assert '_to_cityscapes/' not in word or word in configs.paths()

@@ -100,7 +100,8 @@ def _folder(record: FolderRecord, root: str, field: str) -> epath.Path:
   if not (root or record.root) or not folder.is_dir():
     raise FileNotFoundError(
       f'{field}.root: expected a folder, found none at {folder}; set '
-      f'config.data.root and {field}.root'
+      'config.data.root, the folder of all data sets (and, where its own '
+      f'folder has another name, {field}.root)'
     )
   return folder
 

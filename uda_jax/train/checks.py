@@ -225,7 +225,10 @@ def _check_weights(config: ml_collections.ConfigDict) -> None:
   else:
     return
   expected = needed or 'a weight file, see docs/weights.md'
+  flags = ('--config.model.weights= ' if weights else '') + (
+    '--config.model.starts_from= ' if needed else ''
+  )
   raise ValueError(
-    f'config.model.weights: expected {expected}; got {found}'
-    + ('; --config.model.starts_from= starts at random' if needed else '')
+    f'config.model.weights: expected {expected}; got {found}; {flags}to start '
+    'at random'
   )
