@@ -38,6 +38,7 @@ def gallery(path: pathlib.Path, results: dict) -> None:
     path: the PNG.
     results: column title -> `train.Result`.
   """
+  from uda_jax import galleries
   from uda_jax import pictures
   from uda_jax.data import splits
   from uda_jax.evaluate import inference
@@ -50,7 +51,7 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   for result in results.values():
     predict = inference.make_predict(result.run.recipe.network)
     columns.append(predict(result.variables, batch.image, size))
-  page = pictures.gallery(
+  page = galleries.gallery(
     list(zip(*columns)),
     titles=('image', 'truth', *results),
     palette=data.palette,

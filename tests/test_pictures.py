@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from uda_jax import galleries
 from uda_jax import pictures
 
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -57,7 +58,7 @@ def test_gallery():
   random = np.random.default_rng(0)
   image = random.integers(0, 256, (50, 100, 3), dtype=np.uint8)
   label = np.repeat(np.arange(4)[:, None], 100, 1).repeat(10, 0)
-  pixels = pictures.gallery(
+  pixels = galleries.gallery(
     [(image, label), (image[:25], label[:20])],
     titles=('image', 'truth'),
     palette=PALETTE,
@@ -78,7 +79,7 @@ def test_gallery():
 
 def test_gallery_without_legend_ends_with_its_rows(tmp_path):
   image = np.zeros((10, 20, 3), np.uint8)
-  page = pictures.gallery(
+  page = galleries.gallery(
     [(image,)], titles=('image',), palette=PALETTE, width=40
   )
   assert page.shape == (32 + 20 + 8, 40 + 16, 3)
@@ -86,7 +87,7 @@ def test_gallery_without_legend_ends_with_its_rows(tmp_path):
   with Image.open(tmp_path / 'pages/g.png') as read:
     np.testing.assert_array_equal(np.asarray(read), page)
   with pytest.raises(ValueError, match=r'1 pictures per row \(image\), got 2'):
-    pictures.gallery([(image, image)], titles=('image',), palette=PALETTE)
+    galleries.gallery([(image, image)], titles=('image',), palette=PALETTE)
 
 
 def test_heat_is_white_at_zero_and_red_above():
@@ -103,7 +104,7 @@ def test_heat_is_white_at_zero_and_red_above():
 def test_page_sets_rows_of_columns():
   image = np.full((10, 20, 3), 200, np.uint8)
   label = np.full((5, 20), 1, np.int32)
-  page = pictures.page(
+  page = galleries.page(
     {'image': image, 'label': label, 'third': image},
     PALETTE,
     columns=2,

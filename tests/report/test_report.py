@@ -12,6 +12,7 @@ from PIL import Image
 import pytest
 
 from tests import report_runs
+from uda_jax import galleries
 from uda_jax import pictures
 from uda_jax.report import __main__ as command
 from uda_jax.report import events
@@ -179,7 +180,7 @@ def test_strips_show_the_same_images(runs, tmp_path):
   # The first column of the page, without title and legend.
   path = images.pages(runs[0], 'evaluation')[-1][1]
   sheet = np.asarray(Image.open(path).convert('RGB'))
-  _, truth, *_ = pictures.gallery_columns(
+  _, truth, *_ = galleries.gallery_columns(
     sheet, 4, palette=report_runs.PALETTE, class_names=report_runs.NAMES
   )
   assert truth.shape == (2 * 213 + 8, 320, 3)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from uda_jax import galleries
 from uda_jax import pictures
 from uda_jax.adapt import predictions
 from uda_jax.data import datasets
@@ -94,7 +95,7 @@ def _predicted(trained: restore.Trained, images) -> list[tuple]:
 
 
 def _write(trained: restore.Trained, rows, titles, path: pathlib.Path) -> None:
-  page = pictures.gallery(
+  page = galleries.gallery(
     rows,
     titles=titles,
     palette=trained.palette,

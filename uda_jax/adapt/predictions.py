@@ -11,6 +11,7 @@ from etils import epath
 import numpy as np
 
 from uda_jax import duration
+from uda_jax import galleries
 from uda_jax import pictures
 from uda_jax.data import image_files
 from uda_jax.data import image_size
@@ -56,7 +57,7 @@ def write(workdir: pathlib.Path, out: pathlib.Path, most: int) -> int:
   trained = restore.load(workdir)
   rule = image_size.seen(trained.config.data)
   images = target_images(trained.config, most)
-  legend = pictures.legend(trained.class_names, trained.palette)
+  legend = galleries.legend(trained.class_names, trained.palette)
   pictures.write_png(out / 'legend' / 'legend.png', legend)
   reported = restore.reported(trained.config)
   record = label_ids.Record(

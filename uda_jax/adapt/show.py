@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from uda_jax import files
+from uda_jax import galleries
 from uda_jax import pictures
 from uda_jax.adapt import encoding as encoding_lib
 from uda_jax.adapt import found as found_lib
@@ -110,7 +111,7 @@ def _draw(
     image = image_files.read_image(image_path)
     label = train_ids(label_path, encoding)
     rows.append((image, label, pictures.overlay(image, label, found.palette)))
-  page = pictures.gallery(
+  page = galleries.gallery(
     rows,
     titles=('image', 'label', 'label on image'),
     palette=found.palette,

@@ -71,6 +71,7 @@ def _label_page(config: Any, part: str, data: Any) -> Any:
   A label map that gives ids to the wrong classes is seen at a glance, and
   nowhere in a count.
   """
+  from uda_jax import galleries
   from uda_jax import pictures
   from uda_jax.data import transforms
 
@@ -81,7 +82,7 @@ def _label_page(config: Any, part: str, data: Any) -> Any:
     image = pictures.rgb(image)
     label = np.asarray(decode.open_picture(data.label_paths[i]).image)
     rows.append((image, label, pictures.overlay(image, label, data.palette)))
-  page = pictures.gallery(
+  page = galleries.gallery(
     rows,
     titles=('image', 'label', 'label on image'),
     palette=data.palette,

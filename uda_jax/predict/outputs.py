@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from uda_jax import files
+from uda_jax import galleries
 from uda_jax import labels
 from uda_jax import pictures
 from uda_jax.data import image_size
@@ -138,7 +139,7 @@ def record(
   """
   if video.is_output(args.out):
     return
-  legend = pictures.legend(trained.class_names, trained.palette)
+  legend = galleries.legend(trained.class_names, trained.palette)
   pictures.write_png(args.out / 'legend' / 'legend.png', legend)
   label_ids.write(
     args.out / 'ids',

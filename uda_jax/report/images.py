@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from uda_jax import pictures
+from uda_jax import galleries
 from uda_jax.report import read
 
 # Pages shown of each kind and run: the first, the last and those between.
@@ -149,7 +149,7 @@ def _cut(run: read.Run, path: pathlib.Path) -> list[np.ndarray]:
   with Image.open(path) as image:
     page = np.asarray(image.convert('RGB'))
   try:
-    return pictures.gallery_columns(
+    return galleries.gallery_columns(
       page, _COLUMNS, palette=run.palette, class_names=run.class_names
     )
   except ValueError as error:

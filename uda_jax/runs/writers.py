@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from uda_jax import duration
+from uda_jax import galleries
 from uda_jax import pictures
 from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress
@@ -174,7 +175,7 @@ class Writer:
     """Draws one page, in TensorBoard and `<workdir>/panels/NAME_STEP.png`."""
     if self._curves is None or not rows:
       return
-    page = pictures.gallery(
+    page = galleries.gallery(
       rows,
       titles=[title.replace('_', ' ') for title in titles],
       palette=self._palette,
