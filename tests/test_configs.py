@@ -1,5 +1,6 @@
 """Tests that every config loads, and the one-line errors of those that fail."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -27,6 +28,16 @@ def test_config(name):
   with pytest.raises(AttributeError):
     config.no_such_field = 1
   assert f'--config={name} ' in configs.paths()[name].read_text()
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+  # As `python -m uda_jax.configs | head`.
+  ours, theirs = os.pipe()
+  os.close(ours)
+  command = [sys.executable, '-m', 'uda_jax.configs']
+  done = subprocess.run(command, cwd=ROOT, stdout=theirs, stderr=-1, text=True)
+  os.close(theirs)
+  assert (done.returncode, done.stderr) == (0, '')
 
 
 def test_two_calls_give_two_configs():

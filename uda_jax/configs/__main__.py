@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Sequence
+import os
 import pathlib
+import sys
 
 from uda_jax import cli
 from uda_jax import configs
@@ -62,7 +64,11 @@ def _first_line(path: pathlib.Path) -> str:
 
 def show(args: argparse.Namespace) -> None:
   """Prints what the arguments ask for."""
-  print('\n'.join(_lines(args)))
+  try:
+    print('\n'.join(_lines(args)), flush=True)
+  except BrokenPipeError:
+    # `head` or `less` has seen enough; Python would write the rest at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _lines(args: argparse.Namespace) -> list[str]:
