@@ -46,6 +46,9 @@ def test_a_file_name_of_which_the_name_is_a_part():
     (['7'], ['007', '0007'], "'7', which is several images: '0007', '007'"),
     (['7'], ['a/7', 'b/7'], "'7', which is several images: 'a/7', 'b/7'"),
     (['7', '007'], ['007'], "the same name twice: '007'"),
+    # A list of another split, whose files have the same names.
+    (['b/7.png'], ['a/7', 'c/8'], "1 of 1 .*'b/7.png'; names look like 'a/7'"),
+    (['/x/b/left/7'], ['a/left/7', 'c/left/7'], "1 of 1 .*'/x/b/left/7'"),
     (['images/x7.png'], ['7'], "'images/x7.png'; names look like '7'"),
   ],
 )
@@ -53,6 +56,16 @@ def test_names_that_do_not_fit(lines, names, message):
   with pytest.raises(ValueError, match=message) as error:
     name_lists.resolve(lines, images(*names))
   assert '\n' not in str(error.value)
+
+
+def test_folders_in_a_line_choose_among_files_of_one_name():
+  names = ('a/left/7', 'b/left/7', 'b/left/8')
+  lines = ['/elsewhere/b/left/7.jpg', r'images\a\left\7.png', 'left/8']
+  assert name_lists.resolve(lines, images(*names)) == [
+    'b/left/7',
+    'a/left/7',
+    'b/left/8',
+  ]
 
 
 def test_an_exact_name_is_never_ambiguous():

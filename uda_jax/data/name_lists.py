@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import collections
 from collections.abc import Iterable, Sequence
+import os
 import pathlib
 import re
 from typing import Any
@@ -40,7 +41,8 @@ def read(
   """Returns the NAMEs of the images that a list names, in its order.
 
   A line is a NAME, or the file name of one image with or without folders and
-  ending (`RGB/0000001.png`), or its number without leading zeros. Without the
+  ending (`RGB/0000001.png`), or its number without leading zeros. Where images
+  lie in several folders, those in a line must be the image's. Without the
   file, `train.txt`, `val.txt` and `test.txt` are read from GTA5's `split.mat`.
 
   Args:
@@ -135,8 +137,15 @@ def resolve(lines: Sequence[str], images: dict[str, listing.File]) -> list[str]:
   for name, file in images.items():
     for text in (pathlib.PurePosixPath(name).name, file.path.stem):
       known.setdefault(_key(text), set()).add(name)
+  folders = _folders(images)
   found = [
-    {line} if line in images else known.get(_key(_stem(line)), set())
+    {line}
+    if line in images
+    else {
+      name
+      for name in known.get(_key(_stem(line)), ())
+      if _is_below(folders[name], line)
+    }
     for line in lines
   ]
   columns = [line for line in lines if _COLUMNS.search(line)]
@@ -161,6 +170,25 @@ def resolve(lines: Sequence[str], images: dict[str, listing.File]) -> list[str]:
   if twice:
     raise ValueError(f'the same name twice: {_listed(twice)}')
   return chosen
+
+
+def _folders(images: dict[str, listing.File]) -> dict[str, tuple[str, ...]]:
+  """Returns NAME -> its folder below the lowest one that holds all images."""
+  parents = {
+    name: pathlib.PurePosixPath(str(file.path)).parent.parts
+    for name, file in images.items()
+  }
+  # Equal for the first and the last in order is equal for all.
+  ends = (min(parents.values()), max(parents.values())) if parents else ((), ())
+  common = len(os.path.commonprefix(ends))
+  return {name: parts[common:] for name, parts in parents.items()}
+
+
+def _is_below(folder: tuple[str, ...], line: str) -> bool:
+  """Returns whether the folders in a line, if it has any, end like a folder."""
+  parts = pathlib.PurePosixPath(line.replace('\\', '/')).parent.parts
+  depth = min(len(parts), len(folder))
+  return not depth or parts[-depth:] == folder[-depth:]
 
 
 def _listed(names: Iterable[str]) -> str:
