@@ -1,5 +1,7 @@
 """Prediction of images from a run's directory."""
 
+import argparse
+import functools
 import os
 import subprocess
 import sys
@@ -103,6 +105,28 @@ def test_files_hold_the_networks_classes(run, images, tmp_path):
     )
     confidence = np.asarray(jax.nn.softmax(logits)).max(-1)[0]
     assert np.abs(read('confidence') / 255 - confidence).max() < 0.004
+
+
+def test_label_maps_of_two_kinds_never_share_a_folder(run, images, tmp_path):
+  trained = restore.load(run[0], 'best')
+  out, label = tmp_path / 'out', np.zeros((4, 4), np.uint8)
+  pictures.write_png(out / 'ids/night/c.png', label)
+  args = lambda ids: argparse.Namespace(out=out, ids=ids)
+  record = label_ids.Record('train', NAMES)
+  label_ids.write(out / 'ids', record)
+  check = functools.partial(outputs.check_earlier, trained=trained)
+  check(args('train'), names={'a'})
+  # All of them are written again.
+  check(args('cityscapes'), names={'a', 'night/c'})
+  with pytest.raises(ValueError, match='--out: .*night/c.png .train ids of 3'):
+    check(args('cityscapes'), names={'a'})
+  label_ids.write(out / 'ids', record._replace(classes=('car', 'sky', 'road')))
+  with pytest.raises(SystemExit, match='--out: .*use a new folder'):
+    _main(
+      *(f'--workdir={run[0]}', f'--images={images[0] / "a.png"}'),
+      *(f'--out={out}', '--network=best'),
+    )
+  assert [path.name for path in out.rglob('*.png')] == ['c.png']
 
 
 def test_overlays_as_a_video(run, images, tmp_path):

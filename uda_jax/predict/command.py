@@ -49,13 +49,20 @@ def batches(
 
 def _open(
   args: argparse.Namespace,
-) -> tuple[float, Callable[..., Iterable[tuple[str, np.ndarray]]]]:
-  """Returns frames a second, and a function like `images.read`."""
+) -> tuple[
+  float, Callable[..., Iterable[tuple[str, np.ndarray]]], frozenset[str]
+]:
+  """Returns frames a second, a function like `images.read`, and the names.
+
+  Of a video, the names of the frames are not known.
+  """
   if video.is_input(args.images):
     fps, frames = video.read(args.images)
-    return args.fps or fps, functools.partial(_frames, args.images, frames)
+    read = functools.partial(_frames, args.images, frames)
+    return args.fps or fps, read, frozenset()
   files = images_lib.find(args.images)
-  return args.fps or 10.0, functools.partial(images_lib.read, files)
+  read = functools.partial(images_lib.read, files)
+  return args.fps or 10.0, read, frozenset(files)
 
 
 def _frames(
@@ -129,8 +136,9 @@ def run(args: argparse.Namespace) -> None:
   """
   _check_out(args)
   failures: list[str] = []
-  fps, read = _open(args)
+  fps, read, names = _open(args)
   trained = _with_window(args, restore.load(args.workdir, args.network))
+  outputs.check_earlier(args, trained, names)
   data = trained.config.data
   value_range = _value_range(data)
   channels = trained.config.model.in_channels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 import contextlib
 import io
 import pathlib
@@ -125,6 +125,34 @@ def writer(
     yield lambda name, found: add(
       pictures.overlay(pictures.rgb(found.image), found.label, trained.palette)
     )
+
+
+def check_earlier(
+  args: argparse.Namespace, trained: restore.Trained, names: Set[str]
+) -> None:
+  """Raises if label maps of other ids or classes would stay beside the new.
+
+  One ids.json says what all label maps of a folder hold.
+
+  Args:
+    args: of `uda_jax.predict.__main__`.
+    trained: the network.
+    names: of the images, whose label maps are written anew.
+  """
+  folder = args.out / 'ids'
+  if video.is_output(args.out) or not (folder / label_ids.NAME).is_file():
+    return
+  old = label_ids.read(folder)
+  if old is None or old[:2] == (args.ids, trained.class_names):
+    return
+  for path in sorted(folder.rglob('*.png')):
+    if path.relative_to(folder).as_posix().removesuffix('.png') not in names:
+      raise ValueError(
+        f'--out: expected a folder without label maps of other classes or ids, '
+        f'which would be taken for those of this network (--ids={args.ids}), '
+        f'got {path} ({old.ids} ids of {len(old.classes)} classes, '
+        f'{label_ids.NAME}); use a new folder'
+      )
 
 
 def record(
