@@ -181,6 +181,21 @@ def test_values_without_a_range(folder, values, guess):
   assert '% of the samples are outside' in data.notes[0]
 
 
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_images_whose_white_is_zero_are_no_negatives(tmp_path, bits, channels):
+  values = np.arange(192).reshape(12, 16)
+  path = tmp_path / 'a.tif'
+  tifffile.imwrite(
+    path,
+    (values << bits - 8).astype(f'uint{bits}'),
+    photometric='miniswhite',
+  )
+  np.testing.assert_array_equal(
+    image_files.read_image(path, channels=channels)[..., -1], 255 - values
+  )
+
+
 def test_black_images_need_no_range(folder):
   Image.fromarray(np.zeros((12, 16), np.uint16)).save(folder / 'images/00.png')
   assert as_trained(load(folder).image_paths[0]).max() == 0
@@ -257,7 +272,15 @@ def test_photos_and_documents_of_other_kinds(tmp_path, content, words):
   'kind',
   [
     *('trns', 'trns bytes', 'gray trns', '16 bit', '16 bit trns', 'gif'),
-    *('white is zero', 'int8', 'int16', 'int32', 'big endian', 'bigtiff'),
+    *(
+      'white is zero',
+      'wide white is zero',
+      'int8',
+      'int16',
+      'int32',
+      'big endian',
+      'bigtiff',
+    ),
   ],
 )
 def test_ids_as_stored(tmp_path, kind):
@@ -276,6 +299,9 @@ def test_ids_as_stored(tmp_path, kind):
     '16 bit trns': lambda: wide.save(path, 'PNG', transparency=0),
     'gif': lambda: color.save(path, 'GIF'),
     'white is zero': lambda: tiff(label, photometric='miniswhite'),
+    'wide white is zero': lambda: tiff(
+      label.astype(np.uint16), photometric='miniswhite'
+    ),
     'int8': lambda: tiff(label.astype(np.int8)),
     'int16': lambda: tiff(label.astype(np.int16)),
     'int32': lambda: tiff(label.astype(np.int32)),

@@ -73,6 +73,8 @@ def read(path: epath.Path, channels: int) -> Bands:
     values = np.asarray(image)[..., None]
     # In either byte order.
     values = values.astype(values.dtype.newbyteorder('='))
+    if decode.white_is_zero(picture) and values.dtype == np.uint16:
+      values = ~values
     return Bands(values, kind, picture.turned)
   if _CHANNELS.get(mode) != channels or picture.format in ('JPEG', 'MPO'):
     raise _wrong_count(path, channels, _CHANNELS.get(mode, 0), kind)

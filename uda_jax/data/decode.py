@@ -28,6 +28,7 @@ _FORMATS = 'JPEG PNG TIFF WEBP BMP GIF PPM JPEG2000'.split()
 _HEIC = (b'ftypheic', b'ftypheix', b'ftypmif1', b'ftyphevc')
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _ORIENTATION, _TIFF_BITS, _TIFF_PAGE_KIND = 0x0112, 258, 254
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 # TIFF pages that hold no other picture: reduced copies and masks.
 _TIFF_SIDE_PAGES = 1 | 4
 # EXIF orientation -> what turns the stored pixels upright.
@@ -134,6 +135,19 @@ def open_picture(path: Any) -> Picture:
     if turned != 1:
       image = image.transpose(_UPRIGHT[turned])
   return Picture(path, image, kind, bits, turned)
+
+
+def tag(picture: Picture, number: int) -> int | None:
+  """Returns a tag of a TIFF file, None for other files."""
+  return getattr(picture.image, 'tag_v2', {}).get(number)
+
+
+def white_is_zero(picture: Picture) -> bool:
+  """Returns whether a TIFF file stores white as 0.
+
+  Pillow turns such values around if they have 8 bits or fewer, wider ones not.
+  """
+  return tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _pages(image: Image.Image) -> int:

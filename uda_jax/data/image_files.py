@@ -153,7 +153,9 @@ def _wide_values(picture: decode.Picture) -> np.ndarray:
   if picture.image.mode in _WIDE_MODES:
     values = np.asarray(picture.image)
     # In either byte order.
-    return values.astype(values.dtype.newbyteorder('='))
+    values = values.astype(values.dtype.newbyteorder('='))
+    is_negative = decode.white_is_zero(picture) and values.dtype == np.uint16
+    return ~values if is_negative else values
   if picture.format != 'PNG' or picture.orientation != 1:
     raise ValueError(
       f'{picture.path}: expected 8 bits a sample, or one channel, or a PNG '

@@ -23,9 +23,8 @@ _COLOR_MODES = ('P', 'RGB', 'RGBA')
 # A picture with more has no classes in colors.
 _MOST_COLORS = 64
 _INEXACT = ('JPEG', 'MPO', 'JPEG2000', 'TIFF with JPEG')
-# TIFF tags and their values: packed as JPEG; 0 is white.
+# TIFF tag and its values: packed as JPEG.
 _PACKING, _JPEG = 259, (6, 7)
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 def read_label(path: Any, *, channel: int = -1, field: str = '') -> np.ndarray:
@@ -112,8 +111,8 @@ def _samples(picture: decode.Picture) -> np.ndarray:
     # Of the high byte, which Pillow keeps, every class is 0.
     return decode.png_samples(picture.path)
   ids = np.asarray(picture.image)
-  if _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-    # Pillow turns the gray values around.
+  if decode.white_is_zero(picture) and picture.bits <= 8:
+    # Back to the stored values.
     ids = ~ids
   if picture.image.mode == 'L' and picture.bits in (2, 4):
     # Pillow stretches gray values of few bits to 0..255.
@@ -126,14 +125,9 @@ def _open(path: epath.Path) -> decode.Picture:
   picture = decode.open_picture(path)
   if picture.format == 'PPM':
     _check_pgm(path)
-  if _tag(picture, _PACKING) in _JPEG:
+  if decode.tag(picture, _PACKING) in _JPEG:
     picture = picture._replace(format='TIFF with JPEG')
   return picture
-
-
-def _tag(picture: decode.Picture, number: int) -> int | None:
-  """Returns a tag of a TIFF file, None for other files."""
-  return getattr(picture.image, 'tag_v2', {}).get(number)
 
 
 def _check_pgm(path: epath.Path) -> None:
