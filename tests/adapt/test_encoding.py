@@ -104,6 +104,26 @@ def test_palettes_that_differ_are_colors(tmp_path):
   np.testing.assert_array_equal(first, 1 - second.astype(int))
 
 
+def test_palettes_of_source_and_target_that_swap_classes(tmp_path):
+  def look_at(name, palette, label=((0, 1, 2),)):
+    (tmp_path / name).mkdir()
+    return look.labels(
+      write(tmp_path / name, ids(*label), palette=palette), '--x'
+    )
+
+  source = look_at('a', [BLACK, RED, GREEN])
+  look.check_palettes(source, look_at('b', [BLACK, RED, GREEN]), '--t')
+  # The ids may be right, as far as anyone can tell.
+  gray = [(9, 9, 9), (99, 99, 99), (199, 199, 199)]
+  look.check_palettes(source, look_at('c', gray), '--t')
+  look.check_palettes(source, look_at('d', None), '--t')
+  twice = look_at('f', [BLACK, RED, RED])
+  look.check_palettes(twice, twice, '--t')
+  swapped = look_at('e', [BLACK, GREEN, RED])
+  with pytest.raises(ValueError, match=r'--t: .*0, 200, 0.* is id 2.* as id 1'):
+    look.check_palettes(source, swapped, '--t')
+
+
 def test_colors(tmp_path):
   paths = write(tmp_path, colors([RED, GREEN, BLACK], [GREEN, GREEN, BLACK]))
   found = decide(paths, ignore=values.parse('#000000'))

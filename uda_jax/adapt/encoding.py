@@ -117,8 +117,7 @@ def of_target(
     class_file: its path.
 
   Raises:
-    ValueError: in one line: they hold values of no class of the source, or
-      show an id in another color.
+    ValueError: in one line: they hold values of no class of the source.
   """
   if entries and (found.kind == 'colors') != (source.kind == 'colors'):
     named, void, _ = _named(found, entries, class_file, flag)

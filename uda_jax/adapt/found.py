@@ -91,6 +91,7 @@ def look_at(args: argparse.Namespace) -> Found:
   target_labels = target_encoding = None
   if scored:
     target_labels = _labels(scored, args.look, TARGET_LABELS)
+    look.check_palettes(labels, target_labels, TARGET_LABELS)
     target_encoding = encoding_lib.of_target(
       target_labels,
       encoding,

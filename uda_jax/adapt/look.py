@@ -150,3 +150,26 @@ def _palette(files) -> dict[int, tuple[int, ...]] | None:
       if colors.setdefault(value, color) != color:
         return None
   return colors
+
+
+def check_palettes(source: Labels, other: Labels, flag: str) -> None:
+  """Raises ValueError if ids of one color differ: the classes are swapped.
+
+  Ids that only one of the two shows in a color of its own may be right: some
+  programs write a palette of gray.
+
+  Args:
+    source: contents of label files.
+    other: contents of label files with the same classes.
+    flag: of the other ones, for messages.
+  """
+  ids: dict[tuple[int, ...], list[int]] = {}
+  for value, color in source.colors.items():
+    ids.setdefault(color, []).append(value)
+  for value, color in other.colors.items():
+    if value not in ids.get(color, [value]):
+      raise ValueError(
+        f'{flag}: expected the palette of the source, where {color} is id '
+        f'{ids[color][0]}, got it as id {value}; save the labels with the same '
+        'ids, or as RGB images of these colors, both'
+      )
