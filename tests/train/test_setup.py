@@ -1,5 +1,7 @@
 """Networks that a run starts from."""
 
+import argparse
+
 import jax
 import ml_collections
 import numpy as np
@@ -67,3 +69,13 @@ def test_what_begins_after_the_end_of_a_run_is_said():
   assert 'begins at step 20 and has no effect in the 20 steps' in part
   config.steps = 21
   assert not list(setup._never_reached(config, late))
+
+
+def test_scored_images_whose_labels_are_learned_from_are_said():
+  paths = lambda *names: argparse.Namespace(image_paths=names)
+  data = data_sets.Data(paths('a', 'b'), paths('c'), paths('c', 'd'))
+  assert not list(data_sets.seen_labels(data))
+  [line] = data_sets.seen_labels(data._replace(target_labels=paths('c')))
+  assert '1 of 2 images are those of config.data.target_labels' in line
+  [line] = data_sets.seen_labels(data._replace(evaluation=paths('b', 'a')))
+  assert '2 of 2 images are those of config.data.source' in line

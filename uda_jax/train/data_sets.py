@@ -94,3 +94,20 @@ def describe(data: Data) -> Iterator[str]:
         f'{name} {one.name}: {one.title}, {one.stop - one.start} images'
         + (share if name != 'evaluation' else '')
       )
+
+
+def seen_labels(data: Data) -> Iterator[str]:
+  """Yields a line on images that are scored and whose labels are learned from.
+
+  Their scores do not show how well a network does on other images.
+  """
+  scored = set(data.evaluation.image_paths)
+  for name in ('source', 'target_labels'):
+    part = getattr(data, name)
+    both = scored.intersection(part.image_paths) if part is not None else ()
+    if both:
+      yield (
+        f'config.data.evaluation: {len(both)} of {len(scored)} images are '
+        f'those of config.data.{name}, whose labels are learned from, so that '
+        'the scores say little of other images'
+      )

@@ -185,6 +185,8 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   data = data_sets.load(config)
   for line in data_sets.describe(data):
     logging.info('%s', line)
+  for line in data_sets.seen_labels(data):
+    logging.warning('%s', line)
   num_classes = len(data.source.class_names)
   size = _image_size(config, data)
   with once.reading_once():
