@@ -87,8 +87,9 @@ FLOORS = (
   {'adapt'},
   {'main', 'check_cluster', '__main__'},
 )
-# Commands inside a folder: like `main`, they may import the modules they call.
-COMMANDS = ('data.prepare',)
+# Commands inside a folder, and what they print: like `main`, they may import
+# the modules they call.
+COMMANDS = ('data.prepare', 'data.summary')
 # Papers that other papers build on.
 BASES = ('methods.self_training', 'methods.aux_head')
 

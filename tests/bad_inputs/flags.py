@@ -66,6 +66,11 @@ _FLAGS = (
   ('prepare', (_STREETS, '--dataset=gta5'), 'got both'),
   ('prepare', ('--dataset=gta6',), "--dataset: .*got 'gta6'"),
   ('prepare', ('--dataset=gta5',), '--source: expected the folder of gta5'),
+  (
+    'prepare',
+    ('--dataset=gta5', '--config.data.root=a'),
+    '--config.data.root=a: expected --config with it, got --dataset',
+  ),
   ('prepare', (_STREETS, '--parts=sauce'), "--parts: .*got 'sauce'"),
   ('prepare', (_STREETS, '--out=out'), '--source, --out: expected them with'),
   ('adapt', _ADAPT[:3], 'required: --out'),

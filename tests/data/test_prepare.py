@@ -114,7 +114,7 @@ def test_benchmark(root, tmp_path, monkeypatch, capsys, name, folder, means):
   printed, code = _prepare(config, monkeypatch, capsys)
   assert code == 0, printed
   assert ('2975 are published' in printed) == ('cityscapes' in name)
-  assert ('00002.png: 7 x 12, brought' in printed) == ('gta5' in name)
+  assert ('00002.png: 8 x 11, brought' in printed) == ('gta5' in name)
   before = _frozen(tmp_path / 'cache')
   results = _train(config, tmp_path / 'run')
   assert _frozen(tmp_path / 'cache') == before

@@ -204,7 +204,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   student, base = adaptation.start(config, workdir, student)
   method = _method(config, data)
   recipe = recipe_lib.make(config, num_classes, network, student.params, method)
-  for line in _never_reached(config, method):
+  for line in _never_reached(config, recipe.method):
     logging.warning('%s', line)
   # Each process has loaded the same; host arrays become arrays everywhere.
   frozen = jax.device_put(jax.device_get(frozen), parallel.replicated(mesh))
