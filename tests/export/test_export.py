@@ -22,6 +22,7 @@ from uda_jax.export import __main__ as export
 from uda_jax.export import command
 from uda_jax.export import description
 from uda_jax.export import onnx
+from uda_jax.export import segment
 from uda_jax.predict import network as network_lib
 from uda_jax.runs import provenance
 from uda_jax.runs import restore
@@ -202,6 +203,12 @@ def _photo(path, size):
     ((41, 53), {'keep_ratio': True}, {'enlarge': 'probabilities'}),
     ((6, 10), {'resize': 'bicubic'}, {}),
     ((23, 90), {'resize': 'bicubic'}, {}),
+    ((30, 50), {'resize': 'pillow_bilinear'}, {}),
+    (
+      (30, 50),
+      {},
+      dict(enlarge='logits_of_windows', window=(6, 6), stride=(6, 4)),
+    ),
   ],
 )
 def test_a_photo_of_any_size_as_predict_has_it(main, size, fields, scoring):
@@ -221,6 +228,23 @@ def test_a_photo_of_any_size_as_predict_has_it(main, size, fields, scoring):
   with pytest.raises(ValueError, match=r'expected pixels \[h, w, 3\], got'):
     segment.photo(pixels[..., 0], None)
   assert (found == expected).mean() > 0.999 and len(np.unique(found)) > 1
+
+
+def test_photos_that_would_lose_values_are_refused(tmp_path):
+  deep = np.arange(192, dtype=np.uint16).reshape(12, 16) * 300
+  for name, values in (
+    ('a.png', deep),
+    ('b.tif', deep.astype(np.int32)),
+    ('c.tif', deep.astype(np.float32)),
+  ):
+    Image.fromarray(values).save(tmp_path / name)
+    with pytest.raises(ValueError, match=f'{name}: expected 8 bits a channel'):
+      segment.read(tmp_path / name)
+  frames = [Image.fromarray(np.full((4, 4), n, np.uint8)) for n in range(2)]
+  path = tmp_path / 'd.gif'
+  frames[0].save(path, save_all=True, append_images=frames[1:])
+  with pytest.raises(ValueError, match='d.gif: expected one picture, got 2'):
+    segment.read(path)
 
 
 def test_the_code_of_the_page_runs_without_this_library(main):

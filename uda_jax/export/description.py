@@ -124,6 +124,7 @@ def about(
     shape: of the input, [B, H, W, N]; B may be a name.
   """
   config, lead = trained.config, list(shape[:3])
+  how = protocol.configured(config.eval).without_views()
   declared = weights_file.declaration(
     config, which, '', weights_file.started_from(workdir)
   ) | selection.note(config, which)
@@ -148,7 +149,7 @@ def about(
       },
       # How scoring brings logits to the size of a photo.
       'enlarge': {
-        'what': config.eval.enlarge,
+        'what': 'probabilities' if how.gives_probabilities else 'logits',
         'align_corners': bool(config.eval.align_corners),
       },
     },
@@ -178,7 +179,7 @@ def _resize(config: Any) -> dict[str, Any]:
     # Without a size of the run: as `predict --size` has it.
     'keep_ratio': rule.keep_ratio and any(rule.size),
     'filter': rule.resize,
-    'antialias': rule.resize == 'bicubic',
+    'antialias': rule.resize != 'bilinear',
   }
 
 

@@ -16,6 +16,11 @@ from PIL import Image
 from PIL import ImageOps
 
 FOLDER = pathlib.Path(__file__).parent
+# Filters of network.json that shrink with antialiasing; 'bilinear' does not.
+ANTIALIASED = {
+  'bicubic': Image.Resampling.BICUBIC,
+  'pillow_bilinear': Image.Resampling.BILINEAR,
+}
 
 
 def photo(
@@ -31,7 +36,8 @@ def photo(
     [h, w] uint8, positions in the list `classes` of network.json.
 
   Raises:
-    ValueError: it has another number of channels than the network's images.
+    ValueError: it has another number of channels than the network's images, or
+      `read` cannot read it.
   """
   about = json.loads((FOLDER / 'network.json').read_text())
   batch, *_, channels = about['input']['shape']
@@ -48,8 +54,20 @@ def photo(
 
 
 def read(path: str | pathlib.Path) -> np.ndarray:
-  """Returns the upright pixels of a file, [h, w, 3] uint8 RGB."""
+  """Returns the upright pixels of a file, [h, w, 3] uint8 RGB.
+
+  Raises:
+    ValueError: it has several frames, or one channel of more than 8 bits, which
+      would become black and white.
+  """
   with Image.open(path) as image:
+    if getattr(image, 'n_frames', 1) > 1 and image.format != 'MPO':
+      raise ValueError(f'{path}: expected one picture, got {image.n_frames}')
+    if image.mode.startswith(('I', 'F')):
+      raise ValueError(
+        f'{path}: expected 8 bits a channel, got pixels of type {image.mode}; '
+        'give the photo as an array, scaled to 0..255'
+      )
     return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
 
 
@@ -73,8 +91,10 @@ def see(
     used = [max(1, int(old * scale + 0.5)) for old in pixels.shape[:2]]
   if list(pixels.shape[:2]) == list(used):
     seen = pixels
-  elif rule['filter'] == 'bicubic':
-    seen = np.stack([bicubic(x, used) for x in np.moveaxis(pixels, 2, 0)], 2)
+  elif rule['filter'] in ANTIALIASED:
+    kernel = ANTIALIASED[rule['filter']]
+    channels = np.moveaxis(pixels, 2, 0)
+    seen = np.stack([antialiased(x, used, kernel) for x in channels], 2)
   else:
     seen = bilinear(pixels, used)
     seen = (seen + np.float32(0.5)).astype(np.uint8)
@@ -108,11 +128,13 @@ def decide(
   return ids
 
 
-def bicubic(x: np.ndarray, size: tuple[int, int] | list[int]) -> np.ndarray:
+def antialiased(
+  x: np.ndarray, size: tuple[int, int] | list[int], kernel: Image.Resampling
+) -> np.ndarray:
   """Resizes a channel with antialiasing, [h, w] uint8 to uint8."""
   image = Image.fromarray(x)
   for height in (len(x), size[0]):  # columns first
-    image = image.resize((size[1], height), Image.Resampling.BICUBIC)
+    image = image.resize((size[1], height), kernel)
   return np.asarray(image)
 
 
