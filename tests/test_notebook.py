@@ -133,18 +133,6 @@ TWO_FOLDERS = PATH.with_name('two_folders.ipynb')
 FEW = {'IMAGES': 4, 'STEPS': 2}
 
 
-def _on_one_device(config):
-  """A function of configs that use one of the devices of the tests."""
-
-  def make(method):
-    result = config(method)
-    with result.unlocked():
-      result.devices = 1
-    return result
-
-  return make
-
-
 def test_two_folders_to_pictures(tmp_path, monkeypatch):
   """Its cells run, on fewer images and steps and with the smallest network."""
   monkeypatch.chdir(tmp_path)
@@ -162,8 +150,6 @@ def test_two_folders_to_pictures(tmp_path, monkeypatch):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
       exec(compile(code, f'cell {number}', 'exec'), names)
-    if number == 1:
-      names['config'] = _on_one_device(names['config'])
     # As many lines as are committed.
     lines = printed.getvalue().count('\n')
     assert lines == _printed(cell).count('\n'), printed.getvalue()
