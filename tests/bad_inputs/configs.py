@@ -13,6 +13,7 @@ CELLS = 'cells/self_training'
 CUSTOM = 'custom/self_training'
 PIPA = 'streets/pipa'
 LSE = 'streets/lse'
+PIXMATCH = 'streets/pixmatch'
 DAFORMER = 'gta5_to_cityscapes/daformer'
 
 # Config, option, what the line says.
@@ -153,6 +154,16 @@ _OPTIONS = (
   (STREETS, '--config.data.margins=(.5,.5,.0,.0)', r'data\.margins: .*leave'),
   (STREETS, '--config.data.pair.overlap=(.9,.1)', r'overlap: .*\(lowest, high'),
   (PIPA, '--config.data.pair.long_side=(0,0)', r'data\.pair\.long_side'),
+  (PIXMATCH, '--config.method.crop_area=(.5,.2)', r'crop_area: .*\(lowest, hi'),
+  (PIXMATCH, '--config.method.crop_area=(.5,2.)', r'crop_area: .*got 2'),
+  (PIXMATCH, '--config.method.crop_aspect=(.0,1.)', r'crop_aspect: .*above 0'),
+  (
+    CUSTOM,
+    '--config.model.dropout=10',
+    r'model\.dropout: .* 0 to 0.99, got 10',
+  ),
+  (CUSTOM, '--config.model.width=0', r'model\.width: .* 1 or more, got 0'),
+  (DAFORMER, '--config.model.drop_path=1', r'model\.drop_path: .* 0 to 0.99'),
   (LSE, '--config.rounds.skip_classes=(99,)', r'rounds\.skip_classes.*got 99'),
   (LSE, '--config.rounds.p_start=nan', r'rounds\.p_start'),
   (LSE, '--config.rounds.p_start=0.0', r'rounds\.p_start'),
@@ -201,6 +212,16 @@ _SET = (
     'eval.update(dict(window=(32, 32), stride=(32, 33)))',
     r'config\.eval\.stride .* \(32, 32\), .* got \(32, 33\)',
   ),
+  (
+    "optim.update(dict(frozen=('head')))",
+    r"optim\.frozen: expected a tuple, got 'head'; .* \('head',\)",
+  ),
+  ("optim.groups = (('head', '10', 1.0),)", r'optim\.groups: .* of numbers'),
+  ("optim.groups = (('head', -10.0, 1.0),)", r'optim\.groups: .* 0 or more'),
+  ('data.update(dict(flip=2))', r'data\.flip: expected True or False, got 2'),
+  ('data.update(dict(root=None))', r'data\.root: expected a text, got None'),
+  ('teacher.update(dict(ramp=None))', r'teacher\.ramp: expected True or False'),
+  ("model.update(dict(new_classifier='no'))", r'model\.new_classifier: .*True'),
   ("eval.update(dict(flip='False'))", r'flip: expected False without quotes'),
 )
 

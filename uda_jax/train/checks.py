@@ -108,6 +108,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
   selection.check(config)
   _check_rounds(config)
   _check_kept(config.checkpoint)
+  fields.check_types(config)
   _check_start(config)
 
 

@@ -1,7 +1,8 @@
-"""Fields of a config that nothing reads: a misspelled one would change nothing.
+"""Fields of a config that nothing reads, and values of another type.
 
-On a command line there are no other fields than the config's own. A config file
-can set any, since `ConfigDict` makes what is not there.
+On a command line there are no other fields than the config's own, and values
+get their types. A config file can set anything: a misspelled field would change
+nothing, and a pattern in place of a tuple of patterns would be its letters.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uda_jax import models
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import lse
+from uda_jax.configs.blocks import networks
 
 # Blocks of a run beside those of `common.run`.
 _BLOCKS = ('data', 'model', 'optim', 'schedule', 'teacher', 'method')
@@ -30,8 +32,17 @@ _MODEL = (
 _ALIKE = 0.85
 
 
+# Types that others are mistaken for, and what is said of them; numbers are
+# checked in `ranges`.
+_TYPES: dict[type, tuple[str, Any]] = {
+  bool: ('True or False', bool),
+  str: ('a text', str),
+  tuple: ('a tuple', (tuple, list)),
+}
+
+
 def check(config: ml_collections.ConfigDict) -> None:
-  """Raises ValueError, in one line, for a field that nothing reads.
+  """Raises ValueError, in one line, for what a config file has set wrong.
 
   Args:
     config: the whole config of a run. Fields of `method` and of data sets are
@@ -47,6 +58,18 @@ def check(config: ml_collections.ConfigDict) -> None:
     if name not in known and difflib.get_close_matches(name, known, 1, _ALIKE):
       raise ValueError(_message('config.model', name, known))
   _check_texts(config, 'config')
+
+
+def check_types(config: ml_collections.ConfigDict) -> None:
+  """Raises ValueError, in one line, for a value of another type than usual.
+
+  Args:
+    config: the whole config of a run.
+  """
+  for path, block, known in _blocks(config):
+    _check_types(f'config{path}', block, known)
+  model = networks.dinov2(size='b', weights='')
+  _check_types('config.model', config.model, model)
 
 
 def _blocks(
@@ -81,6 +104,22 @@ def _below(
   yield path, block, known
   for name in known:
     yield from _below(f'{path}.{name}', block.get(name), known[name])
+
+
+def _check_types(path: str, block: Any, known: Any) -> None:
+  """Raises ValueError for a value of another type than the default's."""
+  if not isinstance(known, ml_collections.ConfigDict):
+    return
+  for name, default in known.items():
+    expected, kind = _TYPES.get(type(default), ('', object))
+    if name in block and not isinstance(block[name], kind):
+      value = block[name]
+      hint = (
+        f'; a tuple of one is ({value!r},)' if kind == (tuple, list) else ''
+      )
+      raise ValueError(
+        f'{path}.{name}: expected {expected}, got {value!r}{hint}'
+      )
 
 
 def _message(path: str, name: str, known: Collection[str]) -> str:

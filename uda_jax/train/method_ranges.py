@@ -48,6 +48,11 @@ NUMBERS = {
   'temperature': (_POSITIVE, math.inf),
   'threshold': (0, 1),
 }
+# Pairs (lowest, highest), and (least, most) of each: crops of images.
+PAIRS = {
+  'crop_area': (_POSITIVE, 1),
+  'crop_aspect': (_POSITIVE, math.inf),
+}
 # Tuples of whole numbers: their number (None: any) and the least of each.
 TUPLES = {
   'crop_size': (2, 1),

@@ -91,9 +91,18 @@ def _patterns(config: Any) -> Iterator[tuple[str, str]]:
         raise ValueError(
           f'config.optim.{field}: expected rows {form}, got {row!r}'
         )
+      if not all(_is_factor(x) for x in row[1:]):
+        raise ValueError(
+          f'config.optim.{field}: expected rows {form} of numbers, 0 or more, '
+          f'got {row!r}'
+        )
       yield field, row[0]
   for pattern in config.frozen:
     yield 'frozen', pattern
+
+
+def _is_factor(x: Any) -> bool:
+  return isinstance(x, int | float) and not isinstance(x, bool) and x >= 0
 
 
 def _near(pattern: str, paths: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ _ROUNDS = {
 # Steps and seeds are counted in 32 bits.
 _MOST = 2**31 - 1
 # Numbers, and (least, most).
-_NUMBERS = {
+_NUMBERS: dict[str, tuple[float, float]] = {
   'log.seconds': (0, math.inf),
   'parallel.heartbeat_seconds': (1, math.inf),
   'parallel.slow_step': (0, math.inf),
@@ -66,14 +66,27 @@ _NUMBERS = {
   'data.rare_class.min_pixels': (0, math.inf),
   'data.rare_class.min_crop_ratio': (0, math.inf),
 }
-# The same of fields that some optimizers do not have.
-_OPTIONAL = {
+# The same of fields that some optimizers and networks do not have.
+_OPTIONAL: dict[str, tuple[float, float]] = {
+  'model.dropout': (0, 0.99),
+  'model.head_dropout': (0, 0.99),
+  'model.drop_path': (0, 0.99),
+  'model.enlarge': (0, math.inf),
+  'model.context_scale': (math.ulp(0.0), 1),
+  'model.fixed_attention': (0, 1),
   'optim.b1': (0, 1),
   'optim.b2': (0, 1),
   'optim.eps': (0, math.inf),
   'optim.momentum': (0, 1),
   'optim.layer_decay': (0, 1),
   'optim.weight_decay_end': (-1, math.inf),
+}
+_OPTIONAL_WHOLE = {
+  'model.width': 1,
+  'model.fc_width': 1,
+  'model.head_width': 1,
+  'model.embed_width': 0,
+  'model.attention_width': 1,
 }
 # Texts, and what each may be.
 _CHOICES = {
@@ -85,7 +98,7 @@ _CHOICES = {
   'warm_start.network': ('student', 'teacher', 'best'),
 }
 # Pairs of numbers, and (least, most) of each.
-_PAIRS = {
+_PAIRS: dict[str, tuple[float, float]] = {
   'data.pair.overlap': (0, 1),
   'data.pair.long_side': (0, math.inf),
 }
@@ -105,21 +118,17 @@ def check(config: Any) -> None:
   for field, bounds in _NUMBERS.items():
     _check_number(field, _get(config, field), *bounds)
   for field, bounds in _PAIRS.items():
-    value = _get(config, field)
-    if not isinstance(value, tuple | list) or len(value) != 2:
-      raise ValueError(f'config.{field}: expected 2 numbers, got {value!r}')
-    for number in value:
-      _check_number(field, number, *bounds)
-    if value[0] > value[1]:
-      raise ValueError(
-        f'config.{field}: expected (lowest, highest), got {value!r}'
-      )
+    _check_pair(field, _get(config, field), *bounds)
   for field, choices in _CHOICES.items():
     _check_choice(field, _get(config, field), choices)
   for field, bounds in _OPTIONAL.items():
     block, _, name = field.rpartition('.')
     if name in _get(config, block):
       _check_number(field, _get(config, field), *bounds)
+  for field, least in _OPTIONAL_WHOLE.items():
+    block, _, name = field.rpartition('.')
+    if name in _get(config, block):
+      _check_whole(field, _get(config, field), least)
   _check_method(config.method)
 
 
@@ -146,6 +155,8 @@ def _check_method(method: ml_collections.ConfigDict) -> None:
         _check_whole(field, value, method_ranges.WHOLE[name])
       if bounds := method_ranges.number_range(name):
         _check_number(field, value, *bounds)
+      if name in method_ranges.PAIRS:
+        _check_pair(field, value, *method_ranges.PAIRS[name])
       if name in method_ranges.TUPLES:
         method_ranges.check_tuple(field, value, *method_ranges.TUPLES[name])
 
@@ -171,6 +182,18 @@ def _check_number(field: str, value: Any, least: float, most: float) -> None:
     bounds = low if most == math.inf else f'{least} to {most}'
     raise ValueError(
       f'config.{field}: expected a number, {bounds}, got {value!r}'
+    )
+
+
+def _check_pair(field: str, value: Any, least: float, most: float) -> None:
+  """Raises ValueError unless a value is (lowest, highest) in its range."""
+  if not isinstance(value, tuple | list) or len(value) != 2:
+    raise ValueError(f'config.{field}: expected 2 numbers, got {value!r}')
+  for number in value:
+    _check_number(field, number, least, most)
+  if value[0] > value[1]:
+    raise ValueError(
+      f'config.{field}: expected (lowest, highest), got {value!r}'
     )
 
 
