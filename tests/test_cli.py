@@ -1,5 +1,6 @@
 """Every mistake on a command line is one line, before TensorFlow is loaded."""
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -204,6 +205,15 @@ def test_help_loads_no_jax_and_keeps_line_breaks(module):
   assert f'\n  python -m uda_jax.{module}' in done.stdout
   assert '--version' in done.stdout and '--debug' in done.stdout
   assert '--helpfull' not in done.stdout and 'logtostderr' not in done.stdout
+
+
+@pytest.mark.parametrize('name', commands.COMMANDS)
+def test_every_flag_is_explained_in_short_lines(name, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '80')
+  module = importlib.import_module(commands.COMMANDS[name][0])
+  parser = module.parser()
+  assert not [action.dest for action in parser._actions if not action.help]
+  assert max(map(len, parser.format_help().splitlines())) <= 80
 
 
 def test_help_of_evaluate_shows_both_modes():

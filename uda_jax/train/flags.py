@@ -17,7 +17,7 @@ def add(parser: cli.Parser) -> None:
   cli.add_workdir(group, 'where checkpoints, curves and results go')
   group = parser.add_argument_group(
     'several processes',
-    'on TPU pods and under Slurm or MPI JAX finds them without these flags; '
+    'on TPU pods and under Slurm or MPI JAX finds them without these flags;\n'
     'see docs/clusters.md',
   )
   group.add_argument(

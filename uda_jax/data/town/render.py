@@ -123,7 +123,11 @@ def parser() -> cli.Parser:
     '--seed', type=cli.at_least(0), default=0, metavar='N', help='of the town'
   )
   group.add_argument(
-    '--first', type=cli.at_least(0), default=0, metavar='N', help='scene'
+    '--first',
+    type=cli.at_least(0),
+    default=0,
+    metavar='N',
+    help='the first scene',
   )
   return result
 

@@ -36,7 +36,11 @@ def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('uda_jax.models.weights', __doc__)
   group = result.add_argument_group('conversion')
-  group.add_argument('file', metavar='FILE[#PART]')
+  group.add_argument(
+    'file',
+    metavar='FILE[#PART]',
+    help='the published file; #PART names one of several networks in it',
+  )
   group.add_argument(
     '--model',
     required=True,
@@ -46,7 +50,11 @@ def parser() -> cli.Parser:
   )
   cli.add_out(group, 'the .safetensors file to write')
   group.add_argument(
-    '--num_classes', type=cli.at_least(1), default=19, metavar='N'
+    '--num_classes',
+    type=cli.at_least(1),
+    default=19,
+    metavar='N',
+    help='of a whole network; default: 19',
   )
   group.add_argument(
     '--set',
@@ -60,7 +68,9 @@ def parser() -> cli.Parser:
   group.add_argument(
     '--trained_on', metavar='TEXT', help='what the weights were trained on'
   )
-  group.add_argument('--licence', metavar='TEXT')
+  group.add_argument(
+    '--licence', metavar='TEXT', help='the licence of the file'
+  )
   group.add_argument(
     '--saw_target_labels',
     choices=('yes', 'no'),
