@@ -287,6 +287,22 @@ def test_best_is_kept_over_restarts_and_repeated_steps(tmp_path):
   )
 
 
+def test_the_best_of_another_network_does_not_count(tmp_path):
+  score = lambda value, network: {
+    'metric': 'eval/miou/all classes',
+    'value': value,
+    'network': network,
+    'report': {'miou': value},
+  }
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    assert saved.save_best(4, _variables(), score(0.6, 'student'))
+    assert not saved.save_best(8, _variables(), score(0.5, 'student'))
+    # The run was resumed with another config.eval.network.
+    assert saved.save_best(12, _variables(), score(0.4, 'teacher'))
+    assert saved.best() == {'step': 12, **score(0.4, 'teacher')}
+    assert not saved.save_best(16, _variables(), score(0.3, 'teacher'))
+
+
 def test_warm_start_reads_one_network(tmp_path):
   state = dataclasses.replace(_state(), teacher=_variables(seed=5))
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:

@@ -31,6 +31,8 @@ from uda_jax.runs import trees
 _STATE, _NET, _SCORE = 'state', 'net', 'score'
 _CHECKPOINTS, _BEST = 'checkpoints', 'best'
 _STORED = ('student', 'teacher', 'best')
+# Fields of a score that is compared with those of the same kind alone.
+_KINDS = ('metric', 'network')
 _policies = ocp.checkpoint_managers
 
 
@@ -142,14 +144,14 @@ class Checkpoints:
       step: steps done.
       variables: the evaluated network; may be donated when this returns.
       score: `value`, larger is better (None and NaN never count), and further
-        JSON values to store, such as the name of the metric.
+        JSON values to store, such as the metric and the network.
 
     Returns:
       Whether it is the best.
     """
     value, best = score['value'], self.best()
-    if best and best.get('metric') != score.get('metric'):
-      best = None  # config.checkpoint.best has changed
+    if best and any(best.get(k, score.get(k)) != score.get(k) for k in _KINDS):
+      best = None  # config.checkpoint.best or config.eval.network has changed
     if value is None or not value > (best['value'] if best else -math.inf):
       return False
     number = self._best.latest_step()

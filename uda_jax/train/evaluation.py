@@ -203,6 +203,7 @@ class Evaluations:
   def _keep_best(self, step: int, variables: types.Variables, report) -> None:
     config = self._run.config
     score = selection.score(config, report)
+    score |= {'network': config.eval.network}
     if self._saved.save_best(step, variables, score) and config.eval.every:
       logging.info(
         'step %d is the best so far, %s (%s %.4f)',
