@@ -281,3 +281,17 @@ def test_files_in_a_bucket(folder, monkeypatch):
     assert [row.label for row in recipe.rows(made)] == [
       row.label for row in rows
     ]
+
+
+def test_the_advice_on_masks_of_0_and_255_is_taken(folder):
+  for path in (folder / 'labels').iterdir():
+    label = np.asarray(Image.open(path))
+    Image.fromarray(np.where(label == 1, 255, 0).astype(np.uint8)).save(path)
+  names = dict(class_names=('background', 'object'))
+  with pytest.raises(
+    ValueError, match=r'set .*label_map=(\S+ \S+ \S+ \S+)'
+  ) as e:
+    load(folder, **names)
+  assert 'label_map=((0, 0), (255, 1))' in str(e.value)
+  data = load(folder, label_map=((0, 0), (255, 1)), **names)
+  assert (data.class_pixels > 0).all()

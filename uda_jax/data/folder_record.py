@@ -145,7 +145,8 @@ def _check_contradictions(record: FolderRecord, field: str) -> None:
   both = [
     raw
     for raw, train_id in classes
-    if train_id != _IGNORE and raw in record.ignore_ids
+    # A map that gives 255 a class overrules the default of `ignore_ids`.
+    if raw != _IGNORE and train_id != _IGNORE and raw in record.ignore_ids
   ]
   if both and not record.label_colors:
     raise ValueError(
