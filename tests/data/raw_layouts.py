@@ -46,7 +46,7 @@ def _gta5(root):
   for name in ('00001', '00002'):
     _image(root / f'gta5/images/{name}.png')
     _palette(root / f'gta5/labels/{name}.png', _halves(7, 34))
-  _palette(root / 'gta5/labels/00002.png', _halves(26, 0)[:, :-1])
+  _palette(root / 'gta5/labels/00002.png', _halves(26, 0)[:, 1:])
 
 
 def _synthia(root):

@@ -109,30 +109,33 @@ def find(
       if file is None or not file.size:
         empty += file is not None or not path.is_dir()
         continue
-      if _CONTROL.search(path.name):
-        raise ValueError(
-          f'{field}: expected file names without control characters, got '
-          f'{path.name!r}; rename it'
-        )
-      name = '/'.join((*stars, *match.groups()))
-      # One text has two encodings: macOS writes accents as letters of their
-      # own.
-      name = unicodedata.normalize('NFC', name)
-      if name in files:
-        alike = files[name].path.stem != path.stem and not stars
-        raise ValueError(
-          f'{field}: expected one file named {name!r}, got '
-          f'{files[name].path} and {path}'
-          f'{", in two Unicode forms of one name" if alike else ""}; remove '
-          f'one, or set {field} to a pattern that matches one of them'
-        )
-      files[name] = file
+      _add(files, '/'.join((*stars, *match.groups())), file, field)
   if not files:
     skipped = passed_over(hidden, empty)
     raise FileNotFoundError(
       _none_found(folder, pattern, field, others, skipped)
     )
   return Found(dict(sorted(files.items())), hidden, empty, tuple(others))
+
+
+def _add(files: dict[str, File], name: str, file: File, field: str) -> None:
+  """Adds a file under its name; ValueError for a second one of one name."""
+  if _CONTROL.search(file.path.name):
+    raise ValueError(
+      f'{field}: expected file names without control characters, got '
+      f'{file.path.name!r}; rename it'
+    )
+  # One text has two encodings: macOS writes accents as letters of their own.
+  name = unicodedata.normalize('NFC', name)
+  if name in files:
+    other = files[name].path
+    alike = other.stem != file.path.stem
+    raise ValueError(
+      f'{field}: expected one file named {name!r}, got {other} and {file.path}'
+      f'{", in two Unicode forms of one name" if alike else ""}; remove one, '
+      f'or set {field} to a pattern that matches one of them'
+    )
+  files[name] = file
 
 
 def is_junk(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import itertools
 from typing import NamedTuple
 
@@ -69,6 +69,28 @@ def eval_batches(
   plan = _plan(
     data, devices if mixed else batch_size, process_index, process_count, mixed
   )
+  read = _reader(data, rule, label_size)
+  # Batches of mixed sizes have different numbers of rows, and are put together
+  # here.
+  size = 1 if mixed else batch_size
+  numbers = np.concatenate(plan)
+  dataset = tf.data.Dataset.from_tensor_slices(numbers)
+  rows = np.where(numbers < 0, -1 - numbers, numbers).reshape(-1, size)
+  found = loading.to_numpy(
+    loading.parallel(dataset, read, size),
+    lambda number: (
+      file for index in rows[number] for file in loading.files_of(data, index)
+    ),
+  )
+  return _joined(found, map(len, plan)) if mixed else found
+
+
+def _reader(
+  data: manifest_lib.Manifest,
+  rule: image_size.Rule,
+  label_size: image_size.Size,
+) -> Callable[[tf.Tensor], EvalBatch]:
+  """Returns f(number) -> one row of a batch; below 0, -1 - index: padding."""
   images = transforms.path_tensor(data.image_paths)
   labels = transforms.path_tensor(data.label_paths) if data.labelled else None
   sizes = loading.sizes(data)
@@ -93,19 +115,7 @@ def eval_batches(
       label = tf.where(valid, tf.cast(label, tf.int32), transforms.IGNORE)
     return EvalBatch(image, label, valid, tf.cast(index, tf.int32))
 
-  # Batches of mixed sizes have different numbers of rows, and are put together
-  # here.
-  size = 1 if mixed else batch_size
-  numbers = np.concatenate(plan)
-  dataset = tf.data.Dataset.from_tensor_slices(numbers)
-  rows = np.where(numbers < 0, -1 - numbers, numbers).reshape(-1, size)
-  found = loading.to_numpy(
-    loading.parallel(dataset, read, size),
-    lambda number: (
-      file for index in rows[number] for file in loading.files_of(data, index)
-    ),
-  )
-  return _joined(found, map(len, plan)) if mixed else found
+  return read
 
 
 def _joined(

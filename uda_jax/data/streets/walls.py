@@ -97,18 +97,29 @@ def paint_houses(
     & (y < tall[house] - 0.6)
   )
   base = np.where(glass[:, None], window[house], colors[house])
+  shade = _wall_shade(wall, style, y, u, green[house])
+  seen = inside[0], inside[1] + first
+  canvas.image[seen] = base * shade[:, None]
+  kinds = np.where(green, look.VEGETATION, look.BUILDING).astype(np.uint8)
+  canvas.label[seen] = kinds[house]
+  canvas.depth[seen] = depth
+
+
+def _wall_shade(
+  wall: Wall,
+  style: look.Style,
+  y: np.ndarray,
+  u: np.ndarray,
+  green: np.ndarray,
+) -> np.ndarray:
+  """Returns the light of pixels [N] of houses, and of the trees between."""
   shade = wall.shade * (
     1
     + style.texture * scene.noise(2, y * 20, u * 20)
     + style.grime * scene.noise(0, y * 9, u * 9)
   )
   # Leaves are rougher than plaster.
-  shade += np.where(green[house], 0.25, 0) * scene.noise(3, y * 40, u * 40)
-  seen = inside[0], inside[1] + first
-  canvas.image[seen] = base * shade[:, None]
-  kinds = np.where(green, look.VEGETATION, look.BUILDING).astype(np.uint8)
-  canvas.label[seen] = kinds[house]
-  canvas.depth[seen] = depth
+  return shade + np.where(green, 0.25, 0) * scene.noise(3, y * 40, u * 40)
 
 
 def paint_fences(

@@ -129,27 +129,36 @@ def load(
   others = [*missing, *unexpected]
   if wrong or others:
     if len(missing) == len(used):
-      raise MisfitError(
+      message = (
         f'{source} is of another network: it has none of the {len(used)} '
         f'tensors that config.model takes, such as {min(used)}, but '
-        f'{len(unexpected)} others, such as {min(tensors, default="none")}',
-        wrong,
-        len(others),
+        f'{len(unexpected)} others, such as {min(tensors, default="none")}'
       )
-    shapes = [f'{n}: expected {a}, got {b}' for n, a, b in wrong]
-    problems = [*shapes, *others]
-    more = len(problems) - _SHOWN
-    raise MisfitError(
-      f'{source} does not fit the network: {len(problems)} tensors differ, '
-      f'{len(used)} are expected: '
-      + '; '.join([*_depth_mix_up(used, tensors), *problems[:_SHOWN]])
-      + (f'; and {more} more' if more > 0 else ''),
-      wrong,
-      len(others),
-    )
+    else:
+      message = _misfit(source, used, tensors, wrong, others)
+    raise MisfitError(message, wrong, len(others))
   for name in sorted(used):
     _check_values(f'{source}: {name}', tensors[name])
   return variables, len(used)
+
+
+def _misfit(
+  source: str,
+  used: set[str],
+  tensors: Mapping[str, np.ndarray],
+  wrong: list[WrongShape],
+  others: list[str],
+) -> str:
+  """Returns the message on a file of which some tensors do not fit."""
+  shapes = [f'{n}: expected {a}, got {b}' for n, a, b in wrong]
+  problems = [*shapes, *others]
+  more = len(problems) - _SHOWN
+  return (
+    f'{source} does not fit the network: {len(problems)} tensors differ, '
+    f'{len(used)} are expected: '
+    + '; '.join([*_depth_mix_up(used, tensors), *problems[:_SHOWN]])
+    + (f'; and {more} more' if more > 0 else '')
+  )
 
 
 def _check_values(name: str, x: np.ndarray) -> None:
