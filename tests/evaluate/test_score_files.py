@@ -81,6 +81,23 @@ def test_train_ids(tmp_path):
   np.testing.assert_array_equal(matrix, [[1, 1], [0, 1]])
 
 
+def test_files_that_are_not_scored_are_said(tmp_path, caplog):
+  _write(tmp_path / 'gt/a.png', [[0, 1]])
+  _write(tmp_path / 'gt/b.pgm', [[0, 1]])
+  for name in ('a.png', 'b.png', 'c.png'):
+    _write(tmp_path / 'pred' / name, [[0, 1]])
+  with caplog.at_level('INFO'):
+    files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 2)
+  assert '1 label files are scored' in caplog.text
+  assert '2 predictions without a label file' in caplog.text
+  assert 'gt: 1 files are not compared, such as b.pgm' in caplog.text
+  caplog.clear()
+  pred, truth = _tree(tmp_path / 'c', [[7, 7]], [[7, 7]])
+  _write(pred / 'ulm_000000_000019.png', [[7]])
+  files.cityscapes(pred, truth)
+  assert '1 predictions without a label file' in caplog.text
+
+
 def test_equal_names_in_several_folders(tmp_path):
   for number, folder in enumerate(('seq1', 'seq2')):
     _write(tmp_path / f'gt/{folder}/000.png', [[number, number]])

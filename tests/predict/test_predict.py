@@ -433,6 +433,9 @@ def test_names_of_patterns(images):
   folder, _ = images
   assert list(images_lib.find(str(folder))) == ['a', 'b.1', 'night/c']
   assert list(images_lib.find(f'{folder}/*/c.png')) == ['c']
+  # Two names of one file are two images.
+  (folder / 'z.png').symlink_to(folder / 'a.png')
+  assert list(images_lib.find(f'{folder}/[az].png')) == ['a', 'z']
   for number in (10, 9):
     pictures.write_png(folder / f'n{number}.png', np.zeros((2, 2), np.uint8))
   assert list(images_lib.find(f'{folder}/n*.png')) == ['n9', 'n10']

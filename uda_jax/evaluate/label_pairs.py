@@ -39,6 +39,7 @@ def cityscapes(
       f'{predictions}: expected a PNG for each of {len(labels)} label files, '
       f'found none named {missing[0]}*.png ({len(missing)} are missing)'
     )
+  _tell(predictions, len(labels), len(found))
   for frame, path in labels.items():
     yield found[frame], path
 
@@ -71,13 +72,38 @@ def by_path(predictions: pathlib.Path, truth: pathlib.Path) -> list[Pair]:
         f'{absent[0]}; {len(absent)} are missing, {len(found)} files are there)'
       )
     logging.info('predictions and labels are paired by file name alone')
-  if len(known) > len(wanted):
+  for folder in (predictions, truth):
+    _tell_others(folder)
+  _tell(predictions, len(wanted), len(known))
+  return [(known[name], file) for name, file in wanted.items()]
+
+
+def _tell(predictions: pathlib.Path, scored: int, found: int) -> None:
+  """Logs how many files are compared, and how many are not."""
+  logging.info('%d label files are scored', scored)
+  if found > scored:
     logging.warning(
       '%s: %d predictions without a label file are not scored',
       predictions,
-      len(known) - len(wanted),
+      found - scored,
     )
-  return [(known[name], file) for name, file in wanted.items()]
+
+
+def _tell_others(folder: pathlib.Path) -> None:
+  """Logs image files that are no label files by their endings."""
+  others = [
+    path
+    for path in listing.tree(folder).files
+    if path.suffix.lower() not in _ENDINGS
+  ]
+  if others:
+    logging.warning(
+      '%s: %d files are not compared, such as %s; label files end in %s',
+      folder,
+      len(others),
+      others[0].name,
+      ', '.join(_ENDINGS),
+    )
 
 
 def _files(

@@ -69,8 +69,11 @@ def _matches(path: pathlib.Path) -> listing.Tree:
     return listing.Tree((path,), 0, 0)
   found = glob.glob(text.replace('[', '[[]'), recursive=True)
   paths = sorted(map(pathlib.Path, found or glob.glob(text, recursive=True)))
-  # A folder that links to one above it repeats its files.
-  different = {os.path.realpath(path): path for path in reversed(paths)}
+  # A folder that links to one above it repeats its files; two links to one file
+  # have two names.
+  different = {
+    (os.path.realpath(path.parent), path.name): path for path in reversed(paths)
+  }
   files = [
     path
     for path in sorted(different.values())
