@@ -322,3 +322,20 @@ def test_two_runs_that_prepare_the_same_data(folder):
 
   data = prepared.prepare(recipe._replace(rows=other_run_first), cache)
   assert data.image_paths == ('/a.png',)
+
+
+def test_images_in_folders_that_are_not_entered_are_said(folder, caplog):
+  for name in ('images/more', 'images/empty', 'images/.hidden'):
+    (folder / name).mkdir()
+  load(folder)
+  assert 'not entered' not in caplog.text
+  os.link(folder / 'images/00.png', folder / 'images/more/00.png')
+  load(folder)
+  assert "1 folder(s) with images below those of 'images/*.png'" in caplog.text
+  assert 'images/more' in caplog.text
+  # Labels in a folder beside images are expected there.
+  caplog.clear()
+  (folder / 'images/more/00.png').unlink()
+  (folder / 'labels').rename(folder / 'images/labels')
+  load(folder, labels='images/labels/*.png')
+  assert 'not entered' not in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import fnmatch
 import functools
+import os
 
 from absl import logging
 from etils import epath
@@ -151,12 +152,39 @@ def _oddities(
       f'used, such as {images.others[0].name}; a pattern that ends with * '
       f'instead of {record.images!r} takes all endings'
     )
+  folders = _not_entered(images, labels)
+  if folders:
+    yield (
+      f'images: {len(folders)} folder(s) with images below those of '
+      f'{record.images!r} are not entered, such as {folders[0]}; a further /* '
+      'in the pattern does'
+    )
   alone = [name for name in labels.files if name not in images.files]
   if alone:
     yield (
       f'labels: {len(alone)} label file(s) without an image, such as '
       f'{labels.files[alone[0]].path.name}'
     )
+
+
+def _not_entered(images: listing.Found, labels: listing.Found) -> list[str]:
+  """Returns folders beside images that hold images, too, sorted."""
+  used = {
+    os.path.dirname(str(file.path))
+    for found in (images, labels)
+    for file in found.files.values()
+  }
+  beside = []
+  for folder in {os.path.dirname(str(x.path)) for x in images.files.values()}:
+    # Not of a bucket, where each look takes a request.
+    for inner in os.scandir(folder) if '://' not in folder else ():
+      # Without a look at each of many files.
+      may_be = inner.is_symlink() or inner.is_dir()
+      if may_be and not inner.name.startswith('.') and os.path.isdir(inner):
+        names = os.listdir(inner.path)
+        if inner.path not in used and any(map(listing.is_image, names)):
+          beside.append(inner.path)
+  return sorted(beside)
 
 
 def _choose(

@@ -143,6 +143,11 @@ def is_junk(name: str) -> bool:
   return name.startswith('.') or name.lower() in _SYSTEM_FILES
 
 
+def is_image(name: str) -> bool:
+  """Returns whether a file name has the ending of an image."""
+  return not is_junk(name) and name.lower().endswith(ENDINGS)
+
+
 def _none_found(
   folder: epath.Path,
   pattern: str,
