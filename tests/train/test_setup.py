@@ -79,3 +79,23 @@ def test_scored_images_whose_labels_are_learned_from_are_said():
   assert '1 of 2 images are those of config.data.target_labels' in line
   [line] = data_sets.seen_labels(data._replace(evaluation=paths('b', 'a')))
   assert '2 of 2 images are those of config.data.source' in line
+
+
+def test_classes_without_labels_and_notes_on_files_are_said():
+  def part(*pixels, notes=()):
+    return argparse.Namespace(
+      image_paths=(str(pixels),),
+      class_names=('road', 'sky', 'car'),
+      class_pixels=np.array([pixels]),
+      labelled=any(pixels),
+      notes=notes,
+    )
+
+  data = data_sets.Data(part(1, 0, 0), part(0, 0, 0), part(3, 1, 1))
+  [line] = data_sets.oddities(data)
+  assert line == (
+    'config.data.source: no label shows sky, car, which are not learned'
+  )
+  data = data._replace(source=part(1, 1, 1), target=part(0, 0, 0, notes='ab'))
+  [line] = data_sets.oddities(data)
+  assert 'config.data.target: 2 note(s) on files, such as a;' in line

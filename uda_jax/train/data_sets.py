@@ -111,3 +111,26 @@ def seen_labels(data: Data) -> Iterator[str]:
         f'those of config.data.{name}, whose labels are learned from, so that '
         'the scores say little of other images'
       )
+
+
+def oddities(data: Data) -> Iterator[str]:
+  """Yields a line on each kind of thing that makes scores other than meant.
+
+  `prepare` says more; many start without it.
+  """
+  yield from seen_labels(data)
+  uses = {'source': 'learned', 'evaluation': 'scored by their labels'}
+  for name, part in data.parts().items():
+    if part.labelled and name in uses:
+      total = part.class_pixels.sum(0)
+      absent = [x for x, n in zip(part.class_names, total) if not n]
+      if absent:
+        yield (
+          f'config.data.{name}: no label shows {", ".join(absent)}, which are '
+          f'not {uses[name]}'
+        )
+    if part.notes:
+      yield (
+        f'config.data.{name}: {len(part.notes)} note(s) on files, such as '
+        f'{part.notes[0]}; python -m uda_jax.data.prepare lists them'
+      )

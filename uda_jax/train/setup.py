@@ -185,7 +185,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   data = data_sets.load(config)
   for line in data_sets.describe(data):
     logging.info('%s', line)
-  for line in data_sets.seen_labels(data):
+  for line in data_sets.oddities(data):
     logging.warning('%s', line)
   num_classes = len(data.source.class_names)
   size = _image_size(config, data)
