@@ -17,6 +17,7 @@ from benchmarks import runs
 from benchmarks import tables
 from uda_jax import cli
 from uda_jax import configs
+from uda_jax import flag_values
 
 # method -> rows: name, config, changed fields of `config.method`.
 ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
@@ -110,13 +111,17 @@ def parser() -> cli.Parser:
   runs.add_flags(group)
   group.add_argument(
     '--methods',
-    type=cli.names,
+    type=flag_values.names,
     default=tuple(ROWS),
     metavar='NAME,NAME,...',
     help=f'default: {",".join(ROWS)}',
   )
   group.add_argument(
-    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of all runs'
+    '--seed',
+    type=flag_values.at_least(0),
+    default=0,
+    metavar='N',
+    help='of all runs',
   )
   return result
 

@@ -21,6 +21,7 @@ from benchmarks import plan
 from benchmarks import records
 from benchmarks import runs
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def parser() -> cli.Parser:
@@ -29,14 +30,14 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('runs')
   group.add_argument(
     '--benchmark',
-    type=cli.names,
+    type=flag_values.names,
     default=plan.benchmarks(),
     metavar='NAME,NAME,...',
     help=f'folders in configs/; default: {",".join(plan.benchmarks())}',
   )
   group.add_argument(
     '--configs',
-    type=cli.names,
+    type=flag_values.names,
     default=(),
     metavar='NAME,NAME,...',
     help='configs of these benchmarks; default: those of the plan',
@@ -50,7 +51,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--steps',
-    type=cli.at_least(0),
+    type=flag_values.at_least(0),
     default=None,
     metavar='N',
     help='length of the runs, 0: that of each config; default: all of the plan',
@@ -70,7 +71,7 @@ def parser() -> cli.Parser:
 
 
 def _seeds(text: str) -> tuple[int, ...]:
-  return tuple(map(cli.at_least(0), cli.names(text)))
+  return tuple(map(flag_values.at_least(0), flag_values.names(text)))
 
 
 def adaptation(args: argparse.Namespace) -> None:

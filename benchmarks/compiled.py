@@ -28,6 +28,7 @@ from typing import Any
 
 from benchmarks import published_scores
 from uda_jax import cli
+from uda_jax import flag_values
 
 RECORDS = pathlib.Path(__file__).parent / 'results' / 'compiled'
 # One config a system.
@@ -114,7 +115,7 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('programs')
   group.add_argument(
     '--configs',
-    type=cli.names,
+    type=flag_values.names,
     default=(),
     metavar='NAME,NAME,...',
     help="configs, or 'all' of docs/published/table.md; default: one a "
@@ -122,14 +123,14 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--devices',
-    type=cli.names,
+    type=flag_values.names,
     default=('h100',),
     metavar='NAME,...',
     help='h100, h200, rtx_3090, v5e or cpu; default: h100',
   )
   group.add_argument(
     '--chips',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=1,
     metavar='N',
     help='devices that a program runs on, one group each; v5e: 1, 4, 8, 16, '
@@ -137,7 +138,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--settings',
-    type=cli.names,
+    type=flag_values.names,
     default=('as published',),
     metavar='NAME,...',
     help="'as published', bfloat16, remat (recompute blocks in the backward "
@@ -146,7 +147,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--parts',
-    type=cli.names,
+    type=flag_values.names,
     default=(),
     metavar='NAME,...',
     help="step, 'step 0', 'step 1', evaluation; default: all of a config",
@@ -154,7 +155,7 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('work')
   group.add_argument(
     '--minutes',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=15,
     metavar='N',
     help='after which a compilation is stopped; default: 15',
@@ -167,7 +168,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--records',
-    type=cli.path,
+    type=flag_values.path,
     default=RECORDS,
     metavar='DIR',
     help='folder of the records; default: benchmarks/results/compiled',

@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def measure(seed: int, folder: pathlib.Path) -> dict[str, Any]:
@@ -69,7 +70,11 @@ def parser() -> cli.Parser:
   result = cli.Parser('benchmarks.demo_time', __doc__)
   group = result.add_argument_group('demo')
   group.add_argument(
-    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of the runs'
+    '--seed',
+    type=flag_values.at_least(0),
+    default=0,
+    metavar='N',
+    help='of the runs',
   )
   return result
 

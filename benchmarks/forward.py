@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from benchmarks import flops
 from benchmarks import targets
 from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax import models
 from uda_jax import parallel
 from uda_jax.configs.blocks import common
@@ -154,14 +155,14 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('networks')
   group.add_argument(
     '--networks',
-    type=cli.names,
+    type=flag_values.names,
     default=tuple(NETWORKS),
     metavar='NAME,NAME,...',
     help=f'default: all of {", ".join(NETWORKS)}',
   )
   targets.add_topology(group)
   targets.add_timing(group)
-  count = dict(type=cli.at_least(1), metavar='N')
+  count = dict(type=flag_values.at_least(1), metavar='N')
   group.add_argument(
     '--crop', **count, default=512, help='height and width; default: 512'
   )

@@ -30,6 +30,7 @@ from typing import Any
 from benchmarks import pytorch_loader
 from benchmarks import street_files
 from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax.configs.gta5_to_cityscapes import daformer
 from uda_jax.data import datasets
 from uda_jax.data import domains as domains_lib
@@ -229,21 +230,21 @@ def parser() -> cli.Parser:
   street_files.add_flags(group)
   group.add_argument(
     '--steps',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=15,
     metavar='N',
     help='batches of 2 + 2 images a measurement; default: 15',
   )
   group.add_argument(
     '--rounds',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=5,
     metavar='N',
     help='measurements of each loader, in turns; default: 5',
   )
   group.add_argument(
     '--forms',
-    type=cli.names,
+    type=flag_values.names,
     default=FORMS,
     metavar='NAME,NAME,...',
     help=f'of {", ".join((*FORMS, COPIES))}; default: {",".join(FORMS)}',

@@ -18,6 +18,7 @@ import tensorflow as tf
 from benchmarks import input_pipeline
 from benchmarks import street_files
 from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax.data import crop_rules
 from uda_jax.data import cutting
 from uda_jax.data import datasets
@@ -131,7 +132,7 @@ def parser() -> cli.Parser:
   street_files.add_flags(group)
   group.add_argument(
     '--examples',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=24,
     metavar='N',
     help='of each domain; default: 24',

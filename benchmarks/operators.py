@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from benchmarks import targets
 from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax.models import attention
 from uda_jax.models import depthwise
 from uda_jax.models import pooling
@@ -149,7 +150,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--crop',
-    type=cli.at_least(32),
+    type=flag_values.at_least(32),
     default=512,
     metavar='N',
     help='height and width of the crops in pixels; default: 512',

@@ -25,6 +25,7 @@ from typing import Any
 from benchmarks import speed_page
 from uda_jax import cli
 from uda_jax import files
+from uda_jax import flag_values
 from uda_jax.runs import provenance
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -91,14 +92,14 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('measurement')
   group.add_argument(
     '--parts',
-    type=cli.names,
+    type=flag_values.names,
     default=(),
     metavar='NAME,NAME,...',
     help=f'of {", ".join(PARTS)}; default: those that are not stored',
   )
   group.add_argument(
     '--cache_dir',
-    type=cli.path,
+    type=flag_values.path,
     default=pathlib.Path('build/speed'),
     metavar='DIR',
     help='for files that are written once; default: build/speed',

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import published_weights
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 class Case(NamedTuple):
@@ -160,7 +161,7 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('start')
   group.add_argument(
     '--cases',
-    type=cli.names,
+    type=flag_values.names,
     default=tuple(CASES),
     metavar='NAME,NAME,...',
     help=f'default: all of {", ".join(CASES)}',

@@ -14,7 +14,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax import labels
 from uda_jax.data.streets import render
 
@@ -32,7 +32,7 @@ def add_flags(group: argparse._ArgumentGroup) -> None:
   )
   group.add_argument(
     '--images',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=6,
     metavar='N',
     help='files of each data set; default: 6',

@@ -12,7 +12,7 @@ from jax.sharding import AxisType, Mesh
 import numpy as np
 
 from benchmarks import chips
-from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax import parallel
 from uda_jax.models import attention
 from uda_jax.models import depthwise
@@ -52,7 +52,7 @@ def add_timing(group: argparse._ArgumentGroup) -> None:
   )
   group.add_argument(
     '--repeats',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=10,
     metavar='N',
     help='passes that are timed; default: 10',

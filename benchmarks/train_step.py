@@ -30,6 +30,7 @@ from benchmarks import flops
 from benchmarks import targets
 from uda_jax import cli
 from uda_jax import configs
+from uda_jax import flag_values
 from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
@@ -232,7 +233,7 @@ def parser() -> cli.Parser:
   result = cli.Parser('benchmarks.train_step', __doc__)
   group = result.add_argument_group('step')
   cli.add_config(group, 'whose step is timed')
-  whole = lambda least: dict(type=cli.at_least(least), metavar='N')
+  whole = lambda least: dict(type=flag_values.at_least(least), metavar='N')
   group.add_argument(
     '--steps', **whole(1), default=20, help='that are timed; default: 20'
   )

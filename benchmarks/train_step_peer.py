@@ -25,6 +25,7 @@ import sys
 from typing import Any, NamedTuple
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 class Case(NamedTuple):
@@ -127,7 +128,7 @@ def parser() -> cli.Parser:
     metavar='CASES',
     help=f'separated by commas; default: {",".join(CASES)}',
   )
-  whole = dict(type=cli.at_least(1), metavar='N')
+  whole = dict(type=flag_values.at_least(1), metavar='N')
   group.add_argument('--rounds', **whole, default=2, help='of each; default: 2')
   group.add_argument(
     '--steps', **whole, default=5, help='timed in a round; default: 5'

@@ -13,6 +13,7 @@ import uda_jax
 from uda_jax import __main__ as commands
 from uda_jax import cli
 from uda_jax import configs
+from uda_jax import flag_values
 from uda_jax import main
 from uda_jax import parallel
 from uda_jax.configs import overrides
@@ -243,7 +244,7 @@ def test_flags_and_overrides_in_either_form():
   parser = cli.Parser('x', '')
   cli.add_config(parser, 'x')
   cli.add_size(parser, 'x')
-  parser.add_argument('--batch_size', type=cli.at_least(1))
+  parser.add_argument('--batch_size', type=flag_values.at_least(1))
   args = cli.parse(
     parser,
     [

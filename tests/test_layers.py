@@ -34,7 +34,7 @@ ALLOWED = {
   'files': (set(), set()),
   'models': (
     {'jax', 'numpy', 'flax', 'ml_dtypes'},
-    {'models', 'types', 'ops', 'files', 'cli'},
+    {'models', 'types', 'ops', 'files', 'cli', 'flag_values'},
   ),
   'models.weights.hub': ({'huggingface_hub', 'absl'}, {'models'}),
   'methods': ({'jax', 'numpy'}, {*MATHS, 'types', 'methods'}),
@@ -49,7 +49,7 @@ ALLOWED = {
       'etils',
       'absl',
     },
-    {'data', 'labels', 'types', 'files', 'cli', 'duration'},
+    {'data', 'labels', 'types', 'files', 'cli', 'flag_values', 'duration'},
   ),
   'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),
 }
@@ -77,6 +77,7 @@ FLOORS = (
     'logs',
     'duration',
     'user_code',
+    'flag_values',
   },
   {'cli', 'pictures'},
   {'ops', 'pseudo_labels', 'parallel', 'galleries', 'configs', 'calls'},

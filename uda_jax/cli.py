@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import difflib
 import os
-import pathlib
 import re
 import sys
 import tempfile
 from typing import Any, NoReturn
 
 import uda_jax
+from uda_jax import flag_values
 from uda_jax import logs
 from uda_jax import user_code
 
@@ -110,7 +110,7 @@ def add_workdir(
   group.add_argument(
     '--workdir',
     metavar='DIR',
-    type=path,
+    type=flag_values.path,
     required=required,
     help=help,
   )
@@ -132,57 +132,13 @@ def add_network(group: Any) -> None:
 def add_out(group: Any, help: str, *, required: bool = True) -> None:
   """Adds `--out=PATH`."""
   group.add_argument(
-    '--out', metavar='PATH', type=path, required=required, help=help
+    '--out', metavar='PATH', type=flag_values.path, required=required, help=help
   )
 
 
 def add_size(group: Any, help: str) -> None:
   """Adds `--size=HEIGHTxWIDTH`."""
-  group.add_argument('--size', type=size, metavar='HxW', help=help)
-
-
-def path(text: str) -> pathlib.Path:
-  """Parses a path; ~ at its start is the home folder."""
-  if not text:
-    # It would be the current folder.
-    raise argparse.ArgumentTypeError("expected a path, got ''")
-  return pathlib.Path(text).expanduser()
-
-
-def size(text: str) -> tuple[int, int]:
-  """Parses HEIGHTxWIDTH, e.g. 512x1024, in pixels."""
-  found = re.fullmatch('([1-9][0-9]*)x([1-9][0-9]*)', text)
-  if not found:
-    raise argparse.ArgumentTypeError(
-      f'expected HEIGHTxWIDTH such as 512x1024, got {text!r}'
-    )
-  return int(found[1]), int(found[2])
-
-
-def at_least(least: int) -> Callable[[str], int]:
-  """Returns a parser of whole numbers, `least` or more."""
-
-  def parse(text: str) -> int:
-    if not text.isdecimal() or int(text) < least:
-      raise argparse.ArgumentTypeError(
-        f'expected a whole number, {least} or more, got {text!r}'
-      )
-    return int(text)
-
-  return parse
-
-
-def above_zero(text: str) -> float:
-  """Parses a finite number above 0."""
-  with contextlib.suppress(ValueError):
-    if 0 < (value := float(text)) < float('inf'):
-      return value
-  raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
-
-
-def names(text: str) -> tuple[str, ...]:
-  """Parses a list with commas, e.g. source,target."""
-  return tuple(name.strip() for name in text.split(',') if name.strip())
+  group.add_argument('--size', type=flag_values.size, metavar='HxW', help=help)
 
 
 def _underscores(option: str) -> str:

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from tests import tiny_leaf
-from uda_jax import cli
 from uda_jax import configs
+from uda_jax import flag_values
 from uda_jax.configs import overrides
 from uda_jax.train import checks
 from uda_jax.train import loop
@@ -34,7 +34,7 @@ def test_a_bucket_is_no_workdir():
     loop.run(tiny_leaf.get_config(), 'gs://bucket/run')
   for text in ('gs://bucket/run', 'hf://owner/name'):
     with pytest.raises(ValueError, match='expected a folder that all'):
-      checks.check_workdir(cli.path(text))
+      checks.check_workdir(flag_values.path(text))
 
 
 # Networks of the published benchmarks start from a file or another run.

@@ -30,6 +30,7 @@ import argparse
 from collections.abc import Sequence
 
 from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax.train import interrupts
 
 _ENDED = 'stopped; the same command goes on'
@@ -85,7 +86,7 @@ def _add_labels(group) -> None:
   group.add_argument(
     '--classes',
     metavar='FILE',
-    type=cli.path,
+    type=flag_values.path,
     help='text, CSV or JSON with a class a line: NAME, ID NAME, R G B NAME, or '
     'ID NAME R G B; docs/adapt.md has all forms. Default: classes.txt and the '
     'like beside the labels, or no names',
@@ -100,7 +101,7 @@ def _add_labels(group) -> None:
   group.add_argument(
     '--look',
     metavar='N',
-    type=cli.at_least(0),
+    type=flag_values.at_least(0),
     default=400,
     help='label files to look at, 0: all; default: 400. Training looks at all',
   )
@@ -110,19 +111,19 @@ def _add_run(group) -> None:
   group.add_argument(
     '--minutes',
     metavar='N',
-    type=cli.above_zero,
+    type=flag_values.above_zero,
     help='fit everything into so many minutes, as measured on the first steps',
   )
   group.add_argument(
     '--steps',
     metavar='N',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     help='of each of the two runs; default: as --minutes allow, or 800 on a '
     'CPU and 4000 elsewhere',
   )
   cli.add_size(group, 'resize images to fit into this size')
   group.add_argument(
-    '--crop', type=cli.size, metavar='HxW', help='of training images'
+    '--crop', type=flag_values.size, metavar='HxW', help='of training images'
   )
   group.add_argument(
     '--network',
@@ -133,11 +134,15 @@ def _add_run(group) -> None:
   group.add_argument(
     '--predict',
     metavar='N',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     help='target images to predict; default: all, or as --minutes allow',
   )
   group.add_argument(
-    '--seed', metavar='N', type=cli.at_least(0), default=0, help='default: 0'
+    '--seed',
+    metavar='N',
+    type=flag_values.at_least(0),
+    default=0,
+    help='default: 0',
   )
   group.add_argument(
     '--dry_run',

@@ -27,6 +27,7 @@ import ml_collections
 
 from uda_jax import cli
 from uda_jax import configs
+from uda_jax import flag_values
 from uda_jax.configs import overrides
 from uda_jax.data import decode
 from uda_jax.data import label_fraction
@@ -139,7 +140,7 @@ def parser() -> cli.Parser:
   cli.add_config(group, 'any config of the benchmark', required=False)
   group.add_argument(
     '--parts',
-    type=cli.names,
+    type=flag_values.names,
     metavar='PART,PART,...',
     default=records.PARTS,
     help='which of source, target and evaluation; default: all. '

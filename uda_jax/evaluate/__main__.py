@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 _RUN_FLAGS = ('network', 'scales', 'flip', 'config')
 _FILE_FLAGS = ('labels', 'ids', 'classes')
@@ -66,13 +67,13 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
 def _add_files(group: argparse._ArgumentGroup) -> None:
   group.add_argument(
     '--predictions',
-    type=cli.path,
+    type=flag_values.path,
     metavar='FOLDER',
     help='PNG files of ids, searched recursively',
   )
   group.add_argument(
     '--labels',
-    type=cli.path,
+    type=flag_values.path,
     metavar='FOLDER',
     help='the true ones: gtFine/val for --ids=cityscapes, else PNG files of '
     'the same names',
@@ -85,7 +86,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
   )
   group.add_argument(
     '--classes',
-    type=cli.names,
+    type=flag_values.names,
     metavar='NAME,NAME,...',
     help='names of the classes for --ids=train; default: those in ids.json, '
     'else numbers',

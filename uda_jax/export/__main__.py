@@ -19,6 +19,7 @@ import argparse
 from collections.abc import Sequence
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def parser() -> cli.Parser:
@@ -33,7 +34,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--batch_size',
-    type=cli.at_least(0),
+    type=flag_values.at_least(0),
     default=1,
     metavar='N',
     help='number of images; 0: any (StableHLO alone); default: 1',

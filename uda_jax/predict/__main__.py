@@ -26,6 +26,7 @@ import os
 from typing import Any
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def parser() -> cli.Parser:
@@ -47,7 +48,7 @@ def _add_network(group: Any) -> None:
   )
   group.add_argument(
     '--multiple',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=0,
     metavar='N',
     help='round the sides of the images, for the network, to multiples of N: '
@@ -55,20 +56,20 @@ def _add_network(group: Any) -> None:
   )
   group.add_argument(
     '--window',
-    type=cli.size,
+    type=flag_values.size,
     metavar='HxW',
     help='average overlapping windows of this size; compiled once for images '
     'of all sizes that are not smaller; default: config.eval of the run',
   )
   group.add_argument(
     '--stride',
-    type=cli.size,
+    type=flag_values.size,
     metavar='HxW',
     help='the steps of --window; default: half of it',
   )
   group.add_argument(
     '--batch_size',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=1,
     metavar='N',
     help='images of one size that are predicted together; default: 1',
@@ -111,7 +112,7 @@ def _add_input_and_output(group: Any) -> None:
   )
   group.add_argument(
     '--fps',
-    type=cli.above_zero,
+    type=flag_values.above_zero,
     default=0.0,
     metavar='N',
     help="frames per second of a video; default: the input's, 10 for pictures",

@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def parser() -> cli.Parser:
@@ -23,7 +24,7 @@ def parser() -> cli.Parser:
   group.add_argument(
     'runs',
     nargs='+',
-    type=cli.path,
+    type=flag_values.path,
     metavar='RUN',
     help='directories of runs; the order is that of the page',
   )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def add(parser: cli.Parser) -> None:
@@ -40,7 +41,7 @@ def add(parser: cli.Parser) -> None:
   group.add_argument(
     '--start_timeout',
     metavar='SECONDS',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=300,
     help='how long they wait for each other at the start (300); then they end '
     'with exit code 76',

@@ -21,6 +21,7 @@ from PIL import Image
 
 from uda_jax import cli
 from uda_jax import files
+from uda_jax import flag_values
 from uda_jax.data.cells import labs
 from uda_jax.data.cells import record as record_lib
 from uda_jax.data.town import textures
@@ -177,7 +178,11 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('contact sheet')
   cli.add_out(group, 'the PNG to write')
   group.add_argument(
-    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of the slides'
+    '--seed',
+    type=flag_values.at_least(0),
+    default=0,
+    metavar='N',
+    help='of the slides',
   )
   return result
 

@@ -21,6 +21,7 @@ from PIL import Image
 
 from uda_jax import cli
 from uda_jax import files
+from uda_jax import flag_values
 from uda_jax.data.streets import scene as scene_lib
 from uda_jax.data.streets import style
 from uda_jax.data.town import cars
@@ -120,11 +121,15 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('contact sheet')
   cli.add_out(group, 'the PNG to write')
   group.add_argument(
-    '--seed', type=cli.at_least(0), default=0, metavar='N', help='of the town'
+    '--seed',
+    type=flag_values.at_least(0),
+    default=0,
+    metavar='N',
+    help='of the town',
   )
   group.add_argument(
     '--first',
-    type=cli.at_least(0),
+    type=flag_values.at_least(0),
     default=0,
     metavar='N',
     help='the first scene',

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from uda_jax import cli
+from uda_jax import flag_values
 from uda_jax.models.weights import convert
 
 
@@ -51,7 +52,7 @@ def parser() -> cli.Parser:
   cli.add_out(group, 'the .safetensors file to write')
   group.add_argument(
     '--num_classes',
-    type=cli.at_least(1),
+    type=flag_values.at_least(1),
     default=19,
     metavar='N',
     help='of a whole network; default: 19',

@@ -1,0 +1,53 @@
+"""Values of flags: text to paths, sizes, numbers and lists, for argparse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import contextlib
+import pathlib
+import re
+
+
+def path(text: str) -> pathlib.Path:
+  """Parses a path; ~ at its start is the home folder."""
+  if not text:
+    # It would be the current folder.
+    raise argparse.ArgumentTypeError("expected a path, got ''")
+  return pathlib.Path(text).expanduser()
+
+
+def size(text: str) -> tuple[int, int]:
+  """Parses HEIGHTxWIDTH, e.g. 512x1024, in pixels."""
+  found = re.fullmatch('([1-9][0-9]*)x([1-9][0-9]*)', text)
+  if not found:
+    raise argparse.ArgumentTypeError(
+      f'expected HEIGHTxWIDTH such as 512x1024, got {text!r}'
+    )
+  return int(found[1]), int(found[2])
+
+
+def at_least(least: int) -> Callable[[str], int]:
+  """Returns a parser of whole numbers, `least` or more."""
+
+  def parse(text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+      raise argparse.ArgumentTypeError(
+        f'expected a whole number, {least} or more, got {text!r}'
+      )
+    return int(text)
+
+  return parse
+
+
+def above_zero(text: str) -> float:
+  """Parses a finite number above 0."""
+  with contextlib.suppress(ValueError):
+    if 0 < (value := float(text)) < float('inf'):
+      return value
+  raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
+
+
+def names(text: str) -> tuple[str, ...]:
+  """Parses a list with commas, e.g. source,target."""
+  return tuple(name.strip() for name in text.split(',') if name.strip())
