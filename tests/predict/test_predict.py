@@ -366,6 +366,8 @@ def test_multiples():
     (('--value_range=3,1',), 'expected LOW,HIGH with LOW < HIGH'),
     (('--value_range=nan,1',), 'expected LOW,HIGH'),
     (('--probabilities', '--out=a.webp'), 'give a folder'),
+    (('--fps=12',), '--fps: expected --out to name a video'),
+    (('--fps=60', '--out=a.gif'), 'a.gif: expected at most 50 frames a second'),
   ],
 )
 def test_flags_that_do_not_go_together(
@@ -409,6 +411,39 @@ def test_a_batch_survives_and_is_not_taken_for_photos(run, images, tmp_path):
   assert record.ids == 'train' and record.classes == NAMES
   with pytest.raises(SystemExit, match='expected another folder than'):
     _main(*args, f'--out={folder}')
+
+
+def test_predictions_never_replace_what_they_are_made_of(run, tmp_path):
+  color = tmp_path / 'scene/color/a.png'
+  pictures.write_png(color, np.full((32, 48, 3), 9, np.uint8))
+  moving = tmp_path / 'a.webp'
+  Image.open(color).save(
+    moving, save_all=True, append_images=[Image.new('RGB', (48, 32))]
+  )
+  before = color.read_bytes(), moving.read_bytes()
+  for images, out in [
+    (color.parent, color.parents[1]),
+    (tmp_path / 'scene/*/*.png', color.parents[1]),
+    (moving, moving),
+  ]:
+    with pytest.raises(SystemExit, match='--out: expected'):
+      _main(
+        *(f'--workdir={run[0]}', f'--images={images}'),
+        *(f'--out={out}', '--network=best'),
+      )
+  assert (color.read_bytes(), moving.read_bytes()) == before
+  assert len(list(tmp_path.rglob('*.*'))) == 2
+
+
+def test_a_video_without_a_readable_frame_is_not_written(run, tmp_path):
+  (tmp_path / 'images').mkdir()
+  (tmp_path / 'images/bad.jpg').write_bytes(b'\xff\xd8 no more')
+  with pytest.raises(SystemExit, match='1 of 1 files cannot be read'):
+    _main(
+      *(f'--workdir={run[0]}', f'--images={tmp_path / "images"}'),
+      *(f'--out={tmp_path / "a.gif"}', '--network=best'),
+    )
+  assert [path.name for path in tmp_path.iterdir()] == ['images']
 
 
 def test_names_in_any_script(images):

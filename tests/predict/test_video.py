@@ -31,6 +31,25 @@ def test_an_animation_holds_the_frames(tmp_path, ending):
   assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_animation_takes_the_time_of_its_frames(tmp_path):
+  frames = [Image.new('L', (6, 4), value) for value in range(0, 250, 10)]
+  for ending, fps in (('gif', 30), ('gif', 50), ('webp', 30), ('webp', 60)):
+    path = tmp_path / f'a.{ending}'
+    with video.writer(path, fps) as add:
+      for frame in frames:
+        add(np.asarray(frame.convert('RGB')))
+    # Times are whole hundredths of a second in a GIF.
+    assert abs(video.read(str(path))[0] - fps) < fps / 100
+    times = [40, 400] + [40] * 23
+    frames[0].save(
+      path, save_all=True, append_images=frames[1:], duration=times
+    )
+    assert video.read(str(path))[0] == pytest.approx(25_000 / sum(times))
+  with pytest.raises(ValueError, match='at most 50 frames a second.*got 60'):
+    with video.writer(tmp_path / 'b.gif', 60):
+      pass
+
+
 def test_a_failed_animation_leaves_nothing(tmp_path):
   with pytest.raises(ValueError, match=r'one size, got \(4, 6\) and \(5, 6\)'):
     with video.writer(tmp_path / 'a.gif', 10) as add:

@@ -61,6 +61,8 @@ def _open(
     read = functools.partial(_frames, args.images, frames)
     return args.fps or fps, read, frozenset()
   files = images_lib.find(args.images)
+  if not video.is_output(args.out):
+    outputs.check_images(args.out, files.values())
   read = functools.partial(images_lib.read, files)
   return args.fps or 10.0, read, frozenset(files)
 
@@ -83,10 +85,21 @@ def _frames(
 
 
 def _check_out(args: argparse.Namespace) -> None:
-  """Raises if the pictures would be written into the folder of images."""
-  if video.is_output(args.out) or video.is_input(args.images):
-    return
+  """Raises for an --out that would replace the input, or not have --fps."""
   images = pathlib.Path(args.images)
+  if video.is_output(args.out):
+    if images.is_file() and images.resolve() == args.out.resolve():
+      raise ValueError(
+        f'--out: expected another file than --images, got {args.out} for both'
+      )
+    return
+  if args.fps:
+    raise ValueError(
+      '--fps: expected --out to name a video, whose frames it is about '
+      f'({", ".join(video.ENDINGS)}), got the folder {args.out}'
+    )
+  if video.is_input(args.images):
+    return
   if images.is_dir() and images.resolve() == args.out.resolve():
     raise ValueError(
       f'--out: expected another folder than --images, got {args.out} for both; '

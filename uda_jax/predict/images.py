@@ -16,7 +16,8 @@ from uda_jax.data import listing
 
 # Folders of an output; a folder that has all of them was written by `predict`.
 OUTPUTS = ('ids', 'color', 'overlay')
-_OPTIONAL_OUTPUTS = ('confidence', 'legend', 'probabilities')
+# All folders of an output.
+WRITTEN = (*OUTPUTS, 'confidence', 'legend', 'probabilities')
 
 
 def find(pattern: str) -> dict[str, pathlib.Path]:
@@ -88,7 +89,7 @@ def _outputs(names: set[str]) -> set[str]:
   if not names.issuperset(OUTPUTS):
     return set()
   logging.warning('--images: pictures of an earlier prediction are left out')
-  return {*OUTPUTS, *_OPTIONAL_OUTPUTS}
+  return {*WRITTEN}
 
 
 def _numbered(name: str) -> list[str | int]:

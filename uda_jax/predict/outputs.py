@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 import contextlib
 import io
 import pathlib
@@ -17,6 +17,7 @@ from uda_jax import labels
 from uda_jax import pictures
 from uda_jax.data import image_size
 from uda_jax.evaluate import label_ids
+from uda_jax.predict import images as images_lib
 from uda_jax.predict import video
 from uda_jax.runs import restore
 
@@ -125,6 +126,22 @@ def writer(
     yield lambda name, found: add(
       pictures.overlay(pictures.rgb(found.image), found.label, trained.palette)
     )
+
+
+def check_images(out: pathlib.Path, paths: Iterable[pathlib.Path]) -> None:
+  """Raises ValueError if pictures of predictions would be written over images.
+
+  Args:
+    out: the folder for the predictions.
+    paths: of the images.
+  """
+  written = [(out / kind).resolve() for kind in images_lib.WRITTEN]
+  for path in paths:
+    if any(map(path.resolve().is_relative_to, written)):
+      raise ValueError(
+        f'--out: expected a folder whose {", ".join(images_lib.WRITTEN)} are '
+        f'free for predictions, got {out} with the image {path}; use a new one'
+      )
 
 
 def check_earlier(

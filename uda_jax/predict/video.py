@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import itertools
 import pathlib
+import statistics
 import tempfile
 from types import ModuleType
 
@@ -19,6 +21,11 @@ from PIL import ImageSequence
 _INSTALL = "pip install 'uda_jax[video]'"
 _ANIMATED = ('.gif', '.webp')
 _VIDEOS = ('.mp4', '.mov', '.mkv', '.avi', '.webm')
+# Milliseconds that times of frames are multiples of, and the least that
+# browsers obey: they show a GIF's frames of 10 ms for 100.
+_TICKS = {'.gif': (10, 20), '.webp': (1, 11)}
+# Milliseconds of a frame that states none, or 0, as browsers show it.
+_DEFAULT_TIME = 100
 ENDINGS = (*_ANIMATED, *_VIDEOS)
 
 
@@ -92,11 +99,16 @@ def _read_animation(
       for i, frame in enumerate(ImageSequence.Iterator(image)):
         yield f'frame_{i:06d}', np.asarray(frame.convert('RGB'))
 
+  # Frames may take different times: their mean keeps the length.
+  return 1000 / statistics.mean(_times(path)), frames()
+
+
+def _times(path: str) -> Iterator[int]:
+  """Yields the milliseconds of each frame of an animation."""
   with Image.open(path) as image:
-    image.seek(1)
-    # Milliseconds a frame; browsers show 0 as 100.
-    duration = image.info.get('duration') or 100
-  return 1000 / duration, frames()
+    for frame in ImageSequence.Iterator(image):
+      frame.load()  # a WebP states them only then
+      yield frame.info.get('duration') or _DEFAULT_TIME
 
 
 @contextlib.contextmanager
@@ -105,6 +117,8 @@ def writer(
 ) -> Iterator[Callable[[np.ndarray], None]]:
   """Writes a video; whole or, if anything is raised inside, not at all.
 
+  Without any frame no file is written.
+
   Args:
     path: the file; its ending is the format. A GIF or WebP holds all frames in
       memory until it is written.
@@ -112,8 +126,13 @@ def writer(
 
   Yields:
     `add(pixels)` of a frame [H, W, 3] uint8; all must be of one size.
+
+  Raises:
+    ValueError: more frames a second than a GIF or WebP can have.
   """
   animated = path.suffix.lower() in _ANIMATED
+  if animated:
+    _check_fps(path, fps)
   imageio = None if animated else _imageio(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(
@@ -129,7 +148,18 @@ def writer(
         unfinished, format='FFMPEG', fps=fps, macro_block_size=2
       ) as file:
         yield _of_one_size(path, file.append_data)
-    unfinished.replace(path)
+    if unfinished.exists():
+      unfinished.replace(path)
+
+
+def _check_fps(path: pathlib.Path, fps: float) -> None:
+  _, least = _TICKS[path.suffix.lower()]
+  most = 1000 // least
+  if fps > most:
+    raise ValueError(
+      f'{path}: expected at most {most} frames a second, as browsers show '
+      f'faster animations slowly, got {fps:g}; use --fps={most}, or write .mp4'
+    )
 
 
 @contextlib.contextmanager
@@ -138,11 +168,16 @@ def _animation(
 ) -> Iterator[Callable[[np.ndarray], None]]:
   frames: list[Image.Image] = []
   yield lambda pixels: frames.append(Image.fromarray(pixels))
+  if not frames:
+    return
+  tick, _ = _TICKS[path.suffix.lower()]
+  # Rounded ends of the frames, so that the errors do not add up.
+  ends = [round(1000 * i / fps / tick) for i in range(len(frames) + 1)]
   frames[0].save(
     path,
     save_all=True,
     append_images=frames[1:],
-    duration=round(1000 / fps),
+    duration=[tick * (end - start) for start, end in itertools.pairwise(ends)],
     loop=0,
   )
 
