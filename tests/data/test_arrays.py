@@ -127,6 +127,38 @@ def test_impossible_requests_are_refused(kwargs, words):
     batches(**kwargs)
 
 
+@pytest.mark.parametrize(
+  ('kwargs', 'words'),
+  [
+    (dict(groups=0), 'groups: .* 1 or more, got 0'),
+    (dict(group_size=1.5), 'group_size: .* got 1.5'),
+    (dict(seed=-1), 'seed: .* 0 or more, got -1'),
+    (dict(crop_size=(0, 4)), r'crop_size: .* got \(0, 4\)'),
+    (dict(process_index=2), 'process_index: expected 0 to 0, got 2'),
+    (dict(labels=_LABELS / 1), 'source_labels: .* float64 from'),
+    (dict(labels=_LABELS - np.int32(300)), 'source_labels: .* 0 to 255, got'),
+    (
+      dict(labels=_LABELS[:0], source=_SOURCE[:0]),
+      'source_images: .* 1 or more',
+    ),
+    (dict(target=_TARGET[:0]), 'target_images: .* N of 1 or more'),
+  ],
+)
+def test_numbers_and_labels_that_make_no_batch_are_refused(kwargs, words):
+  usual = dict(seed=0, first_step=0, num_steps=1, groups=1, group_size=1)
+  kwargs = usual | kwargs
+  own = [
+    kwargs.pop(name, default)
+    for name, default in (
+      ('source', _SOURCE),
+      ('labels', _LABELS),
+      ('target', _TARGET),
+    )
+  ]
+  with pytest.raises(ValueError, match=words):
+    arrays.train_batches(*own, **kwargs)
+
+
 def test_wrong_arrays_are_refused():
   kwargs = dict(seed=0, first_step=0, num_steps=1, groups=1, group_size=1)
   with pytest.raises(ValueError, match='source_labels'):

@@ -85,16 +85,42 @@ def _check(
   images: np.ndarray, name: str, crop_size: tuple[int, int] | None
 ) -> None:
   """Raises unless `images` are images, and large enough."""
-  if images.ndim != 4 or images.dtype != np.uint8:
+  if images.ndim != 4 or images.dtype != np.uint8 or not images.size:
     raise ValueError(
-      f'{name}: expected uint8 [N, H, W, channels], got '
+      f'{name}: expected uint8 [N, H, W, channels] with N of 1 or more, got '
       f'{images.dtype} {list(images.shape)}'
+    )
+  if crop_size and (len(crop_size) != 2 or min(crop_size) < 1):
+    raise ValueError(
+      f'crop_size: expected (height, width), each 1 or more, got {crop_size}'
     )
   if crop_size and (np.array(crop_size) > images.shape[1:3]).any():
     raise ValueError(
       f'crop_size: expected at most the size of {name}, '
       f'{images.shape[1:3]}, got {tuple(crop_size)}'
     )
+
+
+def _check_labels(labels: np.ndarray, shape: tuple[int, ...]) -> None:
+  """Raises unless labels are train ids of images of this [N, H, W]."""
+  if labels.shape != shape:
+    raise ValueError(f'source_labels: expected {shape}, got {labels.shape}')
+  if (
+    labels.dtype.kind not in 'iu' or not 0 <= labels.min() <= labels.max() < 256
+  ):
+    raise ValueError(
+      'source_labels: expected whole numbers 0 to 255, got '
+      f'{labels.dtype} from {labels.min()} to {labels.max()}'
+    )
+
+
+def _check_numbers(**values: tuple[int, int]) -> None:
+  """Raises unless each (value, least) is a whole number, `least` or more."""
+  for name, (value, least) in values.items():
+    if not isinstance(value, int | np.integer) or value < least:
+      raise ValueError(
+        f'{name}: expected a whole number, {least} or more, got {value!r}'
+      )
 
 
 def train_batches(
@@ -133,15 +159,22 @@ def train_batches(
   """
   _check(source_images, 'source_images', crop_size)
   _check(target_images, 'target_images', crop_size)
-  if source_labels.shape != source_images.shape[:3]:
-    raise ValueError(
-      f'source_labels: expected {source_images.shape[:3]}, got '
-      f'{source_labels.shape}'
-    )
+  _check_labels(source_labels, source_images.shape[:3])
+  _check_numbers(
+    seed=(seed, 0),
+    first_step=(first_step, 0),
+    groups=(groups, 1),
+    group_size=(group_size, 1),
+    process_count=(process_count, 1),
+  )
   if groups % process_count:
     raise ValueError(
       f'groups: expected a multiple of the {process_count} '
       f'processes, got {groups}'
+    )
+  if process_index not in range(process_count):
+    raise ValueError(
+      f'process_index: expected 0 to {process_count - 1}, got {process_index}'
     )
   lead = (groups // process_count, group_size)
   rows = lead[0] * lead[1]
