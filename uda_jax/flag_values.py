@@ -49,5 +49,11 @@ def above_zero(text: str) -> float:
 
 
 def names(text: str) -> tuple[str, ...]:
-  """Parses a list with commas, e.g. source,target."""
-  return tuple(name.strip() for name in text.split(',') if name.strip())
+  """Parses a list with commas, e.g. source,target; () for no text."""
+  found = [name.strip() for name in text.split(',') if text.strip()]
+  # A name that is left out would move those behind it.
+  if not all(found) or len(set(found)) < len(found):
+    raise argparse.ArgumentTypeError(
+      f'expected different names with commas between them, got {text!r}'
+    )
+  return tuple(found)

@@ -40,6 +40,8 @@ _FLAGS = (
   ('evaluate', ('--predictions=a',), '--labels: expected the folder'),
   ('evaluate', ('--predictions=a', '--labels=b'), 'a: expected a folder'),
   ('evaluate', ('--predictions=a', '--labels=b', '--ids=x'), '--ids'),
+  ('evaluate', ('--predictions=a', '--classes=a,a'), "--classes: .* got 'a,a'"),
+  ('evaluate', ('--predictions=a', '--classes=a,,b'), '--classes: .*different'),
   ('predict', (), 'required: --workdir, --images, --out'),
   ('predict', (*_PREDICT, '--size=12'), "--size: .*512x1024, got '12'"),
   ('predict', (*_PREDICT, '--size=0x64'), '--size'),
