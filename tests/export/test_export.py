@@ -280,6 +280,16 @@ def test_no_page_of_something_else_is_lost(main, tmp_path):
   assert page.read_text() == '# My project'
 
 
+def test_an_earlier_onnx_file_does_not_stay_beside_another_network(
+  main, tmp_path
+):
+  (tmp_path / 'out').mkdir()
+  (tmp_path / 'out/network.onnx').write_bytes(b'earlier')
+  with pytest.raises(SystemExit, match='--out: .*network.onnx.*use a new'):
+    main()
+  assert [p.name for p in (tmp_path / 'out').iterdir()] == ['network.onnx']
+
+
 def test_what_an_onnx_file_says_itself(main):
   _, out = main()
   told = description.metadata(json.loads((out / 'network.json').read_text()))

@@ -26,6 +26,7 @@ from uda_jax.runs import restore
 
 Function = Callable[[jax.Array], dict[str, jax.Array]]
 
+_ONNX = 'network.onnx'
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
 # Minimum fraction of equal labels; a file below is not written.
 _AGREEMENT = 0.999
@@ -154,6 +155,12 @@ def run(args: argparse.Namespace) -> list[str]:
   if args.onnx:
     onnx.require()
   description.check_folder(args.out)
+  if not args.onnx and (args.out / _ONNX).exists():
+    raise ValueError(
+      f'--out: expected a folder without {_ONNX} of an earlier export, which '
+      f'network.json beside it would describe wrongly, got {args.out}; export '
+      'with --onnx, too, remove that file, or use a new folder'
+    )
   trained = restore.load(args.workdir, args.network)
   size = _size(args, trained.config)
   function = make_function(trained)
@@ -172,7 +179,7 @@ def run(args: argparse.Namespace) -> list[str]:
     which = args.network or restore.reported(trained.config)
     about = description.about(trained, which, args.workdir, shape)
     if args.onnx:
-      path = pathlib.Path(tmp) / 'network.onnx'
+      path = pathlib.Path(tmp) / _ONNX
       onnx.write(function, images.shape, path, description.metadata(about))
       written[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
     about |= {
