@@ -75,8 +75,9 @@ class DeformableAttention(nn.Module):
     weight = jax.nn.softmax(weight.reshape(batch, queries, self.heads, -1))
     inner = int(self.ratio * width)
     value = dense(inner, 'value_proj')(tokens)
-    # (x, y): columns, then rows.
+    # (x, y): columns, then rows. Places need more than 16 bits.
     cells = np.array(shapes)[:, ::-1]
+    offset = offset.astype(layers.storage_dtype(self.dtype))
     location = jnp.asarray(reference, offset.dtype)[:, None, None, None]
     location = location + offset / cells[:, None].astype(offset.dtype)
     value = value.reshape(batch, -1, self.heads, inner // self.heads)

@@ -44,10 +44,11 @@ def sample(
     tokens: [B, N, heads, D] float, the cells of all maps, row by row.
     shapes: (rows, columns) of each map; N cells in all.
     location: [B, Q, heads, maps, points, 2] float (x, y); a map spans [0, 1].
+      Float32 or wider: in 16 bits, places are cells away.
     weight: [B, Q, heads, maps, points] float.
 
   Returns:
-    [B, Q, heads * D] float.
+    [B, Q, heads * D] float, the dtype of `tokens`.
   """
   begin = 0
   maps = []
@@ -74,6 +75,7 @@ def _sample_map(
 ) -> jax.Array:
   """Samples one map [B, heads, cells, D]; [B, heads, Q, D]."""
   rows, columns = shape
+  location = location.astype(jnp.promote_types(location.dtype, jnp.float32))
   x = location[..., 0] * columns - 0.5
   y = location[..., 1] * rows - 0.5
   left, top = jnp.floor(x), jnp.floor(y)
@@ -81,8 +83,9 @@ def _sample_map(
   for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
     for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
       inside = (0 <= column) & (column < columns) & (0 <= row) & (row < rows)
-      index = jnp.clip(row, 0, rows - 1) * columns
-      index = (index + jnp.clip(column, 0, columns - 1)).astype(jnp.int32)
+      # Whole numbers: products of floats are rounded in large maps.
+      index = jnp.clip(row, 0, rows - 1).astype(jnp.int32) * columns
+      index += jnp.clip(column, 0, columns - 1).astype(jnp.int32)
       flat = index.reshape(*index.shape[:2], -1, 1)
       value = jnp.take_along_axis(cells, flat, axis=2)
       value = value.reshape(*index.shape, -1)
