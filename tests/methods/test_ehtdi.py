@@ -69,6 +69,16 @@ def test_degenerate_groups_are_finite(variant, released, confidence):
       assert losses.metrics['pseudo/confident_fraction'] < 1
 
 
+@pytest.mark.parametrize('variant', ehtdi_terms.VARIANTS)
+def test_neither_head_learns_from_target_pixels_that_are_not_valid(variant):
+  group = tiny.degenerate('all ignored', tiny.group())  # nothing to paste
+  losses, _ = tiny.gradient(_method(variant))(
+    tiny.degenerate('nothing trusted', group)
+  )
+  assert losses.terms['mixed_main'].value == 0
+  assert losses.terms['mixed_aux'].value == 0
+
+
 def _views(value, label):
   full = lambda v: jnp.full((2, 4, 4, 3), v)
   return weak_strong.Views(

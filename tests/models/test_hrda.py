@@ -392,6 +392,23 @@ def test_extra_heads_have_their_own_variables():
     network.head('project', *variables, wide)
 
 
+@pytest.mark.parametrize(
+  ('name', 'source'), [('proj', 'features'), ('project', 'logits')]
+)
+def test_embeddings_are_float32_unit_vectors_of_16_bit_features(name, source):
+  rows = ml_collections.ConfigDict({'heads': ((name, source, 7),)})
+  module = extra_heads.build(rows)[name].module
+  x = _image((8, 10)).astype(jnp.bfloat16)
+  x = [x] if name == 'proj' else x
+  switches = dict(use_running_average=True, deterministic=True)
+  variables = module.init(jax.random.key(0), x, **switches)
+  kernels = lambda path, v: v + 1.0 if path[-1].key == 'kernel' else v
+  variables = jax.tree_util.tree_map_with_path(kernels, variables)
+  vector = module.apply(variables, x, **switches)
+  assert vector.dtype == jnp.float32
+  np.testing.assert_allclose(np.square(vector).sum(-1), 1, rtol=1e-5)
+
+
 def test_extra_heads_start_as_pytorch_does():
   kernel = extra_heads.kernel_init(
     (), jax.random.normal(jax.random.key(0), (1, 1, 400, 100))

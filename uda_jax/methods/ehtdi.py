@@ -159,6 +159,8 @@ def adapt(
   # 4. Confident target pixels go into the source.
   logits = enlarge(weak, mixed.weak)
   _, aux_label = pseudo_labels.from_two_heads(*logits, threshold=0.0)
+  valid = ehtdi_terms.valid(mixed)
+  aux_label = jnp.where(valid, aux_label, labels.IGNORE_LABEL)
   if variant.unmixed:
     unmixed, stats = forward(stats, views.weak)
     logits = enlarge(unmixed, views.weak)

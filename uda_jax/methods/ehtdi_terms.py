@@ -75,6 +75,14 @@ class Variant(NamedTuple):
   source_terms: Callable[..., Terms]
 
 
+def valid(mixed: Mixed) -> jax.Array:
+  """Returns the pixels [B, h, w] that are pasted, or valid ones of the target.
+
+  A target pixel without a label is one that is not valid.
+  """
+  return mixed.pasted | (mixed.label != labels.IGNORE_LABEL)
+
+
 def confident_area(
   logits: jax.Array, mixed: Mixed, *, confidence: float = 0.95
 ) -> Confident:
@@ -86,9 +94,7 @@ def confident_area(
     confidence: the probability that a pixel must exceed.
   """
   label, prob = pseudo_labels.from_logits(logits)
-  # A target pixel without a label is one without a valid pseudo-label.
-  valid = mixed.pasted | (mixed.label != labels.IGNORE_LABEL)
-  sure = (prob > confidence) & valid
+  sure = (prob > confidence) & valid(mixed)
   known = jnp.where(sure, label, labels.IGNORE_LABEL)
   known = jnp.where(mixed.pasted, mixed.label, known)
   return Confident(sure, label, known, sure)

@@ -71,6 +71,11 @@ def _conv(
   )
 
 
+def _unit(x: jax.Array) -> jax.Array:
+  """Returns unit vectors in the dtype of logits and losses."""
+  return vectors.unit_vectors(x.astype(layers.storage_dtype(x.dtype)))
+
+
 class Norm(nn.Module):
   """A batch norm with ReLU, one level down as in the checkpoints' names."""
 
@@ -110,7 +115,7 @@ class PixelProjection(nn.Module):
   ) -> jax.Array:
     del deterministic
     x = concatenate(features)
-    return vectors.unit_vectors(
+    return _unit(
       Layers(self.channels, name='proj')(
         x, use_running_average=use_running_average
       )
@@ -151,7 +156,7 @@ class PatchProjection(nn.Module):
   ) -> jax.Array:
     del use_running_average, deterministic
     x = nn.relu(_conv(x.shape[-1], x, '0')(x))
-    return vectors.unit_vectors(_conv(self.channels, x, '2')(x))
+    return _unit(_conv(self.channels, x, '2')(x))
 
 
 class PatchClasses(nn.Module):
