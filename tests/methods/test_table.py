@@ -277,6 +277,17 @@ def test_masking_by_a_flag_on_a_base_without_a_teachers_labels(base):
       r'pixel_contrast\.predict: .*psychic',
     ),
     ('mic', 'teacher.use=False', r'config\.teacher\.use: .*masking'),
+    (
+      'self_training',
+      'method.teacher_bn=ema',
+      r"teacher\.copy_stats_every: .*teacher_bn='ema'.* got 0",
+    ),
+    (
+      'pixmatch',
+      'teacher.copy_stats_every=0',
+      r"teacher\.copy_stats_every: .*'pixmatch'.* got 0",
+    ),
+    ('lse', 'teacher.use=True', r"teacher\.copy_stats_every: .*'lse'"),
     ('self_training', 'method.name=hrda', r'config\.method\.detail_crop'),
     ('ehtdi', 'method.variant=corner', r'config\.method\.variant'),
   ],

@@ -259,6 +259,7 @@ def check(config) -> None:
       f'config.teacher.use: expected True, as {reader} takes pseudo-labels '
       'from the teacher, got False'
     )
+  needs.check_statistics(config, method.name in ('vfm_uda', *_FAMILY))
   if 'pixel_contrast' in additions:
     pipa_pixels.check(method.pixel_contrast)
   needs.check_heads(config, additions)

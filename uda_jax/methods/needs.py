@@ -1,4 +1,4 @@
-"""Checks of what methods need of other blocks: heads, crops, a network."""
+"""Checks of what methods need of other blocks: heads, crops, statistics."""
 
 from __future__ import annotations
 
@@ -28,6 +28,30 @@ def check_heads(config, additions: tuple[str, ...]) -> None:
         f"{heads['project'][2]}, the channels of the head 'project' in "
         f'config.model.heads, got {channels}'
       )
+
+
+def check_statistics(config, sees_images: bool) -> None:
+  """Raises ValueError if nothing renews the teacher's running statistics.
+
+  They would be those of step 0, beside weights that move.
+
+  Args:
+    config: the whole config.
+    sees_images: whether the teacher labels images, in a pass that is returned.
+  """
+  if not config.teacher.use or config.teacher.copy_stats_every:
+    return
+  why = ''
+  if not sees_images:
+    why = f'in {config.method.name!r} no pass renews'
+  elif config.method.teacher_bn == 'ema':
+    why = "with config.method.teacher_bn='ema' no pass renews"
+  if why:
+    raise ValueError(
+      'config.teacher.copy_stats_every: expected 1 or more (steps from one '
+      f'copy of the statistics of batch norm to the next), as {why} those of '
+      'the teacher, got 0'
+    )
 
 
 def check_pairs(config) -> None:
