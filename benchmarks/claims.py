@@ -6,7 +6,7 @@ source alone, and with self-training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,16 +96,21 @@ def _verdict(intervals: Sequence[tuple[float, float]]) -> str:
   return 'worse' if all(high < 0 for _, high in intervals) else 'not shown'
 
 
-def table(rows: Sequence[rows_lib.Row], than: str) -> str:
+def table(
+  rows: Sequence[rows_lib.Row], than: str, *, alike: bool = False
+) -> str:
   """Returns a Markdown table: each row against one of them.
 
   Args:
     rows: of a benchmark.
     than: name of the row that the others are compared with; rows of
       `OTHER_SETTINGS` with that row of these settings.
+    alike: students are compared with the student of that run: scored with
+      other batch-norm statistics, it differs from its teacher by itself.
   """
+  title = than + (' (students: its student)' if alike else '')
   lines = [
-    f'| run, against {than} | gain | by seed | 95 % over seeds '
+    f'| run, against {title} | gain | by seed | 95 % over seeds '
     '| 95 % over seeds and images | p | verdict |',
     '|---|---|---|---|---|---|---|',
   ]
@@ -113,14 +118,23 @@ def table(rows: Sequence[rows_lib.Row], than: str) -> str:
   if not {than, in_other_settings(than)} & set(by_name):
     return f'No row {than} yet.\n'
   for row in rows:
-    other = OTHER_SETTINGS in row.name
-    second = by_name.get(in_other_settings(than) if other else than)
+    second = by_name.get(_second(row.name, than, by_name, alike))
     if second is None or row is second or row.name.startswith(_BOUNDS):
       continue
     claim = compare(row, second)
     if claim is not None:
       lines.append(f'| {row.name} | {_cells(claim)} |')
   return '\n'.join(lines) + '\n'
+
+
+def _second(name: str, than: str, known: Collection[str], alike: bool) -> str:
+  """Returns the name of the row that a row is compared with, see `table`."""
+  if OTHER_SETTINGS in name:
+    than = in_other_settings(than)
+  student = than.replace(', teacher', ', student')
+  if alike and name.endswith(', student') and name != student in known:
+    return student
+  return than
 
 
 def in_other_settings(name: str) -> str:

@@ -106,23 +106,14 @@ def helps(results: Results) -> str:
   return '\n'.join(lines) + '\n'
 
 
-def _scores(benchmark: str, results: Results) -> str:
-  """Returns all rows of a benchmark."""
-  lines = ['| run | mIoU | by seed | counts of images |', '|---|---|---|---|']
-  for row in results.rows(benchmark):
-    have = 'no, an earlier run' if row.counts is None else 'stored'
-    cells = (row.name, rows_lib.score(row), rows_lib.by_seed(row), have)
-    lines.append(_line(cells))
-  return '\n'.join(lines) + '\n'
-
-
 def methods(results: Results) -> str:
   """Returns scores, and every row against the base (which method?)."""
-  return '\n'.join(
-    f'**{name}**\n\n{_scores(name, results)}\n'
-    f'{claims.table(results.rows(name), claims.base(results.rows(name)))}'
-    for name in results.benchmarks()
-  )
+  parts = []
+  for name in results.benchmarks():
+    rows = results.rows(name)
+    against = claims.table(rows, claims.base(rows), alike=True)
+    parts.append(f'**{name}**\n\n{rows_lib.table(rows)}\n{against}')
+  return '\n'.join(parts)
 
 
 def gains(results: Results) -> str:

@@ -116,6 +116,15 @@ def score(row: Row) -> str:
   return f'{row.mean:.1f}{spread}'
 
 
+def table(rows: Sequence[Row]) -> str:
+  """Returns a Markdown table of the scores."""
+  lines = ['| run | mIoU | by seed | counts of images |', '|---|---|---|---|']
+  for row in rows:
+    have = 'no, an earlier run' if row.counts is None else 'stored'
+    lines.append(f'| {row.name} | {score(row)} | {by_seed(row)} | {have} |')
+  return '\n'.join(lines) + '\n'
+
+
 def to_csv(rows: Sequence[Row]) -> str:
   """Returns the table with the IoU of each class; `counts`: whether stored."""
   file = io.StringIO()

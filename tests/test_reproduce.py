@@ -209,6 +209,30 @@ def test_earlier_rows_of_other_settings_are_compared_among_themselves():
   assert claims.table(old, claims.SOURCE).count('mic') == 1
 
 
+def test_students_are_compared_with_the_student_of_the_base():
+  def row(name, score):
+    return rows.Row(name, (score,), (), {}, math.nan, score, None)
+
+  found = [
+    row('source_only, student', 1.0),
+    row('daformer, student', 5.0),
+    row('daformer, teacher', 4.0),
+    row('mic, student', 5.5),
+    row('mic, teacher', 5.5),
+  ]
+  text = claims.table(found, claims.BASE, alike=True).splitlines()
+  assert text[0].startswith('| run, against daformer, teacher (students: its')
+  assert [line.split(' | ')[:2] for line in text[2:]] == [
+    ['| source_only, student', '-4.0'],
+    ['| daformer, student', '+1.0'],
+    ['| mic, student', '+0.5'],
+    ['| mic, teacher', '+1.5'],
+  ]
+  without = [row for row in found if row.name != 'daformer, student']
+  text = claims.table(without, claims.BASE, alike=True).splitlines()
+  assert text[3].split(' | ')[1] == '+1.5'  # there is no other
+
+
 def test_stored_rows_take_the_place_of_earlier_ones(found, tmp_path):
   (tmp_path / 'streets.csv').write_text(
     'run,mIoU,spread,by seed,road,sky\n'
