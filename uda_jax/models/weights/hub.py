@@ -285,12 +285,11 @@ def _checked(address: Address, fetched: Fetched, etag: str) -> Fetched:
   else:  # A copy in a cache without links.
     return fetched
   with content.open('rb') as file:
-    while chunk := file.read(1 << 20):
-      digest.update(chunk)
-  if digest.hexdigest() != expected:
+    found = hashlib.file_digest(file, lambda: digest).hexdigest()
+  if found != expected:
     raise ValueError(
       f'{address}: damaged in the cache: expected the hash {expected}, got '
-      f'{digest.hexdigest()}; remove {content} and start again'
+      f'{found}; remove {content} and start again'
     )
   return fetched
 
