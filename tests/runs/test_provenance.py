@@ -10,8 +10,10 @@ import ml_collections
 import numpy as np
 import pytest
 
+from tests import leaf
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.runs import provenance
+from uda_jax.runs import restore
 from uda_jax.runs import resume
 
 
@@ -113,6 +115,24 @@ def test_a_run_may_get_longer_and_be_evaluated_otherwise(tmp_path, caplog):
   # Not back to the length of the first start.
   with pytest.raises(ValueError, match='config.steps: expected 24 or more'):
     provenance.check_resumable(tmp_path, _config())
+
+
+def test_a_network_is_read_with_the_config_of_the_last_start(tmp_path):
+  classes = {'classes': {'names': ('a', 'b'), 'palette': ((0, 0, 0),) * 2}}
+  config = leaf.get_config()
+  provenance.run_manifest(tmp_path, config, classes)
+  config.steps += 8
+  config.data.eval_image_size = (16, 32)
+  config.data.root = '/moved'
+  config.checkpoint.best = 'entropy'
+  config.eval.flip = True
+  with config.unlocked():
+    del config.log.seconds  # as a later version may
+  provenance.run_manifest(tmp_path, config, classes)
+  found = restore.read_manifest(tmp_path)['config']
+  wanted = json.loads(config.to_json_best_effort())
+  assert not resume.differences(wanted, found)
+  assert 'seconds' not in found['log']
 
 
 def test_a_run_in_rounds_keeps_its_length(tmp_path):

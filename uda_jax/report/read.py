@@ -83,7 +83,7 @@ def _run(path: pathlib.Path, name: str) -> Run:
   manifest = restore.read_manifest(path)
   classes = manifest['classes']
   starts = json.loads((path / 'manifest.json').read_text())['starts']
-  config = _changed(manifest['config'], starts[-1].get('changed_fields', {}))
+  config = manifest['config']
   return Run(
     name=name,
     path=path,
@@ -96,19 +96,6 @@ def _run(path: pathlib.Path, name: str) -> Run:
     notes=_notes(path / 'results.txt'),
     curves=events.scalars(path / 'curves'),
   )
-
-
-def _changed(
-  config: Mapping[str, Any], fields: Mapping[str, Any]
-) -> dict[str, Any]:
-  """Returns a config with other values of fields, by dotted name."""
-  new = dict(config)
-  for name, value in fields.items():
-    first, _, rest = name.partition('.')
-    inner = new.get(first)
-    inner = inner if isinstance(inner, Mapping) else {}
-    new[first] = _changed(inner, {rest: value}) if rest else value
-  return new
 
 
 def _results(path: pathlib.Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from uda_jax import types
 from uda_jax.runs import checkpoint
 from uda_jax.runs import lineage
 from uda_jax.runs import packed
+from uda_jax.runs import resume
 from uda_jax.runs import upgrade
 
 # Blocks of a config without which no network can be read.
@@ -61,8 +61,8 @@ def read_manifest(workdir: pathlib.Path | str) -> dict[str, Any]:
     workdir: the run's directory, or what `packed.directory` takes.
 
   Returns:
-    'config' with the current fields, 'classes' with names and palette, and
-    'started_from', see `lineage.started_from`.
+    'config' of the last start in the current fields, 'classes' with names and
+    palette, and 'started_from', see `lineage.started_from`.
 
   Raises:
     FileNotFoundError: the directory has no manifest.
@@ -77,7 +77,7 @@ def read_manifest(workdir: pathlib.Path | str) -> dict[str, Any]:
     )
   try:
     manifest = json.loads(path.read_text())
-    config = _as_last_evaluated(manifest)
+    config = _of_last_start(manifest)
     classes = manifest['starts'][-1]['classes']
     for tree, parts in ((config, _BLOCKS), (classes, ('names', 'palette'))):
       for name in parts:
@@ -94,14 +94,24 @@ def read_manifest(workdir: pathlib.Path | str) -> dict[str, Any]:
     ) from error
 
 
-def _as_last_evaluated(manifest: dict[str, Any]) -> dict[str, Any]:
-  """Returns the config of a run in today's fields, `eval` of its last start."""
+def _of_last_start(manifest: dict[str, Any]) -> dict[str, Any]:
+  """Returns the config of a run as of its last start, in today's fields.
+
+  Later starts may change how a network sees images (`data.eval_image_size`),
+  how it is scored, where files are, and the length of the run.
+  """
   config = upgrade.upgrade(manifest['config'])
   changed = manifest['starts'][-1].get('changed_fields', {})
   for field, value in changed.items():
-    if field.startswith('eval.'):
-      *blocks, name = field.split('.')
-      functools.reduce(dict.__getitem__, blocks, config)[name] = value
+    *blocks, name = field.split('.')
+    block = config
+    for key in blocks:
+      block[key] = dict(block.get(key) or {})
+      block = block[key]
+    if value == resume.ABSENT:
+      block.pop(name, None)
+    else:
+      block[name] = value
   return config
 
 

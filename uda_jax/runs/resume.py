@@ -31,6 +31,8 @@ FREE_FIELDS = (
   # Their content may not change: `check_weights`.
   'model.weights',
 )
+# Value of a field in a config that lacks it, in `changed_fields`.
+ABSENT = 'absent'
 # Differing fields that a message lists.
 _SHOWN = 5
 
@@ -55,8 +57,7 @@ def differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
   old, new = (_flat(upgrade.comparable(config)) for config in (old, new))
   pairs = {
     name: tuple(
-      config.get(name, upgrade.LATER.get(name, 'absent'))
-      for config in (old, new)
+      config.get(name, upgrade.LATER.get(name, ABSENT)) for config in (old, new)
     )
     for name in sorted(old.keys() | new.keys())
   }
