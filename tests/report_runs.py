@@ -20,7 +20,9 @@ CONFUSION = {
 }
 
 
-def write(path, leaf='self_training', *, seed=0, finished=True):
+def write(
+  path, leaf='self_training', *, seed=0, finished=True, evaluation='rain'
+):
   """Writes the files of a run of three logged steps, without checkpoints.
 
   Args:
@@ -28,10 +30,18 @@ def write(path, leaf='self_training', *, seed=0, finished=True):
     leaf: name of a config in configs/streets.
     seed: of the predictions.
     finished: whether it has results.
+    evaluation: name of the data set that it is scored on.
   """
   config = configs.load(f'streets/{leaf}')
   facts = {
-    'images': {'source: clean': 4, 'target: rain': 5, 'evaluation: rain': 2},
+    'data': {
+      role: {'name': name, 'images': count}
+      for role, name, count in (
+        ('source', 'clean', 4),
+        ('target', 'rain', 5),
+        ('evaluation', evaluation, 2),
+      )
+    },
     'classes': {'names': NAMES, 'palette': PALETTE},
     'weights': None,
   }

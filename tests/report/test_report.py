@@ -255,6 +255,21 @@ def test_the_config_is_that_of_the_last_start(tmp_path):
   assert 'config.steps was changed to 50 at Monday.' in text
 
 
+def test_runs_that_do_not_compare(paths, tmp_path):
+  report_runs.write(tmp_path / 'other', evaluation='snow')
+  line = 'The runs are scored on different images or labels'
+  assert line not in page.render(read.runs(paths))
+  html = page.render(read.runs([paths[0], tmp_path / 'other']))
+  assert line in html and 'other on snow, 2 images.' in html
+  # Of any of the runs, not of the first alone.
+  manifest = tmp_path / 'other/manifest.json'
+  tree = json.loads(manifest.read_text())
+  tree['starts'][-1]['data']['target_labels'] = {'name': 'part', 'images': 1}
+  manifest.write_text(json.dumps(tree))
+  html = page.render(read.runs([paths[0], tmp_path / 'other']))
+  assert '<th scope="row">target labels</th><td>–</td><td>part, 1 image' in html
+
+
 def test_the_best_network_is_the_reported_one(runs):
   run = runs[1]
   config = run.config | {'eval': run.config['eval'] | {'checkpoint': 'best'}}

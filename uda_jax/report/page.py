@@ -71,11 +71,14 @@ def render(runs: Sequence[read.Run]) -> str:
   )
   environment.filters['percent'] = _percent
   table = scores.columns(runs)
+  about = list(map(facts, runs))
   return environment.get_template('page.html').render(
     version=uda_jax.__version__,
     runs=runs,
     colors=[charts.color(number) for number in range(len(runs))],
-    facts=list(map(facts, runs)),
+    facts=about,
+    fact_names=list(dict.fromkeys(name for one in about for name in one)),
+    scored_on=_scored_on(runs),
     fields=_fields(runs),
     table=table,
     by_class=scores.by_class(table),
@@ -139,12 +142,24 @@ def facts(run: read.Run) -> dict[str, str]:
 
 def _data(run: read.Run) -> dict[str, str]:
   """Returns the data sets by role with their number of images."""
-  counts = run.starts[-1].get('images', {})
-  data = {}
-  for text, count in counts.items():
-    role, _, name = text.partition(': ')
-    data[role] = f'{name}, {count} images'
-  return data
+  return {
+    role.replace('_', ' '): f'{data["name"]}, {data["images"]} images'
+    for role, data in run.starts[-1].get('data', {}).items()
+  }
+
+
+def _scored_on(runs: Sequence[read.Run]) -> list[tuple[str, str]]:
+  """Returns (run, images) if runs are scored on different ones, else []."""
+  scored = {
+    run.name: run.starts[-1].get('data', {}).get('evaluation') for run in runs
+  }
+  known = {name: data for name, data in scored.items() if data}
+  if all(data == other for data in known.values() for other in known.values()):
+    return []
+  return [
+    (name, f'{data["name"]}, {data["images"]} images')
+    for name, data in known.items()
+  ]
 
 
 def _start_weights(run: read.Run) -> str:
