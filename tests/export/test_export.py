@@ -290,6 +290,12 @@ def test_an_earlier_onnx_file_does_not_stay_beside_another_network(
   assert [p.name for p in (tmp_path / 'out').iterdir()] == ['network.onnx']
 
 
+def test_an_onnx_file_of_any_number_of_images_is_refused(main, tmp_path):
+  with pytest.raises(SystemExit, match='--batch_size: expected 1 or more'):
+    main('--batch_size=0', '--onnx')
+  assert not (tmp_path / 'out').exists()
+
+
 def test_what_an_onnx_file_says_itself(main):
   _, out = main()
   told = description.metadata(json.loads((out / 'network.json').read_text()))

@@ -152,6 +152,11 @@ def run(args: argparse.Namespace) -> list[str]:
   Returns:
     Lines on what was written.
   """
+  if args.onnx and not args.batch_size:
+    raise ValueError(
+      '--batch_size: expected 1 or more with --onnx, whose file takes a fixed '
+      'number of images, got 0'
+    )
   if args.onnx:
     onnx.require()
   description.check_folder(args.out)
