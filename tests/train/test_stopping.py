@@ -14,6 +14,7 @@ from uda_jax.data import splits
 from uda_jax.runs import checkpoint
 from uda_jax.runs import lock
 from uda_jax.runs import writers
+from uda_jax.train import evaluation
 from uda_jax.train import interrupts
 from uda_jax.train import loop
 
@@ -91,6 +92,10 @@ def test_during_evaluations(tmp_path, signal_at):
   assert '6' in _saved(tmp_path / 'run')
 
 
+def _fail(*_):
+  raise OSError('no end')
+
+
 def test_without_a_better_network(tmp_path, monkeypatch, caplog):
   values = {2: 1.0, 4: 2.0, 6: 2.0, 8: 1.5, 10: 3.0, 12: 0.0}
   metric = 'eval/label_free/prior'
@@ -127,8 +132,17 @@ def test_without_a_better_network(tmp_path, monkeypatch, caplog):
   # A second start trains no step more; more patience does.
   run()
   assert last == [2, 4, 6, 8, 8]
+  earlier = tmp_path / 'run/earlier_results.txt'
+  assert not earlier.exists()
+  # Until its end the longer run has no results.
+  with monkeypatch.context() as patch:
+    patch.setattr(evaluation.Evaluations, 'finish', _fail)
+    with pytest.raises(OSError, match='no end'):
+      run(**{'eval.patience': 3})
+  assert last[5:] == [10, 12] and not list((tmp_path / 'run').glob('results.*'))
+  assert earlier.read_text() == text
   run(**{'eval.patience': 3})
-  assert last[5:] == [10, 12] and '12' in _saved(tmp_path / 'run')
+  assert '12' in _saved(tmp_path / 'run') and earlier.read_text() == text
 
 
 def test_a_directory_that_is_gone_ends_the_run(tmp_path, monkeypatch):

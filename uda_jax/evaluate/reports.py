@@ -16,6 +16,9 @@ from uda_jax import files
 from uda_jax.evaluate import metrics
 from uda_jax.evaluate import protocol
 
+_RESULTS = 'results'
+# What the files are called of a run that trains on after them.
+_EARLIER = 'earlier_results'
 # The name of the mean over every class; others are named in the config.
 ALL = 'all classes'
 
@@ -209,6 +212,30 @@ def write_results(
   workdir = pathlib.Path(workdir)
   text = format_table(reports)
   text += ''.join(f'{note}\n' for note in ['', *notes] if notes)
-  files.write_atomically(workdir / 'results.json', files.to_json(dict(reports)))
-  files.write_atomically(workdir / 'results.csv', to_csv(reports).encode())
-  files.write_atomically(workdir / 'results.txt', text.encode())
+  contents = {
+    'json': files.to_json(dict(reports)),
+    'csv': to_csv(reports).encode(),
+    'txt': text.encode(),
+  }
+  for ending, content in contents.items():
+    files.write_atomically(workdir / f'{_RESULTS}.{ending}', content)
+
+
+def set_aside(workdir: pathlib.Path) -> bool:
+  """Renames the results of a run that trains on, to earlier_results.*.
+
+  They are not those of its network any more.
+
+  Args:
+    workdir: the run's directory.
+
+  Returns:
+    Whether there were any.
+  """
+  found = [
+    workdir / f'{_RESULTS}.{ending}' for ending in ('json', 'csv', 'txt')
+  ]
+  found = [path for path in found if path.exists()]
+  for path in found:
+    path.replace(path.with_stem(_EARLIER))
+  return bool(found)

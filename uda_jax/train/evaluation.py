@@ -89,6 +89,13 @@ class Evaluations:
     if due and mark.is_file() and mark.read_text() == str(step):
       self.evaluate(state)
 
+  def set_aside(self) -> None:
+    """Renames the results of a finished run that trains on."""
+    if jax.process_index() == 0 and reports_lib.set_aside(self._run.workdir):
+      logging.info(
+        'the results until now are in earlier_results.json, .csv and .txt'
+      )
+
   def should_stop(self, step: int) -> bool:
     """Returns whether `eval.patience` ends the run at this step."""
     config = self._run.config

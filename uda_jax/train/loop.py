@@ -88,6 +88,7 @@ def _loop(
       with parts.watchdog.paused(step):
         if previous is None:
           later_phases.check(parts.run, state, batch)
+          parts.evaluations.set_aside()
         train_step = _prepare(parts, state, batch, step)
       parts.interrupts.hold()
       state, metrics = train_step(state, batch, parts.run.frozen)
