@@ -195,8 +195,32 @@ def test_the_stored_network_is_small_and_read_as_plain_weights(
   _same(checkpoint.load_variables(tmp_path, 'best', like), run.state.student)
 
 
+def test_the_base_of_a_start_that_stored_nothing_is_replaced(tmp_path):
+  rule = adapters.Rule('lora', 2, 2.0, ('fc1/kernel$',))
+
+  def keep(seed):
+    """The arrays of a start from other weights."""
+    plain = _network().init(jax.random.key(seed), (8, 8))
+    params = adapters.adapt(rule, plain.params, jax.random.key(2))
+    base, _ = adapted.keep(tmp_path, plain._replace(params=params), rule)
+    return base.arrays, plain.params['backbone']['blocks']['0']['mlp']['fc1']
+
+  first, _ = keep(0)
+  second, layer = keep(1)
+  kernel = next(name for name in second if name.endswith('kernel'))
+  np.testing.assert_array_equal(second[kernel], layer['kernel'])
+  assert np.any(first[kernel] != second[kernel])
+  (tmp_path / 'best/0').mkdir(parents=True)
+  resumed, _ = keep(0)
+  np.testing.assert_array_equal(resumed[kernel], second[kernel])
+  (tmp_path / adapted.FILE).unlink()
+  with pytest.raises(ValueError, match='base.safetensors: .*put the file back'):
+    keep(0)
+
+
 def test_the_base_of_another_network_is_one_line(tmp_path, monkeypatch):
   run = _Run(tmp_path, monkeypatch)
+  (tmp_path / 'checkpoints/1').mkdir(parents=True)
   rule = adapters.Rule('soma', 2, 2.0, ('fc1/kernel$',))
   params = run.plain.params
   other = params | {

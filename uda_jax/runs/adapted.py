@@ -23,6 +23,8 @@ from uda_jax.models.weights import safetensors
 from uda_jax.runs import trees
 
 FILE = 'base.safetensors'
+# Folders of stored networks, see `checkpoint`.
+_STORED = ('checkpoints', 'best')
 # Factor of the adapters' products, beside the arrays.
 _SCALE = 'adapter_scale'
 
@@ -46,6 +48,9 @@ def keep(
 ) -> tuple[Base, types.Variables]:
   """Writes the base of a run that starts; reads that of one that resumes.
 
+  A run resumes if it has stored a network. The base of a start that ended
+  before is replaced: it may be that of other weights.
+
   Args:
     workdir: the run's directory.
     student: initial variables, with adapters.
@@ -55,7 +60,8 @@ def keep(
     The base, and the student with its arrays.
 
   Raises:
-    ValueError: the directory has the base of another network.
+    ValueError: the directory has the base of another network, or stored
+      networks without their base.
   """
   path = workdir / FILE
   trains = adapters.trained(rule, student.params)
@@ -66,7 +72,7 @@ def keep(
     ).items()
     if not on
   }
-  if jax.process_index() == 0 and not path.exists():
+  if jax.process_index() == 0 and not _resumes(workdir):
     arrays = {name: np.asarray(x) for name, x in frozen.items()}
     safetensors.write(path, arrays | {_SCALE: np.float32(rule.scale)})
   parallel.barrier('the base is written')
@@ -80,6 +86,23 @@ def keep(
       '(config.model, config.optim)'
     )
   return base, filled(base, without(base, student))
+
+
+def _resumes(workdir: pathlib.Path) -> bool:
+  """Returns whether a run has stored a network, which needs its base."""
+  stored = [
+    path
+    for folder in _STORED
+    for path in (workdir / folder).glob('*')
+    if path.name.isdecimal()
+  ]
+  path = workdir / FILE
+  if stored and not path.is_file():
+    raise ValueError(
+      f'{path}: expected the frozen arrays of {stored[0]}, found none; put the '
+      'file back, or use a new --workdir'
+    )
+  return bool(stored)
 
 
 def read(workdir: pathlib.Path) -> Base | None:
