@@ -48,7 +48,16 @@ everywhere() {
   run gcloud compute tpus tpu-vm ssh "$NAME" --zone="$ZONE" --worker=all \
     --command="$command" "$@"
 }
-flags=''
+flags='' before=''
+for flag in "$@"; do
+  [[ $before != --workdir ]] || flag=--workdir=$flag
+  if [[ $flag == --workdir=[!/~]* ]]; then
+    echo "tpu_pod.sh: expected an absolute --workdir that all workers see, got '${flag#*=}';" \
+      "it would lie in ~/uda_jax, which setup removes" >&2
+    exit 2
+  fi
+  before=$flag
+done
 (($# == 0)) || flags=$(printf ' %q' "$@")
 python=.venv/bin/python
 
@@ -83,8 +92,10 @@ case $verb in
     everywhere 'cat uda_jax_run/log' --output-directory="${1:-logs}"
     ;;
   stop)
+    # Without the lock the number in pid may be that of another process by now.
     # shellcheck disable=SC2016  # for the workers' shells
-    everywhere 'kill -TERM "$(cat uda_jax_run/pid)"'
+    everywhere 'cd uda_jax_run 2>/dev/null || { echo "not started"; exit 0; }
+      if flock --nonblock lock true; then echo "does not run"; else kill -TERM "$(cat pid)"; fi'
     ;;
   *)
     echo "tpu_pod.sh: expected a verb, got '$verb'; see --help" >&2

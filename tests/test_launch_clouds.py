@@ -56,8 +56,28 @@ def test_tpu_workers_train_detached_and_restart(tmp_path, repository):
   assert pod('stop')[0] == 0
   stage.wait('worker0/uda_jax_run/code'), stage.wait('worker1/uda_jax_run/code')
   assert pod('status') == (0, 'ended with 75\n' * 2)
+  # The number of the process that has ended may be another's by now.
+  sleeper = subprocess.Popen(['sleep', '60'], start_new_session=True)
+  for worker in ('worker0', 'worker1'):
+    (tmp_path / worker / 'uda_jax_run/pid').write_text(str(sleeper.pid))
+  assert pod('stop') == (0, 'does not run\n' * 2)
+  assert sleeper.poll() is None
+  sleeper.kill()
+  sleeper.wait()
   assert pod('logs', str(tmp_path / 'logs'))[0] == 0
   assert 'exit code 76, starting again' in stage.read('logs/1.log')
+
+
+@pytest.mark.parametrize('flags', [['--workdir=a'], ['--workdir', 'runs/a']])
+def test_a_run_never_lies_where_setup_removes_it(tmp_path, flags):
+  stage = Stage(tmp_path)
+  for verb in ('check', 'start'):
+    code, output = stage.run('tpu_pod.sh', verb, *flags, **TPU)
+    assert code == 2 and 'expected an absolute --workdir' in output
+  code, output = stage.run(
+    'tpu_pod.sh', '--dry_run', 'start', '--workdir=/a', **TPU
+  )
+  assert code == 0, output
 
 
 def test_a_preempted_tpu_is_requested_again(tmp_path, repository):

@@ -8,6 +8,7 @@ from tests.bad_inputs import case
 from uda_jax import __main__ as commands
 
 _STREETS = '--config=streets/self_training'
+_TWO = (_STREETS, '--workdir=out', '--coordinator=a:1')
 _ADAPT = ('--source=a', '--source_labels=b', '--target=c', '--out=out')
 _PREDICT = ('--workdir=run', '--images=a', '--out=out')
 # Command, flags, what the line says.
@@ -19,6 +20,10 @@ _FLAGS = (
   ('train', (_STREETS, '--workdir=out', '--num_processes=x'), 'num_processes'),
   ('train', (_STREETS, '--workdir=out', '--num_processes=2'), '--coordinator'),
   ('train', (_STREETS, '--workdir=out', '--process_id=1'), '--coordinator'),
+  ('train', (_STREETS, '--workdir=out', '--coordinator=a'), '--coordinator'),
+  ('train', (*_TWO, '--num_processes=2', '--process_id=2'), '--process_id'),
+  ('train', (*_TWO, '--num_processes=2', '--process_id=-1'), '--process_id'),
+  ('train', (*_TWO, '--num_processes=0'), '--num_processes'),
   ('train', (_STREETS, '--workdir=out', '--start_timeout=0'), '1 or more'),
   ('train', (_STREETS, '--workdir=gs://a/b'), '--workdir: .*mount the bucket'),
   ('train', (_STREETS, '--workdir=/dev/null'), '--workdir: .* be written'),
@@ -61,6 +66,7 @@ _FLAGS = (
   ('export', ('--workdir=none', '--out=out'), 'none: .*manifest.json'),
   ('export', ('--workdir=none', '--out=out', '--batch_size=-1'), '0 or more'),
   ('export_weights', ('--workdir=run',), '--out .* or --push .* got neither'),
+  ('export_weights', ('--workdir=run', '--out=a', '--public'), '--public: '),
   ('export_weights', ('--workdir=none', '--out=out/a.safetensors'), 'none'),
   ('report', ('--out=out/a.html',), 'required: RUN'),
   ('report', ('none', '--out=out/a.html'), 'none'),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import contextlib
 import itertools
 import os
+import re
 import threading
 from typing import Any
 
@@ -82,11 +83,26 @@ def start_processes(
 def check_coordinator(
   coordinator: str, num_processes: int, process_id: int
 ) -> None:
-  """Raises ValueError for several processes without a coordinator."""
+  """Raises ValueError for processes that cannot find each other.
+
+  Args:
+    coordinator: see `start_processes`.
+    num_processes: likewise.
+    process_id: likewise.
+  """
   if not coordinator and (num_processes, process_id) != (1, 0):
     raise ValueError(
       '--coordinator: expected host:port of process 0 with --num_processes and '
       '--process_id, got none; each process would train alone'
+    )
+  if coordinator and not re.fullmatch(r'.+:\d+', coordinator):
+    raise ValueError(
+      f'--coordinator: expected HOST:PORT of process 0, got {coordinator!r}'
+    )
+  if num_processes < 1 or not 0 <= process_id < num_processes:
+    raise ValueError(
+      '--num_processes, --process_id: expected N of at least 1 and numbers '
+      f'from 0 to N - 1, got {num_processes} and {process_id}'
     )
 
 
