@@ -11,6 +11,7 @@ from tests import leaf
 from uda_jax import configs
 from uda_jax import models
 from uda_jax.evaluate import reports
+from uda_jax.export import card
 from uda_jax.export import manifest_file
 from uda_jax.export import weights
 from uda_jax.models.weights import hub
@@ -64,6 +65,15 @@ def _push(workdir, *args):
   weights.main(
     [f'--workdir={workdir}', f'--push={REPO}', '--network=best', *args]
   )
+
+
+def test_the_page_says_how_many_channels_an_image_has():
+  config = leaf.get_config()
+  declared = {'network': 'best', 'trained_on': 'a', 'saw_target_labels': False}
+  for channels, text in ((3, '| RGB, '), (4, '| 4 channels, ')):
+    config.model.in_channels = channels
+    trained = restore.Trained(config, NAMES, ((0, 0, 0),) * 3, None, None)
+    assert text in card.write(REPO, trained, declared, {}, None)
 
 
 def test_what_is_published_is_read_back_to_the_bit(run, server, capsys):

@@ -102,8 +102,9 @@ def test_a_lost_directory_is_noticed(tmp_path, monkeypatch, change, message):
         held.check()
 
 
-def test_something_else_in_place_of_the_lock(tmp_path, monkeypatch):
+@pytest.mark.parametrize('content', ['', '[]', '{"pid": 1}'])
+def test_something_else_in_place_of_the_lock(tmp_path, monkeypatch, content):
   monkeypatch.setattr(lock.time, 'sleep', lambda seconds: None)
-  (tmp_path / 'lock.json').write_text('')
+  (tmp_path / 'lock.json').write_text(content)
   with pytest.raises(ValueError, match='lock.json: expected the lock'):
     lock.Lock(tmp_path).__enter__()

@@ -83,7 +83,7 @@ def write(
     'all data seen': declared['trained_on'],
     'saw labels of the target': _yes(declared['saw_target_labels']),
     'steps, seed': f'{config.steps}, {config.seed}',
-    'images': f'RGB, {image_size.seen(config.data)}',
+    'images': f'{_channels(config)}, {image_size.seen(config.data)}',
     'licence of its start weights': declared.get('licence')
     or 'not declared (random start, or a file that states none)',
   }
@@ -109,6 +109,11 @@ def write(
 
 def _yes(value: bool) -> str:
   return 'yes' if value else 'no'
+
+
+def _channels(config) -> str:
+  count = config.model.in_channels
+  return 'RGB' if count == 3 else f'{count} channels'
 
 
 def _network(config) -> str:

@@ -67,6 +67,10 @@ def export(args: argparse.Namespace) -> None:
       'expected --out to write a file or --push to publish, got '
       f'{"both" if args.out else "neither"}'
     )
+  if args.public and not args.push:
+    raise ValueError(
+      '--public: expected --push with it, which makes the repository, got none'
+    )
   if args.spelling and (args.push or args.delta):
     raise ValueError(
       '--spelling: expected none with --push or --delta, whose tensors have '

@@ -25,6 +25,10 @@ _BEAT = 5.0
 _SILENT = 60.0
 
 
+# Of a holder, see `_holder`.
+_FIELDS = {'host', 'where', 'pid', 'started', 'since'}
+
+
 class Gone(OSError):
   """The run's directory was removed, is full or cannot be written."""
 
@@ -227,6 +231,8 @@ def _touched(path: pathlib.Path) -> int:
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
   """Returns the holder that a lock names, None without a lock."""
   try:
-    return json.loads(path.read_text())
+    holder = json.loads(path.read_text())
   except (OSError, ValueError):
     return None
+  whole = isinstance(holder, dict) and holder.keys() >= _FIELDS
+  return holder if whole else None
