@@ -130,7 +130,7 @@ def test_focal_term_of_pixels_and_of_the_mean():
     losses.focal_term(logits, label, gamma=3.0, of='image')
 
 
-@pytest.mark.parametrize('gamma', [0.0, 1.0, 3.0])
+@pytest.mark.parametrize('gamma', [0.0, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize('of', ['pixel', 'mean'])
 def test_focal_term_is_finite_at_both_ends(of, gamma):
   logits, label = _example()

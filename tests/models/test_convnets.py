@@ -202,6 +202,8 @@ def test_class_rows_cut_the_classifiers_only():
     deeplab_v2.choose(tensors, class_rows=(0, 19))
   whole, _ = deeplab_v2.choose(tensors, class_rows=range(1, 20))
   assert whole['layer6.conv2d_list.0.bias'][0] == 0
+  turned, _ = deeplab_v2.choose(tensors, class_rows=range(18, -1, -1))
+  assert turned['layer6.conv2d_list.0.bias'][0] == 18
 
 
 def _conv(x, kernel, stride=1, dilation=1):

@@ -291,9 +291,9 @@ def test_remat_changes_nothing(variables):
 
 
 def test_bad_requests_are_refused(variables):
-  def ask(size, detail):
+  def ask(size, detail, **options):
     jax.eval_shape(
-      lambda variables, image: _network().forward(
+      lambda variables, image: _network(**options).forward(
         *variables, image, detail=detail
       ),
       variables,
@@ -304,6 +304,9 @@ def test_bad_requests_are_refused(variables):
     ask(SIZE, 'entropy')
   with pytest.raises(ValueError, match='multiples of 8'):
     ask((36, 40), BOX)
+  # A cell of the context would be 4 / 0.55 = 7.3 pixels.
+  with pytest.raises(ValueError, match=r'context_scale: .*stride of 4, got 0'):
+    ask((64, 80), BOX, context_scale=0.55)
 
 
 def _build(**changes):

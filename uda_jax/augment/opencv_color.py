@@ -127,9 +127,10 @@ def shift_hsv(pixels: jax.Array, shift: jax.Array) -> jax.Array:
     [100 200 100]
   """
   shifted = rgb_to_hsv(pixels) + shift
-  hue = jnp.mod(shifted[..., :1], HUES)
-  rest = jnp.clip(shifted[..., 1:], 0, 255)
-  return hsv_to_rgb(jnp.concatenate([hue, rest], -1).astype(jnp.int32))
+  # Of whole numbers: a float just below 0 would become a full turn.
+  hue = jnp.mod(jnp.floor(shifted[..., :1]).astype(jnp.int32), HUES)
+  rest = jnp.clip(shifted[..., 1:], 0, 255).astype(jnp.int32)
+  return hsv_to_rgb(jnp.concatenate([hue, rest], -1))
 
 
 def gray(pixels: jax.Array) -> jax.Array:

@@ -134,7 +134,7 @@ def focal_term(
   Args:
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
-    gamma: 0 or >= 1; 0 gives the cross-entropy itself.
+    gamma: >= 0; 0 gives the cross-entropy itself.
     of: 'pixel': mean of the term of each pixel; 'mean': the term of the mean
       cross-entropy, as the released code computes it for DeepLab-v2.
     ignore_label: label of pixels that do not count.
@@ -155,8 +155,14 @@ def focal_term(
   """
   if of not in ('pixel', 'mean'):
     raise ValueError(f"of: expected 'pixel' or 'mean', got {of!r}")
-  # 0 ** 0 would have no gradient.
-  factor = lambda loss: (-jnp.expm1(-loss)) ** gamma if gamma else 1.0
+
+  def factor(loss: jax.Array) -> jax.Array | float:
+    if not gamma:
+      return 1.0
+    # Below an exponent of 1, a power has no gradient at 0.
+    some = loss > 0
+    return jnp.where(some, (-jnp.expm1(-jnp.where(some, loss, 1))) ** gamma, 0)
+
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
   count = jnp.maximum((label != ignore_label).sum(), 1)
   if of == 'mean':

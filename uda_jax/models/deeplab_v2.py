@@ -239,7 +239,8 @@ def choose(
     tensors: all tensors of one network of the file.
     class_rows: the classes of the file that are the network's, in the order
       of the network's; () for all. EHTDI starts its 16 classes from a file of
-      19 in this way. A file of as many classes as rows is taken whole.
+      19 in this way. A file of as many classes as rows, without one of these
+      rows, has been cut already and is taken whole.
   """
   used = key_maps.canonical(tensors).tensors
   if not any(name.startswith(HEADS) for name in used):
@@ -252,9 +253,10 @@ def choose(
 
 
 def _take(x: np.ndarray, rows: Sequence[int], name: str) -> np.ndarray:
-  if len(x) == len(rows):
+  unknown = [row for row in rows if row not in range(len(x))]
+  if unknown and len(x) == len(rows):
     return x
-  if max(rows) >= len(x):
+  if unknown:
     raise ValueError(
       f'config.model.class_rows: got {tuple(rows)}, but {name} of '
       f'config.model.weights has {len(x)} classes; () takes all.'

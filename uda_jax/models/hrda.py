@@ -201,8 +201,14 @@ class HRDA(nn.Module):
     features = self.backbone(crop, **switches)
     logits, fused = self._decode(self.decode_head.head, features, switches)
     stride = _stride(crop, logits)
-    context_stride = int(stride / self.context_scale)
+    context_stride = round(stride / self.context_scale)
     size = image.shape[1:3]
+    if abs(context_stride * self.context_scale - stride) > 1e-6:
+      raise ValueError(
+        f'config.model.context_scale: expected {stride} divided by a whole '
+        f'number, as the network has a stride of {stride}, got '
+        f'{self.context_scale}; 0.5 is published'
+      )
     if any(n % context_stride for n in (*size, *self.detail_crop)):
       raise ValueError(
         'config.model.detail_crop: expected a crop and an image whose sides '
