@@ -21,6 +21,7 @@ from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
 from uda_jax.runs import writers
 from uda_jax.train import setup
+from uda_jax.train import target_statistics
 
 Reports = dict[str, dict[str, Any]]
 
@@ -203,7 +204,7 @@ class Evaluations:
     if teacher is not None:
       networks['teacher'] = teacher, student
     if count := self._run.config.eval.target_statistics:
-      adapted = setup.adapted_statistics(self._run, student, count)
+      adapted = target_statistics.adapted(self._run, student, count)
       networks['student, target statistics'] = adapted, None
     return networks
 

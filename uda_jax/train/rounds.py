@@ -31,6 +31,7 @@ from uda_jax.train import round_mining
 from uda_jax.train import round_patches
 from uda_jax.train import round_ranking
 from uda_jax.train import setup
+from uda_jax.train import target_statistics
 
 _FOLDER = 'rounds'
 
@@ -91,7 +92,7 @@ def begin(
   path = _path(run, index)
   student = state.student
   if run.config.rounds.target_statistics:
-    student = setup.adapted_statistics(
+    student = target_statistics.adapted(
       run, student, run.config.rounds.target_statistics
     )
   student = jax.device_get(student)

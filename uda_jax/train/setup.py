@@ -102,35 +102,6 @@ def note_left_out(run: Run, line: str) -> None:
     print(line, file=file)
 
 
-def adapted_statistics(
-  run: Run, variables: types.Variables, count: int
-) -> types.Variables:
-  """Returns the network with batch-norm statistics of target images (AdaBN).
-
-  See arXiv 1603.04779.
-
-  Args:
-    run: the run.
-    variables: those of the network, as the train state has them.
-    count: number of training batches whose target images are used.
-
-  Returns:
-    The same parameters with other statistics, replicated on all devices.
-  """
-  network = run.recipe.network
-
-  # Replicated: a process cannot read the shards of another.
-  @functools.partial(jax.jit, out_shardings=parallel.replicated(run.mesh))
-  def update(stats, images):
-    images = network.normalize(images.reshape(-1, *images.shape[2:]))
-    return network.forward(variables.params, stats, images)[1]
-
-  stats = variables.batch_stats
-  for _, batch in zip(range(count), batches(run, 0, read_target=True)):
-    stats = update(stats, parallel.to_global(batch, run.mesh).target.image)
-  return variables._replace(batch_stats=stats)
-
-
 def start_networks(
   config,
   network: types.Network,
