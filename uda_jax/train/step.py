@@ -93,7 +93,12 @@ def _moved(
   losses: types.Losses,
   rate: jax.Array,
 ) -> dict[str, Any]:
-  """Returns the fields of the state after an update with these gradients."""
+  """Returns the fields of the state after an update with these gradients.
+
+  AdamW's correction of its averages counts the steps of the run, PyTorch's
+  those of each tensor: a head that a later phase reaches first (PiPa's patches)
+  begins with updates up to 6.5 times as large, 1.3 times after 1,000 steps.
+  """
   params, left = state.student.params, recipe.decay_left(state)
   updates, opt_state = recipe.optimizer.update(
     jax.tree.map(
