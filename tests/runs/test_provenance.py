@@ -117,6 +117,20 @@ def test_a_run_may_get_longer_and_be_evaluated_otherwise(tmp_path, caplog):
     provenance.check_resumable(tmp_path, _config())
 
 
+def test_data_sets_may_be_moved(tmp_path):
+  def config(root, images='a'):
+    found = _config()
+    found.data.source = {'root': root, 'images': images}
+    return found
+
+  provenance.run_manifest(tmp_path, config('/a'), {})
+  provenance.check_resumable(tmp_path, config('/b'))
+  other = config('/b', 'b')
+  with pytest.raises(ValueError, match='expected .a. as at the first') as error:
+    provenance.check_resumable(tmp_path, other)
+  assert 'source.root' not in str(error.value)
+
+
 def test_a_network_is_read_with_the_config_of_the_last_start(tmp_path):
   classes = {'classes': {'names': ('a', 'b'), 'palette': ((0, 0, 0),) * 2}}
   config = leaf.get_config()

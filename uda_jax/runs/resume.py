@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,14 @@ def last_steps(manifest: Manifest) -> int:
   return changed.get('steps', manifest['config'].get('steps', 0))
 
 
+def _is_free(name: str) -> bool:
+  """Returns whether a start may have another value of a field."""
+  if any(f'{name}.'.startswith(f'{free}.') for free in FREE_FIELDS):
+    return True
+  # The folder of a data set, whose content `data_changes` compares.
+  return bool(re.fullmatch(r'data\.(.+\.)?root', name))
+
+
 def check_config(path: pathlib.Path, manifest: Manifest, new: Any) -> None:
   """Raises ValueError unless a config may resume a run.
 
@@ -85,8 +94,7 @@ def check_config(path: pathlib.Path, manifest: Manifest, new: Any) -> None:
   found = [
     f'config.{name}: expected {a!r} as at the first start, got {b!r}'
     for name, (a, b) in differences(manifest['config'], new).items()
-    if name != 'steps'
-    and not any(f'{name}.'.startswith(f'{free}.') for free in FREE_FIELDS)
+    if name != 'steps' and not _is_free(name)
   ]
   steps, rounds = last_steps(manifest), new.get('rounds')
   new_steps = new.get('steps', 0)
