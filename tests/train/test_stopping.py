@@ -1,10 +1,12 @@
 """Signals during an evaluation and a ranking: saved, and nothing lost."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import signal
 import time
+import types
 
 import pytest
 
@@ -143,6 +145,34 @@ def test_without_a_better_network(tmp_path, monkeypatch, caplog):
   assert earlier.read_text() == text
   run(**{'eval.patience': 3})
   assert '12' in _saved(tmp_path / 'run') and earlier.read_text() == text
+
+
+@pytest.mark.parametrize(
+  'step, rows', [(6, {'student', 'best'}), (2, {'student'})]
+)
+def test_the_best_network_of_a_run_that_got_longer(monkeypatch, step, rows):
+  """Without evaluations in between the best is the last, or of before."""
+  fake = types.SimpleNamespace
+  best = {'step': 2, 'report': {'miou': {}}}
+  own = evaluation.Evaluations.__new__(evaluation.Evaluations)
+  own._run = fake(config=tiny_leaf.get_config())
+  own._run.config.update_from_flattened_dict(
+    {'eval.every': 0, 'eval.network': 'student', 'log.panels_every': 0}
+  )
+  own._saved = fake(
+    save=lambda *args, **options: None, wait=lambda: None, best=lambda: best
+  )
+  own._writer = fake(paused=lambda what: contextlib.nullcontext())
+  own._evaluator = fake(score=None, full_size=None)
+  for name, value in (
+    ('_pair', (None, None)),
+    ('evaluate', {'miou': {}}),
+    ('_networks', {'student': (None, None)}),
+    ('_write_results', None),
+  ):
+    monkeypatch.setattr(own, name, lambda *args, value=value: value)
+  _, reports = own.finish(fake(step=step))
+  assert set(reports) == rows
 
 
 def test_a_directory_that_is_gone_ends_the_run(tmp_path, monkeypatch):

@@ -136,7 +136,10 @@ class Evaluations:
         for name, pair in networks.items()
       }
       self._saved.wait()
-      best = self._saved.best() if self._run.config.eval.every else None
+      best = self._saved.best()
+      if best and not self._run.config.eval.every:
+        # The best is the last, except in a run that got longer.
+        best = best if best['step'] != int(state.step) else None
       if best:
         reports['best'] = best['report'] | self._selected(best)
       if self._evaluator.full_size:
