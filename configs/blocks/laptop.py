@@ -32,7 +32,7 @@ class Benchmark(NamedTuple):
     network: sets the network, its optimizer and the learning rate.
     steps: length of a run.
     class_weights: of every cross-entropy, see `train/class_weights.py`.
-    rare_class_temperature: DAFormer's rare-class sampling.
+    rare_class_temperature: DAFormer's rare-class sampling; 0: off.
     cluda_contrast: fields of CLUDA's contrast: its cells (height, width), and
       its weight.
     pixel_contrast: fields of PiPa's contrast of pixels, such as `max_views`: a
@@ -119,6 +119,8 @@ def self_training(benchmark: Benchmark) -> ConfigDict:
 def daformer(benchmark: Benchmark) -> ConfigDict:
   """Self-training with rare-class sampling, without the feature distance."""
   config = self_training(benchmark)
+  if not benchmark.rare_class_temperature:
+    return config
   # A third of a percent of an image, as published.
   config.data.rare_class.update(
     temperature=benchmark.rare_class_temperature,

@@ -8,4 +8,4 @@ from uda_jax.configs.streets import base
 
 
 def get_config():
-  return laptop.cluda_released(base.BENCHMARK)
+  return laptop.cluda_released(base.ADDITIONS)

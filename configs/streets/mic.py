@@ -8,4 +8,4 @@ from uda_jax.configs.streets import base
 
 
 def get_config():
-  return laptop.mic(base.BENCHMARK)
+  return laptop.mic(base.ADDITIONS)

@@ -8,4 +8,4 @@ from uda_jax.configs.streets import base
 
 
 def get_config():
-  return laptop.pipa(base.BENCHMARK)
+  return laptop.pipa(base.ADDITIONS)

@@ -10,4 +10,4 @@ from uda_jax.configs.streets import base
 
 
 def get_config():
-  return laptop.pipa_released(base.BENCHMARK)
+  return laptop.pipa_released(base.ADDITIONS)

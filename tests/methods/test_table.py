@@ -232,8 +232,8 @@ def _changed(name, *options):
 @pytest.mark.parametrize(
   ('base', 'add', 'config'),
   [
-    ('daformer', "('masking',)", 'mic'),
-    ('daformer', "('cluda_contrast',)", 'cluda'),
+    ('self_training', "('masking',)", 'mic'),
+    ('self_training', "('cluda_contrast',)", 'cluda'),
     (
       'pipa',
       "('pixel_contrast', 'patch_contrast', 'cluda_contrast', 'masking')",

@@ -182,7 +182,7 @@ def _run(**model):
     dict(
       method=vfm.method_pp(),
       model=block | model,
-      teacher=dict(use=True),
+      teacher=dict(use=True, copy_stats_every=0),
     )
   )
 

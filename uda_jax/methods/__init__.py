@@ -30,6 +30,8 @@ from uda_jax.methods import vfm_uda
 
 # The two bases that have a teacher and segment every pass in the same way.
 _FAMILY = {'self_training': self_training, 'hrda': hrda}
+# Bases in which a teacher, if any, is for evaluation and sees no image.
+_WITHOUT_TEACHER = ('source_only', 'pixmatch', 'ehtdi', 'lse')
 
 
 class Base(NamedTuple):
@@ -259,7 +261,9 @@ def check(config) -> None:
       f'config.teacher.use: expected True, as {reader} takes pseudo-labels '
       'from the teacher, got False'
     )
-  needs.check_statistics(config, method.name in ('vfm_uda', *_FAMILY))
+  # A method of one's own may renew them.
+  if method.name in ('vfm_uda', *_FAMILY, *_WITHOUT_TEACHER):
+    needs.check_statistics(config, method.name not in _WITHOUT_TEACHER)
   if 'pixel_contrast' in additions:
     pipa_pixels.check(method.pixel_contrast)
   needs.check_heads(config, additions)
