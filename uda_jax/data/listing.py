@@ -111,9 +111,8 @@ def find(
         continue
       _add(files, '/'.join((*stars, *match.groups())), file, field)
   if not files:
-    skipped = passed_over(hidden, empty)
     raise FileNotFoundError(
-      _none_found(folder, pattern, field, others, skipped)
+      _none_found(folder, pattern, field, others, passed_over(hidden, empty))
     )
   return Found(dict(sorted(files.items())), hidden, empty, tuple(others))
 

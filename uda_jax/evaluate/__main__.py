@@ -133,7 +133,10 @@ def _check_mode(args: argparse.Namespace) -> None:
   found = [f'--{name}' for name in other if getattr(args, name)]
   found += args.overrides if mode == '--predictions' else []
   if found:
-    raise ValueError(f'{found[0]}: not used with {mode}, expected none')
+    way = '--workdir' if mode == '--predictions' else '--predictions'
+    raise ValueError(
+      f'{found[0]}: not used with {mode}, expected none; it goes with {way}'
+    )
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -23,8 +23,6 @@ from absl import logging
 # Seconds between two signs of life, and after which a silent holder is dead.
 _BEAT = 5.0
 _SILENT = 60.0
-
-
 # Of a holder, see `_holder`.
 _FIELDS = {'host', 'where', 'pid', 'started', 'since'}
 
