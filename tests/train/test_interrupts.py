@@ -117,13 +117,13 @@ with interrupts.Interrupts(command=True) as handler:
 """
 
 
-def _busy(state):
+def _busy(state, stderr=subprocess.PIPE):
   process = subprocess.Popen(
     [sys.executable, '-c', _BUSY, state],
     cwd=ROOT,
     text=True,
     stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
+    stderr=stderr,
   )
   assert process.stdout.readline() == 'ready\n'
   return process
@@ -147,3 +147,13 @@ def test_a_command_that_holds_steps_ends_when_it_asks_or_at_a_second_signal():
   _, errors = process.communicate(timeout=20)
   assert process.returncode == 128 + signal.SIGTERM
   assert 'second signal (SIGTERM)' in errors and errors.count('\n') == 1
+
+
+def test_a_command_whose_messages_nobody_reads_ends_all_the_same():
+  """Ctrl-C ends the `tee` of a pipeline first."""
+  read, write = os.pipe()
+  process = _busy('free', stderr=write)
+  os.close(write)
+  os.close(read)
+  process.send_signal(signal.SIGINT)
+  assert process.wait(timeout=20) == 130

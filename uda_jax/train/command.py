@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 from typing import Any
 
 import jax
@@ -33,11 +32,11 @@ def run(
     return loop.run(config, workdir, handler=handler)
   except (interrupts.Preempted, interrupts.Interrupted) as stopped:
     if jax.process_index() == 0:
-      print(stopped, file=sys.stderr)
+      interrupts.tell(str(stopped))
     parallel.stop_processes()
     interrupts.leave(interrupts.exit_code(stopped))
   except lock.Gone as error:
-    print(f'error: {error}', file=sys.stderr)
+    interrupts.tell(f'error: {error}')
     interrupts.leave(error.exit_code)
   except loop.TrainingFailed as error:
     raise cli.Failed(str(error)) from error

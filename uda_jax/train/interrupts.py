@@ -7,6 +7,7 @@ before it imports anything slow.
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import os
 import signal
 import socket
@@ -133,7 +134,7 @@ class Interrupts:
     if not self._command:
       raise error
     self._cleanup()
-    os.write(self._stderr, f'{message}\n'.encode())
+    tell(message, self._stderr)
     leave(exit_code(error) if code is None else code)
 
   def agree_with(self, agree: Callable[[bool], bool]) -> None:
@@ -174,11 +175,21 @@ def exit_code(error: Preempted | Interrupted) -> int:
   return EXIT_INTERRUPTED if isinstance(error, Interrupted) else EXIT_PREEMPTED
 
 
+def tell(line: str, stderr: int = 2) -> None:
+  """Writes a line of a process that ends, unless nobody reads it any more.
+
+  The terminal may be closed, and Ctrl-C also ends the `tee` of a pipeline.
+  """
+  with contextlib.suppress(OSError):
+    os.write(stderr, f'{line}\n'.encode())
+
+
 def leave(code: int) -> NoReturn:
   """Ends the process at once.
 
   Without the destructors: that of a TensorFlow pipeline takes up to a minute.
   """
-  sys.stdout.flush()
-  sys.stderr.flush()
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(OSError):
+      stream.flush()
   os._exit(code)

@@ -198,7 +198,7 @@ class Peers:
 
   def _leave(self, message: str, code: int) -> NoReturn:
     self._cleanup()
-    os.write(2, f'error: {message}\n'.encode())
+    interrupts.tell(f'error: {message}')
     if self._number == 0:
       # The others ask this process for the verdict.
       time.sleep(3 * self._every)
