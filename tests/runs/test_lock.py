@@ -108,3 +108,62 @@ def test_something_else_in_place_of_the_lock(tmp_path, monkeypatch, content):
   (tmp_path / 'lock.json').write_text(content)
   with pytest.raises(ValueError, match='lock.json: expected the lock'):
     lock.Lock(tmp_path).__enter__()
+
+
+def test_a_server_that_answers_twice_gives_the_lock(tmp_path, monkeypatch):
+  """NFS repeats a request whose answer was lost: the file is there by then."""
+  link = os.link
+
+  def repeated(*names):
+    link(*names)
+    raise FileExistsError(17, 'File exists', *names)
+
+  monkeypatch.setattr(lock.os, 'link', repeated)
+  with lock.Lock(tmp_path):
+    monkeypatch.setattr(lock.os, 'link', link)
+    with pytest.raises(ValueError, match='in use'):
+      lock.Lock(tmp_path).__enter__()
+
+
+def test_a_slow_file_server_ends_no_run(tmp_path, monkeypatch):
+  monkeypatch.setattr(lock, '_BEAT', 0.01)
+  calls = []
+
+  def broken(path):
+    calls.append(path)
+    raise OSError(116, 'Stale file handle')
+
+  with lock.Lock(tmp_path) as held:
+    monkeypatch.setattr(lock.os, 'utime', broken)
+    while len(calls) < 3:
+      time.sleep(0.01)
+    held.check()
+    monkeypatch.setattr(lock, '_SILENT', 0.1)
+    with pytest.raises(lock.Gone, match='any more .*Stale file handle'):
+      for _ in range(200):
+        time.sleep(0.02)
+        held.check()
+
+
+def test_a_directory_that_became_read_only_is_left(tmp_path, monkeypatch):
+  def read_only(*_, **__):
+    raise OSError(30, 'Read-only file system')
+
+  held = lock.Lock(tmp_path).__enter__()
+  with monkeypatch.context() as patched:
+    patched.setattr(pathlib.Path, 'unlink', read_only)
+    held.release()  # called on the way out of a process that must end
+  assert (tmp_path / 'lock.json').is_file()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+  write = pathlib.Path.write_text
+
+  def full(self, *args):
+    write(self, '')
+    raise OSError(28, 'No space left on device', str(self))
+
+  monkeypatch.setattr(pathlib.Path, 'write_text', full)
+  with pytest.raises(OSError, match='No space left'):
+    lock.Lock(tmp_path).__enter__()
+  assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from a running process. File locks of network file systems are not reliable.
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import datetime
 import json
 import os
@@ -82,10 +83,11 @@ class Lock:
     self.release()
 
   def release(self) -> None:
-    """Gives the directory back."""
+    """Gives the directory back, if it can still be written."""
     self._released.set()
     if _read(self._path) == self._mine:
-      self._path.unlink(missing_ok=True)
+      with contextlib.suppress(OSError):
+        self._path.unlink(missing_ok=True)
 
   def check(self) -> None:
     """Raises `Gone` if the directory was removed or taken by another run."""
@@ -95,15 +97,20 @@ class Lock:
   def _create(self) -> bool:
     """Creates the file with its content, or returns that there is one."""
     whole = self._path.with_name(f'.lock_{uuid.uuid4().hex}')
-    whole.write_text(json.dumps(self._mine))
+    try:
+      whole.write_text(json.dumps(self._mine))
+      return self._link(whole)
+    finally:
+      whole.unlink(missing_ok=True)
+
+  def _link(self, whole: pathlib.Path) -> bool:
     try:
       os.link(whole, self._path)  # fails if it is there, on NFS as well
     except FileExistsError:
-      return False
+      # Also where a server's answer was lost, and NFS repeated the request.
+      return _read(self._path) == self._mine
     except OSError:  # a file system without links
       return self._create_here()
-    finally:
-      whole.unlink()
     return True
 
   def _create_here(self) -> bool:
@@ -148,26 +155,34 @@ class Lock:
       self._path.unlink(missing_ok=True)
 
   def _beat(self) -> None:
+    good = time.monotonic()
     while not self._released.wait(_BEAT):
-      holder = _read(self._path)
-      if holder is None:
-        self._lost = (
-          f'{self._path}: expected the lock of this run, found none: the '
-          'directory was removed, or its file system is gone'
-        )
-      elif holder != self._mine:
-        self._lost = (
-          f'{self._path}: expected the lock of this run, found that of process '
-          f'{holder["pid"]} on {holder["host"]}, since {holder["since"]}'
-        )
-      else:
-        self._touch()
+      try:
+        self._lost = self._sign() or self._lost
+        good = time.monotonic()
+      except OSError as error:
+        # A file server may be slow or start again: nobody takes over so soon.
+        if time.monotonic() - good > _SILENT / 2:
+          self._lost = f'{self._path}: cannot be written any more ({error})'
 
-  def _touch(self) -> None:
+  def _sign(self) -> str:
+    """Gives a sign of life; returns how the lock was lost, '' if it was not."""
     try:
-      os.utime(self._path)
-    except OSError as error:
-      self._lost = f'{self._path}: cannot be written any more ({error})'
+      holder = _parsed(self._path.read_text())
+    except FileNotFoundError:
+      holder = None
+    if holder is None:
+      return (
+        f'{self._path}: expected the lock of this run, found none: the '
+        'directory was removed, or its file system is gone'
+      )
+    if holder != self._mine:
+      return (
+        f'{self._path}: expected the lock of this run, found that of process '
+        f'{holder["pid"]} on {holder["host"]}, since {holder["since"]}'
+      )
+    os.utime(self._path)
+    return ''
 
 
 def _holder() -> dict[str, Any]:
@@ -229,8 +244,16 @@ def _touched(path: pathlib.Path) -> int:
 def _read(path: pathlib.Path) -> dict[str, Any] | None:
   """Returns the holder that a lock names, None without a lock."""
   try:
-    holder = json.loads(path.read_text())
-  except (OSError, ValueError):
+    return _parsed(path.read_text())
+  except OSError:
+    return None
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+  """Returns the holder in the text of a lock, None for something else."""
+  try:
+    holder = json.loads(text)
+  except ValueError:
     return None
   whole = isinstance(holder, dict) and holder.keys() >= _FIELDS
   return holder if whole else None
