@@ -111,4 +111,17 @@ def results(images, own, devices):
 def main(address, process, folder):
   """Prints the results of this process."""
   parallel.start_processes(address, 2, process)
+  if process:
+    _see_late()
   print(json.dumps(results(folder / 'mixed', folder / 'pair', 0)))
+
+
+def _see_late():
+  """Shows this process too much at first, as a network file system may."""
+  missing, seen = patches.Store.missing, []
+
+  def late(self):
+    seen.append(1)
+    return missing(self) if len(seen) > 1 else [0]
+
+  patches.Store.missing = late

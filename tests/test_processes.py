@@ -12,6 +12,7 @@ import pytest
 
 from uda_jax import parallel
 from uda_jax.parallel import local_gpus
+from uda_jax.parallel import processes
 
 ROOT = pathlib.Path(__file__).parents[1]
 _SEEN = """
@@ -129,3 +130,72 @@ def test_a_process_whose_peer_never_comes_ends_with_one_line():
   assert '--start_timeout: expected all processes within 1 s' in line
   assert address in line and 'process 1 waited' in line
   assert time.monotonic() - start < 30
+
+
+@pytest.fixture
+def environment(monkeypatch):
+  """Sets variables of launchers; none of another one is there."""
+
+  def put(**variables):
+    for name in list(os.environ):
+      if name.startswith(('SLURM_', 'OMPI_', 'PMI_', 'JAX_COORD')):
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+      monkeypatch.setenv(name, value)
+
+  return put
+
+
+_STEP = dict(
+  SLURM_JOB_ID='7',
+  SLURM_STEP_NODELIST='node[03-04,07]',
+  SLURM_NTASKS='3',
+  SLURM_PROCID='0',
+  SLURM_LOCALID='0',
+)
+
+
+def test_a_shell_in_a_slurm_job_waits_for_nobody(environment):
+  """`salloc --ntasks=3` tells its shell of three tasks, and starts one."""
+  environment(**_STEP, SLURM_STEP_NUM_TASKS='3')
+  address, *numbers = processes._found(1)
+  assert address.startswith('node03:') and numbers == [3, 0]
+  environment(**_STEP, SLURM_STEP_NUM_TASKS='1')
+  assert processes._found(1) is None
+
+
+@pytest.mark.parametrize(
+  'variables',
+  [
+    dict(OMPI_COMM_WORLD_SIZE='2', OMPI_COMM_WORLD_RANK='1'),
+    dict(PMI_SIZE='2', PMI_RANK='1'),
+    # Its daemon on another node is a task of Slurm's.
+    _STEP | dict(OMPI_COMM_WORLD_SIZE='8', SLURM_STEP_NUM_TASKS='3'),
+    _STEP | dict(OMPI_COMM_WORLD_SIZE='8', SLURM_STEP_NUM_TASKS='1'),
+  ],
+)
+def test_an_mpi_that_jax_does_not_know_is_named(environment, variables):
+  environment(**variables)
+  with pytest.raises(ValueError, match='--process_id=.(OMPI|PMI)_') as error:
+    processes._found(1)
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  'variables',
+  [
+    dict(OMPI_COMM_WORLD_SIZE='1', OMPI_COMM_WORLD_RANK='0'),
+    _STEP | dict(PMI_SIZE='3', PMI_RANK='0'),  # srun --mpi=pmi2
+    dict(
+      OMPI_MCA_orte_hnp_uri='1531576320.0;tcp://10.96.0.1,10.148.0.1:34911',
+      OMPI_COMM_WORLD_SIZE='2',
+      OMPI_COMM_WORLD_RANK='1',
+      OMPI_COMM_WORLD_LOCAL_RANK='1',
+      SLURM_STEP_NUM_TASKS='1',
+    ),
+  ],
+)
+def test_an_mpi_that_jax_knows_is_left_to_it(environment, variables):
+  environment(**variables)
+  found = processes._found(1)
+  assert found is None or found[1] > 1

@@ -1,6 +1,7 @@
 """Save and restore, kills, the best network, warm starts, errors."""
 
 import dataclasses
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from tests import tiny
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.runs import checkpoint
+from uda_jax.runs import checksums
 from uda_jax.runs import lock
 from uda_jax.train import optim
 
@@ -204,6 +206,7 @@ _STOPPED = """
 import os, pathlib, signal, sys
 import jax
 from jax.experimental import multihost_utils
+from orbax.checkpoint._src.path import step as steps
 jax.config.update('jax_num_cpu_devices', 2)
 from uda_jax import parallel
 parallel.start_processes(sys.argv[2], 2, int(sys.argv[3]))
@@ -232,7 +235,11 @@ with handler, saving as saved:
       t._assert_same(
           jax.tree.map(lambda x: x.addressable_data(0), saved.restore(like)),
           jax.tree.map(lambda x: x.addressable_data(0), state))
-      print('stopped at', step)
+      if jax.process_index():  # its file system shows nothing yet
+        steps._StandardNameFormat._glob_step_paths = lambda self, folder: []
+      again = checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=3)
+      with again:
+        print('stopped at', step, 'resumes at', again.latest_step())
       sys.exit(75)
 """
 
@@ -256,7 +263,7 @@ def test_two_processes_save_the_same_step_when_one_is_told_to_stop(tmp_path):
   lines = {out.splitlines()[-1] for out, _ in outputs}
   with checkpoint.Checkpoints(tmp_path, every_steps=3) as saved:
     step = saved.latest_step()
-    assert lines == {f'stopped at {step}'} and step > 5
+    assert lines == {f'stopped at {step} resumes at {step}'} and step > 5
     # One process, one device: the whole state is there. (It was made by
     # another program, so that last bits differ; above they do not.)
     _assert_same(saved.restore(_like(_state())), _state(), rtol=1e-6)
@@ -447,6 +454,22 @@ def test_a_damaged_checkpoint_is_named_and_the_older_one_taken(
   assert re.search(f'checkpoints/12/{message}', line) and 'older one' in line
   assert _folders(tmp_path / 'checkpoints') == ['12', '8']
   assert len(_folders(tmp_path / 'damaged')) == 1
+
+
+def test_a_damaged_checkpoint_behind_a_link_to_another_disk(
+  tmp_path, monkeypatch
+):
+  os.truncate(_two_checkpoints(tmp_path) / 'state' / '_METADATA', 0)
+  with monkeypatch.context() as patched:
+
+    def other_disk(*_):
+      raise OSError(errno.EXDEV, 'Invalid cross-device link')
+
+    patched.setattr(os, 'rename', other_disk)
+    checksums.set_aside(tmp_path / 'checkpoints', 'state', required=True)
+  assert _folders(tmp_path / 'checkpoints') == ['8']
+  [aside] = (tmp_path / 'damaged').iterdir()
+  assert (aside / 'state' / 'manifest.ocdbt').is_file()
 
 
 def test_no_whole_checkpoint_is_one_line_and_nothing_is_moved(tmp_path):

@@ -14,6 +14,7 @@ from uda_jax.parallel.processes import Agreement
 from uda_jax.parallel.processes import barrier
 from uda_jax.parallel.processes import check_coordinator
 from uda_jax.parallel.processes import client
+from uda_jax.parallel.processes import of_first
 from uda_jax.parallel.processes import start_processes
 from uda_jax.parallel.processes import stop_processes
 
@@ -28,6 +29,7 @@ __all__ = [
   'check_groups',
   'client',
   'make_mesh',
+  'of_first',
   'place_rows',
   'replicated',
   'start_processes',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import contextlib
 import itertools
+import json
 import os
 import re
 import threading
@@ -26,12 +27,32 @@ _JAX_HEARTBEAT = 1800
 # Points that a process may be ahead of another; see `Agreement`.
 _LEAD = 4
 _agreements = itertools.count()
+# By which JAX recognizes Open MPI before version 5.
+_OPEN_MPI_4 = 'OMPI_MCA_orte_hnp_uri'
+# How mpirun of Open MPI 5, and MPICH, name the number of processes, and each.
+_RANKS = {
+  'OMPI_COMM_WORLD_SIZE': 'OMPI_COMM_WORLD_RANK',
+  'PMI_SIZE': 'PMI_RANK',
+}
 
 
 def barrier(name: str) -> None:
   """Waits until all processes have called this."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
+
+
+def of_first(look: Callable[[], Any]) -> Any:
+  """Returns what process 0 finds, to all processes, which all call this.
+
+  For what is read of a directory and decides what all do next: a network file
+  system shows the files of another machine up to a minute late.
+
+  Args:
+    look: called in process 0 alone; returns JSON values.
+  """
+  found = json.dumps(None if jax.process_index() else look())
+  return json.loads(exchange.texts(found)[0])
 
 
 def start_processes(
@@ -109,16 +130,35 @@ def check_coordinator(
 def _found(timeout: int) -> tuple[str, int, int] | None:
   """Returns coordinator, number of processes and of this one, by JAX.
 
-  Outside of a cluster that JAX knows: None.
+  Outside of a cluster that JAX knows: None. Also in a shell that is a Slurm
+  step of its own (salloc, srun --pty): its SLURM_NTASKS are those of the job.
   """
+  alone = os.environ.get('SLURM_STEP_NUM_TASKS') == '1'
+  if alone and _OPEN_MPI_4 not in os.environ:
+    _check_mpi(1)
+    return None
   address, count, number, _ = (
     clusters.ClusterEnv.auto_detect_unset_distributed_params(
       os.environ.get('JAX_COORDINATOR_ADDRESS'), None, None, [], None, timeout
     )
   )
+  _check_mpi(count or 1)
   if address is None or count is None or number is None:
     return None
   return address, count, number
+
+
+def _check_mpi(found: int) -> None:
+  """Raises ValueError if an MPI has started other than the processes found."""
+  for size, rank in _RANKS.items():
+    count = os.environ.get(size, '')
+    if count.isdecimal() and int(count) > 1 and int(count) != found:
+      raise ValueError(
+        '--coordinator: expected host:port of process 0, got none: mpirun has '
+        f'started {count} processes ({size}), of which JAX finds {found}. Give '
+        f'each the flags --coordinator=HOST:PORT --num_processes={count} '
+        f'--process_id=${rank}; docs/clusters.md has the command'
+      )
 
 
 @contextlib.contextmanager
@@ -131,7 +171,8 @@ def _given_up_after(seconds: int, address: str, number: int) -> Iterator[None]:
       f'some are missing; process {number} waited at {address}. '
       'Start all of them, with a coordinator that each can reach\n'
     )
-    os.write(2, message.encode())
+    with contextlib.suppress(OSError):  # stderr may be gone
+      os.write(2, message.encode())
     os._exit(EXIT_PEER)
 
   # JAX waits outside of Python, where no exception reaches it.

@@ -284,6 +284,8 @@ def _manager(
       save_decision_policy=_policies.FixedIntervalPolicy(every_steps),
       preservation_policy=_policies.AnyPreservationPolicy(kept),
       async_options=ocp.options.AsyncOptions(post_finalization_callback=finish),
+      # Process 0 lists them: a network file system shows folders late.
+      single_host_load_and_broadcast=True,
     ),
   )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import contextlib
 import json
 import pathlib
+import shutil
 import uuid
 import zlib
 
@@ -86,7 +87,7 @@ def set_aside(folder: pathlib.Path, item: str, *, required: bool) -> None:
     aside = folder.parent / 'damaged'
     aside.mkdir(exist_ok=True)
     aside /= f'{folder.name}_{step.name}_{uuid.uuid4().hex[:8]}'
-    step.rename(aside)
+    shutil.move(step, aside)  # the folder may be a link to another disk
     logging.warning(
       '%s. This checkpoint is damaged and moved to %s; %s',
       problem,

@@ -87,7 +87,9 @@ class Evaluations:
     """
     step, every, mark = int(state.step), self._run.config.eval.every, self._mark
     due = every and step % every == 0
-    if due and mark.is_file() and mark.read_text() == str(step):
+    if due and parallel.of_first(
+      lambda: mark.is_file() and mark.read_text() == str(step)
+    ):
       self.evaluate(state)
 
   def set_aside(self) -> None:

@@ -44,9 +44,7 @@ def make(
     between: called after each image of a device, in all processes equally
       often.
   """
-  missing = store.missing()
-  # Nobody writes before all have looked.
-  parallel.barrier('missing patches are listed')
+  missing = parallel.of_first(store.missing)
   if missing:
     for made in round_mining.cut(
       run, functions, student, images, limits, key, missing

@@ -97,7 +97,9 @@ def begin(
     )
   student = jax.device_get(student)
   network = _digest(student)
-  if not path.exists() or _read(path).network != network:
+  if not parallel.of_first(
+    lambda: path.exists() and _read(path).network == network
+  ):
     plan = _plan(run, functions, student, network, index, between)
     if jax.process_index() == 0:
       files.write_atomically(
