@@ -76,6 +76,32 @@ def test_the_environment_takes_precedence(tmp_path, monkeypatch):
   assert not (tmp_path / 'config').exists()
 
 
+def test_a_bucket_is_not_taken_for_a_folder(monkeypatch):
+  monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', 'gs://bucket/compiled')
+  with compile_cache.using('') as folder:
+    assert folder is None
+
+
+def test_a_folder_that_cannot_be_written_ends_no_run(
+  tmp_path, monkeypatch, caplog
+):
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
+  with compile_cache.using('/proc/none') as folder:
+    assert folder is None
+  assert 'config.compile_cache: cannot be written' in caplog.text
+
+  def full(*_):
+    raise OSError(28, 'No space left on device')
+
+  caplog.clear()
+  monkeypatch.setattr(compile_cache.files, 'write_atomically', full)
+  with compile_cache.using(str(tmp_path)) as folder:
+    compiler = compile_cache.Compiler(folder, ['net'])
+    made = compiler.compile(jax.jit(lambda x: x + 1), jnp.ones(2))
+  assert made.function(jnp.ones(2)).sum() == 4
+  assert 'No space left' in caplog.text
+
+
 def test_another_number_of_cores_has_a_folder_of_its_own(monkeypatch):
   here = compile_cache.machine()
   assert here == compile_cache.machine() and here.startswith('cpu-')

@@ -20,6 +20,7 @@ import platform
 import time
 from typing import Any, NamedTuple
 
+from absl import logging
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
@@ -40,16 +41,23 @@ def using(folder: str) -> Iterator[pathlib.Path | None]:
       variable JAX_COMPILATION_CACHE_DIR names takes precedence.
 
   Yields:
-    The folder in use, None without one.
+    The folder in use, None without one. One that cannot be written (no space in
+    a home folder, none in a container) is named in a warning, and not used.
   """
-  if os.environ.get(_VARIABLE):
-    yield pathlib.Path(os.environ[_VARIABLE]).absolute()
+  if chosen := os.environ.get(_VARIABLE):
+    # JAX also takes a bucket, in which no times are recorded.
+    yield None if '://' in chosen else pathlib.Path(chosen).absolute()
     return
   if not folder:
     yield None
     return
   path = pathlib.Path(folder).expanduser().absolute() / machine()
-  path.mkdir(parents=True, exist_ok=True)
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    _warn(error)
+    yield None
+    return
   values: dict[str, Any] = {'jax_compilation_cache_dir': str(path)}
   if _LEAST_SECONDS not in os.environ:
     # A start compiles dozens of programs of a few tenths of a second.
@@ -60,6 +68,14 @@ def using(folder: str) -> Iterator[pathlib.Path | None]:
     yield path
   finally:
     _set(before)
+
+
+def _warn(error: OSError) -> None:
+  logging.warning(
+    'config.compile_cache: cannot be written (%s), so that programs are '
+    'compiled anew at each start; name another folder',
+    error,
+  )
 
 
 def _set(values: dict[str, Any]) -> None:
@@ -182,7 +198,10 @@ class Compiler:
     seconds = time.monotonic() - start
     self._measured['loaded' if hits else 'compiled'] = seconds
     if self._path is not None and jax.process_index() == 0:
-      files.write_atomically(self._path, files.to_json(self._measured))
+      try:
+        files.write_atomically(self._path, files.to_json(self._measured))
+      except OSError as error:
+        _warn(error)
     return Compiled(compiled, seconds, tracing, bool(hits))
 
 
@@ -191,5 +210,5 @@ def _read(path: pathlib.Path | None) -> dict[str, float]:
     return {}
   try:
     return dict(json.loads(path.read_text()))
-  except ValueError:
+  except (OSError, ValueError):
     return {}
