@@ -1,5 +1,6 @@
 """Converting published files, and what is declared of weights."""
 
+import itertools
 import json
 import pathlib
 import subprocess
@@ -314,6 +315,34 @@ def test_parts_of_a_self_training_checkpoint():
   # What belongs to no copy is not lost silently.
   odd = NETWORKS | {'state_dict/module.neck.a': 8}
   assert _take(odd, 'f#ema_model') == {'backbone.a': 3, 'neck.a': 8}
+
+
+def test_a_moving_average_is_another_network():
+  for network, average in (
+    ('state_dict', 'state_dict_ema'),
+    ('model', 'model_ema'),
+  ):
+    tensors = {f'{network}/a': 1, f'{average}/a': 2, 'optimizer/a': 3}
+    assert _take(tensors, f'f#{average}') == {'a': 2}
+    with pytest.raises(ValueError, match=f'2 networks: {network} .*{average}'):
+      _take(tensors, 'f')
+
+
+def test_copies_in_two_entries_are_four_networks():
+  tensors = {
+    f'{entry}/{copy}.a': number
+    for number, (entry, copy) in enumerate(
+      itertools.product(('state_dict', 'shadow'), ('model', 'ema_model'))
+    )
+  }
+  assert _take(tensors, 'f#state_dict/model') == {'a': 0}
+  assert _take(tensors, 'f#shadow/ema_model') == {'a': 3}
+
+
+@pytest.mark.parametrize('names', [('model.a', 'a'), ('module.a', 'a')])
+def test_two_tensors_of_one_name_are_refused(names):
+  with pytest.raises(ValueError, match=f'f: {names[0]} and a are both a'):
+    _take(dict.fromkeys(names, 1), 'f')
 
 
 def test_the_only_network_needs_no_name():

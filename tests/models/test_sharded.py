@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.bad_inputs import case
 from uda_jax.models import weights
 from uda_jax.models.weights import metadata
 from uda_jax.models.weights import safetensors
@@ -57,6 +58,14 @@ def test_a_missing_shard_is_named(tmp_path):
     match=r'index\.json: expected 2 shards beside it, missing '
     r'net-00002-of-00002\.safetensors; download',
   ):
+    weights.read(path)
+
+
+def test_a_shard_that_is_a_pointer_is_named(tmp_path):
+  """In a clone without Git LFS the small index is there, its shards are not."""
+  path = _write(tmp_path)
+  case.lfs(tmp_path / 'net-00002-of-00002.safetensors')
+  with pytest.raises(ValueError, match='00002.safetensors: .*git lfs pull'):
     weights.read(path)
 
 

@@ -105,6 +105,31 @@ def test_checkpoint_with_more_than_tensors(writer):
   np.testing.assert_array_equal(found['bias'], A[:3])
 
 
+def test_two_tensors_of_one_name_are_refused(writer):
+  write, stored = writer
+  one = make.tensor(stored(A), (24,))
+  path = write(make.mapping({'a': make.mapping({'b': one}), 'a/b': one}))
+  with pytest.raises(ValueError, match='a.bin: a/b: two tensors have this'):
+    weights.read(path)
+
+
+def test_a_negated_view_is_refused(writer):
+  """PyTorch keeps the sign of an imaginary part apart from its numbers."""
+  write, stored = writer
+  view = make.call(
+    make.name('torch._utils', '_rebuild_tensor_v2'),
+    stored(A),
+    make.integer(0),
+    make.sequence([make.integer(24)]),
+    make.sequence([make.integer(1)]),
+    b'\x89',
+    make.call(make.name('collections', 'OrderedDict')),
+    b'}' + make.text('neg') + b'\x88s',
+  )
+  with pytest.raises(ValueError, match='a.bin: a tensor whose signs'):
+    weights.read(write(make.mapping({'a': view})))
+
+
 def test_scores_of_numpy_are_passed_over(writer):
   """Training scripts store them beside the weights (`best_MIou`)."""
   write, stored = writer
@@ -275,6 +300,16 @@ def test_zip_with_a_huge_or_moved_list_of_members(tmp_path):
     (tmp_path / 'a.pth').write_bytes(damaged)
     with pytest.raises(ValueError, match='does not end as those of PyTorch'):
       weights.read(tmp_path / 'a.pth')
+
+
+def test_zip_with_two_members_of_one_name(tmp_path):
+  path = tmp_path / 'a.pth'
+  content = make.mapping({'w': make.tensor(make.storage(A, '0'), (24,))})
+  make.write_zip(path, content, {'0': A})
+  with zipfile.ZipFile(path, 'a') as archive, pytest.warns(UserWarning):
+    archive.writestr('archive/data/0', np.zeros_like(A).tobytes())
+  with pytest.raises(ValueError, match='a.pth: two members of one name'):
+    weights.read(path)
 
 
 def test_zip_member_with_two_sizes(tmp_path):

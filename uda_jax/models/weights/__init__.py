@@ -14,6 +14,7 @@ from uda_jax.models.weights import key_maps
 from uda_jax.models.weights import metadata
 from uda_jax.models.weights import once
 from uda_jax.models.weights import parts
+from uda_jax.models.weights import placeholders
 from uda_jax.models.weights import pth
 from uda_jax.models.weights import safetensors
 from uda_jax.models.weights import sharded
@@ -94,12 +95,8 @@ def read(path: str | pathlib.Path) -> Tensors:
 def _read(path: pathlib.Path) -> Tensors:
   _check_exists(path)
   with path.open('rb') as file:
-    head = file.read(_HEAD)
-  for mark, problem in _NO_WEIGHTS:
-    if head.lstrip().lower().startswith(mark):
-      raise ValueError(f'{path}: expected weights, got {problem}')
-  if not head:
-    raise ValueError(f'{path}: the file is empty; download it again')
+    head = file.read(placeholders.HEAD)
+  placeholders.check(path, head)
   if sharded.is_index(path):
     return sharded.read(path)
   for matches, reader in READERS:
@@ -123,23 +120,6 @@ def _check_exists(path: pathlib.Path) -> None:
     )
 
 
-# Bytes at the start of a file by which it is recognized.
-_HEAD = 64
-# First bytes of files that are downloaded in place of weights.
-_NO_WEIGHTS = (
-  (
-    b'version https://git-lfs',
-    'a Git LFS pointer; run "git lfs pull" in its repository',
-  ),
-  (
-    b'<!doctype html',
-    'an HTML page; download the file itself, not the page that links to it',
-  ),
-  (
-    b'<html',
-    'an HTML page; download the file itself, not the page that links to it',
-  ),
-)
 # (test of a file's first bytes, its reader)
 READERS: tuple[tuple[Callable[[bytes], bool], Callable], ...] = (
   (pth.is_zip, pth.read_zip),

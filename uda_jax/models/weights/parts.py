@@ -19,10 +19,10 @@ from uda_jax.models.weights import renaming
 
 Tensors = renaming.Tensors
 
-# Entries of a checkpoint that are networks. `shadow` is the moving average of
-# PixMatch and EHTDI, which they evaluate. Other entries (`optimizer`, `meta`)
-# hold none.
-ENTRIES = ('state_dict', 'shadow', 'model')
+# Entries of a checkpoint that are networks. Moving averages are `shadow`, which
+# PixMatch and EHTDI evaluate, and `..._ema` of timm's scripts. Other entries
+# (`optimizer`, `meta`) hold none.
+ENTRIES = ('state_dict', 'shadow', 'model', 'state_dict_ema', 'model_ema')
 # Name prefixes of student, teacher and ImageNet encoder in one state dict of
 # DAFormer and its successors; {copy: prefixes of its untrained modules}.
 COPIES = {
@@ -80,7 +80,11 @@ def _of_hub(address: str, part: str) -> tuple[pathlib.Path, str, str, str]:
 
 
 def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
-  """Returns the networks of a file by name, '' for one without a name."""
+  """Returns the networks of a file by name, '' for one without a name.
+
+  Raises:
+    ValueError: two tensors would get one name.
+  """
   entries = {e: _under(tensors, f'{e}/') for e in ENTRIES}
   entries = {e: x for e, x in entries.items() if x} or {'': dict(tensors)}
   found = {}
@@ -88,7 +92,11 @@ def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
     content = renaming.unwrap(content)
     copies = {c: _under(content, f'{c}.') for c in COPIES}
     copies = {c: x for c, x in copies.items() if x}
-    found |= _copies(content, copies) if copies else {entry: content}
+    if copies:
+      whose = f'{entry}/' if len(entries) > 1 else ''
+      found |= {whose + c: x for c, x in _copies(content, copies).items()}
+    else:
+      found[entry] = content
   return found
 
 
@@ -100,9 +108,13 @@ def take(tensors: Mapping[str, np.ndarray], location: Location) -> Tensors:
     location: of the network.
 
   Raises:
-    ValueError: the file has no such network, or several and none is named.
+    ValueError: the file has no such network, or several and none is named, or
+      two tensors of one name.
   """
-  found = networks(tensors)
+  try:
+    found = networks(tensors)
+  except ValueError as error:
+    raise ValueError(f'{location}: {error}') from error
   if location.part in found:
     return found[location.part]
   if not location.part and len(found) == 1:
@@ -133,6 +145,9 @@ def _copies(content: Tensors, copies: dict[str, Tensors]) -> dict[str, Tensors]:
   # Tensors of no copy go with each copy, which refuses them as unexpected.
   known = tuple(f'{c}.' for c in COPIES) + BESIDE_COPIES
   rest = {n: x for n, x in content.items() if not n.startswith(known)}
+  for c, copy in copies.items():
+    if both := copy.keys() & rest.keys():
+      raise ValueError(f'{c}.{min(both)} and {min(both)} are both {min(both)}')
   return {
     c: {n: x for n, x in copy.items() if not n.startswith(COPIES[c])} | rest
     for c, copy in copies.items()

@@ -75,6 +75,8 @@ def _read_zip(path: pathlib.Path) -> dict[str, np.ndarray]:
   _check_directory(path)
   with zipfile.ZipFile(path) as archive:
     members = {info.filename: info for info in archive.infolist()}
+    if len(members) < len(archive.infolist()):
+      raise ValueError('two members of one name; the file is damaged')
     pickles = [name for name in members if name.endswith('/data.pkl')]
     if len(pickles) != 1:
       raise ValueError(

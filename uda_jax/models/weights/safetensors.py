@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from uda_jax import files
+from uda_jax.models.weights import placeholders
 
 DTYPES = {
   'F64': np.dtype('<f8'),
@@ -41,14 +42,15 @@ def matches(head: bytes) -> bool:
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Returns the tensors of a file by name, as read-only arrays."""
+  content = path.read_bytes()
+  placeholders.check(path, content[: placeholders.HEAD])
   try:
-    return _read(path)
+    return _parsed(content)
   except (ValueError, RecursionError) as error:
     raise ValueError(f'{path}: {error}') from error
 
 
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
-  content = path.read_bytes()
+def _parsed(content: bytes) -> dict[str, np.ndarray]:
   length = int.from_bytes(content[:8], 'little')
   if length > min(MAX_HEADER, len(content) - 8):
     raise ValueError(
@@ -75,7 +77,11 @@ def _entry(name: str, entry: Any) -> Entry:
     shape = tuple(entry['shape'])
     begin, end = entry['data_offsets']
   except (KeyError, TypeError, ValueError) as error:
-    raise ValueError(f'{name}: malformed entry ({error!r})') from error
+    # A KeyError of a type of numbers such as F8_E4M3, of quantized files.
+    raise ValueError(
+      f'{name}: malformed entry ({error!r}), or numbers of other types than '
+      f'{", ".join(DTYPES)}'
+    ) from error
   if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
     raise ValueError(f'{name}: malformed shape {shape} or offsets')
   expected = math.prod(shape) * dtype.itemsize

@@ -36,6 +36,8 @@ IGNORED = frozenset(
     '_codecs.encode',
   }
 )
+# Argument of `_rebuild_tensor_v2` that says, of a few views, to negate all.
+_METADATA = 6
 # Dictionaries in dictionaries.
 MAX_DEPTH = 8
 
@@ -93,6 +95,8 @@ def flatten(content: Any) -> dict[str, Tensor]:
       raise ValueError(f'dictionaries nested more than {MAX_DEPTH} deep')
     for key, value in mapping.items():
       name = f'{prefix}{key}'
+      if name in tensors:
+        raise ValueError(f'{name}: two tensors have this name')
       if isinstance(value, Tensor):
         tensors[name] = value
       elif isinstance(value, dict):
@@ -156,6 +160,8 @@ def _rebuild(
     and _counts(strides)
   ):
     raise ValueError('malformed tensor (storage, offset, shape or strides)')
+  if len(args) > _METADATA and args[_METADATA]:
+    raise ValueError('a tensor whose signs are kept apart is not supported')
   return Tensor(storage, offset, shape, strides)
 
 
