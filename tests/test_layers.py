@@ -49,7 +49,10 @@ ALLOWED = {
       'etils',
       'absl',
     },
-    {'data', 'labels', 'types', 'files', 'cli', 'flag_values', 'duration'},
+    {
+      *('data', 'labels', 'types', 'files', 'cli', 'flag_values', 'duration'),
+      'cores',
+    },
   ),
   'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),
 }
@@ -75,6 +78,7 @@ FLOORS = (
     'types',
     'files',
     'logs',
+    'cores',
     'duration',
     'user_code',
     'flag_values',

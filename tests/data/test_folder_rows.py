@@ -94,7 +94,7 @@ def test_a_kill_loses_nothing_that_is_done(folder, looked_at, monkeypatch):
     written.append(path)
     write(path, content)
 
-  monkeypatch.setattr(folder_rows.os, 'cpu_count', lambda: 1)
+  monkeypatch.setattr(folder_rows.cores, 'count', lambda: 1)
   monkeypatch.setattr(files, 'write_atomically', killed)
   with pytest.raises(KeyboardInterrupt):
     load(folder)

@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_written_ends_no_run(
 def test_another_number_of_cores_has_a_folder_of_its_own(monkeypatch):
   here = compile_cache.machine()
   assert here == compile_cache.machine() and here.startswith('cpu-')
-  monkeypatch.setattr(compile_cache.provenance, 'cores', lambda: 999)
+  monkeypatch.setattr(compile_cache.cores, 'count', lambda: 999)
   assert compile_cache.machine() != here
 
 

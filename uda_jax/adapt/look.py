@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 import concurrent.futures
-import os
 import pathlib
 from typing import NamedTuple
 
 from PIL import Image
 
+from uda_jax import cores
 from uda_jax.adapt import values
 from uda_jax.data import label_files
 from uda_jax.data import label_ids
@@ -111,7 +111,7 @@ def _summarized(kind, files, colors, flag) -> Labels:
 
 def _read_all(paths: Sequence[pathlib.Path], *, as_colors: bool) -> list[File]:
   # Pillow decodes outside the interpreter's lock.
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with concurrent.futures.ThreadPoolExecutor(cores.count()) as pool:
     return list(pool.map(lambda path: _read(path, as_colors), paths))
 
 

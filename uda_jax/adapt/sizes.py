@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 import concurrent.futures
-import os
 import pathlib
 from typing import NamedTuple
 
 from PIL import Image
 
+from uda_jax import cores
 from uda_jax.data import decode
 from uda_jax.data import image_size
 
@@ -53,7 +53,7 @@ def read(paths: Iterable[pathlib.Path]) -> Counter:
 
   Reads the beginnings of the files alone; ValueError for one that is no image.
   """
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with concurrent.futures.ThreadPoolExecutor(cores.count()) as pool:
     return Counter(pool.map(_size, paths))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import concurrent.futures
 import json
-import os
 import re
 import time
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from absl import logging
 from etils import epath
 import numpy as np
 
+from uda_jax import cores
 from uda_jax import duration
 from uda_jax import files
 from uda_jax.data import folder_labels
@@ -70,7 +70,7 @@ def rows(
   job = _job(record, field, resize, channels, folder)
   errors, labels = [], folder_labels.Summary(job)
   # Pillow and TensorFlow decode outside the interpreter's lock.
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with concurrent.futures.ThreadPoolExecutor(cores.count()) as pool:
     futures = [pool.submit(_kept, job, source) for source in sources]
     try:
       for source, future in zip(sources, _progress(futures, field)):
@@ -115,7 +115,7 @@ def share(
     count: how many there are.
   """
   job = _job(record, field, resize, channels, folder)
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with concurrent.futures.ThreadPoolExecutor(cores.count()) as pool:
     futures = [
       pool.submit(_kept, job, source) for source in sources[index::count]
     ]

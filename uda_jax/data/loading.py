@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-import os
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from uda_jax import cores
 from uda_jax.data import bad_files
 from uda_jax.data import bands
 from uda_jax.data import manifest as manifest_lib
@@ -26,7 +26,7 @@ def parallel(
   # most of the time until the first batch.
   dataset = dataset.map(
     tf.autograph.experimental.do_not_convert(read),
-    num_parallel_calls=os.cpu_count(),
+    num_parallel_calls=cores.count(),
     deterministic=True,
   )
   return dataset.batch(batch_size).prefetch(_PREFETCH)

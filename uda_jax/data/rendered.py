@@ -15,6 +15,7 @@ from absl import logging
 from etils import epath
 import numpy as np
 
+from uda_jax import cores
 from uda_jax.data import manifest
 from uda_jax.data import render_worker
 from uda_jax.data import renderers
@@ -138,7 +139,7 @@ def _rendered(job: _Job, index: int = 0, count: int = 1) -> Iterator[list[int]]:
 
 def _cores(numbers: range) -> range:
   """Returns a number for each core that has a scene to render."""
-  return range(min(os.cpu_count() or 1, len(numbers)))
+  return range(min(cores.count(), len(numbers)))
 
 
 def _start(job: _Job, firsts: list[int], count: int) -> list[subprocess.Popen]:

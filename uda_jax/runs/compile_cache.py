@@ -24,8 +24,8 @@ from absl import logging
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from uda_jax import cores
 from uda_jax import files
-from uda_jax.runs import provenance
 
 _VARIABLE = 'JAX_COMPILATION_CACHE_DIR'
 _LEAST_SECONDS = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'
@@ -100,7 +100,7 @@ def machine() -> str:
     key: next((x for x in lines if x.startswith(key)), '')
     for key in ('model name', 'flags', 'Features', 'CPU part')
   }
-  facts = [platform.machine(), platform.processor(), cpu, provenance.cores()]
+  facts = [platform.machine(), platform.processor(), cpu, cores.count()]
   return f'{jax.default_backend()}-{_digest(facts)}'
 
 

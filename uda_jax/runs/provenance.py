@@ -20,6 +20,7 @@ from typing import Any
 from absl import logging
 import jax
 
+from uda_jax import cores
 from uda_jax import files
 from uda_jax import parallel
 from uda_jax.runs import resume
@@ -147,17 +148,10 @@ def _start(
       'kind': devices[0].device_kind,
       'count': len(devices),
       'processes': jax.process_count(),
-      'cpu_cores': cores(),
+      'cpu_cores': cores.count(),  # as XLA counts them
     },
     **extra,
   }
-
-
-def cores() -> int:
-  """Returns the number of CPU cores of this process, as XLA counts them."""
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
 
 
 def versions(names: Sequence[str] = _PACKAGES) -> dict[str, str]:

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax import cores
 from uda_jax import parallel
 from uda_jax.parallel import exchange
 from uda_jax.runs import compile_cache
@@ -186,7 +187,7 @@ def machines() -> list[Machine]:
         jax.local_device_count(),
         device.device_kind,
         stats.get('bytes_limit', 0) or _free(),
-        provenance.cores(),
+        cores.count(),
       )
     )
   ]

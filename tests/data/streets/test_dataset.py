@@ -1,5 +1,6 @@
 """Rendered data sets: files, splits, and the processes that render them."""
 
+import os
 import pathlib
 import shutil
 
@@ -153,3 +154,14 @@ def test_changed_renderer_renders_afresh(tmp_path, monkeypatch):
     lambda *args, **kwargs: [255 - x for x in render(*args, **kwargs)],
   )
   assert load(tmp_path).image_paths != first.image_paths
+
+
+def test_a_task_with_one_core_of_many_renders_with_one(monkeypatch):
+  """A scheduler gives tasks some of the cores of a machine."""
+  monkeypatch.setattr(rendered.cores.os, 'cpu_count', lambda: 128)
+  mine = os.sched_getaffinity(0)
+  try:
+    os.sched_setaffinity(0, {min(mine)})
+    assert rendered._cores(range(7)) == range(1)
+  finally:
+    os.sched_setaffinity(0, mine)
