@@ -51,6 +51,9 @@ for ((i = 0; i < count; i++)); do
   fi
 done
 
+# A signal before this line did not find all of them.
+[[ -z $signalled ]] || kill -TERM "${pids[@]}" 2>/dev/null
+
 # How much a code tells about the cause.
 rank() {
   case $1 in

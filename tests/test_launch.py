@@ -95,6 +95,22 @@ def test_a_signal_reaches_all_processes(tmp_path):
   assert process.wait(timeout=30) == 75
 
 
+def test_a_signal_during_the_start_reaches_the_later_ones_too(tmp_path):
+  stage = Stage(tmp_path)
+  stub = tmp_path / 'python'
+  stub.write_text(
+    '#!/bin/bash\n'
+    "trap 'exit 75' TERM\n"
+    '[[ "$*" != *--process_id=0* ]] || kill -TERM $PPID\n'
+    'for _ in {1..500}; do sleep 0.02; done\n'
+    'exit 76\n'
+  )
+  stub.chmod(0o755)
+  process = stage.start('local_processes.sh', '20', *FLAGS, PYTHON=str(stub))
+  # 143: it came before a process could handle it.
+  assert process.wait(timeout=30) in (75, 143)
+
+
 # slurm.sh
 
 
