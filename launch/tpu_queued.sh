@@ -51,9 +51,15 @@ if [[ $dry ]]; then
   exit
 fi
 
+problem=$(mktemp)
+trap 'rm -f "$problem"' EXIT
 ready='' before=''
 while :; do
-  state=$(queue describe --format='value(state.state)' 2>/dev/null) || state=NONE
+  if ! state=$(queue describe --format='value(state.state)' 2>"$problem"); then
+    # A look that fails (no network, no answer) does not say that there is none.
+    state="UNKNOWN ($(tail -n 1 "$problem"))"
+    ! grep -qi 'not.found' "$problem" || state=NONE
+  fi
   [[ $state == "$before" ]] || echo "tpu_queued.sh: $NAME is $state" >&2
   before=$state
   case $state in
@@ -63,7 +69,7 @@ while :; do
       ;;
     FAILED | SUSPENDED)
       ready=''
-      queue delete --force --quiet
+      queue delete --force --quiet || true # else again
       ;;
     ACTIVE)
       # A worker may be gone any moment: then the next look says so.

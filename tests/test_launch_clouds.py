@@ -81,7 +81,7 @@ def test_a_run_never_lies_where_setup_removes_it(tmp_path, flags):
 
 
 def test_a_preempted_tpu_is_requested_again(tmp_path, repository):
-  states = 'NONE WAITING_FOR_RESOURCES ACTIVE ACTIVE ACTIVE'
+  states = 'NONE WAITING_FOR_RESOURCES BROKEN ACTIVE ACTIVE BROKEN ACTIVE'
   again = 'SUSPENDED NONE PROVISIONING ACTIVE'
   stage = Stage(tmp_path, 'hold, 75, 0', 'hold, 75, 0')
   stage.write('states', f'{states} {again}')
