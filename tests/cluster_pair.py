@@ -10,6 +10,7 @@ import jax
 
 from tests import tiny_leaf
 from uda_jax import parallel
+from uda_jax.parallel import joint_checks
 from uda_jax.runs import provenance
 from uda_jax.train import cluster
 
@@ -38,7 +39,7 @@ def found(name, check):
   """Prints what a check returns, or what is wrong."""
   try:
     answer = check()
-  except cluster.Wrong as error:
+  except joint_checks.ProcessError as error:
     answer = f'wrong: {error}'
   print(json.dumps([name, answer], default=str), flush=True)
 

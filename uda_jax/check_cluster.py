@@ -45,6 +45,7 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
   """Does one check after the other; yields what each has found."""
   from uda_jax import configs
   from uda_jax.configs import overrides
+  from uda_jax.parallel import joint_checks
   from uda_jax.train import cluster
 
   machines = cluster.machines()
@@ -52,7 +53,7 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
   yield f'clocks differ by {cluster.clocks():.3f} s'
   yield f'code: {cluster.code()}'
   loaded: list[Any] = []
-  cluster.together(
+  joint_checks.everywhere(
     lambda: loaded.append(
       overrides.apply(configs.load(args.config), args.overrides)
     )
@@ -93,8 +94,8 @@ def check(args: argparse.Namespace) -> int:
   import jax
 
   from uda_jax import parallel
+  from uda_jax.parallel import joint_checks
   from uda_jax.runs import progress
-  from uda_jax.train import cluster
 
   first = jax.process_index() == 0
   try:
@@ -102,7 +103,7 @@ def check(args: argparse.Namespace) -> int:
       for line in _lines(args):
         if first:
           print(line, flush=True)
-  except cluster.Wrong as error:
+  except joint_checks.ProcessError as error:
     parallel.stop_processes()
     if first:
       raise cli.Failed(str(error)) from error

@@ -1,7 +1,7 @@
 """Checks that the processes of a run fit together, before it starts.
 
-Each process looks at its own machine; all then see all answers, so that the
-first thing that is wrong ends all of them with one line that names the process.
+All processes call each function, which raises `joint_checks.ProcessError` in
+all of them if something is wrong in one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from uda_jax import cores
 from uda_jax import parallel
 from uda_jax.parallel import exchange
+from uda_jax.parallel import joint_checks
 from uda_jax.runs import compile_cache
 from uda_jax.runs import provenance
 from uda_jax.runs import resume
@@ -32,10 +33,6 @@ _OWN_FIELDS = ('data.root', 'data.cache_dir', 'compile_cache')
 _SKEW = 10.0
 # Seconds that a network file system may take to show a new file.
 _VISIBLE = 30.0
-
-
-class Wrong(Exception):
-  """Something is wrong with the cluster; the message names the process."""
 
 
 class Machine(NamedTuple):
@@ -56,54 +53,13 @@ class Machine(NamedTuple):
   cores: int
 
 
-def together(check: Callable[[], Any]) -> list[Any]:
-  """Returns what a check answers in each process, as JSON values.
-
-  All processes call this. If the check fails in one, it is `Wrong` in all.
-
-  Args:
-    check: raises an error if something is wrong here.
-  """
-  try:
-    answer = {'value': check()}
-  except (ValueError, OSError, ImportError) as error:
-    answer = {'error': str(error)}
-  except Exception as error:  # the others must not wait for this process
-    answer = {'error': f'{type(error).__name__}: {error}'}
-  answers = [json.loads(text) for text in exchange.texts(json.dumps(answer))]
-  wrong = [i for i, answer in enumerate(answers) if 'error' in answer]
-  if wrong:
-    _raise(answers[wrong[0]]['error'], wrong)
-  return [answer['value'] for answer in answers]
-
-
-def _raise(message: str, processes: Sequence[int]) -> None:
-  """Raises `Wrong` in all processes for a message of the first of some."""
-  hosts = exchange.texts(socket.gethostname())
-  where = f'process {processes[0]} of {len(hosts)} ({hosts[processes[0]]})'
-  if len(processes) > 1:
-    where += f', and {len(processes) - 1} more'
-  raise Wrong(f'{where}: {message}')
-
-
-def same(what: str, values: Sequence[Any]) -> None:
-  """Raises `Wrong` unless all processes have the value of process 0."""
-  other = [i for i, value in enumerate(values) if value != values[0]]
-  if other:
-    _raise(
-      f'{what}: expected {values[0]!r} as in process 0, got '
-      f'{values[other[0]]!r}',
-      other,
-    )
-
-
 def clocks() -> float:
   """Returns by how many seconds the clocks of the machines differ at most."""
   exchange.texts('')  # so that all look at the same moment
-  times = together(time.time)
+  times = joint_checks.everywhere(time.time)
   skew = max(times) - min(times)
   if skew > _SKEW:
-    _raise(
+    joint_checks.fail(
       f'clock: expected to differ by at most {_SKEW:g} s, is {skew:.0f} s '
       'behind; set the clocks by NTP',
       [int(np.argmin(times))],
@@ -113,11 +69,13 @@ def clocks() -> float:
 
 def code() -> str:
   """Compares the code and its packages; returns the revision."""
-  revisions = together(provenance.revision)
-  same('git revision of uda_jax', revisions)
-  versions = together(provenance.versions)
+  revisions = joint_checks.everywhere(provenance.revision)
+  joint_checks.same('git revision of uda_jax', revisions)
+  versions = joint_checks.everywhere(provenance.versions)
   for name in sorted({name for found in versions for name in found}):
-    same(f'version of {name}', [found.get(name) for found in versions])
+    joint_checks.same(
+      f'version of {name}', [found.get(name) for found in versions]
+    )
   found = revisions[0]
   if found is None:
     return 'installed, without a git revision'
@@ -131,11 +89,11 @@ def config(config: Any) -> None:
     checks.check_config(config)
     return json.loads(config.to_json_best_effort())
 
-  configs = together(check)
+  configs = joint_checks.everywhere(check)
   for process, other in enumerate(configs):
     for name, (ours, theirs) in resume.differences(configs[0], other).items():
       if name not in _OWN_FIELDS:
-        _raise(
+        joint_checks.fail(
           f'config.{name}: expected {ours!r} as in process 0, got {theirs!r}',
           [process],
         )
@@ -143,7 +101,7 @@ def config(config: Any) -> None:
 
 def workdir(path: Any, config: Any) -> pathlib.Path:
   """Checks that all processes write to one directory, and see all files."""
-  [token, *_] = together(lambda: uuid.uuid4().hex)
+  [token, *_] = joint_checks.everywhere(lambda: uuid.uuid4().hex)
   name = '.check_cluster_{}_{}'.format
   mine: list[pathlib.Path] = []
 
@@ -167,8 +125,8 @@ def workdir(path: Any, config: Any) -> pathlib.Path:
       time.sleep(0.2)
 
   try:
-    together(write)
-    together(see)
+    joint_checks.everywhere(write)
+    joint_checks.everywhere(see)
   finally:
     for file in mine:
       file.unlink(missing_ok=True)
@@ -181,7 +139,7 @@ def machines() -> list[Machine]:
   stats = device.memory_stats() or {}
   found = [
     Machine(*values)
-    for values in together(
+    for values in joint_checks.everywhere(
       lambda: Machine(
         socket.gethostname(),
         jax.local_device_count(),
@@ -208,8 +166,8 @@ def _free() -> int:
 
 def devices(config: Any, found: Sequence[Machine]) -> None:
   """Checks that devices are alike everywhere, and that the groups fit."""
-  same('devices', [f'{m.devices} x {m.kind}' for m in found])
-  together(lambda: checks.check_devices(config))
+  joint_checks.same('devices', [f'{m.devices} x {m.kind}' for m in found])
+  joint_checks.everywhere(lambda: checks.check_devices(config))
 
 
 def add_up(config: Any) -> tuple[int, float]:
@@ -232,7 +190,7 @@ def add_up(config: Any) -> tuple[int, float]:
       )
     return seconds
 
-  return mesh.size, max(together(check))
+  return mesh.size, max(joint_checks.everywhere(check))
 
 
 def data(config: Any) -> dict[str, Any]:
@@ -261,12 +219,12 @@ def data(config: Any) -> dict[str, Any]:
               pass
     return {name: resume.describe_data(part) for name, part in found.items()}
 
-  together(lambda: named(data_sets.prepare_share))
-  together(lambda: None if jax.process_index() else bool(read()))
-  everywhere = together(read)
+  joint_checks.everywhere(lambda: named(data_sets.prepare_share))
+  joint_checks.everywhere(lambda: None if jax.process_index() else bool(read()))
+  everywhere = joint_checks.everywhere(read)
   for part in everywhere[0]:
     for fact in everywhere[0][part]:
-      same(
+      joint_checks.same(
         f'config.data.{part}: {fact}',
         [found[part][fact] for found in everywhere],
       )
@@ -277,7 +235,7 @@ def memory(config: Any, path: pathlib.Path, found: Sequence[Machine]) -> int:
   """Compiles the train step with all its terms; returns the bytes it plans.
 
   Raises:
-    Wrong: it plans more than a device has.
+    joint_checks.ProcessError: it plans more than a device has.
   """
   from uda_jax.train import programs
   from uda_jax.train import setup
@@ -293,10 +251,10 @@ def memory(config: Any, path: pathlib.Path, found: Sequence[Machine]) -> int:
       )
     return compile_cache.planned_bytes(step)
 
-  everywhere = together(planned)
+  everywhere = joint_checks.everywhere(planned)
   for process, (plan, machine) in enumerate(zip(everywhere, found)):
     if plan > machine.bytes > 0:
-      _raise(
+      joint_checks.fail(
         f'memory: expected at most {machine.bytes / 2**30:.1f} GiB a device, '
         f'the train step plans {plan / 2**30:.1f} GiB; use smaller crops '
         '(config.data.crop_size), batch.accumulate, or model.dtype bfloat16',
