@@ -19,7 +19,7 @@ from tests.golden_checks import transformers
 from uda_jax import labels
 from uda_jax import types
 from uda_jax.data import pair_crops
-from uda_jax.losses import patch_contrast as patch_lib
+from uda_jax.losses import patch_bank
 from uda_jax.losses import pixel_contrast as pixel_lib
 from uda_jax.methods import pipa_patches
 from uda_jax.models import extra_heads
@@ -196,7 +196,7 @@ def patch_contrast(path: pathlib.Path) -> Iterator[common.Difference]:
 
     return jax.value_and_grad(loss, (0, 1), has_aux=True)(params, features)
 
-  bank = patch_lib.empty_bank(
+  bank = patch_bank.empty_bank(
     steps=int(arrays['bank_steps']),
     size=arrays['t0.index'].size,
     channels=len(arrays['sd:project.2.weight']),

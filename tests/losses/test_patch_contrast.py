@@ -1,12 +1,13 @@
-"""Contrast of crops: analytic values, gradients, the bank, mirrored crops."""
+"""Contrast of crops: analytic values, gradients, mirrored crops."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from uda_jax.losses import patch_bank
 from uda_jax.losses import patch_contrast
-from uda_jax.losses.patch_contrast import PatchCells
+from uda_jax.losses.patch_bank import PatchCells
 
 _contrast = jax.jit(
   patch_contrast.paired_patch_contrast,
@@ -15,17 +16,17 @@ _contrast = jax.jit(
 WHOLE = jnp.array([[[0, 2, 0, 3]] * 2])
 
 
-def _cells(key, confidence, label=0):
+def _cells(key, confidence):
   x = jax.random.normal(key, (1, 2, 3, 4))
   return PatchCells(
     x / jnp.linalg.norm(x, axis=-1, keepdims=True),
-    jnp.full((1, 2, 3), label),
+    jnp.zeros((1, 2, 3), int),
     jnp.full((1, 2, 3), confidence),
   )
 
 
 def _bank(vector, label):
-  bank = patch_contrast.empty_bank(steps=2, size=len(vector), channels=4)
+  bank = patch_bank.empty_bank(steps=2, size=len(vector), channels=4)
   return bank._replace(
     vector=bank.vector.at[1].set(vector),
     label=bank.label.at[1].set(jnp.array(label)),
@@ -71,7 +72,7 @@ def test_gradients_reach_anchors_alone_and_are_finite(filled):
 def test_nobody_is_confident():
   keys = jax.random.split(jax.random.key(0))
   first, second = _cells(keys[0], 0.5), _cells(keys[1], 0.6)
-  bank = patch_contrast.empty_bank(steps=1, size=2, channels=4)
+  bank = patch_bank.empty_bank(steps=1, size=2, channels=4)
   found = _contrast(first, second, WHOLE, bank)
   assert not np.any(found.loss) and not np.any(found.active)
 
@@ -97,28 +98,3 @@ def test_cells_meet_at_their_places_whoever_is_mirrored():
   seen = PatchCells(*(jnp.flip(x, 2) for x in second))
   back = patch_contrast.mirror_back(seen, jnp.array([True]))
   np.testing.assert_array_equal(back.vector, second.vector)
-
-
-def test_the_bank_forgets_the_oldest_block():
-  bank = patch_contrast.empty_bank(steps=2, size=4, channels=4)
-  index = jnp.array([[0, 5], [3, 1]])
-  blocks = []
-  for step in range(3):
-    keys = jax.random.split(jax.random.key(step))
-    cells = [_cells(key, 0.5, label=step) for key in keys]
-    bank = patch_contrast.push_bank(bank, *cells, index)
-    blocks.append(
-      np.concatenate(
-        [np.reshape(c.vector, (6, 4))[i] for c, i in zip(cells, index)]
-      )
-    )
-    assert bank.filled.sum() == min(step + 1, 2)
-  np.testing.assert_array_equal(bank.vector, blocks[1:])
-  np.testing.assert_array_equal(bank.label, [[1] * 4, [2] * 4])
-
-
-def test_cells_are_drawn_once_and_not_more_than_there_are():
-  index = patch_contrast.draw_cells(jax.random.key(0), cells=5, count=5)
-  np.testing.assert_array_equal(np.sort(index), [np.arange(5)] * 2)
-  with pytest.raises(ValueError, match='count.*5 cells.*got 6'):
-    patch_contrast.draw_cells(jax.random.key(0), cells=5, count=6)

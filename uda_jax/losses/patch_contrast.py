@@ -7,45 +7,17 @@ pushed away from embeddings of other classes in a memory bank of the last steps
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from uda_jax.losses import patch_bank
 from uda_jax.ops import boxes as boxes_lib
 
 EPS = 1e-8
 # Anchors that are compared with the bank at once.
 CHUNK = 1024
-
-
-class PatchCells(NamedTuple):
-  """Embeddings and predictions at the positions (cells) of a crop.
-
-  Attributes:
-    vector: [B, h, w, D] float, unit length.
-    label: [B, h, w] int32, predicted class.
-    confidence: [B, h, w] float in [0, 1], probability of that class.
-  """
-
-  vector: jax.Array
-  label: jax.Array
-  confidence: jax.Array
-
-
-class PatchBank(NamedTuple):
-  """Memory bank: one block of vectors per step, the newest last.
-
-  Attributes:
-    vector: [steps, n, D] float, unit length.
-    label: [steps, n] int32, class of each vector.
-    filled: [steps] bool, False for blocks that no step has filled yet.
-  """
-
-  vector: jax.Array
-  label: jax.Array
-  filled: jax.Array
 
 
 class PatchContrast(NamedTuple):
@@ -62,7 +34,9 @@ class PatchContrast(NamedTuple):
   overlap: jax.Array
 
 
-def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
+def mirror_back(
+  cells: patch_bank.PatchCells, flipped: jax.Array
+) -> patch_bank.PatchCells:
   """Flips mirrored crops back.
 
   Args:
@@ -74,7 +48,7 @@ def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
 
   Example:
     >>> label = jnp.array([[[1, 2, 3]]])
-    >>> cells = PatchCells(label[..., None], label, label)
+    >>> cells = patch_bank.PatchCells(label[..., None], label, label)
     >>> print(mirror_back(cells, jnp.array([True])).label)
     [[[3 2 1]]]
   """
@@ -83,106 +57,14 @@ def mirror_back(cells: PatchCells, flipped: jax.Array) -> PatchCells:
     chosen = flipped.reshape(-1, *(1,) * (x.ndim - 1))
     return jnp.where(chosen, jnp.flip(x, 2), x)
 
-  return PatchCells(*map(one, cells))
-
-
-def empty_bank(*, steps: int, size: int, channels: int) -> PatchBank:
-  """Memory bank without vectors.
-
-  Args:
-    steps: number of steps whose vectors are kept.
-    size: n, number of vectors of a step.
-    channels: D.
-
-  Returns:
-    Bank of zeros [steps, n, D] with no block filled.
-
-  Example:
-    >>> bank = empty_bank(steps=3, size=8, channels=4)
-    >>> print(bank.vector.shape, bank.filled)
-    (3, 8, 4) [False False False]
-  """
-  return PatchBank(
-    jnp.zeros((steps, size, channels)),
-    jnp.zeros((steps, size), jnp.int32),
-    jnp.zeros(steps, bool),
-  )
-
-
-def draw_cells(key: jax.Array, *, cells: int, count: int) -> jax.Array:
-  """Draws cells of both crops without replacement.
-
-  Args:
-    key: a JAX key.
-    cells: number of cells of one crop of the whole group, B * h * w.
-    count: number of cells to draw of each crop.
-
-  Returns:
-    [2, count] int32, distinct flat indices in [0, cells) in each row.
-
-  Raises:
-    ValueError: `count` exceeds `cells`.
-
-  Example:
-    >>> print(draw_cells(jax.random.key(0), cells=1, count=1).T)
-    [[0 0]]
-  """
-  if count > cells:
-    raise ValueError(
-      f'count: expected at most the {cells} cells of a crop of the whole '
-      f'group, got {count}'
-    )
-  draw = lambda key: jax.random.choice(key, cells, (count,), replace=False)
-  return jax.vmap(draw)(jax.random.split(key)).astype(jnp.int32)
-
-
-def push_bank(
-  bank: PatchBank, first: PatchCells, second: PatchCells, index: jax.Array
-) -> PatchBank:
-  """Appends a block of vectors to the memory bank and drops the oldest.
-
-  Args:
-    bank: bank of n vectors a step.
-    first: cells of the first crop, as the network saw it (mirrored or not).
-    second: cells of the second crop.
-    index: [2, n / 2] int32 in [0, B * h * w), see `draw_cells`.
-
-  Returns:
-    The updated bank, without gradient.
-
-  Example:
-    >>> label = jnp.array([[[4, 5, 6]]])
-    >>> cells = PatchCells(jnp.ones((1, 1, 3, 2)), label, jnp.ones((1, 1, 3)))
-    >>> bank = empty_bank(steps=2, size=4, channels=2)
-    >>> bank = push_bank(bank, cells, cells, jnp.array([[0, 1], [1, 2]]))
-    >>> print(bank.label, bank.filled)
-    [[0 0 0 0]
-     [4 5 5 6]] [False  True]
-  """
-
-  def block(get: Callable[[PatchCells], jax.Array]) -> jax.Array:
-    pick = lambda x, places: x.reshape(-1, *x.shape[3:])[places]
-    return jnp.concatenate(
-      [pick(get(first), index[0]), pick(get(second), index[1])]
-    )
-
-  vector = block(lambda cells: cells.vector).astype(bank.vector.dtype)
-  label = block(lambda cells: cells.label).astype(bank.label.dtype)
-  append = lambda old, new: jnp.concatenate([old[1:], new[None]])
-  return jax.lax.stop_gradient(
-    PatchBank(
-      append(bank.vector, vector),
-      append(bank.label, label),
-      append(bank.filled, jnp.ones((), bool)),
-    )
-  )
+  return patch_bank.PatchCells(*map(one, cells))
 
 
 def _anchor_losses(
   vector: jax.Array,
   partner: jax.Array,
   label: jax.Array,
-  bank: PatchBank,
+  bank: patch_bank.PatchBank,
   temperature: float,
 ) -> jax.Array:
   """Losses [n] of anchors [n, D] with positives [n, D] and classes [n]."""
@@ -214,11 +96,11 @@ def _anchor_losses(
 
 
 def _one_side(
-  own: PatchCells,
-  other: PatchCells,
+  own: patch_bank.PatchCells,
+  other: patch_bank.PatchCells,
   own_box: jax.Array,
   other_box: jax.Array,
-  bank: PatchBank,
+  bank: patch_bank.PatchBank,
   threshold: float,
   temperature: float,
 ) -> PatchContrast:
@@ -229,7 +111,9 @@ def _one_side(
     """Shifts the other crop's cells to their positions in this crop."""
     return jnp.roll(x, (own_box - other_box)[::2], (0, 1))
 
-  partner = PatchCells(*(jax.vmap(move)(x, own_box, other_box) for x in other))
+  partner = patch_bank.PatchCells(
+    *(jax.vmap(move)(x, own_box, other_box) for x in other)
+  )
   overlap = boxes_lib.inside(own_box, own.label.shape[1:3])[..., 0]
   active = (
     overlap
@@ -251,10 +135,10 @@ def _one_side(
 
 
 def paired_patch_contrast(
-  first: PatchCells,
-  second: PatchCells,
+  first: patch_bank.PatchCells,
+  second: patch_bank.PatchCells,
   boxes: jax.Array,
-  bank: PatchBank,
+  bank: patch_bank.PatchBank,
   *,
   threshold: float = 0.9,
   temperature: float = 0.1,
@@ -272,7 +156,7 @@ def paired_patch_contrast(
     second: cells of the second crop, flipped back.
     boxes: [B, 2, 4] int32 (top, bottom, left, right), the overlap in the first
       and in the second crop, of equal sizes, in cells.
-    bank: memory bank that holds this step's vectors, see `push_bank`.
+    bank: holds this step's vectors already, see `patch_bank.push_bank`.
     threshold: confidence in [0, 1] that the positive must exceed.
     temperature: T > 0.
 
@@ -282,10 +166,14 @@ def paired_patch_contrast(
   Example:
     >>> z = jnp.array([[[[1.0, 0.0], [0.0, 1.0]]]])
     >>> label = jnp.array([[[0, 1]]])
-    >>> first, second = (PatchCells(z, label, jnp.full((1, 1, 2), confidence))
-    ...                  for confidence in (0.5, 0.95))
-    >>> bank = push_bank(empty_bank(steps=1, size=2, channels=2),
-    ...                  first, second, jnp.array([[0], [1]]))
+    >>> first, second = (
+    ...   patch_bank.PatchCells(z, label, jnp.full((1, 1, 2), confidence))
+    ...   for confidence in (0.5, 0.95)
+    ... )
+    >>> bank = patch_bank.empty_bank(steps=1, size=2, channels=2)
+    >>> bank = patch_bank.push_bank(
+    ...   bank, first, second, jnp.array([[0], [1]])
+    ... )
     >>> box = jnp.array([[[0, 1, 0, 2], [0, 1, 0, 2]]])
     >>> sides = paired_patch_contrast(first, second, box, bank, temperature=1)
     >>> print(sides.loss, sides.active, sides.overlap)

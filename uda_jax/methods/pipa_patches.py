@@ -17,6 +17,7 @@ from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import types
 from uda_jax.augment import pipa_jitter
+from uda_jax.losses import patch_bank
 from uda_jax.losses import patch_contrast
 from uda_jax.methods import self_training
 from uda_jax.ops import resize
@@ -55,7 +56,7 @@ def operators(config) -> Operators:
 
   def draw_cells(key: jax.Array, *, cells: int) -> jax.Array:
     try:
-      return patch_contrast.draw_cells(key, cells=cells, count=config.samples)
+      return patch_bank.draw_cells(key, cells=cells, count=config.samples)
     except ValueError as error:
       raise ValueError(
         f'config.method.patch_contrast.samples: {error}'
@@ -64,36 +65,34 @@ def operators(config) -> Operators:
   return Operators(pipa_jitter.jitter_views, draw_cells)
 
 
-def make_cells(
-  vector: jax.Array, logits: jax.Array
-) -> patch_contrast.PatchCells:
+def make_cells(vector: jax.Array, logits: jax.Array) -> patch_bank.PatchCells:
   """Cells of unit vectors [B, h, w, D] and logits [B, h, w, C]."""
   label, confidence = pseudo_labels.from_logits(jax.lax.stop_gradient(logits))
-  return patch_contrast.PatchCells(vector, label, confidence)
+  return patch_bank.PatchCells(vector, label, confidence)
 
 
 def contrast_crops(
   config,
-  crops_: tuple[patch_contrast.PatchCells, patch_contrast.PatchCells],
+  crops: tuple[patch_bank.PatchCells, patch_bank.PatchCells],
   boxes: jax.Array,
   flipped: jax.Array,
-  bank: patch_contrast.PatchBank,
+  bank: patch_bank.PatchBank,
   index: jax.Array,
-) -> tuple[patch_contrast.PatchContrast, patch_contrast.PatchBank]:
+) -> tuple[patch_contrast.PatchContrast, patch_bank.PatchBank]:
   """The contrast of two crops' cells, and the bank with this step's block.
 
   Args:
     config: the addition's block.
-    crops_: of the first and the second crop, as the network saw them.
+    crops: of the first and the second crop, as the network saw them.
     boxes: [B, 2, 4] int32, the overlap in cells, before mirroring.
     flipped: [B, 2] bool, which crops are mirrored.
     bank: as the last step left it.
     index: [2, n] int32, the cells that go into the bank.
   """
-  bank = patch_contrast.push_bank(bank, *crops_, index)
+  bank = patch_bank.push_bank(bank, *crops, index)
   first, second = (
     patch_contrast.mirror_back(cells, flipped[:, i])
-    for i, cells in enumerate(crops_)
+    for i, cells in enumerate(crops)
   )
   return patch_contrast.paired_patch_contrast(
     first,
@@ -116,7 +115,7 @@ def _vectors(
   params: types.PyTree,
   stats: types.PyTree,
   network: types.Network,
-  bank: patch_contrast.PatchBank,
+  bank: patch_bank.PatchBank,
 ) -> tuple[jax.Array, types.PyTree]:
   """The head's unit vectors [B, h, w, D], and the statistics after it."""
   maps = dict(outputs.maps) | {'logits': outputs.logits}
@@ -144,14 +143,14 @@ def patch_terms(
   params: types.PyTree,
   stats: types.PyTree,
   views: Mapping[str, jax.Array] | None,
-  bank: patch_contrast.PatchBank,
+  bank: patch_bank.PatchBank,
   network: types.Network,
   pair_stride: int = 0,
 ) -> tuple[
   self_training.Terms,
   dict[str, jax.Array],
   types.PyTree,
-  patch_contrast.PatchBank,
+  patch_bank.PatchBank,
 ]:
   """The contrast of two crops of the target.
 
@@ -271,7 +270,7 @@ def with_patches(
 
   def init(key, network, batch):
     del key, network, batch
-    return patch_contrast.empty_bank(
+    return patch_bank.empty_bank(
       steps=config.bank_steps,
       size=2 * config.samples,
       channels=config.channels,
