@@ -73,7 +73,7 @@ _SLOW = (
   'data/test_prepare.py',
   'data/test_real_files.py',
   'data/test_several.py',
-  'evaluate/test_evaluator.py',
+  'evaluate/test_scoring.py',
   'evaluate/test_inference.py',
   'export/',
   'methods/',

@@ -16,7 +16,7 @@ from tests import lse_leaf
 from uda_jax import parallel
 from uda_jax.data import patches
 from uda_jax.data.streets import style
-from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import scoring
 from uda_jax.runs import resume
 from uda_jax.train import round_mining
 from uda_jax.train import round_patches
@@ -89,7 +89,8 @@ def results(images, own, devices):
   digest = lambda path: hashlib.sha256(
     pathlib.Path(path).read_bytes()
   ).hexdigest()
-  free = evaluator.make_label_free(
+  predict = scoring.make_predict(this, network, mesh)
+  free = scoring.make_label_free(
     this,
     network,
     run.data.target,
@@ -97,7 +98,7 @@ def results(images, own, devices):
     class_pixels=run.data.source.class_pixels.sum(0),
   )
   return {
-    'scores': evaluator.make_labeled(this, network, data, mesh).score(placed),
+    'scores': scoring.make_labeled(this, predict, data).score(placed),
     'label-free': free(placed, None),
     'ranking': [table.tolist() for table in ranking],
     'patches': list(map(digest, made.image_paths + made.label_paths)),

@@ -12,7 +12,7 @@ import numpy as np
 from tests.golden_checks import common
 from uda_jax import configs
 from uda_jax.augment import pillow_blur
-from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import scoring
 from uda_jax.models import preprocessing
 
 
@@ -31,7 +31,7 @@ def _scored(image: np.ndarray, ids: np.ndarray, full: np.ndarray):
   config = configs.load('gta5_to_cityscapes/pixmatch')
   config.data.eval_image_size = config.eval.label_size = tuple(full.tolist())
   with common.cityscapes_val(config, image[None], ids[None]) as data:
-    (batch,) = evaluator.batches(config, data, config.eval.label_size)
+    (batch,) = scoring.batches(config, data, config.eval.label_size)
   return batch.image[0], batch.label[0]
 
 

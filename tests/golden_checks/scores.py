@@ -19,11 +19,11 @@ from uda_jax import configs
 from uda_jax import labels
 from uda_jax import types
 from uda_jax.evaluate import counts
-from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import metrics
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
+from uda_jax.evaluate import scoring
 from uda_jax.train import schedules
 from uda_jax.train import teacher
 
@@ -247,7 +247,7 @@ def _lse_hist(d: dict[str, np.ndarray]) -> np.ndarray:
     return counts.evaluate(
       predict,
       _NOTHING,
-      evaluator.batches(config, data),
+      scoring.batches(config, data),
       num_classes=num_classes,
     )
 

@@ -21,9 +21,9 @@ from uda_jax import types
 from uda_jax.data import cutting
 from uda_jax.data import domains as domains_lib
 from uda_jax.data import transforms
-from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
+from uda_jax.evaluate import scoring
 from uda_jax.ops import boxes
 
 # Both of the released code: the whole source image, and a crop of the target.
@@ -93,7 +93,7 @@ def slide(path: pathlib.Path) -> Iterator[common.Difference]:
   with common.cityscapes_val(
     config, d['image'][None], d['label_ids'][None]
   ) as data:
-    (batch,) = evaluator.batches(config, data, config.eval.label_size)
+    (batch,) = scoring.batches(config, data, config.eval.label_size)
   yield 'resized', batch.image[0], d['resized'], *common.EXACT
   yield 'target', batch.label[0], d['target'], *common.EXACT
   how = protocol.configured(config.eval)

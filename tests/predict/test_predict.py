@@ -17,10 +17,10 @@ from uda_jax import pictures
 from uda_jax.data import datasets
 from uda_jax.data import image_files
 from uda_jax.data import image_size
-from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import protocol
+from uda_jax.evaluate import scoring
 from uda_jax.ops import resize
 from uda_jax.predict import __main__ as predict
 from uda_jax.predict import images as images_lib
@@ -250,9 +250,9 @@ def test_the_labels_are_those_that_scoring_compares(
     field='config.data.target',
     labels=False,
   )
-  (batch,) = evaluator.batches(config, data)
+  (batch,) = scoring.batches(config, data)
   assert batch.image.shape[1:3] == rule.of(image.shape[:2])
-  scored = evaluator.make_predict(config, trained.network, None)(
+  scored = scoring.make_predict(config, trained.network, None)(
     trained.variables, batch.image[:1], image.shape[:2]
   )
   label, _ = network_lib.make_predict(

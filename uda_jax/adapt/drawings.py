@@ -14,7 +14,7 @@ from uda_jax import pictures
 from uda_jax.adapt import predictions
 from uda_jax.data import datasets
 from uda_jax.data import image_size
-from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import scoring
 from uda_jax.runs import restore
 
 _TARGET_IMAGES, _EVALUATION_IMAGES = 6, 4
@@ -34,7 +34,7 @@ def draw(workdirs: Sequence[pathlib.Path], labeled: Any = None) -> None:
   runs = [restore.load(workdir) for workdir in workdirs]
   if labeled is None:
     labeled = datasets.load_part(runs[-1].config.data, 'evaluation')
-  few = evaluator.spread(labeled, _EVALUATION_IMAGES)
+  few = scoring.spread(labeled, _EVALUATION_IMAGES)
   for workdir, trained in zip(workdirs, runs):
     _draw_evaluation(trained, few, _page(workdir, trained, 'evaluation'))
   names = [workdir.name.replace('_', ' ') for workdir in workdirs]

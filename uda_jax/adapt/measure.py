@@ -13,7 +13,7 @@ import numpy as np
 
 from uda_jax import parallel
 from uda_jax.adapt import budget
-from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import scoring
 from uda_jax.runs import compile_cache
 from uda_jax.train import programs as programs_lib
 from uda_jax.train import setup
@@ -107,14 +107,15 @@ def _evaluation_seconds(run: setup.Run, state) -> tuple[float, float]:
   """Returns the seconds of an image with labels, and of one without."""
   config = run.config.copy_and_resolve_references()
   config.eval.label_free.num_images = _IMAGES
-  few = evaluator.spread(run.data.evaluation, _IMAGES)
+  few = scoring.spread(run.data.evaluation, _IMAGES)
   network, mesh = run.recipe.network, run.mesh
   teacher = run.config.eval.network == 'teacher'
   variables, other = state.student, state.teacher
   if teacher:
     variables, other = other, variables
-  labeled = evaluator.make_labeled(config, network, few, mesh).score
-  free = evaluator.make_label_free(
+  predict = scoring.make_predict(config, network, mesh)
+  labeled = scoring.make_labeled(config, predict, few).score
+  free = scoring.make_label_free(
     config,
     network,
     run.data.target,

@@ -16,7 +16,7 @@ from uda_jax import files
 from uda_jax import parallel
 from uda_jax.configs.blocks import datasets as dataset_blocks
 from uda_jax.data import datasets
-from uda_jax.evaluate import evaluator
+from uda_jax.evaluate import scoring
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
 
@@ -64,7 +64,8 @@ def score(workdir: pathlib.Path, data: Any) -> dict[str, Any]:
   mesh = parallel.make_mesh(config.devices or None)
   variables = jax.device_put(trained.variables, parallel.replicated(mesh))
   with compile_cache.using(config.compile_cache):
-    labeled = evaluator.make_labeled(config, trained.network, data, mesh)
+    predict = scoring.make_predict(config, trained.network, mesh)
+    labeled = scoring.make_labeled(config, predict, data)
     report = labeled.score(variables)
   path = workdir / 'results.json'
   results = json.loads(path.read_text())

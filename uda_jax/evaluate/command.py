@@ -11,9 +11,9 @@ import ml_collections
 from uda_jax import parallel
 from uda_jax.data import datasets
 from uda_jax.data import image_size
-from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
+from uda_jax.evaluate import scoring
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
 from uda_jax.runs import compile_cache
@@ -43,7 +43,8 @@ def run(
     )
   mesh = parallel.make_mesh(config.devices or None)
   variables = jax.device_put(trained.variables, parallel.replicated(mesh))
-  labeled = evaluator.make_labeled(config, trained.network, data, mesh)
+  predict = scoring.make_predict(config, trained.network, mesh)
+  labeled = scoring.make_labeled(config, predict, data)
   name = args.network or restore.reported(trained.config)
   selected = selection.note(trained.config, name)
   with compile_cache.using(config.compile_cache):

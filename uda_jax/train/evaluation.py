@@ -14,12 +14,12 @@ from uda_jax import parallel
 from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.evaluate import by_image
-from uda_jax.evaluate import evaluator as evaluator_lib
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
 from uda_jax.runs import writers
+from uda_jax.train import evaluator as evaluator_lib
 from uda_jax.train import setup
 from uda_jax.train import target_statistics
 

@@ -1,4 +1,4 @@
-"""Functions that score a network on the data of a config."""
+"""Scores of a network on the data of a config, with and without labels."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from uda_jax.evaluate import selection
 
 ConfigDict = ml_collections.ConfigDict
 Score = Callable[..., dict[str, Any]]
-# Images whose predictions a run shows.
-_EXAMPLES = 4
 
 
 def subsets(
@@ -96,27 +94,19 @@ class Labeled(NamedTuple):
 
 def make_labeled(
   config: ConfigDict,
-  network: types.Network,
+  predict: inference.Predict,
   data: manifest.Manifest,
-  mesh: Mesh,
+  between: Callable[[], None] = lambda: None,
 ) -> Labeled:
   """Returns the scores of a network on a labelled split.
 
   Args:
     config: `eval` and the image sizes of `data` are read.
-    network: any.
+    predict: the prediction that is scored, see `make_predict`.
     data: manifest of the split.
-    mesh: the devices, which hold the network's variables.
+    between: called after each batch.
   """
-  return _labeled(config, make_predict(config, network, mesh), data)
 
-
-def _labeled(
-  config: ConfigDict,
-  predict: inference.Predict,
-  data: manifest.Manifest,
-  between: Callable[[], None] = lambda: None,
-) -> Labeled:
   def score(size: image_size.Size, variables: types.Variables):
     counts = counts_lib.count_images(
       predict,
@@ -174,30 +164,15 @@ def make_label_free(
     data: manifest of images, of which `eval.label_free.num_images` are taken,
       spread over the whole.
     mesh: the devices, which hold the networks' variables.
-    between: see `make`.
+    between: called after each batch.
     class_pixels: [C] labeled pixels of each class of the source.
   """
-  free = config.eval.label_free
-  logits = inference.make_logits(
-    network, window=protocol.configured(config.eval).window
-  )
-
-  # Every process gets all rows: the tables are small.
-  @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
-  def measure(variables, other, batch):
-    images, index, valid = batch
-    predict = lambda variables: logits(variables, images, images.shape[1:3])
-    found = selection.statistics(
-      predict(variables),
-      predict(other) if other is not None else None,
-      threshold=free.threshold,
-    )
-    return index, valid, found
+  measure = _make_statistics(config.eval, network, mesh)
 
   def score(
     variables: types.Variables, other: types.Variables | None
   ) -> dict[str, float]:
-    chosen = spread(data, free.num_images)
+    chosen = spread(data, config.eval.label_free.num_images)
     of_image: dict[int, dict[str, np.ndarray]] = {}
     for batch in batches(config, chosen, between=between, mesh=mesh):
       rows = tuple(
@@ -218,86 +193,32 @@ def make_label_free(
   return score
 
 
+def _make_statistics(
+  config: ConfigDict, network: types.Network, mesh: Mesh
+) -> Callable[..., Any]:
+  """Returns f(variables, other, rows) -> index, valid, statistics of rows."""
+  logits = inference.make_logits(
+    network, window=protocol.configured(config).window
+  )
+
+  # Every process gets all rows: the tables are small.
+  @functools.partial(jax.jit, out_shardings=parallel.replicated(mesh))
+  def measure(variables, other, rows):
+    images, index, valid = rows
+    predict = lambda variables: logits(variables, images, images.shape[1:3])
+    found = selection.statistics(
+      predict(variables),
+      predict(other) if other is not None else None,
+      threshold=config.label_free.threshold,
+    )
+    return index, valid, found
+
+  return measure
+
+
 def spread(data: manifest.Manifest, count: int) -> manifest.Manifest:
   """Returns the manifest of at most `count` images, evenly spaced."""
   size = len(data.image_paths)
   return manifest.take(
     data, np.linspace(0, size - 1, min(count, size)).astype(int)
   )
-
-
-class Example(NamedTuple):
-  """An image of the evaluation split with its prediction, as host arrays.
-
-  Attributes:
-    image: [H, W, 3] uint8.
-    truth: [h, w] int32, `labels.IGNORE_LABEL` where unknown.
-    prediction: [h, w] int32.
-    confidence: [h, w] float32 in 0..1, the probability of the prediction.
-  """
-
-  image: np.ndarray
-  truth: np.ndarray
-  prediction: np.ndarray
-  confidence: np.ndarray
-
-
-class Evaluator(NamedTuple):
-  """Evaluation of a network during a run.
-
-  Attributes:
-    score: f(variables, other) -> report, `label_free` included.
-    full_size: f(variables) -> report against labels of full size, without
-      `label_free`; None if `score` is that.
-    examples: f(variables, numbers) -> this process's `Example`s of some images
-      of the split; `numbers` None: fixed ones.
-  """
-
-  score: Score
-  full_size: Score | None
-  examples: Callable[..., list[Example]]
-
-
-def make(run: Any, between: Callable[[], None] = lambda: None) -> Evaluator:
-  """Makes the evaluation of a run.
-
-  Args:
-    run: a `train.setup.Run`.
-    between: called after each batch, in all processes equally often; what it
-      raises ends the evaluation.
-  """
-  config, data = run.config, run.data.evaluation
-  predict = make_predict(config, run.recipe.network, run.mesh)
-  labeled = _labeled(config, predict, data, between)
-  label_free = make_label_free(
-    config,
-    run.recipe.network,
-    run.data.target,
-    run.mesh,
-    between,
-    class_pixels=run.data.source.class_pixels.sum(0),
-  )
-
-  def score(
-    variables: types.Variables, other: types.Variables | None = None
-  ) -> dict[str, Any]:
-    report = labeled.score(variables)
-    if config.eval.label_free.num_images:
-      report['label_free'] = label_free(variables, other)
-    return report
-
-  def examples(
-    variables: types.Variables, numbers: Sequence[int] | None = None
-  ) -> list[Example]:
-    chosen = spread(data, _EXAMPLES)
-    if numbers is not None:
-      chosen = manifest.take(data, numbers)
-    found = {}
-    for batch in batches(config, chosen, mesh=run.mesh):
-      size = batch.label.shape[1:]
-      maps = predict.with_confidence(variables, batch.image, size)
-      rows = zip(batch.image, batch.label, *maps, batch.index, batch.valid)
-      found |= {int(i): Example(*row) for *row, i, valid in rows if valid}
-    return [found[i] for i in sorted(found)]
-
-  return Evaluator(score, labeled.full_size, examples)

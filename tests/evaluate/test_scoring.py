@@ -13,9 +13,9 @@ from uda_jax import parallel
 from uda_jax.data import datasets
 from uda_jax.data import splits
 from uda_jax.evaluate import __main__ as evaluate
-from uda_jax.evaluate import evaluator
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import metrics
+from uda_jax.evaluate import scoring
 from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
 from uda_jax.runs import provenance
@@ -49,9 +49,12 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
   variables, other = jax.device_put(
     (variables, other), parallel.replicated(mesh)
   )
-  report = evaluator.make_labeled(config, network, split, mesh).score(variables)
+  labeled = scoring.make_labeled(
+    config, scoring.make_predict(config, network, mesh), split
+  )
+  report = labeled.score(variables)
   pixels = split.class_pixels.sum(0)
-  free = evaluator.make_label_free(
+  free = scoring.make_label_free(
     config, network, split, mesh, class_pixels=pixels
   )(variables, other)
   batch = next(splits.eval_batches(split, batch_size=3))
