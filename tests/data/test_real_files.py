@@ -14,9 +14,9 @@ import tifffile
 from tests.data import test_folders
 from tests.data import tiny_folder
 from uda_jax.data import datasets
+from uda_jax.data import file_tree
 from uda_jax.data import image_files
 from uda_jax.data import label_files
-from uda_jax.data import listing
 from uda_jax.data import manifest
 from uda_jax.data import prepare
 from uda_jax.data import transforms
@@ -529,14 +529,14 @@ def test_linked_folders(folder):
   (folder / 'far/images/loop').symlink_to(folder / 'far')
   data = load(folder, images='images/*/*.png', labels='labels/*/*.png')
   assert len(data.image_paths) == 6
-  found = listing.tree(folder / 'images').files
+  found = file_tree.find(folder / 'images').files
   assert len(found) == len(set(found)) and folder / 'images/seq/00.png' in found
 
 
 def test_links_to_themselves(folder):
   (folder / 'images/loop').symlink_to('loop')
   (folder / 'images/loop.png').symlink_to('loop.png')
-  found = listing.tree(folder / 'images')
+  found = file_tree.find(folder / 'images')
   assert len(found.files) == 6 and found.empty == 1
   assert len(load(folder).image_paths) == 6
 

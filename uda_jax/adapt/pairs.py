@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from etils import epath
 
+from uda_jax.data import file_tree
 from uda_jax.data import listing
 
 # Beginnings and ends of names that are tried.
@@ -90,7 +91,7 @@ def find(text: str, flag: str) -> Side:
       f"{flag}: expected a folder, or a pattern such as 'A/*/*.png', found "
       f'{kind} at {folder}'
     )
-  tree = listing.tree(folder)
+  tree = file_tree.find(folder)
   if not tree.files:
     raise FileNotFoundError(
       f'{flag}: found no image in {folder} (endings '

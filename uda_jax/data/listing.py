@@ -1,14 +1,13 @@
-"""Finding files: patterns in which only * is special, and folder trees.
+"""Files that match a pattern, in which only * is special.
 
 Hidden files (`._IMG.jpg`, `.DS_Store`), empty files and links that lead
-nowhere are passed over, and counted. Linked folders are followed.
+nowhere are passed over, and counted; likewise in `file_tree`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import os
-import pathlib
 import re
 import stat
 from typing import Any, NamedTuple
@@ -33,8 +32,6 @@ ENDINGS = (
 )
 # Spellings of one format.
 _SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
-
-
 # Acted on by a terminal that prints the name; tabs and line breaks are read.
 _CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f]')
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
@@ -79,18 +76,12 @@ def find(
     field: the config field of the pattern, for messages.
     endings: of a pattern that ends with *.
 
-  Returns:
-    The files. FileNotFoundError if there is none, ValueError for a pattern
-    that is none and for two files of one NAME.
+  Raises:
+    FileNotFoundError: no file matches.
+    ValueError: the pattern has no * in its last part, or two files have one
+      NAME.
   """
-  if '*' not in pattern.split('/')[-1] or '**' in pattern:
-    raise ValueError(
-      f'{field}: expected a pattern with * in its last part '
-      f"(and no **), such as 'images/*.png', got {pattern!r}"
-    )
-  pattern = os.path.expanduser(pattern)
-  if pattern.startswith('/'):
-    folder, pattern = epath.Path('/'), pattern.lstrip('/')
+  folder, pattern = _absolute(folder, pattern, field)
   *parents, last = pattern.split('/')
   wanted, any_image = _last_part(last, endings)
   files: dict[str, File] = {}
@@ -105,7 +96,7 @@ def find(
       if not match:
         others += [path] if any_image.fullmatch(path.name) else []
         continue
-      file = _file(path)
+      file = stat_file(path)
       if file is None or not file.size:
         empty += file is not None or not path.is_dir()
         continue
@@ -115,6 +106,21 @@ def find(
       _none_found(folder, pattern, field, others, passed_over(hidden, empty))
     )
   return Found(dict(sorted(files.items())), hidden, empty, tuple(others))
+
+
+def _absolute(
+  folder: epath.Path, pattern: str, field: str
+) -> tuple[epath.Path, str]:
+  """Checks a pattern; returns the folder it starts from, and the rest of it."""
+  if '*' not in pattern.split('/')[-1] or '**' in pattern:
+    raise ValueError(
+      f'{field}: expected a pattern with * in its last part '
+      f"(and no **), such as 'images/*.png', got {pattern!r}"
+    )
+  pattern = os.path.expanduser(pattern)
+  if pattern.startswith('/'):
+    return epath.Path('/'), pattern.lstrip('/')
+  return folder, pattern
 
 
 def _add(files: dict[str, File], name: str, file: File, field: str) -> None:
@@ -210,8 +216,8 @@ def _folders(
       yield from _folders(child, rest, (*stars, *match.groups()))
 
 
-def _file(path: Any) -> File | None:
-  """Returns a file's size and time, None if it is none."""
+def stat_file(path: Any) -> File | None:
+  """Returns a file's size and time; None for a folder or a dead link."""
   if '://' in str(path):
     facts = path.stat()
     if facts.is_directory:
@@ -224,68 +230,6 @@ def _file(path: Any) -> File | None:
   if stat.S_ISDIR(facts.st_mode):
     return None
   return File(path, facts.st_size, facts.st_mtime_ns)
-
-
-class Tree(NamedTuple):
-  """Files below a folder.
-
-  Attributes:
-    files: with the wanted endings, sorted.
-    hidden: number of hidden and system files.
-    empty: number of files of 0 bytes, and of links that lead nowhere.
-  """
-
-  files: tuple[pathlib.Path, ...]
-  hidden: int
-  empty: int
-
-
-def tree(
-  folder: pathlib.Path,
-  endings: tuple[str, ...] = ENDINGS,
-  *,
-  leave_out: Callable[[set[str]], set[str]] = lambda names: set(),
-) -> Tree:
-  """Returns all files below a folder, linked folders included.
-
-  Args:
-    folder: on a local disk.
-    endings: of the files wanted, in lower case; any case matches.
-    leave_out: from the names of sibling folders, those not to enter.
-  """
-  files: list[pathlib.Path] = []
-  hidden = empty = 0
-  for path in _below(folder, leave_out, ()):
-    if is_junk(path.name):
-      hidden += 1
-    elif path.name.lower().endswith(endings):
-      file = _file(path)
-      if file is None or not file.size:
-        empty += 1
-      else:
-        files.append(path)
-  return Tree(tuple(sorted(files)), hidden, empty)
-
-
-def _below(
-  folder: pathlib.Path,
-  leave_out: Callable[[set[str]], set[str]],
-  parents: tuple[str, ...],
-) -> Iterator[pathlib.Path]:
-  """Yields all files; a link to a folder above itself is not entered."""
-  real = os.path.realpath(folder)
-  if real in parents:
-    return
-  with os.scandir(folder) as entries:
-    found = sorted(entries, key=lambda entry: entry.name)
-  # Not `entry.is_dir`, which fails for a link to itself.
-  folders = {entry.name for entry in found if os.path.isdir(entry.path)}
-  entered = folders - leave_out(folders)
-  for entry in found:
-    if entry.name not in folders:
-      yield folder / entry.name
-    elif entry.name in entered and not entry.name.startswith('.'):
-      yield from _below(folder / entry.name, leave_out, (*parents, real))
 
 
 def passed_over(hidden: int, empty: int) -> str:

@@ -7,6 +7,7 @@ import pathlib
 
 from absl import logging
 
+from uda_jax.data import file_tree
 from uda_jax.data import listing
 
 TRUTH = '_gtFine_labelIds.png'
@@ -93,7 +94,7 @@ def _tell_others(folder: pathlib.Path) -> None:
   """Logs image files that are no label files by their endings."""
   others = [
     path
-    for path in listing.tree(folder).files
+    for path in file_tree.find(folder).files
     if path.suffix.lower() not in _ENDINGS
   ]
   if others:
@@ -112,7 +113,7 @@ def _files(
   """Returns all files below a folder, linked folders included."""
   if not folder.is_dir():
     raise FileNotFoundError(f'{folder}: expected a folder, found none')
-  found = listing.tree(folder, endings)
+  found = file_tree.find(folder, endings)
   skipped = listing.passed_over(found.hidden, found.empty)
   if skipped:
     logging.warning('%s: %s', folder, skipped)

@@ -11,6 +11,7 @@ import re
 from absl import logging
 import numpy as np
 
+from uda_jax.data import file_tree
 from uda_jax.data import image_files
 from uda_jax.data import listing
 
@@ -38,7 +39,7 @@ def find(pattern: str) -> dict[str, pathlib.Path]:
   """
   path = pathlib.Path(os.path.expanduser(pattern))
   if path.is_dir():
-    found = listing.tree(path, leave_out=_outputs)
+    found = file_tree.find(path, leave_out=_outputs)
     files, hidden, empty = found
     named = [(p.relative_to(path).with_suffix('').as_posix(), p) for p in files]
   else:
@@ -63,11 +64,11 @@ def find(pattern: str) -> dict[str, pathlib.Path]:
   return {name: names[name] for name in sorted(names, key=_numbered)}
 
 
-def _matches(path: pathlib.Path) -> listing.Tree:
+def _matches(path: pathlib.Path) -> file_tree.FileTree:
   """Returns the image files that a pattern names."""
   text = str(path)
   if path.is_file():
-    return listing.Tree((path,), 0, 0)
+    return file_tree.FileTree((path,), 0, 0)
   found = glob.glob(text.replace('[', '[[]'), recursive=True)
   paths = sorted(map(pathlib.Path, found or glob.glob(text, recursive=True)))
   # A folder that links to one above it repeats its files; two links to one file
@@ -81,7 +82,7 @@ def _matches(path: pathlib.Path) -> listing.Tree:
     if path.name.lower().endswith(listing.ENDINGS) and path.is_file()
   ]
   full = tuple(path for path in files if path.stat().st_size)
-  return listing.Tree(full, 0, len(files) - len(full))
+  return file_tree.FileTree(full, 0, len(files) - len(full))
 
 
 def _outputs(names: set[str]) -> set[str]:
