@@ -4,6 +4,7 @@ import ml_collections
 
 from uda_jax import labels
 from uda_jax.configs.blocks import datasets
+from uda_jax.configs.blocks import laptop_datasets
 from uda_jax.configs.blocks import rendered
 from uda_jax.configs.blocks import several
 
@@ -93,9 +94,9 @@ def cells() -> ConfigDict:
 def camvid_to_idd() -> ConfigDict:
   """Cambridge by day to Indian roads, 7 classes."""
   return block(
-    datasets.camvid_as_idd('day_train'),
-    datasets.idd('train'),
-    datasets.idd('val'),
+    laptop_datasets.camvid_as_idd('day_train'),
+    laptop_datasets.idd('train'),
+    laptop_datasets.idd('val'),
     source_image_size=(160, 214),
     target_image_size=(152, 214),
     eval_image_size=(152, 214),
@@ -110,9 +111,9 @@ def camvid_day_to_dusk() -> ConfigDict:
   The last 5 frames of dusk_train show the scene in which dusk_test begins.
   """
   return block(
-    datasets.camvid('day_train'),
-    datasets.camvid('dusk_train', skip_last=5),
-    datasets.camvid('dusk_test'),
+    laptop_datasets.camvid('day_train'),
+    laptop_datasets.camvid('dusk_train', skip_last=5),
+    laptop_datasets.camvid('dusk_test'),
     source_image_size=(160, 214),
     target_image_size=(160, 214),
     eval_image_size=(160, 214),
@@ -125,8 +126,8 @@ def streets_to_camvid() -> ConfigDict:
   """Rendered scenes to Cambridge by day, 11 classes."""
   return block(
     rendered.town('source_train', num_images=800),
-    datasets.camvid_as_streets('day_train'),
-    datasets.camvid_as_streets('day_test'),
+    laptop_datasets.camvid_as_streets('day_train'),
+    laptop_datasets.camvid_as_streets('day_test'),
     source_image_size=(160, 214),
     target_image_size=(160, 214),
     eval_image_size=(160, 214),
@@ -267,5 +268,5 @@ DATASETS = {
   'mapillary': lambda: _block(None, datasets.mapillary),
   'wilddash': lambda: block(None, None, datasets.wilddash()),
   'camvid': camvid_day_to_dusk,
-  'idd_lite': lambda: _block(None, datasets.idd),
+  'idd_lite': lambda: _block(None, laptop_datasets.idd),
 }

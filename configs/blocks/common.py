@@ -6,6 +6,7 @@ Each call returns a new ConfigDict.
 import ml_collections
 
 from uda_jax.configs.blocks import additions
+from uda_jax.configs.blocks import evaluation
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -18,7 +19,25 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
   config.steps = steps
   # Devices to use, 0 = all.
   config.devices = 0
-  config.parallel = ConfigDict(
+  config.parallel = _parallel()
+  # Where compiled programs are kept for the next start, '' = nowhere; the
+  # environment variable JAX_COMPILATION_CACHE_DIR takes precedence.
+  config.compile_cache = '~/.cache/uda_jax/compiled'
+  config.batch = _batch(groups, group_size)
+  # Rounds on pseudo-labels, see `lse.rounds`; None: one pass over the steps.
+  config.rounds = None
+  # Start from the weights of another run: its directory and network, 'student',
+  # 'teacher' or 'best'.
+  config.warm_start = ConfigDict(dict(workdir='', network='student'))
+  config.log = _log()
+  config.checkpoint = evaluation.checkpoint()
+  config.eval = evaluation.protocol()
+  return config
+
+
+def _parallel() -> ConfigDict:
+  """Work of several processes and devices on one run."""
+  return ConfigDict(
     dict(
       # Seconds without a sign of life after which another process counts as
       # dead, and this one ends with exit code 76.
@@ -31,10 +50,11 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       shard='none',
     )
   )
-  # Where compiled programs are kept for the next start, '' = nowhere; the
-  # environment variable JAX_COMPILATION_CACHE_DIR takes precedence.
-  config.compile_cache = '~/.cache/uda_jax/compiled'
-  config.batch = ConfigDict(
+
+
+def _batch(groups: int, group_size: int) -> ConfigDict:
+  """The batch of a step."""
+  return ConfigDict(
     dict(
       # A group is the paper's batch: `group_size` images of each domain.
       groups=groups,
@@ -46,12 +66,11 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       scale_learning_rate='none',
     )
   )
-  # Rounds on pseudo-labels, see `lse.rounds`; None: one pass over the steps.
-  config.rounds = None
-  # Start from the weights of another run: its directory and network, 'student',
-  # 'teacher' or 'best'.
-  config.warm_start = ConfigDict(dict(workdir='', network='student'))
-  config.log = ConfigDict(
+
+
+def _log() -> ConfigDict:
+  """Progress lines and pictures."""
+  return ConfigDict(
     dict(
       # Steps between two progress lines with scalars, and between pictures.
       every=50,
@@ -62,60 +81,6 @@ def run(*, steps: int, groups: int = 1, group_size: int = 2) -> ConfigDict:
       max_nonfinite=10,
     )
   )
-  config.checkpoint = ConfigDict(
-    dict(
-      every=500,
-      # Newest checkpoints that are kept; a damaged one needs an older one.
-      keep=2,
-      # Steps between checkpoints that are never removed; 0 = none.
-      keep_every=0,
-      # Criterion of the network in best/: 'miou' (needs target labels; over
-      # 'all classes' or a name of eval.subsets), or without labels 'entropy',
-      # 'confident', 'agreement' or 'prior': see
-      # `uda_jax.evaluate.selection`.
-      best='miou',
-      best_subset='all classes',
-    )
-  )
-  config.eval = ConfigDict(
-    dict(
-      every=0,  # steps; 0 = only at the end
-      # Training stops after so many evaluations in a row without a better
-      # network (`checkpoint.best`); 0 = trains to the end.
-      patience=0,
-      # The number that the run reports: of which network, and of its 'last' or
-      # its 'best' step (`checkpoint.best`).
-      network='student',
-      checkpoint='last',
-      batch_size=4,
-      # Further means over subsets of the classes: name -> class numbers.
-      subsets=ConfigDict(),
-      # Target batches from which the student's batch-norm statistics are
-      # estimated for one more row of the results (AdaBN); 0 = no such row.
-      target_statistics=0,
-      # Sliding window (height, width) and stride; (0, 0) = the whole image.
-      window=(0, 0),
-      stride=(0, 0),
-      # How outputs come to the size of the labels: 'logits' or 'probabilities'
-      # are enlarged bilinearly, corners on corners or half-pixel centers, from
-      # the network's own grid in one step or by way of the image's size;
-      # 'logits_of_windows': to each window, whose probabilities are averaged.
-      enlarge='logits',
-      align_corners=False,
-      one_step=False,
-      # (height, width) that labels are brought to by nearest; (0, 0) = full,
-      # (S, 0) = a shorter side of S.
-      label_size=(0, 0),
-      # Probabilities are averaged over these factors of the image size and,
-      # with `flip`, over mirrored images.
-      scales=(1.0,),
-      flip=False,
-      # Number of unlabeled target images on which entropy, confident fraction,
-      # agreement of student and teacher and prior are measured; 0 = none.
-      label_free=dict(num_images=100, threshold=0.968),
-    )
-  )
-  return config
 
 
 def low_rank() -> ConfigDict:
