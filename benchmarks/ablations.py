@@ -62,10 +62,6 @@ ROWS: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
 
 def rows(benchmark: str, method: str) -> list[tuple[str, str, dict[str, Any]]]:
   """Returns the rows whose config exists: name, config, changed fields."""
-  if method not in ROWS:
-    raise ValueError(
-      f'--methods: expected some of {list(ROWS)}, got {method!r}'
-    )
   known = configs.paths()
   if benchmark not in {name.split('/')[0] for name in known}:
     raise ValueError(
@@ -111,18 +107,12 @@ def parser() -> cli.Parser:
   runs.add_flags(group)
   group.add_argument(
     '--methods',
-    type=flag_values.names,
+    type=flag_values.names_of(ROWS),
     default=tuple(ROWS),
     metavar='NAME,NAME,...',
     help=f'default: {",".join(ROWS)}',
   )
-  group.add_argument(
-    '--seed',
-    type=flag_values.at_least(0),
-    default=0,
-    metavar='N',
-    help='of all runs',
-  )
+  cli.add_seed(group, 'of all runs')
   return result
 
 

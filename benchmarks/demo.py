@@ -16,7 +16,6 @@ import pathlib
 
 from benchmarks import runs
 from uda_jax import cli
-from uda_jax import flag_values
 
 _NUM_ROWS = 6
 # 200 steps less than in docs/reproduce.md, without the scores that it does not
@@ -68,13 +67,7 @@ def parser() -> cli.Parser:
   group.add_argument(
     '--oracle', action='store_true', help='also train on target labels'
   )
-  group.add_argument(
-    '--seed',
-    type=flag_values.at_least(0),
-    default=0,
-    metavar='N',
-    help='of the runs',
-  )
+  cli.add_seed(group, 'of the runs')
   group.add_argument(
     '--workdir',
     type=pathlib.Path,

@@ -21,7 +21,6 @@ import time
 from typing import Any
 
 from uda_jax import cli
-from uda_jax import flag_values
 
 
 def measure(seed: int, folder: pathlib.Path) -> dict[str, Any]:
@@ -69,13 +68,7 @@ def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('benchmarks.demo_time', __doc__)
   group = result.add_argument_group('demo')
-  group.add_argument(
-    '--seed',
-    type=flag_values.at_least(0),
-    default=0,
-    metavar='N',
-    help='of the runs',
-  )
+  cli.add_seed(group, 'of the runs')
   return result
 
 

@@ -155,7 +155,7 @@ def parser() -> cli.Parser:
   group = result.add_argument_group('networks')
   group.add_argument(
     '--networks',
-    type=flag_values.names,
+    type=flag_values.names_of(NETWORKS),
     default=tuple(NETWORKS),
     metavar='NAME,NAME,...',
     help=f'default: all of {", ".join(NETWORKS)}',
@@ -180,11 +180,6 @@ def parser() -> cli.Parser:
 
 def forward(args: argparse.Namespace) -> None:
   """Prints one line for each network."""
-  unknown = sorted(set(args.networks) - set(NETWORKS))
-  if unknown:
-    raise ValueError(
-      f'--networks: expected some of {list(NETWORKS)}, got {unknown[0]!r}'
-    )
   with contextlib.ExitStack() as stack:
     mesh = parallel.make_mesh(1)
     if args.topology:

@@ -244,7 +244,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--forms',
-    type=flag_values.names,
+    type=flag_values.names_of((*FORMS, COPIES)),
     default=FORMS,
     metavar='NAME,NAME,...',
     help=f'of {", ".join((*FORMS, COPIES))}; default: {",".join(FORMS)}',
@@ -254,10 +254,6 @@ def parser() -> cli.Parser:
 
 def measure(args: argparse.Namespace) -> None:
   """Prints one JSON line for each form of the data."""
-  if unknown := sorted(set(args.forms) - {*FORMS, COPIES}):
-    raise ValueError(
-      f'--forms: expected some of {(*FORMS, COPIES)}, got {unknown[0]!r}'
-    )
   street_files.write(args.cache_dir, args.images)
   for form in args.forms:
     if form == COPIES:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -66,9 +67,11 @@ def test_the_rows_of_ablations(method):
     assert methods.make(config.method, 11).loss
 
 
-def test_ablations_of_what_there_is_not():
-  with pytest.raises(ValueError, match="--methods: expected some of .*'pipe'"):
-    ablations.rows('streets', 'pipe')
+def test_ablations_of_what_there_is_not(capsys):
+  with pytest.raises(SystemExit):
+    ablations.main(['--methods=pipa,pipe'])
+  expected = 'argument --methods: expected some of pixmatch, .*, got .pipe.'
+  assert re.search(expected, capsys.readouterr().err)
   with pytest.raises(ValueError, match="--benchmark: expected .*'street'"):
     ablations.rows('street', 'pipa')
 

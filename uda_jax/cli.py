@@ -136,6 +136,13 @@ def add_out(group: Any, help: str, *, required: bool = True) -> None:
   )
 
 
+def add_seed(group: Any, help: str) -> None:
+  """Adds `--seed=N`."""
+  group.add_argument(
+    '--seed', type=flag_values.at_least(0), default=0, metavar='N', help=help
+  )
+
+
 def add_size(group: Any, help: str) -> None:
   """Adds `--size=HEIGHTxWIDTH`."""
   group.add_argument('--size', type=flag_values.size, metavar='HxW', help=help)

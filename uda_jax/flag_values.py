@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import contextlib
 import pathlib
 import re
@@ -46,6 +46,22 @@ def above_zero(text: str) -> float:
     if 0 < (value := float(text)) < float('inf'):
       return value
   raise argparse.ArgumentTypeError(f'expected a number above 0, got {text!r}')
+
+
+def names_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+  """Returns a parser of lists of some of the known names; see `names`."""
+  known = tuple(known)
+
+  def parse(text: str) -> tuple[str, ...]:
+    found = names(text)
+    for name in found:
+      if name not in known:
+        raise argparse.ArgumentTypeError(
+          f'expected some of {", ".join(known)}, got {name!r}'
+        )
+    return found
+
+  return parse
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -137,13 +137,7 @@ def _add_run(group) -> None:
     type=flag_values.at_least(1),
     help='target images to predict; default: all, or as --minutes allow',
   )
-  group.add_argument(
-    '--seed',
-    metavar='N',
-    type=flag_values.at_least(0),
-    default=0,
-    help='default: 0',
-  )
+  cli.add_seed(group, 'default: 0')
   group.add_argument(
     '--dry_run',
     action='store_true',

@@ -17,11 +17,9 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from uda_jax import cli
-from uda_jax import files
-from uda_jax import flag_values
+from uda_jax.data import contact_sheet
 from uda_jax.data.cells import labs
 from uda_jax.data.cells import record as record_lib
 from uda_jax.data.town import textures
@@ -177,26 +175,17 @@ def parser() -> cli.Parser:
   result = cli.Parser('uda_jax.data.cells.render', __doc__)
   group = result.add_argument_group('contact sheet')
   cli.add_out(group, 'the PNG to write')
-  group.add_argument(
-    '--seed',
-    type=flag_values.at_least(0),
-    default=0,
-    metavar='N',
-    help='of the slides',
-  )
+  cli.add_seed(group, 'of the slides')
   return result
 
 
 def draw(args: argparse.Namespace) -> None:
   """Writes a contact sheet."""
-  palette = np.array(PALETTE, np.uint8)
   rows = []
   for number, lab in enumerate(labs.LABS):
     pairs = [render(args.seed, 8 * number + i, lab=lab) for i in range(8)]
-    rows.append(np.concatenate([image for image, _ in pairs], 1))
-    rows.append(np.concatenate([palette[label] for _, label in pairs], 1))
-  with files.replacing(args.out) as unfinished:
-    Image.fromarray(np.concatenate(rows)).save(unfinished, optimize=True)
+    rows.append(contact_sheet.rows(pairs, PALETTE))
+  contact_sheet.write(np.concatenate(rows), args.out)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

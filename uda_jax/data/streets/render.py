@@ -16,11 +16,9 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from uda_jax import cli
-from uda_jax import files
-from uda_jax import flag_values
+from uda_jax.data import contact_sheet
 from uda_jax.data.streets import camera as camera_lib
 from uda_jax.data.streets import objects
 from uda_jax.data.streets import record as record_lib
@@ -80,34 +78,12 @@ def scene(
   )
 
 
-def contact_sheet(
-  gaps: list[tuple[float, float]], *, seed: int = 0, columns: int = 5
-) -> np.ndarray:
-  """Returns [H, W, 3] uint8: for each gap, a row of images and of labels."""
-  palette = np.array(PALETTE, np.uint8)
-  rows = []
-  for number, gap in enumerate(gaps):
-    pairs = [
-      render(seed, number * columns + i, style=style(gap))
-      for i in range(columns)
-    ]
-    rows.append(np.concatenate([image for image, _ in pairs], 1))
-    rows.append(np.concatenate([palette[label] for _, label in pairs], 1))
-  return np.concatenate(rows)
-
-
 def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('uda_jax.data.streets.render', __doc__)
   group = result.add_argument_group('contact sheet')
   cli.add_out(group, 'the PNG to write')
-  group.add_argument(
-    '--seed',
-    type=flag_values.at_least(0),
-    default=0,
-    metavar='N',
-    help='of the town',
-  )
+  cli.add_seed(group, 'of the town')
   group.add_argument(
     '--gap',
     type=float,
@@ -123,9 +99,14 @@ def parser() -> cli.Parser:
 def draw(args: argparse.Namespace) -> None:
   """Writes a contact sheet."""
   gaps = args.gap or [(0.0, 0.0), (0.2, 0.8), (1.0, 1.0)]
-  sheet = contact_sheet([tuple(gap) for gap in gaps], seed=args.seed)
-  with files.replacing(args.out) as unfinished:
-    Image.fromarray(sheet).save(unfinished, optimize=True)
+  rows = []
+  for number, gap in enumerate(gaps):
+    pairs = [
+      render(args.seed, 5 * number + i, style=style(tuple(gap)))
+      for i in range(5)
+    ]
+    rows.append(contact_sheet.rows(pairs, PALETTE))
+  contact_sheet.write(np.concatenate(rows), args.out)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -17,11 +17,10 @@ import argparse
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from PIL import Image
 
 from uda_jax import cli
-from uda_jax import files
 from uda_jax import flag_values
+from uda_jax.data import contact_sheet
 from uda_jax.data.streets import scene as scene_lib
 from uda_jax.data.streets import style
 from uda_jax.data.town import cars
@@ -120,13 +119,7 @@ def parser() -> cli.Parser:
   result = cli.Parser('uda_jax.data.town.render', __doc__)
   group = result.add_argument_group('contact sheet')
   cli.add_out(group, 'the PNG to write')
-  group.add_argument(
-    '--seed',
-    type=flag_values.at_least(0),
-    default=0,
-    metavar='N',
-    help='of the town',
-  )
+  cli.add_seed(group, 'of the town')
   group.add_argument(
     '--first',
     type=flag_values.at_least(0),
@@ -145,8 +138,7 @@ def draw(args: argparse.Namespace) -> None:
     image, label = render(args.seed, index)
     flat, _ = render(args.seed, index, without=PARTS)
     columns.append(np.concatenate([image, palette[label], flat]))
-  with files.replacing(args.out) as unfinished:
-    Image.fromarray(np.concatenate(columns, 1)).save(unfinished, optimize=True)
+  contact_sheet.write(np.concatenate(columns, 1), args.out)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
