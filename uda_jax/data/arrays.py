@@ -123,6 +123,19 @@ def _check_numbers(**values: tuple[int, int]) -> None:
       )
 
 
+def _check_share(groups: int, process_index: int, process_count: int) -> None:
+  """Raises unless the groups divide evenly over the processes."""
+  if groups % process_count:
+    raise ValueError(
+      f'groups: expected a multiple of the {process_count} '
+      f'processes, got {groups}'
+    )
+  if process_index not in range(process_count):
+    raise ValueError(
+      f'process_index: expected 0 to {process_count - 1}, got {process_index}'
+    )
+
+
 def train_batches(
   source_images: np.ndarray,
   source_labels: np.ndarray,
@@ -167,34 +180,18 @@ def train_batches(
     group_size=(group_size, 1),
     process_count=(process_count, 1),
   )
-  if groups % process_count:
-    raise ValueError(
-      f'groups: expected a multiple of the {process_count} '
-      f'processes, got {groups}'
-    )
-  if process_index not in range(process_count):
-    raise ValueError(
-      f'process_index: expected 0 to {process_count - 1}, got {process_index}'
-    )
+  _check_share(groups, process_index, process_count)
   lead = (groups // process_count, group_size)
   rows = lead[0] * lead[1]
 
   def batch(step: int) -> types.Batch:
     first = (step * process_count + process_index) * rows
-    elements = range(first, first + rows)
-    (image, label), index = _rows(
-      seed,
-      _SOURCE,
-      elements,
-      lead,
-      (source_images, source_labels),
-      crop_size,
-      flip,
+    read = lambda domain, *arrays: _rows(
+      seed, domain, range(first, first + rows), lead, arrays, crop_size, flip
     )
+    (image, label), index = read(_SOURCE, source_images, source_labels)
     source = types.Source(image, label.astype(np.int32), index)
-    (image,), index = _rows(
-      seed, _TARGET, elements, lead, (target_images,), crop_size, flip
-    )
+    (image,), index = read(_TARGET, target_images)
     valid_mask = np.ones(image.shape[:-1], bool)
     return types.Batch(source, types.Target(image, valid_mask, None, index))
 

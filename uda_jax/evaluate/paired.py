@@ -85,22 +85,11 @@ def bootstrap(
       'bootstrap: expected two arrays [seeds, images, classes, 2] of one '
       f'shape, got {first.shape} and {second.shape}'
     )
-  seeds, images = first.shape[:2]
   both = np.stack([first, second]).astype(np.float64)
   whole = _scores(both.sum(2), classes)
   by_seed = whole[0] - whole[1]
   random = np.random.Generator(np.random.PCG64(seed))
-  # [images, ...]: one product sums the counts of many resamples, exactly.
-  counts = np.moveaxis(both, 2, 0).reshape(images, -1)
-  found = []
-  for begin in range(0, resamples, _CHUNK):
-    count = min(_CHUNK, resamples - begin)
-    times = random.multinomial(images, np.full(images, 1 / images), count)
-    sums = (times @ counts).reshape(count, 2, seeds, *first.shape[2:])
-    share = random.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
-    scores = _scores(sums, classes)
-    found.append(((scores[:, 0] - scores[:, 1]) * share).sum(-1))
-  differences = np.concatenate(found)
+  differences = _resampled(both, classes, resamples, random)
   tail = (1 - level) / 2
   low, high = np.nanquantile(differences, (tail, 1 - tail))
   side = min((differences <= 0).sum(), (differences >= 0).sum())
@@ -111,6 +100,34 @@ def bootstrap(
     float(high),
     float(min(1.0, 2 * (side + 1) / (resamples + 1))),
   )
+
+
+def _resampled(
+  both: np.ndarray,
+  classes: Sequence[int] | None,
+  resamples: int,
+  random: np.random.Generator,
+) -> np.ndarray:
+  """Returns the difference in each resample of seeds and images.
+
+  Args:
+    both: [2, S, N, C, 2], counts of the two methods, see `bootstrap`.
+    classes: see `bootstrap`.
+    resamples: their number.
+    random: stream of the draws.
+  """
+  _, seeds, images, *rest = both.shape
+  # [images, ...]: one product sums the counts of many resamples, exactly.
+  counts = np.moveaxis(both, 2, 0).reshape(images, -1)
+  found = []
+  for begin in range(0, resamples, _CHUNK):
+    count = min(_CHUNK, resamples - begin)
+    times = random.multinomial(images, np.full(images, 1 / images), count)
+    sums = (times @ counts).reshape(count, 2, seeds, *rest)
+    share = random.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
+    scores = _scores(sums, classes)
+    found.append(((scores[:, 0] - scores[:, 1]) * share).sum(-1))
+  return np.concatenate(found)
 
 
 def _scores(sums: np.ndarray, classes: Sequence[int] | None) -> np.ndarray:

@@ -55,9 +55,26 @@ def nt_xent(
   if valid_mask is None:
     valid_mask = jnp.ones(len(first), bool)
   valid_mask = jnp.concatenate([valid_mask, valid_mask])
-  number = jnp.arange(len(rows))
   # A product, as in the released code: a quotient rounds differently.
   scale = 1 / temperature
+  total = _log_sums(rows, valid_mask, scale, block_size)
+  partner = scale * (first * second).sum(-1)
+  loss = total - jnp.concatenate([partner, partner])
+  return jnp.where(valid_mask, loss, 0).sum() / jnp.maximum(valid_mask.sum(), 1)
+
+
+def _log_sums(
+  rows: jax.Array, valid_mask: jax.Array, scale: float, block_size: int
+) -> jax.Array:
+  """Logarithms [n] of each row's sum of exp(similarity) to all valid others.
+
+  Args:
+    rows: [n, D] float.
+    valid_mask: [n] bool.
+    scale: factor of the similarities.
+    block_size: see `nt_xent`.
+  """
+  number = jnp.arange(len(rows))
 
   @jax.checkpoint
   def log_sum(block: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -70,6 +87,8 @@ def nt_xent(
     others |= ~others.any(-1, keepdims=True)
     return jax.nn.logsumexp(similarity, -1, where=others)
 
+  if len(rows) <= block_size:
+    return log_sum((rows, number))
   padding = -len(rows) % block_size
   blocks = (
     jnp.pad(rows, ((0, padding), (0, 0))).reshape(
@@ -77,13 +96,7 @@ def nt_xent(
     ),
     jnp.pad(number, (0, padding), constant_values=-1).reshape(-1, block_size),
   )
-  if len(rows) <= block_size:
-    total = log_sum((rows, number))
-  else:
-    total = jax.lax.map(log_sum, blocks).reshape(-1)[: len(rows)]
-  partner = scale * (first * second).sum(-1)
-  loss = total - jnp.concatenate([partner, partner])
-  return jnp.where(valid_mask, loss, 0).sum() / jnp.maximum(valid_mask.sum(), 1)
+  return jax.lax.map(log_sum, blocks).reshape(-1)[: len(rows)]
 
 
 def view_pixel_contrast(
