@@ -11,6 +11,7 @@ masked pass of MIC are additions.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -77,8 +78,10 @@ class Labeled(NamedTuple):
   weight: jax.Array | None = None
 
 
-def operators(config, num_classes: int) -> Operators:
-  """The operators that training uses; fields as in `make`."""
+def make_choose_classes(
+  config, num_classes: int
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """Returns `Operators.choose_classes` of ClassMix; fields as in `make`."""
 
   def choose_classes(key, source_label):
     chosen = classmix.draw_classes(
@@ -90,7 +93,14 @@ def operators(config, num_classes: int) -> Operators:
     )
     return classmix.class_mask(source_label, chosen)
 
-  return Operators(choose_classes, dacs_jitter.strong_augment)
+  return choose_classes
+
+
+def operators(config, num_classes: int) -> Operators:
+  """The operators that training uses; fields as in `make`."""
+  return Operators(
+    make_choose_classes(config, num_classes), dacs_jitter.strong_augment
+  )
 
 
 def pseudo_label(config, state, batch, network):
@@ -115,12 +125,28 @@ def pseudo_label(config, state, batch, network):
   )
   logits = resize.bilinear(outputs.logits, batch.target.valid_mask.shape[1:3])
   label, confidence = pseudo_labels.from_logits(logits)
+  weight, fraction = weigh(config, confidence, batch.target.valid_mask)
+  return jax.lax.stop_gradient((label, weight, fraction, stats))
+
+
+def weigh(
+  config, confidence: jax.Array, valid_mask: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Weighs pseudo-labels by the fraction of confident ones.
+
+  Args:
+    config: the fields `threshold` and `pseudo_weight`.
+    confidence: [B, H, W] float in [0, 1].
+    valid_mask: [B, H, W] bool, False where pseudo-labels do not count.
+
+  Returns:
+    Weights [B, H, W] float, and the fraction [] of confident pixels of all.
+  """
   weight = pseudo_labels.quality_weight(
     confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
   )
   fraction = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
-  weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
-  return jax.lax.stop_gradient((label, weight, fraction, stats))
+  return pseudo_labels.mask_weight(weight, valid_mask), fraction
 
 
 def mix(keys, operators, batch, label, weight) -> Labeled:
@@ -238,48 +264,63 @@ def make(
     source_terms: further terms of the source pass and the statistics after
       them, see `no_terms`; `pipa_pixels.source_terms` is one.
   """
+  return types.Method(
+    functools.partial(_loss, config, operators, segment, source_terms),
+    starts=operators.starts,
+  )
 
-  def loss(params, state, batch, key, network, frozen, *, phase=0):
-    keys = rng.streams(
-      key, 'source', 'source_detail', 'mix', 'augment', 'mixed', 'mixed_detail'
+
+def _loss(
+  config,
+  operators,
+  segment,
+  source_terms,
+  params,
+  state,
+  batch,
+  key,
+  network,
+  frozen,
+  *,
+  phase=0,
+) -> types.Losses:
+  """See `types.Method.loss`; the first four as of `make`."""
+  keys = rng.streams(
+    key, 'source', 'source_detail', 'mix', 'augment', 'mixed', 'mixed_detail'
+  )
+
+  def student(name, stats, pixels):
+    detail = operators.detail(
+      keys[f'{name}_detail'], pixels.shape[1:3], name, phase
+    )
+    return network.forward(
+      params, stats, network.normalize(pixels), key=keys[name], detail=detail
     )
 
-    def student(name, stats, pixels):
-      detail = operators.detail(
-        keys[f'{name}_detail'], pixels.shape[1:3], name, phase
-      )
-      return network.forward(
-        params, stats, network.normalize(pixels), key=keys[name], detail=detail
-      )
+  # 1. The student on the source.
+  outputs, stats = student(
+    'source', state.student.batch_stats, batch.source.image
+  )
+  source = Labeled(batch.source.image, batch.source.label)
+  terms = segment(config, 'source', outputs, source, 1.0)
+  terms |= distance(config, outputs, batch, network, frozen)
+  more, stats = source_terms(key, params, stats, outputs, source.label, network)
+  terms |= more
 
-    # 1. The student on the source.
-    outputs, stats = student(
-      'source', state.student.batch_stats, batch.source.image
-    )
-    source = Labeled(batch.source.image, batch.source.label)
-    terms = segment(config, 'source', outputs, source, 1.0)
-    terms |= distance(config, outputs, batch, network, frozen)
-    more, stats = source_terms(
-      key, params, stats, outputs, source.label, network
-    )
-    terms |= more
+  # 2. The teacher labels the target.
+  label, weight, fraction, teacher_stats = pseudo_label(
+    config, state, batch, network
+  )
 
-    # 2. The teacher labels the target.
-    label, weight, fraction, teacher_stats = pseudo_label(
-      config, state, batch, network
-    )
+  # 3. The student on the mixture.
+  mixed = mix(keys, operators, batch, label, weight)
+  outputs, stats = student('mixed', stats, mixed.pixels)
+  terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
 
-    # 3. The student on the mixture.
-    mixed = mix(keys, operators, batch, label, weight)
-    outputs, stats = student('mixed', stats, mixed.pixels)
-    terms |= segment(config, 'mixed', outputs, mixed, config.weight_mixed)
-
-    return types.Losses(
-      terms=terms,
-      student_stats=stats,
-      teacher_stats=teacher_stats,
-      metrics={'pseudo/confident_fraction': fraction},
-      panels=_panels(batch, label, mixed),
-    )
-
-  return types.Method(loss, starts=operators.starts)
+  return types.Losses(
+    terms=terms,
+    student_stats=stats,
+    teacher_stats=teacher_stats,
+    metrics={'pseudo/confident_fraction': fraction},
+    panels=_panels(batch, label, mixed),
+  )

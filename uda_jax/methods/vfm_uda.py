@@ -17,7 +17,6 @@ import jax
 
 from uda_jax import rng
 from uda_jax import types
-from uda_jax.augment import classmix
 from uda_jax.augment import flip as flip_lib
 from uda_jax.augment import masking
 from uda_jax.augment import vfm_jitter
@@ -76,16 +75,6 @@ def operators(config, num_classes: int) -> Operators:
   """The operators that training uses; fields as in `make`."""
   _check_choices(config)
 
-  def choose_classes(key, source_label):
-    chosen = classmix.draw_classes(
-      key,
-      source_label,
-      num_classes=num_classes,
-      choose_from=config.mix_classes_from,
-      include_ignore=config.mix_include_ignore,
-    )
-    return classmix.class_mask(source_label, chosen)
-
   def flip(key, batch):
     shape = (2, len(batch.source.image)) if config.flip == 'image' else (2,)
     return terms_lib.flip_batch(
@@ -110,7 +99,7 @@ def operators(config, num_classes: int) -> Operators:
     augment_target=augment(vfm_jitter.WEAK),
     augment_mixed=augment(vfm_jitter.UDA),
     augment_masked=augment(vfm_jitter.UDA),
-    choose_classes=choose_classes,
+    choose_classes=self_training.make_choose_classes(config, num_classes),
     mask=mask,
     augment_distance=augment(vfm_jitter.WEAK),
   )

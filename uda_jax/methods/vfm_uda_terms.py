@@ -87,11 +87,9 @@ def pseudo_label(config, state, batch, network):
     )
     logits.append(resize.bilinear(outputs.logits, image.shape[1:3]))
   label, confidence = pseudo_labels.from_mirrored_pair(*logits)
-  weight = pseudo_labels.quality_weight(
-    confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
+  weight, fraction = self_training.weigh(
+    config, confidence, batch.target.valid_mask
   )
-  fraction = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
-  weight = pseudo_labels.mask_weight(weight, batch.target.valid_mask)
   return jax.lax.stop_gradient((label, weight, fraction, stats))
 
 
