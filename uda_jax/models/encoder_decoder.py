@@ -82,15 +82,22 @@ class EncoderDecoder(nn.Module):
     return getattr(self, path[0]).kernel_init(path[1:], noise)
 
 
+def _common(config) -> dict[str, Any]:
+  """Returns the fields of all encoders but ResNets."""
+  return dict(
+    drop_path=config.drop_path,
+    remat=config.remat,
+    dtype=network.compute_dtype(config),
+  )
+
+
 def _mix_transformer(config) -> nn.Module:
   variant = mix_transformer.VARIANTS[config.encoder]
   return mix_transformer.MixTransformer(
     variant.widths,
     variant.depths,
-    drop_path=config.drop_path,
-    remat=config.remat,
     attention_rule=attention.rule(config),
-    dtype=network.compute_dtype(config),
+    **_common(config),
   )
 
 
@@ -107,9 +114,7 @@ def _convnext(config) -> nn.Module:
   return convnext.ConvNeXt(
     variant.widths,
     variant.depths,
-    drop_path=config.drop_path,
-    remat=config.remat,
-    dtype=network.compute_dtype(config),
+    **_common(config),
   )
 
 
@@ -127,16 +132,14 @@ def _dino(config) -> nn.Module:
 
 
 def _transformer(config) -> dict[str, Any]:
-  """Returns the fields of all plain transformers, see `dinov2.DINOv2`."""
+  """Returns the fields of DINO's and EVA-02's, see `dinov2.DINOv2`."""
   return dict(
     enlarge=config.get('enlarge', 0.0),
     final_norm=config.get('final_norm', True),
     mask_token=config.get('mask_token', False),
     num_features=1 if config.head == 'upscale' else dinov2.NUM_FEATURES,
-    drop_path=config.drop_path,
-    remat=config.remat,
     attention_rule=attention.rule(config),
-    dtype=network.compute_dtype(config),
+    **_common(config),
   )
 
 
@@ -157,10 +160,8 @@ def _adapter(config) -> nn.Module:
     variant.width,
     variant.depth,
     enlarge=config.get('enlarge', 0.0),
-    drop_path=config.drop_path,
-    remat=config.remat,
     attention_rule=attention.rule(config),
-    dtype=network.compute_dtype(config),
+    **_common(config),
   )
 
 

@@ -86,6 +86,19 @@ def from_module(
   def init(key: jax.Array, image_size: tuple[int, int]) -> types.Variables:
     return fresh(key, jnp.zeros((1, *image_size, len(preprocessing.mean))))
 
+  return types.Network(
+    init=init,
+    forward=_forward(module, takes_detail, takes_mask=mask_size is not None),
+    normalize=preprocessing.normalize,
+    denormalize=preprocessing.denormalize,
+    head=_apply_head(heads) if heads else None,
+    mask_size=mask_size,
+  )
+
+
+def _forward(module: nn.Module, takes_detail: bool, takes_mask: bool):
+  """Returns `Network.forward`, see there."""
+
   def forward(
     params,
     batch_stats,
@@ -96,7 +109,7 @@ def from_module(
     detail=None,
     mask=None,
   ):
-    if mask is not None and mask_size is None:
+    if mask is not None and not takes_mask:
       raise ValueError(
         f'{type(module).__name__} takes no mask: mask must be None.'
       )
@@ -116,14 +129,7 @@ def from_module(
       **extra,
     )
 
-  return types.Network(
-    init=init,
-    forward=forward,
-    normalize=preprocessing.normalize,
-    denormalize=preprocessing.denormalize,
-    head=_apply_head(heads) if heads else None,
-    mask_size=mask_size,
-  )
+  return forward
 
 
 def _fresh(
