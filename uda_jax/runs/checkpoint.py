@@ -209,9 +209,32 @@ def load_variables(
       f'config.warm_start.network: expected one of {_STORED}, got {which!r}'
     )
   stored.quiet_orbax()
-  folder = pathlib.Path(run).absolute() / (
-    _BEST if which == 'best' else _CHECKPOINTS
-  )
+  workdir = pathlib.Path(run).absolute()
+  folder = _newest(workdir, which, field)
+  found = stored.shapes(folder)
+  have = found if which == 'best' else found.get(which)
+  if have in (None, ()):
+    raise ValueError(
+      f'{field}: the run in {run} has no {which}; use its student'
+    )
+  way_out = f'Use config.model of that run, or another {field}'
+  if field.startswith('config.'):
+    way_out += (
+      '; config.model.new_classifier=True starts with a new classifier where '
+      'the numbers of classes differ'
+    )
+  base = adapted.read(workdir)
+  if base is not None:
+    return _load_adapted(base, folder, which, have, like, way_out, new)
+  wanted = trees.pruned(like._asdict(), new)
+  trees.check_same(trees.pruned(have, new), wanted, folder, way_out)
+  read = _read_network(folder, which, wanted)
+  return types.Variables(**trees.filled(read, like._asdict()))
+
+
+def _newest(workdir: pathlib.Path, which: str, field: str) -> pathlib.Path:
+  """Returns the newest stored item with a network; see `load_variables`."""
+  folder = workdir / (_BEST if which == 'best' else _CHECKPOINTS)
   steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
   if not steps:
     raise ValueError(
@@ -225,29 +248,14 @@ def load_variables(
       f'{field}: {damage}. The checkpoint is damaged: put the file back, or '
       f'remove {folder} to use an older one if there is any'
     )
-  folder = folder / item
-  found = stored.shapes(folder)
-  if which != 'best' and found.get(which) in (None, ()):
-    raise ValueError(
-      f'{field}: the run in {run} has no {which}; use its student'
-    )
-  way_out = f'Use config.model of that run, or another {field}'
-  if field.startswith('config.'):
-    way_out += (
-      '; config.model.new_classifier=True starts with a new classifier where '
-      'the numbers of classes differ'
-    )
-  wanted = trees.pruned(like._asdict(), new)
-  have = found if which == 'best' else found[which]
-  base = adapted.read(pathlib.Path(run).absolute())
-  if base is not None:
-    return _load_adapted(base, folder, which, have, like, way_out, new)
-  trees.check_same(trees.pruned(have, new), wanted, folder, way_out)
+  return folder / item
+
+
+def _read_network(folder: pathlib.Path, which: str, like: Any) -> Any:
+  """Reads a network: all of an item of best/, a part of a state."""
   if which == 'best':
-    read = stored.read(folder, wanted)
-  else:
-    read = stored.read(folder, {which: wanted})[which]
-  return types.Variables(**trees.filled(read, like._asdict()))
+    return stored.read(folder, like)
+  return stored.read(folder, {which: like})[which]
 
 
 def _load_adapted(
@@ -259,9 +267,7 @@ def _load_adapted(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
     dict(have),
   )
-  wanted = wanted if which == 'best' else {which: wanted}
-  read = stored.read(folder, wanted)
-  read = read if which == 'best' else read[which]
+  read = _read_network(folder, which, wanted)
   own = types.Variables(read['params'], read.get('batch_stats', {}))
   return adapted.fitted(base, own, like, folder, way_out, new)
 

@@ -89,25 +89,13 @@ def begin(
     The state in the next round.
   """
   index = int(state.round.index) + 1
-  path = _path(run, index)
   student = state.student
   if run.config.rounds.target_statistics:
     student = target_statistics.adapted(
       run, student, run.config.rounds.target_statistics
     )
   student = jax.device_get(student)
-  network = _digest(student)
-  if not parallel.of_first(
-    lambda: path.exists() and _read(path).network == network
-  ):
-    plan = _plan(run, functions, student, network, index, between)
-    if jax.process_index() == 0:
-      files.write_atomically(
-        path,
-        (json.dumps(plan._asdict(), indent=2, allow_nan=False) + '\n').encode(),
-      )
-  parallel.barrier('the round is planned')
-  plan = _read(path)
+  plan = _stored_plan(run, functions, student, index, between)
   logging.info(
     'round %d of %d: %d of %d target images, %d steps',
     index + 1,
@@ -203,6 +191,28 @@ def _digest(variables: types.Variables) -> str:
   for leaf in jax.tree.leaves(variables):
     hashed.update(np.ascontiguousarray(leaf).tobytes())
   return hashed.hexdigest()[:16]
+
+
+def _stored_plan(
+  run: setup.Run,
+  functions: round_mining.Functions,
+  student: types.Variables,
+  index: int,
+  between: Callable[[], None],
+) -> Plan:
+  """Returns a round's plan; makes and stores it if this network has none."""
+  path, network = _path(run, index), _digest(student)
+  if not parallel.of_first(
+    lambda: path.exists() and _read(path).network == network
+  ):
+    plan = _plan(run, functions, student, network, index, between)
+    if jax.process_index() == 0:
+      files.write_atomically(
+        path,
+        (json.dumps(plan._asdict(), indent=2, allow_nan=False) + '\n').encode(),
+      )
+  parallel.barrier('the round is planned')
+  return _read(path)
 
 
 def _plan(
