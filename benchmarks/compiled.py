@@ -112,7 +112,13 @@ def _wanted(part: str, args: argparse.Namespace) -> bool:
 def parser() -> cli.Parser:
   """Returns the flags."""
   result = cli.Parser('benchmarks.compiled', __doc__)
-  group = result.add_argument_group('programs')
+  _add_programs(result.add_argument_group('programs'))
+  _add_work(result.add_argument_group('work'))
+  return result
+
+
+def _add_programs(group: Any) -> None:
+  """Adds the flags of what is compiled."""
   group.add_argument(
     '--configs',
     type=flag_values.names,
@@ -152,7 +158,10 @@ def parser() -> cli.Parser:
     metavar='NAME,...',
     help="step, 'step 0', 'step 1', evaluation; default: all of a config",
   )
-  group = result.add_argument_group('work')
+
+
+def _add_work(group: Any) -> None:
+  """Adds the flags of how it is compiled, and what becomes of it."""
   group.add_argument(
     '--minutes',
     type=flag_values.at_least(1),
@@ -178,18 +187,11 @@ def parser() -> cli.Parser:
     action='store_true',
     help='print the tables of all records and compile nothing',
   )
-  return result
 
 
-def compiled(args: argparse.Namespace) -> None:
-  """Compiles what has no record yet, or prints the tables."""
-  if args.table:
-    from benchmarks import compiled_tables
-
-    print(compiled_tables.page(args.records))
-    return
+def _check_devices(args: argparse.Namespace) -> None:
+  """Raises ValueError for unknown devices, or a number of chips not sold."""
   from benchmarks import chips
-  from benchmarks import compiled_process
 
   for device in args.devices:
     if device != 'cpu' and device not in chips.CHIPS:
@@ -202,6 +204,18 @@ def compiled(args: argparse.Namespace) -> None:
       f'--chips: expected one of {list(chips.V5E_SLICES)} for v5e, got '
       f'{args.chips}'
     )
+
+
+def compiled(args: argparse.Namespace) -> None:
+  """Compiles what has no record yet, or prints the tables."""
+  if args.table:
+    from benchmarks import compiled_tables
+
+    print(compiled_tables.page(args.records))
+    return
+  from benchmarks import compiled_process
+
+  _check_devices(args)
   for program in chosen(args):
     path = path_of(args.records, program.config)
     if is_done(read(path).get(program.key), args.minutes):

@@ -47,6 +47,10 @@ def _ms(
   return 1000 * total / len(rows), results
 
 
+# Stage -> f(columns of arguments), which measures and returns the results.
+Run = Callable[..., list[Any]]
+
+
 def stages(
   domain: domains_lib.Domain, *, count: int, repeats: int
 ) -> dict[str, float]:
@@ -60,11 +64,8 @@ def stages(
   Returns:
     Stage -> milliseconds; 'all' is measured, not summed.
   """
-  spec, data = domain.spec, domain.data
-  chosen = [
-    examples.choose(domain, SEED, tf.constant(k, tf.int64))
-    for k in range(count)
-  ]
+  numbers = [tf.constant(k, tf.int64) for k in range(count)]
+  chosen = [examples.choose(domain, SEED, k) for k in numbers]
   times = {}
 
   def run(stage, function, *columns):
@@ -74,55 +75,68 @@ def stages(
   images = run(
     'decode image',
     transforms.read_image,
-    [tf.constant(data.image_paths[int(i)]) for i, _ in chosen],
+    [tf.constant(domain.data.image_paths[int(i)]) for i, _ in chosen],
   )
-  full = transforms.resized_size(tf.shape(images[0])[:2], spec)
-  shares = [
-    sampling.Stream(SEED, domain.name, sampling.CROP).uniform(
-      tf.constant(k, tf.int64), (crop_rules.DRAWS, crop_rules.DRAWS, 2)
-    )
-    for k in range(count)
-  ]
-  if not data.labelled:
-    windows = [crop_rules.crop_window(s[0, 0], full, spec) for s in shares]
-  else:
-    labels = run(
-      'decode label',
-      transforms.read_label,
-      [tf.constant(data.label_paths[int(i)]) for i, _ in chosen],
-    )
-    whole = cutting.Window(tf.zeros(2, tf.int32), full, full)
-    labels = run(
-      'resize label',
-      lambda label: cutting.cut_label(label, whole, spec.resize),
-      labels,
-    )
-    windows = run(
-      'choose crop',
-      lambda shares, label, class_id: crop_rules.choose_window(
-        shares,
-        label,
-        full,
-        spec,
-        len(data.class_names),
-        crop_rules.Wanted(class_id, domain.rare_pixels),
-      ),
-      shares,
-      labels,
-      [wanted.class_id for _, wanted in chosen],
-    )
+  full = transforms.resized_size(tf.shape(images[0])[:2], domain.spec)
+  windows = _windows(domain, numbers, chosen, full, run)
   run(
     'resize and cut image',
-    lambda image, window: cutting.cut_image(image, window, spec.resize),
+    lambda image, window: cutting.cut_image(image, window, domain.spec.resize),
     images,
     windows,
   )
-  run(
-    'all',
-    examples.reader(domain, SEED),
-    [tf.constant(k, tf.int64) for k in range(count)],
-  )
+  run('all', examples.reader(domain, SEED), numbers)
   return times
+
+
+def _windows(
+  domain: domains_lib.Domain,
+  numbers: Sequence[tf.Tensor],
+  chosen: Sequence[tuple],
+  full: tf.Tensor,
+  run: Run,
+) -> list[Any]:
+  """Returns the crops of examples; measures the stages that find them.
+
+  Args:
+    domain: see `stages`.
+    numbers: of the examples.
+    chosen: image and wanted class of each.
+    full: [2] size of the resized images.
+    run: measures a stage, and returns its results.
+  """
+  spec, data = domain.spec, domain.data
+  stream = sampling.Stream(SEED, domain.name, sampling.CROP)
+  shares = [
+    stream.uniform(k, (crop_rules.DRAWS, crop_rules.DRAWS, 2)) for k in numbers
+  ]
+  if not data.labelled:
+    return [crop_rules.crop_window(s[0, 0], full, spec) for s in shares]
+  labels = run(
+    'decode label',
+    transforms.read_label,
+    [tf.constant(data.label_paths[int(i)]) for i, _ in chosen],
+  )
+  whole = cutting.Window(tf.zeros(2, tf.int32), full, full)
+  labels = run(
+    'resize label',
+    lambda label: cutting.cut_label(label, whole, spec.resize),
+    labels,
+  )
+  return run(
+    'choose crop',
+    lambda shares, label, class_id: crop_rules.choose_window(
+      shares,
+      label,
+      full,
+      spec,
+      len(data.class_names),
+      crop_rules.Wanted(class_id, domain.rare_pixels),
+    ),
+    shares,
+    labels,
+    [wanted.class_id for _, wanted in chosen],
+  )
 
 
 def parser() -> cli.Parser:
