@@ -56,6 +56,16 @@ def check(config: Any) -> None:
       'config.data.scale_range: expected (low, high) with 0 < low <= high, got '
       f'{config.scale_range}'
     )
+  _check_margins(config)
+  if not 0 < config.max_class_share <= 1:
+    raise ValueError(
+      'config.data.max_class_share: expected a fraction above 0, 1 = off, '
+      f'got {config.max_class_share}'
+    )
+
+
+def _check_margins(config: Any) -> None:
+  """Raises ValueError unless margins are all pixels, or fractions below 1."""
   margins = numbers_of(config.margins, 4, 'config.data.margins')
   pixels = all(isinstance(n, int) and n >= 0 for n in margins)
   if not pixels and not all(0 <= n < 1 for n in margins):
@@ -69,11 +79,6 @@ def check(config: Any) -> None:
     raise ValueError(
       'config.data.margins: expected fractions that leave a part of the image '
       f'between top and bottom, and left and right, got {config.margins}'
-    )
-  if not 0 < config.max_class_share <= 1:
-    raise ValueError(
-      'config.data.max_class_share: expected a fraction above 0, 1 = off, '
-      f'got {config.max_class_share}'
     )
 
 

@@ -83,8 +83,7 @@ def reader(
   Returns:
     `read(element)`: int64 scalar k to a dict of 'image' uint8 [H, W, N],
     'label' uint8 [H, W] if there are labels, 'valid_mask' bool [H, W] and
-    'index'
-    int32, a pure function of (seed, k).
+    'index' int32, a pure function of (seed, k).
   """
   if isinstance(domain, domains.Mixture):
     # Tables are made once, outside of the branches.

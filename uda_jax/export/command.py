@@ -142,16 +142,8 @@ def _try_stablehlo(function: Function, shape: tuple[int | str, ...]) -> bytes:
     ) from error
 
 
-def run(args: argparse.Namespace) -> list[str]:
-  """Writes and checks the files.
-
-  Args:
-    args: of `uda_jax.export.__main__`: `workdir`, `network`, `out`, `size`,
-      `batch_size`, `onnx`.
-
-  Returns:
-    Lines on what was written.
-  """
+def _check(args: argparse.Namespace) -> None:
+  """Raises ValueError for flags, or files in the folder, that do not fit."""
   if args.onnx and not args.batch_size:
     raise ValueError(
       '--batch_size: expected 1 or more with --onnx, whose file takes a fixed '
@@ -166,6 +158,19 @@ def run(args: argparse.Namespace) -> list[str]:
       f'network.json beside it would describe wrongly, got {args.out}; export '
       'with --onnx, too, remove that file, or use a new folder'
     )
+
+
+def run(args: argparse.Namespace) -> list[str]:
+  """Writes and checks the files.
+
+  Args:
+    args: of `uda_jax.export.__main__`: `workdir`, `network`, `out`, `size`,
+      `batch_size`, `onnx`.
+
+  Returns:
+    Lines on what was written.
+  """
+  _check(args)
   trained = restore.load(args.workdir, args.network)
   size = _size(args, trained.config)
   function = make_function(trained)

@@ -113,33 +113,37 @@ def _moved(
     lambda p, u, g: p if g is None else p + u, params, updates, grads
   )
   student = Variables(params, losses.student_stats)
-  teacher = (
-    teacher_lib.follow(
-      recipe.teacher,
-      state.step + 1,
-      state.teacher,
-      student,
-      losses.teacher_stats,
-    )
-    if recipe.teacher
-    else None
-  )
-  if teacher is not None and recipe.one_base:
-    assert recipe.frozen and state.teacher
-    # Averages of equal numbers round.
-    kept = jax.tree.map(
-      lambda fixed, old, new: old if fixed else new,
-      recipe.frozen(params),
-      state.teacher.params,
-      teacher.params,
-    )
-    teacher = teacher._replace(params=kept)
   return dict(
     student=student,
     opt_state=opt_state,
-    teacher=teacher,
+    teacher=_followed(recipe, state, student, losses.teacher_stats),
     method_state=losses.method_state,
   )
+
+
+def _followed(
+  recipe: recipe_lib.Recipe,
+  state: TrainState,
+  student: Variables,
+  teacher_stats: PyTree,
+) -> Variables | None:
+  """Returns the teacher after the step, None without one."""
+  if recipe.teacher is None:
+    return None
+  teacher = teacher_lib.follow(
+    recipe.teacher, state.step + 1, state.teacher, student, teacher_stats
+  )
+  if not recipe.one_base:
+    return teacher
+  assert recipe.frozen and state.teacher
+  # Averages of equal numbers round.
+  kept = jax.tree.map(
+    lambda fixed, old, new: old if fixed else new,
+    recipe.frozen(student.params),
+    state.teacher.params,
+    teacher.params,
+  )
+  return teacher._replace(params=kept)
 
 
 def make_train_step(
