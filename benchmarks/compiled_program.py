@@ -240,12 +240,11 @@ def _largest(folder: pathlib.Path, pattern: str) -> pathlib.Path | None:
   return found[-1] if found else None
 
 
-def bound(known: Mapping[str, Any], *, devices: int = 0) -> dict[str, float]:
+def bound(known: Mapping[str, Any]) -> dict[str, float]:
   """Returns `bounds.seconds` of the facts of a program.
 
   Args:
     known: with the stage 'buffers' or 'compiled'.
-    devices: on how many the program is to run; 0: as compiled.
   """
   config = load(Program(*(known[name] for name in Program._fields)))
   return bounds.seconds(
@@ -254,7 +253,7 @@ def bound(known: Mapping[str, Any], *, devices: int = 0) -> dict[str, float]:
     traffic=known['traffic_gb'] * 1e9,
     precision=bounds.precision(config.model),
     reduced=sum(x['bytes'] for x in known['collectives_traced'].values()),
-    devices=devices or known['devices'],
+    devices=known['devices'],
   )
 
 

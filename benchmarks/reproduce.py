@@ -234,16 +234,11 @@ def filled(page: str, makers: Mapping[str, Callable[[], str]]) -> str:
   return _BLOCK.sub(new, page)
 
 
-def outputs(results: Results, root: pathlib.Path = ROOT) -> dict[str, str]:
-  """Returns the content of every file that the command writes.
-
-  Args:
-    results: everything that is stored.
-    root: of the checkout, whose pages have the places.
-  """
+def outputs(results: Results) -> dict[str, str]:
+  """Returns the content of every file that the command writes."""
   drawn = pictures(results)
   makers = blocks(results, drawn)
-  found = {name: filled((root / name).read_text(), makers) for name in PAGES}
+  found = {name: filled((ROOT / name).read_text(), makers) for name in PAGES}
   for benchmark in results.benchmarks():
     text = rows_lib.to_csv(results.rows(benchmark))
     found[f'docs/tables/{benchmark}.csv'] = text

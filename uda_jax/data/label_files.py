@@ -27,12 +27,12 @@ _INEXACT = ('JPEG', 'MPO', 'JPEG2000', 'TIFF with JPEG')
 _PACKING, _JPEG = 259, (6, 7)
 
 
-def read_label(path: Any, *, channel: int = -1, field: str = '') -> np.ndarray:
+def read_label(path: Any, *, channel: int = -1) -> np.ndarray:
   """Reads the raw class ids of a label file: [H, W] int32.
 
-  The first result of `read_label_and_palette`, whose arguments it takes.
+  The first result of `read_label_and_palette`.
   """
-  return read_label_and_palette(path, channel=channel, field=field)[0]
+  return read_label_and_palette(path, channel=channel)[0]
 
 
 def read_label_and_palette(
