@@ -3,8 +3,8 @@
 import time
 
 from uda_jax import parallel
+from uda_jax.parallel import relay
 from uda_jax.train import peers
-from uda_jax.train import relay
 
 
 def main(address, number, fails_at):

@@ -6,9 +6,9 @@ import pytest
 
 from uda_jax.adapt import class_files
 from uda_jax.adapt import encoding as encoding_lib
-from uda_jax.adapt import look
+from uda_jax.adapt import label_contents
+from uda_jax.adapt import label_values
 from uda_jax.adapt import show
-from uda_jax.adapt import values
 
 Entry = class_files.Entry
 RED, GREEN, BLACK = (200, 0, 0), (0, 200, 0), (0, 0, 0)
@@ -26,7 +26,9 @@ def write(folder, *arrays, palette=None, ending='png'):
 
 
 def decide(paths, **options):
-  return encoding_lib.decide(look.labels(paths, '--x'), '--x', **options)
+  return encoding_lib.decide(
+    label_contents.labels(paths, '--x'), '--x', **options
+  )
 
 
 def ids(*rows):
@@ -107,26 +109,28 @@ def test_palettes_that_differ_are_colors(tmp_path):
 def test_palettes_of_source_and_target_that_swap_classes(tmp_path):
   def look_at(name, palette, label=((0, 1, 2),)):
     (tmp_path / name).mkdir()
-    return look.labels(
+    return label_contents.labels(
       write(tmp_path / name, ids(*label), palette=palette), '--x'
     )
 
   source = look_at('a', [BLACK, RED, GREEN])
-  look.check_palettes(source, look_at('b', [BLACK, RED, GREEN]), '--t')
+  label_contents.check_palettes(
+    source, look_at('b', [BLACK, RED, GREEN]), '--t'
+  )
   # The ids may be right, as far as anyone can tell.
   gray = [(9, 9, 9), (99, 99, 99), (199, 199, 199)]
-  look.check_palettes(source, look_at('c', gray), '--t')
-  look.check_palettes(source, look_at('d', None), '--t')
+  label_contents.check_palettes(source, look_at('c', gray), '--t')
+  label_contents.check_palettes(source, look_at('d', None), '--t')
   twice = look_at('f', [BLACK, RED, RED])
-  look.check_palettes(twice, twice, '--t')
+  label_contents.check_palettes(twice, twice, '--t')
   swapped = look_at('e', [BLACK, GREEN, RED])
   with pytest.raises(ValueError, match=r'--t: .*0, 200, 0.* is id 2.* as id 1'):
-    look.check_palettes(source, swapped, '--t')
+    label_contents.check_palettes(source, swapped, '--t')
 
 
 def test_colors(tmp_path):
   paths = write(tmp_path, colors([RED, GREEN, BLACK], [GREEN, GREEN, BLACK]))
-  found = decide(paths, ignore=values.parse('#000000'))
+  found = decide(paths, ignore=label_values.parse('#000000'))
   assert found.class_names == ('#00c800', '#c80000')
   assert found.palette == (GREEN, RED)
   assert found.fields() == {
@@ -207,7 +211,9 @@ def test_files_of_two_kinds_and_jpegs(tmp_path):
 
 def test_target_labels_have_the_classes_of_the_source(tmp_path):
   source = decide(write(tmp_path, ids([0, 1, 255])))
-  look_at = lambda *arrays: look.labels(write(tmp_path, *arrays), '--t')
+  look_at = lambda *arrays: label_contents.labels(
+    write(tmp_path, *arrays), '--t'
+  )
   same = encoding_lib.of_target(look_at(ids([1, 1])), source, '--t')
   assert same.fields() == source.fields()
   with pytest.raises(ValueError, match='got 7, too'):
@@ -221,9 +227,9 @@ def test_target_labels_have_the_classes_of_the_source(tmp_path):
 
 
 def test_values_as_text():
-  assert values.parse('255, #80ff00') == (255, (128, 255, 0))
-  assert values.parse('none') == ()
-  assert values.listed([1, (128, 255, 0)]) == '1, #80ff00'
+  assert label_values.parse('255, #80ff00') == (255, (128, 255, 0))
+  assert label_values.parse('none') == ()
+  assert label_values.listed([1, (128, 255, 0)]) == '1, #80ff00'
   for text in ('', 'x', '#12', '#gggggg'):
     with pytest.raises(ValueError):
-      values.parse(text)
+      label_values.parse(text)

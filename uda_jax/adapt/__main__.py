@@ -146,10 +146,10 @@ def _add_run(group) -> None:
 
 
 def _values(text: str):
-  from uda_jax.adapt import values
+  from uda_jax.adapt import label_values
 
   try:
-    return values.parse(text)
+    return label_values.parse(text)
   except ValueError as error:
     raise argparse.ArgumentTypeError(
       f'expected ids or colors such as 255,#000000, or none, got {text!r}'

@@ -16,7 +16,7 @@ from uda_jax import files
 from uda_jax.adapt import choices as choices_lib
 from uda_jax.adapt import config_file
 from uda_jax.adapt import decide
-from uda_jax.adapt import found as found_lib
+from uda_jax.adapt import folder_contents
 from uda_jax.adapt import record as record_lib
 from uda_jax.adapt import show
 from uda_jax.adapt import target_record
@@ -91,7 +91,7 @@ def _decide(
       print(f'\n{record.config} was edited: it is used as it is')
     _look_at_target(args, record)
     return None
-  found = found_lib.look_at(args)
+  found = folder_contents.look_at(args)
   settings, choices = decide.decide(
     args, found, record.run, jax.default_backend()
   )
@@ -133,7 +133,7 @@ def _look_at_target(
   target = {name: getattr(args, name) for name in _TARGET}
   if not args.target_labels or target == record.target:
     return
-  found = found_lib.look_at(args)
+  found = folder_contents.look_at(args)
   show.write(found, record.run / 'found')
   target_record.write(found, record.run / 'found')
   print(f'\nscores: on {len(found.scored.names)} target images')

@@ -8,7 +8,7 @@ import pathlib
 
 from uda_jax.adapt import choices as choices_lib
 from uda_jax.adapt import config_file
-from uda_jax.adapt import found as found_lib
+from uda_jax.adapt import folder_contents
 from uda_jax.adapt import sizes
 
 # Images whose predictions choose checkpoints and runs.
@@ -27,7 +27,7 @@ Choice = choices_lib.Choice
 
 def decide(
   args: argparse.Namespace,
-  found: found_lib.Found,
+  found: folder_contents.Found,
   run: pathlib.Path,
   platform: str,
 ) -> tuple[config_file.Settings, list[Choice]]:
@@ -58,7 +58,7 @@ def decide(
     sizes=chosen,
     network=network,
     frozen=cpu and network == _LITE0,
-    min_pixels=found_lib.min_pixels(found),
+    min_pixels=folder_contents.min_pixels(found),
     steps=args.steps or (_STEPS_CPU if cpu else _STEPS_OTHER),
     evaluations=_EVALUATIONS,
     label_free=min(_LABEL_FREE, len(found.target.files)),
@@ -72,7 +72,9 @@ def decide(
   ]
 
 
-def _reading(found: found_lib.Found, chosen: sizes.Chosen) -> list[Choice]:
+def _reading(
+  found: folder_contents.Found, chosen: sizes.Chosen
+) -> list[Choice]:
   """Returns the choices on how files are read."""
   classes = len(found.encoding.class_names)
   made = [
@@ -87,7 +89,7 @@ def _reading(found: found_lib.Found, chosen: sizes.Chosen) -> list[Choice]:
 
 
 def _data(
-  found: found_lib.Found, run: pathlib.Path
+  found: folder_contents.Found, run: pathlib.Path
 ) -> dict[str, config_file.Data]:
   source, folder = found.source, run / 'found'
   name = source.images.folder.parent.name + '/' + source.images.folder.name
@@ -167,7 +169,7 @@ def _training(
   return made
 
 
-def _scoring(found: found_lib.Found) -> list[Choice]:
+def _scoring(found: folder_contents.Found) -> list[Choice]:
   held = f'{len(found.held_out)} of the {len(found.source.names)} source images'
   made = [Choice('held out', held, 'the last by name, not trained on')]
   if not found.scored:
@@ -178,7 +180,7 @@ def _scoring(found: found_lib.Found) -> list[Choice]:
         'on held-out source images',
         'there are no target labels; they do not show how good the network is '
         'on the target',
-        found_lib.TARGET_LABELS,
+        folder_contents.TARGET_LABELS,
       ),
     ]
   trained, scored = set(found.target.files.values()), found.scored

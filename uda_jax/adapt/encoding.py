@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from uda_jax import labels as labels_lib
 from uda_jax.adapt import class_files
-from uda_jax.adapt import look
-from uda_jax.adapt import values as values_lib
+from uda_jax.adapt import label_contents
+from uda_jax.adapt import label_values
 
 IGNORE = labels_lib.IGNORE_LABEL
 # No data set of the field has more.
@@ -18,8 +18,8 @@ _IGNORED_IDS = (IGNORE, (1 << 16) - 1)
 # A mask with soft edges: most pixels have one of two values, the others many.
 _SOFT_VALUES, _SOFT_SHARE = 16, 0.8
 
-Value = values_lib.Value
-_listed, _text = values_lib.listed, values_lib.text
+Value = label_values.Value
+_listed, _text = label_values.listed, label_values.text
 
 
 class Encoding(NamedTuple):
@@ -30,7 +30,7 @@ class Encoding(NamedTuple):
     values: id or color of each class.
     ignored: ids or colors of pixels without a class.
     palette: C colors for pictures, () for the standard ones.
-    kind: of the label files, see `look.File`.
+    kind: of the label files, see `label_contents.File`.
     reason: where classes and ignored values come from.
   """
 
@@ -56,7 +56,7 @@ class Encoding(NamedTuple):
 
 
 def decide(
-  found: look.Labels,
+  found: label_contents.Labels,
   flag: str,
   *,
   entries: Sequence[class_files.Entry] = (),
@@ -100,7 +100,7 @@ def decide(
 
 
 def of_target(
-  found: look.Labels,
+  found: label_contents.Labels,
   source: Encoding,
   flag: str,
   *,
@@ -149,7 +149,7 @@ def of_target(
 
 
 def _named(
-  found: look.Labels,
+  found: label_contents.Labels,
   entries: Sequence[class_files.Entry],
   path: str,
   flag: str,
@@ -186,13 +186,13 @@ def _named(
   return named, void, reason
 
 
-def _is_mask(found: look.Labels) -> bool:
+def _is_mask(found: label_contents.Labels) -> bool:
   """Returns whether label files hold 0 and 255 alone."""
   return found.kind != 'colors' and set(found.counts) == {0, IGNORE}
 
 
 def _ignored(
-  found: look.Labels,
+  found: label_contents.Labels,
   named: Mapping[Value, str] | None,
   void: Sequence[Value],
   ignore: Sequence[Value] | None,
@@ -215,7 +215,9 @@ def _ignored(
   return tuple(ignored), f'{_listed(ignored)} ignored'
 
 
-def _unnamed(found: look.Labels, ignored: Sequence[Value]) -> dict[Value, str]:
+def _unnamed(
+  found: label_contents.Labels, ignored: Sequence[Value]
+) -> dict[Value, str]:
   """Returns value -> made-up name of all values that are there."""
   values = [value for value in found.counts if value not in ignored]
   if found.kind == 'colors':
@@ -226,7 +228,7 @@ def _unnamed(found: look.Labels, ignored: Sequence[Value]) -> dict[Value, str]:
 
 
 def _check_values(
-  found: look.Labels,
+  found: label_contents.Labels,
   named: Mapping[Value, str],
   ignored: Sequence[Value],
   flag: str,
@@ -263,7 +265,7 @@ def _check_values(
     )
 
 
-def _is_soft(found: look.Labels) -> bool:
+def _is_soft(found: label_contents.Labels) -> bool:
   """Returns whether values between the two most frequent are soft edges."""
   if found.kind == 'colors' or len(found.counts) < _SOFT_VALUES:
     return False
@@ -275,7 +277,7 @@ def _is_soft(found: look.Labels) -> bool:
 
 
 def _palette(
-  found: look.Labels,
+  found: label_contents.Labels,
   values: Sequence[Value],
   entries: Sequence[class_files.Entry],
 ) -> tuple[tuple[int, int, int], ...]:

@@ -11,10 +11,10 @@ from uda_jax import files
 from uda_jax import galleries
 from uda_jax import pictures
 from uda_jax.adapt import encoding as encoding_lib
-from uda_jax.adapt import found as found_lib
+from uda_jax.adapt import folder_contents
+from uda_jax.adapt import label_values
 from uda_jax.adapt import pairs as pairs_lib
 from uda_jax.adapt import sizes
-from uda_jax.adapt import values
 from uda_jax.data import folder_record
 from uda_jax.data import image_files
 from uda_jax.data import label_files
@@ -30,7 +30,7 @@ _KINDS = {
 }
 
 
-def table(found: found_lib.Found) -> Iterator[str]:
+def table(found: folder_contents.Found) -> Iterator[str]:
   """Yields the lines of the table of what was found."""
   source, encoding = found.source, found.encoding
   rows = [
@@ -50,13 +50,13 @@ def table(found: found_lib.Found) -> Iterator[str]:
   total = sum(counts.get(value, 0) for value in encoding.values)
   for name, value in zip(encoding.class_names, encoding.values):
     yield (
-      f'  {name:<24}{values.text(value):>10}'
+      f'  {name:<24}{label_values.text(value):>10}'
       f'{counts.get(value, 0) / total:9.2%}'
       f'{found.labels.images.get(value, 0):7d}'
     )
 
 
-def _kind(found: found_lib.Found) -> str:
+def _kind(found: folder_contents.Found) -> str:
   """Describes label files, and how many of them were looked at."""
   looked, kind = len(found.labels.files), _KINDS[found.encoding.kind]
   if looked == len(found.source.names):
@@ -64,19 +64,19 @@ def _kind(found: found_lib.Found) -> str:
   return f'{kind}; {looked} looked at (--look)'
 
 
-def _not_used(found: found_lib.Found) -> Iterator[str]:
+def _not_used(found: folder_contents.Found) -> Iterator[str]:
   """Yields a line on each kind of file that is passed over."""
   source = found.source
   for flag, side in (
-    (found_lib.SOURCE, source.images),
-    (found_lib.SOURCE_LABELS, source.labels),
-    (found_lib.TARGET, found.target),
+    (folder_contents.SOURCE, source.images),
+    (folder_contents.SOURCE_LABELS, source.labels),
+    (folder_contents.TARGET, found.target),
   ):
     if side.passed_over:
       yield f'  {flag}: {side.passed_over}'
   for flag, side, lacks in (
-    (found_lib.SOURCE, source.images, 'images without a label'),
-    (found_lib.SOURCE_LABELS, source.labels, 'labels without an image'),
+    (folder_contents.SOURCE, source.images, 'images without a label'),
+    (folder_contents.SOURCE_LABELS, source.labels, 'labels without an image'),
   ):
     alone = [name for name in side.files if name not in source.names]
     if alone:
@@ -84,7 +84,7 @@ def _not_used(found: found_lib.Found) -> Iterator[str]:
       yield f'  {flag}: {len(alone)} {lacks} not used, such as {example}'
 
 
-def write(found: found_lib.Found, folder: pathlib.Path) -> None:
+def write(found: folder_contents.Found, folder: pathlib.Path) -> None:
   """Writes lists of names, and pictures of labels over their images."""
   lists = {'source.txt': found.train, 'held_out.txt': found.held_out}
   if found.scored:
@@ -100,13 +100,13 @@ def write(found: found_lib.Found, folder: pathlib.Path) -> None:
 
 
 def _draw(
-  found: found_lib.Found,
+  found: folder_contents.Found,
   pairs: pairs_lib.Pairs,
   encoding: encoding_lib.Encoding,
   path: pathlib.Path,
 ) -> None:
   rows = []
-  for name in found_lib.spread(pairs.names, _PICTURES):
+  for name in folder_contents.spread(pairs.names, _PICTURES):
     image_path, label_path = pairs.files(name)
     image = image_files.read_image(image_path)
     label = train_ids(label_path, encoding)

@@ -7,12 +7,12 @@ import pathlib
 from typing import Any
 
 from uda_jax import files
-from uda_jax.adapt import found as found_lib
+from uda_jax.adapt import folder_contents
 
 _FILE = 'target_labels.json'
 
 
-def write(found: found_lib.Found, folder: pathlib.Path) -> None:
+def write(found: folder_contents.Found, folder: pathlib.Path) -> None:
   """Writes where the labeled target images are, if there are any.
 
   Args:

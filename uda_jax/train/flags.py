@@ -60,7 +60,7 @@ def check(args: argparse.Namespace) -> None:
 def connect(args: argparse.Namespace) -> None:
   """Connects the processes; called once, before any device is used."""
   from uda_jax import parallel
-  from uda_jax.train import relay
+  from uda_jax.parallel import relay
 
   parallel.start_processes(
     args.coordinator,

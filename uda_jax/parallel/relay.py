@@ -2,7 +2,7 @@
 
 JAX's client aborts the process with a C++ stack as soon as the connection to
 process 0 breaks. Behind a relay in its own process it waits instead, so that
-`peers` can say what happened and choose the exit code.
+`train.peers` can say what happened and choose the exit code.
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from PIL import Image
 
 from uda_jax import cores
-from uda_jax.adapt import values
+from uda_jax.adapt import label_values
 from uda_jax.data import label_files
 from uda_jax.data import label_ids
 
 # More values are no classes; nobody counts them all.
 _MOST_VALUES = 4096
 
-Value = values.Value
+Value = label_values.Value
 
 
 class File(NamedTuple):

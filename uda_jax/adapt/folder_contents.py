@@ -13,7 +13,7 @@ from uda_jax import labels as labels_lib
 from uda_jax import pictures
 from uda_jax.adapt import class_files
 from uda_jax.adapt import encoding as encoding_lib
-from uda_jax.adapt import look
+from uda_jax.adapt import label_contents
 from uda_jax.adapt import pairs as pairs_lib
 from uda_jax.adapt import sizes
 
@@ -48,7 +48,7 @@ class Found(NamedTuple):
   scored: pairs_lib.Pairs | None
   train: tuple[str, ...]
   held_out: tuple[str, ...]
-  labels: look.Labels
+  labels: label_contents.Labels
   encoding: encoding_lib.Encoding
   target_encoding: encoding_lib.Encoding | None
   resize: bool
@@ -91,7 +91,7 @@ def look_at(args: argparse.Namespace) -> Found:
   target_labels = target_encoding = None
   if scored:
     target_labels = _labels(scored, args.look, TARGET_LABELS)
-    look.check_palettes(labels, target_labels, TARGET_LABELS)
+    label_contents.check_palettes(labels, target_labels, TARGET_LABELS)
     target_encoding = encoding_lib.of_target(
       target_labels,
       encoding,
@@ -167,10 +167,12 @@ def _entries(
   return class_files.read(path), str(path)
 
 
-def _labels(pairs: pairs_lib.Pairs, most: int, flag: str) -> look.Labels:
+def _labels(
+  pairs: pairs_lib.Pairs, most: int, flag: str
+) -> label_contents.Labels:
   """Looks at label files, evenly spaced; at all of them if `most` is 0."""
   names = spread(pairs.names, most or len(pairs.names))
-  return look.labels([pairs.files(name)[1] for name in names], flag)
+  return label_contents.labels([pairs.files(name)[1] for name in names], flag)
 
 
 def spread(items: Sequence[str], most: int) -> list[str]:
@@ -179,7 +181,9 @@ def spread(items: Sequence[str], most: int) -> list[str]:
   return [items[i] for i in places.astype(int)]
 
 
-def _labels_differ(pairs: pairs_lib.Pairs, labels: look.Labels) -> bool:
+def _labels_differ(
+  pairs: pairs_lib.Pairs, labels: label_contents.Labels
+) -> bool:
   """Returns whether labels have another size than their image, same ratio."""
   differ = False
   for name in pairs.names:
