@@ -1,4 +1,4 @@
-"""Batches for training and evaluation.
+"""Batches for training.
 
 The global batch of a step is a pure function of (seed, step): nothing of an
 iterator needs to be saved, any step can be started at, and each process reads

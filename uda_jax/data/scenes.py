@@ -1,4 +1,4 @@
-"""The fields that the records of all rendered data sets share."""
+"""Rendered scenes: their numbers, and the checks that all records share."""
 
 from __future__ import annotations
 
