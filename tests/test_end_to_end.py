@@ -120,38 +120,22 @@ def test_a_finished_run_is_not_repeated(shared, uninterrupted, caplog):
   assert len(json.loads((workdir / 'manifest.json').read_text())['starts']) == 2
 
 
-def test_sigterm_saves_and_a_second_start_resumes(shared, uninterrupted):
-  workdir = shared / 'sigterm'
+@pytest.mark.parametrize(
+  ('number', 'exit_code'), [(signal.SIGTERM, 75), (signal.SIGINT, 130)]
+)
+def test_a_signal_saves_and_a_second_start_resumes(
+  shared, uninterrupted, number, exit_code
+):
+  workdir = shared / number.name
   process = _start(
     shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
   )
   for line in process.stdout:
     if line_is_progress(line, 1):
-      process.send_signal(signal.SIGTERM)
+      process.send_signal(number)
       break
   output = process.stdout.read()
-  assert process.wait(timeout=300) == 75, output
-  [said] = [line for line in output.splitlines() if 'stopped at' in line]
-  step, _ = last_state.read(workdir)
-  assert f'stopped at step {step}, saved in' in said and 1 <= int(step)
-  code, output = _run(
-    shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
-  )
-  assert code == 0 and f'resumed at step {step}' in output, output
-  last_state.assert_same(workdir, uninterrupted[0])
-
-
-def test_ctrl_c_saves_at_once_and_says_so_in_one_line(shared, uninterrupted):
-  workdir = shared / 'ctrl_c'
-  process = _start(
-    shared, workdir, '--config.checkpoint.every=1000', NO_PICTURES
-  )
-  for line in process.stdout:
-    if line_is_progress(line, 1):
-      process.send_signal(signal.SIGINT)
-      break
-  output = process.stdout.read()
-  assert process.wait(timeout=300) == 130, output
+  assert process.wait(timeout=300) == exit_code, output
   assert 'Traceback' not in output
   [said] = [line for line in output.splitlines() if 'stopped at' in line]
   step, _ = last_state.read(workdir)

@@ -89,6 +89,28 @@ def batch(number: int, groups: int, num_classes: int) -> types.Batch:
   )
 
 
+def group(num_classes: int) -> types.Batch:
+  """A random group of 2 + 2 images, as a method sees it."""
+  return jax.tree.map(lambda x: jnp.asarray(x[0]), batch(0, 1, num_classes))
+
+
+def state(
+  student: types.Variables, teacher: types.Variables | None = None
+) -> types.TrainState:
+  """A state of step 0; default teacher: the student."""
+  zero = jnp.zeros((), jnp.int32)
+  return types.TrainState(
+    step=zero,
+    student=student,
+    teacher=teacher or student,
+    opt_state=None,
+    method_state=None,
+    round=types.Round(zero, zero, zero + 10),
+    nonfinite=zero,
+    rng=jax.random.key(2),
+  )
+
+
 def place(
   state: types.TrainState, mesh, shard: str = 'none'
 ) -> types.TrainState:

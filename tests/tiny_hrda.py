@@ -2,9 +2,9 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from tests import tiny
 from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import hrda
@@ -74,15 +74,4 @@ def batch() -> types.Batch:
 
 def state(made: types.Network) -> types.TrainState:
   """A student, and the same as its teacher."""
-  student = made.init(jax.random.key(0), SIZE)
-  zero = jnp.zeros((), jnp.int32)
-  return types.TrainState(
-    step=zero,
-    student=student,
-    teacher=student,
-    opt_state=None,
-    method_state=None,
-    round=types.Round(zero, zero, zero + 10),
-    nonfinite=zero,
-    rng=jax.random.key(2),
-  )
+  return tiny.state(made.init(jax.random.key(0), SIZE))

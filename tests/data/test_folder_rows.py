@@ -29,15 +29,7 @@ def _folder(tmp_path):
   return tiny_folder.write(tmp_path / 'data')
 
 
-def load(folder, labelled=True, resize=None, **fields):
-  return datasets.load(
-    tiny_folder.record(**fields),
-    root=str(folder),
-    cache_dir=str(folder.parent / 'cache'),
-    field='config.data.source',
-    labels=labelled,
-    resize=resize,
-  )
+load = tiny_folder.load
 
 
 @pytest.fixture(name='looked_at')

@@ -10,7 +10,6 @@ from PIL import Image
 import pytest
 
 from tests.data import tiny_folder
-from uda_jax.data import datasets
 from uda_jax.data import manifest
 from uda_jax.data import prepared
 
@@ -20,14 +19,7 @@ def _folder(tmp_path):
   return tiny_folder.write(tmp_path / 'data')
 
 
-def load(folder, labelled=True, **fields):
-  return datasets.load(
-    tiny_folder.record(**fields),
-    root=str(folder),
-    cache_dir=str(folder.parent / 'cache'),
-    field='config.data.source',
-    labels=labelled,
-  )
+load = tiny_folder.load
 
 
 def refused(folder, *words, error=ValueError, **fields):

@@ -7,7 +7,6 @@ import pytest
 from scipy import io
 
 from tests.data import tiny_folder
-from uda_jax.data import datasets
 from uda_jax.data import listing
 from uda_jax.data import name_lists
 
@@ -73,12 +72,8 @@ def test_an_exact_name_is_never_ambiguous():
 
 
 def load(folder, **fields):
-  return datasets.load(
-    tiny_folder.record(**{'name': 'GTA5', 'files': 'train.txt', **fields}),
-    root=str(folder),
-    cache_dir=str(folder.parent / 'cache'),
-    field='config.data.source',
-    labels=True,
+  return tiny_folder.load(
+    folder, **{'name': 'GTA5', 'files': 'train.txt', **fields}
   )
 
 

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from tests.data import tiny_folder
-from uda_jax.data import datasets
 from uda_jax.data import pair_crops
 from uda_jax.data import pipeline
 
@@ -62,13 +61,7 @@ def test_a_crop_that_no_stride_divides_is_an_error():
 @pytest.fixture(name='data', scope='module')
 def _data(tmp_path_factory):
   folder = tiny_folder.write(tmp_path_factory.mktemp('pairs') / 'data')
-  return datasets.load(
-    tiny_folder.record(),
-    root=str(folder),
-    cache_dir=str(folder.parent / 'cache'),
-    field='config.data.source',
-    labels=True,
-  )
+  return tiny_folder.load(folder)
 
 
 def _views(data, first_step=0, process_index=0, process_count=1):

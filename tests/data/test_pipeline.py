@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from tests.data import tiny_folder
-from uda_jax.data import datasets
 from uda_jax.data import domains as domains_lib
 from uda_jax.data import examples
 from uda_jax.data import image_size
@@ -28,6 +27,9 @@ _CONFIG = tiny_folder.data(
 )
 
 
+load = tiny_folder.load
+
+
 @pytest.fixture(name='folder', scope='module')
 def _folder(tmp_path_factory):
   return tiny_folder.write(tmp_path_factory.mktemp('tiny') / 'data')
@@ -41,16 +43,6 @@ def _source(folder):
 @pytest.fixture(name='target', scope='module')
 def _target(folder):
   return load(folder, False)
-
-
-def load(folder, labelled, **fields):
-  return datasets.load(
-    tiny_folder.record(**fields),
-    root=str(folder),
-    cache_dir=str(folder.parent / 'cache'),
-    field='config.data.source',
-    labels=labelled,
-  )
 
 
 def batches(source, target, config=_CONFIG, **kwargs):

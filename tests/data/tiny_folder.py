@@ -4,6 +4,8 @@ import ml_collections
 import numpy as np
 from PIL import Image
 
+from uda_jax.data import datasets
+
 CLASSES = ('left', 'right', 'rare')
 
 
@@ -41,6 +43,18 @@ def record(**fields):
       class_names=CLASSES,
     )
     | fields
+  )
+
+
+def load(folder, labelled=True, *, resize=None, **fields):
+  """Prepares the folder beside it, and returns its manifest."""
+  return datasets.load(
+    record(**fields),
+    root=str(folder),
+    cache_dir=str(folder.parent / 'cache'),
+    field='config.data.source',
+    labels=labelled,
+    resize=resize,
   )
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from tests import tiny
 from uda_jax import methods
-from uda_jax import types
 from uda_jax.methods import self_training
 from uda_jax.methods import source_only
 
@@ -18,17 +17,7 @@ NUM_CLASSES = 4
 def _state(network):
   student = network.init(jax.random.key(0), (8, 8))
   teacher = network.init(jax.random.key(1), (8, 8))
-  zero = jnp.zeros((), jnp.int32)
-  return types.TrainState(
-    step=zero,
-    student=student,
-    teacher=teacher,
-    opt_state=None,
-    method_state=None,
-    round=types.Round(zero, zero, zero + 10),
-    nonfinite=zero,
-    rng=jax.random.key(2),
-  )
+  return tiny.state(student, teacher)
 
 
 def _losses(method, batch):
@@ -49,9 +38,7 @@ def _losses(method, batch):
 
 
 def _group():
-  return jax.tree.map(
-    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
-  )
+  return tiny.group(NUM_CLASSES)
 
 
 def _source_method():

@@ -27,23 +27,14 @@ def _config():
 
 def _state() -> types.TrainState:
   network = tiny.network(NUM_CLASSES)
-  zero = jnp.zeros((), jnp.int32)
-  return types.TrainState(
-    step=zero,
-    student=network.init(jax.random.key(0), (8, 8)),
-    teacher=network.init(jax.random.key(1), (8, 8)),
-    opt_state=None,
-    method_state=None,
-    round=types.Round(zero, zero, zero + 10),
-    nonfinite=zero,
-    rng=jax.random.key(2),
+  return tiny.state(
+    network.init(jax.random.key(0), (8, 8)),
+    network.init(jax.random.key(1), (8, 8)),
   )
 
 
 def _batch() -> types.Batch:
-  return jax.tree.map(
-    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
-  )
+  return tiny.group(NUM_CLASSES)
 
 
 def _losses(batch, visible, images='target', bn='batch') -> types.Losses:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests import tiny
-from uda_jax import types
 from uda_jax.methods import self_training
 
 NUM_CLASSES = 4
@@ -31,21 +30,8 @@ def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
   network = _network(requests)
   config = tiny.self_training_config()
   config.weight_distance = weight
-  batch = jax.tree.map(
-    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
-  )
-  zero = jnp.zeros((), jnp.int32)
+  batch = tiny.group(NUM_CLASSES)
   variables = network.init(jax.random.key(0), (8, 8))
-  state = types.TrainState(
-    step=zero,
-    student=variables,
-    teacher=variables,
-    opt_state=None,
-    method_state=None,
-    round=types.Round(zero, zero, zero + 10),
-    nonfinite=zero,
-    rng=jax.random.key(2),
-  )
   frozen = (
     None
     if frozen_key is None
@@ -57,7 +43,12 @@ def _losses(frozen_key, *, weight=0.5, detail=lambda *asked: None):
     detail=detail,
   )
   losses = self_training.make(config, operators).loss(
-    variables.params, state, batch, jax.random.key(3), network, frozen
+    variables.params,
+    tiny.state(variables),
+    batch,
+    jax.random.key(3),
+    network,
+    frozen,
   )
   return losses, requests
 

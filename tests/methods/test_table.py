@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -80,9 +79,7 @@ def _batch(base):
   random = np.random.default_rng(1)
   batch = tiny_hrda.batch()
   if base != 'hrda':
-    batch = jax.tree.map(
-      lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, tiny_hrda.NUM_CLASSES)
-    )
+    batch = tiny.group(tiny_hrda.NUM_CLASSES)
   size = 16 if base == 'hrda' else 8
   return batch._replace(
     views={

@@ -66,21 +66,9 @@ def _losses(config, network, batch=None):
   """Losses of a step, and the student's parameters."""
   method = methods.make(config, NUM_CLASSES)
   student = network.init(jax.random.key(0), (8, 8))
-  zero = jnp.zeros((), jnp.int32)
-  state = types.TrainState(
-    step=zero,
-    student=student,
-    teacher=network.init(jax.random.key(1), (8, 8)),
-    opt_state=None,
-    method_state=None,
-    round=types.Round(zero, zero, zero + 10),
-    nonfinite=zero,
-    rng=jax.random.key(2),
-  )
+  state = tiny.state(student, network.init(jax.random.key(1), (8, 8)))
   if batch is None:
-    batch = jax.tree.map(
-      lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
-    )
+    batch = tiny.group(NUM_CLASSES)
   frozen = None
   if network.reference is not None:
     frozen = network.reference.init(jax.random.key(3), (8, 8))
@@ -114,9 +102,7 @@ def test_the_terms_and_their_weights():
 @pytest.mark.usefixtures('no_jitter')
 def test_the_distance_is_that_of_clean_images_to_the_frozen_network():
   network = _network()
-  batch = jax.tree.map(
-    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
-  )
+  batch = tiny.group(NUM_CLASSES)
   # A picture that is its own mirror image: the flip changes nothing.
   image = jnp.concatenate(
     [batch.source.image[:, :, :4], batch.source.image[:, :, 3::-1]], 2
@@ -290,9 +276,7 @@ def test_the_operators_are_those_of_the_config():
   assert mask.shape == (3, 8, 8)
   # Blocks of 2 x 2 are hidden whole.
   assert bool((mask[:, ::2, ::2] == mask[:, 1::2, 1::2]).all())
-  batch = jax.tree.map(
-    lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, NUM_CLASSES)
-  )
+  batch = tiny.group(NUM_CLASSES)
   flipped = operators.flip(jax.random.key(5), batch)
   for new, old in zip(flipped.source.image, batch.source.image):
     same, mirrored = bool((new == old).all()), bool((new == old[:, ::-1]).all())

@@ -11,7 +11,6 @@ from tests import tiny_hrda
 from tests import tiny_leaf
 from tests import tiny_two_heads
 from uda_jax import methods
-from uda_jax import types
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import ehtdi
 from uda_jax.configs.blocks import hrda
@@ -69,7 +68,7 @@ def test_the_loss_of_each_pixel_is_weighted():
 def _tiny(config):
   if config.name == 'hrda':
     return tiny_hrda.network(), tiny_hrda.batch(), tiny_hrda.NUM_CLASSES
-  group = jax.tree.map(lambda x: jnp.asarray(x[0]), tiny.batch(0, 1, 4))
+  group = tiny.group(4)
   if config.name == 'lse':
     # Its windows come with labels.
     target = group.target._replace(label=group.source.label)
@@ -79,17 +78,7 @@ def _tiny(config):
 
 def _terms(config, network, batch, num_classes):
   variables = network.init(jax.random.key(0), batch.source.label.shape[1:])
-  zero = jnp.zeros((), jnp.int32)
-  state = types.TrainState(
-    step=zero,
-    student=variables,
-    teacher=variables,
-    opt_state=None,
-    method_state=None,
-    round=types.Round(zero, zero, zero + 10),
-    nonfinite=zero,
-    rng=jax.random.key(2),
-  )
+  state = tiny.state(variables)
   method = methods.make(config, num_classes)
   losses = method.loss(
     variables.params, state, batch, jax.random.key(3), network, None
