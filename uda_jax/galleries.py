@@ -174,8 +174,15 @@ def page(
       draw.text((left, top + 4), name, _INK, font)
       sheet.paste(cell, (left, top + _LINE))
     top += _LINE + height
-  # Few colors make small files; those of the classes must stay.
-  exact = [*palette, _PAPER, _INK]
+  return _few_colors(sheet, [*palette, _PAPER, _INK])
+
+
+def _few_colors(
+  sheet: Image.Image, exact: list[tuple[int, int, int]]
+) -> Image.Image:
+  """Returns a page in few colors, for a small file; some stay as they are."""
+  from PIL import Image
+
   few = sheet.quantize(_PAGE_COLORS, kmeans=2)
   index = np.asarray(few) + np.uint8(len(exact))
   for number, color in enumerate(exact):

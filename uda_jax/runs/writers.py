@@ -19,6 +19,17 @@ from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress
 
 
+def _open_curves(folder: pathlib.Path, first_step: int) -> Any:
+  """Opens the curves without the points after `first_step`."""
+  # Imported here: it loads TensorFlow, which prediction does not need.
+  from clu import metric_writers
+
+  from uda_jax.runs import curves
+
+  curves.drop_after(folder, first_step)
+  return metric_writers.AsyncWriter(metric_writers.SummaryWriter(str(folder)))
+
+
 class Writer:
   """Curves and pictures of one run, and its progress in the log.
 
@@ -71,15 +82,7 @@ class Writer:
     self._curves = None
     self._loggers = loggers_lib.Loggers(loggers)
     if jax.process_index() == 0:
-      # Imported here: it loads TensorFlow, which prediction does not need.
-      from clu import metric_writers
-
-      from uda_jax.runs import curves
-
-      curves.drop_after(self._workdir / 'curves', first_step)
-      self._curves = metric_writers.AsyncWriter(
-        metric_writers.SummaryWriter(str(self._workdir / 'curves'))
-      )
+      self._curves = _open_curves(self._workdir / 'curves', first_step)
       if method:
         self._curves.write_texts(0, {'method': method})
 
