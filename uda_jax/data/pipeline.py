@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import logging
 import numpy as np
@@ -75,17 +75,14 @@ def train_batches(
     )
 
   def make(step, *sets):
-    return _batches(
-      config,
+    share = _Share(
       seed,
       range(step, num_steps),
       groups // process_count,
-      group_size,
       process_index,
       process_count,
-      read_target,
-      *sets,
     )
+    return _batches(config, share, group_size, read_target, *sets)
 
   sets = [source, target] + ([] if labeled is None else [labeled])
   if config.on_error == bad_files.FAIL:
@@ -93,20 +90,42 @@ def train_batches(
   return bad_files.left_out(make, first_step, sets, note)
 
 
-def _batches(
+class _Share(NamedTuple):
+  """A process's share of the batches of some steps.
+
+  Attributes:
+    seed: of the run.
+    steps: the steps.
+    groups: of a step, in this process.
+    process_index: which share.
+    process_count: number of shares.
+  """
+
+  seed: int
+  steps: range
+  groups: int
+  process_index: int
+  process_count: int
+
+  def element(self, count: tf.Tensor, rows: int) -> tf.Tensor:
+    """Returns the number among all rows of a row of this process.
+
+    Args:
+      count: the row, counted over this process's rows of all steps.
+      rows: of a step, in this process.
+    """
+    step, row = count // rows, count % rows
+    return (step * self.process_count + self.process_index) * rows + row
+
+
+def _domains(
   config: Any,
-  seed: int,
-  steps: range,
-  local_groups: int,
-  group_size: int,
-  process_index: int,
-  process_count: int,
-  read_target: bool,
   source: manifest_lib.Manifest,
   target: manifest_lib.Manifest,
-  labeled: manifest_lib.Manifest | None = None,
-) -> Iterator[types.Batch]:
-  """Returns the batches of some steps; see `train_batches`."""
+  labeled: manifest_lib.Manifest | None,
+  read_target: bool,
+) -> dict[str, domains_lib.Domain | domains_lib.Mixture]:
+  """Returns the domains that are read, by name."""
   domains = dict(
     zip(('source', 'target'), domains_lib.domains(config, source, target))
   )
@@ -114,64 +133,57 @@ def _batches(
     del domains['target']
   if labeled is not None:
     domains['labeled'] = domains_lib.labeled_domain(config, labeled)
+  return domains
+
+
+def _batches(
+  config: Any,
+  share: _Share,
+  group_size: int,
+  read_target: bool,
+  source: manifest_lib.Manifest,
+  target: manifest_lib.Manifest,
+  labeled: manifest_lib.Manifest | None = None,
+) -> Iterator[types.Batch]:
+  """Returns the batches of a share; see `train_batches`."""
+  domains = _domains(config, source, target, labeled, read_target)
   readers = {
-    name: examples.reader(domain, seed) for name, domain in domains.items()
+    name: examples.reader(domain, share.seed)
+    for name, domain in domains.items()
   }
-  local = local_groups * group_size
-  element = _element(local, process_index, process_count)
+  rows = share.groups * group_size
 
   def read(count):
-    return {name: read(element(count)) for name, read in readers.items()}
+    element = share.element(count, rows)
+    return {name: read(element) for name, read in readers.items()}
 
   def files(number):
-    first = (steps.start + number) * local
-    for count in range(first, first + local):
+    first = (share.steps.start + number) * rows
+    for count in range(first, first + rows):
       for domain in domains.values():
-        index, _ = examples.choose(domain, seed, element(count))
+        index, _ = examples.choose(
+          domain, share.seed, share.element(count, rows)
+        )
         yield from loading.files_of(domain.data, int(index))
 
-  dataset = tf.data.Dataset.range(steps.start * local, steps.stop * local)
-  batches = loading.to_numpy(loading.parallel(dataset, read, local), files)
+  dataset = tf.data.Dataset.range(
+    share.steps.start * rows, share.steps.stop * rows
+  )
+  batches = loading.to_numpy(loading.parallel(dataset, read, rows), files)
   views: Iterator[Any] = itertools.repeat(None)
   if read_target:
-    views = _views(
-      config,
-      target,
-      seed,
-      steps,
-      local_groups,
-      process_index,
-      process_count,
-    )
+    views = _views(config, target, share)
   return (
-    _batch((local_groups, group_size), **values)._replace(views=pairs)
+    _batch((share.groups, group_size), **values)._replace(views=pairs)
     for values, pairs in zip(batches, views)
   )
 
 
-def _element(
-  local: int, process_index: int, process_count: int
-) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Makes the function from a local row's number to that among all rows."""
-
-  def element(count):
-    step, row = count // local, count % local
-    return (step * process_count + process_index) * local + row
-
-  return element
-
-
 def _views(
-  config: Any,
-  target: manifest_lib.Manifest,
-  seed: int,
-  steps: range,
-  groups: int,
-  process_index: int,
-  process_count: int,
+  config: Any, target: manifest_lib.Manifest, share: _Share
 ) -> Iterator[dict[str, np.ndarray] | None]:
   """Yields `Batch.views` of each step: None or pairs [groups, pairs, ...]."""
-  pair = pair_crops.spec(config.pair)
+  pair, steps = pair_crops.spec(config.pair), share.steps
   first_step = (
     steps.stop
     if pair is None
@@ -181,22 +193,24 @@ def _views(
     yield None
   if first_step == steps.stop:
     return
-  local = groups * pair.group_size
-  element = _element(local, process_index, process_count)
-  read = pair_crops.reader(target, pair, seed)
+  rows = share.groups * pair.group_size
+  read = pair_crops.reader(target, pair, share.seed)
 
   def files(number):
-    for count in range(local):
-      row = element((first_step + number) * local + count)
-      index = several.permuted_index(seed, sampling.PAIR, row, target)
+    for count in range(rows):
+      element = share.element((first_step + number) * rows + count, rows)
+      index = several.permuted_index(share.seed, sampling.PAIR, element, target)
       yield next(loading.files_of(target, int(index)))
 
-  dataset = tf.data.Dataset.range(first_step * local, steps.stop * local)
+  dataset = tf.data.Dataset.range(first_step * rows, steps.stop * rows)
   for values in loading.to_numpy(
-    loading.parallel(dataset, lambda count: read(element(count)), local), files
+    loading.parallel(
+      dataset, lambda count: read(share.element(count, rows)), rows
+    ),
+    files,
   ):
     yield {
-      name: x.reshape(groups, pair.group_size, *x.shape[1:])
+      name: x.reshape(share.groups, pair.group_size, *x.shape[1:])
       for name, x in values.items()
     }
 
