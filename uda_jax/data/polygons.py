@@ -29,6 +29,27 @@ def read(path: epath.Path) -> np.ndarray:
   Returns:
     [H, W] int32 label ids.
   """
+  size, objects = _parse(path)
+  image = Image.new('L', size, 0)
+  draw = ImageDraw.Draw(image)
+  for name, polygon in objects:
+    if name not in _IDS and name.endswith('group'):
+      name = name.removesuffix('group')
+    if name == _NEVER_DRAWN:
+      continue
+    if name not in _IDS:
+      raise ValueError(
+        f'{path}: expected names of Cityscapes labels, got {name!r}'
+      )
+    if len(polygon) > 1:
+      draw.polygon(polygon, fill=_IDS[name])
+  return np.asarray(image, np.int32)
+
+
+def _parse(
+  path: epath.Path,
+) -> tuple[tuple[int, int], list[tuple[str, list[tuple[float, ...]]]]]:
+  """Returns (width, height), and name and points of each object."""
   try:
     content = json.loads(path.read_text())
     size = int(content['imgWidth']), int(content['imgHeight'])
@@ -58,17 +79,4 @@ def read(path: epath.Path) -> np.ndarray:
       f'{path}: expected at most {decode.MOST_PIXELS // 10**6} megapixels, got '
       f'imgWidth {size[0]} and imgHeight {size[1]}'
     )
-  image = Image.new('L', size, 0)
-  draw = ImageDraw.Draw(image)
-  for name, polygon in objects:
-    if name not in _IDS and name.endswith('group'):
-      name = name.removesuffix('group')
-    if name == _NEVER_DRAWN:
-      continue
-    if name not in _IDS:
-      raise ValueError(
-        f'{path}: expected names of Cityscapes labels, got {name!r}'
-      )
-    if len(polygon) > 1:
-      draw.polygon(polygon, fill=_IDS[name])
-  return np.asarray(image, np.int32)
+  return size, objects

@@ -45,6 +45,33 @@ def load(
   assert found is not None, 'the config names no run'
   run = config.warm_start.workdir
   other = restore.read_config(run)
+  _check_network(config, other, found)
+  new: models.Modules = frozenset()
+  if config.model.new_classifier:
+    new = models.classifier(config, num_classes, image_size)
+  return restore.load_variables(
+    run,
+    config.warm_start.network,
+    other,
+    variables,
+    field=_FIELD,
+    new=new,
+  )
+
+
+def _check_network(
+  config: ml_collections.ConfigDict,
+  other: ml_collections.ConfigDict,
+  found: dict[str, Any],
+) -> None:
+  """Raises ValueError unless a run may start from the network of another.
+
+  Args:
+    config: this run's.
+    other: the other run's.
+    found: declared facts about the weights of the other run.
+  """
+  run = config.warm_start.workdir
   if other.model.name != config.model.name:
     raise ValueError(
       f'{_FIELD}: {run} is a run of another network, {other.model.name}; '
@@ -58,17 +85,6 @@ def load(
     )
   metadata.check_target_labels(
     run, found, allowed=config.model.allow_target_labels
-  )
-  new: models.Modules = frozenset()
-  if config.model.new_classifier:
-    new = models.classifier(config, num_classes, image_size)
-  return restore.load_variables(
-    run,
-    config.warm_start.network,
-    other,
-    variables,
-    field=_FIELD,
-    new=new,
   )
 
 
