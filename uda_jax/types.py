@@ -155,6 +155,10 @@ class LossTerm(NamedTuple):
   weight: jax.Array | float = 1.0
 
 
+# Terms by name.
+Terms = dict[str, LossTerm]
+
+
 class Losses(NamedTuple):
   """Results of a method for one group.
 
@@ -168,7 +172,7 @@ class Losses(NamedTuple):
       function, never by the train step.
   """
 
-  terms: dict[str, LossTerm]
+  terms: Terms
   student_stats: PyTree
   teacher_stats: PyTree | None = None
   method_state: PyTree | None = None

@@ -184,9 +184,7 @@ def source_pass(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'grad:{name}', ours[name], golden, *common.tolerance()
 
 
-def _losses(
-  terms: pipa_pixels.Terms, d: Tensors
-) -> Iterator[common.Difference]:
+def _losses(terms: types.Terms, d: Tensors) -> Iterator[common.Difference]:
   """The released code logs the contrast with the head's loss."""
   yield (
     'loss_contrast',

@@ -13,8 +13,6 @@ from uda_jax import types
 from uda_jax.losses import segmentation
 from uda_jax.ops import resize
 
-Terms = dict[str, types.LossTerm]
-
 
 class Logits(NamedTuple):
   """[B, H, W, C] of both heads, at the image's size."""
@@ -51,7 +49,7 @@ def cross_entropies(
   label: jax.Array,
   aux_label: jax.Array,
   weight: float,
-) -> Terms:
+) -> types.Terms:
   """The cross-entropies of both heads, averaged over the labelled pixels.
 
   `config` has `weight_aux` and `class_weights`.

@@ -22,7 +22,6 @@ from uda_jax.ops import boxes
 from uda_jax.ops import resize
 
 Labeled = self_training.Labeled
-Terms = self_training.Terms
 
 # Fields of `config.method.cluda_contrast`: `weight`; `grid`, the (height,
 # width) of the contrast; `pixel_order`, see `multi_resolution_contrast`;
@@ -136,8 +135,8 @@ def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
 
 
 def with_contrast(
-  config, segment: Callable[..., Terms]
-) -> Callable[..., Terms]:
+  config, segment: Callable[..., types.Terms]
+) -> Callable[..., types.Terms]:
   """Adds the contrast to the terms of a pass, see `self_training.make`."""
 
   def both(base, name, outputs, data, weight):

@@ -133,7 +133,7 @@ def adapt(
   pixels: dict[str, jax.Array],
   stats: types.PyTree,
   forward: Callable[..., tuple[types.Outputs, types.PyTree]],
-) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
+) -> tuple[types.Terms, types.PyTree, dict[str, jax.Array]]:
   """All passes after the one of the source: terms, statistics, panels.
 
   `forward(stats, pixels, key) -> (outputs, stats)` is the network in training

@@ -22,7 +22,6 @@ from uda_jax.methods import aux_head
 from uda_jax.ops import resize
 
 Logits = aux_head.Logits
-Terms = aux_head.Terms
 Mixed = class_paste.PastedViews
 
 
@@ -71,8 +70,8 @@ class Variant(NamedTuple):
 
   unmixed: bool
   area: Callable[..., Confident]
-  target_terms: Callable[..., Terms]
-  source_terms: Callable[..., Terms]
+  target_terms: Callable[..., types.Terms]
+  source_terms: Callable[..., types.Terms]
 
 
 def valid(mixed: Mixed) -> jax.Array:
@@ -125,7 +124,7 @@ def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
 
 def target_terms(
   config, logits: Logits, mixed: Mixed, aux_label: jax.Array
-) -> Terms:
+) -> types.Terms:
   """The terms of the strong view with source classes in it."""
   return aux_head.cross_entropies(
     config, 'mixed', logits, mixed.label, aux_label, config.weight_mixed
@@ -134,7 +133,7 @@ def target_terms(
 
 def target_terms_and_borders(
   config, logits: Logits, mixed: Mixed, aux_label: jax.Array
-) -> Terms:
+) -> types.Terms:
   """Those, and the same on the borders of the pasted classes."""
   border = class_paste.mask_border(mixed.pasted)
   return target_terms(config, logits, mixed, aux_label) | (
@@ -161,13 +160,15 @@ def _term(
   return types.LossTerm(value, weight)
 
 
-def source_terms(config, logits: Logits, into: IntoSource) -> Terms:
+def source_terms(config, logits: Logits, into: IntoSource) -> types.Terms:
   """The term of the source with confident target pixels in it."""
   weight = config.weight_into_source
   return {'into_source_main': _term(config, logits.main, into.label, weight)}
 
 
-def source_terms_and_borders(config, logits: Logits, into: IntoSource) -> Terms:
+def source_terms_and_borders(
+  config, logits: Logits, into: IntoSource
+) -> types.Terms:
   """That, the same on the borders, and the auxiliary head's.
 
   Both are weighted once more within the term, hence the products.
@@ -190,7 +191,7 @@ def source_terms_and_borders(config, logits: Logits, into: IntoSource) -> Terms:
 
 def contrast(
   config, strong: types.Outputs, weak: types.Outputs, label: jax.Array
-) -> Terms:
+) -> types.Terms:
   """The contrasts of the two views; gradients go into both.
 
   With `config.contrast_stride`, the logits are first resized to that stride,

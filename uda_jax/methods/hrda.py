@@ -48,7 +48,7 @@ def segment(
   outputs: types.Outputs,
   data: self_training.Labeled,
   weight: float,
-) -> self_training.Terms:
+) -> types.Terms:
   """The cross-entropies of one pass: of the fusion as `name`, of each scale."""
   terms = hrda.two_scale_cross_entropy(
     outputs.logits,

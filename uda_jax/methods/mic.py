@@ -155,7 +155,7 @@ def with_masking(
   base,
   method: types.Method,
   operators: Operators,
-  segment: Callable[..., self_training.Terms],
+  segment: Callable[..., types.Terms],
   *,
   start: int = 0,
 ) -> types.Method:

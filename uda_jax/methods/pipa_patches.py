@@ -147,7 +147,7 @@ def patch_terms(
   network: types.Network,
   pair_stride: int = 0,
 ) -> tuple[
-  self_training.Terms,
+  types.Terms,
   dict[str, jax.Array],
   types.PyTree,
   patch_bank.PatchBank,

@@ -20,8 +20,6 @@ from uda_jax.methods import self_training
 from uda_jax.ops import boxes as boxes_lib
 from uda_jax.ops import resize
 
-Terms = self_training.Terms
-
 # Fields of `config.method.pixel_contrast`: `weight`; `max_views` and
 # `max_samples`, see `pixel_contrast.draw_pixels`; `include_ignore` (released
 # code: ignored pixels are a class); `align_label`, see `pixel_label`;
@@ -112,7 +110,7 @@ def pixel_terms(
   outputs: types.Outputs,
   label: jax.Array,
   network: types.Network,
-) -> tuple[Terms, types.PyTree]:
+) -> tuple[types.Terms, types.PyTree]:
   """The contrast of the source's pixels, and the statistics after it."""
   keys = rng.streams(key, 'predict', 'sample')
   features = dict(outputs.maps).get('detail_features', outputs.features)

@@ -255,7 +255,7 @@ def _learn(
   stats: types.PyTree,
   weight: float,
   key: jax.Array,
-) -> tuple[aux_head.Terms, types.PyTree]:
+) -> tuple[types.Terms, types.PyTree]:
   """The terms of one pass with gradient, and the statistics after it."""
   outputs, stats = network.forward(params, stats, view.image, key=key)
   _, height, width = view.label.shape
@@ -274,10 +274,10 @@ def _perturbed(
   source: View,
   target: View,
   stats: types.PyTree,
-  learn: Callable[..., tuple[aux_head.Terms, types.PyTree]],
-) -> tuple[aux_head.Terms, types.PyTree, dict[str, jax.Array]]:
+  learn: Callable[..., tuple[types.Terms, types.PyTree]],
+) -> tuple[types.Terms, types.PyTree, dict[str, jax.Array]]:
   """One pass a perturbation of the target: terms, statistics, panels."""
-  terms: aux_head.Terms = {}
+  terms: types.Terms = {}
   panels: dict[str, jax.Array] = {}
   for name, perturb in operators.perturbations.items():
     view = perturb(keys[name], network, source, target)

@@ -26,8 +26,6 @@ from uda_jax.losses import feature_distance
 from uda_jax.losses import segmentation
 from uda_jax.ops import resize
 
-Terms = dict[str, types.LossTerm]
-
 # Fields of `config.method`, see `make`.
 FIELDS = (
   'threshold',
@@ -162,7 +160,7 @@ def mix(keys, operators, batch, label, weight) -> Labeled:
 
 def segment(
   config, name: str, outputs: types.Outputs, data: Labeled, weight: float
-) -> Terms:
+) -> types.Terms:
   """The terms of one pass of the student: the cross-entropy, as `name`."""
   loss = segmentation.resized_cross_entropy(
     outputs.logits,
@@ -176,7 +174,7 @@ def segment(
 
 def distance(
   config, outputs: types.Outputs, batch, network, frozen: types.Variables | None
-) -> Terms:
+) -> types.Terms:
   """Mean distance of the coarsest source features to the frozen network's.
 
   The frozen network runs with its running statistics and without dropout. Cells
@@ -220,7 +218,7 @@ def apply_head(
 
 def no_terms(
   key, params, stats, outputs, label, network
-) -> tuple[Terms, types.PyTree]:
+) -> tuple[types.Terms, types.PyTree]:
   """Adds nothing to the pass of the source."""
   del key, params, outputs, label, network
   return {}, stats
@@ -242,8 +240,8 @@ def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
 def make(
   config,
   operators: Operators,
-  segment: Callable[..., Terms] = segment,
-  source_terms: Callable[..., tuple[Terms, types.PyTree]] = no_terms,
+  segment: Callable[..., types.Terms] = segment,
+  source_terms: Callable[..., tuple[types.Terms, types.PyTree]] = no_terms,
 ) -> types.Method:
   """Makes the method.
 

@@ -17,7 +17,6 @@ from uda_jax.augment import flip as flip_lib
 from uda_jax.losses import segmentation
 from uda_jax.methods import self_training
 
-Terms = dict[str, types.LossTerm]
 NAME = 'target_labels'
 
 
@@ -27,7 +26,7 @@ def segment(
   outputs: types.Outputs,
   data: self_training.Labeled,
   weight: float,
-) -> Terms:
+) -> types.Terms:
   """The cross-entropy over the labelled pixels, of an auxiliary head, too.
 
   Args:
@@ -72,7 +71,7 @@ def with_target_labels(
   method: types.Method,
   weight: float,
   detail: Callable[..., Any],
-  segment: Callable[..., Terms],
+  segment: Callable[..., types.Terms],
 ) -> types.Method:
   """Adds the pass of `batch.labeled` to a method.
 
