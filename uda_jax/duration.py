@@ -1,6 +1,33 @@
-"""Durations as people write them."""
+"""Durations as people write them, and the times of lines on progress."""
 
 from __future__ import annotations
+
+import time
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+  """The time since a piece of work began, and since its last line."""
+
+  def __init__(self) -> None:
+    self._start = self._last = time.monotonic()
+
+  def line_is_due(self) -> bool:
+    """Returns True at most once in some seconds."""
+    now = time.monotonic()
+    if now <= self._last + _SECONDS_BETWEEN_LINES:
+      return False
+    self._last = now
+    return True
+
+  def seconds(self) -> float:
+    """Returns the seconds since the beginning."""
+    return time.monotonic() - self._start
+
+  def left(self, done: int, total: int) -> str:
+    """Returns the time that the rest takes, at the speed so far."""
+    return text(self.seconds() / done * (total - done))
 
 
 def text(seconds: float) -> str:

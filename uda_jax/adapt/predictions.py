@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 import pathlib
-import time
 
 from absl import logging
 from etils import epath
@@ -21,8 +20,6 @@ from uda_jax.predict import network
 from uda_jax.predict import outputs
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
-
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 def target_images(config, most: int) -> dict[str, pathlib.Path]:
@@ -88,7 +85,7 @@ def predicted(
 ) -> Iterator[tuple]:
   """Yields name, pixels and label; None for both if it is no image."""
   predict = network.make_predict(trained, rule)
-  start = last = time.monotonic()
+  progress = duration.Progress()
   with compile_cache.using(trained.config.compile_cache):
     for number, (name, path) in enumerate(images.items(), 1):
       try:
@@ -104,10 +101,6 @@ def predicted(
         continue
       label, _ = predict(pixels[None])
       yield name, pixels, label[0]
-      now = time.monotonic()
-      if now > last + _SECONDS_BETWEEN_LINES:
-        last = now
-        seconds = (now - start) / number * (len(images) - number)
-        logging.info(
-          '%d of %d images, ETA %s', number, len(images), duration.text(seconds)
-        )
+      if progress.line_is_due():
+        left = progress.left(number, len(images))
+        logging.info('%d of %d images, ETA %s', number, len(images), left)

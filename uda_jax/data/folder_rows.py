@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 import concurrent.futures
 import json
 import re
-import time
 from typing import Any, NamedTuple
 
 from absl import logging
@@ -27,8 +26,6 @@ from uda_jax.data import manifest
 from uda_jax.data import problems
 from uda_jax.data import resized_copies
 from uda_jax.data import transforms
-
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 class Done(NamedTuple):
@@ -140,20 +137,18 @@ def _job(
 
 def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:
   """Yields the futures, with a line now and then on how far they are."""
-  start = last = time.monotonic()
+  progress = duration.Progress()
   for number, future in enumerate(futures):
     concurrent.futures.wait([future])
-    now = time.monotonic()
-    if now > last + _SECONDS_BETWEEN_LINES:
-      last, done = now, number + 1
-      left = (now - start) / done * (len(futures) - done)
+    if progress.line_is_due():
+      done = number + 1
       logging.info(
         '%s: %d of %d files, %.0f a second, ETA %s',
         field,
         done,
         len(futures),
-        done / (now - start),
-        duration.text(left),
+        done / progress.seconds(),
+        progress.left(done, len(futures)),
       )
     yield future
 

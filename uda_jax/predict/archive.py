@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import io
 import pathlib
 import re
-import time
 from typing import NamedTuple
 import zipfile
 
@@ -15,6 +14,7 @@ from absl import logging
 import numpy as np
 from PIL import Image
 
+from uda_jax import duration
 from uda_jax import files
 from uda_jax import labels
 from uda_jax.data import image_size
@@ -22,8 +22,6 @@ from uda_jax.predict import images as images_lib
 from uda_jax.predict import network
 from uda_jax.runs import compile_cache
 from uda_jax.runs import restore
-
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 class Server(NamedTuple):
@@ -177,15 +175,14 @@ def write(
     images: of `find`.
     predict: of an image file: label [H, W] and confidence [H, W].
   """
-  last = time.monotonic()
+  progress = duration.Progress()
   with files.replacing(out) as unfinished:
     # PNGs do not get smaller.
     with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_STORED) as archive:
       for done, (name, path) in enumerate(images.items()):
         for folder, png in contents(server, ids, *predict(path)):
           archive.writestr(f'{folder}/{name}', png)
-        if time.monotonic() > last + _SECONDS_BETWEEN_LINES:
-          last = time.monotonic()
+        if progress.line_is_due():
           logging.info('%d of %d images', done + 1, len(images))
 
 

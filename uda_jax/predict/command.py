@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 import functools
 import itertools
 import pathlib
-import time
 from typing import Any
 
 from absl import logging
 import numpy as np
 
+from uda_jax import duration
 from uda_jax.data import bands
 from uda_jax.data import image_size
 from uda_jax.data import records
@@ -27,7 +27,6 @@ from uda_jax.runs import restore
 
 # Number of image sizes from which a line warns that each one is compiled.
 _MANY_SIZES = 4
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 def batches(
@@ -200,7 +199,7 @@ def _predict_all(
 ) -> int:
   """Predicts and writes images; returns their number."""
   predict = network.make_predict(trained, rule)
-  done, last, sizes = 0, time.monotonic(), set()
+  done, progress, sizes = 0, duration.Progress(), set()
   with (
     compile_cache.using(trained.config.compile_cache),
     outputs.writer(args, fps, trained) as write_one,
@@ -224,8 +223,7 @@ def _predict_all(
       for name, prediction in zip(names, found):
         write_one(name, prediction)
       done += len(names)
-      if time.monotonic() > last + _SECONDS_BETWEEN_LINES:
-        last = time.monotonic()
+      if progress.line_is_due():
         logging.info('%d images', done)
   return done
 
