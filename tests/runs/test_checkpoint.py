@@ -24,6 +24,7 @@ from uda_jax import types
 from uda_jax.runs import checkpoint
 from uda_jax.runs import checksums
 from uda_jax.runs import lock
+from uda_jax.runs import networks
 from uda_jax.train import optim
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -114,10 +115,10 @@ def test_checkpoints_with_empty_tuples_for_absent_parts_still_load(tmp_path):
     'value_type': 'Tuple',
     'skip_deserialize': True,
   }
-  student = checkpoint.load_variables(tmp_path, 'student', state.student)
+  student = networks.load(tmp_path, 'student', state.student)
   _assert_same(student, state.student)
   with pytest.raises(ValueError, match='has no teacher'):
-    checkpoint.load_variables(tmp_path, 'teacher', state.student)
+    networks.load(tmp_path, 'teacher', state.student)
 
 
 def test_saves_at_the_interval_and_when_forced(tmp_path):
@@ -163,6 +164,7 @@ _KILLED = """
 import os, pathlib, signal, sys
 import jax, jax.numpy as jnp
 from uda_jax.runs import checkpoint
+from uda_jax.runs import networks
 big = {f'w{i}': jnp.full((1024, 1024), 2.0) for i in range(24)}
 saved = checkpoint.Checkpoints(pathlib.Path(sys.argv[1]), every_steps=1)
 saved.save_best(1, {'w': jnp.ones(3)}, {'value': 0.5})
@@ -212,6 +214,7 @@ from uda_jax import parallel
 parallel.start_processes(sys.argv[2], 2, int(sys.argv[3]))
 from tests.runs import test_checkpoint as t
 from uda_jax.runs import checkpoint
+from uda_jax.runs import networks
 from uda_jax.train import interrupts
 mesh = parallel.make_mesh()
 like = t._like(t._state(), mesh)
@@ -289,9 +292,7 @@ def test_best_is_kept_over_restarts_and_repeated_steps(tmp_path):
     assert saved.save_best(4, candidates[3], score(0.8))
     assert saved.best() == {'step': 4, **score(0.8)}
   assert len(_folders(tmp_path / 'best')) == 1
-  _assert_same(
-    checkpoint.load_variables(tmp_path, 'best', candidates[0]), candidates[3]
-  )
+  _assert_same(networks.load(tmp_path, 'best', candidates[0]), candidates[3])
 
 
 def test_the_best_of_another_network_does_not_count(tmp_path):
@@ -317,7 +318,7 @@ def test_warm_start_reads_one_network(tmp_path):
   mesh = parallel.make_mesh(2)
   like = jax.device_put(_variables(seed=9), parallel.replicated(mesh))
   for which in ('student', 'teacher'):
-    variables = checkpoint.load_variables(tmp_path, which, like)
+    variables = networks.load(tmp_path, which, like)
     _assert_same(variables, getattr(state, which))
     assert isinstance(variables, types.Variables)
     assert variables.params['kernel'].sharding == parallel.replicated(mesh)
@@ -325,17 +326,17 @@ def test_warm_start_reads_one_network(tmp_path):
 
 def test_warm_start_errors(tmp_path):
   with pytest.raises(ValueError, match='warm_start.network.*last'):
-    checkpoint.load_variables(tmp_path, 'last', _variables())
+    networks.load(tmp_path, 'last', _variables())
   with pytest.raises(ValueError, match='warm_start.workdir.*found none'):
-    checkpoint.load_variables(tmp_path / 'nowhere', 'student', _variables())
+    networks.load(tmp_path / 'nowhere', 'student', _variables())
   with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
     saved.save(1, _state(teacher=False))
   with pytest.raises(ValueError, match='has no teacher; use its student'):
-    checkpoint.load_variables(tmp_path, 'teacher', _variables())
+    networks.load(tmp_path, 'teacher', _variables())
   with pytest.raises(ValueError, match='found none'):
-    checkpoint.load_variables(tmp_path, 'best', _variables())
+    networks.load(tmp_path, 'best', _variables())
   with pytest.raises(ValueError) as error:
-    checkpoint.load_variables(tmp_path, 'student', _variables(num_classes=6))
+    networks.load(tmp_path, 'student', _variables(num_classes=6))
   message = str(error.value)
   assert 'params/kernel: expected float32[3, 6], got float32[3, 4]' in message
   assert '1 of 4 tensors' in message and 'config.warm_start' in message
@@ -445,7 +446,7 @@ def test_a_damaged_checkpoint_is_named_and_the_older_one_taken(
   damage(_two_checkpoints(tmp_path))
   # Another run does not take it in silence.
   with pytest.raises(ValueError, match=message):
-    checkpoint.load_variables(tmp_path, 'student', _variables())
+    networks.load(tmp_path, 'student', _variables())
   with checkpoint.Checkpoints(tmp_path, every_steps=4, keep=2) as saved:
     assert saved.latest_step() == 8
     _assert_same(saved.restore(_like(_state())), _state(seed=8))

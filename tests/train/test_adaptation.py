@@ -12,6 +12,7 @@ from uda_jax.configs.blocks import common
 from uda_jax.models import adapters
 from uda_jax.runs import adapted
 from uda_jax.runs import checkpoint
+from uda_jax.runs import networks
 from uda_jax.train import adaptation
 from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
@@ -182,7 +183,7 @@ def test_the_stored_network_is_small_and_read_as_plain_weights(
   for which in ('student', 'teacher', 'best'):
     name = 'student' if which == 'best' else which
     own = getattr(run.state, name)
-    found = checkpoint.load_variables(tmp_path, which, like)
+    found = networks.load(tmp_path, which, like)
     assert jax.tree.structure(found) == jax.tree.structure(run.plain)
     outputs, _ = run.network.forward(found.params, {}, image)
     expected, _ = run.recipe.network.forward(own.params, {}, image)
@@ -192,7 +193,7 @@ def test_the_stored_network_is_small_and_read_as_plain_weights(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here),
     run.state.student,
   )
-  _same(checkpoint.load_variables(tmp_path, 'best', like), run.state.student)
+  _same(networks.load(tmp_path, 'best', like), run.state.student)
 
 
 def test_the_base_of_a_start_that_stored_nothing_is_replaced(tmp_path):

@@ -11,8 +11,8 @@ from uda_jax.export import manifest_file
 from uda_jax.export import weights_file
 from uda_jax.models import adapters
 from uda_jax.runs import adapted
-from uda_jax.runs import checkpoint
 from uda_jax.runs import delta
+from uda_jax.runs import networks
 from uda_jax.runs import packed
 from uda_jax.runs import restore
 
@@ -45,7 +45,7 @@ def write(
   _check_folder(folder)
   trained = restore.load(workdir, network)
   which = network or restore.reported(trained.config)
-  variables = checkpoint.load_variables(
+  variables = networks.load(
     run, which, _with_adapters(trained), field='--workdir'
   )
   folder.mkdir(parents=True, exist_ok=True)

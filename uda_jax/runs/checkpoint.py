@@ -12,7 +12,6 @@ on the host by then, and on a CPU JAX reuses no buffer that is being read.
 
 from __future__ import annotations
 
-from collections.abc import Set
 import math
 import pathlib
 import shutil
@@ -28,9 +27,7 @@ from uda_jax.runs import checksums
 from uda_jax.runs import stored
 from uda_jax.runs import trees
 
-_STATE, _NET, _SCORE = 'state', 'net', 'score'
-_CHECKPOINTS, _BEST = 'checkpoints', 'best'
-_STORED = ('student', 'teacher', 'best')
+_SCORE = 'score'
 # Fields of a score that is compared with those of the same kind alone.
 _KINDS = ('metric', 'network')
 _policies = ocp.checkpoint_managers
@@ -69,15 +66,17 @@ class Checkpoints:
     self._workdir = workdir
     self._base = base
     if jax.process_index() == 0:
-      _remove_half_written(workdir / _CHECKPOINTS)
-      _remove_half_written(workdir / _BEST)
-      checksums.set_aside(workdir / _CHECKPOINTS, _STATE, required=True)
-      checksums.set_aside(workdir / _BEST, _NET, required=False)
+      _remove_half_written(workdir / stored.CHECKPOINTS)
+      _remove_half_written(workdir / stored.BEST)
+      checksums.set_aside(
+        workdir / stored.CHECKPOINTS, stored.STATE, required=True
+      )
+      checksums.set_aside(workdir / stored.BEST, stored.NET, required=False)
     parallel.barrier('checkpoints are whole')
     self._latest = _manager(
-      workdir / _CHECKPOINTS, every_steps, keep, keep_every
+      workdir / stored.CHECKPOINTS, every_steps, keep, keep_every
     )
-    self._best = _manager(workdir / _BEST, 1, 1)
+    self._best = _manager(workdir / stored.BEST, 1, 1)
 
   def __enter__(self) -> Checkpoints:
     return self
@@ -104,15 +103,15 @@ class Checkpoints:
     folder = pathlib.Path(self._latest.directory) / str(step)
     small = adapted.small(self._base, like)
     trees.check_same(
-      stored.shapes(folder / _STATE),
+      stored.shapes(folder / stored.STATE),
       small,
       folder,
       'Use a new --workdir, or the config that made this one '
       '(config.model, config.method).',
     )
-    item = ocp.args.Composite(**{_STATE: ocp.args.StandardRestore(small)})
+    item = ocp.args.Composite(**{stored.STATE: ocp.args.StandardRestore(small)})
     with checksums.reading(folder):
-      state = self._latest.restore(step, args=item)[_STATE]
+      state = self._latest.restore(step, args=item)[stored.STATE]
     return adapted.whole(self._base, state, like)
 
   def save(
@@ -131,7 +130,7 @@ class Checkpoints:
     if self.latest_step() == step:
       return False
     state = adapted.small(self._base, state)
-    item = ocp.args.Composite(**{_STATE: ocp.args.StandardSave(state)})
+    item = ocp.args.Composite(**{stored.STATE: ocp.args.StandardSave(state)})
     with checksums.writing(self._workdir):
       return self._latest.save(step, force=force, args=item)
 
@@ -159,7 +158,7 @@ class Checkpoints:
       variables = adapted.without(self._base, variables)
     items = ocp.args.Composite(
       **{
-        _NET: ocp.args.StandardSave(variables),
+        stored.NET: ocp.args.StandardSave(variables),
         _SCORE: ocp.args.JsonSave({'step': step, **score}),
       }
     )
@@ -181,95 +180,6 @@ class Checkpoints:
     with checksums.writing(self._workdir):
       self._latest.wait_until_finished()
       self._best.wait_until_finished()
-
-
-def load_variables(
-  run: pathlib.Path | str,
-  which: str,
-  like: types.Variables,
-  *,
-  field: str = 'config.warm_start.workdir',
-  new: Set[tuple[str, ...]] = frozenset(),
-) -> types.Variables:
-  """Reads one network of another run.
-
-  Args:
-    run: the other run's workdir.
-    which: 'student' or 'teacher' of its newest checkpoint, or 'best'.
-    like: variables of the network that is wanted; the result has their dtypes
-      and shardings.
-    field: the config field or flag that names the run, for messages.
-    new: paths of modules that are not read: their arrays stay those of `like`.
-
-  Raises:
-    ValueError: there is no such network, or it has other tensors.
-  """
-  if which not in _STORED:
-    raise ValueError(
-      f'config.warm_start.network: expected one of {_STORED}, got {which!r}'
-    )
-  stored.quiet_orbax()
-  workdir = pathlib.Path(run).absolute()
-  folder = _newest(workdir, which, field)
-  found = stored.shapes(folder)
-  have = found if which == 'best' else found.get(which)
-  if have in (None, ()):
-    raise ValueError(
-      f'{field}: the run in {run} has no {which}; use its student'
-    )
-  way_out = f'Use config.model of that run, or another {field}'
-  if field.startswith('config.'):
-    way_out += (
-      '; config.model.new_classifier=True starts with a new classifier where '
-      'the numbers of classes differ'
-    )
-  base = adapted.read(workdir)
-  if base is not None:
-    return _load_adapted(base, folder, which, have, like, way_out, new)
-  wanted = trees.pruned(like._asdict(), new)
-  trees.check_same(trees.pruned(have, new), wanted, folder, way_out)
-  read = _read_network(folder, which, wanted)
-  return types.Variables(**trees.filled(read, like._asdict()))
-
-
-def _newest(workdir: pathlib.Path, which: str, field: str) -> pathlib.Path:
-  """Returns the newest stored item with a network; see `load_variables`."""
-  folder = workdir / (_BEST if which == 'best' else _CHECKPOINTS)
-  steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
-  if not steps:
-    raise ValueError(
-      f'{field}: expected the workdir of a run with a '
-      f'checkpoint in {folder}, found none'
-    )
-  item = _NET if which == 'best' else _STATE
-  folder = folder / str(max(steps))
-  if damage := checksums.damage(folder, item):
-    raise ValueError(
-      f'{field}: {damage}. The checkpoint is damaged: put the file back, or '
-      f'remove {folder} to use an older one if there is any'
-    )
-  return folder / item
-
-
-def _read_network(folder: pathlib.Path, which: str, like: Any) -> Any:
-  """Reads a network: all of an item of best/, a part of a state."""
-  if which == 'best':
-    return stored.read(folder, like)
-  return stored.read(folder, {which: like})[which]
-
-
-def _load_adapted(
-  base: adapted.Base, folder, which, have, like, way_out, new
-) -> types.Variables:
-  """Reads a network of a run with adapters; see `load_variables`."""
-  sharding = jax.tree.leaves(like)[0].sharding
-  wanted = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-    dict(have),
-  )
-  read = _read_network(folder, which, wanted)
-  own = types.Variables(read['params'], read.get('batch_stats', {}))
-  return adapted.fitted(base, own, like, folder, way_out, new)
 
 
 def _manager(

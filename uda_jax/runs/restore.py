@@ -11,8 +11,8 @@ import ml_collections
 
 from uda_jax import models
 from uda_jax import types
-from uda_jax.runs import checkpoint
 from uda_jax.runs import lineage
+from uda_jax.runs import networks
 from uda_jax.runs import packed
 from uda_jax.runs import resume
 from uda_jax.runs import upgrade
@@ -153,7 +153,7 @@ def load_variables(
     return packed.load_variables(
       folder, which, config, like, field=field, new=new
     )
-  return checkpoint.load_variables(
+  return networks.load(
     folder, which or reported(config), like, field=field, new=new
   )
 

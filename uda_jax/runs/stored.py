@@ -11,6 +11,15 @@ import orbax.checkpoint as ocp
 
 from uda_jax.runs import checksums
 
+# Folders below a run's directory, and items in their folders of a step.
+CHECKPOINTS, BEST = 'checkpoints', 'best'
+STATE, NET = 'state', 'net'
+
+
+def steps(folder: pathlib.Path) -> list[int]:
+  """Returns the steps of the checkpoints in a folder, [] without any."""
+  return list(ocp.utils.checkpoint_steps(folder)) if folder.is_dir() else []
+
 
 def shapes(folder: pathlib.Path) -> Any:
   """Returns the tree of a stored item, with shapes in place of arrays."""

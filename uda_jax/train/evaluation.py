@@ -181,7 +181,7 @@ class Evaluations:
       reports[reports_lib.full_size(name)] = score(variables)
     if best:
       like = networks[self._run.config.eval.network][0]
-      variables = checkpoint.load_variables(self._run.workdir, 'best', like)
+      variables = networks.load(self._run.workdir, 'best', like)
       reports[reports_lib.full_size('best')] = score(variables) | (
         self._selected(best)
       )
