@@ -96,7 +96,11 @@ FLOORS = (
 # the modules they call.
 COMMANDS = ('data.prepare', 'data.summary')
 # Papers that other papers build on.
-BASES = ('methods.self_training', 'methods.aux_head')
+BASES = (
+  'methods.self_training',
+  'methods.teacher_labels',
+  'methods.aux_head',
+)
 
 
 def _imports(path):

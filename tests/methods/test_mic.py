@@ -14,6 +14,7 @@ from uda_jax.configs.blocks import mic as mic_configs
 from uda_jax.losses import segmentation
 from uda_jax.methods import mic
 from uda_jax.methods import self_training
+from uda_jax.methods import teacher_labels
 
 NUM_CLASSES = 4
 
@@ -68,7 +69,7 @@ def test_the_teacher_sees_the_image_and_the_student_a_part():
   batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
   losses = _losses(batch, visible=3)
   image = network.normalize(batch.target.image)
-  label, weight, _, _ = self_training.pseudo_label(
+  label, weight, _, _ = teacher_labels.pseudo_label(
     _config(), state, batch, network
   )
   hidden = image.at[:, :, 3:].set(0)
@@ -98,7 +99,7 @@ def test_running_statistics_are_used_and_stay_those_of_whole_images():
     )
   )
   assert same(running) and not same(own)
-  label, weight, _, _ = self_training.pseudo_label(
+  label, weight, _, _ = teacher_labels.pseudo_label(
     _config(), state, batch, network
   )
   hidden = network.normalize(batch.target.image).at[:, :, 3:].set(0)
@@ -117,7 +118,7 @@ def test_running_statistics_are_used_and_stay_those_of_whole_images():
 def test_one_source_image_and_one_target_image():
   batch, network, state = _batch(), tiny.network(NUM_CLASSES), _state()
   losses = _losses(batch, visible=3, images='one_of_each')
-  label, weight, _, _ = self_training.pseudo_label(
+  label, weight, _, _ = teacher_labels.pseudo_label(
     _config(), state, batch, network
   )
   image = jnp.stack([batch.source.image[0], batch.target.image[0]])

@@ -17,6 +17,7 @@ from uda_jax import types
 from uda_jax.augment import dacs_jitter
 from uda_jax.augment import masking
 from uda_jax.methods import self_training
+from uda_jax.methods import teacher_labels
 
 # Fields of `config.method.masking`: `weight`; `ratio` and `block_size`, see
 # `masking.draw_mask`; `images`, one of `IMAGES`; `bn`: batch norm normalizes
@@ -29,7 +30,7 @@ FIELDS = ('weight', 'ratio', 'block_size', 'images', 'bn')
 # truth and the first target image, both as they are ('separate').
 IMAGES = ('target', 'one_of_each')
 # Further fields on a base without a teacher's labels: those of
-# `self_training.pseudo_label` and `self_training.segment`.
+# `teacher_labels.pseudo_label` and `self_training.segment`.
 LABEL_FIELDS = ('threshold', 'pseudo_weight', 'teacher_bn', 'ce_average')
 
 
@@ -110,7 +111,7 @@ def _labeled(
 ) -> self_training.Labeled:
   """The images of the masked pass, not masked yet, with their labels."""
   # Self-training makes the same pass of the teacher: XLA computes it once.
-  label, weight, _, _ = self_training.pseudo_label(base, state, batch, network)
+  label, weight, _, _ = teacher_labels.pseudo_label(base, state, batch, network)
   if config.images == 'one_of_each':
     return _one_of_each(batch, label, weight)
   pixels = operators.augment(keys['masked_augment'], batch.target.image)
@@ -164,7 +165,7 @@ def with_masking(
   Args:
     config: the masking block, see `FIELDS`; 'one_of_each' needs source and
       target images of one size.
-    base: the fields of `self_training.pseudo_label` and of `segment`: the
+    base: the fields of `teacher_labels.pseudo_label` and of `segment`: the
       method's own, or those of the masking block.
     method: the method.
     operators: the random operators.

@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from uda_jax import pseudo_labels
 from uda_jax import rng
 from uda_jax import types
 from uda_jax.augment import classmix
 from uda_jax.augment import dacs_jitter
 from uda_jax.losses import feature_distance
 from uda_jax.losses import segmentation
-from uda_jax.ops import resize
+from uda_jax.methods import teacher_labels
 
 # Fields of `config.method`, see `make`.
 FIELDS = (
@@ -99,52 +98,6 @@ def operators(config, num_classes: int) -> Operators:
   return Operators(
     make_choose_classes(config, num_classes), dacs_jitter.strong_augment
   )
-
-
-def pseudo_label(config, state, batch, network):
-  """Labels the target by the teacher, and weighs the pixels.
-
-  Args:
-    config: the fields `threshold`, `pseudo_weight` and `teacher_bn`.
-    state: its teacher is asked.
-    batch: its target is labelled.
-    network: the network.
-
-  Returns:
-    Labels [B, H, W] int32, weights [B, H, W] float, the fraction of
-    confident pixels, and the teacher's new batch statistics.
-  """
-  teacher = state.teacher
-  outputs, stats = network.forward(
-    teacher.params,
-    teacher.batch_stats,
-    network.normalize(batch.target.image),
-    use_running_average=config.teacher_bn == 'ema',
-  )
-  logits = resize.bilinear(outputs.logits, batch.target.valid_mask.shape[1:3])
-  label, confidence = pseudo_labels.from_logits(logits)
-  weight, fraction = weigh(config, confidence, batch.target.valid_mask)
-  return jax.lax.stop_gradient((label, weight, fraction, stats))
-
-
-def weigh(
-  config, confidence: jax.Array, valid_mask: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Weighs pseudo-labels by the fraction of confident ones.
-
-  Args:
-    config: the fields `threshold` and `pseudo_weight`.
-    confidence: [B, H, W] float in [0, 1].
-    valid_mask: [B, H, W] bool, False where pseudo-labels do not count.
-
-  Returns:
-    Weights [B, H, W] float, and the fraction [] of confident pixels of all.
-  """
-  weight = pseudo_labels.quality_weight(
-    confidence, threshold=config.threshold, fraction_over=config.pseudo_weight
-  )
-  fraction = jnp.mean(confidence >= config.threshold, dtype=confidence.dtype)
-  return pseudo_labels.mask_weight(weight, valid_mask), fraction
 
 
 def mix(keys, operators, batch, label, weight) -> Labeled:
@@ -306,7 +259,7 @@ def _loss(
   terms |= more
 
   # 2. The teacher labels the target.
-  label, weight, fraction, teacher_stats = pseudo_label(
+  label, weight, fraction, teacher_stats = teacher_labels.pseudo_label(
     config, state, batch, network
   )
 

@@ -14,6 +14,7 @@ from uda_jax.augment import flip as flip_lib
 from uda_jax.losses import feature_distance as distance_lib
 from uda_jax.losses import segmentation
 from uda_jax.methods import self_training
+from uda_jax.methods import teacher_labels
 from uda_jax.ops import resize
 
 
@@ -87,7 +88,7 @@ def pseudo_label(config, state, batch, network):
     )
     logits.append(resize.bilinear(outputs.logits, image.shape[1:3]))
   label, confidence = pseudo_labels.from_mirrored_pair(*logits)
-  weight, fraction = self_training.weigh(
+  weight, fraction = teacher_labels.weigh(
     config, confidence, batch.target.valid_mask
   )
   return jax.lax.stop_gradient((label, weight, fraction, stats))
