@@ -225,8 +225,8 @@ def read_records(out: pathlib.Path, *hows: str) -> list[dict[str, Any]]:
   ]
 
 
-def main() -> None:
-  """Reads the arguments."""
+def _parser() -> argparse.ArgumentParser:
+  """Returns the flags; all others are options of the runs."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -258,7 +258,17 @@ def main() -> None:
   parser.add_argument(
     '--table', action='store_true', help='print the records and exit'
   )
-  args, extra = parser.parse_known_args()
+  return parser
+
+
+def _is_done(path: pathlib.Path) -> bool:
+  """Returns whether there is a record without an error."""
+  return path.exists() and 'error' not in json.loads(path.read_text())
+
+
+def main() -> None:
+  """Rehearses what the arguments name, or prints the records."""
+  args, extra = _parser().parse_known_args()
   out = args.out.absolute()
   if args.table:
     print(rehearsal_table.table(read_records(out, '', 'half')))
@@ -267,21 +277,20 @@ def main() -> None:
     return
   published_trees.write(out / 'trees', images=args.images)
   published_weights.write(out / 'weights')
-  failed = 0
+  failed = False
   names = args.configs.split(',') if args.configs else published.config_names()
   for config_name in names:
     item = Rehearsal(
       config_name, out, args.steps, tuple(extra), args.memory, args.how or ''
     )
     path = item.record()
-    if not args.again and path.exists():
-      if 'error' not in json.loads(path.read_text()):
-        continue
+    if _is_done(path) and not args.again:
+      continue
     record = trace(item) if args.how == 'trace' else rehearse(item)
-    failed += 'error' in record
+    failed |= 'error' in record
     print(json.dumps(record), flush=True)
     files.write_atomically(path, files.to_json(record))
-  sys.exit(bool(failed))
+  sys.exit(failed)
 
 
 if __name__ == '__main__':
