@@ -72,7 +72,7 @@ class Program(NamedTuple):
 
   @property
   def key(self) -> str:
-    """Its name in the file of its config."""
+    """The program's name in the file of its config."""
     return f'{self.device} x {self.devices}, {self.part}, {self.setting}'
 
 

@@ -137,7 +137,7 @@ def streets_to_camvid() -> ConfigDict:
 
 
 def as_oracle(data: ConfigDict) -> ConfigDict:
-  """The same benchmark with the target's training labels as the source.
+  """Returns the benchmark with the target's training labels as the source.
 
   For the upper bound only: this is the one place where they are read.
   """

@@ -49,7 +49,7 @@ def dinov2(
 def dinov3_convnext(
   benchmark: published_transformers.Benchmark, *added: str, size: str = 'base'
 ) -> ConfigDict:
-  """The same of DINOv3's ConvNeXt; `size`: of its files."""
+  """Self-training of DINOv3's ConvNeXt with additions; `size`: of its files."""
   model = networks.convnext(
     encoder=f'dinov3_convnext_{size}',
     weights=f'pretrained/dinov3-convnext-{size}.safetensors',
@@ -61,7 +61,7 @@ def dinov3_convnext(
 def eva02(
   benchmark: published_transformers.Benchmark, *added: str
 ) -> ConfigDict:
-  """The same of EVA-02-B, as pre-trained by masked images."""
+  """Self-training of EVA-02-B, pre-trained by masked images, with additions."""
   name = 'eva02_base_patch14_224.mim_in22k'
   model = networks.eva02(size='base', weights=f'pretrained/{name}.safetensors')
   model.starts_from = starts.eva02(name)

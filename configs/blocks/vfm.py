@@ -24,7 +24,7 @@ def optim(layer_decay: float) -> ConfigDict:
 
 
 def optim_pp(layer_decay: float = 0.9) -> ConfigDict:
-  """That of VFM-UDA++: the adapter is as fast as the decoder."""
+  """The optimizer of VFM-UDA++: the adapter is as fast as the decoder."""
   config = optim(layer_decay)
   adapter = '^backbone/(level_embed|spm|interactions|up|norm[1-4])(/|$)'
   config.groups = ((adapter, 1.0, 1.0), *config.groups)

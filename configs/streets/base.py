@@ -44,7 +44,7 @@ ADDITIONS = BENCHMARK._replace(rare_class_temperature=0.0)
 
 
 def on(model: ml_collections.ConfigDict) -> laptop.Benchmark:
-  """The same runs with a small encoder of the large ones' families.
+  """The benchmark with a small encoder of the large ones' families.
 
   Args:
     model: the network, from scratch; its head becomes smaller.

@@ -134,7 +134,7 @@ def target_terms(
 def target_terms_and_borders(
   config, logits: Logits, mixed: Mixed, aux_label: jax.Array
 ) -> types.Terms:
-  """Those, and the same on the borders of the pasted classes."""
+  """The terms of `target_terms`, and the same on borders of pasted classes."""
   border = class_paste.mask_border(mixed.pasted)
   return target_terms(config, logits, mixed, aux_label) | (
     aux_head.cross_entropies(
@@ -169,7 +169,7 @@ def source_terms(config, logits: Logits, into: IntoSource) -> types.Terms:
 def source_terms_and_borders(
   config, logits: Logits, into: IntoSource
 ) -> types.Terms:
-  """That, the same on the borders, and the auxiliary head's.
+  """The term of `source_terms`, one on borders, and the auxiliary head's.
 
   Both are weighted once more within the term, hence the products.
   """

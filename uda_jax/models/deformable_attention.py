@@ -32,7 +32,7 @@ def offset_bias(heads: int, levels: int, points: int) -> np.ndarray:
 
 
 class DeformableAttention(nn.Module):
-  """See the module's docstring.
+  """Attention of queries to a few samples of several maps.
 
   Attributes:
     heads: attention heads.

@@ -36,7 +36,9 @@ class _Layers(nn.Module):
 
 
 class FeatureProjection(nn.Module):
-  """See the module's docstring; it computes in the dtype of its input.
+  """Two convolutions from a map to a frozen network's features.
+
+  Computes in the dtype of its input.
 
   Attributes:
     channels: of the frozen network's features.

@@ -49,7 +49,7 @@ class Upscale(nn.Module):
 
 
 class PyramidHead(nn.Module):
-  """See the module's docstring.
+  """Upscales and adds four maps from coarse to fine, and classifies.
 
   Attributes:
     num_classes: classes of the logits.

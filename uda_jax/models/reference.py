@@ -25,7 +25,7 @@ FIELDS = ('encoder', 'weights', 'size')
 
 
 class Reference(nn.Module):
-  """See the module's docstring.
+  """A DINOv2 that sees images at a size of its own; its last map.
 
   Attributes:
     make: makes the encoder, a `dinov2.DINOv2` with one map.

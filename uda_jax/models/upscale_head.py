@@ -38,7 +38,7 @@ class Upscale(nn.Module):
 
 
 class UpscaleHead(nn.Module):
-  """See the module's docstring.
+  """Upscales the last map of a transformer by 4, and classifies.
 
   Attributes:
     num_classes: classes of the logits.

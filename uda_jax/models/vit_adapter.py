@@ -186,7 +186,7 @@ def to_tokens(maps: Sequence[jax.Array]) -> jax.Array:
 
 
 class DINOv2Adapter(dinov2.DINOv2):
-  """See the module's docstring; without the transformer's last norm.
+  """DINOv2, without its last norm, that exchanges features with a CNN.
 
   Attributes:
     stem_width: see `spatial_prior.SpatialPrior`.
