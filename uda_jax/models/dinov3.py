@@ -7,6 +7,7 @@ image size is as good as another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import functools
 import math
 from typing import Any
@@ -49,10 +50,26 @@ def angles(size: tuple[int, int], head_width: int) -> np.ndarray:
     [rows * columns, head_width] float64.
   """
   centers = [2 * (np.arange(n) + 0.5) / n - 1 for n in size]
-  places = np.stack(np.meshgrid(*centers, indexing='ij'), -1).reshape(-1, 2)
-  periods = BASE ** (np.arange(head_width // 4) * 4 / head_width)
-  half = 2 * math.pi * places[:, :, None] / periods
-  return np.tile(half.reshape(len(places), -1), 2)
+  return angles_of([2 * math.pi * x for x in centers], head_width, BASE)
+
+
+def angles_of(
+  places: Sequence[np.ndarray], head_width: int, base: float
+) -> np.ndarray:
+  """Returns the places of patches over the periods of channels, see `angles`.
+
+  Args:
+    places: of the rows and of the columns, [rows] and [columns] float64.
+    head_width: channels of a head, a multiple of 4.
+    base: of the periods.
+
+  Returns:
+    [rows * columns, head_width] float64.
+  """
+  pairs = np.stack(np.meshgrid(*places, indexing='ij'), -1).reshape(-1, 2)
+  periods = base ** (np.arange(head_width // 4) * 4 / head_width)
+  half = pairs[:, :, None] / periods
+  return np.tile(half.reshape(len(pairs), -1), 2)
 
 
 def rotate(x: jax.Array, angle: np.ndarray) -> jax.Array:

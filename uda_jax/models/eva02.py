@@ -69,10 +69,7 @@ def angles(size: tuple[int, int], head_width: int) -> np.ndarray:
     [rows * columns, head_width] float64.
   """
   places = [TRAINED * np.arange(n) / n for n in size]
-  places = np.stack(np.meshgrid(*places, indexing='ij'), -1).reshape(-1, 2)
-  periods = BASE ** (np.arange(head_width // 4) * 4 / head_width)
-  half = places[:, :, None] / periods
-  return np.tile(half.reshape(len(places), -1), 2)
+  return dinov3.angles_of(places, head_width, BASE)
 
 
 class Attention(dinov3.Attention):
