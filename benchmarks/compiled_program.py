@@ -18,6 +18,7 @@ from benchmarks import chips
 from benchmarks import flops
 from benchmarks import hlo
 from benchmarks import hlo_traffic
+from benchmarks import random_batches
 from benchmarks import targets
 from benchmarks import train_step
 from uda_jax import configs
@@ -118,7 +119,7 @@ def trace(program: Program, mesh: jax.sharding.Mesh) -> jax.stages.Traced:
   if program.part == EVALUATION:
     return _trace_evaluation(config, mesh)
   phase = int(program.part.split()[1])
-  sizes = train_step.image_sizes(config)
+  sizes = random_batches.image_sizes(config)
   made = train_step.build(config, mesh, sizes, _CLASSES, phase)
   return train_step.trace(*made, mesh, config.parallel.shard)
 

@@ -20,13 +20,13 @@ import json
 import resource
 import statistics
 import time
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import flops
+from benchmarks import random_batches
 from benchmarks import targets
 from uda_jax import cli
 from uda_jax import configs
@@ -34,7 +34,6 @@ from uda_jax import flag_values
 from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
-from uda_jax import types
 from uda_jax.configs import overrides
 from uda_jax.train import class_weights
 from uda_jax.train import recipe as recipe_lib
@@ -42,85 +41,9 @@ from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 
 
-class Sizes(NamedTuple):
-  """(height, width) of the images of a step, by domain."""
-
-  source: tuple[int, int]
-  target: tuple[int, int]
-
-
-def image_sizes(config, crop: int = 0) -> Sizes:
-  """Returns the sizes of a step's images: crops, or resized images.
-
-  Args:
-    config: the config of a run.
-    crop: another height and width of the crops; 0: the config's.
-  """
-  data = config.data
-  if crop or any(data.crop_size):
-    size = (crop, crop) if crop else tuple(data.crop_size)
-    return Sizes(size, size)
-  sizes = Sizes(tuple(data.source_image_size), tuple(data.target_image_size))
-  if not all(map(any, sizes)):
-    raise ValueError('config.data.crop_size is not set: give --crop=N')
-  return sizes
-
-
-def random_batch(
-  config, sizes: Sizes, num_classes: int, phase: int
-) -> types.Batch:
-  """Returns the groups of a step, all equal: noise, labels in blocks of 16."""
-  random = np.random.default_rng(0)
-  count = config.batch.group_size
-  image = lambda size: random.integers(0, 256, (count, *size, 3), np.uint8)
-
-  def label(size):
-    cells = [-(-side // 16) for side in size]
-    classes = random.integers(0, num_classes, (count, *cells), dtype=np.int32)
-    return classes.repeat(16, 1).repeat(16, 2)[:, : size[0], : size[1]]
-
-  group = types.Batch(
-    types.Source(image(sizes.source), label(sizes.source)),
-    types.Target(
-      image(sizes.target),
-      np.ones((count, *sizes.target), bool),
-      # LSE's patches come with their labels.
-      label(sizes.target) if config.rounds else None,
-    ),
-    _random_views(config.data.pair, phase),
-  )
-  # Without copies: hundreds of groups fit.
-  return jax.tree.map(
-    lambda x: np.broadcast_to(x, (config.batch.groups, *x.shape)), group
-  )
-
-
-def _random_views(pair, phase: int) -> dict[str, np.ndarray] | None:
-  """Returns pairs of identical crops of noise for PiPa's patches.
-
-  Args:
-    pair: `config.data.pair`.
-    phase: of the method.
-
-  Returns:
-    'image' [pairs, 2, H, W, 3] uint8, 'box' [pairs, 2, 4] int32 (top, bottom,
-    left, right), 'flipped' [pairs, 2] bool; None for a method without pairs,
-    and in phase 0.
-  """
-  # They are cut from the step on from which the loss looks at them.
-  if not any(pair.crop_size) or not phase:
-    return None
-  lead = (pair.group_size, 2)
-  height, width = pair.crop_size
-  random = np.random.default_rng(1)
-  return {
-    'image': random.integers(0, 256, (*lead, height, width, 3), np.uint8),
-    'box': np.broadcast_to(np.int32([0, height, 0, width]), (*lead, 4)),
-    'flipped': np.zeros(lead, bool),
-  }
-
-
-def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
+def build(
+  config, mesh, sizes: random_batches.Sizes, num_classes: int, phase: int
+):
   """Returns (update, maker of its state and its frozen network, batch).
 
   Args:
@@ -140,7 +63,7 @@ def build(config, mesh, sizes: Sizes, num_classes: int, phase: int):
   key = jax.random.key(0)
   shapes = jax.eval_shape(lambda: network.init(key, sizes.source))
   recipe = recipe_lib.make(config, num_classes, network, shapes.params)
-  batch = random_batch(config, sizes, num_classes, phase)
+  batch = random_batches.make(config, sizes, num_classes, phase)
 
   def init():
     variables = network.init(key, sizes.source)
@@ -262,7 +185,7 @@ def parser() -> cli.Parser:
 def train_step(args: argparse.Namespace) -> None:
   """Compiles, runs, prints."""
   config = overrides.apply(configs.load(args.config), args.overrides)
-  sizes = image_sizes(config, args.crop)
+  sizes = random_batches.image_sizes(config, args.crop)
   with contextlib.ExitStack() as stack:
     if args.topology:
       mesh = targets.absent_mesh(args.topology)

@@ -6,7 +6,7 @@ import types
 import jax
 import pytest
 
-from benchmarks import train_step
+from benchmarks import random_batches
 from uda_jax import configs
 from uda_jax import models
 from uda_jax.train import later_phases
@@ -20,12 +20,12 @@ def _start(name, **changes):
   """Returns a run, shapes of its state, and its first batch."""
   config = configs.load(name)
   config.update_from_flattened_dict(changes)
-  sizes = train_step.image_sizes(config)
+  sizes = random_batches.image_sizes(config)
   network = models.build(config, CLASSES)
   key = jax.random.key(0)
   student = jax.eval_shape(lambda: network.init(key, sizes.source))
   recipe = recipe_lib.make(config, CLASSES, network, student.params)
-  batch = train_step.random_batch(config, sizes, CLASSES, phase=0)
+  batch = random_batches.make(config, sizes, CLASSES, phase=0)
   state = jax.eval_shape(
     lambda: state_lib.init_state(recipe, student, key, batch, num_steps=9)
   )
