@@ -65,7 +65,7 @@ def _steps(
 
 def _row(benchmark: str, name: str, among: str, one: ranking.Agreement) -> str:
   return (
-    f'| {benchmark} | {name} | {among} | {one.count} | {_two(one.spearman)} '
+    f'| {benchmark} | {name} | {among} | {one.networks} | {_two(one.spearman)} '
     f'| {_two(one.kendall)} | {100 * one.regret:.1f} |'
   )
 
@@ -78,7 +78,7 @@ def _mean(benchmark: str, name: str, many: Sequence[ranking.Agreement]) -> str:
     return sum(known) / len(known) if known else float('nan')
 
   one = ranking.Agreement(
-    sum(a.count for a in many),
+    sum(a.networks for a in many),
     *(mean([a[i] for a in many]) for i in range(1, 6)),
   )
   return _row(benchmark, name, f'steps of a run, mean of {len(many)}', one)

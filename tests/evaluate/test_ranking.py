@@ -37,7 +37,7 @@ def test_ties_share_the_choice():
 
 def test_unknown_values_are_left_out():
   found = ranking.agreement([1.0, None, math.nan, 2.0], [0.1, 0.9, 0.8, 0.2])
-  assert found.count == 2 and found.best == 0.2
+  assert found.networks == 2 and found.best == 0.2
   constant = ranking.agreement([1.0, 1.0], [0.1, 0.2])
   assert math.isnan(constant.spearman) and math.isnan(constant.kendall)
   assert ranking.agreement([1.0], [0.1]).regret == 0
@@ -58,7 +58,7 @@ def test_reports_are_compared_by_every_criterion():
     reports.append({'miou': {'all classes': score}, 'label_free': free})
   found = ranking.compare(reports)
   assert list(found) == list(selection.LABEL_FREE)
-  assert found['entropy'].count == 3 and found['agreement'].count == 2
+  assert found['entropy'].networks == 3 and found['agreement'].networks == 2
   assert found['entropy'].chosen == 0.3
   assert found['entropy'].regret == pytest.approx(0.2)
   assert found['agreement'].spearman == pytest.approx(1)

@@ -42,7 +42,7 @@ def _run(tmp_path_factory):
 def _images(tmp_path, monkeypatch):
   """Test splits of two images, in folders of conditions."""
   for name, server in archive.SERVERS.items():
-    tiny = server._replace(count=2, size=SIZE)
+    tiny = server._replace(images=2, size=SIZE)
     monkeypatch.setitem(archive.SERVERS, name, tiny)
   random = np.random.default_rng(0)
   for stem, condition in zip(STEMS, ('fog', 'night')):
@@ -139,5 +139,5 @@ def test_other_classes_than_those_of_cityscapes():
 
 
 def test_the_published_splits():
-  counts = {name: s.count for name, s in archive.SERVERS.items()}
+  counts = {name: s.images for name, s in archive.SERVERS.items()}
   assert counts == {'acdc': 2000, 'dark_zurich': 151, 'cityscapes': 1525}

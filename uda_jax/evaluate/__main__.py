@@ -127,9 +127,8 @@ def score(args: argparse.Namespace, config: Any = None) -> dict[str, dict]:
 
 def _check_mode(args: argparse.Namespace) -> None:
   """Raises ValueError for a flag of the other mode, which would do nothing."""
-  mode, other = '--predictions', _RUN_FLAGS
-  if args.workdir:
-    mode, other = '--workdir', _FILE_FLAGS
+  mode = '--workdir' if args.workdir else '--predictions'
+  other: Sequence[str] = _FILE_FLAGS if args.workdir else _RUN_FLAGS
   found = [f'--{name}' for name in other if getattr(args, name)]
   found += args.overrides if mode == '--predictions' else []
   if found:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from uda_jax import labels
 
@@ -86,7 +87,7 @@ def count_pairs(
   return counts.reshape(num_classes, num_classes)
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> np.ndarray:
   """Quotient part / whole in float64, NaN where whole is 0.
 
   Args:

@@ -19,7 +19,7 @@ class Agreement(NamedTuple):
   """Agreement of a criterion with true scores.
 
   Attributes:
-    count: networks that have both.
+    networks: number of those that have both.
     spearman: rank correlation in -1..1; NaN for fewer than two networks, or if
       either value is the same for all.
     kendall: tau-b in -1..1, likewise.
@@ -28,7 +28,7 @@ class Agreement(NamedTuple):
     regret: best - chosen, >= 0.
   """
 
-  count: int
+  networks: int
   spearman: float
   kendall: float
   chosen: float

@@ -23,12 +23,11 @@ from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
 from uda_jax.evaluate import selection
 
-ConfigDict = ml_collections.ConfigDict
 Score = Callable[..., dict[str, Any]]
 
 
 def subsets(
-  config: ConfigDict, class_names: Sequence[str]
+  config: ml_collections.ConfigDict, class_names: Sequence[str]
 ) -> dict[str, tuple[int, ...]]:
   """Returns the classes of each reported mean: all, and named subsets."""
   named = {name: tuple(ids) for name, ids in config.eval.subsets.items()}
@@ -36,7 +35,7 @@ def subsets(
 
 
 def batches(
-  config: ConfigDict,
+  config: ml_collections.ConfigDict,
   data: manifest.Manifest,
   label_size: image_size.Size = (0, 0),
   between: Callable[[], None] = lambda: None,
@@ -65,7 +64,7 @@ def batches(
 
 
 def make_predict(
-  config: ConfigDict, network: types.Network, mesh: Mesh
+  config: ml_collections.ConfigDict, network: types.Network, mesh: Mesh
 ) -> inference.Predict:
   """Returns the prediction that a run is evaluated with.
 
@@ -93,7 +92,7 @@ class Labeled(NamedTuple):
 
 
 def make_labeled(
-  config: ConfigDict,
+  config: ml_collections.ConfigDict,
   predict: inference.Predict,
   data: manifest.Manifest,
   between: Callable[[], None] = lambda: None,
@@ -124,7 +123,7 @@ def make_labeled(
 
 
 def _report(
-  config: ConfigDict, data: manifest.Manifest, matrix: np.ndarray
+  config: ml_collections.ConfigDict, data: manifest.Manifest, matrix: np.ndarray
 ) -> dict[str, Any]:
   """Returns the report of a split; of several sets, their mean and each.
 
@@ -148,7 +147,7 @@ def _report(
 
 
 def make_label_free(
-  config: ConfigDict,
+  config: ml_collections.ConfigDict,
   network: types.Network,
   data: manifest.Manifest,
   mesh: Mesh,
@@ -194,7 +193,7 @@ def make_label_free(
 
 
 def _make_statistics(
-  config: ConfigDict, network: types.Network, mesh: Mesh
+  config: ml_collections.ConfigDict, network: types.Network, mesh: Mesh
 ) -> Callable[..., Any]:
   """Returns f(variables, other, rows) -> index, valid, statistics of rows."""
   logits = inference.make_logits(

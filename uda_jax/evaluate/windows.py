@@ -20,7 +20,7 @@ class Window(NamedTuple):
 
 
 def _layout(
-  full: tuple[int, int], window: Window
+  full: tuple[int, ...], window: Window
 ) -> tuple[tuple[int, int], list[tuple[int, int]], np.ndarray]:
   """Returns the size of the windows, their corners and the visits [H, W, 1]."""
   height, width = map(min, window.size, full)
@@ -50,13 +50,14 @@ def sliding_mean_on_host(
     [B, H, W, C], at least float32.
   """
   (height, width), starts, visits = _layout(image.shape[1:3], window)
-  total = None
+  total: np.ndarray | None = None
   for y, x in starts:
     here = np.asarray(scores(image[:, y : y + height, x : x + width]))
     if total is None:
       dtype = np.promote_types(here.dtype, np.float32)
       total = np.zeros((len(image), *image.shape[1:3], here.shape[-1]), dtype)
     total[:, y : y + height, x : x + width] += here
+  assert total is not None  # an image has a window
   return total / visits.astype(total.dtype)
 
 

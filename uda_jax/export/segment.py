@@ -61,8 +61,9 @@ def read(path: str | pathlib.Path) -> np.ndarray:
       would become black and white.
   """
   with Image.open(path) as image:
-    if getattr(image, 'n_frames', 1) > 1 and image.format != 'MPO':
-      raise ValueError(f'{path}: expected one picture, got {image.n_frames}')
+    frames = getattr(image, 'n_frames', 1)
+    if frames > 1 and image.format != 'MPO':
+      raise ValueError(f'{path}: expected one picture, got {frames}')
     if image.mode.startswith(('I', 'F')):
       raise ValueError(
         f'{path}: expected 8 bits a channel, got pixels of type {image.mode}; '

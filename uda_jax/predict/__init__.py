@@ -37,10 +37,10 @@ def load(
   from uda_jax.predict import network
   from uda_jax.runs import restore
 
-  trained = restore.load(workdir, which)
+  trained = restore.load(os.fspath(workdir), which)
   rule = image_size.seen(trained.config.data)
   if size:
-    rule = rule._replace(size=tuple(size), keep_ratio=False)
+    rule = rule._replace(size=(size[0], size[1]), keep_ratio=False)
   return network.make_predict(trained, rule)
 
 

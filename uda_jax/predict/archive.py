@@ -28,14 +28,14 @@ class Server(NamedTuple):
   """Format that a test server accepts.
 
   Attributes:
-    count: number of images of the test split.
+    images: number of images of the test split.
     size: (height, width) of each.
     name: pattern of their file names without ending.
     folders: of the archive; a file of each image lies in each of them.
     ids: of the classes in the label maps, 'train' or 'cityscapes' (label ids).
   """
 
-  count: int
+  images: int
   size: tuple[int, int]
   name: str
   folders: tuple[str, ...]
@@ -101,7 +101,7 @@ def find(pattern: str, dataset: str) -> dict[str, pathlib.Path]:
   """
   server = SERVERS[dataset]
   found = images_lib.find(pattern)
-  expected = f'--images: expected the {server.count} test images of {dataset}'
+  expected = f'--images: expected the {server.images} test images of {dataset}'
   wrong = [p for p in found.values() if not re.fullmatch(server.name, p.stem)]
   if wrong:
     raise ValueError(
@@ -113,7 +113,7 @@ def find(pattern: str, dataset: str) -> dict[str, pathlib.Path]:
     other = by_name.setdefault(f'{path.stem}.png', path)
     if other != path:
       raise ValueError(f'{expected}, each once, got {other} and {path}')
-  if len(by_name) != server.count:
+  if len(by_name) != server.images:
     raise ValueError(f'{expected}, got {len(by_name)} in {pattern}')
   for path in by_name.values():
     size = _size(path)

@@ -55,6 +55,7 @@ def _open(
 
   Of a video, the names of the frames are not known.
   """
+  read: Callable[..., Iterable[tuple[str, np.ndarray]]]
   if video.is_input(args.images):
     fps, frames = video.read(args.images)
     read = functools.partial(_frames, args.images, frames)
@@ -199,7 +200,8 @@ def _predict_all(
 ) -> int:
   """Predicts and writes images; returns their number."""
   predict = network.make_predict(trained, rule)
-  done, progress, sizes = 0, duration.Progress(), set()
+  done, progress = 0, duration.Progress()
+  sizes: set[image_size.Size] = set()
   with (
     compile_cache.using(trained.config.compile_cache),
     outputs.writer(args, fps, trained) as write_one,

@@ -133,7 +133,8 @@ def writer(
   animated = path.suffix.lower() in _ANIMATED
   if animated:
     _check_fps(path, fps)
-  imageio = None if animated else _imageio(path)
+  else:
+    _imageio(path)  # raises before anything is made
   path.parent.mkdir(parents=True, exist_ok=True)
   with tempfile.TemporaryDirectory(
     prefix='.unfinished_', dir=path.parent
@@ -144,7 +145,7 @@ def writer(
         yield _of_one_size(path, add)
     else:
       # Odd sizes are scaled to even ones: most codecs need them.
-      with imageio.get_writer(
+      with _imageio(path).get_writer(
         unfinished, format='FFMPEG', fps=fps, macro_block_size=2
       ) as file:
         yield _of_one_size(path, file.append_data)

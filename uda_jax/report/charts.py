@@ -7,6 +7,7 @@ import contextlib
 import io
 import math
 import re
+from typing import Any
 import warnings
 
 import numpy as np
@@ -68,10 +69,11 @@ def _settings() -> Iterator[None]:
   """Gives everything but the data the text's color; names are plain text."""
   import matplotlib
 
-  keys = ('text.color', 'axes.edgecolor', 'axes.labelcolor')
-  keys += ('xtick.color', 'ytick.color')
+  parts = ('text.color', 'axes.edgecolor', 'axes.labelcolor')
+  ticks = ('xtick.color', 'ytick.color')
   # `$` in the name of a class is no formula.
-  settings = dict.fromkeys(keys, _INK) | {'text.parse_math': False}
+  settings: dict[Any, Any] = dict.fromkeys((*parts, *ticks), _INK)
+  settings['text.parse_math'] = False
   with matplotlib.rc_context(settings), warnings.catch_warnings():
     # The browser has the glyphs that matplotlib's own font lacks.
     warnings.filterwarnings('ignore', 'Glyph .* missing')

@@ -124,7 +124,7 @@ def _notes(path: pathlib.Path) -> tuple[str, ...]:
 
 def flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   """Returns the fields of a config by dotted name."""
-  fields = {}
+  fields: dict[str, Any] = {}
   for key, value in tree.items():
     name = f'{prefix}{key}'
     if isinstance(value, Mapping) and value:

@@ -74,7 +74,9 @@ def keep(
   }
   if jax.process_index() == 0 and not _resumes(workdir):
     arrays = {name: np.asarray(x) for name, x in frozen.items()}
-    safetensors.write(path, arrays | {_SCALE: np.float32(rule.scale)})
+    safetensors.write(
+      path, arrays | {_SCALE: np.asarray(rule.scale, np.float32)}
+    )
   parallel.barrier('the base is written')
   base = read(workdir)
   assert base is not None, path
@@ -122,7 +124,7 @@ def read_file(path: pathlib.Path) -> Base:
 
 def by_path(params: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
   """Returns the values of nested mappings by path."""
-  found = {}
+  found: dict[str, Any] = {}
   for name, value in params.items():
     here = (*path, name)
     if isinstance(value, Mapping):
@@ -173,7 +175,7 @@ def small(base: Base | None, state: types.TrainState) -> types.TrainState:
   """Returns a train state without the arrays of the base."""
   if base is None:
     return state
-  networks = {
+  networks: dict[str, Any] = {
     name: without(base, variables)
     for name in ('student', 'teacher')
     if (variables := getattr(state, name)) is not None

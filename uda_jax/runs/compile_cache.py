@@ -143,6 +143,7 @@ def planned_bytes(program: jax.stages.Compiled) -> int:
   argument count once.
   """
   stats = program.memory_analysis()
+  assert stats is not None  # XLA has it for every platform here
   return (
     stats.argument_size_in_bytes
     + stats.temp_size_in_bytes

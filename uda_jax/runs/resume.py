@@ -99,9 +99,9 @@ def check_config(path: pathlib.Path, manifest: Manifest, new: Any) -> None:
   steps, rounds = last_steps(manifest), new.get('rounds')
   new_steps = new.get('steps', 0)
   if new_steps < steps or (rounds and new_steps != steps):
-    more = '' if rounds else ' or more'
+    or_more = '' if rounds else ' or more'
     found.append(
-      f'config.steps: expected {steps}{more} as at the last start, got '
+      f'config.steps: expected {steps}{or_more} as at the last start, got '
       f'{new_steps}'
     )
   if found:
@@ -160,7 +160,9 @@ def data_changes(
     starts: of the manifest; those of earlier versions record no data.
     data: `describe_data` by part: source, target, evaluation.
   """
-  before = next((s['data'] for s in reversed(starts) if 'data' in s), {})
+  before: Mapping[str, Any] = next(
+    (s['data'] for s in reversed(starts) if 'data' in s), {}
+  )
   found = []
   for part in data.keys() & before.keys():
     old, new = before[part], data[part]
