@@ -8,7 +8,7 @@ import time
 
 import jax
 
-from tests import tiny_leaf
+from tests import tiny_config
 from uda_jax import parallel
 from uda_jax.parallel import joint_checks
 from uda_jax.runs import provenance
@@ -17,9 +17,9 @@ from uda_jax.train import cluster
 NUM_IMAGES = 2
 
 
-def leaf(folder):
+def small(folder):
   """A config whose data are rendered below a folder."""
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.batch.groups = 2
   config.data.cache_dir = str(folder / 'data')
   for part in ('source', 'target', 'evaluation'):
@@ -48,20 +48,20 @@ def main(address, process, folder):
   """Does all checks."""
   parallel.start_processes(address, 2, process)
 
-  both = lambda **fields: changed(leaf(folder), fields)
-  second = lambda **fields: changed(leaf(folder), fields if process else {})
+  both = lambda **fields: changed(small(folder), fields)
+  second = lambda **fields: changed(small(folder), fields if process else {})
   found('processes', lambda: [jax.process_count(), len(cluster.machines())])
   found('config', lambda: cluster.config(second(data__root='/elsewhere')))
   found('other config', lambda: cluster.config(second(steps=12)))
   found('bad config', lambda: cluster.config(second(steps=-1)))
   machines = cluster.machines()
-  found('devices', lambda: cluster.devices(leaf(folder), machines))
+  found('devices', lambda: cluster.devices(small(folder), machines))
   found('groups', lambda: cluster.devices(both(batch__groups=3), machines))
   found('one device', lambda: cluster.devices(both(devices=1), machines))
   unlike = [machines[0], machines[1]._replace(devices=8)]
-  found('unlike devices', lambda: cluster.devices(leaf(folder), unlike))
-  found('sum', lambda: cluster.add_up(leaf(folder))[0])
-  workdir = lambda path: cluster.workdir(path, leaf(folder))
+  found('unlike devices', lambda: cluster.devices(small(folder), unlike))
+  found('sum', lambda: cluster.add_up(small(folder))[0])
+  workdir = lambda path: cluster.workdir(path, small(folder))
   found('workdir', lambda: workdir(folder / 'run'))
   (folder / f'file{process}').write_text('')
   path = folder / ('file1/run' if process else 'run')
@@ -81,6 +81,6 @@ def main(address, process, folder):
   data = lambda config: sorted(
     facts['images'] for facts in cluster.data(config).values()
   )
-  found('data', lambda: data(leaf(folder)))
+  found('data', lambda: data(small(folder)))
   found('no data', lambda: data(second(data__cache_dir='/proc/none')))
   found('other data', lambda: data(second(data__target__num_images=1)))

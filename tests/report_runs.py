@@ -21,18 +21,18 @@ CONFUSION = {
 
 
 def write(
-  path, leaf='self_training', *, seed=0, finished=True, evaluation='rain'
+  path, config_name='self_training', *, seed=0, finished=True, evaluation='rain'
 ):
   """Writes the files of a run of three logged steps, without checkpoints.
 
   Args:
     path: its directory.
-    leaf: name of a config in configs/streets.
+    config_name: name of a config in configs/streets.
     seed: of the predictions.
     finished: whether it has results.
     evaluation: name of the data set that it is scored on.
   """
-  config = configs.load(f'streets/{leaf}')
+  config = configs.load(f'streets/{config_name}')
   facts = {
     'data': {
       role: {'name': name, 'images': count}
@@ -59,7 +59,7 @@ def write(
     name: reports.report(np.array(matrix), NAMES, {reports.ALL: range(3)})
     for name, matrix in CONFUSION.items()
   }
-  if leaf == 'source_only':
+  if config_name == 'source_only':
     del results['teacher']
   network = config.eval.network
   with writer:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from tests import lse_leaf
+from tests import lse_config
 from uda_jax import parallel
 from uda_jax.data import patches
 from uda_jax.data.streets import style
@@ -40,11 +40,11 @@ def write_images(folder):
 
 def config(images, own, devices):
   """A config on these images; what is made is kept below `own`."""
-  leaf = lse_leaf.get_config()
-  leaf.devices = devices
-  leaf.batch.groups = devices or 4
-  leaf.data.cache_dir = str(own / 'data')
-  leaf.data.source.num_images = 1
+  made = lse_config.get_config()
+  made.devices = devices
+  made.batch.groups = devices or 4
+  made.data.cache_dir = str(own / 'data')
+  made.data.source.num_images = 1
   record = dict(
     kind='folder',
     name='mixed',
@@ -53,10 +53,10 @@ def config(images, own, devices):
     labels='labels/*.png',
     class_names=tuple(style.CLASSES),
   )
-  leaf.data.target = record
-  leaf.data.evaluation = record
-  leaf.eval.label_free.num_images = 7
-  return leaf
+  made.data.target = record
+  made.data.evaluation = record
+  made.eval.label_free.num_images = 7
+  return made
 
 
 def results(images, own, devices):

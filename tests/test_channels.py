@@ -11,7 +11,7 @@ from PIL import Image
 import pytest
 import tifffile
 
-from tests import tiny_leaf
+from tests import tiny_config
 from tests.data import test_folders
 from tests.data import tiny_folder
 from uda_jax.augment import dacs_jitter
@@ -71,7 +71,7 @@ def folders(root, channels):
 
 
 def config_of(root, channels):
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   part = lambda name: datasets.folder(
     name=name,
     images=f'{name}/images/*',
@@ -358,7 +358,7 @@ def test_fields_are_checked(tmp_path, fields, words):
 
 
 def test_rendered_scenes_are_rgb():
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.model.in_channels = 4
   with pytest.raises(ValueError, match="in_channels.*'streets'"):
     checks.check_config(config)

@@ -96,7 +96,7 @@ def connected(monkeypatch):
 def _command(folder, *options):
   check_cluster.main(
     [
-      '--config=tests/tiny_leaf.py',
+      '--config=tests/tiny_config.py',
       f'--workdir={folder / "alone"}',
       f'--config.data.cache_dir={folder / "data"}',
       *(f'--config.data.{part}.num_images=2' for part in ('source', 'target')),
@@ -114,7 +114,7 @@ def test_one_process(folder, connected, capsys, monkeypatch):
     r'^process +host',
     r'^0 .* 4 x cpu$',
     r'^clocks differ by 0.000 s$',
-    r'^config: tests/tiny_leaf.py, the same',
+    r'^config: tests/tiny_config.py, the same',
     r'^batch: 4 groups divide over the devices$',
     r'^addition over 4 devices: [0-9.]+ ms$',
     r'^source: streets source_train, 2 images, read by all$',

@@ -184,7 +184,9 @@ def test_time_of_the_authors_is_that_of_a_step():
 
 
 def test_a_config_compiles_and_its_records_make_a_table(tmp_path):
-  program = compiled_program.Program('tests/tiny_leaf.py', 'evaluation', 'cpu')
+  program = compiled_program.Program(
+    'tests/tiny_config.py', 'evaluation', 'cpu'
+  )
   record = compiled_program.facts(program)
   assert record['stage'] == 'compiled' and record['loops_without_count'] == 0
   # The only products: the tiny network's convolutions.
@@ -199,7 +201,7 @@ def test_a_config_compiles_and_its_records_make_a_table(tmp_path):
   stopped |= dict(wall_minutes=15.0, minutes=15)
   path.write_text(json.dumps({program.key: record, 'other': stopped}))
   page = compiled_tables.page(tmp_path)
-  assert '| `tests/tiny_leaf.py` | evaluation | - | - |' in page
+  assert '| `tests/tiny_config.py` | evaluation | - | - |' in page
   assert 'step 0: stopped after 15 minutes of XLA' in page
 
 

@@ -59,8 +59,8 @@ def test_the_rows_of_ablations(method):
   rows = ablations.rows('streets', method)
   assert len(rows) == len(ablations.ROWS[method])
   assert 0 < len(ablations.rows('camvid_to_idd', method)) <= len(rows)
-  for _, leaf, changes in rows:
-    config = configs.load(f'streets/{leaf}')
+  for _, name, changes in rows:
+    config = configs.load(f'streets/{name}')
     before = config.to_json()
     config.update_from_flattened_dict(changes)
     assert (config.to_json() != before) == bool(changes)

@@ -16,7 +16,7 @@ import pytest
 from tests import forked
 from tests import last_state
 from tests import slow_main
-from tests import tiny_leaf
+from tests import tiny_config
 from uda_jax import main
 from uda_jax.train import loop
 
@@ -39,7 +39,7 @@ def shared(tmp_path_factory):
 
 def _flags(shared, workdir, *flags):
   return [
-    '--config=tests/tiny_leaf.py',
+    '--config=tests/tiny_config.py',
     f'--workdir={workdir}',
     f'--config.data.cache_dir={shared / "data"}',
     f'--config.steps={STEPS}',
@@ -59,7 +59,7 @@ def _run(shared, workdir, *flags):
 
 def _here(shared, workdir, **changes):
   """A run in this process, as `_run` makes it in another."""
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.devices = 1
   config.steps = STEPS
   config.data.cache_dir = str(shared / 'data')

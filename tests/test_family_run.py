@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax import models
 from uda_jax import parallel
@@ -19,7 +19,7 @@ from uda_jax.train import step as step_lib
 
 
 def _config(folder):
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.update(steps=2, devices=1)
   config.data.cache_dir = str(folder / 'data')
   config.data.rare_class.update(

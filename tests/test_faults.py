@@ -11,8 +11,8 @@ import time
 import pytest
 
 from tests import last_state
-from tests import lse_leaf
-from tests import tiny_leaf
+from tests import lse_config
+from tests import tiny_config
 from uda_jax.train import interrupts
 from uda_jax.train import loop
 
@@ -26,7 +26,7 @@ _IN_TIME = 20.0
 
 def _evaluating():
   """A run that evaluates and saves every few steps."""
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.eval.update(every=4, batch_size=2)
   config.checkpoint.every = 2
   config.steps = 12
@@ -92,7 +92,7 @@ class _Timer:
 
 
 @pytest.mark.parametrize(
-  'make', [_evaluating, lse_leaf.get_config][: 1 + (SIGTERMS > 1)]
+  'make', [_evaluating, lse_config.get_config][: 1 + (SIGTERMS > 1)]
 )
 def test_sigterm_at_random_moments(make, shared, tmp_path):
   whole, stopped = tmp_path / 'whole', tmp_path / 'stopped'
@@ -122,7 +122,7 @@ def test_a_long_run_keeps_its_memory_files_and_threads(
   shared, tmp_path, monkeypatch
 ):
   """Compares the middle of a run with its end."""
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.steps = STEPS
   config.checkpoint.every = max(STEPS // 40, 1)
   config.eval.every = max(STEPS // 20, 1)

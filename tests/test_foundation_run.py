@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax import configs
 from uda_jax import models
@@ -35,7 +35,7 @@ def small(monkeypatch):
 def _config(folder, name):
   """The config's run on rendered scenes of 32 x 64, one group, two steps."""
   config = configs.load(f'gta5_to_cityscapes/{name}')
-  data = leaf.get_config().data
+  data = small_config.get_config().data
   for field in ('resize', 'scale_range', 'pad', 'flip', 'margins'):
     data[field] = config.data[field]
   data.cache_dir = str(folder / 'data')

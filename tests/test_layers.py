@@ -173,7 +173,7 @@ def test_nobody_imports_what_is_not_theirs():
   assert not found, '\n'.join(found)
 
 
-def test_rooms_import_only_lower_floors():
+def test_folders_import_only_lower_floors():
   """So there are no import circles between folders."""
   found = []
   for module, path in _modules():
@@ -191,7 +191,7 @@ def test_rooms_import_only_lower_floors():
   assert not found, '\n'.join(found)
 
 
-def test_modules_of_a_room_import_in_no_circle():
+def test_modules_import_in_no_circle():
   graph = {
     module: {
       '.'.join(name.removeprefix('uda_jax.').split('.')[:n])

@@ -15,7 +15,7 @@ import pytest
 from tests import forked
 from tests import last_state
 from tests import slow_main
-from tests import tiny_leaf
+from tests import tiny_config
 from uda_jax import parallel
 from uda_jax.train import loop
 
@@ -34,7 +34,7 @@ def shared(tmp_path_factory):
 
 def _flags(shared, workdir):
   return [
-    '--config=tests/tiny_leaf.py',
+    '--config=tests/tiny_config.py',
     f'--workdir={workdir}',
     f'--config.data.cache_dir={shared / "data"}',
     f'--config.steps={STEPS}',
@@ -113,7 +113,7 @@ def undisturbed(shared):
 
 
 def test_two_processes_give_the_one_process_result(shared, undisturbed):
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.devices = 1
   config.batch.groups = 2
   config.steps = STEPS

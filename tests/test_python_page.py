@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax import calls
 from uda_jax import configs
@@ -35,7 +35,7 @@ def run(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   network = tiny.network(len(NAMES))
   classes = {'names': NAMES, 'palette': ((0, 0, 0),) * 3}
-  config = leaf.get_config()
+  config = small_config.get_config()
   provenance.run_manifest('runs/first', config, {'classes': classes})
   trained = restore.Trained(
     config,

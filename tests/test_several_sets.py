@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from tests import tiny_leaf
+from tests import tiny_config
 from tests.data import raw_layouts
 from uda_jax import evaluate
 from uda_jax.configs.blocks import benchmarks
@@ -26,7 +26,7 @@ def _streets(split, count, gap, weight=1.0):
 
 
 def _config(root):
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.devices = 1
   config.steps = 2
   config.log.panels_every = 0
@@ -111,7 +111,7 @@ def test_scores_of_a_finished_run_on_several_sets(run):
 def test_one_command_scores_a_source_only_run_on_published_sets(
   tmp_path, capsys
 ):
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.devices = 1
   config.steps = 1
   config.log.panels_every = 0

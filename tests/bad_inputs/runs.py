@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tests import tiny
-from tests import tiny_leaf
+from tests import tiny_config
 from tests.bad_inputs import case
 from uda_jax import types
 from uda_jax.data.streets import style
@@ -30,7 +30,7 @@ from uda_jax.runs import provenance
 def _trained() -> pathlib.Path:
   """Writes the directory of a run of the tiny network, once."""
   folder = pathlib.Path(tempfile.mkdtemp(prefix='bad_inputs_'))
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   network = tiny.network(len(style.CLASSES), config.model.in_channels)
   variables = network.init(jax.random.key(0), (32, 64))
   state = types.TrainState(

@@ -56,15 +56,15 @@ def test_two_folders_are_scored_as_they_are_trained():
 
 
 @pytest.mark.parametrize(
-  'leaf, size',
+  'name, size',
   [
     ('streets/self_training', (0, 0)),
     ('camvid_to_idd/pipa', (152, 214)),
     ('gta5_to_cityscapes/daformer', (512, 1024)),
   ],
 )
-def test_leaves_keep_their_sizes(leaf, size):
-  data = configs.load(leaf).data
+def test_published_configs_keep_their_sizes(name, size):
+  data = configs.load(name).data
   assert image_size.seen(data).size == size
   if size == (512, 1024):
     assert image_size.seen(data).of((1024, 2048)) == size

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax import models
 from uda_jax import parallel
@@ -24,7 +24,7 @@ from uda_jax.runs import provenance
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
   """The config and its evaluation split, rendered once."""
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.data.cache_dir = str(tmp_path_factory.mktemp('data'))
   config.data.evaluation.num_images = 3
   split = datasets.load(
@@ -197,9 +197,9 @@ def test_errors_are_one_line(run, tmp_path, args, message):
 def test_another_config_gives_the_data_but_not_the_classes(run, data, tmp_path):
   config_file = tmp_path / 'other.py'
   config_file.write_text(f"""
-from tests import leaf
+from tests import small_config
 def get_config():
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.data.cache_dir = {data[0].data.cache_dir!r}
   config.data.evaluation.num_images = 2
   return config

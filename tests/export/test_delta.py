@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from uda_jax import models
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import networks
@@ -35,7 +35,7 @@ def _noise(shapes, seed):
 
 def _run(workdir, seed, kind='soma'):
   """Writes a run whose best network has moved from its start."""
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.model = networks.dinov2(size='s', weights='')
   config.model.update(head_width=8, fusion='conv1')
   config.optim = common.adamw(weight_decay=0.1)

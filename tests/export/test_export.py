@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
@@ -36,10 +36,12 @@ def main(tmp_path, monkeypatch):
   network = tiny.network(len(NAMES))
   workdir = tmp_path / 'run'
   classes = {'names': NAMES, 'palette': ((0, 0, 0),) * 3}
-  provenance.run_manifest(workdir, leaf.get_config(), {'classes': classes})
+  provenance.run_manifest(
+    workdir, small_config.get_config(), {'classes': classes}
+  )
   variables = network.init(jax.random.key(3), (8, 8))
   trained = restore.Trained(
-    leaf.get_config(), NAMES, classes['palette'], network, variables
+    small_config.get_config(), NAMES, classes['palette'], network, variables
   )
   monkeypatch.setattr(restore, 'load', lambda workdir, which: trained)
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from uda_jax import models
 from uda_jax.export import weights_file
 from uda_jax.models import weights
@@ -22,7 +22,7 @@ NAMES = ('road', 'sky', 'car')
 @pytest.fixture
 def run(tmp_path):
   """The directory of a run, as training leaves it, and its best network."""
-  config = leaf.get_config()
+  config = small_config.get_config()
   variables = models.build(config, len(NAMES)).init(jax.random.key(1), (32, 48))
   workdir = tmp_path / 'run'
   provenance.run_manifest(
@@ -71,13 +71,13 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
 
 
 def test_an_oracle_saw_target_labels():
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.data.source = config.data.target.copy_and_resolve_references()
   told = weights_file.declaration(config, 'student', '', {})
   assert told['saw_target_labels'] is True
   # So has a run that started from one.
   told = weights_file.declaration(
-    leaf.get_config(), 'student', '', {'saw_target_labels': True}
+    small_config.get_config(), 'student', '', {'saw_target_labels': True}
   )
   assert told['saw_target_labels'] is True
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import hub_server
-from tests import leaf
+from tests import small_config
 from uda_jax import configs
 from uda_jax import models
 from uda_jax.evaluate import reports
@@ -40,7 +40,7 @@ def server(tmp_path, monkeypatch):
 @pytest.fixture
 def run(tmp_path):
   """The directory of a run with scores, its config and its best network."""
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.data.root = '/home/me/data'
   variables = models.build(config, len(NAMES)).init(jax.random.key(1), (32, 48))
   workdir = tmp_path / 'run'
@@ -68,7 +68,7 @@ def _push(workdir, *args):
 
 
 def test_the_page_says_how_many_channels_an_image_has():
-  config = leaf.get_config()
+  config = small_config.get_config()
   declared = {'network': 'best', 'trained_on': 'a', 'saw_target_labels': False}
   for channels, text in ((3, '| RGB, '), (4, '| 4 channels, ')):
     config.model.in_channels = channels
@@ -160,7 +160,7 @@ def test_public_on_request(run, server):
 
 
 def test_the_weights_of_a_run_may_move_but_not_change(tmp_path):
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.model.weights = 'hf://nvidia/mit-b0/pytorch_model.bin'
   first = {'sha256': 'ab', 'part': '', 'commit': 'c1'}
   provenance.run_manifest(tmp_path, config, {'weights': first})
@@ -174,7 +174,7 @@ def test_the_weights_of_a_run_may_move_but_not_change(tmp_path):
 
 
 def test_configs_without_folders():
-  tree = manifest_file.without_folders(leaf.get_config())
+  tree = manifest_file.without_folders(small_config.get_config())
   assert tree['data']['root'] == tree['data']['cache_dir'] == ''
   config = configs.load('gta5_to_cityscapes/vfm_uda_pp')
   model = manifest_file.without_folders(config)['model']

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from tests import leaf
+from tests import small_config
 from uda_jax import models
 from uda_jax import pictures
 from uda_jax.data import datasets
@@ -38,7 +38,7 @@ PALETTE = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
 def run(tmp_path_factory):
   """The directory of a run, as training leaves it, and its network."""
   workdir = tmp_path_factory.mktemp('run')
-  config = leaf.get_config()
+  config = small_config.get_config()
   network = models.build(config, len(NAMES))
   variables = network.init(jax.random.key(1), (32, 48))
   provenance.run_manifest(

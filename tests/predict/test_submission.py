@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from tests import leaf
+from tests import small_config
 from uda_jax import models
 from uda_jax import pictures
 from uda_jax.predict import archive
@@ -27,7 +27,7 @@ STEMS = [f'GOPR0475_frame_{n:06d}_rgb_anon' for n in (3, 11)]
 def _run(tmp_path_factory):
   """The directory of a run."""
   workdir = tmp_path_factory.mktemp('run')
-  config = leaf.get_config()
+  config = small_config.get_config()
   network = models.build(config, len(NAMES))
   provenance.run_manifest(
     workdir, config, {'classes': {'names': NAMES, 'palette': PALETTE}}

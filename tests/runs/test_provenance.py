@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from uda_jax.data import manifest as manifest_lib
 from uda_jax.runs import provenance
 from uda_jax.runs import restore
@@ -133,7 +133,7 @@ def test_data_sets_may_be_moved(tmp_path):
 
 def test_a_network_is_read_with_the_config_of_the_last_start(tmp_path):
   classes = {'classes': {'names': ('a', 'b'), 'palette': ((0, 0, 0),) * 2}}
-  config = leaf.get_config()
+  config = small_config.get_config()
   provenance.run_manifest(tmp_path, config, classes)
   config.steps += 8
   config.data.eval_image_size = (16, 32)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests import tiny_leaf
+from tests import tiny_config
 from uda_jax import configs
 from uda_jax import flag_values
 from uda_jax.configs import overrides
@@ -31,7 +31,7 @@ def test_a_workdir_in_the_home_folder(tmp_path, monkeypatch):
 
 def test_a_bucket_is_no_workdir():
   with pytest.raises(ValueError, match='--workdir: .* gs://bucket/run; mount'):
-    loop.run(tiny_leaf.get_config(), 'gs://bucket/run')
+    loop.run(tiny_config.get_config(), 'gs://bucket/run')
   for text in ('gs://bucket/run', 'hf://owner/name'):
     with pytest.raises(ValueError, match='expected a folder that all'):
       checks.check_workdir(flag_values.path(text))

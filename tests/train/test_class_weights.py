@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from tests import tiny_config
 from tests import tiny_hrda
-from tests import tiny_leaf
 from tests import tiny_two_heads
 from uda_jax import methods
 from uda_jax.configs.blocks import common
@@ -124,7 +124,7 @@ def test_every_cross_entropy_of_a_method(name):
 
 
 def _config():
-  return tiny_leaf.get_config()
+  return tiny_config.get_config()
 
 
 def test_a_formula_becomes_numbers():

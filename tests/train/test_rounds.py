@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import round_labels
-from tests import lse_leaf
+from tests import lse_config
 from uda_jax import parallel
 from uda_jax.configs.blocks import benchmarks
 from uda_jax.configs.blocks import common
@@ -34,7 +34,7 @@ def cache(tmp_path_factory):
 
 
 def _config(cache):
-  config = lse_leaf.get_config()
+  config = lse_config.get_config()
   config.devices = 1
   config.data.cache_dir = str(cache / 'data')
   # The shares of two processes differ in size.

@@ -7,7 +7,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax import types
 from uda_jax.train import data_sets
@@ -49,7 +49,7 @@ def test_target_images_are_read_for_a_method_that_uses_them(
   )
   method = types.Method(lambda *args: None, uses_target=uses_target)
   run = setup.Run(
-    leaf.get_config(),
+    small_config.get_config(),
     workdir=None,
     mesh=None,
     data=data_sets.Data(None, None, None),
@@ -61,7 +61,7 @@ def test_target_images_are_read_for_a_method_that_uses_them(
 
 
 def test_what_begins_after_the_end_of_a_run_is_said():
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.steps, config.schedule.warmup_steps = 20, 20
   late = types.Method(None, starts=(0, 20))
   warmup, part = setup._never_reached(config, late)

@@ -10,8 +10,8 @@ import types
 
 import pytest
 
-from tests import lse_leaf
-from tests import tiny_leaf
+from tests import lse_config
+from tests import tiny_config
 from uda_jax.data import splits
 from uda_jax.runs import checkpoint
 from uda_jax.runs import lock
@@ -59,7 +59,7 @@ def test_in_the_ranking_of_a_round(tmp_path, signal_at):
   changes = {'log.panels_every': 0, 'checkpoint.every': 1000}
   signal_at(1)
   with pytest.raises(interrupts.Preempted, match='stopped at step 6, saved'):
-    _run(lse_leaf.get_config(), tmp_path / 'run', tmp_path, **changes)
+    _run(lse_config.get_config(), tmp_path / 'run', tmp_path, **changes)
   assert _saved(tmp_path / 'run') == ['6']
 
 
@@ -72,7 +72,7 @@ def test_during_evaluations(tmp_path, signal_at):
     'checkpoint.every': 1000,
   }
   run = lambda: _run(
-    tiny_leaf.get_config(), tmp_path / 'run', tmp_path, **changes
+    tiny_config.get_config(), tmp_path / 'run', tmp_path, **changes
   )
   signal_at(1)
   with pytest.raises(interrupts.Preempted, match='stopped at step 2, saved'):
@@ -85,7 +85,7 @@ def test_during_evaluations(tmp_path, signal_at):
   assert '4' in _saved(tmp_path / 'run')
   # A longer run goes on from there.
   result = _run(
-    tiny_leaf.get_config(),
+    tiny_config.get_config(),
     tmp_path / 'run',
     tmp_path,
     **changes | {'steps': 6, 'eval.every': 0},
@@ -120,7 +120,7 @@ def test_without_a_better_network(tmp_path, monkeypatch, caplog):
     'checkpoint.every': 1000,
   }
   run = lambda **more: _run(
-    tiny_leaf.get_config(), tmp_path / 'run', tmp_path, **changes | more
+    tiny_config.get_config(), tmp_path / 'run', tmp_path, **changes | more
   )
   with caplog.at_level('INFO', logger='absl'):
     reports = run().reports
@@ -155,7 +155,7 @@ def test_the_best_network_of_a_run_that_got_longer(monkeypatch, step, rows):
   fake = types.SimpleNamespace
   best = {'step': 2, 'report': {'miou': {}}}
   own = evaluation.Evaluations.__new__(evaluation.Evaluations)
-  own._run = fake(config=tiny_leaf.get_config())
+  own._run = fake(config=tiny_config.get_config())
   own._run.config.update_from_flattened_dict(
     {'eval.every': 0, 'eval.network': 'student', 'log.panels_every': 0}
   )
@@ -186,7 +186,7 @@ def test_a_directory_that_is_gone_ends_the_run(tmp_path, monkeypatch):
   monkeypatch.setattr(writers.Writer, 'examples', examples)
   with pytest.raises(lock.Gone, match='the directory was removed'):
     _run(
-      tiny_leaf.get_config(),
+      tiny_config.get_config(),
       workdir,
       tmp_path,
       **{'steps': 4, 'eval.every': 2, 'checkpoint.every': 1000},

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests import leaf
+from tests import small_config
 from uda_jax import models
 from uda_jax.configs.blocks import convnets
 from uda_jax.models import preprocessing
@@ -40,7 +40,7 @@ def _init(config, num_classes, seed):
 def run(tmp_path_factory):
   """The directory of a finished run, and its best network."""
   workdir = tmp_path_factory.mktemp('run')
-  config = leaf.get_config()
+  config = small_config.get_config()
   variables = _init(config, len(NAMES), 0)
   _manifest(workdir, config, weights={'declared': {'trained_on': 'ImageNet'}})
   with checkpoint.Checkpoints(workdir, every_steps=1) as saved:
@@ -49,7 +49,7 @@ def run(tmp_path_factory):
 
 
 def _config(workdir, **model):
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.warm_start.update(workdir=str(workdir), network='best')
   config.model.update(model)
   return config
@@ -93,7 +93,7 @@ def test_classes_in_another_order_are_refused(run, caplog):
   assert "'heaven' is 'sky' there" in caplog.text
   warm_start.check_classes(_config(workdir, new_classifier=True), other)
   # A file, whose declaration has them.
-  config = leaf.get_config()
+  config = small_config.get_config()
   origin = weights.Provenance(
     'a.safetensors', '', 1, '', declared={'classes': list(NAMES)}
   )
@@ -103,7 +103,7 @@ def test_classes_in_another_order_are_refused(run, caplog):
 
 
 def test_another_network_is_one_line(tmp_path):
-  other = leaf.get_config()
+  other = small_config.get_config()
   other.model = convnets.fcn8s_vgg()
   _manifest(tmp_path, other, weights=None)
   with pytest.raises(
@@ -115,7 +115,7 @@ def test_another_network_is_one_line(tmp_path):
 
 
 def test_another_preprocessing_is_one_line(tmp_path):
-  other = leaf.get_config()
+  other = small_config.get_config()
   other.model = convnets.deeplab_v2()
   _manifest(tmp_path, other)
   config = _config(tmp_path)
@@ -132,7 +132,7 @@ def test_another_preprocessing_is_one_line(tmp_path):
 
 
 def test_labels_of_the_target_are_passed_on(run, tmp_path):
-  oracle = leaf.get_config()
+  oracle = small_config.get_config()
   oracle.data.source = oracle.data.target.copy_and_resolve_references()
   _manifest(tmp_path / 'oracle', oracle)
   config = _config(tmp_path / 'oracle')
@@ -173,4 +173,4 @@ def test_a_directory_without_a_run_is_named(tmp_path):
 
 
 def test_no_warm_start_declares_nothing():
-  assert warm_start.declared(leaf.get_config()) is None
+  assert warm_start.declared(small_config.get_config()) is None

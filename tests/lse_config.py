@@ -1,16 +1,16 @@
-"""Config of a run with pseudo-label rounds of seconds, on `tests/tiny_leaf.py`.
+"""Config of a run of seconds with rounds, on `tests/tiny_config.py`.
 
-python -m uda_jax.main --config=tests/lse_leaf.py --workdir=DIR
+python -m uda_jax.main --config=tests/lse_config.py --workdir=DIR
 """
 
-from tests import tiny_leaf
+from tests import tiny_config
 from uda_jax.configs.blocks import common
 from uda_jax.configs.blocks import laptop
 
 
 def get_config():
   """6 steps on the source, then two rounds of 4 steps."""
-  config = tiny_leaf.get_config()
+  config = tiny_config.get_config()
   config.steps = 14
   config.teacher = common.no_teacher()
   config.eval.network = 'student'

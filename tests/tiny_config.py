@@ -1,11 +1,11 @@
-"""`tests/leaf.py` with the smallest network, which compiles fast.
+"""`tests/small_config.py` with the smallest network, which compiles fast.
 
 Like any config it works with
 
-  python -m uda_jax.main --config=tests/tiny_leaf.py --workdir=DIR
+  python -m uda_jax.main --config=tests/tiny_config.py --workdir=DIR
 """
 
-from tests import leaf
+from tests import small_config
 from tests import tiny
 from uda_jax import models
 
@@ -16,7 +16,7 @@ def get_config():
     num_classes, config.in_channels
   )
   models.IMPORTERS['tiny'] = models.IMPORTERS['compact']
-  config = leaf.get_config()
+  config = small_config.get_config()
   config.model.name = 'tiny'
   # Programs and a pipeline of their own, for runs that look at them.
   config.eval.label_free.num_images = 0

@@ -2,7 +2,7 @@
 
 Like any config it works with
 
-  python -m uda_jax.main --config=tests/leaf.py --workdir=DIR
+  python -m uda_jax.main --config=tests/small_config.py --workdir=DIR
 """
 
 from uda_jax.configs.blocks import common
