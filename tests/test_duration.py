@@ -18,9 +18,9 @@ def test_text(seconds, text):
 def test_lines_are_due_now_and_then(monkeypatch):
   now = [100.0]
   monkeypatch.setattr(time, 'monotonic', lambda: now[0])
-  progress = duration.Progress()
+  timer = duration.LineTimer()
   due = []
   for now[0] in (104.0, 106.0, 110.0, 112.0):
-    due.append(progress.line_is_due())
+    due.append(timer.line_is_due())
   assert due == [False, True, False, True]
-  assert progress.seconds() == 12 and progress.left(3, 13) == '40s'
+  assert timer.seconds() == 12 and timer.left(3, 13) == '40s'

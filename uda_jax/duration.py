@@ -7,8 +7,8 @@ import time
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-class Progress:
-  """The time since a piece of work began, and since its last line."""
+class LineTimer:
+  """Times the lines on the progress of a piece of work."""
 
   def __init__(self) -> None:
     self._start = self._last = time.monotonic()

@@ -85,7 +85,7 @@ def predicted(
 ) -> Iterator[tuple]:
   """Yields name, pixels and label; None for both if it is no image."""
   predict = network.make_predict(trained, rule)
-  progress = duration.Progress()
+  timer = duration.LineTimer()
   with compile_cache.using(trained.config.compile_cache):
     for number, (name, path) in enumerate(images.items(), 1):
       try:
@@ -101,6 +101,6 @@ def predicted(
         continue
       label, _ = predict(pixels[None])
       yield name, pixels, label[0]
-      if progress.line_is_due():
-        left = progress.left(number, len(images))
+      if timer.line_is_due():
+        left = timer.left(number, len(images))
         logging.info('%d of %d images, ETA %s', number, len(images), left)

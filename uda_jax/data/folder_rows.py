@@ -137,18 +137,18 @@ def _job(
 
 def _progress(futures: Sequence[Any], field: str) -> Iterator[Any]:
   """Yields the futures, with a line now and then on how far they are."""
-  progress = duration.Progress()
+  timer = duration.LineTimer()
   for number, future in enumerate(futures):
     concurrent.futures.wait([future])
-    if progress.line_is_due():
+    if timer.line_is_due():
       done = number + 1
       logging.info(
         '%s: %d of %d files, %.0f a second, ETA %s',
         field,
         done,
         len(futures),
-        done / progress.seconds(),
-        progress.left(done, len(futures)),
+        done / timer.seconds(),
+        timer.left(done, len(futures)),
       )
     yield future
 

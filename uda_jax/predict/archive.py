@@ -175,14 +175,14 @@ def write(
     images: of `find`.
     predict: of an image file: label [H, W] and confidence [H, W].
   """
-  progress = duration.Progress()
+  timer = duration.LineTimer()
   with files.replacing(out) as unfinished:
     # PNGs do not get smaller.
     with zipfile.ZipFile(unfinished, 'w', zipfile.ZIP_STORED) as archive:
       for done, (name, path) in enumerate(images.items()):
         for folder, png in contents(server, ids, *predict(path)):
           archive.writestr(f'{folder}/{name}', png)
-        if progress.line_is_due():
+        if timer.line_is_due():
           logging.info('%d of %d images', done + 1, len(images))
 
 

@@ -200,7 +200,7 @@ def _predict_all(
 ) -> int:
   """Predicts and writes images; returns their number."""
   predict = network.make_predict(trained, rule)
-  done, progress = 0, duration.Progress()
+  done, timer = 0, duration.LineTimer()
   sizes: set[image_size.Size] = set()
   with (
     compile_cache.using(trained.config.compile_cache),
@@ -225,7 +225,7 @@ def _predict_all(
       for name, prediction in zip(names, found):
         write_one(name, prediction)
       done += len(names)
-      if progress.line_is_due():
+      if timer.line_is_due():
         logging.info('%d images', done)
   return done
 
