@@ -82,28 +82,40 @@ def _gradient(recipe: recipe_lib.Recipe, phase: int, local_groups: int):
     reached = depends_on_input(everywhere, *args)[0]
     return jax.tree.map(lambda g, r: g if r else None, grads, reached), losses
 
-  def device_gradient(params, state, batch, method_state, group, frozen):
-    if recipe.accumulate == 1:
-      return gradient(params, state, batch, method_state, group, frozen)
-    chunks = jax.tree.map(
-      lambda x: x.reshape(recipe.accumulate, together, *x.shape[1:]),
+  if recipe.accumulate == 1:
+    return gradient
+  return _accumulated(gradient, recipe.accumulate, local_groups)
+
+
+def _accumulated(gradient, turns: int, local_groups: int):
+  """Returns a gradient function that computes a part of its groups at a time.
+
+  Args:
+    gradient: of `local_groups // turns` groups.
+    turns: number of parts; their gradients are averaged.
+    local_groups: groups of a device.
+  """
+
+  def accumulated(params, state, batch, method_state, group, frozen):
+    parts = jax.tree.map(
+      lambda x: x.reshape(turns, local_groups // turns, *x.shape[1:]),
       (batch, method_state, group),
     )
 
-    def add(sum_, chunk):
-      grads, losses = gradient(params, state, *chunk, frozen)
+    def add(sum_, part):
+      grads, losses = gradient(params, state, *part, frozen)
       return jax.tree.map(jnp.add, sum_, grads), losses
 
-    first = jax.tree.map(lambda x: x[0], chunks)
+    first = jax.tree.map(lambda x: x[0], parts)
     shape = jax.eval_shape(gradient, params, state, *first, frozen)[0]
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)
-    grads, losses = jax.lax.scan(add, zeros, chunks)
-    grads = jax.tree.map(lambda g: g / recipe.accumulate, grads)
+    grads, losses = jax.lax.scan(add, zeros, parts)
+    grads = jax.tree.map(lambda g: g / turns, grads)
     return grads, jax.tree.map(
       lambda x: x.reshape(local_groups, *x.shape[2:]), losses
     )
 
-  return device_gradient
+  return accumulated
 
 
 def make_gradient(
