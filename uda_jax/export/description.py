@@ -123,36 +123,13 @@ def about(
     workdir: the run's directory.
     shape: of the input, [B, H, W, N]; B may be a name.
   """
-  config, lead = trained.config, list(shape[:3])
-  how = protocol.configured(config.eval).without_views()
+  config = trained.config
   declared = weights_file.declaration(
     config, which, '', weights_file.started_from(workdir)
   ) | selection.note(config, which)
   return {
-    'input': {
-      'name': 'images',
-      'dtype': 'uint8',
-      'shape': list(shape),
-      'layout': 'NHWC',
-      'colors': _colors(shape[-1]),
-      'range': [0, 255],
-      'pixels': f'{_colors(shape[-1])} {_PIXELS}',
-      # The size that scoring resizes images to; the files do not resize.
-      'image_size': str(image_size.seen(config.data)),
-      'resize': _resize(config),
-    },
-    'outputs': {
-      'ids': {'dtype': 'int32', 'shape': lead, 'values': 'index of classes'},
-      'logits': {
-        'dtype': 'float32',
-        'shape': [*lead, len(trained.class_names)],
-      },
-      # How scoring brings logits to the size of a photo.
-      'enlarge': {
-        'what': 'probabilities' if how.gives_probabilities else 'logits',
-        'align_corners': bool(config.eval.align_corners),
-      },
-    },
+    'input': _input(config, shape),
+    'outputs': _outputs(config, [*shape[:3]], len(trained.class_names)),
     'scoring': protocol.describe(config.eval),
     # Used in the run's evaluation, not in the files.
     'test_time_augmentation': {
@@ -165,6 +142,36 @@ def about(
     # Its name would invite to normalize once more.
     'trained': {k: x for k, x in declared.items() if k != 'preprocessing'},
     'jax': jax.__version__,
+  }
+
+
+def _input(config: Any, shape: tuple[int | str, ...]) -> dict[str, Any]:
+  return {
+    'name': 'images',
+    'dtype': 'uint8',
+    'shape': list(shape),
+    'layout': 'NHWC',
+    'colors': _colors(shape[-1]),
+    'range': [0, 255],
+    'pixels': f'{_colors(shape[-1])} {_PIXELS}',
+    # The size that scoring resizes images to; the files do not resize.
+    'image_size': str(image_size.seen(config.data)),
+    'resize': _resize(config),
+  }
+
+
+def _outputs(
+  config: Any, lead: list[int | str], num_classes: int
+) -> dict[str, Any]:
+  how = protocol.configured(config.eval).without_views()
+  return {
+    'ids': {'dtype': 'int32', 'shape': lead, 'values': 'index of classes'},
+    'logits': {'dtype': 'float32', 'shape': [*lead, num_classes]},
+    # How scoring brings logits to the size of a photo.
+    'enlarge': {
+      'what': 'probabilities' if how.gives_probabilities else 'logits',
+      'align_corners': bool(config.eval.align_corners),
+    },
   }
 
 
