@@ -125,7 +125,10 @@ def _with_numbers(name: str, numbers: Sequence[int]) -> Entry:
   """Makes an entry of a name and no number, an id, a color, or both."""
   if len(numbers) not in (0, 1, 3, 4):
     raise ValueError(f'{len(numbers)} numbers')
-  color = tuple(numbers[-3:]) if len(numbers) >= 3 else None
+  color = None
+  if len(numbers) >= 3:
+    red, green, blue = numbers[-3:]
+    color = red, green, blue
   if color and not all(c in _CHANNELS for c in color):
     raise ValueError(f'no color {color}')
   return Entry(name, numbers[0] if len(numbers) in (1, 4) else None, color)

@@ -134,6 +134,7 @@ def _look_at_target(
   if not args.target_labels or target == record.target:
     return
   found = folder_contents.look_at(args)
+  assert found.scored is not None  # --target_labels is given
   show.write(found, record.run / 'found')
   target_record.write(found, record.run / 'found')
   print(f'\nscores: on {len(found.scored.names)} target images')

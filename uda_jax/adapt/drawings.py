@@ -79,7 +79,7 @@ def _draw_target(
     (
       same[-1][1],
       *(label for _, _, label in same),
-      pictures.overlay(*same[-1][1:], runs[-1].palette),
+      pictures.overlay(same[-1][1], same[-1][2], runs[-1].palette),
     )
     for same in zip(*columns)
   ]

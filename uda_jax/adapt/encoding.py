@@ -44,9 +44,9 @@ class Encoding(NamedTuple):
   def fields(self) -> dict[str, Any]:
     """Returns the fields of a folder record on its label files."""
     if self.kind == 'colors':
-      rows = [(color, c) for c, color in enumerate(self.values)]
-      rows += [(color, IGNORE) for color in self.ignored]
-      return {'label_colors': tuple(rows)}
+      colors = [(color, c) for c, color in enumerate(self.values)]
+      colors += [(color, IGNORE) for color in self.ignored]
+      return {'label_colors': tuple(colors)}
     rows = tuple((value, c) for c, value in enumerate(self.values))
     plain = self.values == tuple(range(len(self.values)))
     return {
@@ -166,7 +166,7 @@ def _named(
   elif entries[0].id is not None:
     values = [entry.id for entry in entries]  # type: ignore
   elif entries[0].color is not None and found.colors:
-    by_color = {color: value for value, color in found.colors.items()}
+    by_color: dict[Any, int] = {c: v for v, c in found.colors.items()}
     known = [entry for entry in entries if entry.color in by_color]
     reason += ', by the colors of the palette'
     if len(known) < len(entries):
@@ -219,7 +219,7 @@ def _unnamed(
   found: label_contents.Labels, ignored: Sequence[Value]
 ) -> dict[Value, str]:
   """Returns value -> made-up name of all values that are there."""
-  values = [value for value in found.counts if value not in ignored]
+  values: list[Any] = [v for v in found.counts if v not in ignored]
   if found.kind == 'colors':
     return {value: '#{:02x}{:02x}{:02x}'.format(*value) for value in values}
   if _is_mask(found):
@@ -285,13 +285,15 @@ def _palette(
 
   () unless they are different and none is black, which shows ignored pixels.
   """
-  by_id = {entry.id: entry.color for entry in entries if entry.id is not None}
+  by_id: dict[Any, Any] = {e.id: e.color for e in entries if e.id is not None}
+  of_files: Mapping[Any, Any] = found.colors
+  colors: tuple[Any, ...]
   if found.kind == 'colors':
     colors = tuple(values)
   elif all(by_id.get(value) for value in values):
     colors = tuple(by_id[value] for value in values)
   else:
-    colors = tuple(found.colors.get(value, ()) for value in values)
+    colors = tuple(of_files.get(value, ()) for value in values)
   black = (0, 0, 0)
   good = all(colors) and black not in colors and len(set(colors)) == len(values)
-  return colors if good else ()  # type: ignore
+  return colors if good else ()

@@ -109,7 +109,9 @@ def look_at(args: argparse.Namespace) -> Found:
     encoding=encoding,
     target_encoding=target_encoding,
     resize=_labels_differ(source, labels),
-    resize_target=bool(scored and _labels_differ(scored, target_labels)),
+    resize_target=bool(
+      scored and target_labels and _labels_differ(scored, target_labels)
+    ),
     source_sizes=sizes.read(source.files(name)[0] for name in source.names),
     target_sizes=sizes.read(file.path for file in target.files.values()),
   )

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 import concurrent.futures
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -36,7 +36,7 @@ class File(NamedTuple):
 
   kind: str
   size: tuple[int, int]
-  counts: Mapping[Value, int]
+  counts: Mapping[Any, int]
   colors: Mapping[int, tuple[int, ...]]
 
 
@@ -123,8 +123,7 @@ def _read(path: pathlib.Path, as_colors: bool) -> File:
       return File(
         'gray in RGB', pixels.shape[:2], label_ids.count_ids(pixels[..., 0]), {}
       )
-    counts = label_ids.count_colors(pixels)
-    return File('colors', pixels.shape[:2], counts, {})
+    return File('colors', pixels.shape[:2], label_ids.count_colors(pixels), {})
   ids, palette = label_files.read_label_and_palette(path)
   counts = label_ids.count_ids(ids)
   colors = label_ids.used_colors(counts, palette)

@@ -58,9 +58,10 @@ class Pairs(NamedTuple):
 
   def files(self, name: str) -> tuple[pathlib.Path, pathlib.Path]:
     """Returns the image and the label of a name."""
-    return tuple(
+    image, label = (
       pathlib.Path(side.files[name].path) for side in (self.images, self.labels)
     )
+    return image, label
 
 
 class _Affixes(NamedTuple):

@@ -88,7 +88,7 @@ def open_record(
         f'--out: expected a new directory or that of an earlier start, got '
         f'{run}, which has a {CONFIG} but no {_NAME}; give another one'
       )
-    return Record(run, flags, dict(target))
+    return Record(run, dict(flags), dict(target))
   try:
     record = Record(run, **json.loads(path.read_text()))
   except (ValueError, TypeError) as error:
@@ -110,7 +110,7 @@ def open_record(
       f'{run} {why} with other flags ({"; ".join(changed)}); give those, or '
       'another --out'
     )
-  return Record(run, flags, dict(target))
+  return Record(run, dict(flags), dict(target))
 
 
 def _check_config(record: Record) -> None:

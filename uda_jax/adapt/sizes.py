@@ -108,7 +108,8 @@ def choose(
   ]
   why_crop = '--crop'
   if crop is None:
-    crop = tuple(map(_crop_side, smallest))
+    rows, columns = map(_crop_side, smallest)
+    crop = rows, columns
     why_crop = (
       f'fits into most images, which the network sees at {smallest[0]} x '
       f'{smallest[1]}, times {SCALE_RANGE[0]:g}'
