@@ -137,6 +137,23 @@ def test_nearest_takes_the_floor():
   )
 
 
+@pytest.mark.parametrize(
+  ('old', 'new', 'places', 'rows'),
+  [
+    (14, 18, (8, 9, 10), (6, 6, 7)),
+    (720, 800, (29, 30, 31), (26, 26, 27)),
+    (1914, 1024, (511, 512, 513), (955, 956, 958)),
+    (1914, 1280, (639, 640, 641), (955, 957, 958)),
+  ],
+)
+def test_nearest_takes_the_rows_that_opencv_takes(old, new, places, rows):
+  # A sample on the border of two rows can come out before it in OpenCV.
+  label = np.arange(old, dtype=np.int32)[:, None]
+  cut = tf.function(cutting.cut_label)
+  result = cut(label, whole((new, 1)), 'bilinear').numpy()
+  assert result[list(places), 0].tolist() == list(rows)
+
+
 @pytest.mark.parametrize('resize', ['bilinear', 'bicubic', 'pillow_bilinear'])
 @pytest.mark.parametrize('full', [(11, 14), (8, 9), (20, 30)])
 def test_window_is_a_slice_of_the_resized_image(resize, full):

@@ -91,9 +91,15 @@ def _bicubic(image: tf.Tensor, window: Window) -> tf.Tensor:
 
 
 def _floor_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
-  """Returns the row of each of `full` samples as OpenCV's nearest takes it."""
-  # In integers: floor(place * old / full).
-  return tf.range(full) * old // full
+  """Returns the row of each of `full` samples as OpenCV's nearest takes it.
+
+  The floor of the place times a step that OpenCV divides twice for, in double
+  precision: where the product is a whole number, it can come out one row
+  before (720 rows to 800, 1914 to 1024).
+  """
+  old, full_ = (tf.cast(n, tf.float64) for n in (old, full))
+  step = 1 / (full_ / old)
+  return tf.cast(tf.floor(tf.cast(tf.range(full), tf.float64) * step), tf.int32)
 
 
 def pillow_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
