@@ -9,10 +9,13 @@ import pytest
 from tests import programs
 from tests.golden import __main__ as command
 from tests.golden_checks import common
+from tests.golden_checks import data
 from tests.golden_checks import hrda
 from tests.golden_checks import maths
+from tests.golden_checks import mic
 from tests.golden_checks import runner
 from tests.golden_checks import scores
+from tests.golden_checks import self_training
 
 # Whole steps that take up to minutes to compile, for `make golden` alone. But
 # for HRDA's, another file of the same method is in the suite.
@@ -151,3 +154,115 @@ def test_a_fusion_without_detail_loss(tmp_path):
   }
   assert not found['a.loss_fused'] and not found['a.loss_total']
   assert 'a.loss_hr' not in found
+
+
+def _problems(differences):
+  """Returns what differs, by name."""
+  found = {name: runner.compare(*rest).problem for name, *rest in differences}
+  return {name: problem for name, problem in found.items() if problem}
+
+
+def test_windows_cut_to_a_low_image(tmp_path):
+  """Their cells have 4 pixels a side as those of whole windows."""
+  logits = np.stack([np.ones((6, 8, 1)), np.full((6, 8, 1), 3.0)])
+  out = np.ones((1, 6, 10, 1))
+  out[:, :, 2:8], out[:, :, 8:] = 2.0, 3.0
+  _write(
+    tmp_path,
+    'daformer_hrda/hrda_stitch.npz',
+    **{
+      'a.image_hw': np.array([24, 40]),
+      'a.crop': np.array([32, 32]),
+      'a.overlapping': np.array(True),
+      'a.boxes': np.array([[0, 24, 0, 32], [0, 24, 8, 40]]),
+      'a.logits': logits,
+      'a.out': out,
+    },
+  )
+  assert not _problems(hrda.stitch(tmp_path / 'daformer_hrda/hrda_stitch.npz'))
+
+
+@pytest.mark.parametrize('exact', [False, True])
+def test_draws_next_to_their_limits(tmp_path, exact):
+  """Python compares its draws in float64, PyTorch in float32."""
+  u = np.array([0.2, np.nextafter(0.2, 1), 0.5, np.nextafter(0.5, 1)])
+  gates = 'daformer_hrda/augment_gates.npz'
+  _write(tmp_path, gates, u=u, jitter_applied=u > 0.2, blur_applied=u > 0.5)
+  ratio = 0.3  # below its float32
+  u = np.array([[[ratio, 0.4]]], np.float32)
+  x = np.ones((1, 2, 4, 3))
+  y = np.where(np.arange(4)[:, None] < 2, 0.0, x)
+  mask = 'daformer_hrda/mic_mask.npz'
+  case = dict(x=x, u=u, ratio=np.array(ratio), block=np.array(2), y=y)
+  _write(tmp_path, mask, **{f'a.{name}': value for name, value in case.items()})
+  with jax.enable_x64(exact):
+    assert not _problems(maths.augment_gates(tmp_path / gates))
+    assert not _problems(mic.mask(tmp_path / mask))
+
+
+def test_a_confidence_at_the_threshold(tmp_path):
+  """It is confident, as in float32 so in a check in float64."""
+  prob = np.float32(0.9)
+  logits = np.log(np.array([[[[prob, 1 - prob]]]], np.float64))
+  case = dict(
+    logits=logits.astype(np.float32),
+    threshold=np.array(0.9),
+    label=np.zeros((1, 1, 1), int),
+    weight=np.ones((1, 1, 1)),
+    n_confident=np.array(1),
+  )
+  path = 'daformer_hrda/pseudo_label.npz'
+  _write(tmp_path, path, **{f'a.{name}': value for name, value in case.items()})
+  with jax.enable_x64(True):
+    assert not _problems(maths.pseudo_label(tmp_path / path))
+
+
+def test_classes_of_equal_size(tmp_path):
+  """They may stand in any order."""
+  pixels = np.array([[5, 5, 9]])
+  share = np.array([14, 14, 10]) / 19
+  weight = np.exp((share - share.max()) / 0.1)
+  path = 'daformer_hrda/rcs.npz'
+  prob = weight / weight.sum()
+  found = {'a.pixels': pixels, 'a.T0.1.prob': prob}
+  _write(tmp_path, path, **found, **{'a.T0.1.classes': np.array([1, 0, 2])})
+  assert not _problems(data.rare_classes(tmp_path / path))
+
+
+@pytest.mark.parametrize(
+  ('exact', 'others'), [(False, 2), (True, 2), (True, 0)]
+)
+def test_decisions_of_a_teacher_that_rounding_changes(exact, others):
+  """A few labels may differ in float32, none in float64."""
+  golden = np.zeros((1, 50, 50), int)
+  label = golden.copy()
+  label.flat[:others] = 1
+  d = {
+    'mixed_label': golden,
+    'confident_fraction': np.array(0.01),
+    'lr': np.array([1.0, 10.0]),
+    'mixed_weight_sum': np.array([25.0]),
+    'mixed_img_mean': np.zeros((1, 3)),
+    'mix.decode.loss_seg': np.array(2.0),
+  }
+  panels = {
+    'mixed_label': label,
+    'mixed_weight': np.full((1, 50, 50), 0.01),
+    'mixed': np.zeros((1, 4, 4, 3)),
+  }
+  metrics = {
+    'learning_rate': 1.0,
+    'pseudo/confident_fraction': 0.01,
+    'loss/mixed': 2.0 + 1e-3 * others,
+  }
+  with jax.enable_x64(exact):
+    found = _problems(
+      self_training.logged(
+        0,
+        {f't0.{name}': value for name, value in d.items()},
+        metrics,
+        panels,
+        {'mix.decode.loss_seg': 'mixed'},
+      )
+    )
+  assert bool(found) == (exact and others > 0)

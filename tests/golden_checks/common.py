@@ -26,6 +26,9 @@ from uda_jax.data import transforms
 Difference = tuple[str, np.ndarray, np.ndarray, float, float]
 
 EXACT = (0.0, 0.0)
+# Part of the pixels whose label or confidence float32 rounding may change, and
+# what that may change in a weight, a loss or a gradient.
+FEW, LOOSE = 1e-3, 1e-2
 
 
 def load(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -161,7 +161,8 @@ def gaussian_blur(path: pathlib.Path) -> Iterator[common.Difference]:
 
 def augment_gates(path: pathlib.Path) -> Iterator[common.Difference]:
   """Checks the uniform draws that switch jitter and blur on."""
-  d = common.load(path)
+  # Python's draws: in float32, one next to its limit would be on it.
+  d = dict(np.load(path))
   yield (
     'jitter',
     dacs_jitter.jitter_is_on(d['u']),
@@ -176,6 +177,8 @@ def pseudo_label(path: pathlib.Path) -> Iterator[common.Difference]:
   for case, d in common.cases(common.load(path), '.', 'logits'):
     label, confidence = pseudo_labels.from_logits(jnp.asarray(d['logits']))
     threshold = float(d['threshold'])
+    # The released code compares in float32.
+    confidence = confidence.astype(jnp.float32)
     weight = pseudo_labels.quality_weight(confidence, threshold=threshold)
     valid_mask = np.ones(label.shape, bool)
     if 'valid' in d:

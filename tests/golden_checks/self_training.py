@@ -241,7 +241,7 @@ def iterations(
     state, metrics = train_step(states[-1], batch, draws)
     jax.effects_barrier()
     states.append(state)
-    yield from _logged(number, arrays, metrics, panels, names)
+    yield from logged(number, arrays, metrics, panels, names)
     if number == 0:
       yield from _tensors('grad0:', _first_gradient(state), after)
   yield from _tensors('sd1:', states[-1].student, after)
@@ -260,28 +260,37 @@ def _first_gradient(state: types.TrainState) -> types.Variables:
   )
 
 
-def _logged(
+def logged(
   number, arrays, metrics, panels, names
 ) -> Iterator[common.Difference]:
-  """Compares the logged values of an iteration."""
+  """Compares the logged values of an iteration.
+
+  In float32 rounding may change a few decisions of the teacher, labels and
+  which pixels are confident; what follows from them is then compared loosely.
+  """
   d = transformers.prefixed(arrays, f't{number}.')
+  golden, share = d['mixed_label'], float(d['confident_fraction'])
+  label = np.asarray(panels['mixed_label'])
+  few = 0.0 if jax.config.jax_enable_x64 else common.FEW * label.size
+  others = float(np.sum(label != golden))
+  yield f't{number}.mixed_label', others, 0.0, few, 0.0
+  fraction = float(metrics['pseudo/confident_fraction'])
+  more = (fraction - share) * label.size
+  yield f't{number}.n_confident', more, 0.0, few + 1e-2, 0.0
+  loose = 0.0
+  if others or abs(more) > 0.5:
+    loose = max(common.LOOSE, abs(fraction / max(share, 1 / label.size) - 1))
   rate = metrics['learning_rate'] * np.array([1.0, 10.0])
   ours = {
     'lr': rate,
     'mixed_weight_sum': panels['mixed_weight'].sum((1, 2)),
     'mixed_img_mean': panels['mixed'].mean((1, 2)),
-    'confident_fraction': metrics['pseudo/confident_fraction'],
     **{name: metrics[f'loss/{term}'] for name, term in names.items()},
   }
-  yield (
-    f't{number}.mixed_label',
-    panels['mixed_label'],
-    d['mixed_label'],
-    *common.EXACT,
-  )
   for name, value in ours.items():
     golden = np.nan_to_num(d[name])
-    yield f't{number}.{name}', value, golden, *common.tolerance()
+    atol, rtol = common.tolerance()
+    yield f't{number}.{name}', value, golden, atol, max(rtol, loose)
 
 
 def _tensors(

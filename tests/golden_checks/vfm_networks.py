@@ -174,9 +174,11 @@ def mask_token(path: pathlib.Path) -> Iterator[common.Difference]:
   grid = made.mask_size(size)
   inner = tuple(dinov2.PATCH * n for n in grid)
   yield 'net_in_size', inner, [d['net_in_size']] * 2, *common.EXACT
-  mask = masking.visible_mask(
-    jnp.asarray(d['u']).reshape(-1, *grid), grid, ratio=float(d['mask_ratio'])
-  )
+  # In float32, as the released code compares; it does not hide a token whose
+  # draw is the ratio, which no random draw is.
+  uniform = np.nextafter(d['u'].astype(np.float32), np.float32(2))
+  uniform = jnp.asarray(uniform).reshape(-1, *grid)
+  mask = masking.visible_mask(uniform, grid, ratio=float(d['mask_ratio']))
   hidden = ~np.asarray(mask).reshape(d['mask'].shape)
   yield 'mask', hidden, d['mask'], *common.EXACT
 
@@ -267,7 +269,10 @@ def lr_factors(path: pathlib.Path) -> Iterator[common.Difference]:
   golden = d['vit_l_stem_factor']
   yield 'vit_l_stem_factor', rates['cls_token'], golden, 0.0, 1e-6
   step = jnp.asarray(d['schedule.step'])
-  ours = optim.learning_rate(configs.schedule(learning_rate=1.0), _at(step))
+  schedule = configs.schedule(learning_rate=1.0)
+  # The released code tabulates the factors of the first and the last step too.
+  schedule.length = int(d['schedule.length']) - 1
+  ours = optim.learning_rate(schedule, _at(step))
   yield 'schedule.factor', ours, d['schedule.factor'], *tolerance()
 
 

@@ -37,9 +37,6 @@ from uda_jax.train import teacher as teacher_lib
 
 Tensors = transformers.Tensors
 DISTANCES = ('source_for_distance', 'target_for_distance')
-# Part of the pixels whose label or confidence float32 rounding may change, and
-# what that may change in a weight, a loss or a gradient.
-FEW, LOOSE = 1e-3, 1e-2
 LOSSES = {
   'loss_source': 'source',
   'loss_mix': 'mixed',
@@ -191,9 +188,9 @@ def learning_rates(arrays: Tensors, params, rate) -> np.ndarray:
 
 
 def changed(d: Tensors, metrics, panels) -> float:
-  """Returns LOOSE if rounding changed a decision of the teacher, else 0."""
+  """Returns how loosely to compare: 0 if rounding changed no label or share."""
   return (
-    LOOSE
+    common.LOOSE
     if any(apart > 0.5 for apart, _ in decisions(d, metrics, panels))
     else 0.0
   )
@@ -202,7 +199,7 @@ def changed(d: Tensors, metrics, panels) -> float:
 def decisions(d: Tensors, metrics, panels) -> Iterator[tuple[float, float]]:
   """Yields the numbers of pixels with another label, and of confidence."""
   size = d['pseudo_label'].size
-  few = 0.0 if jax.config.jax_enable_x64 else FEW * size
+  few = 0.0 if jax.config.jax_enable_x64 else common.FEW * size
   yield (
     float(np.sum(np.asarray(panels['pseudo_label']) != d['pseudo_label'])),
     few,
