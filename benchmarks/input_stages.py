@@ -110,7 +110,7 @@ def _windows(
   shares = [
     stream.uniform(k, (crop_rules.DRAWS, crop_rules.DRAWS, 2)) for k in numbers
   ]
-  if not data.labelled:
+  if not data.labeled:
     return [crop_rules.crop_window(s[0, 0], full, spec) for s in shares]
   labels = run(
     'decode label',

@@ -91,9 +91,9 @@ def write(
   palette[_raw_ids()] = render.PALETTE
   for i, (image, label) in enumerate(_scenes(0, count, gta5_size)):
     _save(image, images / f'{i:05}')
-    colours = Image.fromarray(_raw_ids()[label])
-    colours.putpalette(palette.tobytes())
-    colours.save(truth / f'{i:05}.png')
+    colors = Image.fromarray(_raw_ids()[label])
+    colors.putpalette(palette.tobytes())
+    colors.save(truth / f'{i:05}.png')
   for i, (image, _) in enumerate(_scenes(count, count, cityscapes_size)):
     _save(image, town / f'town_{i:06}_leftImg8bit')
   done.touch()

@@ -16,7 +16,7 @@ def _image(path):
   Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(path)
 
 
-def _grey(path, ids):
+def _gray(path, ids):
   path.parent.mkdir(parents=True, exist_ok=True)
   Image.fromarray(np.asarray(ids, np.uint8)).save(path)
 
@@ -58,8 +58,8 @@ def _cityscapes(root):
   for split, city in (('train', 'aachen'), ('val', 'lindau')):
     stem = f'cityscapes/{{}}/{split}/{city}/{city}_000000_000019_{{}}.png'
     _image(root / stem.format('leftImg8bit', 'leftImg8bit'))
-    _grey(root / stem.format('gtFine', 'gtFine_labelIds'), _halves(26, 4))
-    _grey(root / stem.format('gtFine', 'gtFine_instanceIds'), _halves(1, 1))
+    _gray(root / stem.format('gtFine', 'gtFine_labelIds'), _halves(26, 4))
+    _gray(root / stem.format('gtFine', 'gtFine_instanceIds'), _halves(1, 1))
 
 
 def _acdc(root):
@@ -67,7 +67,7 @@ def _acdc(root):
     for split in ('train', 'train_ref', 'val'):
       stem = f'acdc/{{}}/{weather}/{split}/GOPR0475/GOPR0475_frame_000041_{{}}'
       _image(root / (stem.format('rgb_anon', 'rgb_anon') + '.png'))
-      _grey(
+      _gray(
         root / (stem.format('gt', 'gt_labelTrainIds') + '.png'), _halves(0, 255)
       )
 
@@ -105,13 +105,13 @@ def _dark_zurich(root):
     stem = f'dark_zurich/{{}}/{split}/{folder}/x_frame_000001_{{}}.png'
     _image(root / stem.format('rgb_anon', 'rgb_anon'))
     if split == 'val':
-      _grey(root / stem.format('gt', 'gt_labelTrainIds'), _halves(0, 255))
+      _gray(root / stem.format('gt', 'gt_labelTrainIds'), _halves(0, 255))
 
 
 def _bdd100k(root):
   for split in ('train', 'val'):
     _image(root / f'bdd100k/images/10k/{split}/0004a4c0-d4dff0ad.jpg')
-    _grey(
+    _gray(
       root / f'bdd100k/labels/sem_seg/masks/{split}/0004a4c0-d4dff0ad.png',
       _halves(13, 255),
     )
@@ -133,13 +133,13 @@ def _mapillary(root):
 def _wilddash(root):
   for number, ids in enumerate(((35, 38), (26, 36))):
     _image(root / f'wilddash/images/cn000{number}_100000.jpg')
-    _grey(root / f'wilddash/labels/cn000{number}_100000.png', _halves(*ids))
+    _gray(root / f'wilddash/labels/cn000{number}_100000.png', _halves(*ids))
 
 
 def _synscapes(root):
   for number in (1, 2):
     _image(root / f'synscapes/img/rgb/{number}.png')
-    _grey(root / f'synscapes/img/class/{number}.png', _halves(26, 4))
+    _gray(root / f'synscapes/img/class/{number}.png', _halves(26, 4))
 
 
 def write(root):

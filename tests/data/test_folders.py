@@ -34,7 +34,7 @@ def refused(folder, *words, error=ValueError, **fields):
 
 def test_manifest_holds_paths_sizes_and_counts(folder):
   data = load(folder)
-  assert data.labelled and data.class_names == tiny_folder.CLASSES
+  assert data.labeled and data.class_names == tiny_folder.CLASSES
   assert [pathlib.Path(p).stem for p in data.image_paths] == [
     f'{n:02d}' for n in range(6)
   ]
@@ -66,15 +66,15 @@ def test_unlabelled_target_never_looks_at_its_labels(folder):
   for path in (folder / 'labels').iterdir():
     path.unlink()
   (folder / 'labels').rmdir()
-  data = load(folder, labelled=False)
-  assert not data.labelled and len(data.image_paths) == 6
+  data = load(folder, labeled=False)
+  assert not data.labeled and len(data.image_paths) == 6
   assert data.class_pixels.sum() == 0
 
 
 def test_changed_target_labels_change_nothing(folder):
-  before = load(folder, labelled=False)
+  before = load(folder, labeled=False)
   (folder / 'labels/00.png').write_text('no image')
-  assert load(folder, labelled=False).image_paths == before.image_paths
+  assert load(folder, labeled=False).image_paths == before.image_paths
   prepared = list((folder.parent / 'cache/prepared').iterdir())
   assert len(prepared) == 1
   assert not list((folder.parent / 'cache').rglob('*.png'))

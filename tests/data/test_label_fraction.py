@@ -70,7 +70,7 @@ def test_rows_are_a_function_of_the_seed_and_nested():
 
 def test_the_labels_of_the_rest_are_not_read(sets, whole):
   _, target, labeled = sets
-  assert not target.labelled and labeled.labelled
+  assert not target.labeled and labeled.labeled
   chosen = [pathlib.Path(path).name for path in labeled.image_paths]
   assert chosen == [f'{row:02d}.png' for row in PINNED]
   for batch in whole:

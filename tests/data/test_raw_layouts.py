@@ -47,9 +47,9 @@ def test_benchmark(root, tmp_path, name, source, target, evaluation):
   }
   first = _load(block, 'source', root, tmp_path)
   assert (pixels(first), len(first.image_paths)) == source
-  unlabelled = _load(block, 'target', root, tmp_path)
-  assert len(unlabelled.image_paths) == target
-  assert not unlabelled.class_pixels.any()
+  unlabeled = _load(block, 'target', root, tmp_path)
+  assert len(unlabeled.image_paths) == target
+  assert not unlabeled.class_pixels.any()
   assert pixels(_load(block, 'evaluation', root, tmp_path)) == evaluation
   json.dumps(json.loads(block.to_json_best_effort()))
 

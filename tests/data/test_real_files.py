@@ -123,7 +123,7 @@ def test_one_decoder(folder, kind):
     path.write_bytes(test_folders.png(np.ones((12, 16), np.uint8), 4, 0))
   else:
     pixels.convert(kind).save(path)
-  data = load(folder, labelled=False, images='images/*')
+  data = load(folder, labeled=False, images='images/*')
   assert data.image_paths[0] == str(path)
   np.testing.assert_array_equal(as_trained(path), image_files.read_image(path))
 
@@ -390,7 +390,7 @@ def test_palettes_that_differ(folder):
   # The same palette, and ids that a file does not use, are no matter.
   image.putpalette([0, 0, 0, 200, 0, 0, 9, 9, 9])
   image.save(folder / 'labels/01.png')
-  assert load(folder).labelled
+  assert load(folder).labeled
 
 
 @pytest.mark.parametrize('pattern', ['images/*', 'images/*.jpg', 'images/*.*'])
@@ -437,7 +437,7 @@ def test_two_images_of_one_name(folder, other):
 def test_both_forms_of_a_name(folder):
   for name in ('\u00e4', 'a\u0308'):
     Image.fromarray(pixels_of()).save(folder / f'images/{name}.png')
-  refused(folder, 'in two Unicode forms of one name', labelled=False)
+  refused(folder, 'in two Unicode forms of one name', labeled=False)
 
 
 NAMES = (
@@ -595,7 +595,7 @@ def test_unknown_ids_are_one_line_with_a_map(folder):
   assert 'and 5 more label file(s)' in line and 'got 7 in 384 pixels' in line
   pasted = line.partition('label_map=')[2].partition(', or')[0]
   assert (7, 255) in eval(pasted)
-  assert load(folder, label_map=eval(pasted)).labelled
+  assert load(folder, label_map=eval(pasted)).labeled
 
 
 def test_unknown_colors_are_one_line_with_a_map(folder):
@@ -610,7 +610,7 @@ def test_unknown_colors_are_one_line_with_a_map(folder):
   assert '((9, 8, 7), 255)' in line and 'in 384 pixels' in line
   assert load(
     folder, label_colors=eval(line.partition('label_colors=')[2])
-  ).labelled
+  ).labeled
 
 
 def test_masks_with_soft_edges(folder):

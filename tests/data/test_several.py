@@ -93,7 +93,7 @@ def test_a_manifest_of_both(data):
     ('first', 0, 6, 3.0),
     ('second', 6, 10, 1.0),
   ]
-  assert source.labelled and not target.labelled
+  assert source.labeled and not target.labeled
   # Half of each set.
   assert [s.stop - s.start for s in labeled.sets] == [3, 2]
   for one, own in zip(source.sets, manifest.split(source)):

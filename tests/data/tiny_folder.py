@@ -46,14 +46,14 @@ def record(**fields):
   )
 
 
-def load(folder, labelled=True, *, resize=None, **fields):
+def load(folder, labeled=True, *, resize=None, **fields):
   """Prepares the folder beside it, and returns its manifest."""
   return datasets.load(
     record(**fields),
     root=str(folder),
     cache_dir=str(folder.parent / 'cache'),
     field='config.data.source',
-    labels=labelled,
+    labels=labeled,
     resize=resize,
   )
 

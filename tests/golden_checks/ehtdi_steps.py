@@ -90,7 +90,7 @@ def _method(
   )
 
 
-def _labelled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _labeled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """Labels in our convention, the draws as they are."""
   return {
     k: common.to_255(v).astype(np.int32)
@@ -203,7 +203,7 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
   """Losses, label maps and gradients for recorded logits of all passes."""
   stem, variant = path.stem.rsplit('_', 1)
   golden = common.load(path)
-  given = _labelled(common.load(path.with_name(f'{stem}_in.npz')))
+  given = _labeled(common.load(path.with_name(f'{stem}_in.npz')))
   recorded = common.load(path.with_name(f'{stem}_logits.npz'))
   logits = {
     name: {
@@ -302,7 +302,7 @@ def train(path: pathlib.Path) -> Iterator[Difference]:
     arrays = common.load(path.with_name(f'train_in_it{number}.npz'))
     arrays = {
       k.removeprefix(prefix): v
-      for k, v in _labelled(
+      for k, v in _labeled(
         {k.replace(f'{prefix}draws', 'draws'): v for k, v in arrays.items()}
       ).items()
     }

@@ -96,7 +96,7 @@ def test_the_labels_of_its_patches_meet_the_true_ones(cache, uninterrupted):
   workdir, result = uninterrupted
   config = _config(cache)
   truth = datasets.load_part(benchmarks.as_oracle(config.data), 'source')
-  assert truth.labelled and len(truth.image_paths) == 7
+  assert truth.labeled and len(truth.image_paths) == 7
   for index, plan in enumerate(_plans(workdir)):
     pairs = list(
       round_labels.pairs(config.to_dict(), workdir, plan, index, truth)

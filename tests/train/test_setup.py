@@ -87,7 +87,7 @@ def test_classes_without_labels_and_notes_on_files_are_said():
       image_paths=(str(pixels),),
       class_names=('road', 'sky', 'car'),
       class_pixels=np.array([pixels]),
-      labelled=any(pixels),
+      labeled=any(pixels),
       notes=notes,
     )
 

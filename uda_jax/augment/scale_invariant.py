@@ -105,10 +105,10 @@ def zoom_label(
   label = jnp.argmax(zoom(prob, start, window=window), -1)
   part = jax.lax.dynamic_slice(keep, (start[0], start[1]), window)
   if keep_rule == 'any':
-    labelled = _any_mixed(part, size)
+    labeled = _any_mixed(part, size)
   else:
-    labelled = ~_any_mixed(~part, size)
-  return jnp.where(labelled, label, labels.IGNORE_LABEL).astype(jnp.int32)
+    labeled = ~_any_mixed(~part, size)
+  return jnp.where(labeled, label, labels.IGNORE_LABEL).astype(jnp.int32)
 
 
 def _any_mixed(mask: jax.Array, size: tuple[int, ...]) -> jax.Array:

@@ -55,8 +55,8 @@ def class_counts(label: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 def accept_crop(counts: tf.Tensor, max_class_share: float) -> tf.Tensor:
   """Returns whether a crop has two classes or more, none too frequent."""
-  labelled = tf.cast(tf.reduce_sum(counts), tf.float32)
-  share = tf.cast(tf.reduce_max(counts), tf.float32) / tf.maximum(labelled, 1)
+  labeled = tf.cast(tf.reduce_sum(counts), tf.float32)
+  share = tf.cast(tf.reduce_max(counts), tf.float32) / tf.maximum(labeled, 1)
   return (tf.math.count_nonzero(counts) > 1) & (share < max_class_share)
 
 

@@ -94,7 +94,7 @@ def reader(
   data, spec = domain.data, domain.spec
   # Held as constants of the graph: each is a few megabytes at most.
   images = transforms.path_tensor(data.image_paths)
-  labels = transforms.path_tensor(data.label_paths) if data.labelled else None
+  labels = transforms.path_tensor(data.label_paths) if data.labeled else None
   sizes = loading.sizes(data)
 
   def read(element: tf.Tensor) -> Example:

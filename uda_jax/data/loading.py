@@ -39,7 +39,7 @@ def files_of(
   height, width = int(data.heights[index]), int(data.widths[index])
   stacked = 1 if data.channels == bands.RGB else data.channels
   yield data.image_paths[index], (stacked * height, width)
-  if data.labelled:
+  if data.labeled:
     yield data.label_paths[index], (height, width)
 
 

@@ -75,7 +75,7 @@ class Manifest(NamedTuple):
   sets: tuple[Set, ...] = ()
 
   @property
-  def labelled(self) -> bool:
+  def labeled(self) -> bool:
     """True if there are labels."""
     return self.label_paths[0] is not None
 

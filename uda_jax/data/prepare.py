@@ -86,7 +86,7 @@ def _run_set(
     )
     found = prepared.prepare(recipe, data.cache_dir)
     lines = list(summary.lines({} if rows else record, found))
-    if found.labelled:
+    if found.labeled:
       page = summary.label_page(config, title.replace(' ', '_'), found)
       lines.append(f'look at the labels: {page}')
     good = True

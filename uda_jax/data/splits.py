@@ -92,7 +92,7 @@ def _reader(
 ) -> Callable[[tf.Tensor], EvalBatch]:
   """Returns f(number) -> one row of a batch; below 0, -1 - index: padding."""
   images = transforms.path_tensor(data.image_paths)
-  labels = transforms.path_tensor(data.label_paths) if data.labelled else None
+  labels = transforms.path_tensor(data.label_paths) if data.labeled else None
   sizes = loading.sizes(data)
 
   def read(number):

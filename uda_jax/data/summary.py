@@ -35,7 +35,7 @@ def lines(record: Any, data: Any) -> Iterator[str]:
   yield (
     f'{len(data.image_paths)} images{channels} (height x width): {shown}{more}'
   )
-  if data.labelled:
+  if data.labeled:
     yield from _class_table(data)
   else:
     yield 'without labels'
@@ -95,7 +95,7 @@ def _notes(record: Any, data: Any) -> Iterator[str]:
   absent = [
     data.class_names[c] for c in np.flatnonzero(data.class_pixels.sum(0) == 0)
   ]
-  if data.labelled and absent:
+  if data.labeled and absent:
     yield f'classes without a pixel: {", ".join(absent)}'
   yield from data.notes[:_SHOWN]
   if len(data.notes) > _SHOWN:

@@ -74,8 +74,8 @@ def _loss(
     target, stats = logits('target', stats, batch.target)
     label = batch.target.label
     terms |= _target_terms(config, target, label)
-    labelled = (label != labels.IGNORE_LABEL).astype(target.dtype)
-    metrics = {'pseudo/labeled_fraction': labelled.mean()}
+    labeled = (label != labels.IGNORE_LABEL).astype(target.dtype)
+    metrics = {'pseudo/labeled_fraction': labeled.mean()}
     panels |= {
       'target': batch.target.image,
       'pseudo_label': label,

@@ -121,7 +121,7 @@ def oddities(data: Data) -> Iterator[str]:
   yield from seen_labels(data)
   uses = {'source': 'learned', 'evaluation': 'scored by their labels'}
   for name, part in data.parts().items():
-    if part.labelled and name in uses:
+    if part.labeled and name in uses:
       total = part.class_pixels.sum(0)
       absent = [x for x, n in zip(part.class_names, total) if not n]
       if absent:

@@ -28,13 +28,13 @@ def record(**fields):
   )
 
 
-def load(cache, labelled=True, **fields):
+def load(cache, labeled=True, **fields):
   return datasets.load(
     record(**fields),
     root='',
     cache_dir=str(cache),
     field='config.data.source',
-    labels=labelled,
+    labels=labeled,
   )
 
 
@@ -68,8 +68,8 @@ def test_splits_differ_in_their_scenes(tmp_path):
 
 
 def test_target_without_labels_has_no_label_files(tmp_path):
-  data = load(tmp_path, labelled=False)
-  assert not data.labelled and data.class_pixels.sum() == 0
+  data = load(tmp_path, labeled=False)
+  assert not data.labeled and data.class_pixels.sum() == 0
   assert not list(tmp_path.rglob('labels'))
   batch = next(
     pipeline.train_batches(
