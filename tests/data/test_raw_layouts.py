@@ -6,7 +6,7 @@ import pytest
 
 from tests.data import raw_layouts
 from uda_jax.configs.blocks import benchmarks
-from uda_jax.configs.blocks import datasets as datasets_block
+from uda_jax.configs.blocks import laptop_datasets
 from uda_jax.configs.blocks import several
 from uda_jax.data import datasets
 from uda_jax.data import manifest
@@ -62,7 +62,7 @@ def test_camvid_has_the_classes_of_the_rendered_streets(root, tmp_path):
   # The miniature's raw id 3 is CamVid's road.
   assert data.class_pixels[0].tolist() == [48] + 10 * [0]
   pairs = (
-    (datasets_block.camvid('day_test').class_names[raw], style.CLASSES[index])
+    (laptop_datasets.camvid('day_test').class_names[raw], style.CLASSES[index])
     for raw, index in block.evaluation.label_map
   )
   other_names = {pair for pair in pairs if pair[0] != pair[1]}

@@ -18,6 +18,7 @@ from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.evaluate import selection
 from uda_jax.runs import checkpoint
+from uda_jax.runs import networks as networks_lib
 from uda_jax.runs import writers
 from uda_jax.train import evaluator as evaluator_lib
 from uda_jax.train import setup
@@ -181,7 +182,7 @@ class Evaluations:
       reports[reports_lib.full_size(name)] = score(variables)
     if best:
       like = networks[self._run.config.eval.network][0]
-      variables = networks.load(self._run.workdir, 'best', like)
+      variables = networks_lib.load(self._run.workdir, 'best', like)
       reports[reports_lib.full_size('best')] = score(variables) | (
         self._selected(best)
       )
