@@ -12,6 +12,7 @@ import pytest
 from tests.data import tiny_folder
 from uda_jax.data import manifest
 from uda_jax.data import prepared
+from uda_jax.runs import resume
 
 
 @pytest.fixture(name='folder')
@@ -211,6 +212,29 @@ def test_formats_of_other_decoders_become_copies(folder):
   np.testing.assert_array_equal(
     np.asarray(Image.open(data.image_paths[4])), pixels
   )
+
+
+def test_copies_are_known_by_the_files_of_the_data_set(folder):
+  (folder / 'images/04.png').rename(folder / 'images/04.bmp')
+  image = Image.open(folder / 'images/04.bmp')
+  image.save(folder / 'images/04.bmp')
+  data = load(folder, images='images/*')
+  assert data.originals[3:5] == (
+    str(folder / 'images/03.png'),
+    str(folder / 'images/04.bmp'),
+  )
+  assert manifest.take(data, [4]).originals == data.originals[4:5]
+  both = manifest.joined([(manifest.Set('a', '', 0, 0), data)] * 2)
+  assert both.originals == data.originals * 2
+  # A moved data set is the same one, an edited file makes it another.
+  before = resume.describe_data(data)
+  moved = folder.rename(folder.parent / 'moved')
+  assert resume.describe_data(load(moved, images='images/*')) == before
+  Image.fromarray(np.asarray(image)[::-1]).save(moved / 'images/03.png')
+  after = resume.describe_data(load(moved, images='images/*'))
+  assert resume.data_changes(
+    [{'data': {'source': before}}], {'source': after}
+  ) == ['source: other contents of files than before']
 
 
 def test_sizes_must_agree_unless_labels_may_be_resized(folder):

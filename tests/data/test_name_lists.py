@@ -123,3 +123,15 @@ def test_a_list_and_patterns_are_not_mixed_up(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"a tuple: \('0\*',\)"):
     load(folder, files='0*')
   assert stems(load(folder, files=('*1', '05'))) == ['01', '05']
+
+
+def test_brackets_in_names_are_written_as_of_a_shell(tmp_path):
+  folder = tiny_folder.write(tmp_path / 'data')
+  for kind in ('images', 'labels'):
+    (folder / kind / '00.png').rename(folder / kind / 's[1]_0.png')
+    (folder / kind / '01.png').rename(folder / kind / 's1_0.png')
+  with pytest.raises(ValueError, match=r"\.files: expected \[\[\].*'s\[1\]_0'"):
+    load(folder, files=('s[1]_*',))
+  assert stems(load(folder, files=('s[[]1]_*',))) == ['s[1]_0']
+  assert stems(load(folder, files=('s[1]_0',))) == ['s[1]_0']
+  assert stems(load(folder, files=('0[2-3]',))) == ['02', '03']

@@ -168,6 +168,7 @@ def _data(**changes):
     np.array([[16, 16], [0, 32]]),
     ('road', 'sky'),
     ((0, 0, 0), (1, 1, 1)),
+    file_hashes=('0a', '0b'),
   )
   return {'data': {'source': resume.describe_data(data._replace(**changes))}}
 
@@ -183,9 +184,13 @@ def _data(**changes):
     ),
     (
       dict(image_paths=('/a/0.png', '/a/2.png')),
-      'source: other file names than before',
+      'source: other names of files than before',
     ),
     (dict(heights=np.array([4, 6])), 'source: other image sizes than before'),
+    (
+      dict(file_hashes=('0a', '0c')),
+      'source: other contents of files than before',
+    ),
     (
       dict(class_pixels=np.array([[16, 16], [1, 31]])),
       'source: other labels than before',

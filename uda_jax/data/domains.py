@@ -202,7 +202,7 @@ def _checked(domain: Domain) -> Domain:
     raise ValueError(
       'config.data.crop_size: expected at most '
       f'{tuple(full[first].tolist())}, the smallest size that '
-      f'{data.image_paths[first]} is resized to, got {spec.crop_size}; use a '
+      f'{data.originals[first]} is resized to, got {spec.crop_size}; use a '
       f'smaller crop, a larger config.data.{domain.field} or '
       'config.data.scale_range, or config.data.pad=True'
     )
@@ -219,6 +219,6 @@ def _check_margins(domain: Domain, full: np.ndarray) -> None:
     first = np.flatnonzero(covered)[0]
     raise ValueError(
       'config.data.margins: expected rows and columns that leave a part of '
-      f'{domain.data.image_paths[first]}, which is resized to '
+      f'{domain.data.originals[first]}, which is resized to '
       f'{tuple(full[first].tolist())}, got {domain.spec.margins}'
     )

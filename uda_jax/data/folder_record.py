@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, NamedTuple
 
 from uda_jax import labels as labels_lib
 
 _IGNORE = labels_lib.IGNORE_LABEL
+# Of a class: of letters in one line, as tables and pictures show it.
+_NAME = re.compile(r'(?=.*\S)[^\0-\x1f\x7f]+\Z')
 
 
 class FolderRecord(NamedTuple):
@@ -28,8 +31,9 @@ class FolderRecord(NamedTuple):
     root: folder, absolute or relative to `config.data.root`.
     name: what to call the data set.
     files: which images: () = all of them, sorted by NAME; a tuple of patterns
-      of NAMEs; or a text file with one image per line, relative to the root,
-      whose order counts, see `uda_jax.data.name_lists.read`.
+      of NAMEs, as of a shell (`*` also matches slashes); or a text file with
+      one image per line, relative to the root, whose order counts, see
+      `uda_jax.data.name_lists.read`.
     skip_last: how many images to leave out at the end.
     class_names: names of the train ids 0, 1, ...
     palette: one (red, green, blue) a class, () for a standard palette.
@@ -192,14 +196,17 @@ def _check_names(names: Any, field: str) -> None:
       if len(names) == 1
       else ''
     )
+    if alone and ',' in str(names[0]):
+      parts = [part.strip() for part in str(names[0]).strip('()[]').split(',')]
+      alone = f'; write each name in quotes: {tuple(parts)}'
     raise ValueError(
       f'{field}.class_names: expected 2 to {_IGNORE - 1} names, got '
       f'{len(names)}{alone}'
     )
   twice = sorted({str(n) for n in names if tuple(names).count(n) > 1})
-  if twice or not all(isinstance(n, str) and n.strip() for n in names):
+  if twice or not all(isinstance(n, str) and _NAME.match(n) for n in names):
     raise ValueError(
-      f'{field}.class_names: expected different names, got '
+      f'{field}.class_names: expected different names of one line, got '
       + (f'{twice[0]!r} twice' if twice else f'{tuple(names)}')
     )
 

@@ -20,6 +20,7 @@ import numpy as np
 from uda_jax import cores
 from uda_jax import duration
 from uda_jax import files
+from uda_jax.data import file_hash
 from uda_jax.data import folder_labels
 from uda_jax.data import image_files
 from uda_jax.data import manifest
@@ -173,7 +174,14 @@ def _kept(job: folder_labels.Job, source: folder_labels.Source) -> Done:
     for name, size in done.sizes.items()
   ):
     done = _prepare(job, source, f'{job.title}/{key}')
-    files.write_atomically(path, json.dumps(_to_json(done)).encode())
+  elif done.row.file_hash:
+    return done
+  # Earlier versions wrote none.
+  row = done.row._replace(
+    file=str(source.image), file_hash=file_hash.of_files(source.stamps)
+  )
+  done = done._replace(row=row)
+  files.write_atomically(path, json.dumps(_to_json(done)).encode())
   return done
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import fnmatch
 import functools
 import os
+import re
 
 from absl import logging
 from etils import epath
@@ -72,6 +73,8 @@ def recipe(
     record._asdict(),
     size,
     [source.stamps for source in sources],
+    # Rows without them are those of earlier versions.
+    'files and their hashes',
     *([channels] if channels != 3 else ()),
   ]
   return manifest.Recipe(
@@ -212,11 +215,14 @@ def _matching(
 ) -> list[str]:
   """Returns the NAMEs that match; ValueError for a pattern without any."""
   matches = {
-    pattern: {
-      n for n in names if n == pattern or fnmatch.fnmatchcase(n, pattern)
-    }
+    # A name stands for itself alone, whatever letters are in it.
+    pattern: {pattern}
+    if pattern in names
+    else {n for n in names if fnmatch.fnmatchcase(n, pattern)}
     for pattern in patterns
   }
+  for pattern in matches.keys() - set(names):
+    _check_brackets(names, pattern, matches[pattern], field)
   chosen = set().union(*matches.values())
   idle = [pattern for pattern, found in matches.items() if not found]
   # Without any, the error is that no image is left.
@@ -226,3 +232,19 @@ def _matching(
       f'{idle[0]!r}, which matches none of {len(names)}'
     )
   return [name for name in names if name in chosen]
+
+
+def _check_brackets(
+  names: Sequence[str], pattern: str, found: set[str], field: str
+) -> None:
+  """Raises ValueError if a pattern's ? or [ seems to stand for itself."""
+  as_written = re.sub(r'[?\[]', r'[\g<0>]', pattern)
+  missed = [
+    n for n in names if n not in found and fnmatch.fnmatchcase(n, as_written)
+  ]
+  if missed:
+    raise ValueError(
+      f'{field}.files: expected [[] and [?] for the brackets and question '
+      f'marks of names such as {missed[0]!r}, as [ and ? of such patterns '
+      f'stand for other characters, got {pattern!r}'
+    )

@@ -60,6 +60,10 @@ class Manifest(NamedTuple):
     notes: what is unusual about single files, for people.
     channels: of the images; if not 3, they are `bands.stacked`.
     sets: the data sets that it is made of, () for one.
+    files: N image files of the data set, which `image_paths` are or were made
+      of; () = `image_paths`.
+    file_hashes: N hashes of the bytes of these files and their label files, ''
+      of rendered ones; () = unknown. See `file_hash`.
   """
 
   name: str
@@ -73,6 +77,13 @@ class Manifest(NamedTuple):
   notes: tuple[str, ...] = ()
   channels: int = 3
   sets: tuple[Set, ...] = ()
+  files: tuple[str, ...] = ()
+  file_hashes: tuple[str, ...] = ()
+
+  @property
+  def originals(self) -> tuple[str, ...]:
+    """The image files by which people know the images."""
+    return self.files or self.image_paths
 
   @property
   def labeled(self) -> bool:
@@ -83,13 +94,16 @@ class Manifest(NamedTuple):
 def take(data: Manifest, rows: Sequence[int] | np.ndarray) -> Manifest:
   """Returns the manifest of some images, in this order."""
   index = np.asarray(rows, int)
+  some = lambda values: tuple(values[i] for i in index) if values else ()
   return data._replace(
-    image_paths=tuple(data.image_paths[i] for i in index),
-    label_paths=tuple(data.label_paths[i] for i in index),
+    image_paths=some(data.image_paths),
+    label_paths=some(data.label_paths),
     heights=data.heights[index],
     widths=data.widths[index],
     class_pixels=data.class_pixels[index],
     sets=(),
+    files=some(data.files),
+    file_hashes=some(data.file_hashes),
   )
 
 
@@ -113,6 +127,8 @@ def joined(parts: Sequence[tuple[Set, Manifest]]) -> Manifest:
     widths=stack('widths'),
     class_pixels=stack('class_pixels'),
     notes=join('notes'),
+    files=join('files'),
+    file_hashes=join('file_hashes'),
     sets=tuple(
       one._replace(title=data.name, start=start, stop=stop)
       for (one, data), start, stop in zip(parts, [0, *stops], stops)
@@ -138,6 +154,8 @@ class Row(NamedTuple):
     width: of the image.
     class_pixels: [C] int64.
     note: what is unusual about it, '' if nothing is.
+    file: the image file of the data set, '' if there is none (rendered).
+    file_hash: see `Manifest.file_hashes`.
   """
 
   image: str
@@ -146,6 +164,8 @@ class Row(NamedTuple):
   width: int
   class_pixels: np.ndarray
   note: str = ''
+  file: str = ''
+  file_hash: str = ''
 
 
 class Broken(ValueError):

@@ -58,6 +58,8 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
         ),
         'note': tfds.features.Text(),
         'made_bytes': tfds.features.Scalar(np.int64),
+        'file': tfds.features.Text(),
+        'file_hash': tfds.features.Text(),
       }
     )
     return tfds.core.DatasetInfo(
@@ -80,7 +82,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
       # File names are bytes, which need not be UTF-8.
       texts = {
         name: os.fsencode(getattr(row, name))
-        for name in ('image', 'label', 'note')
+        for name in ('image', 'label', 'note', 'file', 'file_hash')
       }
       made = _made_bytes(self._files, texts['image'], texts['label'])
       yield number, row._asdict() | texts | {'made_bytes': made}
@@ -249,9 +251,13 @@ def _manifest(
     str(files / os.fsdecode(path)) if path else None for path in rows[name]
   )
   metadata = builder.info.metadata
+  images = paths('image')
+  # Data prepared by earlier versions do not say what they were made of.
+  unknown = [b''] * len(images)
+  made_of = map(os.fsdecode, rows.get('file', unknown))
   return manifest.Manifest(
     name=metadata['name'],
-    image_paths=paths('image'),
+    image_paths=images,
     label_paths=paths('label'),
     heights=rows['height'],
     widths=rows['width'],
@@ -261,4 +267,6 @@ def _manifest(
     notes=tuple(os.fsdecode(note) for note in rows['note'] if note),
     # Data prepared by earlier versions are RGB.
     channels=metadata.get('channels', 3),
+    files=tuple(file or path for file, path in zip(made_of, images)),
+    file_hashes=tuple(x.decode() for x in rows.get('file_hash', unknown)),
   )

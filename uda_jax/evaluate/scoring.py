@@ -114,7 +114,7 @@ def make_labeled(
       num_classes=len(data.class_names),
     )
     report = _report(config, data, counts.matrix)
-    report['images'] = by_image.summary(counts, data.image_paths)
+    report['images'] = by_image.summary(counts, data.originals)
     return report | ({'label_size': list(size)} if any(size) else {})
 
   size = tuple(config.eval.label_size)

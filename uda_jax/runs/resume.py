@@ -122,14 +122,15 @@ def describe_data(data: Any) -> dict[str, Any]:
 
   Returns:
     Name, number of images, and hashes over all of them by what they cover.
-    Folders are left out: data may be moved.
+    Folders and times of change are left out: data may be moved.
   """
-  names = [pathlib.PurePath(path).name for path in data.image_paths]
+  names = [pathlib.PurePath(path).name for path in data.originals]
   sizes = np.stack([data.heights, data.widths])
   return {
     'name': data.name,
     'images': len(names),
-    'file names': _hash('\0'.join(names).encode('utf8', 'surrogateescape')),
+    'names of files': _hash(os.fsencode('\0'.join(names))),
+    'contents of files': _hash('\0'.join(data.file_hashes).encode()),
     'image sizes': _hash(np.asarray(sizes, '<i8').tobytes()),
     'labels': _hash(np.asarray(data.class_pixels, '<i8').tobytes()),
   }
@@ -140,10 +141,10 @@ def listed(data: Any) -> list[str]:
 
   Their paths below the folder that holds all of them.
   """
-  folder = os.path.dirname(os.path.commonprefix(data.image_paths))
+  folder = os.path.dirname(os.path.commonprefix(data.originals))
   return [
     os.fsencode(os.path.relpath(path, folder or '.')).decode('utf8', 'replace')
-    for path in data.image_paths
+    for path in data.originals
   ]
 
 
@@ -157,7 +158,7 @@ def data_changes(
   """Returns what differs between the data of the last start and of this one.
 
   Args:
-    starts: of the manifest; those of earlier versions record no data.
+    starts: of the manifest; those of earlier versions record no data, or less.
     data: `describe_data` by part: source, target, evaluation.
   """
   before: Mapping[str, Any] = next(
@@ -171,7 +172,7 @@ def data_changes(
         f'{part}: {old["images"]} images before, {new["images"]} now'
       )
       continue
-    kinds = [kind for kind in new if old.get(kind) != new[kind]]
+    kinds = [kind for kind in new if old.get(kind, new[kind]) != new[kind]]
     if kinds:
       found.append(f'{part}: other {", ".join(kinds)} than before')
   return sorted(found)

@@ -101,10 +101,10 @@ def seen_labels(data: Data) -> Iterator[str]:
 
   Their scores do not show how well a network does on other images.
   """
-  scored = set(data.evaluation.image_paths)
+  scored = set(data.evaluation.originals)
   for name in ('source', 'target_labels'):
     part = getattr(data, name)
-    both = scored.intersection(part.image_paths) if part is not None else ()
+    both = scored.intersection(part.originals) if part is not None else ()
     if both:
       yield (
         f'config.data.evaluation: {len(both)} of {len(scored)} images are '

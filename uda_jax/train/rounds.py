@@ -236,7 +236,7 @@ def _plan(
   choice = round_ranking.choose(
     confidence,
     entropy,
-    target.image_paths,
+    target.originals,
     limits,
     portion=portion,
     divisor=fields.divisor,
@@ -255,7 +255,7 @@ def _plan(
     network,
     portion,
     images,
-    [pathlib.PurePath(target.image_paths[i]).name for i in images],
+    [pathlib.PurePath(target.originals[i]).name for i in images],
     [float(x) if np.isfinite(x) else None for x in choice.limits],
     choice.counts.tolist(),
     _length(run, len(choice.images), index),
