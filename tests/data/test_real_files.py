@@ -155,6 +155,7 @@ def test_sixteen_bits(folder):
     (np.arange(192, dtype=np.uint16).reshape(12, 16) * 21, '(0, 4095)'),
     (np.arange(192, dtype=np.int32).reshape(12, 16) * 500, '(0, 131071)'),
     (np.linspace(0, 1, 192, dtype=np.float32).reshape(12, 16), '(0.0, 1.0)'),
+    (np.linspace(0, 9.5, 192, dtype=np.float32).reshape(12, 16), '(0.0, 10.0)'),
   ],
 )
 def test_values_without_a_range(folder, values, guess):
@@ -318,6 +319,8 @@ def test_ids_as_stored(tmp_path, kind):
     ('jpeg', 'got JPEG'),
     ('tiff', 'got TIFF with JPEG'),
     ('jpeg2000', 'got JPEG2000'),
+    ('webp', 'got lossy WebP'),
+    ('webp with alpha', 'got lossy WebP'),
     ('pgm', 'largest value 255 or 65535 in its header, got 3'),
     ('float', "type 'F'"),
     ('la', '2 channels'),
@@ -327,10 +330,15 @@ def test_ids_as_stored(tmp_path, kind):
 def test_labels_that_are_not_exact(tmp_path, kind, words):
   label = np.arange(192, dtype=np.uint8).reshape(12, 16) % 3
   gray, path = Image.fromarray(label), tmp_path / 'label.png'
+  clear = gray.convert('RGBA')
+  clear.putalpha(gray)
   save = {
     'jpeg': lambda: gray.save(path, 'JPEG'),
     'tiff': lambda: gray.save(path, 'TIFF', compression='jpeg'),
     'jpeg2000': lambda: gray.save(path, 'JPEG2000'),
+    'webp': lambda: gray.save(path, 'WEBP'),
+    # In a container of several chunks.
+    'webp with alpha': lambda: clear.save(path, 'WEBP'),
     'pgm': lambda: path.write_bytes(b'P5\n# c\n16 12\n3\n' + label.tobytes()),
     'float': lambda: tifffile.imwrite(path, label.astype(np.float32)),
     'la': lambda: gray.convert('LA').save(path),
@@ -338,7 +346,7 @@ def test_labels_that_are_not_exact(tmp_path, kind, words):
   }
   save[kind]()
   with pytest.raises(ValueError) as caught:
-    label_files.read_label(path)
+    label_files.read_label(path, channel=0 if 'webp' in kind else -1)
   assert str(caught.value).startswith(f'{path}: expected')
   assert words in str(caught.value)
 
@@ -627,6 +635,8 @@ def test_masks_with_soft_edges(folder):
     (dict(class_names=('road',)), 'with one class every pixel is right'),
     (dict(class_names='road'), 'got the text'),
     (dict(class_names=('road', '')), 'different names'),
+    (dict(class_names=('road', 'a\nb')), 'different names of one line'),
+    (dict(class_names=('road,sky',)), "in quotes: ('road', 'sky')"),
     (dict(label_map=(0, 1)), 'label_map: expected rows'),
     (dict(label_map=((0, 0), (0, 1))), 'got 0 in several rows'),
     (dict(label_colors=((0, 0),)), 'label_colors: expected rows'),

@@ -171,9 +171,12 @@ def _needs_range(
 ) -> str:
   finite = values[np.isfinite(values)]
   low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-  guess = (0.0, 1.0)
-  if values.dtype.kind != 'f' or high > 1:
-    guess = (0, (1 << max(int(high), 1).bit_length()) - 1)
+  guess: tuple[float, float] = (0.0, 1.0)
+  if values.dtype.kind != 'f':
+    top = (1 << max(int(high), -int(low) - 1, 1).bit_length()) - 1
+    guess = (-top - 1 if low < 0 else 0, top)
+  elif low < 0 or high > 1:
+    guess = (min(float(np.floor(low)), 0.0), float(np.ceil(high)))
   return (
     f'{path}: expected samples of 8 bits, or of 16 bits that use '
     f'their range, got {kind} from {low:.6g} to {high:.6g}; set {field} to '

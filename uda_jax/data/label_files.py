@@ -22,7 +22,7 @@ _MODES = ('P', 'L', '1', 'I;16', 'I;16B', 'I', 'RGB', 'RGBA', 'LA')
 _COLOR_MODES = ('P', 'RGB', 'RGBA')
 # A picture with more has no classes in colors.
 _MOST_COLORS = 64
-_INEXACT = ('JPEG', 'MPO', 'JPEG2000', 'TIFF with JPEG')
+_INEXACT = ('JPEG', 'MPO', 'JPEG2000', 'TIFF with JPEG', 'lossy WebP')
 # TIFF tag and its values: packed as JPEG.
 _PACKING, _JPEG = 259, (6, 7)
 
@@ -121,13 +121,27 @@ def _samples(picture: decode.Picture) -> np.ndarray:
 
 
 def _open(path: epath.Path) -> decode.Picture:
-  """Opens a label file; names the format of a TIFF file packed as JPEG."""
+  """Opens a label file; the format says so if its pixels are not exact."""
   picture = decode.open_picture(path)
   if picture.format == 'PPM':
     _check_pgm(path)
   if decode.tag(picture, _PACKING) in _JPEG:
     picture = picture._replace(format='TIFF with JPEG')
+  if picture.format == 'WEBP' and _is_lossy(path):
+    picture = picture._replace(format='lossy WebP')
   return picture
+
+
+def _is_lossy(path: epath.Path) -> bool:
+  """Returns whether a WebP file holds its pixels in the lossy format."""
+  content, place = path.read_bytes(), 12
+  # Chunks of four letters, a size and that many bytes, padded to even ones.
+  while place < len(content) and content[place : place + 4] != b'VP8L':
+    if content[place : place + 4] == b'VP8 ':
+      return True
+    size = int.from_bytes(content[place + 4 : place + 8], 'little')
+    place += 8 + size + size % 2
+  return False
 
 
 def _check_pgm(path: epath.Path) -> None:
@@ -149,7 +163,7 @@ def read_colors(path: Any) -> np.ndarray:
     raise ValueError(
       f'{path}: expected a PNG with colors, got {picture.format} with pixels '
       f'of type {picture.image.mode!r}; use label_map for class ids, and '
-      'convert JPEG labels, whose colors are not exact'
+      'convert labels of lossy formats, whose colors are not exact'
     )
   return np.asarray(picture.image.convert('RGB'))
 
