@@ -474,6 +474,11 @@ def test_names_of_patterns(images):
   for number in (10, 9):
     pictures.write_png(folder / f'n{number}.png', np.zeros((2, 2), np.uint8))
   assert list(images_lib.find(f'{folder}/n*.png')) == ['n9', 'n10']
+  # As in training: any case, and all spellings of a format.
+  for name in ('p1.JPG', 'p2.jpeg', 'p3.PNG'):
+    (folder / name).write_bytes((folder / 'a.png').read_bytes())
+  assert list(images_lib.find(f'{folder}/p*.jpg')) == ['p1', 'p2']
+  assert list(images_lib.find(f'{folder}/p*.png')) == ['p3']
   with pytest.raises(ValueError, match='Cityscapes classes'):
     outputs.file_ids(('road', 'moon'), 'cityscapes')
 

@@ -30,8 +30,8 @@ ENDINGS = (
   '.ppm',
   '.pgm',
 )
-# Spellings of one format.
-_SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
+# Spellings of one format, without the dot.
+SPELLINGS = (('jpg', 'jpeg', 'jpe', 'jfif'), ('tif', 'tiff'))
 # Acted on by a terminal that prints the name; tabs and line breaks are read.
 _CONTROL = re.compile('[\0-\x08\x0b-\x1f\x7f]')
 _SYSTEM_FILES = ('thumbs.db', 'desktop.ini')
@@ -181,7 +181,7 @@ def _last_part(
   stem, ending = last, ''
   if not last.endswith('*'):
     stem, _, ending = last.rpartition('.')
-  spellings = [s for s in _SPELLINGS if ending.lower() in s]
+  spellings = [s for s in SPELLINGS if ending.lower() in s]
   alternatives = [*spellings, (ending,)][0] if ending else ()
   alternatives = alternatives or tuple(e[1:] for e in endings)
   compiled = (

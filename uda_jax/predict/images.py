@@ -30,7 +30,9 @@ def find(pattern: str) -> dict[str, pathlib.Path]:
   Args:
     pattern: a folder (with all folders in it and linked ones), a file, or a
       pattern with *, ? and ** (any folders). [ is an ordinary character if that
-      finds files, else the start of a set of characters. ~ is the home folder.
+      finds files, else the start of a set of characters. The ending matches in
+      upper and lower case, and .jpg also means .jpeg, as in training. ~ is the
+      home folder.
       NAME is the path below the folder, without ending; of a pattern, the
       file's name without ending.
 
@@ -69,6 +71,12 @@ def _matches(path: pathlib.Path) -> file_tree.FileTree:
   text = str(path)
   if path.is_file():
     return file_tree.FileTree((path,), 0, 0)
+  endings: tuple[str, ...] = listing.ENDINGS
+  if path.suffix.lower() in endings:
+    text = text.removesuffix(path.suffix) + '.*'
+    ending = path.suffix.lower()[1:]
+    names = next((s for s in listing.SPELLINGS if ending in s), (ending,))
+    endings = tuple(f'.{name}' for name in names)
   found = glob.glob(text.replace('[', '[[]'), recursive=True)
   paths = sorted(map(pathlib.Path, found or glob.glob(text, recursive=True)))
   # A folder that links to one above it repeats its files; two links to one file
@@ -79,7 +87,7 @@ def _matches(path: pathlib.Path) -> file_tree.FileTree:
   files = [
     path
     for path in sorted(different.values())
-    if path.name.lower().endswith(listing.ENDINGS) and path.is_file()
+    if path.name.lower().endswith(endings) and path.is_file()
   ]
   full = tuple(path for path in files if path.stat().st_size)
   return file_tree.FileTree(full, 0, len(files) - len(full))
