@@ -1,6 +1,7 @@
 """Every mistake on a command line is one line, before TensorFlow is loaded."""
 
 import importlib
+import io
 import os
 import pathlib
 import subprocess
@@ -347,6 +348,18 @@ def test_another_runtime_error_is_not_hidden():
 
   with pytest.raises(RuntimeError):
     cli.run(cli.Parser('uda_jax.x', ''), command, [])
+
+
+def test_names_that_are_not_utf8_can_be_printed(monkeypatch):
+  written = io.BytesIO()
+  monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(written, 'utf8'))
+  name = b'caf\xe9.png'.decode('utf8', 'surrogateescape')
+  cli.run(
+    cli.Parser('x', ''),
+    lambda args: print(name, file=sys.stdout, flush=True),
+    [],
+  )
+  assert written.getvalue() == b'caf\\udce9.png\n'
 
 
 def test_ctrl_c_is_one_line(capsys):

@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import difflib
+import io
 import os
 import re
 import sys
@@ -245,6 +246,9 @@ def run(
   if not args.debug:
     logs.quiet()
   logs.show(args.debug)
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # Names of files are bytes, which need not be UTF-8.
+    sys.stdout.reconfigure(errors='backslashreplace')
   try:
     user_code.execute(getattr(args, 'imports', ()))
     code = command(args)

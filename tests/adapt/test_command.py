@@ -236,6 +236,21 @@ def test_outputs_are_not_written_among_images(command, folders):
     command('--dry_run', out=folders / 'B/images/run')
   with pytest.raises(SystemExit, match='other images than --source'):
     command('--dry_run', f'--target={folders}/A/images')
+  with pytest.raises(SystemExit, match='other images than --source'):
+    command('--dry_run', f'--target={folders}/A/images/*.jpg')
+
+
+def test_folders_of_any_name(command, folders, tmp_path):
+  for name in (os.fsdecode(b'caf\xe9'), '"mine" {x}', 'a"""'):
+    (tmp_path / name).symlink_to(folders / 'A')
+    run = tmp_path / f'run of {name}'
+    command(
+      *('--dry_run', f'--source={tmp_path / name}/images'),
+      f'--source_labels={tmp_path / name}/labels',
+      out=run,
+    )
+    found = configs.load(run / 'config.py').data.source.images
+    assert f'{name}/images' in found
 
 
 def test_a_directory_of_something_else(command, tmp_path):

@@ -1,6 +1,7 @@
 """Scores of single images."""
 
 import json
+import os
 
 import numpy as np
 
@@ -43,6 +44,14 @@ def test_images_without_labels_are_left_out():
   one.matrix[:] = 0
   found = by_image.summary(one, ['a', 'b', 'c'])
   assert found['worst'] == [] and found['miou_quantiles'] == {}
+
+
+def test_names_that_are_not_utf8():
+  names = [os.fsdecode(name) for name in (b'caf\xe9', b'b', b'c')]
+  found = by_image.summary(_counts(3), names)
+  assert (
+    found['names'] != by_image.summary(_counts(3), ['a', 'b', 'c'])['names']
+  )
 
 
 def test_random_images_are_those_of_every_run():

@@ -296,6 +296,15 @@ def test_target_images_come_first_and_are_open(paths, tmp_path):
   assert 'Target images: predictions of the runs' in html[first : first + 300]
 
 
+def test_names_of_images_that_are_not_utf8(tmp_path):
+  report_runs.write(tmp_path / 'run')
+  path = tmp_path / 'run/results.json'
+  # As JSON writes a byte of no character.
+  path.write_text(path.read_text().replace('/bad.png', '/caf\\udce9.png'))
+  page.write([tmp_path / 'run'], tmp_path / 'report.html')
+  assert 'caf?.png' in (tmp_path / 'report.html').read_text()
+
+
 def test_the_worst_and_the_best_images(runs):
   (column, kind, worst), (_, _, best) = scores.images(scores.columns([runs[1]]))
   assert column.reported and kind == 'worst'

@@ -11,6 +11,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from uda_jax.adapt import sizes
+from uda_jax.data import decode
 
 _WIDTH = 80
 
@@ -232,9 +233,9 @@ def write(settings: Settings, run: pathlib.Path) -> str:
   }
   return _CONFIG.format(
     **values,
-    source=settings.source.name,
-    target=settings.target.name,
-    path=run / 'config.py',
+    source=_comment(settings.source.name),
+    target=_comment(settings.target.name),
+    path=_comment(str(run / 'config.py')),
     class_names=_literal(settings.class_names),
     palette=_literal(settings.palette),
     labels=_table(settings.labels),
@@ -252,6 +253,11 @@ def write(settings: Settings, run: pathlib.Path) -> str:
     checkpoint_every=max(1, min(200, steps // 8)),
     label_free=settings.label_free,
   )
+
+
+def _comment(text: str) -> str:
+  """Returns the name of a file as Python reads it in a docstring."""
+  return decode.printable(text).replace('"', "'")
 
 
 def _rare_class(min_pixels: float) -> str:

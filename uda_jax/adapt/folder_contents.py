@@ -119,7 +119,8 @@ def look_at(args: argparse.Namespace) -> Found:
 
 def _check(source: pairs_lib.Pairs, target: pairs_lib.Side) -> None:
   """Raises for folders that are the same, or hold too little."""
-  if target.pattern == source.images.pattern:
+  paths = lambda side: {str(file.path) for file in side.files.values()}
+  if paths(target) <= paths(source.images):
     raise ValueError(
       f'{TARGET}: expected other images than {SOURCE}, got {target.folder} for '
       'both'

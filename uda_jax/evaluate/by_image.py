@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import hashlib
+import os
 import pathlib
 from typing import Any
 
@@ -125,7 +126,8 @@ def unpacked(texts: Sequence[str]) -> np.ndarray:
 
 def _digest(image_paths: Sequence[str]) -> str:
   names = '\n'.join(pathlib.PurePath(path).name for path in image_paths)
-  return hashlib.sha256(names.encode()).hexdigest()[:16]
+  # Names are bytes, which need not be UTF-8.
+  return hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
 
 
 def shown(images: dict[str, Any]) -> dict[str, list[int]]:

@@ -56,7 +56,9 @@ def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> str:
     raise IsADirectoryError(
       f'--out: expected an HTML file to write, got the folder {out}'
     )
-  files.write_atomically(out, render(read.runs(paths)).encode())
+  # Names of images are bytes, which need not be UTF-8.
+  page = render(read.runs(paths)).encode(errors='replace')
+  files.write_atomically(out, page)
   return out.as_uri()
 
 

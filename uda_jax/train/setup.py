@@ -98,7 +98,9 @@ def note_left_out(run: Run, line: str) -> None:
     line: names the file and what is wrong with it.
   """
   logging.warning('%s', line)
-  with (run.workdir / f'left_out_{jax.process_index()}.txt').open('a') as file:
+  path = run.workdir / f'left_out_{jax.process_index()}.txt'
+  # Names of files are bytes, which need not be UTF-8.
+  with path.open('a', encoding='utf8', errors='surrogateescape') as file:
     print(line, file=file)
 
 
