@@ -251,9 +251,11 @@ def test_photos_that_would_lose_values_are_refused(tmp_path):
 
 def test_the_code_of_the_page_runs_without_this_library(main):
   trained, out = main()
+  about = json.loads((out / 'network.json').read_text())
+  bars = description.readme(about | {'classes': [f'{n}|x' for n in NAMES]})
+  assert rf'| 0 | {NAMES[0]}\|x | #' in bars
   page = description.readme(
-    json.loads((out / 'network.json').read_text())
-    | {'files': {'network.stablehlo': {}, 'network.onnx': {}}}
+    about | {'files': {'network.stablehlo': {}, 'network.onnx': {}}}
   )
   stablehlo, onnx_code = re.findall('```python\n(.*?)```', page, re.DOTALL)
   assert stablehlo in (out / 'README.md').read_text()

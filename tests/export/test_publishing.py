@@ -74,6 +74,10 @@ def test_the_page_says_how_many_channels_an_image_has():
     config.model.in_channels = channels
     trained = restore.Trained(config, NAMES, ((0, 0, 0),) * 3, None, None)
     assert text in card.write(REPO, trained, declared, {}, None)
+  # A bar would end the cell.
+  trained = trained._replace(class_names=('a|b', *NAMES[1:]))
+  page = card.write(REPO, trained, declared, {}, None)
+  assert r'| 0 | a\|b | #000000 |' in page
 
 
 def test_what_is_published_is_read_back_to_the_bit(run, server, capsys):

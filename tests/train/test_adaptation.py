@@ -214,6 +214,10 @@ def test_the_base_of_a_start_that_stored_nothing_is_replaced(tmp_path):
   (tmp_path / 'best/0').mkdir(parents=True)
   resumed, _ = keep(0)
   np.testing.assert_array_equal(resumed[kernel], second[kernel])
+  content = (tmp_path / adapted.FILE).read_bytes()
+  (tmp_path / adapted.FILE).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+  with pytest.raises(ValueError, match='base.safetensors: .*is damaged; put'):
+    keep(0)
   (tmp_path / adapted.FILE).unlink()
   with pytest.raises(ValueError, match='base.safetensors: .*put the file back'):
     keep(0)

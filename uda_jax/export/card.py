@@ -11,6 +11,7 @@ from uda_jax.data import image_size
 from uda_jax.data import records
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
+from uda_jax.export import description
 from uda_jax.runs import restore
 
 _TEXT = """---
@@ -166,4 +167,6 @@ def _scores(
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   lines = [head, ['---'] * len(head), *rows]
-  return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+  return '\n'.join(
+    f'| {" | ".join(map(description.cell, line))} |' for line in lines
+  )

@@ -197,6 +197,11 @@ def metadata(about: Mapping[str, Any]) -> dict[str, str]:
   }
 
 
+def cell(text: Any) -> str:
+  """Returns a text for a cell of a table in Markdown, which | would end."""
+  return str(text).replace('|', r'\|')
+
+
 def readme(about: Mapping[str, Any]) -> str:
   """Returns README.md of a folder.
 
@@ -230,7 +235,7 @@ def readme(about: Mapping[str, Any]) -> str:
     padding=_PADDING if rule['keep_ratio'] else '',
     views=views,
     table='\n'.join(
-      f'| {i} | {name} | #{"".join(f"{x:02x}" for x in color)} |'
+      f'| {i} | {cell(name)} | #{"".join(f"{x:02x}" for x in color)} |'
       for i, (name, color) in enumerate(
         zip(about['classes'], about['palette'], strict=True)
       )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Set
 import dataclasses
 import pathlib
 from typing import Any, NamedTuple
+import zlib
 
 import jax
 import numpy as np
@@ -25,8 +26,8 @@ from uda_jax.runs import trees
 FILE = 'base.safetensors'
 # Folders of stored networks, see `checkpoint`.
 _STORED = ('checkpoints', 'best')
-# Factor of the adapters' products, beside the arrays.
-_SCALE = 'adapter_scale'
+# Beside the arrays: factor of the adapters' products, CRC-32 of the arrays.
+_SCALE, _CHECKSUM = 'adapter_scale', 'adapter_checksum'
 
 
 class Base(NamedTuple):
@@ -74,9 +75,11 @@ def keep(
   }
   if jax.process_index() == 0 and not _resumes(workdir):
     arrays = {name: np.asarray(x) for name, x in frozen.items()}
-    safetensors.write(
-      path, arrays | {_SCALE: np.asarray(rule.scale, np.float32)}
-    )
+    facts = {
+      _SCALE: np.asarray(rule.scale, np.float32),
+      _CHECKSUM: _checksum(arrays),
+    }
+    safetensors.write(path, arrays | facts)
   parallel.barrier('the base is written')
   base = read(workdir)
   assert base is not None, path
@@ -116,10 +119,25 @@ def read(workdir: pathlib.Path) -> Base | None:
 def read_file(path: pathlib.Path) -> Base:
   """Reads the base of a run from its file."""
   arrays = safetensors.read(path)
-  scale = arrays.pop(_SCALE, None)
+  scale, checksum = (arrays.pop(name, None) for name in (_SCALE, _CHECKSUM))
   if scale is None:
     raise ValueError(f'{path}: expected the base of a run, got no {_SCALE}')
+  # Earlier versions wrote none.
+  if checksum is not None and checksum != _checksum(arrays):
+    raise ValueError(
+      f'{path}: expected the arrays that were written, got others: the file is '
+      'damaged; put a whole copy in its place, or use a new --workdir'
+    )
   return Base(arrays, float(scale))
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+  """Returns the CRC-32 of the bytes of arrays, in the order of their names."""
+  found = 0
+  for name in sorted(arrays):
+    flat = np.ascontiguousarray(arrays[name]).reshape(-1)
+    found = zlib.crc32(flat.view(np.uint8).data, found)
+  return np.asarray(found, np.int64)
 
 
 def by_path(params: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
