@@ -41,6 +41,11 @@ _OPTIONS = (
   (STREETS, '--config.threshold=1', r'config\.method\.threshold'),
   (STREETS, '--config.steps.x=1', r'config\.steps\.x: .* config\.steps is'),
   (STREETS, '--config.data.crop_size=64', r'such as \(64, 64\), got 64'),
+  (
+    DAFORMER,
+    '--config.data.source.ignore_ids=9',
+    r'a tuple such as \(9,\), got 9',
+  ),
   (STREETS, '--config.data.crop_size=(64,)', r'\(64, 64\), got \(64,\)'),
   (STREETS, '--config.data.crop_size=(64,0)', r'config\.data\.crop_size'),
   (STREETS, '--config.data.crop_size=(1.5,2)', r'whole numbers'),

@@ -210,11 +210,6 @@ def test_turns_have_the_ratio_of_the_weights(weights, count):
   assert several.turns(weights).count.tolist() == count
 
 
-def test_weights_in_no_ratio_are_refused():
-  with pytest.raises(ValueError, match='whole numbers of at most 1,000,000'):
-    several.turns((0.123456789, 1))
-
-
 @pytest.mark.parametrize(
   'fields, words',
   [
@@ -227,6 +222,14 @@ def test_weights_in_no_ratio_are_refused():
     (dict(source=_sets(labels='')), 'source.second.labels: expected the patt'),
     (dict(source=_sets(image='x')), 'source.second.image: .*did you mean imag'),
     (dict(source={}), 'config.data.source: expected one data set or more'),
+    (
+      dict(source=_sets(0.123456789)),
+      'config.data.source: expected weights in the ratio of whole numbers of',
+    ),
+    (
+      dict(source=_sets(resize_to=64)),
+      'source.second.resize_to: expected .height, width., .*got 64',
+    ),
   ],
 )
 def test_what_does_not_fit_is_one_line(fields, words):

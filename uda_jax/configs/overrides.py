@@ -23,6 +23,8 @@ _BOOLS = ('true', 't', '1', 'false', 'f', '0')
 _PARTS = ('source', 'target', 'evaluation')
 # Fields of a text or a tuple.
 _TEXT_OR_TUPLE = ('files',)
+# The longest tuples of sizes: the four sides of an image.
+_SIZES = 4
 
 
 def apply(
@@ -165,8 +167,12 @@ def _expected(old: Any, text: str) -> str | None:
     number = text.strip('()[] ')
     if text and not number:
       return None  # no rows at all
-    example = f'({", ".join([number] * len(old))})'
-    return f'a tuple such as {example if number.isdigit() else old}'
+    # Of many items, their number is not that of the default.
+    short = old if len(old) <= _SIZES else old[:1]
+    example = f'({number},)'
+    if len(short) > 1:
+      example = f'({", ".join([number] * len(old))})'
+    return f'a tuple such as {example if number.isdigit() else short}'
   if isinstance(old, ml_collections.ConfigDict) and not text.startswith('{'):
     return f'a value for one of its fields ({", ".join(sorted(old))})'
   return None

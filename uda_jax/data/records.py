@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import difflib
+import fractions
+import math
 from typing import Any, NamedTuple
 
 from uda_jax.data import folder_record
@@ -32,6 +34,8 @@ class Entry(NamedTuple):
   resize_to: tuple[int, int] = (0, 0)
 
 
+# Of all sets in a period of their turns, which is a table in memory.
+_MOST_PLACES = 1_000_000
 # What a set of several has beside the fields of its record.
 _OF_SEVERAL = ('weight', 'resize_to')
 
@@ -83,16 +87,33 @@ def entries(data: Any, part: str) -> tuple[Entry, ...]:
     part: one of `PARTS`.
 
   Raises:
-    ValueError: there is none, or a weight is no number above 0.
+    ValueError: there is none, or weights are no numbers above 0, or not in the
+      ratio of small whole numbers.
   """
   field, block = f'config.data.{part}', data[part]
   if not are_several(block):
     return (Entry(field, block),)
   if not block:
     raise ValueError(f'{field}: expected one data set or more, got none')
-  return tuple(
+  found = tuple(
     _entry(f'{field}.{name}', block[name], name, part) for name in sorted(block)
   )
+  weights = [entry.weight for entry in found]
+  if sum(counts := places(weights)) > _MOST_PLACES:
+    raise ValueError(
+      f'{field}: expected weights in the ratio of whole numbers of at most '
+      f'{_MOST_PLACES:,} together, got {tuple(weights)}, which is '
+      f'{" : ".join(f"{n:,}" for n in counts)}'
+    )
+  return found
+
+
+def places(weights: Sequence[float]) -> list[int]:
+  """Returns the smallest whole numbers that have the ratio of weights."""
+  exact = [fractions.Fraction(str(weight)) for weight in weights]
+  unit = math.lcm(*(weight.denominator for weight in exact))
+  whole = [int(weight * unit) for weight in exact]
+  return [number // math.gcd(*whole) for number in whole]
 
 
 def _entry(field: str, values: Any, name: str, part: str) -> Entry:
@@ -105,6 +126,11 @@ def _entry(field: str, values: Any, name: str, part: str) -> Entry:
   if not number or not 0 < weight < float('inf'):
     raise ValueError(
       f'{field}.weight: expected a number above 0, got {weight!r}'
+    )
+  if not isinstance(entry.resize_to, tuple | list):
+    raise ValueError(
+      f'{field}.resize_to: expected (height, width), or (0, 0) for none, got '
+      f'{entry.resize_to!r}'
     )
   entry = entry._replace(resize_to=tuple(entry.resize_to))
   if part == 'evaluation' and (weight != 1 or any(entry.resize_to)):

@@ -9,18 +9,14 @@ an epoch, and all of it is a pure function of (seed, element).
 from __future__ import annotations
 
 from collections.abc import Sequence
-import fractions
-import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from uda_jax.data import manifest as manifest_lib
+from uda_jax.data import records
 from uda_jax.data import sampling
-
-# Places of a period, which are a table in memory.
-LONGEST = 1_000_000
 
 
 class Turns(NamedTuple):
@@ -42,21 +38,8 @@ def turns(weights: Sequence[float]) -> Turns:
 
   Args:
     weights: of S sets; the period is the shortest that has their ratio.
-
-  Raises:
-    ValueError: the period would be longer than `LONGEST`.
   """
-  exact = [fractions.Fraction(str(weight)) for weight in weights]
-  unit = math.lcm(*(weight.denominator for weight in exact))
-  whole = [int(weight * unit) for weight in exact]
-  divisor = math.gcd(*whole)
-  count = [number // divisor for number in whole]
-  if sum(count) > LONGEST:
-    raise ValueError(
-      'expected weights in the ratio of whole numbers of at most '
-      f'{LONGEST:,} together, got {tuple(weights)}, which is '
-      f'{" : ".join(f"{n:,}" for n in count)}'
-    )
+  count = records.places(weights)
   return Turns(
     np.repeat(np.arange(len(count)), count).astype(np.int32),
     np.concatenate([np.arange(n) for n in count]).astype(np.int64),
