@@ -81,6 +81,52 @@ def test_train_ids(tmp_path):
   np.testing.assert_array_equal(matrix, [[1, 1], [0, 1]])
 
 
+@pytest.mark.parametrize(
+  'truth, classes, words',
+  [
+    ([[255, 255]], 3, 'alone, so there is nothing to score'),
+    ([[0, 255]], 2, '0 and 255 alone, and 255 is ignored; if it is'),
+    ([[0, 255]], 255, '0 and 255 alone'),
+  ],
+)
+def test_label_files_without_classes(tmp_path, truth, classes, words):
+  _write(tmp_path / 'gt/0.png', truth)
+  _write(tmp_path / 'pred/0.png', [[0, 0]])
+  with pytest.raises(ValueError, match=f'gt: expected .*{words}'):
+    files.train_ids(tmp_path / 'pred', tmp_path / 'gt', classes)
+
+
+def test_one_class_of_many_or_without_ignored_pixels(tmp_path):
+  for truth, classes in (([[0, 255]], 19), ([[0, 0]], 2)):
+    _write(tmp_path / 'gt/0.png', truth)
+    _write(tmp_path / 'pred/0.png', [[0, 0]])
+    counts = files.train_ids(tmp_path / 'pred', tmp_path / 'gt', classes)
+    assert counts[0, 0] == counts.sum()
+
+
+def _write_palette(path, ids, *colors):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  image = Image.fromarray(np.asarray(ids, np.uint8), mode='P')
+  image.putpalette([x for color in colors for x in color])
+  image.save(path)
+
+
+def test_palettes_that_swap_classes(tmp_path):
+  red, green, black = (255, 0, 0), (0, 255, 0), (0, 0, 0)
+  score = lambda: files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 3)
+  _write_palette(tmp_path / 'gt/0.png', [[0, 1, 2]], black, red, green)
+  _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], black, green, red)
+  with pytest.raises(ValueError, match='pred: expected the palette .*as id 1;'):
+    score()
+  # One color of several ids, or other colors, say nothing.
+  for colors in ((black, black, black), (green, green, red), (red,) * 3):
+    _write_palette(tmp_path / 'gt/0.png', [[0, 1, 2]], *colors)
+    _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], *colors)
+    assert score().trace() == 3
+  _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], *np.eye(3, dtype=int))
+  assert score().trace() == 3
+
+
 def test_files_that_are_not_scored_are_said(tmp_path, caplog):
   _write(tmp_path / 'gt/a.png', [[0, 1]])
   _write(tmp_path / 'gt/b.pgm', [[0, 1]])

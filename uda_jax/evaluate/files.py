@@ -13,6 +13,7 @@ import numpy as np
 from uda_jax import files as files_lib
 from uda_jax import labels as labels_lib
 from uda_jax.data import label_files
+from uda_jax.data import label_ids as data_ids
 from uda_jax.evaluate import cityscapes as cityscapes_lib
 from uda_jax.evaluate import label_ids
 from uda_jax.evaluate import label_pairs
@@ -102,8 +103,11 @@ def train_ids(
     pixel is an error.
   """
   matrix = np.zeros((num_classes, num_classes), np.int64)
+  ignored = 0
+  predicted: dict[int, tuple[int, ...]] = {}
+  true: dict[int, tuple[int, ...]] = {}
   for file, label_file in label_pairs.by_path(predictions, truth):
-    prediction, label = read_ids(file), read_ids(label_file)
+    prediction, label = _read(file, predicted), _read(label_file, true)
     if prediction.shape != label.shape:
       raise ValueError(
         f'{file}: expected the size of {label_file}, '
@@ -116,10 +120,60 @@ def train_ids(
           f'{path}: expected classes 0..{num_classes - 1} where '
           f'there is a label, got {ids.min()} to {ids.max()}'
         )
+    ignored += label.size - kept.sum()
     matrix += metrics.count_pairs(
       label[kept], prediction[kept], num_classes=num_classes
     )
+  _check_scored(matrix, ignored, truth)
+  _check_palettes(predictions, predicted, true)
   return matrix
+
+
+def _check_scored(
+  matrix: np.ndarray, ignored: int, truth: pathlib.Path
+) -> None:
+  """Raises if there is nothing to score, as 255 is ignored."""
+  there = np.flatnonzero(matrix.sum(1)).tolist()
+  if not there:
+    raise ValueError(
+      f'{truth}: expected label files with classes 0, 1, ..., got 255 (ignore) '
+      'alone, so there is nothing to score'
+    )
+  # Of many classes, a few images may hold one alone.
+  if there == [0] and ignored and len(matrix) in (2, _MOST_CLASSES):
+    raise ValueError(
+      f'{truth}: expected label files with classes 0, 1, ..., got 0 and 255 '
+      'alone, and 255 is ignored; if it is a class, save it as 1, in '
+      'predictions, too'
+    )
+
+
+def _read(path: pathlib.Path, colors: dict[int, tuple[int, ...]]) -> np.ndarray:
+  """Returns [H, W] int64 ids; adds the colors that show them, of a palette."""
+  ids, palette = label_files.read_label_and_palette(path)
+  for value, color in data_ids.used_colors(np.unique(ids), palette).items():
+    colors.setdefault(int(value), color)
+  return ids.astype(np.int64)
+
+
+def _check_palettes(
+  predictions: pathlib.Path,
+  predicted: dict[int, tuple[int, ...]],
+  true: dict[int, tuple[int, ...]],
+) -> None:
+  """Raises if palettes show one id in two colors, of which the other has one.
+
+  Palettes of other colors altogether say nothing on the ids.
+  """
+  for value in sorted(predicted.keys() & true.keys()):
+    color = predicted[value]
+    others = [v for v, c in true.items() if c == color]
+    if others and value not in others:
+      raise ValueError(
+        f'{predictions}: expected the palette of the label files, where '
+        f'{color} is id {others[0]}, got it as id {value}; save both with the '
+        'same ids, as gray PNG files if the ids are right'
+      )
 
 
 def _official_table(scores: dict[str, Any]) -> str:
