@@ -287,3 +287,15 @@ def test_the_advice_on_masks_of_0_and_255_is_taken(folder):
   assert 'label_map=((0, 0), (255, 1))' in str(e.value)
   data = load(folder, label_map=((0, 0), (255, 1)), **names)
   assert (data.class_pixels > 0).all()
+
+
+def test_a_cache_that_cannot_be_made_is_named(folder):
+  cache = folder / 'images/00.png'
+  with pytest.raises(ValueError, match=r'config\.data\.cache_dir: .*00\.png'):
+    datasets.load(
+      tiny_folder.record(),
+      root=str(folder),
+      cache_dir=str(cache / 'cache'),
+      field='config.data.source',
+      labels=True,
+    )

@@ -58,6 +58,17 @@ def test_a_failed_animation_leaves_nothing(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_a_truncated_animation_is_named(tmp_path):
+  path = tmp_path / 'a.gif'
+  with video.writer(path, 10) as add:
+    for number in range(4):
+      add(np.random.default_rng(number).integers(0, 256, (9, 9, 3), np.uint8))
+  content = path.read_bytes()
+  path.write_bytes(content[: len(content) // 2])
+  with pytest.raises(ValueError, match='a.gif: cannot be decoded to the end'):
+    video.read(str(path))
+
+
 def test_the_missing_package_is_named_with_its_install_line(
   tmp_path, monkeypatch
 ):

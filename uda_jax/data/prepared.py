@@ -120,6 +120,7 @@ def prepare(
     The manifest. After an error or a kill there is no prepared folder, only
     made files that the next start goes on with.
   """
+  _make_folder(cache_dir)
   with _quiet():
     builder = _Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
   folder = epath.Path(builder.data_path)
@@ -158,11 +159,23 @@ def prepare_share(
     index: which process this is.
     count: how many there are.
   """
+  _make_folder(cache_dir)
   with _quiet():
     builder = _Builder(recipe, data_dir=epath.Path(cache_dir).expanduser())
   if recipe.share and not epath.Path(builder.data_path).exists():
     logging.info('Preparing %s: part %d of %d', recipe.name, index + 1, count)
     recipe.share(files_folder(cache_dir), index, count)
+
+
+def _make_folder(cache_dir: epath.PathLike) -> None:
+  """Makes the folder of prepared data; an error names the config field."""
+  try:
+    epath.Path(cache_dir).expanduser().mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise ValueError(
+      'config.data.cache_dir: expected a folder, or a place to make it, got '
+      f'{cache_dir} ({error.strerror or error})'
+    ) from error
 
 
 @contextlib.contextmanager

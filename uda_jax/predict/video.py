@@ -99,8 +99,15 @@ def _read_animation(
       for i, frame in enumerate(ImageSequence.Iterator(image)):
         yield f'frame_{i:06d}', np.asarray(frame.convert('RGB'))
 
-  # Frames may take different times: their mean keeps the length.
-  return 1000 / statistics.mean(_times(path)), frames()
+  try:
+    # Frames may take different times: their mean keeps the length.
+    return 1000 / statistics.mean(_times(path)), frames()
+  # All frames are decoded for their times; Pillow names no file.
+  except (OSError, SyntaxError, ValueError) as error:
+    raise ValueError(
+      f'{path}: cannot be decoded to the end ({error}); the file is truncated '
+      'or damaged, fetch it again'
+    ) from error
 
 
 def _times(path: str) -> Iterator[int]:
