@@ -94,6 +94,18 @@ def test_forms(tmp_path, name, text, expected):
     ('a.json', '3', 'a.json: expected a list of names'),
     ('a.json', '{', 'a.json: expected a list of names'),
     ('a.json', '[{"id": 3}]', 'a.json: expected a list of names'),
+    ('a.json', '[["road", 3]]', 'a.json: expected a list of names'),
+    ('a.json', '{"road": 0, "road": 1}', "a.json: .*'road' twice"),
+    ('a.json', '{"road": 0.5, "sky": 1}', 'a.json: .*0.5 is no whole number'),
+    ('a.json', '{"road": true, "sky": 0}', 'a.json: .*True is no whole'),
+    ('a.json', '{"road": [0.5, 0.2, 0.1]}', 'a.json: .*0.5 is no whole number'),
+    (
+      'a.csv',
+      'name,b,g,r\nroad,1,2,3',
+      'columns r, g, b in this order, got b,',
+    ),
+    # Not the ids of the lines.
+    ('a.txt', 'sky 1\nroad 0', "a.txt: expected lines ID NAME .*'sky 1'"),
   ],
 )
 def test_what_is_no_such_file(tmp_path, name, text, message):

@@ -32,6 +32,7 @@ VOID = ('void', 'ignore', 'ignored', 'unlabeled', 'unlabelled')
 
 _HEADER = ('name', 'class', 'label', 'id')
 _CHANNELS = range(256)
+_COLORS = ('r', 'g', 'b', 'red', 'green', 'blue')
 
 
 class Entry(NamedTuple):
@@ -86,6 +87,7 @@ def _from_lines(path: pathlib.Path, text: str) -> list[Entry]:
     # A list of plain names may begin with a class of such a name.
     columns = columns if len(columns) > 1 else []
     rows = rows[1:] if columns else rows
+    _check_columns(path, columns)
   for number, line in rows:
     try:
       entries.append(_entry(line, columns))
@@ -94,7 +96,31 @@ def _from_lines(path: pathlib.Path, text: str) -> list[Entry]:
         f'{path}, line {number}: expected NAME, ID NAME or R G B NAME, got '
         f'{line!r} ({error})'
       ) from error
+  _check_numbered(path, entries)
   return entries
+
+
+def _check_columns(path: pathlib.Path, columns: Sequence[str]) -> None:
+  """Raises for columns of a color in another order than is read."""
+  colors = [c for c in columns if c in _COLORS]
+  if colors and [c[0] for c in colors] != ['r', 'g', 'b']:
+    raise ValueError(
+      f'{path}, line 1: expected the columns r, g, b in this order, got '
+      f'{", ".join(colors)}'
+    )
+
+
+def _check_numbered(path: pathlib.Path, entries: Sequence[Entry]) -> None:
+  """Raises if the numbers behind all names may be ids."""
+  parts = [re.fullmatch(r'(.*\S) +\d+', entry.name) for entry in entries]
+  # 'class 1' and 'class 2' are numbered names.
+  different = len({part.group(1) for part in parts if part}) == len(entries)
+  bare = all(entry.id is None and entry.color is None for entry in entries)
+  if different and bare and len(entries) > 1:
+    raise ValueError(
+      f'{path}: expected lines ID NAME or NAME,ID, got {entries[0].name!r} and '
+      'others of this form; a comma makes the number the id'
+    )
 
 
 def _entry(line: str, columns: Sequence[str]) -> Entry:
@@ -136,35 +162,51 @@ def _with_numbers(name: str, numbers: Sequence[int]) -> Entry:
 
 def _from_json(path: pathlib.Path, text: str) -> list[Entry]:
   try:
-    tree = json.loads(text)
+    tree = json.loads(text, object_pairs_hook=_without_twins)
     if isinstance(tree, dict):
       return [_pair(key, value) for key, value in tree.items()]
     if isinstance(tree, list) and tree:
       return [_item(item) for item in tree]
     raise ValueError('it is neither a list nor an object')
-  except (ValueError, KeyError, TypeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
       f'{path}: expected a list of names, {{"NAME": ID}}, {{"ID": "NAME"}} or '
       f'a list of {{"name", "id", "color"}}, got something else ({error})'
     ) from error
 
 
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """Returns the object of a file; of two equal keys, JSON keeps the last."""
+  keys = [key for key, _ in pairs]
+  twice = [key for key in keys if keys.count(key) > 1]
+  if twice:
+    raise ValueError(f'{twice[0]!r} twice')
+  return dict(pairs)
+
+
+def _whole(value: Any) -> int:
+  """Returns a whole number, which may be a text; ValueError for 0.5, true."""
+  if isinstance(value, bool) or (isinstance(value, float) and value % 1):
+    raise ValueError(f'{value!r} is no whole number')
+  return int(value)
+
+
 def _pair(key: str, value: Any) -> Entry:
   if isinstance(value, str):
     return Entry(value, int(key))
   if isinstance(value, list):
-    return _with_numbers(key, [*map(int, value)])
+    return _with_numbers(key, [*map(_whole, value)])
   if isinstance(value, dict):
     return _item({'name': key, **value})
-  return Entry(key, int(value))
+  return Entry(key, _whole(value))
 
 
 def _item(item: Any) -> Entry:
   if isinstance(item, str):
     return Entry(item)
   color = item.get('color')
-  numbers = [] if item.get('id') is None else [int(item['id'])]
-  numbers += [] if color is None else [*map(int, color)]
+  numbers = [] if item.get('id') is None else [_whole(item['id'])]
+  numbers += [] if color is None else [*map(_whole, color)]
   return _with_numbers(str(item['name']), numbers)
 
 

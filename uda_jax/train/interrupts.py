@@ -181,7 +181,7 @@ def tell(line: str, stderr: int = 2) -> None:
   The terminal may be closed, and Ctrl-C also ends the `tee` of a pipeline.
   """
   with contextlib.suppress(OSError):
-    os.write(stderr, f'{line}\n'.encode())
+    os.write(stderr, f'{line}\n'.encode(errors='replace'))
 
 
 def leave(code: int) -> NoReturn:
