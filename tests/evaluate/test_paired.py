@@ -126,3 +126,33 @@ def test_over_seeds_is_the_paired_test():
   assert np.isnan(paired.over_seeds([0.1])).all()
   assert paired.over_seeds([0.0, 0.0]) == (0.0, 0.0, 1.0)
   assert paired.over_seeds([0.1, 0.1]) == (0.1, 0.1, 0.0)
+
+
+def test_what_cannot_be_compared_has_no_p():
+  counts = by_image.intersections(_counts(np.random.default_rng(9), 0.0))
+  other = by_image.intersections(_counts(np.random.default_rng(10), 0.1))
+  absent = paired.bootstrap(0 * counts, 0 * counts, resamples=50)
+  assert np.isnan([absent.mean, absent.low, absent.high, absent.p]).all()
+  alone = paired.bootstrap(counts[:1, :1], other[:1, :1], resamples=50)
+  assert np.isnan([alone.low, alone.high, alone.p]).all()
+  assert alone.mean == alone.by_seed[0] != 0
+
+
+def test_resamples_without_a_rare_class_are_left_out():
+  """Its one image is missing in a third of them, which are no evidence."""
+  counts = np.ones((2, 10, 1, 2), int)
+  counts[:, 1:] = 0
+  found = paired.bootstrap(counts, counts, resamples=200)
+  assert found == paired.Difference(0.0, (0.0, 0.0), 0.0, 0.0, 1.0)
+
+
+def test_ranges_of_the_options():
+  counts = np.ones((2, 3, 4, 2), int)
+  with pytest.raises(ValueError, match='resamples: expected 1 or more'):
+    paired.bootstrap(counts, counts, resamples=0)
+  for compare in (
+    lambda level: paired.bootstrap(counts, counts, level=level),
+    lambda level: paired.over_seeds([0.1, 0.2], level),
+  ):
+    with pytest.raises(ValueError, match='level: expected a number between'):
+      compare(95)

@@ -26,7 +26,7 @@ class Difference(NamedTuple):
     by_seed: the difference of each seed.
     low: lower end of the interval.
     high: upper end of the interval.
-    p: of the two-sided test that there is no difference.
+    p: of the two-sided test that there is no difference, in (0, 1].
   """
 
   mean: float
@@ -58,9 +58,12 @@ def bootstrap(
   counted with the split itself so that it is never 0. For scores of a whole
   test set see Koehn 2004 (ACL W04-3250).
 
-  With few seeds the interval is too narrow, since three seeds stand for all
-  that could have been drawn: their spread enters with a factor of (S - 1) / S
-  in the variance. With one seed it holds for this one trained pair of networks.
+  A resample in which no class has a pixel, as it lacks the images of a rare
+  one, is left out. With few seeds the interval is too narrow, since three seeds
+  stand for all that could have been drawn: their spread enters with a factor of
+  (S - 1) / S in the variance. With one seed it holds for this one trained pair
+  of networks, with one image for this image; with one of both there is nothing
+  to draw from.
 
   Args:
     first: [S, N, C, 2] int >= 0: intersection and union in pixels, of S seeds,
@@ -69,16 +72,21 @@ def bootstrap(
     classes: of the mean; None: all. A class without pixels in truth and
       prediction of a resample is left out of the mean, as in
       `metrics.mean_iou`.
-    resamples: their number.
-    level: of the interval.
+    resamples: their number, 1 or more.
+    level: of the interval, in (0, 1).
     seed: of the draws; the same seed gives the same result.
 
   Returns:
-    The difference; NaN where no class has a pixel.
+    The difference. All of it is NaN if a seed has no class with a pixel; `low`,
+    `high` and `p` are for one seed with one image.
 
   Raises:
-    ValueError: the shapes differ, or there is no seed or no image.
+    ValueError: the shapes differ, there is no seed or no image, or `resamples`
+      or `level` is out of range.
   """
+  _check_level(level)
+  if resamples < 1:
+    raise ValueError(f'resamples: expected 1 or more, got {resamples}')
   first, second = np.asarray(first), np.asarray(second)
   if first.shape != second.shape or first.ndim != 4 or not first.size:
     raise ValueError(
@@ -88,17 +96,21 @@ def bootstrap(
   both = np.stack([first, second]).astype(np.float64)
   whole = _scores(both.sum(2), classes)
   by_seed = whole[0] - whole[1]
+  if first.shape[:2] == (1, 1) or np.isnan(by_seed).any():
+    return Difference(
+      float(by_seed.mean()), tuple(map(float, by_seed)), *[float('nan')] * 3
+    )
   random = np.random.Generator(np.random.PCG64(seed))
   differences = _resampled(both, classes, resamples, random)
   tail = (1 - level) / 2
-  low, high = np.nanquantile(differences, (tail, 1 - tail))
+  low, high = np.quantile(differences, (tail, 1 - tail))
   side = min((differences <= 0).sum(), (differences >= 0).sum())
   return Difference(
     float(by_seed.mean()),
     tuple(map(float, by_seed)),
     float(low),
     float(high),
-    float(min(1.0, 2 * (side + 1) / (resamples + 1))),
+    float(min(1.0, 2 * (side + 1) / (differences.size + 1))),
   )
 
 
@@ -108,7 +120,7 @@ def _resampled(
   resamples: int,
   random: np.random.Generator,
 ) -> np.ndarray:
-  """Returns the difference in each resample of seeds and images.
+  """Returns the difference in each resample that has a pixel of a class.
 
   Args:
     both: [2, S, N, C, 2], counts of the two methods, see `bootstrap`.
@@ -126,8 +138,18 @@ def _resampled(
     sums = (times @ counts).reshape(count, 2, seeds, *rest)
     share = random.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
     scores = _scores(sums, classes)
-    found.append(((scores[:, 0] - scores[:, 1]) * share).sum(-1))
-  return np.concatenate(found)
+    # A seed that is not drawn counts nothing, a NaN of it neither.
+    of_seed = np.where(share > 0, scores[:, 0] - scores[:, 1], 0)
+    found.append((of_seed * share).sum(-1))
+  differences = np.concatenate(found)
+  return differences[~np.isnan(differences)]
+
+
+def _check_level(level: float) -> None:
+  if not 0 < level < 1:
+    raise ValueError(
+      f'level: expected a number between 0 and 1, such as 0.95, got {level}'
+    )
 
 
 def _scores(sums: np.ndarray, classes: Sequence[int] | None) -> np.ndarray:
@@ -150,10 +172,14 @@ def over_seeds(
 
   Args:
     differences: first minus second, one a seed.
-    level: of the interval.
+    level: of the interval, in (0, 1).
 
   Returns:
-    (low, high, p), p two-sided; NaN with fewer than two seeds.
+    (low, high, p), p two-sided; NaN with fewer than two seeds. Equal
+    differences have no spread: p is 0, or 1 if they are 0.
+
+  Raises:
+    ValueError: `level` is out of range.
 
   Example:
     >>> low, high, p = over_seeds([0.02, 0.03, 0.04])
@@ -162,6 +188,7 @@ def over_seeds(
   """
   from scipy import stats
 
+  _check_level(level)
   x = np.asarray(differences, np.float64)
   if x.size < 2:
     return float('nan'), float('nan'), float('nan')
