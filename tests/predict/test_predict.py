@@ -491,3 +491,21 @@ def test_help():
     timeout=100,
   )
   assert done.returncode == 0 and '--confidence' in done.stdout
+
+
+@pytest.mark.parametrize(
+  'change',
+  [
+    lambda x: x[0],
+    lambda x: x.astype(np.float32),
+    lambda x: x / 255,
+    lambda x: np.concatenate([x, x[..., :1]], -1),
+    lambda x: x.transpose(0, 3, 1, 2),
+    lambda x: x[:0],
+  ],
+)
+def test_arrays_that_are_no_images_are_refused(run, change):
+  trained = restore.load(run[0], 'best')
+  segment = network_lib.make_predict(trained, image_size.Rule((32, 48)))
+  with pytest.raises(ValueError, match=r'images: expected uint8 \[B, H, W, 3'):
+    segment(change(np.zeros((1, 32, 48, 3), np.uint8)))

@@ -71,6 +71,10 @@ class Predict:
     Returns:
       The classes [B, H, W] int32 and their probability [B, H, W] float32 in
       0..1, at the size of the images.
+
+    Raises:
+      ValueError: `images` are something else, such as one image alone, floats,
+        or of another number of channels than the network takes.
     """
     label, confidence = self._enlarge(images, True)
     return np.asarray(label), np.asarray(confidence)
@@ -86,6 +90,17 @@ class Predict:
     return np.asarray(self._enlarge(images, False), np.float32)
 
   def _enlarge(self, images: np.ndarray, decide: bool) -> Any:
+    images = np.asarray(images)
+    channels = self.trained.config.model.in_channels
+    if (
+      images.dtype != np.uint8
+      or images.shape[3:] != (channels,)
+      or not images.size
+    ):
+      raise ValueError(
+        f'images: expected uint8 [B, H, W, {channels}], got {images.dtype} '
+        f'{list(images.shape)}'
+      )
     variables, full = self.trained.variables, images.shape[1:3]
     seen = np.stack([image_resize.by_rule(x, self.rule) for x in images])
     if self.views is not None:
