@@ -128,3 +128,10 @@ def test_class_statistics_of_the_predicted_classes():
   np.testing.assert_allclose(
     entropy, [(1 + (mid - low) / (high - low)) / 3, np.nan, np.nan], rtol=1e-5
   )
+
+
+def test_entropy_of_certain_pixels_in_float16():
+  prob = jnp.array([[1.0, 0.0], [0.5, 0.5]], jnp.float16)
+  np.testing.assert_allclose(
+    pseudo_labels.entropy(prob), [0, np.log(2)], atol=1e-6
+  )

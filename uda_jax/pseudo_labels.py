@@ -159,12 +159,14 @@ def entropy(prob: jax.Array) -> jax.Array:
     prob: [..., C] float in [0, 1].
 
   Returns:
-    [...] float in [0, ln C].
+    [...] float32 or wider, in [0, ln C].
 
   Example:
     >>> print(entropy(jnp.array([[0.5, 0.5], [0.9, 0.1]])))
     [0.6931 0.3251]
   """
+  # In float16, 1e-12 is 0, and the entropy of a certain pixel NaN.
+  prob = prob.astype(jnp.promote_types(prob.dtype, jnp.float32))
   return -(prob * jnp.log(prob + 1e-12)).sum(-1)
 
 

@@ -73,3 +73,14 @@ def test_pixels_of_images_that_were_not_enlarged_come_back():
     0,
     254,
   ]
+
+
+@pytest.mark.parametrize('rule', scale_invariant.KEEP_RULES)
+def test_a_mask_of_numbers_is_that_of_its_truth(rule):
+  random = np.random.default_rng(3)
+  prob = jax.nn.softmax(jnp.asarray(random.normal(size=(8, 8, 3))))
+  keep = random.random((8, 8)) < 0.7
+  labeled = lambda keep: scale_invariant.zoom_label(
+    prob, keep, jnp.array([2, 1]), window=(4, 4), keep_rule=rule
+  )
+  np.testing.assert_array_equal(labeled(keep.astype(np.int32)), labeled(keep))

@@ -210,3 +210,39 @@ def test_views_share_a_crop_and_its_label():
   agrees = (cut.weak[..., 0] > 130) == (cut.label == 1)
   assert 0 < cut.label.mean() < 1 and agrees.mean() > 0.95
   assert (cut.strong != cut.weak).any()
+
+
+def test_images_and_labels_of_other_sizes_are_refused():
+  """Both are cut by one box, in pixels."""
+  key, pixels = jax.random.key(0), _pixels(2, 8, 8)
+  views = functools.partial(weak_strong.weak_strong_views, key, size=(4, 4))
+  for image, label in (
+    (pixels, np.zeros((2, 4, 4), int)),
+    (pixels[0], np.zeros((8, 8), int)),
+  ):
+    with pytest.raises(ValueError, match='label: expected'):
+      views(image, label)
+  with pytest.raises(ValueError, match='pixels: expected'):
+    weak_strong.random_blur(key, pixels[0], fraction=0.5)
+
+
+def test_fourier_mixing_of_other_dtypes():
+  content, style = _pixels(2, 1, 8, 8).astype(np.float32)
+  mix = functools.partial(fourier.amplitude_mix, fraction=0.3)
+  expected = mix(content, style)
+  half = mix(content.astype(np.float16), style)
+  assert half.dtype == np.float16
+  np.testing.assert_allclose(half, expected, rtol=1e-2, atol=0.2)
+  with pytest.raises(TypeError, match='content: expected a float array'):
+    mix(content.astype(np.uint8), style)
+
+
+@pytest.mark.parametrize('fraction', [0.9, 1.5])
+def test_fourier_blocks_beyond_the_spectrum_take_all_of_it(fraction):
+  content, style = _pixels(2, 1, 8, 8).astype(np.float32)
+  found = fourier.amplitude_mix(content, style, fraction=fraction)
+  spectrum = np.abs(np.fft.fft2(found, axes=(1, 2)))
+  expected = np.abs(np.fft.fft2(style, axes=(1, 2)))
+  # Columns 0 and W / 2 are their own mirror images, not conjugate ones here.
+  inner = np.s_[:, :, 1:4]
+  np.testing.assert_allclose(spectrum[inner], expected[inner], rtol=1e-3)

@@ -59,3 +59,9 @@ def test_renamed_classes_have_their_scores_renamed():
   np.testing.assert_allclose(
     metrics.iou(matrix[np.ix_(order, order)]), metrics.iou(matrix)[order]
   )
+
+
+def test_maps_of_other_shapes_are_refused():
+  label = np.zeros((4, 6), int)
+  with pytest.raises(ValueError, match='prediction: expected the shape'):
+    metrics.confusion_matrix(label, label.T, num_classes=2)

@@ -61,3 +61,17 @@ def test_a_label_that_does_not_fit_is_named():
     _distance(
       np.zeros((1, 2, 2, 3)), np.ones((1, 2, 2, 3)), np.zeros((1, 2, 4), int)
     )
+
+
+def test_a_label_smaller_than_the_features_is_named():
+  with pytest.raises(ValueError, match=r'label: .*expected the size'):
+    _distance(
+      np.zeros((1, 4, 4, 3)), np.ones((1, 4, 4, 3)), np.zeros((1, 2, 2), int)
+    )
+
+
+def test_classes_may_be_an_array():
+  arrays = np.zeros((1, 2, 2, 3)), np.ones((1, 2, 2, 3)), np.ones((1, 4, 4))
+  np.testing.assert_array_equal(
+    _distance(*arrays, classes=np.array([1])), _distance(*arrays, classes=(1,))
+  )

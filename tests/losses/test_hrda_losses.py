@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from uda_jax import labels
 from uda_jax.losses import hrda
@@ -66,3 +67,9 @@ def test_nothing_to_learn_from_gives_zero_and_no_gradient():
 
   value, gradient = jax.jit(jax.value_and_grad(total))(jnp.asarray(DETAIL))
   assert value == 0 and not np.asarray(gradient).any()
+
+
+def test_a_label_that_is_no_multiple_is_refused():
+  # Its stride would be 1, and the crop half of what the box says.
+  with pytest.raises(ValueError, match=r'label: expected a multiple .*11, 11'):
+    _terms(label=LABEL[:, :11, :11], detail_weight=0.1)

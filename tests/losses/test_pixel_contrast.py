@@ -112,3 +112,29 @@ def test_ignored_pixels_are_a_class_if_asked_for():
     include_ignore=True,
   )
   np.testing.assert_array_equal(sample.label, [1] * 3 + [IGNORE] * 3)
+
+
+def test_negatives_far_below_a_positive_still_count():
+  """At a low temperature the exponentials span more than float32 holds."""
+  random = np.random.default_rng(0)
+  vectors = random.normal(size=(12, 4))
+  vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+  label, temperature = np.arange(12) % 3, 0.002
+  similarity = vectors @ vectors.T / temperature
+  expected = []
+  for i in range(12):
+    negative = similarity[i, label != label[i]]
+    log_negative = negative.max() + np.log(
+      np.exp(negative - negative.max()).sum()
+    )
+    same = [j for j in range(12) if j != i and label[j] == label[i]]
+    positive = similarity[i, same]
+    expected.append(np.mean(np.logaddexp(log_negative, positive) - positive))
+  loss, gradient = jax.value_and_grad(pixel_contrast.supervised_contrastive)(
+    jnp.asarray(vectors, jnp.float32),
+    jnp.asarray(label),
+    temperature=temperature,
+    base_temperature=temperature,
+  )
+  np.testing.assert_allclose(loss, np.mean(expected), rtol=1e-5)
+  assert np.isfinite(gradient).all() and np.abs(gradient).sum(1).min() > 0

@@ -145,3 +145,24 @@ def test_focal_term_is_finite_at_both_ends(of, gamma):
   for logits in (sure[label], -sure[label]):
     loss, slope = gradient(logits, label)
     assert np.isfinite(loss) and np.isfinite(slope).all()
+
+
+def test_class_weights_may_be_an_array():
+  logits, label = _example()
+  expected = losses.cross_entropy(logits, label, class_weights=(1, 2, 3))
+  for weights in (np.array([1.0, 2, 3]), jnp.array([1.0, 2, 3])):
+    found = losses.cross_entropy(logits, label, class_weights=weights)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_weight_of_another_shape_is_refused():
+  logits, label = _example(shape=(1, 4, 4))
+  # Broadcast, it would weigh each row by every column.
+  with pytest.raises(ValueError, match=r'weight: expected the shape \(1, 4, 4'):
+    losses.cross_entropy(logits, label, weight=np.ones((1, 4, 4, 1)))
+
+
+@pytest.mark.parametrize('average', ['all', 'valid'])
+def test_no_pixels_cost_nothing(average):
+  logits, label = _example(shape=(0, 4, 4))
+  assert losses.cross_entropy(logits, label, average=average) == 0

@@ -141,3 +141,22 @@ def test_pixels_of_one_image_do_not_meet_those_of_another():
     expected,
     rtol=1e-5,
   )
+
+
+def test_sums_of_many_pixels_fit_into_no_float16():
+  random = np.random.default_rng(5)
+  logits = jnp.asarray(60 + random.normal(size=(1, 40, 40, 3)), jnp.float16)
+  label = jnp.asarray(random.integers(0, 2, (1, 40, 40)))
+  args = logits, logits[:, ::-1]
+  for loss in (
+    lambda *args: view_contrast.view_class_contrast(*args, label),
+    view_contrast.view_pixel_contrast,
+  ):
+    wide = loss(*(x.astype(jnp.float32) for x in args))
+    np.testing.assert_array_equal(loss(*args), wide)
+
+
+def test_an_image_without_a_batch_axis_is_refused():
+  logits = jnp.zeros((3, 4, 5))
+  with pytest.raises(ValueError, match=r'expected \[B, h, w, C\], got \(3, 4'):
+    view_contrast.view_pixel_contrast(logits, logits)

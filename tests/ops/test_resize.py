@@ -92,6 +92,8 @@ def test_a_factor_keeps_its_step_when_sizes_are_odd():
 def test_integers_are_refused():
   with pytest.raises(TypeError, match='expected a float array, got uint8'):
     resize.bilinear(np.zeros((4, 4, 3), np.uint8), (2, 2))
+  with pytest.raises(TypeError, match='expected a float array, got uint8'):
+    resize.bicubic(np.zeros((4, 4, 3), np.uint8), (2, 2))
 
 
 def test_nearest_picks_the_floor_index():

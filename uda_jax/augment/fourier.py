@@ -38,9 +38,11 @@ def amplitude_mix(
   in any dimension is resized first (bicubic).
 
   Args:
-    content: [B, H, W, C] float, any values.
+    content: [B, H, W, C] float, any values; computed in float32 or wider, the
+      dtype is kept.
     style: [B, H', W', C] float, any values.
-    fraction: >= 0, of the shorter side; 0.01 in the paper's runs.
+    fraction: >= 0, of the shorter side; 0.01 in the paper's runs. Blocks
+      larger than the spectrum are cut to it.
     resize_style: resize a larger style image as well. False (released code):
       its amplitudes are read at the content's indices, so that the rows from
       H - b on are not low frequencies.
@@ -48,29 +50,42 @@ def amplitude_mix(
   Returns:
     [B, H, W, C] float, neither clipped nor rounded; the content if b = 0.
 
+  Raises:
+    TypeError: `content` is not float: the result would wrap around in 8 bits.
+
   Example:
     >>> content = jnp.full((1, 4, 4, 1), 2.0)
     >>> print(amplitude_mix(content, content + 3, fraction=0.25)[0, 0, :, 0])
     [5. 5. 5. 5.]
   """
-  size = content.shape[1:3]
+  if not jnp.issubdtype(content.dtype, jnp.floating):
+    raise TypeError(
+      f'content: expected a float array, got {content.dtype}; convert images '
+      'first'
+    )
+  size, dtype = content.shape[1:3], content.dtype
+  # The transform takes no half precision.
+  content, style = (
+    x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in (content, style)
+  )
   smaller = min(np.subtract(style.shape[1:3], size)) < 0
   if smaller or (resize_style and style.shape[1:3] != size):
     style = resize.bicubic(style, size)
   side = block_side(size, fraction)
   # The transform of real input needs half of the columns.
+  width = min(side, size[1] // 2 + 1)
   spectrum = jnp.fft.rfft2(content, axes=(1, 2))
-  style_spectrum = jnp.fft.fft(jnp.fft.fft(style, axis=2)[:, :, :side], axis=1)[
-    :, : size[0]
-  ]
+  style_spectrum = jnp.fft.fft(
+    jnp.fft.fft(style, axis=2)[:, :, :width], axis=1
+  )[:, : size[0]]
   amplitude = jnp.abs(style_spectrum)
-  rows, columns = np.ogrid[: size[0], :side]
+  rows, columns = np.ogrid[: size[0], :width]
   swapped = (rows < side) | (rows >= size[0] - side)
-  swapped = np.broadcast_to(swapped, (size[0], side))[..., None]
-  low = spectrum[:, :, :side]
+  swapped = np.broadcast_to(swapped, (size[0], width))[..., None]
+  low = spectrum[:, :, :width]
   mixed = jnp.where(swapped, amplitude * _direction(low), low)
-  spectrum = jnp.concatenate([mixed, spectrum[:, :, side:]], 2)
-  return jnp.fft.irfft2(spectrum, size, axes=(1, 2)).astype(content.dtype)
+  spectrum = jnp.concatenate([mixed, spectrum[:, :, width:]], 2)
+  return jnp.fft.irfft2(spectrum, size, axes=(1, 2)).astype(dtype)
 
 
 def _direction(value: jax.Array) -> jax.Array:

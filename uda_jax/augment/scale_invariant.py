@@ -107,7 +107,7 @@ def zoom_label(
   if keep_rule == 'any':
     labeled = _any_mixed(part, size)
   else:
-    labeled = ~_any_mixed(~part, size)
+    labeled = ~_any_mixed(jnp.logical_not(part), size)
   return jnp.where(labeled, label, labels.IGNORE_LABEL).astype(jnp.int32)
 
 

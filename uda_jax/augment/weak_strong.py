@@ -52,7 +52,7 @@ class Views(NamedTuple):
   Attributes:
     strong: [B, h, w, 3] uint8, the crop with other colors.
     weak: [B, h, w, 3] uint8, the crop.
-    label: [B, h, w] int32, label map of both.
+    label: [B, h, w] int, label map of both, in the dtype that it came in.
   """
 
   strong: jax.Array
@@ -160,6 +160,9 @@ def weak_strong_views(
   Returns:
     Both views and their label map.
 
+  Raises:
+    ValueError: `label` has another size than `pixels`.
+
   Example:
     >>> pixels = jnp.zeros((2, 12, 16, 3), jnp.uint8)
     >>> label = jnp.zeros((2, 12, 16), int)
@@ -168,6 +171,11 @@ def weak_strong_views(
     >>> print(views.strong.shape, views.label.shape)
     (2, 6, 8, 3) (2, 6, 8)
   """
+  if label.ndim != 3 or label.shape != pixels.shape[:3]:
+    raise ValueError(
+      'label: expected the [B, H, W] of pixels [B, H, W, C], got '
+      f'{label.shape} and {pixels.shape}'
+    )
   keys = rng.streams(key, 'box', 'color')
   boxes = random_resized_crop.draw_crops(
     keys['box'], label.shape[1:], batch=len(label), area=area, aspect=aspect
@@ -204,6 +212,9 @@ def random_blur(
   Returns:
     [B, H, W, 3] uint8; the input itself if `fraction` is 0.
 
+  Raises:
+    ValueError: `pixels` has other than four axes.
+
   Example:
     >>> pixels = jnp.zeros((2, 4, 4, 3), jnp.uint8).at[:, 2, 2].set(255)
     >>> blurred = random_blur(jax.random.key(0), pixels, fraction=1.0)
@@ -212,6 +223,8 @@ def random_blur(
   """
   if not fraction:
     return pixels
+  if pixels.ndim != 4:
+    raise ValueError(f'pixels: expected [B, H, W, 3], got {pixels.shape}')
   gate, sigma = jax.random.uniform(key, (2, len(pixels)))
   pixels = to_bytes(pixels)
   blurred = pillow_blur.pillow_gaussian_blur(pixels, sigma)

@@ -36,12 +36,20 @@ def confusion_matrix(
   Returns:
     [C, C] int32, rows truth, columns prediction; zeros for an empty input.
 
+  Raises:
+    ValueError: the shapes differ.
+
   Example:
     >>> label, prediction = jnp.array([0, 0, 1, 255]), jnp.array([0, 1, 1, 0])
     >>> print(confusion_matrix(label, prediction, num_classes=2))
     [[1 1]
      [0 1]]
   """
+  if label.shape != prediction.shape:
+    raise ValueError(
+      f'prediction: expected the shape {label.shape} of the label, got '
+      f'{prediction.shape}'
+    )
   size = label.size
   chunk = min(_CHUNK, max(size, 1))
   chunks = lambda x: jnp.pad(

@@ -93,10 +93,11 @@ def class_feature_distance(
   dtype = jnp.promote_types(feature.dtype, jnp.float32)
   square = jnp.square(feature.astype(dtype) - reference.astype(dtype)).sum(-1)
   mask = jnp.ones(square.shape, bool)
-  if classes:
+  if len(classes):
     small = dominant_label(
       label,
-      cell=label.shape[2] // feature.shape[2],
+      # A label smaller than the features has no cells: its size is refused.
+      cell=max(label.shape[2] // feature.shape[2], 1),
       num_classes=num_classes,
       min_fraction=min_fraction,
     )

@@ -47,6 +47,10 @@ def two_scale_cross_entropy(
     Name -> (value [] float, weight). The weight of `fused` is 1 minus the other
     two. Terms of weight 0 are left out; a label map of ignored pixels gives 0.
 
+  Raises:
+    ValueError: there is a box, and the size of `label` is no multiple of that
+      of `fused`.
+
   Example:
     >>> logits = jnp.zeros((1, 2, 2, 3))
     >>> label = jnp.zeros((1, 4, 4), int)
@@ -62,6 +66,12 @@ def two_scale_cross_entropy(
   }
   if box is not None:
     stride = label.shape[1] // fused.shape[1]
+    whole = tuple(n * stride for n in fused.shape[1:3])
+    if label.shape[1:3] != whole:
+      raise ValueError(
+        f'label: expected a multiple of the size {fused.shape[1:3]} of fused, '
+        f'got {label.shape[1:3]}'
+      )
     size = tuple(n * stride for n in detail.shape[1:3])
     label = boxes.cut(label, box, size)
     weight = None if weight is None else boxes.cut(weight, box, size)

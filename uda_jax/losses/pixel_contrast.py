@@ -230,15 +230,15 @@ def supervised_contrastive(
     jnp.matmul(vectors, vectors.T, precision=jax.lax.Precision.HIGHEST)
     / temperature
   )
-  largest = jnp.max(similarity, 1, where=pair, initial=-jnp.inf, keepdims=True)
-  largest = jnp.where(valid_mask[:, None], largest, 0)
-  similarity = jnp.where(pair, similarity - jax.lax.stop_gradient(largest), 0)
+  similarity = jnp.where(pair, similarity, 0)
 
-  negative = jnp.where(pair & ~same, jnp.exp(similarity), 0).sum(
-    1, keepdims=True
+  negative = pair & ~same
+  exists = negative.any(1, keepdims=True)
+  # Relative to the largest negative: beside a much larger positive all of them
+  # would be 0. Without negatives the sum is not used, but must be finite.
+  log_negative = jax.nn.logsumexp(
+    similarity, 1, where=negative | ~exists, keepdims=True
   )
-  exists = negative > 0
-  log_negative = jnp.log(jnp.where(exists, negative, 1))
   # s - log(exp(s) + n) is -softplus(log n - s), and 0 where n is 0.
   loss = jnp.where(exists, jax.nn.softplus(log_negative - similarity), 0)
   positive = pair & same & ~jnp.eye(len(label), dtype=bool)

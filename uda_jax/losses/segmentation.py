@@ -30,8 +30,9 @@ def cross_entropy(
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
     weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
-    class_weights: C numbers w >= 0; (): 1. The mean is not divided by them (as
-      in mmsegmentation; `torch.nn.CrossEntropyLoss` divides by their sum).
+    class_weights: C numbers w >= 0, also as an array; (): 1. The mean is not
+      divided by them (as in mmsegmentation; `torch.nn.CrossEntropyLoss` divides
+      by their sum).
     average: 'all': divide by B * H * W, as DAFormer and its successors do
       (released code; images with many ignored pixels count less); 'valid':
       divide by the number of pixels that are not ignored (PixMatch, EHTDI,
@@ -39,11 +40,12 @@ def cross_entropy(
     ignore_label: label of pixels that do not count.
 
   Returns:
-    [] float; 0, with gradient 0, if all pixels are ignored.
+    [] float; 0, with gradient 0, if all pixels are ignored or there are none.
 
   Raises:
-    ValueError: `average` is neither, `label` has another size than `logits`, or
-      there is another number of `class_weights` than C.
+    ValueError: `average` is neither, `label` has another size than `logits`,
+      `weight` than `label`, or there is another number of `class_weights` than
+      C.
 
   Example:
     >>> logits = jnp.array([[[[0.0, 0.0], [2.0, 0.0]]]])  # one row, two pixels
@@ -57,11 +59,16 @@ def cross_entropy(
     raise ValueError(f"average: expected 'all' or 'valid', got {average!r}")
   loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
   if weight is not None:
+    if weight.shape != label.shape:
+      raise ValueError(
+        f'weight: expected the shape {label.shape} of the label, got '
+        f'{weight.shape}'
+      )
     loss = loss * weight
-  if class_weights:
+  if len(class_weights):
     loss = loss * _of_label(class_weights, logits, label)
   if average == 'all':
-    return loss.sum() / label.size
+    return loss.sum() / max(label.size, 1)
   return loss.sum() / jnp.maximum((label != ignore_label).sum(), 1)
 
 

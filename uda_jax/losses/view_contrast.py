@@ -49,8 +49,7 @@ def nt_xent(
     >>> print(f'{nt_xent(first, 1 - first, temperature=0.5):.4f}')
     2.2395
   """
-  dtype = jnp.promote_types(first.dtype, jnp.float32)
-  first, second = first.astype(dtype), second.astype(dtype)
+  first, second = _wide(first), _wide(second)
   rows = jnp.concatenate([first, second])
   if valid_mask is None:
     valid_mask = jnp.ones(len(first), bool)
@@ -99,6 +98,11 @@ def _log_sums(
   return jax.lax.map(log_sum, blocks).reshape(-1)[: len(rows)]
 
 
+def _wide(x: jax.Array) -> jax.Array:
+  """Returns an array in float32 or wider: sums of pixels overflow float16."""
+  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def view_pixel_contrast(
   logits: jax.Array,
   other_logits: jax.Array,
@@ -119,6 +123,9 @@ def view_pixel_contrast(
   Returns:
     [] float. Every pixel counts; there is no ignored label.
 
+  Raises:
+    ValueError: `logits` has other than four axes.
+
   Example:
     >>> logits = 9 * jnp.eye(3).reshape(1, 1, 3, 3)  # three pixels
     >>> print(f'{view_pixel_contrast(logits, logits):.4f}')
@@ -126,9 +133,11 @@ def view_pixel_contrast(
     >>> print(f'{view_pixel_contrast(logits, logits[:, :, ::-1]):.4f}')
     13.3235
   """
+  if logits.ndim != 4:
+    raise ValueError(f'logits: expected [B, h, w, C], got {logits.shape}')
 
   def one(first: jax.Array, second: jax.Array) -> jax.Array:
-    flat = lambda x: jax.nn.softmax(x.reshape(-1, x.shape[-1]), -1)
+    flat = lambda x: jax.nn.softmax(_wide(x).reshape(-1, x.shape[-1]), -1)
     return nt_xent(
       flat(first), flat(second), temperature=temperature, block_size=block_size
     )
@@ -167,6 +176,7 @@ def view_class_contrast(
     >>> print(f'{view_class_contrast(logits, logits, label):.4f}')
     0.0018
   """
+  logits, other_logits = _wide(logits), _wide(other_logits)
   one_hot = resize.nearest(label, logits.shape[1:3])[..., None] == jnp.arange(
     logits.shape[-1]
   )

@@ -79,7 +79,10 @@ def bicubic(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     size: the new (height, width).
 
   Returns:
-    [..., height, width, C].
+    [..., height, width, C]; `x` itself if it has this size.
+
+  Raises:
+    TypeError: `x` is not float and has another size.
 
   Example:
     >>> x = jnp.array([0.0, 0.0, 4.0, 4.0]).reshape(1, 4, 1)
@@ -88,6 +91,7 @@ def bicubic(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
   """
   for axis, out in zip((x.ndim - 3, x.ndim - 2), size):
     if x.shape[axis] != out:
+      _check_float(x)
       weights = _cubic_weights(x.shape[axis], out).astype(x.dtype)
       product = jnp.tensordot(
         x, weights, ((axis,), (1,)), precision=jax.lax.Precision.HIGHEST
@@ -127,6 +131,15 @@ def _step(n: int, out: int, align_corners: bool) -> float:
   return n / out
 
 
+def _check_float(x: jax.Array) -> None:
+  """Raises TypeError for integers, which would round the weights to 0 and 1."""
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise TypeError(
+      f'x: expected a float array, got {x.dtype}; convert images first, use '
+      '`nearest` for label maps'
+    )
+
+
 def _separable(
   x: jax.Array,
   size: tuple[int, ...],
@@ -134,11 +147,7 @@ def _separable(
   align_corners: bool,
 ) -> jax.Array:
   """Resizes both axes, first the one that shrinks more."""
-  if not jnp.issubdtype(x.dtype, jnp.floating):
-    raise TypeError(
-      f'x: expected a float array, got {x.dtype}; convert images first, use '
-      '`nearest` for label maps'
-    )
+  _check_float(x)
   axes = sorted(
     zip((x.ndim - 3, x.ndim - 2), size, steps),
     key=lambda axis: axis[1] / x.shape[axis[0]],
