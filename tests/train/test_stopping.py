@@ -98,6 +98,28 @@ def _fail(*_):
   raise OSError('no end')
 
 
+def test_the_best_network_is_scored_as_a_later_start_does(
+  tmp_path, monkeypatch
+):
+  values, last = {2: 1.0, 4: 0.5}, []
+
+  def save_best(self, step, variables, score):
+    last.append((step, score['report']['pixels']))
+    return SAVE_BEST(self, step, variables, score | {'value': values[step]})
+
+  monkeypatch.setattr(checkpoint.Checkpoints, 'save_best', save_best)
+  changes = {'steps': 4, 'eval.every': 2, 'log.panels_every': 0}
+  run = lambda **more: _run(
+    tiny_config.get_config(), tmp_path / 'run', tmp_path, **changes | more
+  )
+  best = run().reports['best']
+  assert best['step'] == 2 and best['pixels'] > 4000
+  reports = run(**{'eval.label_size': (8, 16)}).reports
+  best, pixels = reports['best'], reports['teacher']['pixels']
+  assert best['step'] == 2 and 0 < best['pixels'] == pixels <= 4 * 8 * 16
+  assert last[2:] == [(2, pixels), (4, pixels)]
+
+
 def test_without_a_better_network(tmp_path, monkeypatch, caplog):
   values = {2: 1.0, 4: 2.0, 6: 2.0, 8: 1.5, 10: 3.0, 12: 0.0}
   metric = 'eval/label_free/prior'

@@ -17,6 +17,7 @@ from uda_jax.evaluate import by_image
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.evaluate import selection
+from uda_jax.evaluate import tta
 from uda_jax.runs import checkpoint
 from uda_jax.runs import networks as networks_lib
 from uda_jax.runs import writers
@@ -216,8 +217,9 @@ class Evaluations:
 
   def _keep_best(self, step: int, variables: types.Variables, report) -> None:
     config = self._run.config
-    score = selection.score(config, report)
-    score |= {'network': config.eval.network}
+    kind = {'network': config.eval.network, 'scoring': self._scoring()}
+    self._score_best_anew(variables, kind)
+    score = selection.score(config, report) | kind
     if self._saved.save_best(step, variables, score) and config.eval.every:
       logging.info(
         'step %d is the best so far, %s (%s %.4f)',
@@ -226,6 +228,36 @@ class Evaluations:
         score['metric'],
         score['value'],
       )
+
+  def _scoring(self) -> str:
+    """Describes how this start scores, which a later one may change."""
+    block, data = self._run.config.eval, self._run.config.data
+    views = tta.describe(block.scales, block.flip)
+    seen = image_size.seen(data)
+    return f'{protocol.describe(block)}; {views}; images {seen}'
+
+  def _score_best_anew(
+    self, like: types.Variables, kind: dict[str, str]
+  ) -> None:
+    """Scores the best network again if an earlier start scored otherwise.
+
+    Scores of two protocols do not compare, nor stand in one table.
+    """
+    config, best = self._run.config, self._saved.best()
+    if best is None or {**kind, **best}.items() >= kind.items():
+      return
+    # Agreement needs its counterpart, which is not stored.
+    if config.checkpoint.best == 'agreement':
+      return
+    if best.get('network') != kind['network']:
+      return
+    logging.info(
+      'config.eval has changed: the best network, of step %d, is scored anew',
+      best['step'],
+    )
+    variables = networks_lib.load(self._run.workdir, 'best', like)
+    score = selection.score(config, self._evaluator.score(variables)) | kind
+    self._saved.save_best(best['step'], variables, score)
 
   def _write_results(
     self, reports: Reports, best: dict[str, Any] | None, step: int
