@@ -87,7 +87,7 @@ def test_delta_and_base_are_the_network_to_the_bit(runs, copy):
   assert jax.tree.structure(found.variables) == jax.tree.structure(
     whole.variables
   )
-  assert found.class_names == NAMES
+  assert found.class_names == NAMES and found.step == whole.step == 1
   assert json.loads((copy / 'manifest.json').read_text())['config']
   # The adapters are part of the network: the ordinary export has no others.
   plain = model_weights.read(_exported(copy))
@@ -151,6 +151,13 @@ def test_a_wrong_base_and_none_are_one_line(runs, copy):
     assert model_weights.metadata.sha256(runs / run / adapted.FILE) in str(
       error.value
     )
+
+
+def test_a_run_that_was_copied_without_its_base(runs, tmp_path):
+  shutil.copytree(runs / 'one', tmp_path / 'run')
+  (tmp_path / 'run' / adapted.FILE).unlink()
+  with pytest.raises(ValueError, match='expected .*base.safetensors, the fro'):
+    restore.load(tmp_path / 'run', 'best')
 
 
 def test_a_delta_without_its_declaration_and_another_network(copy):

@@ -232,6 +232,49 @@ def test_a_photo_of_any_size_as_predict_has_it(main, size, fields, scoring):
   assert (found == expected).mean() > 0.999 and len(np.unique(found)) > 1
 
 
+def test_a_photo_from_the_grid_of_the_network_in_one_step(main, monkeypatch):
+  """In two steps, over the size of the input, labels at borders differ."""
+  trained, out = main()
+  network = trained.network
+
+  def forward(*args, **switches):
+    outputs, stats = network.forward(*args, **switches)
+    return outputs._replace(logits=outputs.logits[:, ::2, ::2]), stats
+
+  coarse = trained._replace(network=network._replace(forward=forward))
+  monkeypatch.setattr(restore, 'load', lambda workdir, which: coarse)
+  pixels = _photo(out / 'photo.png', (37, 53))
+  for keep_ratio, output in ((False, 'grid'), (True, 'logits')):
+    trained.config.data.update(eval_image_size=(6, 10), keep_ratio=keep_ratio)
+    trained.config.eval.update(
+      one_step=True, enlarge='probabilities', align_corners=True
+    )
+    main()
+    about = json.loads((out / 'network.json').read_text())
+    assert about['outputs']['grid']['shape'] == [1, 3, 5, 3]
+    assert about['outputs']['enlarge']['output'] == output
+    assert f"network(images)['{output}']" in (out / 'README.md').read_text()
+  monkeypatch.setattr(segment, 'FOLDER', out)
+  trained.config.data.keep_ratio = False
+  main()
+  run = lambda images: command.run_stablehlo(out / 'network.stablehlo', images)
+  photo = lambda name: segment.photo(pixels, lambda x: run(x)[name])
+  rule = image_size.seen(trained.config.data)
+  expected = network_lib.make_predict(coarse, rule)(pixels[None])[0][0]
+  assert (photo('grid') == expected).mean() > 0.999
+  assert (photo('logits') == expected).mean() < 0.999
+
+
+def test_names_that_are_markup(main):
+  _, out = main()
+  about = json.loads((out / 'network.json').read_text())
+  about['classes'] = ['a|b', '<b>sky</b> & $x$', 'two\nlines']
+  page = description.readme(about)
+  assert '| 0 | a\\|b | #000000 |\n' in page
+  assert '| 1 | &lt;b&gt;sky&lt;/b&gt; &amp; \\$x\\$ | #000000 |\n' in page
+  assert '| 2 | two lines | #000000 |\n' in page and '<b>' not in page
+
+
 def test_photos_that_would_lose_values_are_refused(tmp_path):
   deep = np.arange(192, dtype=np.uint16).reshape(12, 16) * 300
   for name, values in (

@@ -60,7 +60,7 @@ def test_exported_network_comes_back_bit_equal(run, tmp_path):
   loaded = models.build(config, len(NAMES)).init(jax.random.key(2), (32, 48))
   jax.tree.map(np.testing.assert_array_equal, loaded, variables)
   told = json.loads((tmp_path / 'best.safetensors.json').read_text())
-  assert told['network'] == 'best'
+  assert told['network'] == 'best' and told['step'] == 1
   assert told['sha256'] == metadata.sha256(out)
   assert told['preprocessing'] == 'IMAGENET'
   assert told['saw_target_labels'] is False

@@ -72,12 +72,13 @@ def test_the_page_says_how_many_channels_an_image_has():
   declared = {'network': 'best', 'trained_on': 'a', 'saw_target_labels': False}
   for channels, text in ((3, '| RGB, '), (4, '| 4 channels, ')):
     config.model.in_channels = channels
-    trained = restore.Trained(config, NAMES, ((0, 0, 0),) * 3, None, None)
-    assert text in card.write(REPO, trained, declared, {}, None)
-  # A bar would end the cell.
-  trained = trained._replace(class_names=('a|b', *NAMES[1:]))
+    trained = restore.Trained(config, NAMES, ((0, 0, 0),) * 3, None, None, 4)
+    page = card.write(REPO, trained, declared, {}, None)
+    assert text in page and '| steps, seed | 4 of 24, ' in page
+  trained = trained._replace(class_names=('a|b', '<i>', '_c_'))
   page = card.write(REPO, trained, declared, {}, None)
-  assert r'| 0 | a\|b | #000000 |' in page
+  for i, name in enumerate(('a\\|b', '&lt;i&gt;', '\\_c\\_')):
+    assert f'| {i} | {name} | #000000 |' in page
 
 
 def test_what_is_published_is_read_back_to_the_bit(run, server, capsys):

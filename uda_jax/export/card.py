@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import uda_jax
@@ -11,7 +11,7 @@ from uda_jax.data import image_size
 from uda_jax.data import records
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
-from uda_jax.export import description
+from uda_jax.export import markdown
 from uda_jax.runs import restore
 
 _TEXT = """---
@@ -83,7 +83,7 @@ def write(
     'target': _data(config, data, 'target'),
     'all data seen': declared['trained_on'],
     'saw labels of the target': _yes(declared['saw_target_labels']),
-    'steps, seed': f'{config.steps}, {config.seed}',
+    'steps, seed': f'{_steps(trained)}, {config.seed}',
     'images': f'{_channels(config)}, {image_size.seen(config.data)}',
     'licence of its start weights': declared.get('licence')
     or 'not declared (random start, or a file that states none)',
@@ -94,9 +94,9 @@ def write(
     count=len(trained.class_names),
     version=uda_jax.__version__,
     network=declared['network'],
-    facts=_table(('', ''), list(facts.items())),
+    facts=markdown.table(('', ''), list(facts.items())),
     scores=_scores(config, data, reports),
-    classes=_table(
+    classes=markdown.table(
       ('id', 'name', 'color'),
       [
         (str(i), name, '#{:02x}{:02x}{:02x}'.format(*color))
@@ -110,6 +110,11 @@ def write(
 
 def _yes(value: bool) -> str:
   return 'yes' if value else 'no'
+
+
+def _steps(trained: restore.Trained) -> str:
+  step, steps = trained.step, trained.config.steps
+  return str(steps) if step in (None, steps) else f'{step} of {steps}'
 
 
 def _channels(config) -> str:
@@ -140,7 +145,7 @@ def _scores(
   percent = lambda score: '–' if score is None else f'{100 * score:.1f}'
   names = {row: reports_lib.row_name(row, r) for row, r in reports.items()}
   first = next(iter(reports.values()))
-  means = _table(
+  means = markdown.table(
     ('mIoU', *first['miou'], 'pixel accuracy'),
     [
       (
@@ -151,7 +156,7 @@ def _scores(
       for row, report in reports.items()
     ],
   )
-  classes = _table(
+  classes = markdown.table(
     ('IoU', *names.values()),
     [
       (name, *(percent(report['iou'][name]) for report in reports.values()))
@@ -159,14 +164,7 @@ def _scores(
     ],
   )
   how = (
-    f'In percent, on {_data(config, data, "evaluation")}; '
+    f'In percent, on {markdown.text(_data(config, data, "evaluation"))}; '
     f'{protocol.describe(config.eval)}.'
   )
   return f'{how}\n\n{means}\n\n{classes}'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  lines = [head, ['---'] * len(head), *rows]
-  return '\n'.join(
-    f'| {" | ".join(map(description.cell, line))} |' for line in lines
-  )

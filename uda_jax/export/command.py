@@ -39,19 +39,26 @@ def make_function(trained: restore.Trained) -> Function:
 
   It enlarges as the run's evaluation does, to the size of the images. Where
   probabilities are enlarged, their logarithms are the logits: softmax gives
-  them back.
+  them back. Where scoring enlarges in one step, `grid` are the logits before
+  it, from which a photo of any size gets its labels in one step, too.
   """
   how = protocol.configured(trained.config.eval).without_views()
-  scores = inference.make_scores(trained.network, how)
+  output = inference.make_output(trained.network, how)
 
-  def function(images: jax.Array) -> dict[str, jax.Array]:
-    values = scores(trained.variables, images, images.shape[1:3])
+  def logits(values: jax.Array) -> jax.Array:
     if how.gives_probabilities:
       values = jnp.log(jnp.maximum(values, _LEAST_PROBABILITY))
-    return {
-      'ids': jnp.argmax(values, -1).astype(jnp.int32),
-      'logits': values.astype(jnp.float32),
+    return values.astype(jnp.float32)
+
+  def function(images: jax.Array) -> dict[str, jax.Array]:
+    grid = output(trained.variables, images)
+    height, width = images.shape[1:3]
+    full = inference.enlarge(grid, (height, width), how)
+    found = {
+      'ids': jnp.argmax(full, -1).astype(jnp.int32),
+      'logits': logits(full),
     }
+    return found | ({'grid': logits(grid)} if how.one_step else {})
 
   return function
 
@@ -151,6 +158,7 @@ def _check(args: argparse.Namespace) -> None:
     )
   if args.onnx:
     onnx.require()
+  files.check_out(args.out, folder=True)
   description.check_folder(args.out)
   if not args.onnx and (args.out / _ONNX).exists():
     raise ValueError(
@@ -187,10 +195,13 @@ def run(args: argparse.Namespace) -> list[str]:
       path.name, run_stablehlo(path, images), expected, 1e-5
     )
     which = args.network or restore.reported(trained.config)
-    about = description.about(trained, which, args.workdir, shape)
+    grid = expected['grid'].shape[1:3] if 'grid' in expected else ()
+    about = description.about(trained, which, args.workdir, shape, grid)
     if args.onnx:
       path = pathlib.Path(tmp) / _ONNX
-      onnx.write(function, images.shape, path, description.metadata(about))
+      names = tuple(expected)
+      told = description.metadata(about)
+      onnx.write(function, images.shape, path, told, names)
       written[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
     about |= {
       'files': {

@@ -50,7 +50,11 @@ def write(
   )
   folder.mkdir(parents=True, exist_ok=True)
   declared = weights_file.declaration(
-    trained.config, which, '', weights_file.started_from(workdir)
+    trained.config,
+    which,
+    '',
+    weights_file.started_from(workdir),
+    trained.step,
   )
   base_path = run / adapted.FILE
   count = delta.write(folder, base, base_path, variables, declared)
@@ -61,10 +65,10 @@ def write(
 def _check_folder(folder: pathlib.Path) -> None:
   """Raises ValueError for a folder whose files would be overwritten."""
   taken = (folder / packed.MANIFEST).exists()
-  if folder.is_file() or (taken and not (folder / delta.FILE).exists()):
+  if taken and not (folder / delta.FILE).exists():
     raise ValueError(
       f'--out: expected a folder for the delta alone, got {folder}, which is '
-      f'{"a file" if folder.is_file() else "that of a run"}; name a new one'
+      'that of a run; name a new one'
     )
 
 

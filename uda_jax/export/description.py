@@ -13,6 +13,7 @@ from uda_jax.data import image_size
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import selection
 from uda_jax.evaluate import tta
+from uda_jax.export import markdown
 from uda_jax.export import segment
 from uda_jax.export import weights_file
 from uda_jax.runs import restore
@@ -36,7 +37,7 @@ import segment
 
 content = pathlib.Path('network.stablehlo').read_bytes()
 network = jax.jit(export.deserialize(bytearray(content)).call)
-ids = segment.photo('photo.jpg', lambda images: network(images)['logits'])
+ids = segment.photo('photo.jpg', lambda images: network(images)['{output}'])
 Image.fromarray(ids).save('ids.png')
 ```
 
@@ -56,7 +57,7 @@ network = onnxruntime.InferenceSession(
   'network.onnx', providers=['CPUExecutionProvider']
 )
 ids = segment.photo(
-  'photo.jpg', lambda images: network.run(['logits'], {{'images': images}})[0]
+  'photo.jpg', lambda images: network.run(['{output}'], {{'images': images}})[0]
 )
 Image.fromarray(ids).save('ids.png')
 ```
@@ -84,13 +85,15 @@ A photo is {rule}.{padding}
 ## Output
 
 `logits`, float32, and `ids`, int32, the largest of them, both at the size of
-the input; `segment.photo` decides at the size of the photo, as the run's
+the input{grid}; `segment.photo` decides at the size of the photo, as the run's
 scoring does. {views}
 
-| id | class | color |
-|---|---|---|
 {table}
 """
+_GRID = (
+  ', and `grid`, float32, {shape}, the logits of the network itself, which the '
+  "run's scoring enlarges in one step"
+)
 _PADDING = (
   ' The network takes one size, so a photo of another ratio fits into its '
   'upper left corner and the rest repeats the last row or column: export again '
@@ -114,6 +117,7 @@ def about(
   which: str,
   workdir: pathlib.Path,
   shape: tuple[int | str, ...],
+  grid: tuple[int, ...] = (),
 ) -> dict[str, Any]:
   """Returns the contents of network.json, without `files`.
 
@@ -122,14 +126,16 @@ def about(
     which: 'student', 'teacher' or 'best'.
     workdir: the run's directory.
     shape: of the input, [B, H, W, N]; B may be a name.
+    grid: (height, width) of the output `grid`, () without one.
   """
   config = trained.config
+  started_from = weights_file.started_from(workdir)
   declared = weights_file.declaration(
-    config, which, '', weights_file.started_from(workdir)
+    config, which, '', started_from, trained.step
   ) | selection.note(config, which)
   return {
     'input': _input(config, shape),
-    'outputs': _outputs(config, [*shape[:3]], len(trained.class_names)),
+    'outputs': _outputs(trained, [*shape[:3]], grid),
     'scoring': protocol.describe(config.eval),
     # Used in the run's evaluation, not in the files.
     'test_time_augmentation': {
@@ -161,18 +167,26 @@ def _input(config: Any, shape: tuple[int | str, ...]) -> dict[str, Any]:
 
 
 def _outputs(
-  config: Any, lead: list[int | str], num_classes: int
-) -> dict[str, Any]:
+  trained: restore.Trained, lead: list[int | str], grid: tuple[int, ...]
+) -> dict[str, dict[str, Any]]:
+  """Returns what the outputs are, and how a photo gets its labels from them."""
+  config, count = trained.config, len(trained.class_names)
   how = protocol.configured(config.eval).without_views()
-  return {
+  outputs: dict[str, dict[str, Any]] = {
     'ids': {'dtype': 'int32', 'shape': lead, 'values': 'index of classes'},
-    'logits': {'dtype': 'float32', 'shape': [*lead, num_classes]},
-    # How scoring brings logits to the size of a photo.
-    'enlarge': {
-      'what': 'probabilities' if how.gives_probabilities else 'logits',
-      'align_corners': bool(config.eval.align_corners),
-    },
+    'logits': {'dtype': 'float32', 'shape': [*lead, count]},
   }
+  if grid:
+    outputs['grid'] = {'dtype': 'float32', 'shape': [lead[0], *grid, count]}
+  # A margin, where the ratio is kept, is no whole part of the grid.
+  whole = not _resize(config)['keep_ratio']
+  # How scoring brings an output to the size of a photo.
+  outputs['enlarge'] = {
+    'output': 'grid' if grid and whole else 'logits',
+    'what': 'probabilities' if how.gives_probabilities else 'logits',
+    'align_corners': bool(config.eval.align_corners),
+  }
+  return outputs
 
 
 def _colors(channels: int | str) -> str:
@@ -197,11 +211,6 @@ def metadata(about: Mapping[str, Any]) -> dict[str, str]:
   }
 
 
-def cell(text: Any) -> str:
-  """Returns a text for a cell of a table in Markdown, which | would end."""
-  return str(text).replace('|', r'\|')
-
-
 def readme(about: Mapping[str, Any]) -> str:
   """Returns README.md of a folder.
 
@@ -214,9 +223,14 @@ def readme(about: Mapping[str, Any]) -> str:
   how = f'resized to fit into {size}, its ratio kept'
   if not rule['keep_ratio']:
     how = f'resized to {size}, whatever its ratio'
-  snippets = [_STABLEHLO.format(jax=about['jax'])]
+  outputs = about['outputs']
+  output = outputs['enlarge']['output']
+  snippets = [_STABLEHLO.format(jax=about['jax'], output=output)]
   if 'network.onnx' in about['files']:
-    snippets.append(_ONNX.format())
+    snippets.append(_ONNX.format(output=output))
+  grid = ''
+  if 'grid' in outputs:
+    grid = _GRID.format(shape=outputs['grid']['shape'])
   views = 'The run scores one pass, as the files do.'
   augmentation = about['test_time_augmentation']
   if tta.is_used(augmentation['scales'], augmentation['flip']):
@@ -226,19 +240,23 @@ def readme(about: Mapping[str, Any]) -> str:
     )
   return _README.format(
     count=len(about['classes']),
-    classes=', '.join(about['classes']),
-    trained_on=about['trained']['trained_on'],
+    classes=markdown.text(', '.join(about['classes'])),
+    trained_on=markdown.text(about['trained']['trained_on']),
     snippets='\n'.join(snippets),
     shape=shape,
     pixels=about['input']['pixels'],
     rule=f'{how} ({rule["filter"]}, {antialias})',
     padding=_PADDING if rule['keep_ratio'] else '',
     views=views,
-    table='\n'.join(
-      f'| {i} | {cell(name)} | #{"".join(f"{x:02x}" for x in color)} |'
-      for i, (name, color) in enumerate(
-        zip(about['classes'], about['palette'], strict=True)
-      )
+    grid=grid,
+    table=markdown.table(
+      ('id', 'class', 'color'),
+      [
+        (i, name, f'#{"".join(f"{x:02x}" for x in color)}')
+        for i, (name, color) in enumerate(
+          zip(about['classes'], about['palette'], strict=True)
+        )
+      ],
     ),
   )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import importlib.util
 import pathlib
 
@@ -30,30 +30,35 @@ def write(
   shape: tuple[int, ...],
   path: pathlib.Path,
   metadata: Mapping[str, str],
+  outputs: Sequence[str] = ('ids', 'logits'),
 ) -> None:
   """Writes a function of one uint8 array as a single ONNX file.
 
   Args:
-    function: returns `ids` and `logits`.
+    function: returns `outputs` by name.
     shape: of the array; fixed, as the shapes inside the network are.
     path: the file.
     metadata: texts that the file states about itself, by name.
+    outputs: their names.
   """
   import jax2onnx
   import onnx
 
-  both = lambda images: tuple(function(images)[k] for k in ('ids', 'logits'))
+  def in_order(images: jax.Array) -> tuple[jax.Array, ...]:
+    found = function(images)
+    return tuple(found[name] for name in outputs)
+
   try:
     # The mode 'web' stores the weights in the file.
     with depthwise.traced_as('conv'):
       jax2onnx.to_onnx(
-        both,
+        in_order,
         [jax.ShapeDtypeStruct(shape, jnp.uint8)],
         return_mode='file',
         output_path=str(path),
         export_mode='web',
         input_names=['images'],
-        output_names=['ids', 'logits'],
+        output_names=list(outputs),
       )
   except Exception as error:  # jax2onnx has no exception class of its own.
     raise ValueError(

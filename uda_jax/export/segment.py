@@ -30,7 +30,8 @@ def photo(
 
   Args:
     source: a file that Pillow reads, or pixels [h, w, N] uint8.
-    run: the network: pixels [B, H, W, N] uint8 to `logits` [B, H, W, C].
+    run: the network: pixels [B, H, W, N] uint8 to the output that README.md
+      takes, `logits` [B, H, W, C] or `grid` [B, h, w, C].
 
   Returns:
     [h, w] uint8, positions in the list `classes` of network.json.

@@ -24,6 +24,7 @@ import argparse
 from collections.abc import Sequence
 
 from uda_jax import cli
+from uda_jax import files
 
 
 def parser() -> cli.Parser:
@@ -81,6 +82,8 @@ def export(args: argparse.Namespace) -> None:
       '--delta: expected --out=FOLDER, got --push, which publishes a whole '
       'network'
     )
+  if args.out:
+    files.check_out(args.out, folder=args.delta)
   with cli.hidden_stderr(not args.debug):
     from uda_jax.export import delta_file
     from uda_jax.export import hub

@@ -22,6 +22,7 @@ def declaration(
   which: str,
   spelling: str,
   started_from: dict[str, Any],
+  step: int | None = None,
 ) -> dict[str, Any]:
   """Returns the declaration of a run's weights, see `models.weights.metadata`.
 
@@ -30,6 +31,7 @@ def declaration(
     which: 'student', 'teacher' or 'best'.
     spelling: of the file.
     started_from: the declaration of the weights that the run started from.
+    step: at which the network was stored; None: unknown.
   """
   return {
     **lineage.declared(config, methods.full_name(config.method), started_from),
@@ -37,6 +39,7 @@ def declaration(
     'model': config.model.name,
     'network': which,
     'spelling': spelling,
+    **({} if step is None else {'step': step}),
   }
 
 
@@ -76,6 +79,7 @@ def write(
       network or restore.reported(trained.config),
       spelling,
       started_from(workdir),
+      trained.step,
     )
     | {'classes': list(trained.class_names)},
   )
