@@ -19,12 +19,15 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from tests import tiny_config
 from uda_jax import parallel
 from uda_jax import types
 from uda_jax.runs import checkpoint
 from uda_jax.runs import checksums
 from uda_jax.runs import lock
 from uda_jax.runs import networks
+from uda_jax.runs import provenance
+from uda_jax.runs import restore
 from uda_jax.train import optim
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -324,6 +327,29 @@ def test_warm_start_reads_one_network(tmp_path):
     assert variables.params['kernel'].sharding == parallel.replicated(mesh)
 
 
+def test_a_run_that_saves_while_it_is_read(tmp_path, monkeypatch):
+  """Its checkpoint, which it removes, was called damaged."""
+  config = tiny_config.get_config()
+  config.eval.network = 'student'
+  read, states = checksums.damage, [_state(seed=1), _state(seed=2)]
+  classes = {'names': ('a', 'b', 'c', 'd'), 'palette': ((0, 0, 0),) * 4}
+  provenance.run_manifest(tmp_path, config, {'classes': classes})
+  with checkpoint.Checkpoints(tmp_path, every_steps=1) as saved:
+    saved.save(1, states[0])
+    saved.wait()
+
+    def damage(folder, item):
+      if saved.latest_step() == 1:
+        saved.save(2, states[1])
+        saved.wait()
+      return read(folder, item)
+
+    monkeypatch.setattr(checksums, 'damage', damage)
+    trained = restore.load(tmp_path, 'student')
+  assert trained.step == 2 and not (tmp_path / 'checkpoints/1').exists()
+  _assert_same(trained.variables, states[1].student)
+
+
 def test_warm_start_errors(tmp_path):
   with pytest.raises(ValueError, match='warm_start.network.*last'):
     networks.load(tmp_path, 'last', _variables())
@@ -333,7 +359,7 @@ def test_warm_start_errors(tmp_path):
     saved.save(1, _state(teacher=False))
   with pytest.raises(ValueError, match='has no teacher; use its student'):
     networks.load(tmp_path, 'teacher', _variables())
-  with pytest.raises(ValueError, match='found none'):
+  with pytest.raises(ValueError, match='found none; .* ask for the student'):
     networks.load(tmp_path, 'best', _variables())
   with pytest.raises(ValueError) as error:
     networks.load(tmp_path, 'student', _variables(num_classes=6))

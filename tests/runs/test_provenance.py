@@ -113,8 +113,13 @@ def test_a_run_may_get_longer_and_be_evaluated_otherwise(tmp_path, caplog):
   changed = {'checkpoint.every': 7, 'eval.every': 3, 'steps': 24}
   assert [s['changed_fields'] for s in manifest['starts'][1:]] == [changed] * 2
   # Not back to the length of the first start.
-  with pytest.raises(ValueError, match='config.steps: expected 24 or more'):
+  with pytest.raises(ValueError, match='steps: expected 24 or more') as error:
     provenance.check_resumable(tmp_path, _config())
+  # As the page that it names says.
+  assert 'docs/reliability.md' in str(error.value)
+  del manifest['starts'][1:]
+  (tmp_path / 'manifest.json').write_text(json.dumps(manifest))
+  provenance.check_resumable(tmp_path, _config())
 
 
 def test_data_sets_may_be_moved(tmp_path):

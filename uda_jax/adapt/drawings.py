@@ -44,7 +44,8 @@ def draw(workdirs: Sequence[pathlib.Path], labeled: Any = None) -> None:
 def _page(
   workdir: pathlib.Path, trained: restore.Trained, kind: str
 ) -> pathlib.Path:
-  return workdir / 'panels' / f'{kind}_{trained.config.steps:06d}.png'
+  step = trained.config.steps if trained.step is None else trained.step
+  return workdir / 'panels' / f'{kind}_{step:06d}.png'
 
 
 def _draw_evaluation(

@@ -58,7 +58,12 @@ def write(workdir: pathlib.Path, out: pathlib.Path, most: int) -> int:
   pictures.write_png(out / 'legend' / 'legend.png', legend)
   reported = restore.reported(trained.config)
   record = label_ids.Record(
-    'train', trained.class_names, str(workdir), reported, str(rule)
+    'train',
+    trained.class_names,
+    str(workdir),
+    reported,
+    str(rule),
+    trained.step,
   )
   label_ids.write(out / 'ids', record)
   # The overlay of an image is written last.

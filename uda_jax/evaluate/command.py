@@ -46,19 +46,22 @@ def run(
   predict = scoring.make_predict(config, trained.network, mesh)
   labeled = scoring.make_labeled(config, predict, data)
   name = args.network or restore.reported(trained.config)
-  selected = selection.note(trained.config, name)
+  about: dict[str, Any] = selection.note(trained.config, name)
+  if trained.step is not None:
+    about['step'] = trained.step
   with compile_cache.using(config.compile_cache):
-    rows = {name: labeled.score(variables) | selected}
+    rows = {name: labeled.score(variables) | about}
     if labeled.full_size:
       full = labeled.full_size(variables)
-      rows[reports.full_size(name)] = full | selected
+      rows[reports.full_size(name)] = full | about
   rows = reports.with_sets(rows)
   reports.write_results(
     args.out,
     rows,
     [
-      f'{args.workdir}: the {name} on {data.name}, {len(data.image_paths)} '
-      f'images, {tta.describe(config.eval.scales, config.eval.flip)}.',
+      f'{args.workdir}: the {restore.described(trained, args.network)} on '
+      f'{data.name}, {len(data.image_paths)} images, '
+      f'{tta.describe(config.eval.scales, config.eval.flip)}.',
       f'The network saw images {image_size.seen(config.data)}.',
       f'Scoring: {protocol.describe(config.eval)}.',
     ],

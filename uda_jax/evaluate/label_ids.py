@@ -25,6 +25,7 @@ class Record(NamedTuple):
     run: the directory of the run that predicted.
     network: 'student', 'teacher' or 'best'.
     image_size: description of the size at which images were seen.
+    step: of the run, at which the network was stored; None: unknown.
   """
 
   ids: str
@@ -32,6 +33,7 @@ class Record(NamedTuple):
   run: str = ''
   network: str = ''
   image_size: str = ''
+  step: int | None = None
 
 
 def write(folder: pathlib.Path, record: Record) -> None:

@@ -29,7 +29,7 @@ from uda_jax.runs import trees
 
 _SCORE = 'score'
 # Fields of a score that is compared with those of the same kind alone.
-_KINDS = ('metric', 'network')
+_KINDS = ('metric', 'network', 'scoring')
 _policies = ocp.checkpoint_managers
 
 

@@ -68,14 +68,16 @@ def load(
 
 def _newest(workdir: pathlib.Path, which: str, field: str) -> pathlib.Path:
   """Returns the newest stored item with a network; see `load`."""
-  folder = workdir / (stored.BEST if which == 'best' else stored.CHECKPOINTS)
+  best = which == 'best'
+  folder = workdir / (stored.BEST if best else stored.CHECKPOINTS)
   steps = stored.steps(folder)
   if not steps:
     raise ValueError(
       f'{field}: expected the workdir of a run with a '
       f'checkpoint in {folder}, found none'
+      + ('; before its first evaluation, ask for the student' * best)
     )
-  item = stored.NET if which == 'best' else stored.STATE
+  item = stored.NET if best else stored.STATE
   folder = folder / str(max(steps))
   if damage := checksums.damage(folder, item):
     raise ValueError(

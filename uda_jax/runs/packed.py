@@ -9,6 +9,7 @@ two, or hf://OWNER/NAME[@REVISION], stands where the directory of a run does.
 from __future__ import annotations
 
 from collections.abc import Set
+import json
 import pathlib
 
 import ml_collections
@@ -45,6 +46,19 @@ def is_packed(folder: pathlib.Path) -> bool:
   return any((folder / name).is_file() for name in (WEIGHTS, delta.FILE))
 
 
+def _file(folder: pathlib.Path) -> pathlib.Path:
+  is_delta = (folder / delta.FILE).is_file()
+  return folder / (delta.FILE if is_delta else WEIGHTS)
+
+
+def step(folder: pathlib.Path) -> int | None:
+  """Returns after how many steps its network was stored, None if unknown."""
+  declaration = metadata.beside(_file(folder))
+  if not declaration.is_file():
+    return None
+  return json.loads(declaration.read_text()).get('step')
+
+
 def load_variables(
   folder: pathlib.Path,
   which: str,
@@ -67,8 +81,8 @@ def load_variables(
   Raises:
     ValueError: it is another network, damaged, or has other tensors.
   """
-  is_delta = (folder / delta.FILE).is_file()
-  path = folder / (delta.FILE if is_delta else WEIGHTS)
+  path = _file(folder)
+  is_delta = path.name == delta.FILE
   held = metadata.read(path, metadata.sha256(path)).get('network', '')
   if which and held and which != held:
     raise ValueError(

@@ -11,12 +11,17 @@ import ml_collections
 
 from uda_jax import models
 from uda_jax import types
+from uda_jax.models import adapters
+from uda_jax.runs import adapted
 from uda_jax.runs import lineage
 from uda_jax.runs import networks
 from uda_jax.runs import packed
 from uda_jax.runs import resume
+from uda_jax.runs import stored
 from uda_jax.runs import upgrade
 
+# How often a network is read that is replaced meanwhile.
+_TRIES = 5
 # Blocks of a config without which no network can be read.
 _BLOCKS = ('model', 'data', 'eval')
 # What reading a file of other content raises.
@@ -38,6 +43,7 @@ class Trained(NamedTuple):
     palette: one (red, green, blue) per class.
     network: functions of the network.
     variables: its variables.
+    step: after how many steps they were stored; None: that is not known.
   """
 
   config: ml_collections.ConfigDict
@@ -45,6 +51,7 @@ class Trained(NamedTuple):
   palette: tuple[tuple[int, int, int], ...]
   network: types.Network
   variables: types.Variables
+  step: int | None = None
 
 
 def _tuples(tree: Any) -> Any:
@@ -153,6 +160,12 @@ def load_variables(
     return packed.load_variables(
       folder, which, config, like, field=field, new=new
     )
+  has_base = 'optim' in config and adapters.rule(config.optim)
+  if has_base and not (folder / adapted.FILE).is_file():
+    raise ValueError(
+      f'{field}: expected {folder / adapted.FILE}, the frozen arrays of a run '
+      'with adapters, found none; copy it with the checkpoints'
+    )
   return networks.load(
     folder, which or reported(config), like, field=field, new=new
   )
@@ -188,5 +201,47 @@ def load(workdir: pathlib.Path | str, which: str = '') -> Trained:
   like = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes
   )
-  variables = load_variables(workdir, which, config, like, field='--workdir')
-  return Trained(config, names, palette, network, variables)
+  variables, step = _settled(workdir, which, config, like)
+  return Trained(config, names, palette, network, variables, step)
+
+
+def _settled(
+  folder: pathlib.Path,
+  which: str,
+  config: ml_collections.ConfigDict,
+  like: types.Variables,
+) -> tuple[types.Variables, int | None]:
+  """Reads a network, and its step, of a run that may be training.
+
+  A checkpoint is removed when the run has saved the next one.
+  """
+  load = lambda: load_variables(folder, which, config, like, field='--workdir')
+  if packed.is_packed(folder):
+    return load(), packed.step(folder)
+  newest = lambda: stored.step(folder, which or reported(config))
+  for left in reversed(range(_TRIES)):
+    step = newest()
+    try:
+      variables = load()
+    except (ValueError, OSError):
+      if not left or newest() == step:
+        raise
+    else:
+      if newest() == step:
+        break
+      step = None
+  return variables, step
+
+
+def described(trained: Trained, which: str) -> str:
+  """Returns such as 'student at step 300 of 800', for lines and reports.
+
+  Args:
+    trained: the network.
+    which: as `load` was given.
+  """
+  name, steps = which or reported(trained.config), trained.config.steps
+  if trained.step is None:
+    return name
+  # In rounds, the config may leave the length to the data.
+  return f'{name} at step {trained.step}' + (f' of {steps}' if steps else '')

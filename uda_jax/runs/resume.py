@@ -34,6 +34,11 @@ FREE_FIELDS = (
 )
 # Value of a field in a config that lacks it, in `changed_fields`.
 ABSENT = 'absent'
+# What a message says to a run that should get shorter.
+_SHORTER = (
+  ' (its schedule has been that of {steps} steps since then, so it does not '
+  'get shorter; docs/reliability.md says how to take back a mistaken start)'
+)
 # Differing fields that a message lists.
 _SHOWN = 5
 
@@ -99,10 +104,10 @@ def check_config(path: pathlib.Path, manifest: Manifest, new: Any) -> None:
   steps, rounds = last_steps(manifest), new.get('rounds')
   new_steps = new.get('steps', 0)
   if new_steps < steps or (rounds and new_steps != steps):
-    or_more = '' if rounds else ' or more'
     found.append(
-      f'config.steps: expected {steps}{or_more} as at the last start, got '
-      f'{new_steps}'
+      f'config.steps: expected {steps}{"" if rounds else " or more"} as at the '
+      f'last start, got {new_steps}'
+      + ('' if rounds else _SHORTER.format(steps=steps))
     )
   if found:
     more = len(found) - _SHOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pathlib
 from typing import Any
@@ -40,6 +41,28 @@ def read(folder: pathlib.Path, like: Any) -> Any:
       restore_args=ocp.checkpoint_utils.construct_restore_args(item),
     ),
   )
+
+
+def step(run: pathlib.Path, which: str) -> int | None:
+  """Returns after how many steps a network of a run was stored.
+
+  Args:
+    run: its directory.
+    which: 'student', 'teacher' or 'best'.
+
+  Returns:
+    None if there is no such network, or its step was not stored with it.
+  """
+  folder = run / (BEST if which == 'best' else CHECKPOINTS)
+  newest = max(steps(folder), default=None)
+  if newest is None or which != 'best':
+    return newest
+  # The numbers of best networks count improvements; the score has the step.
+  score = folder / str(newest) / 'score' / 'metadata'
+  try:
+    return json.loads(score.read_text()).get('step')
+  except (OSError, ValueError):
+    return None
 
 
 def quiet_orbax() -> None:

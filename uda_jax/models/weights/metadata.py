@@ -12,7 +12,7 @@ optional:
   sha256               of FILE, so that the two stay together
 
 Further fields are information only: `source`, `source_sha256`, `part`,
-`spelling`, `model`, `tensors`.
+`spelling`, `model`, `tensors`, `step` (of the run that trained them).
 """
 
 from __future__ import annotations
