@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import json
+import os
 import pathlib
 from typing import Any
 import uuid
@@ -37,6 +38,31 @@ def write_atomically(path: Any, content: bytes) -> None:
   """Writes a file, and its folder, whole or not at all."""
   with replacing(path) as unfinished:
     unfinished.write_bytes(content)
+
+
+def check_out(path: pathlib.Path, *, folder: bool) -> None:
+  """Raises OSError, naming --out, unless a command can write there.
+
+  Called before the work whose results go there; makes nothing.
+
+  Args:
+    path: what --out names.
+    folder: whether it is a folder, or a file.
+  """
+  kind = 'folder' if folder else 'file'
+  if path.exists() and path.is_dir() != folder:
+    raise OSError(
+      f'--out: expected a {kind} to write, got the '
+      f'{"file" if folder else "folder"} {path}'
+    )
+  above = path.absolute() if folder else path.absolute().parent
+  while not above.exists():
+    above = above.parent
+  if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    raise OSError(
+      f'--out: expected a {kind} that can be written, got {path} in {above}, '
+      f'which is {"read-only" if above.is_dir() else "a file"}'
+    )
 
 
 def to_json(tree: Any) -> bytes:

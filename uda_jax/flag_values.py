@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable
 import contextlib
+import os
 import pathlib
 import re
 
@@ -15,6 +16,17 @@ def path(text: str) -> pathlib.Path:
     # It would be the current folder.
     raise argparse.ArgumentTypeError("expected a path, got ''")
   return pathlib.Path(text).expanduser()
+
+
+def given(text: str) -> str:
+  """Parses a folder, a file or a pattern as it is, but not none."""
+  path(text)
+  return text
+
+
+def pattern(text: str) -> str:
+  """Parses a folder, a file or a pattern; ~ at its start is the home folder."""
+  return os.path.expanduser(given(text))
 
 
 def size(text: str) -> tuple[int, int]:

@@ -69,14 +69,14 @@ def test_rows_say_what_they_are():
 
 def test_results_as_json_and_table(tmp_path):
   report = reports.report(np.diag([3, 0]), ('road', 'sky'), {'2': (0, 1)})
-  reports.write_results(tmp_path / 'run', {'pixmatch': report}, ['a note'])
+  reports.write_results(tmp_path / 'run', {'pixmatch': report}, ['a\udce9'])
   results = json.loads((tmp_path / 'run/results.json').read_text())
   assert results['pixmatch'] == report and results['pixmatch']['iou'] == {
     'road': 1.0,
     'sky': None,
   }
   text = (tmp_path / 'run/results.txt').read_text()
-  assert text == reports.format_table({'pixmatch': report}) + '\na note\n'
+  assert text == reports.format_table({'pixmatch': report}) + '\na\\udce9\n'
   assert len(list((tmp_path / 'run').iterdir())) == 3
 
 

@@ -126,6 +126,7 @@ def test_a_run_is_scored(run, tmp_path, capsys):
   assert list(results) == ['best', 'best, labels at full size']
   for report in results.values():
     assert report['selected'] == 'selected on target labels'
+    assert report['step'] == 1
     assert 0 <= report['miou']['all classes'] < 0.2
   assert results['best']['label_size'] == [10, 20]
   assert 300 < results['best']['pixels'] <= 600 < 5000 < report['pixels']
@@ -137,6 +138,7 @@ def test_a_run_is_scored(run, tmp_path, capsys):
   assert rows[1].startswith('road,') and len(rows) == 1 + 11 + 2
   text = (tmp_path / 'out/results.txt').read_text()
   assert '3 images, scales 0.5.' in text and '11' in text
+  assert f'{run}: the best at step 1 of 24 on ' in text
   assert 'probabilities enlarged bilinearly; labels at 10 x 20.' in text
   assert 'best, labels at 10 x 20, selected' in capsys.readouterr().out
 
@@ -160,6 +162,15 @@ def test_a_run_or_files_but_not_both(run, tmp_path):
       _main(*args)
   with pytest.raises(SystemExit, match='--out: expected another folder'):
     _main(f'--workdir={run}', f'--out={run}')
+  other = tmp_path / 'other'
+  other.mkdir()
+  (other / 'manifest.json').touch()
+  with pytest.raises(SystemExit, match='--out: .*that of a run, .*other'):
+    _main(f'--workdir={run}', f'--out={other}')
+  with pytest.raises(SystemExit, match='--out: .*got the file'):
+    _main(f'--workdir={run}', f'--out={other / "manifest.json"}')
+  with pytest.raises(SystemExit, match='--out: .*a file to write, got the fol'):
+    _main(f'--predictions={run}', f'--labels={run}', f'--out={other}')
   with pytest.raises(SystemExit, match='--out: expected a folder'):
     _main(f'--workdir={run}')
   with pytest.raises(SystemExit, match='--labels: expected the folder'):

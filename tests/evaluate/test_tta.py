@@ -43,6 +43,11 @@ def test_scales_change_what_the_network_sees_but_not_the_size():
   # 2.5 and 7.5 are rounded up.
   assert seen == [(3, 4)] * 2 + [(5, 8)] * 2 + [(8, 12)] * 2
   assert mean.shape == (1, 6, 9, 3) and mean.dtype == jnp.float32
+  # An image of one row keeps it.
+  tta.mean_of_views(prob, scales=(0.25,), flip=False)(
+    (), np.zeros((1, 1, 8, 3), np.uint8), (1, 8)
+  )
+  assert seen[-1] == (1, 2)
 
 
 def test_a_network_of_pixels_is_its_own_mirror_image():

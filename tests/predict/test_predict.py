@@ -82,6 +82,11 @@ def test_files_hold_the_networks_classes(run, images, tmp_path):
     '--ids=cityscapes',
   )
   assert len(list(out.rglob('*.png'))) == 4 * len(pixels) + 1
+  assert label_ids.read(out / 'ids')[3:] == (
+    'best',
+    'kept at their own size',
+    1,
+  )
   with Image.open(out / 'legend/legend.png') as legend:
     shown = set(map(tuple, np.asarray(legend).reshape(-1, 3).tolist()))
   assert {*PALETTE} <= shown
@@ -127,6 +132,19 @@ def test_label_maps_of_two_kinds_never_share_a_folder(run, images, tmp_path):
       *(f'--out={out}', '--network=best'),
     )
   assert [path.name for path in out.rglob('*.png')] == ['c.png']
+
+
+def test_no_confidence_of_an_earlier_prediction_stays(run, images, tmp_path):
+  out, image = tmp_path / 'out', images[0] / 'a.png'
+  args = (f'--workdir={run[0]}', '--network=best', f'--out={out}')
+  for kind, ending in (('confidence', 'png'), ('probabilities', 'npz')):
+    (out / kind).mkdir(parents=True)
+    path = out / kind / f'a.{ending}'
+    path.write_bytes(b'earlier')
+    with pytest.raises(SystemExit, match=f'a.{ending}; give --{kind}'):
+      _main(*args, f'--images={image}')
+    path.rename(path.with_stem('other'))
+  assert not (out / 'ids').exists()
 
 
 def test_overlays_as_a_video(run, images, tmp_path):
@@ -189,6 +207,8 @@ def test_scales_and_mirror_images_of_the_runs_evaluation(run, images):
     (('--images=/nowhere/*.png',), '--images: found no image'),
     (('--network=teacher',), 'checkpoint'),
     (('--workdir=/nowhere',), 'expected the directory of a run'),
+    ((f'--out={__file__}',), '--out: expected a folder to write, got the file'),
+    ((f'--out={__file__}/a',), '--out: .*test_predict.py, which is a file'),
   ],
 )
 def test_errors_are_one_line(run, images, tmp_path, args, message):

@@ -50,12 +50,14 @@ def _add_folders(group) -> None:
   group.add_argument(
     '--source',
     metavar='PATH',
+    type=flag_values.given,
     required=True,
     help=f'images with labels{pattern}',
   )
   group.add_argument(
     '--source_labels',
     metavar='PATH',
+    type=flag_values.given,
     required=True,
     help='their labels, paired by file names: equal ones, or ones that differ '
     'by a fixed beginning or end',
@@ -63,6 +65,7 @@ def _add_folders(group) -> None:
   group.add_argument(
     '--target',
     metavar='PATH',
+    type=flag_values.given,
     required=True,
     help='images without labels, to adapt to',
   )

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from uda_jax import cli
+from uda_jax import files
 from uda_jax import flag_values
 
 _RUN_FLAGS = ('network', 'scales', 'flip', 'config')
@@ -111,11 +112,13 @@ def score(args: argparse.Namespace, config: Any = None) -> dict[str, dict]:
   """
   if not args.out:
     raise ValueError('--out: expected a folder for the results, got none')
-  if args.out.resolve() == args.workdir.resolve():
+  same = args.out.resolve() == args.workdir.resolve()
+  if same or (args.out / 'manifest.json').exists():
     raise ValueError(
-      f'--out: expected another folder than --workdir={args.workdir}, whose '
+      f'--out: expected another folder than that of a run, {args.out}, whose '
       'results.json is that of the training'
     )
+  files.check_out(args.out, folder=True)
   from uda_jax.evaluate import settings
 
   config = settings.read(args) if config is None else config
@@ -154,9 +157,11 @@ def evaluate(args: argparse.Namespace) -> None:
     return
   if not args.labels:
     raise ValueError('--labels: expected the folder of true labels, got none')
-  from uda_jax.evaluate import files
+  if args.out:
+    files.check_out(args.out, folder=False)
+  from uda_jax.evaluate import files as label_files
 
-  print(files.run(args))
+  print(label_files.run(args))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -215,7 +215,8 @@ def write_results(
   contents = {
     'json': files.to_json(dict(reports)),
     'csv': to_csv(reports).encode(),
-    'txt': text.encode(),
+    # Paths need not be UTF-8.
+    'txt': text.encode('utf8', 'backslashreplace'),
   }
   for ending, content in contents.items():
     files.write_atomically(workdir / f'{_RESULTS}.{ending}', content)

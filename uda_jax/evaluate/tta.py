@@ -46,7 +46,7 @@ def mean_of_views(
   Args:
     prob: `prob(variables, images, size)` of one view, [B, height, width, C].
     scales: factors of the image size; the scaled height and width are rounded
-      to whole pixels, halves up.
+      to whole pixels, halves up, not below one.
     flip: whether every scale is seen mirrored, left to right, too.
 
   Returns:
@@ -56,7 +56,7 @@ def mean_of_views(
   mirrored = (False, True) if flip else (False,)
 
   def view(variables, images, size, scale, mirror):
-    scaled = tuple(int(n * scale + 0.5) for n in images.shape[1:3])
+    scaled = tuple(max(int(n * scale + 0.5), 1) for n in images.shape[1:3])
     if scaled != images.shape[1:3]:
       pixels = images.astype(jnp.promote_types(images.dtype, jnp.float32))
       images = resize.bilinear(pixels, scaled)

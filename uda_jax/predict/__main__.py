@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import math
-import os
 from typing import Any
 
 from uda_jax import cli
@@ -80,7 +79,7 @@ def _add_input_and_output(group: Any) -> None:
   """Adds the flags of what is read and written."""
   group.add_argument(
     '--images',
-    type=os.path.expanduser,
+    type=flag_values.pattern,
     required=True,
     metavar='PATH',
     help="a folder, a file, a pattern such as 'a/*.jpg', or a video",

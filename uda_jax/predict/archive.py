@@ -190,13 +190,18 @@ def run(args: argparse.Namespace) -> None:
   """Writes the archive of the arguments of `uda_jax.predict.submission`."""
   if args.out.suffix != '.zip':
     raise ValueError(f'--out: expected a file .zip, got {args.out}')
+  files.check_out(args.out, folder=False)
   server = SERVERS[args.dataset]
   images = find(args.images, args.dataset)
   trained = restore.load(args.workdir, args.network)
   ids = ids_of(trained.class_names, server.ids)
   rule = image_size.seen(trained.config.data)
   predictor = network.make_predict(trained, rule)
-  logging.info('the network sees images %s', rule)
+  logging.info(
+    'the network, the %s, sees images %s',
+    restore.described(trained, args.network),
+    rule,
+  )
 
   def predict(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     failures: list[str] = []

@@ -13,6 +13,7 @@ from absl import logging
 import numpy as np
 
 from uda_jax import duration
+from uda_jax import files as files_lib
 from uda_jax.data import bands
 from uda_jax.data import image_size
 from uda_jax.data import records
@@ -87,6 +88,7 @@ def _frames(
 def _check_out(args: argparse.Namespace) -> None:
   """Raises for an --out that would replace the input, or not have --fps."""
   images = pathlib.Path(args.images)
+  files_lib.check_out(args.out, folder=not video.is_output(args.out))
   if video.is_output(args.out):
     if images.is_file() and images.resolve() == args.out.resolve():
       raise ValueError(
@@ -152,6 +154,7 @@ def run(args: argparse.Namespace) -> None:
   fps, read, names = _open(args)
   trained = _with_window(args, restore.load(args.workdir, args.network))
   outputs.check_earlier(args, trained, names)
+  outputs.check_kinds(args, names)
   data = trained.config.data
   value_range = _value_range(data)
   channels = trained.config.model.in_channels
@@ -159,7 +162,11 @@ def run(args: argparse.Namespace) -> None:
     args.value_range or value_range, failures.append, channels=channels
   )
   rule = _rule(args, data)
-  logging.info('the network sees images %s', rule)
+  logging.info(
+    'the network, the %s, sees images %s',
+    restore.described(trained, args.network),
+    rule,
+  )
   done = _predict_all(args, trained, rule, fps, images)
   if failures:
     raise ValueError(

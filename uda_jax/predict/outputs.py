@@ -172,6 +172,31 @@ def check_earlier(
       )
 
 
+def check_kinds(args: argparse.Namespace, names: Set[str]) -> None:
+  """Raises if files of an earlier prediction would stay beside label maps.
+
+  Its confidence and probabilities would be taken for those of this one.
+
+  Args:
+    args: of `uda_jax.predict.__main__`.
+    names: of the images; of a video, empty.
+  """
+  if video.is_output(args.out):
+    return
+  for kind, ending in (('confidence', '.png'), ('probabilities', '.npz')):
+    if getattr(args, kind):
+      continue
+    folder = args.out / kind
+    for path in sorted(folder.rglob(f'*{ending}')):
+      name = path.relative_to(folder).as_posix().removesuffix(ending)
+      if name in names or not names:
+        raise ValueError(
+          f'--out: expected a folder without {kind} of an earlier prediction '
+          f'of these images, got {path}; give --{kind}, too, which writes it '
+          'anew, or use a new folder'
+        )
+
+
 def record(
   args: argparse.Namespace, trained: restore.Trained, rule: image_size.Rule
 ) -> None:
@@ -194,5 +219,6 @@ def record(
       str(args.workdir),
       args.network or restore.reported(trained.config),
       str(rule),
+      trained.step,
     ),
   )

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import os
 
 from uda_jax import cli
+from uda_jax import flag_values
 
 
 def parser() -> cli.Parser:
@@ -34,7 +34,7 @@ def parser() -> cli.Parser:
   )
   group.add_argument(
     '--images',
-    type=os.path.expanduser,
+    type=flag_values.pattern,
     required=True,
     metavar='PATH',
     help="the test split: a folder, or a pattern such as 'a/*/*.png'",
