@@ -1,6 +1,7 @@
 """Curves and pictures of a run."""
 
 import io
+import resource
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
+from uda_jax.runs import lock
 from uda_jax.runs import writers
 
 
@@ -131,3 +133,34 @@ def test_steps_that_are_trained_again_stand_once(tmp_path):
     (6, 2.0),
     (7, 2.0),
   ]
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+  writer = writers.Writer(tmp_path, num_steps=9, images_per_step=1, every=1)
+  limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+  try:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    with pytest.raises(lock.Gone, match='a curve or a picture cannot be') as e:
+      with writer:
+        for step in range(1, 9):
+          writer.step(step, {'loss/total': 1.0})
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+  assert '\n' not in str(e.value) and str(tmp_path) in str(e.value)
+
+
+def test_a_damaged_event_file_stops_no_run(tmp_path):
+  def write(first_step, steps):
+    with writers.Writer(
+      tmp_path, num_steps=9, images_per_step=1, every=1, first_step=first_step
+    ) as writer:
+      for step in steps:
+        writer.step(step, {'loss/total': 1.0})
+
+  write(0, (1, 2))
+  [path] = (tmp_path / 'curves').iterdir()
+  content = path.read_bytes()
+  path.write_bytes(content + b'\x09' + bytes(11) + b'\xff' * 13)
+  write(2, (3,))
+  assert path.read_bytes() == content
+  assert list(_values(_curves(tmp_path), 'loss/total')) == [1, 2, 3]

@@ -111,13 +111,15 @@ def reading(folder: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def writing(workdir: pathlib.Path) -> Iterator[None]:
+def writing(
+  workdir: pathlib.Path, what: str = 'a checkpoint'
+) -> Iterator[None]:
   """Turns any error of a writer, such as a full disk, into `lock.Gone`."""
   try:
     yield
   except Exception as error:
     raise lock.Gone(
-      f'{workdir}: a checkpoint cannot be written ({_first_line(error)}). Make '
+      f'{workdir}: {what} cannot be written ({_first_line(error)}). Make '
       'space or mend the file system; the same command then resumes from the '
       'last checkpoint'
     ) from error

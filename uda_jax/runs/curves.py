@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import struct
 
+from google.protobuf import message
 from tensorboard.compat.proto import event_pb2
 
 from uda_jax import files
@@ -26,24 +27,28 @@ def drop_after(folder: pathlib.Path, step: int) -> None:
   for path in folder.glob('events.out.tfevents.*'):
     content = path.read_bytes()
     kept = b''.join(
-      record for record in _records(content) if _step(record) <= step
+      record for number, record in _records(content) if number <= step
     )
     if kept != content:
       files.write_atomically(path, kept)
 
 
-def _records(content: bytes) -> list[bytes]:
-  """Splits an event file; an unfinished last record is left out."""
+def _records(content: bytes) -> list[tuple[int, bytes]]:
+  """Returns the records of an event file, each with its step.
+
+  An unfinished last one is left out, and what a power failure has damaged, which
+  TensorBoard cannot pass either.
+  """
   records, start = [], 0
   while start + _HEAD <= len(content):
     (length,) = struct.unpack_from('<Q', content, start)
     end = start + _HEAD + length + _TAIL
     if end > len(content):
       break
-    records.append(content[start:end])
+    try:
+      event = event_pb2.Event.FromString(content[start + _HEAD : end - _TAIL])
+    except message.DecodeError:
+      break
+    records.append((event.step, content[start:end]))
     start = end
   return records
-
-
-def _step(record: bytes) -> int:
-  return event_pb2.Event.FromString(record[_HEAD:-_TAIL]).step

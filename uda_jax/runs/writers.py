@@ -15,6 +15,7 @@ import numpy as np
 from uda_jax import duration
 from uda_jax import galleries
 from uda_jax import pictures
+from uda_jax.runs import checksums
 from uda_jax.runs import loggers as loggers_lib
 from uda_jax.runs import progress
 
@@ -82,7 +83,8 @@ class Writer:
     self._curves = None
     self._loggers = loggers_lib.Loggers(loggers)
     if jax.process_index() == 0:
-      self._curves = _open_curves(self._workdir / 'curves', first_step)
+      with self._writing():
+        self._curves = _open_curves(self._workdir / 'curves', first_step)
       if method:
         self._curves.write_texts(0, {'method': method})
 
@@ -95,9 +97,14 @@ class Writer:
   def close(self) -> None:
     """Writes the points that are still queued."""
     if self._curves is not None:
-      self._curves.close()
-      self._curves = None
+      writer, self._curves = self._curves, None
       self._loggers.close()
+      with self._writing():
+        writer.close()
+
+  def _writing(self) -> contextlib.AbstractContextManager[None]:
+    """Turns the errors of a full disk, which come a call late, into one line."""
+    return checksums.writing(self._workdir, 'a curve or a picture')
 
   def until(self, num_steps: int) -> None:
     """Sets the step with which the run, or its round, ends."""
@@ -115,7 +122,8 @@ class Writer:
     if self._curves is None or not (last or step % self._every == 0):
       return
     values = {name: float(x) for name, x in jax.device_get(metrics).items()}
-    self._curves.write_scalars(step, values)
+    with self._writing():
+      self._curves.write_scalars(step, values)
     self._loggers.log_scalars(step, values)
     if last or time.monotonic() - self._last_line >= self._seconds:
       logging.info('%s', self._progress.line(step, values))
@@ -184,12 +192,13 @@ class Writer:
       palette=self._palette,
       class_names=self._class_names,
     )
-    self._curves.write_images(step, {name: page[None]})
-    self._loggers.log_images(step, {name: page})
     file = 'step' if name == 'panels' else name
-    pictures.write_png(
-      self._workdir / 'panels' / f'{file}_{step:06d}.png', page
-    )
+    with self._writing():
+      self._curves.write_images(step, {name: page[None]})
+      pictures.write_png(
+        self._workdir / 'panels' / f'{file}_{step:06d}.png', page
+      )
+    self._loggers.log_images(step, {name: page})
 
   def report(
     self, step: int, report: Mapping[str, Any], prefix: str = 'eval'
@@ -219,9 +228,10 @@ class Writer:
       for name, score in (scores | classes | accuracy | label_free).items()
       if score is not None
     }
-    self._curves.write_scalars(step, points)
+    with self._writing():
+      self._curves.write_scalars(step, points)
+      self._curves.flush()
     self._loggers.log_scalars(step, points)
-    self._curves.flush()
     logging.info(
       'step %d: %s',
       step,
