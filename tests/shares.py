@@ -22,6 +22,7 @@ from uda_jax.train import round_mining
 from uda_jax.train import round_patches
 from uda_jax.train import rounds
 from uda_jax.train import setup
+from uda_jax.train import state as state_lib
 
 SIZES = [(32, 64)] * 5 + [(24, 48)] * 2
 # One image twice.
@@ -56,6 +57,10 @@ def config(images, own, devices):
   made.data.target = record
   made.data.evaluation = record
   made.eval.label_free.num_images = 7
+  made.data.crop_size = (16, 32)
+  # Other groups have other batches.
+  made.rounds.target_statistics = 0
+  made.parallel.shard = 'all'
   return made
 
 
@@ -85,6 +90,8 @@ def results(images, own, devices):
     between=lambda: polled.append(1),
   )
   made = round_patches.read(store)
+  state = state_lib.fresh(run, student, next(setup.batches(run, 0)))
+  begun = rounds.begin(run, functions, state)
   data = run.data.evaluation
   digest = lambda path: hashlib.sha256(
     pathlib.Path(path).read_bytes()
@@ -105,6 +112,10 @@ def results(images, own, devices):
     'pixels': made.class_pixels.tolist(),
     'data': resume.describe_data(data),
     'labels': list(map(digest, data.label_paths)),
+    'round': [
+      *map(int, begun.round),
+      (own / 'rounds' / 'round_00.json').read_text(),
+    ],
     'points': len(polled),
   }
 

@@ -17,6 +17,7 @@ from tests import last_state
 from tests import slow_main
 from tests import tiny_config
 from uda_jax import parallel
+from uda_jax.runs import lock
 from uda_jax.train import loop
 
 # `make reliability` asks for more kills, and gets a longer run for them.
@@ -129,6 +130,15 @@ def test_two_processes_give_the_one_process_result(shared, undisturbed):
       np.testing.assert_allclose(
         two[name], value, rtol=1e-3, atol=5e-5, err_msg=name
       )
+
+
+def test_a_directory_in_use_ends_both_at_once(shared, tmp_path):
+  with lock.Lock(tmp_path):
+    both = _start(shared, tmp_path)
+    found = [process.communicate(timeout=120) for process in both]
+  assert [process.returncode for process in both] == [1, 1], found
+  for output in found:
+    assert re.search(r'error: process 0 of 2 .*is in use by process', output)
 
 
 def test_kills_of_one_of_two_processes(shared, undisturbed):

@@ -199,3 +199,16 @@ def test_an_mpi_that_jax_knows_is_left_to_it(environment, variables):
   environment(**variables)
   found = processes._found(1)
   assert found is None or found[1] > 1
+
+
+def test_gpus_of_amd_that_slurm_gives_a_job(monkeypatch):
+  monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+  monkeypatch.delenv('HIP_VISIBLE_DEVICES', raising=False)
+  monkeypatch.setattr(local_gpus.os.path, 'exists', lambda path: True)
+  monkeypatch.setattr(
+    local_gpus.glob, 'glob', lambda _: [f'renderD{i}' for i in range(8)]
+  )
+  assert len(local_gpus._gpus()) == 8
+  monkeypatch.setenv('ROCR_VISIBLE_DEVICES', '4,5,6,7')
+  machines = [local_gpus.machine()] * 2
+  assert [local_gpus.share(machines, i) for i in range(2)] == ['0,1', '2,3']

@@ -16,6 +16,7 @@ PARTS = (
   'label-free',
   'ranking',
   'patches',
+  'round',
   'pixels',
   'data',
   'labels',

@@ -14,8 +14,13 @@ import os
 import pathlib
 import socket
 
-# The first that is set counts; each lists the GPUs that a process may use.
-_VISIBLE = ('CUDA_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES')
+# The first that is set counts; each lists the GPUs that a process may use. The
+# last is how Slurm gives a job some of AMD's; the others choose of these.
+_VISIBLE = (
+  'CUDA_VISIBLE_DEVICES',
+  'HIP_VISIBLE_DEVICES',
+  'ROCR_VISIBLE_DEVICES',
+)
 # Set by a user, it decides: JAX reads it.
 CHOSEN = 'JAX_LOCAL_DEVICE_IDS'
 

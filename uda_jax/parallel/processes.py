@@ -157,7 +157,8 @@ def _check_mpi(found: int) -> None:
         '--coordinator: expected host:port of process 0, got none: mpirun has '
         f'started {count} processes ({size}), of which JAX finds {found}. Give '
         f'each the flags --coordinator=HOST:PORT --num_processes={count} '
-        f'--process_id=${rank}; docs/clusters.md has the command'
+        f'--process_id=${rank}, see docs/clusters.md; for runs of their own '
+        f'unset {size}'
       )
 
 

@@ -36,8 +36,8 @@ def drop_after(folder: pathlib.Path, step: int) -> None:
 def _records(content: bytes) -> list[tuple[int, bytes]]:
   """Returns the records of an event file, each with its step.
 
-  An unfinished last one is left out, and what a power failure has damaged, which
-  TensorBoard cannot pass either.
+  An unfinished last one is left out, and what follows damage (of a power
+  failure), which TensorBoard cannot pass either.
   """
   records, start = [], 0
   while start + _HEAD <= len(content):

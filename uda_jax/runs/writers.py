@@ -103,7 +103,7 @@ class Writer:
         writer.close()
 
   def _writing(self) -> contextlib.AbstractContextManager[None]:
-    """Turns the errors of a full disk, which come a call late, into one line."""
+    """Turns errors of a full disk, which come a call late, into one line."""
     return checksums.writing(self._workdir, 'a curve or a picture')
 
   def until(self, num_steps: int) -> None:

@@ -203,14 +203,14 @@ def run(
       # The others would wait for a process that is gone.
       handler.hold()
     held = lock.Lock(path)
-    if jax.process_index() == 0:
-      stack.enter_context(held)
-      handler.before_end(held.release)
     with peers_lib.Peers(
       config.parallel.heartbeat_seconds,
       alike=(interrupts.Preempted, interrupts.Interrupted, TrainingFailed),
       cleanup=held.release,
     ) as peers:
+      if jax.process_index() == 0:
+        stack.enter_context(held)
+        handler.before_end(held.release)
       handler.check()
       this, student = setup.build(config, path)
       handler.check()

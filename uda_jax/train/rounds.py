@@ -89,7 +89,8 @@ def begin(
     The state in the next round.
   """
   index = int(state.round.index) + 1
-  student = state.student
+  # Whole: a process cannot read the shards of another.
+  student = jax.device_put(state.student, parallel.replicated(run.mesh))
   if run.config.rounds.target_statistics:
     student = target_statistics.adapted(
       run, student, run.config.rounds.target_statistics
