@@ -71,6 +71,18 @@ def test_image_and_label_are_cut_alike():
   )
 
 
+def test_weights_of_a_crop_are_those_of_opencv():
+  """Computed in float64, rounded to float32 and then to 11 bits."""
+  image, out = _pixels(1, 64, 1023), 300
+  position = (np.arange(out) + 0.5) * (1 / (out / 1023)) - 0.5
+  position = position.astype(np.float32)
+  low = np.floor(position).astype(int)
+  second = np.rint((position - low) * 2048).astype(int)[:, None]
+  mixed = image[0][:, low] * (2048 - second) + image[0][:, low + 1] * second
+  cut = weak_strong.crop_images(image, jnp.array([[0, 64, 0, 1023]]), (64, out))
+  np.testing.assert_array_equal(cut[0], ((mixed >> 9) + 2) >> 2)
+
+
 def test_hsv_against_colorsys():
   rgb = _pixels(200)
   hsv = np.asarray(opencv_color.rgb_to_hsv(jnp.asarray(rgb, jnp.int32)))
@@ -188,6 +200,15 @@ def test_fourier_reads_larger_styles_at_the_same_indices_unless_resized():
     fourier.amplitude_mix(content, cut, fraction=0.1, resize_style=False),
     atol=1e-4,
   )
+
+
+@pytest.mark.parametrize('size', [(4, 4), (6, 5)])
+def test_fourier_of_blocks_that_meet_takes_all_amplitudes(size):
+  images = np.random.default_rng(0).normal(size=(2, 1, *size, 1))
+  content, style = images.astype(np.float32)
+  mixed = fourier.amplitude_mix(content, style, fraction=0.6)
+  amplitude = lambda x: np.abs(np.fft.rfft2(x, axes=(1, 2)))
+  np.testing.assert_allclose(amplitude(mixed), amplitude(style), atol=1e-5)
 
 
 def test_fourier_of_black_images_is_finite():

@@ -34,8 +34,8 @@ def amplitude_mix(
   Blocks of b x b amplitudes, b = floor(fraction * shorter side), in the corners
   of the spectrum come from `style`, the phases from `content`. The inverse
   transform uses half of the spectrum (columns 0 to W // 2), so the result is
-  real and only the two blocks on the left matter. A style image that is smaller
-  in any dimension is resized first (bicubic).
+  real and only the two blocks on the left matter, as long as b < W / 2. A style
+  image that is smaller in any dimension is resized first (bicubic).
 
   Args:
     content: [B, H, W, C] float, any values; computed in float32 or wider, the
@@ -72,16 +72,16 @@ def amplitude_mix(
   if smaller or (resize_style and style.shape[1:3] != size):
     style = resize.bicubic(style, size)
   side = block_side(size, fraction)
-  # The transform of real input needs half of the columns.
-  width = min(side, size[1] // 2 + 1)
+  # The transform of real input needs half of the columns; the blocks on the
+  # right reach it from half of the width on, and then all are exchanged.
   spectrum = jnp.fft.rfft2(content, axes=(1, 2))
+  width = side if 2 * side < size[1] else spectrum.shape[2]
   style_spectrum = jnp.fft.fft(
     jnp.fft.fft(style, axis=2)[:, :, :width], axis=1
   )[:, : size[0]]
   amplitude = jnp.abs(style_spectrum)
-  rows, columns = np.ogrid[: size[0], :width]
+  rows = np.arange(size[0])[:, None, None]
   swapped = (rows < side) | (rows >= size[0] - side)
-  swapped = np.broadcast_to(swapped, (size[0], width))[..., None]
   low = spectrum[:, :, :width]
   mixed = jnp.where(swapped, amplitude * _direction(low), low)
   spectrum = jnp.concatenate([mixed, spectrum[:, :, width:]], 2)

@@ -98,11 +98,21 @@ def crop_start(offset: jax.Array) -> jax.Array:
   return jnp.maximum(offset - 1, 0)
 
 
+def _scales(n: int, out: int) -> np.ndarray:
+  """Input pixels an output pixel, [n, 1] float64, for boxes of 1 to n pixels.
+
+  One row for each length that a box can have: OpenCV's rounding needs 64 bits.
+  """
+  return 1 / (out / np.arange(1, n + 1)[:, None])
+
+
 def _neighbors(
-  start: jax.Array, length: jax.Array, out: int
+  start: jax.Array, stop: jax.Array, n: int, out: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Two neighbors of every output pixel and the 11-bit weight of the second."""
-  position = (jnp.arange(out) + 0.5) * (length / out) - 0.5
+  length = stop - start
+  table = (np.arange(out) + 0.5) * _scales(n, out) - 0.5
+  position = jnp.take(table.astype(np.float32), length - 1, 0)
   low = jnp.floor(position)
   second = jnp.round((position - low) * (1 << PLACES)).astype(jnp.int32)
   # Beyond the border both neighbors are the edge pixel.
@@ -132,13 +142,14 @@ def cut_image(
   """
   one = 1 << PLACES
   top, bottom, left, right = box
-  first, last, second = _neighbors(left, right - left, size[1])
+  height, width = pixels.shape[:2]
+  first, last, second = _neighbors(left, right, width, size[1])
   second = second[:, None]
   rows = (
     jnp.take(pixels, first, 1) * (one - second)
     + jnp.take(pixels, last, 1) * second
   )
-  first, last, second = _neighbors(top, bottom - top, size[0])
+  first, last, second = _neighbors(top, bottom, height, size[0])
   second = second[:, None, None]
   # OpenCV drops bits before each product to fit into 16 bits.
   part = lambda index, weight: (weight * (jnp.take(rows, index, 0) >> 4)) >> 16
@@ -168,10 +179,9 @@ def cut_label(
   """
   for axis in range(2):
     start, stop = box[2 * axis], box[2 * axis + 1]
-    # One row for each length that a box can have: the rounding needs 64 bits.
-    length = np.arange(1, label.shape[axis] + 1)[:, None]
-    table = np.arange(size[axis]) * (1 / (size[axis] / length))
-    table = np.minimum(table.astype(np.int32), length - 1).astype(np.int32)
+    n, out = label.shape[axis], size[axis]
+    table = (np.arange(out) * _scales(n, out)).astype(np.int32)
+    table = np.minimum(table, np.arange(n, dtype=np.int32)[:, None])
     index = start + jnp.take(table, stop - start - 1, 0)
     label = jnp.take(label, index, axis)
   return label
