@@ -1,6 +1,7 @@
 """The golden files with a check, and the runner's verdicts."""
 
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -134,6 +135,45 @@ def test_runner_names_a_missing_folder(tmp_path, capsys):
   with pytest.raises(SystemExit):
     command.main([str(tmp_path / 'absent')])
   assert 'absent' in capsys.readouterr().err
+
+
+def _checked(check, path):
+  """Returns the names that a check compares; all must be right."""
+  differences = list(check(path))
+  assert not _problems(differences)
+  return {name for name, *_ in differences}
+
+
+def test_evaluation_of_batches_of_several_images(tmp_path):
+  arrays = common.load(FOLDER / 'pixmatch' / 'eval19.npz')
+  join = lambda name: np.concatenate([arrays.pop(f'{name}{i}') for i in (0, 1)])
+  arrays |= {'gt0': join('gt'), 'pred0': join('pred')}
+  arrays |= {'gt1': arrays.pop('gt2'), 'pred1': arrays.pop('pred2')}
+  _write(tmp_path, 'pixmatch/eval19.npz', **arrays)
+  assert 'confusion' in _checked(
+    scores.pixmatch_evaluation, tmp_path / 'pixmatch/eval19.npz'
+  )
+
+
+def test_losses_with_labels_of_the_main_head_alone(tmp_path):
+  """The total is NaN in the reference; what it has of the main head counts."""
+  arrays = common.load(FOLDER / 'pixmatch' / 'losses.npz')
+  case = {k: v for k, v in arrays.items() if k.startswith('mixed_')}
+  for name, value in (
+    ('mixed_y_aux', -1),
+    ('mixed_pert_total', np.nan),
+    ('mixed_pert_grad_aux', 0),
+  ):
+    case[name] = np.full_like(case[name], value)
+  _write(tmp_path, 'pixmatch/losses.npz', **case)
+  names = _checked(maths.pixmatch_losses, tmp_path / 'pixmatch/losses.npz')
+  assert {'mixed_pert_grad_main', 'mixed_aux_of_none'} <= names
+
+
+def test_official_scores_of_a_tree_inside_the_tree(tmp_path):
+  shutil.copytree(FOLDER / 'cityscapes_eval', tmp_path / 'absent_case')
+  names = _checked(data.cityscapes_eval, tmp_path)
+  assert 'results.averageScoreClasses' in names
 
 
 def test_a_fusion_without_detail_loss(tmp_path):

@@ -29,24 +29,32 @@ from uda_jax.models import preprocessing
 
 def cityscapes_eval(folder: pathlib.Path) -> Iterator[common.Difference]:
   """Every score of the official evaluation, and what the command prints."""
-  expected = json.loads((folder / 'expected.json').read_text())
-  for case, golden in expected['cases'].items():
-    ours, table = _scored(folder / case, folder / 'gtFine')
-    for key, value in golden.items():
-      if key.startswith('printed'):
-        continue
-      if isinstance(value, dict):
-        for name, score in value.items():
-          yield (
-            f'{case}.{key}.{name}',
-            _number(ours[key][name]),
-            _number(score),
-            1e-9,
-            0,
-          )
-      else:
-        yield f'{case}.{key}', _number(ours[key]), _number(value), 1e-9, 0
-    yield from _printed(case, table, golden)
+  for record in sorted(folder.rglob('expected.json')):
+    for name, golden in json.loads(record.read_text())['cases'].items():
+      yield from _case(record.parent / name, golden)
+
+
+def _case(predictions, golden) -> Iterator[common.Difference]:
+  """One folder of predictions; it may be a tree with labels of its own."""
+  case, truth = predictions.name, predictions.parent / 'gtFine'
+  if (predictions / 'gtFine').is_dir():
+    predictions, truth = predictions / 'results', predictions / 'gtFine'
+  ours, table = _scored(predictions, truth)
+  for key, value in golden.items():
+    if key.startswith('printed'):
+      continue
+    if isinstance(value, dict):
+      for name, score in value.items():
+        yield (
+          f'{case}.{key}.{name}',
+          _number(ours[key][name]),
+          _number(score),
+          1e-9,
+          0,
+        )
+    else:
+      yield f'{case}.{key}', _number(ours[key]), _number(value), 1e-9, 0
+  yield from _printed(case, table, golden)
 
 
 def _scored(predictions, truth) -> tuple[dict[str, Any], str]:
@@ -299,8 +307,8 @@ def _crop(case: str, d) -> Iterator[common.Difference]:
 
 
 CHECKS = {
-  'cityscapes_eval': cityscapes_eval,
-  'dataset_tools': dataset_tools,
+  'cityscapes_eval*': cityscapes_eval,
+  'dataset_tools*': dataset_tools,
   'daformer_hrda/rcs*.npz': rare_classes,
   'daformer_hrda/preprocess*.npz': preprocess,
 }

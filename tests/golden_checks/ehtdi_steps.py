@@ -119,14 +119,14 @@ def _sums(
   into = add('into_source_main', 'into_source_border', 'into_source_aux')
   main = add('mixed_main', 'mixed_border_main') + into
   aux = add('mixed_aux', 'mixed_border_aux')
-  return {
+  sums = {'loss_t2s': into / weight_into_source} if weight_into_source else {}
+  return sums | {
     'loss_source_total': source,
-    'loss_t2s': into / weight_into_source,
     'loss_target_total': sum(terms.values()) - source,
     'loss_main': main,
     'loss_aux': aux,
-    'logged_source_main': terms['source_main'],
-    'logged_source_aux': terms['source_aux'],
+    'logged_source_main': add('source_main'),
+    'logged_source_aux': add('source_aux'),
     'logged_aug_main': main,
     'logged_aug_aux': aux,
   }
@@ -204,6 +204,10 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
   stem, variant = path.stem.rsplit('_', 1)
   golden = common.load(path)
   given = _labeled(common.load(path.with_name(f'{stem}_in.npz')))
+  if not given['lam_aux']:
+    # No term has labels of the auxiliary head; ours are the main head's.
+    for name in ('label_aux_weak', 't2s_label_aux'):
+      golden.pop(name, None)
   recorded = common.load(path.with_name(f'{stem}_logits.npz'))
   logits = {
     name: {
@@ -248,8 +252,10 @@ def total(path: pathlib.Path) -> Iterator[Difference]:
     if name.startswith('grad_'):
       _, *middle, kind = name.split('_')
       ours = gradient['_'.join(middle)][kind]
-      # An empty array stands for no gradient at all.
-      yield name, () if ours is None else ours, value, *common.tolerance(value)
+      # No gradient at all is recorded as an empty array, or as zeros.
+      if ours is None:
+        ours = np.zeros_like(value)
+      yield name, ours, value, *common.tolerance(value)
 
 
 def _train_recipe(

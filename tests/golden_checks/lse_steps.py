@@ -116,7 +116,8 @@ def _compare(
   """Losses of every step, change of every tensor."""
   exact = jax.config.jax_enable_x64
   for i, values in enumerate(metrics):
-    target = values['loss/target'] + values['loss/focal']
+    # Without a weight there is no focal term.
+    target = values['loss/target'] + values.get('loss/focal', 0.0)
     for name, ours in (('src', values['loss/source']), ('trg', target)):
       yield (
         f'{prefix}loss_{name}[{i}]',

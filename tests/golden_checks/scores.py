@@ -190,11 +190,11 @@ def pixmatch_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
   batches = [
     _Batch(
       _pictures(d[f'pred{i}']),
-      common.to_255(d[f'gt{i}']),
-      np.array([True]),
-      np.array([i]),
+      common.to_255(truth),
+      np.ones(len(truth), bool),
+      np.full(len(truth), i),
     )
-    for i in range(count)
+    for i, truth in enumerate(d[f'gt{i}'] for i in range(count))
   ]
   predict = inference.make_predict(_recorded(num_classes), how)
   matrix = counts.evaluate(predict, _NOTHING, batches, num_classes=num_classes)
@@ -236,9 +236,14 @@ def _further_scores(matrix, report, d) -> Iterator[common.Difference]:
 
 def _lse_hist(d: dict[str, np.ndarray]) -> np.ndarray:
   """The confusion matrix of label files as scoring a run of LSE counts it."""
+  num_classes = len(d['hist'])
+  label = common.train_ids(d['gt_ids'], labels.CITYSCAPES_IDS)
+  if (label == labels.IGNORE_LABEL).all():  # No run takes such a data set.
+    return np.asarray(
+      metrics.confusion_matrix(label, d['pred'], num_classes=num_classes)
+    )
   config = configs.load('gta5_to_cityscapes/lse')
   config.data.eval_image_size = d['pred'].shape[1:]
-  num_classes = len(d['hist'])
   predict = inference.make_predict(
     _recorded(num_classes), protocol.configured(config.eval)
   )
@@ -265,7 +270,7 @@ def lse_evaluation(path: pathlib.Path) -> Iterator[common.Difference]:
     yield f'{case}_iou', iou, d['iou'], 1e-9, 0.0
     yield (
       f'{case}_miou19',
-      np.round(100 * report['miou']['all'], 2),
+      np.round(100 * np.float64(report['miou']['all']), 2),
       d['miou19_rounded'],
       1e-9,
       0.0,

@@ -215,5 +215,5 @@ def sgd_duplicates(path: pathlib.Path) -> Iterator[common.Difference]:
 
 CHECKS = {
   'pixmatch/train_*.npz': pixmatch_train,
-  'pixmatch/sgd_duplicates.npz': sgd_duplicates,
+  'pixmatch/sgd_duplicates*.npz': sgd_duplicates,
 }
