@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
+from benchmarks import ablation_tables
 from benchmarks import adaptation
 from benchmarks import claims
 from benchmarks import criteria_tables
@@ -15,6 +17,7 @@ from benchmarks import records
 from benchmarks import reproduce
 from benchmarks import rows
 from benchmarks import runs
+from benchmarks import score_tables
 from uda_jax import configs
 from uda_jax.evaluate import by_image
 from uda_jax.evaluate import counts as counts_lib
@@ -175,107 +178,102 @@ def test_claims_need_seeds_and_images(found):
   assert claims.compare(source, base).verdict == 'worse'
   # Sure of the images, not of the seeds.
   assert claims.compare(table['mic, teacher'], base).verdict == 'not shown'
-  text = claims.table(list(table.values()), claims.SOURCE)
-  assert [line.split(' | ')[-1] for line in text.splitlines()[2:]] == [
-    'better |',
-    'better |',
+  found = claims.against(list(table.values()), claims.SOURCE)
+  assert {name: claim.verdict for name, claim in found.items()} == {
+    'self_training, teacher': 'better',
+    'mic, teacher': 'better',
+  }
+  assert claims.against([source], claims.base([source])) == {}
+
+
+def _rows(**scores):
+  """Rows of one seed, named such as 'mic_student', with equal images."""
+  counts = np.ones((1, 4, 2, 2), np.int64)
+  return [
+    rows.Row(name.replace('_', ', '), (score,), (0,), {}, counts)
+    for name, score in scores.items()
   ]
-  assert 'No row' in claims.table([source], claims.base([source]))
 
 
-def test_earlier_rows_have_a_test_over_seeds_alone(found):
-  def row(name, *scores):
-    return rows.Row(name, scores, (), {}, 1.0, float(np.mean(scores)), None)
-
-  claim = claims.compare(row('a', 3.0, 4.0, 5.0), row('b', 1.0, 2.0, 3.1))
-  assert claim.verdict == 'better' and claim.images is None
-  one = claims.compare(row('a', 3.0), row('b', 1.0, 2.0))
-  assert one.by_seed == (2.0,) and one.verdict == 'not shown'
-  assert math.isnan(one.seeds[0])
-  assert claims.compare(row('a', 3.0), rows.stored(found)[0]) is None
-
-
-def test_earlier_rows_of_other_settings_are_compared_among_themselves():
-  def row(name, *scores):
-    return rows.Row(name, scores, (), {}, 1.0, float(np.mean(scores)), None)
-
-  old = [
-    row('source_only without class balance, student', 1.0, 1.5),
-    row('mic without class balance, teacher', 3.0, 4.0),
-  ]
-  plain = [row(claims.SOURCE, 2.0, 2.5), row('mic, teacher', 9.0, 9.0)]
-  text = claims.table([*plain, *old], claims.SOURCE).splitlines()[2:]
-  assert [line.split(' | ')[1] for line in text] == ['+6.8', '+2.2']
-  assert claims.table(old, claims.SOURCE).count('mic') == 1
+def test_one_seed_shows_nothing():
+  (source, base) = _rows(source_student=1.0, base_teacher=9.0)
+  claim = claims.compare(base, source)
+  assert claim.by_seed == (8.0,) and math.isnan(claim.seeds[0])
+  assert claims.short(claim) == '+8.0, one seed'
+  assert claims.compare(base, source._replace(seeds=(1,))) is None
 
 
 def test_students_are_compared_with_the_student_of_the_base():
-  def row(name, score):
-    return rows.Row(name, (score,), (), {}, math.nan, score, None)
-
-  found = [
-    row('source_only, student', 1.0),
-    row('daformer, student', 5.0),
-    row('daformer, teacher', 4.0),
-    row('mic, student', 5.5),
-    row('mic, teacher', 5.5),
-  ]
-  text = claims.table(found, claims.BASE, alike=True).splitlines()
-  assert text[0].startswith('| run, against daformer, teacher (students: its')
-  assert [line.split(' | ')[:2] for line in text[2:]] == [
-    ['| source_only, student', '-4.0'],
-    ['| daformer, student', '+1.0'],
-    ['| mic, student', '+0.5'],
-    ['| mic, teacher', '+1.5'],
-  ]
-  without = [row for row in found if row.name != 'daformer, student']
-  text = claims.table(without, claims.BASE, alike=True).splitlines()
-  assert text[3].split(' | ')[1] == '+1.5'  # there is no other
-
-
-def test_stored_rows_take_the_place_of_earlier_ones(found, tmp_path):
-  (tmp_path / 'streets.csv').write_text(
-    'run,mIoU,spread,by seed,road,sky\n'
-    '"mic, teacher",1.0,0.5,0.5 / 1.5,1.0,\n'
-    '"lse, student",20.0,,20.0,30.0,10.0\n'
+  found = _rows(
+    daformer_student=5.0, daformer_teacher=4.0, mic_student=5.5, mic_teacher=5.5
   )
-  results = reproduce.Results(found, tmp_path)
-  table = {row.name: row for row in results.rows('streets')}
-  assert table['mic, teacher'].mean > 50
-  assert table['lse, student'].scores == (20.0,)
-  text = rows.to_csv(list(table.values())).splitlines()
-  assert text[0] == 'run,mIoU,spread,by seed,counts,road,sky'
-  assert text[-1] == '"lse, student",20.0,,20.0,no,30.0,10.0'
-  assert rows.score(table['lse, student']) == '20.0'
+  found += _rows(oracle_student=9.0)
+  gains = lambda rows: {
+    name: claim.gain
+    for name, claim in claims.against(rows, claims.BASE, alike=True).items()
+  }
+  assert gains(found) == {
+    'daformer, student': 1.0,
+    'mic, student': 0.5,
+    'mic, teacher': 1.5,
+  }
+  without = [row for row in found if row.name != 'daformer, student']
+  assert gains(without)['mic, student'] == 1.5  # there is no other
 
 
-def test_tables_of_stored_runs(found, tmp_path, monkeypatch):
+def test_tables_of_ablations():
+  terms = ablation_tables.read('streets_terms')
+  assert terms['pixmatch: all three (teacher)'] == [48.1]
+  (row,) = _rows(pixmatch_teacher=44.0)
+  text = ablation_tables.class_balance(
+    {'camvid_to_idd': [row], 'streets_to_camvid': []}
+  )
+  line = '| 41.6 ± 0.7 | 42.2 / 41.6 / 40.9 | 44.0 | 44.0 |'
+  assert f'| camvid_to_idd | pixmatch, teacher {line}' in text
+  assert text.splitlines()[-1].endswith('| 43.9 | 43.9 |  |  |')
+
+
+def test_tables_of_stored_runs(found, monkeypatch):
   monkeypatch.setattr(claims, 'RESAMPLES', 50)
-  results = reproduce.Results(found, tmp_path)
+  oracle = [
+    r._replace(
+      job=r.job._replace(config='oracle'),
+      networks={'student': r.networks[r.reported]},
+    )
+    for r in found[6:9]
+  ]
+  results = rows.Results([*found, *oracle])
   drawn = reproduce.pictures(results)
   assert list(drawn) == ['steps_streets.svg', 'criteria_streets.svg']
-  makers = reproduce.blocks(results, drawn)
+  tests = score_tables.tested(results)
+  makers = reproduce.blocks(results, tests, drawn)
+  monkeypatch.setattr(ablation_tables, 'class_balance', lambda stored: 'new')
   page = reproduce.filled(
     ''.join(f'<!-- tables: {n} -->\nold\n<!-- end -->\n' for n in makers),
     makers,
   )
   assert 'old' not in page and page.count('<!-- end -->') == len(makers)
-  assert '| streets | 1000 | 9 | 36 |' in page
+  assert '| streets | 1000 | 12 | 36 |' in page
+  assert re.search(r'\| streets \| 1000 \| \d\d\.\d ± .* %', page)
   assert 'images/criteria_streets.svg' in page
-  assert 'self_training, teacher | ' in page
+  line = next(x for x in page.splitlines() if '| self_training, teacher' in x)
+  assert line.split(' | ')[3].endswith('), better') and line.endswith(' |  |')
+  assert 'streets,"mic, teacher","self_training, teacher",+' in (
+    score_tables.tests_csv(tests)
+  )
   with pytest.raises(ValueError, match='tables: unknown'):
     reproduce.filled('<!-- tables: unknown -->\n<!-- end -->', makers)
 
 
-def test_lengths_are_compared(found, tmp_path):
+def test_lengths_are_compared(found):
   longer = [r._replace(job=r.job._replace(steps=3200)) for r in found[:3]]
-  text = reproduce.longer(reproduce.Results([*found, *longer], tmp_path))
+  text = score_tables.longer(rows.Results([*found, *longer]))
   assert text.splitlines()[0] == '| streets | 1000 steps | 3200 steps |'
   assert len(text.splitlines()) == 3  # the others have one length
 
 
 def test_criteria_of_runs_and_steps(found):
-  text = criteria_tables.table(found, reproduce.length)
+  text = criteria_tables.table(found, rows.length)
   lines = text.splitlines()[2:]
   entropy = [x for x in lines if '| entropy | runs |' in x]
   # In this example the score is a function of the entropy, up to noise.
@@ -284,7 +282,7 @@ def test_criteria_of_runs_and_steps(found):
   steps = [x for x in lines if '| prior | steps of a run, mean of 9 |' in x]
   # Larger prior is worse; here it grows with the score.
   assert steps[0].split(' | ')[3:6] == ['18', '-1.00', '-1.00']
-  assert criteria_tables.table([], reproduce.length) == 'No stored runs yet.\n'
+  assert criteria_tables.table([], rows.length) == 'No stored runs yet.\n'
 
 
 def test_plots_are_the_same_each_time(found):
@@ -297,7 +295,7 @@ def test_plots_are_the_same_each_time(found):
 
 def test_committed_tables_are_those_of_the_stored_results():
   """`make tables` writes them; a change by hand is found here."""
-  results = reproduce.Results(records.read_all())
+  results = rows.Results(records.read_all())
   for name, text in reproduce.outputs(results).items():
     file = reproduce.ROOT / name
     if name.endswith('.svg'):  # other versions of matplotlib draw otherwise
