@@ -140,7 +140,8 @@ def test_a_run_is_scored(run, tmp_path, capsys):
   assert '3 images, scales 0.5.' in text and '11' in text
   assert f'{run}: the best at step 1 of 24 on ' in text
   assert 'probabilities enlarged bilinearly; labels at 10 x 20.' in text
-  assert 'best, labels at 10 x 20, selected' in capsys.readouterr().out
+  assert 'best, labels at 10 x 20, selected' in text
+  assert capsys.readouterr().out == text
 
 
 def test_the_reported_network_is_the_default(run, tmp_path):

@@ -142,7 +142,7 @@ def _check_mode(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-  """Scores what the arguments name and prints a table."""
+  """Scores what the arguments name and prints the table and its notes."""
   if bool(args.workdir) == bool(args.predictions):
     raise ValueError(
       'expected --workdir to score a run or --predictions to score label '
@@ -150,10 +150,9 @@ def evaluate(args: argparse.Namespace) -> None:
     )
   _check_mode(args)
   if args.workdir:
-    rows = score(args)
-    from uda_jax.evaluate import reports
-
-    print(reports.format_table(rows))
+    score(args)
+    # The table, and what was scored how.
+    print((args.out / 'results.txt').read_text(), end='')
     return
   if not args.labels:
     raise ValueError('--labels: expected the folder of true labels, got none')

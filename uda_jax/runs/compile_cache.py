@@ -175,10 +175,11 @@ class Compiler:
     took = {kind: f'{value:.0f}s' for kind, value in self._measured.items()}
     if 'compiled' not in took:
       return ''
-    text = f'about {took["compiled"]} on this machine'
-    if 'loaded' in took:
-      text += f', {took["loaded"]} if the compile cache has it'
-    return text
+    loaded = took.get('loaded', 'less')
+    return (
+      f'about {took["compiled"]} on this machine, {loaded} if the compile '
+      'cache has it'
+    )
 
   def compile(self, function: jax.stages.Wrapped, *args: Any) -> Compiled:
     """Compiles a jitted function for these arguments (arrays or shapes)."""
