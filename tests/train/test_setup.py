@@ -9,6 +9,7 @@ import pytest
 
 from tests import small_config
 from tests import tiny
+from uda_jax import configs
 from uda_jax import types
 from uda_jax.train import data_sets
 from uda_jax.train import recipe as recipe_lib
@@ -99,3 +100,11 @@ def test_classes_without_labels_and_notes_on_files_are_said():
   data = data._replace(source=part(1, 1, 1), target=part(0, 0, 0, notes='ab'))
   [line] = data_sets.oddities(data)
   assert 'config.data.target: 2 note(s) on files, such as a;' in line
+
+
+def test_a_run_whose_patches_determine_its_length_says_so():
+  config = configs.load('gta5_to_cityscapes/lse')
+  assert setup.describe(config) == (
+    'lse, 2 epochs a round over its patches in steps of 1 images per domain, '
+    'seed 0'
+  )

@@ -221,7 +221,9 @@ def _method(config, data: data_sets.Data):
 def describe(config) -> str:
   """Returns a line: method, length and batch of a run."""
   batch = config.batch
-  steps = f'{config.steps} steps' if config.steps else 'epochs over patches'
+  steps = f'{config.steps} steps'
+  if not config.steps:  # the patches determine the number
+    steps = f'{config.rounds.epochs} epochs a round over its patches in steps'
   groups = f'{batch.groups} x ' if batch.groups > 1 else ''
   return (
     f'{methods.full_name(config.method)}, {steps} of {groups}'
