@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import json
 import pathlib
 from typing import Any
 
@@ -234,7 +235,8 @@ class Evaluations:
     block, data = self._run.config.eval, self._run.config.data
     views = tta.describe(block.scales, block.flip)
     seen = image_size.seen(data)
-    return f'{protocol.describe(block)}; {views}; images {seen}'
+    more = json.dumps([block.subsets.to_dict(), block.label_free.to_dict()])
+    return f'{protocol.describe(block)}; {views}; images {seen}; {more}'
 
   def _score_best_anew(
     self, like: types.Variables, kind: dict[str, str]
