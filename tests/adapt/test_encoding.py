@@ -121,6 +121,9 @@ def test_palettes_of_source_and_target_that_swap_classes(tmp_path):
   gray = [(9, 9, 9), (99, 99, 99), (199, 199, 199)]
   label_contents.check_palettes(source, look_at('c', gray), '--t')
   label_contents.check_palettes(source, look_at('d', None), '--t')
+  # By chance, green is another class there.
+  others = [GREEN, (9, 9, 9), (99, 99, 99)]
+  label_contents.check_palettes(source, look_at('g', others), '--t')
   twice = look_at('f', [BLACK, RED, RED])
   label_contents.check_palettes(twice, twice, '--t')
   swapped = look_at('e', [BLACK, GREEN, RED])

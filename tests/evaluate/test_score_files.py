@@ -96,6 +96,13 @@ def test_label_files_without_classes(tmp_path, truth, classes, words):
     files.train_ids(tmp_path / 'pred', tmp_path / 'gt', classes)
 
 
+def test_masks_of_0_and_255_are_told_how_to_be_saved(tmp_path):
+  _write(tmp_path / 'gt/0.png', [[0, 255]])
+  _write(tmp_path / 'pred/0.png', [[255, 255]])
+  with pytest.raises(ValueError, match='pred/0.png: .* save masks of'):
+    files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 255)
+
+
 def test_one_class_of_many_or_without_ignored_pixels(tmp_path):
   for truth, classes in (([[0, 255]], 19), ([[0, 0]], 2)):
     _write(tmp_path / 'gt/0.png', truth)
@@ -124,6 +131,14 @@ def test_palettes_that_swap_classes(tmp_path):
     _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], *colors)
     assert score().trace() == 3
   _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], *np.eye(3, dtype=int))
+  assert score().trace() == 3
+  # Some palettes share a color by chance; black also shows ignored pixels.
+  others = (128, 64, 128), (0, 0, 128), (0, 128, 0)
+  _write_palette(tmp_path / 'gt/0.png', [[0, 1, 255]], *others, *[black] * 253)
+  _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], black, red, others[0])
+  assert score().trace() == 2
+  _write_palette(tmp_path / 'gt/0.png', [[0, 1, 2]], green, (7, 7, 7), red)
+  _write_palette(tmp_path / 'pred/0.png', [[0, 1, 2]], black, red, (8, 8, 8))
   assert score().trace() == 3
 
 

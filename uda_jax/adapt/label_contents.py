@@ -152,23 +152,20 @@ def _palette(files) -> dict[int, tuple[int, ...]] | None:
 
 
 def check_palettes(source: Labels, other: Labels, flag: str) -> None:
-  """Raises ValueError if ids of one color differ: the classes are swapped.
+  """Raises ValueError if palettes show classes in each other's colors.
 
-  Ids that only one of the two shows in a color of its own may be right: some
-  programs write a palette of gray.
+  Palettes of other colors may be right: some programs write one of gray.
 
   Args:
     source: contents of label files.
     other: contents of label files with the same classes.
     flag: of the other ones, for messages.
   """
-  ids: dict[tuple[int, ...], list[int]] = {}
-  for value, color in source.colors.items():
-    ids.setdefault(color, []).append(value)
-  for value, color in other.colors.items():
-    if value not in ids.get(color, [value]):
-      raise ValueError(
-        f'{flag}: expected the palette of the source, where {color} is id '
-        f'{ids[color][0]}, got it as id {value}; save the labels with the same '
-        'ids, or as RGB images of these colors, both'
-      )
+  found = label_ids.swapped(source.colors, other.colors)
+  if found:
+    color, value, swapped = found
+    raise ValueError(
+      f'{flag}: expected the palette of the source, where {color} is id '
+      f'{value}, got it as id {swapped}; save the labels with the same ids, or '
+      'as RGB images of these colors, both'
+    )

@@ -136,3 +136,25 @@ def used_colors(
   if palette is None:
     return {}
   return {i: tuple(palette[i].tolist()) for i in ids if i < len(palette)}
+
+
+def swapped(
+  first: Mapping[int, tuple[int, ...]], second: Mapping[int, tuple[int, ...]]
+) -> tuple[tuple[int, ...], int, int] | None:
+  """Returns a color and its ids in two palettes that swap classes, else None.
+
+  Palettes of other colors say nothing on the ids, even if they share a few, as
+  those of Pascal VOC and CamVid do, or black, which often shows no class.
+
+  Args:
+    first: id -> color, see `used_colors`.
+    second: likewise, of files with the same classes.
+  """
+  known = set(first.values())
+  both = sorted(first.keys() & second.keys())
+  moved = [i for i in both if second[i] in known - {first[i]}]
+  strange = [i for i in both if second[i] not in known]
+  if len(moved) <= len(strange):
+    return None
+  color = second[moved[0]]
+  return color, next(i for i, c in first.items() if c == color), moved[0]

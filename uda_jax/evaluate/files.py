@@ -24,6 +24,7 @@ _INSTANCES = '_gtFine_instanceIds.png'
 # Train ids of Cityscapes are below.
 _TRAIN_IDS = 19
 _MOST_CLASSES = 255
+_NO_CLASS = '; 255 is no class: save masks of 0 and 255 as 0 and 1, labels, too'
 
 
 def read_ids(path: pathlib.Path) -> np.ndarray:
@@ -119,6 +120,7 @@ def train_ids(
         raise ValueError(
           f'{path}: expected classes 0..{num_classes - 1} where '
           f'there is a label, got {ids.min()} to {ids.max()}'
+          + (_NO_CLASS if ids.max() == labels_lib.IGNORE_LABEL else '')
         )
     ignored += label.size - kept.sum()
     matrix += metrics.count_pairs(
@@ -149,10 +151,12 @@ def _check_scored(
 
 
 def _read(path: pathlib.Path, colors: dict[int, tuple[int, ...]]) -> np.ndarray:
-  """Returns [H, W] int64 ids; adds the colors that show them, of a palette."""
+  """Returns [H, W] int64 ids; adds the colors of classes, of a palette."""
   ids, palette = label_files.read_label_and_palette(path)
-  for value, color in data_ids.used_colors(np.unique(ids), palette).items():
-    colors.setdefault(int(value), color)
+  if palette is not None:
+    shown = data_ids.used_colors(data_ids.count_ids(ids), palette)
+    shown.pop(labels_lib.IGNORE_LABEL, None)
+    colors.update(shown | colors)
   return ids.astype(np.int64)
 
 
@@ -161,19 +165,15 @@ def _check_palettes(
   predicted: dict[int, tuple[int, ...]],
   true: dict[int, tuple[int, ...]],
 ) -> None:
-  """Raises if palettes show one id in two colors, of which the other has one.
-
-  Palettes of other colors altogether say nothing on the ids.
-  """
-  for value in sorted(predicted.keys() & true.keys()):
-    color = predicted[value]
-    others = [v for v, c in true.items() if c == color]
-    if others and value not in others:
-      raise ValueError(
-        f'{predictions}: expected the palette of the label files, where '
-        f'{color} is id {others[0]}, got it as id {value}; save both with the '
-        'same ids, as gray PNG files if the ids are right'
-      )
+  """Raises if palettes show classes in each other's colors."""
+  found = data_ids.swapped(true, predicted)
+  if found:
+    color, value, other = found
+    raise ValueError(
+      f'{predictions}: expected the palette of the label files, where '
+      f'{color} is id {value}, got it as id {other}; save both with the same '
+      'ids, as gray PNG files if the ids are right'
+    )
 
 
 def _official_table(scores: dict[str, Any]) -> str:
