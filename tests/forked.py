@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import pathlib
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -102,6 +103,10 @@ def _run(
   for descriptor in (1, 2):
     os.dup2(write.fileno(), descriptor)
   write.close()
+  # Those of the fork server remember whether they were files.
+  sys.stdout, sys.stderr = (
+    open(descriptor, 'w', buffering=1, closefd=False) for descriptor in (1, 2)
+  )
   os.chdir(ROOT)
   os.environ.update(environment)
   import jax

@@ -72,7 +72,7 @@ def test_what_is_well(pair, check, expected):
     ('own directory', 'process 0 .* --workdir: .* share, .* process 1 has wri'),
     ('other jax', 'process 1 .* version of jax: expected .* got .0.1'),
     ('slow clock', 'process 1 .* clock: .* is 60 s behind'),
-    ('no data', 'process 1 .* config.data: .*/proc/none'),
+    ('no data', 'process 1 .* config.data.cache_dir: .*/proc/none'),
     ('other data', 'process 1 .* config.data.target: .* expected 2 .* got 1'),
   ],
 )

@@ -73,7 +73,7 @@ def test_what_begins_after_the_end_of_a_run_is_said():
 
 
 def test_scored_images_whose_labels_are_learned_from_are_said():
-  paths = lambda *names: argparse.Namespace(image_paths=names)
+  paths = lambda *names: argparse.Namespace(originals=names)
   data = data_sets.Data(paths('a', 'b'), paths('c'), paths('c', 'd'))
   assert not list(data_sets.seen_labels(data))
   [line] = data_sets.seen_labels(data._replace(target_labels=paths('c')))
@@ -85,7 +85,7 @@ def test_scored_images_whose_labels_are_learned_from_are_said():
 def test_classes_without_labels_and_notes_on_files_are_said():
   def part(*pixels, notes=()):
     return argparse.Namespace(
-      image_paths=(str(pixels),),
+      originals=(str(pixels),),
       class_names=('road', 'sky', 'car'),
       class_pixels=np.array([pixels]),
       labeled=any(pixels),
