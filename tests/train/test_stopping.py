@@ -120,7 +120,7 @@ def test_the_best_network_is_scored_as_a_later_start_does(
   assert last[2:] == [(2, pixels), (4, pixels)]
   # Its row has the same means as the others, from which the tables are made.
   reports = run(
-    **{'eval.label_size': (8, 16), 'eval.subsets': {'first two': (0, 1)}}
+    **{'eval.label_size': (8, 16), 'eval.subsets': {'first two': range(2)}}
   ).reports
   assert 'first two' in reports['best']['miou']
 

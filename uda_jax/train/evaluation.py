@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import json
 import pathlib
 from typing import Any
 
@@ -235,8 +234,9 @@ class Evaluations:
     block, data = self._run.config.eval, self._run.config.data
     views = tta.describe(block.scales, block.flip)
     seen = image_size.seen(data)
-    more = json.dumps([block.subsets.to_dict(), block.label_free.to_dict()])
-    return f'{protocol.describe(block)}; {views}; images {seen}; {more}'
+    # Classes may be a range, or NumPy's numbers.
+    more = [x.to_json_best_effort() for x in (block.subsets, block.label_free)]
+    return '; '.join([protocol.describe(block), views, f'images {seen}', *more])
 
   def _score_best_anew(
     self, like: types.Variables, kind: dict[str, str]
