@@ -1,5 +1,8 @@
 """Hashes of files: edits that keep the number of bytes are noticed."""
 
+import pathlib
+import sys
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -55,3 +58,16 @@ def test_buckets_are_not_read():
   stamps = [('gs://x/a.png', 3, 0)]
   assert file_hash.of_files(stamps) == file_hash.of_files(stamps)
   assert file_hash.of_files(stamps) != file_hash.of_files([('gs://x/a', 4, 0)])
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads are counted there')
+def test_large_files_are_not_read_whole(tmp_path, monkeypatch):
+  """On network file systems, a buffer of Python holds a megabyte or more."""
+  path = tmp_path / 'a'
+  path.write_bytes(bytes(1 << 22))
+  buffered = lambda path, mode, buffering=1 << 20: open(path, mode, buffering)
+  monkeypatch.setattr(file_hash, 'open', buffered, raising=False)
+  read = lambda: int(pathlib.Path('/proc/self/io').read_text().split()[1])
+  before = read()
+  of(path)
+  assert read() - before < 1 << 18

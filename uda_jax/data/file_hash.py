@@ -25,7 +25,8 @@ def of_files(stamps: Iterable[tuple[str, int, int]]) -> str:
     found = zlib.crc32(f'{size}'.encode(), found)
     if '://' in path:
       continue
-    with open(path, 'rb') as file:
+    # Buffers are as large as the blocks of a file system: megabytes, of some.
+    with open(path, 'rb', buffering=0) as file:
       for block in range(_BLOCKS):
         start = max(0, size - _BYTES) * block // (_BLOCKS - 1)
         # Blocks of a small file overlap.
