@@ -12,17 +12,16 @@ import pathlib
 
 from benchmarks import rows as rows_lib
 
-FOLDER = pathlib.Path(__file__).parent / 'results' / 'ablations'
+_FOLDER = pathlib.Path(__file__).parent / 'results' / 'ablations'
 
 
-def read(name: str, folder: pathlib.Path = FOLDER) -> dict[str, list[float]]:
+def read(name: str) -> dict[str, list[float]]:
   """Returns the scores by seed of each run of a table, in percent.
 
   Args:
     name: of the file, without ending.
-    folder: of the files.
   """
-  with (folder / f'{name}.csv').open() as file:
+  with (_FOLDER / f'{name}.csv').open() as file:
     return {
       row['run']: [float(text) for text in row['by seed'].split(' / ')]
       for row in csv.DictReader(file)

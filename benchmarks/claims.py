@@ -22,6 +22,15 @@ PLAIN = 'self_training, teacher'
 ORACLE = 'oracle, student'
 LEVEL = 0.95
 RESAMPLES = 2000
+# Columns of `cells`.
+HEAD = (
+  'gain',
+  'by seed',
+  '95 % over seeds',
+  '95 % over seeds and images',
+  'p',
+  'verdict',
+)
 
 
 class Claim(NamedTuple):
@@ -127,7 +136,7 @@ def short(claim: Claim | None) -> str:
 
 
 def cells(claim: Claim) -> list[str]:
-  """Returns all of a claim: `HEAD` has the columns."""
+  """Returns all of a claim, in the columns of `HEAD`."""
   return [
     f'{claim.gain:+.1f}',
     ' / '.join(f'{x:+.1f}' for x in claim.by_seed),
@@ -136,16 +145,6 @@ def cells(claim: Claim) -> list[str]:
     f'{claim.p:.2g}',
     claim.verdict,
   ]
-
-
-HEAD = (
-  'gain',
-  'by seed',
-  '95 % over seeds',
-  '95 % over seeds and images',
-  'p',
-  'verdict',
-)
 
 
 def interval(ends: tuple[float, float]) -> str:

@@ -97,8 +97,7 @@ def _floor_samples(old: tf.Tensor, full: tf.Tensor) -> tf.Tensor:
   precision: where the product is a whole number, it can come out one row
   before (720 rows to 800, 1914 to 1024).
   """
-  old, full_ = (tf.cast(n, tf.float64) for n in (old, full))
-  step = 1 / (full_ / old)
+  step = 1 / (tf.cast(full, tf.float64) / tf.cast(old, tf.float64))
   return tf.cast(tf.floor(tf.cast(tf.range(full), tf.float64) * step), tf.int32)
 
 

@@ -27,7 +27,6 @@ from uda_jax.runs import checksums
 from uda_jax.runs import stored
 from uda_jax.runs import trees
 
-_SCORE = 'score'
 # Fields of a score that is compared with those of the same kind alone.
 _KINDS = ('metric', 'network', 'scoring')
 _policies = ocp.checkpoint_managers
@@ -159,7 +158,7 @@ class Checkpoints:
     items = ocp.args.Composite(
       **{
         stored.NET: ocp.args.StandardSave(variables),
-        _SCORE: ocp.args.JsonSave({'step': step, **score}),
+        stored.SCORE: ocp.args.JsonSave({'step': step, **score}),
       }
     )
     with checksums.writing(self._workdir):
@@ -172,8 +171,8 @@ class Checkpoints:
     if number is None:
       return None
     return self._best.restore(
-      number, args=ocp.args.Composite(**{_SCORE: ocp.args.JsonRestore()})
-    )[_SCORE]
+      number, args=ocp.args.Composite(**{stored.SCORE: ocp.args.JsonRestore()})
+    )[stored.SCORE]
 
   def wait(self) -> None:
     """Waits until everything is on disk."""

@@ -14,7 +14,7 @@ from uda_jax.runs import checksums
 
 # Folders below a run's directory, and items in their folders of a step.
 CHECKPOINTS, BEST = 'checkpoints', 'best'
-STATE, NET = 'state', 'net'
+STATE, NET, SCORE = 'state', 'net', 'score'
 
 
 def steps(folder: pathlib.Path) -> list[int]:
@@ -58,7 +58,7 @@ def step(run: pathlib.Path, which: str) -> int | None:
   if newest is None or which != 'best':
     return newest
   # The numbers of best networks count improvements; the score has the step.
-  score = folder / str(newest) / 'score' / 'metadata'
+  score = folder / str(newest) / SCORE / 'metadata'
   try:
     return json.loads(score.read_text()).get('step')
   except (OSError, ValueError):
