@@ -91,8 +91,9 @@ def class_feature_distance(
     3.0
   """
   dtype = jnp.promote_types(feature.dtype, jnp.float32)
-  square = jnp.square(feature.astype(dtype) - reference.astype(dtype)).sum(-1)
-  mask = jnp.ones(square.shape, bool)
+  difference = feature.astype(dtype) - reference.astype(dtype)
+  size = difference.shape[:-1]
+  mask = jnp.ones(size, bool)
   if len(classes):
     small = dominant_label(
       label,
@@ -101,16 +102,18 @@ def class_feature_distance(
       num_classes=num_classes,
       min_fraction=min_fraction,
     )
-    if small.shape != square.shape:
+    if small.shape != size:
       raise ValueError(
         f'label: {label.shape} in cells of '
         f'{label.shape[2] // feature.shape[2]} pixels gives {small.shape}; '
-        f'expected the size of the features, {square.shape}'
+        f'expected the size of the features, {size}'
       )
     mask = (small[..., None] == jnp.asarray(classes)).any(-1)
+  # Before the root: an infinite feature has a NaN gradient, also times 0.
+  square = jnp.square(jnp.where(mask[..., None], difference, 0)).sum(-1)
   apart = square > 0
   distance = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)
-  return jnp.where(mask, distance, 0).sum() / jnp.maximum(mask.sum(), 1)
+  return distance.sum() / jnp.maximum(mask.sum(), 1)
 
 
 def smooth_cosine_distance(
@@ -127,7 +130,7 @@ def smooth_cosine_distance(
     smooth_weight: w, in [0, 1].
 
   Returns:
-    [] float >= 0.
+    [] float >= 0; 0 if there are no positions.
 
   Example:
     >>> feature = jnp.array([[[[2.0, 0.0]]]])
@@ -142,6 +145,5 @@ def smooth_cosine_distance(
   # PyTorch's guard of `cosine_similarity`, on each of the two norms.
   norm = lambda x: jnp.sqrt(jnp.maximum((x * x).sum(-1), 1e-16))
   cosine = (f * g).sum(-1) / (norm(f) * norm(g))
-  return (
-    smooth_weight * smooth.mean() + (1 - smooth_weight) * (1 - cosine).mean()
-  )
+  mean = lambda x: x.sum() / max(x.size, 1)
+  return smooth_weight * mean(smooth) + (1 - smooth_weight) * mean(1 - cosine)

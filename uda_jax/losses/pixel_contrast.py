@@ -127,7 +127,7 @@ def draw_pixels(
 
   Returns:
     A sample of size M with the hard pixels of a row first. Without a row that
-    is large enough all of it is padding.
+    is large enough, or without pixels, all of it is padding.
 
   Example:
     >>> label = jnp.array([[[0, 0, 0, 1, 1, 1, 255]]])
@@ -136,6 +136,9 @@ def draw_pixels(
     >>> print(sample.label, sample.valid_mask)
     [0 0 1 1 0] [ True  True  True  True False]
   """
+  slot = jnp.arange(max_samples, dtype=jnp.int32)
+  if not label.size:
+    return PixelSample(slot, jnp.zeros_like(slot), jnp.zeros(slot.shape, bool))
   groups = _grouped(key, label, predicted, num_classes)
   classes = jnp.append(
     jnp.arange(num_classes, dtype=jnp.int32), jnp.int32(labels.IGNORE_LABEL)
@@ -149,7 +152,6 @@ def draw_pixels(
   rows = jnp.nonzero(eligible, size=len(row_class), fill_value=0)[0]
   hard, _ = hard_easy_counts(groups.size[:, 0], groups.size[:, 1], views)
 
-  slot = jnp.arange(max_samples)
   rank, view = jnp.divmod(slot, jnp.maximum(views, 1))
   valid_mask = (rank < count) & (views > 0)
   row = rows[jnp.minimum(rank, len(rows) - 1)]
@@ -180,7 +182,10 @@ def gather_pixels(embedding: jax.Array, sample: PixelSample) -> jax.Array:
     >>> print(gather_pixels(jnp.arange(4.0).reshape(1, 2, 2, 1), sample).T)
     [[2. 0. 0.]]
   """
-  flat = embedding.reshape(-1, embedding.shape[-1])
+  channels = embedding.shape[-1]
+  if not embedding.size:
+    return jnp.zeros((len(sample.indices), channels), embedding.dtype)
+  flat = embedding.reshape(-1, channels)
   return flat.at[sample.indices].get(
     mode='fill', fill_value=0, unique_indices=True
   )
@@ -205,7 +210,8 @@ def supervised_contrastive(
   Args:
     vectors: [M, D] float, unit length.
     label: [M] int, class of each vector; no value is ignored.
-    valid_mask: [M] bool, False for vectors that are left out; None: all count.
+    valid_mask: [M] bool, False for vectors that are left out, whatever is in
+      them; None: all count.
     temperature: > 0.
     base_temperature: > 0.
 
@@ -224,6 +230,8 @@ def supervised_contrastive(
   """
   if valid_mask is None:
     valid_mask = jnp.ones(label.shape, bool)
+  # Before the product: an infinite vector has a NaN gradient, also times 0.
+  vectors = jnp.where(valid_mask[:, None], vectors, 0)
   pair = valid_mask[:, None] & valid_mask[None]
   same = label[:, None] == label[None]
   similarity = (

@@ -135,7 +135,8 @@ def multi_resolution_contrast(
     block_size: rows computed at once; affects neither value nor gradient.
 
   Returns:
-    [] float. Anchors without positives and ignored anchors add 0.
+    [] float. Anchors without positives and ignored anchors add 0, whatever is in
+    their features; without pixels it is 0.
 
   Raises:
     ValueError: `order` is neither.
@@ -151,7 +152,7 @@ def multi_resolution_contrast(
   """
   pixels = _pixels(feature, label, confidence, ignore_label, order)
   detail = Detail(
-    _flatten(_unit(detail_feature), order),
+    _unit_rows(detail_feature, pixels.counts, order),
     inside.ravel(),
     weight.ravel().astype(pixels.confidence.dtype),
   )
@@ -182,7 +183,8 @@ def single_resolution_contrast(
     block_size: see `multi_resolution_contrast`.
 
   Returns:
-    [] float. Anchors without positives and ignored anchors add 0.
+    [] float. Anchors without positives and ignored anchors add 0, whatever is in
+    their features; without pixels it is 0.
 
   Raises:
     ValueError: `order` is neither 'aligned' nor 'released'.
@@ -208,13 +210,13 @@ def _pixels(
   if order not in ORDERS:
     raise ValueError(f'order: expected one of {ORDERS}, got {order!r}')
   flat = label.ravel()
-  feature = _flatten(_unit(feature), order)
   confidence = (
     jnp.ones(flat.shape) if confidence is None else confidence.ravel()
   )
   counts = (
     jnp.ones(flat.shape, bool) if ignore_label is None else flat != ignore_label
   )
+  feature = _unit_rows(feature, counts, order)
   return Pixels(
     feature,
     flat,
@@ -224,10 +226,12 @@ def _pixels(
   )
 
 
-def _unit(feature: jax.Array) -> jax.Array:
-  """Unit vectors in float32 or wider."""
+def _unit_rows(feature: jax.Array, counts: jax.Array, order: str) -> jax.Array:
+  """Unit vectors [N, D] in float32 or wider, zeros of pixels left out."""
   dtype = jnp.promote_types(feature.dtype, jnp.float32)
-  return vectors.unit_vectors(feature.astype(dtype))
+  rows = _flatten(feature, order).astype(dtype)
+  # Before the products: an infinite feature has a NaN gradient, also times 0.
+  return vectors.unit_vectors(jnp.where(counts[:, None], rows, 0))
 
 
 def _flatten(feature: jax.Array, order: str) -> jax.Array:
@@ -274,7 +278,7 @@ def _mean_over_rows(
   """Mean of `loss(rows, all pixels)` over all rows, block by block."""
   feature = jax.tree.leaves(pixels)[0]
   count = len(feature)
-  blocks = -(-count // block_size)
+  blocks = max(-(-count // block_size), 1)
   rows = -(-count // blocks)
   # The rows that pad the last block have confidence 0 and add nothing.
   padded = jax.tree.map(
@@ -289,4 +293,4 @@ def _mean_over_rows(
     return total + loss(block, pixels).sum(), None
 
   total, _ = jax.lax.scan(add, jnp.zeros((), feature.dtype), padded)
-  return total / count
+  return total / max(count, 1)

@@ -97,8 +97,9 @@ def pixel_cross_entropy(
   Args:
     logits: [..., C] float, any values.
     label: [...] int, in [0, C) or `ignore_label`.
-    ignore_label: label of pixels whose loss is 0, with gradient 0. Any other
-      label outside [0, C) gives NaN, see `cross_entropy`.
+    ignore_label: label of pixels whose loss is 0, with gradient 0 even where
+      their logits are infinite or NaN. Any other label outside [0, C) gives
+      NaN, see `cross_entropy`.
 
   Returns:
     [...] float32 or wider, >= 0.
@@ -117,11 +118,14 @@ def pixel_cross_entropy(
       f'{label.shape}; resized_cross_entropy resizes logits'
     )
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+  counts = label != ignore_label
+  # Before the logarithm: of an infinite logit its gradient is NaN, also times 0.
+  logits = jnp.where(counts[..., None], logits, 0)
   one_hot = label[..., None] == jnp.arange(logits.shape[-1])
   picked = jnp.where(one_hot, logits, 0).sum(-1)
   loss = jax.nn.logsumexp(logits, -1) - picked
   loss = jnp.where(one_hot.any(-1), loss, jnp.nan)
-  return jnp.where(label != ignore_label, loss, 0)
+  return jnp.where(counts, loss, 0)
 
 
 def focal_term(

@@ -35,7 +35,8 @@ def nt_xent(
     first: [N, D] float, such as class probabilities; not normalized here.
     second: [N, D] float, row i the positive of row i of `first`.
     temperature: > 0, divides the similarities.
-    valid_mask: [N] bool, False for rows that are left out; None: all count.
+    valid_mask: [N] bool, False for rows that are left out, whatever is in them;
+      None: all count.
     block_size: rows whose similarities are computed at once; affects neither
       value nor gradient.
 
@@ -50,6 +51,10 @@ def nt_xent(
     2.2395
   """
   first, second = _wide(first), _wide(second)
+  if valid_mask is not None:
+    # Before the products: an infinite row has a NaN gradient, also times 0.
+    first = jnp.where(valid_mask[:, None], first, 0)
+    second = jnp.where(valid_mask[:, None], second, 0)
   rows = jnp.concatenate([first, second])
   if valid_mask is None:
     valid_mask = jnp.ones(len(first), bool)
@@ -121,7 +126,8 @@ def view_pixel_contrast(
     block_size: see `nt_xent`.
 
   Returns:
-    [] float. Every pixel counts; there is no ignored label.
+    [] float; 0 if there are no images. Every pixel counts; there is no ignored
+    label.
 
   Raises:
     ValueError: `logits` has other than four axes.
@@ -142,7 +148,7 @@ def view_pixel_contrast(
       flat(first), flat(second), temperature=temperature, block_size=block_size
     )
 
-  return jax.vmap(one)(logits, other_logits).mean()
+  return jax.vmap(one)(logits, other_logits).sum() / max(len(logits), 1)
 
 
 def view_class_contrast(
@@ -162,13 +168,14 @@ def view_class_contrast(
     logits: [B, h, w, C] float, any values, of one view.
     other_logits: [B, h, w, C] float, of the other view.
     label: [B, H, W] int, in [0, C) or `IGNORE_LABEL`; resized to h x w by
-      `resize.nearest`. Classes without pixels are left out.
+      `resize.nearest`. Ignored pixels and classes without pixels are left out.
     temperature: > 0; 1 / 7 in the released code.
     all_images: False: only the first image is compared, and the result is
       still divided by B (an indexing error of the released code).
 
   Returns:
-    [] float. An image with one class or none gives 0.
+    [] float. An image with one class or none gives 0, with gradient 0; so does a
+    batch without images.
 
   Example:
     >>> logits = 9 * jnp.eye(3).reshape(1, 1, 3, 3)  # three pixels
@@ -179,6 +186,11 @@ def view_class_contrast(
   logits, other_logits = _wide(logits), _wide(other_logits)
   one_hot = resize.nearest(label, logits.shape[1:3])[..., None] == jnp.arange(
     logits.shape[-1]
+  )
+  # An infinite logit of an ignored pixel would make all means NaN.
+  known = one_hot.any(-1, keepdims=True)
+  logits, other_logits = (
+    jnp.where(known, x, 0) for x in (logits, other_logits)
   )
 
   def one(first: jax.Array, second: jax.Array, one_hot: jax.Array) -> jax.Array:
@@ -201,7 +213,6 @@ def view_class_contrast(
 
   images = len(logits)
   used = images if all_images else 1
-  return (
-    jax.vmap(one)(logits[:used], other_logits[:used], one_hot[:used]).sum()
-    / images
-  )
+  return jax.vmap(one)(
+    logits[:used], other_logits[:used], one_hot[:used]
+  ).sum() / max(images, 1)
