@@ -60,6 +60,22 @@ def test_buckets_are_not_read():
   assert file_hash.of_files(stamps) != file_hash.of_files([('gs://x/a', 4, 0)])
 
 
+def test_sizes_in_a_bucket_compare_with_those_of_files_that_are_read(tmp_path):
+  for name in 'ab':
+    (tmp_path / name).write_bytes(name.encode() * 3)
+  here = [of(tmp_path / name) for name in 'ab']
+  there = [file_hash.of_files([(f'gs://x/{name}', 3, 0)]) for name in 'ab']
+  (sizes, contents), (bucket_sizes, none) = map(file_hash.parts, (here, there))
+  assert sizes == bucket_sizes and none is None
+  assert contents[0] != contents[1]
+  # One file that is not read leaves nothing to compare with.
+  assert file_hash.parts([here[0], there[1]]) == (sizes, None)
+  assert file_hash.parts(['', here[0]])[1] == ['', contents[0]]
+  # 1 and 23 bytes are not 12 and 3.
+  pairs = [[('gs://a', m, 0), ('gs://b', n, 0)] for m, n in ((1, 23), (12, 3))]
+  assert file_hash.of_files(pairs[0]) != file_hash.of_files(pairs[1])
+
+
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads are counted there')
 def test_large_files_are_not_read_whole(tmp_path, monkeypatch):
   """On network file systems, a buffer of Python holds a megabyte or more."""

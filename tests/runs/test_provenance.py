@@ -173,7 +173,7 @@ def _data(**changes):
     np.array([[16, 16], [0, 32]]),
     ('road', 'sky'),
     ((0, 0, 0), (1, 1, 1)),
-    file_hashes=('0a', '0b'),
+    file_hashes=('03-0a', '03-0b'),
   )
   return {'data': {'source': resume.describe_data(data._replace(**changes))}}
 
@@ -193,8 +193,12 @@ def _data(**changes):
     ),
     (dict(heights=np.array([4, 6])), 'source: other image sizes than before'),
     (
-      dict(file_hashes=('0a', '0c')),
+      dict(file_hashes=('03-0a', '04-0c')),
       'source: other contents of files than before',
+    ),
+    (
+      dict(file_hashes=('03-', '04-')),  # in a bucket
+      'source: other numbers of bytes of files than before',
     ),
     (
       dict(class_pixels=np.array([[16, 16], [1, 31]])),
@@ -219,6 +223,13 @@ def test_other_data_is_refused_unless_allowed(
   assert message in caplog.text
   # From now on these are the data.
   provenance.run_manifest(tmp_path, _config(), _data(**changes))
+
+
+def test_data_may_move_into_a_bucket_and_back(tmp_path):
+  paths = lambda folder: tuple(f'{folder}/{i}.png' for i in range(2))
+  bucket = _data(image_paths=paths('gs://b'), file_hashes=('03-', '03-'))
+  for data in (_data(), bucket, bucket, _data()):
+    provenance.run_manifest(tmp_path, _config(), data)
 
 
 @pytest.mark.parametrize('content', ['', '{"config": '])

@@ -10,20 +10,26 @@ _BLOCKS, _BYTES = 16, 1 << 13
 
 
 def of_files(stamps: Iterable[tuple[str, int, int]]) -> str:
-  """Returns a hash of the bytes of files, wherever they lie.
+  """Returns hashes of the sizes and of the bytes of files, wherever they lie.
 
-  It covers the number of bytes of a file and up to 16 blocks of 8 KiB, the last
-  one at its end: there, PNG files hold a checksum of all pixels, and an edit
-  moves what a JPEG file holds. Of files in a bucket it is the number of bytes,
-  as each look would take a request.
+  The second one covers up to 16 blocks of 8 KiB of a file, the last one at its
+  end: there, PNG files hold a checksum of all pixels, and an edit moves what a
+  JPEG file holds. Files in a bucket have the first one alone, as each look
+  would take a request.
 
   Args:
     stamps: path, number of bytes and time of change, which does not count.
+
+  Returns:
+    SIZES-BYTES, such as '0a1b2c3d-4e5f6071'; 'SIZES-' if any of the files is in
+    a bucket. `parts` divides it.
   """
-  found = 0
+  sizes, found, read = 0, 0, True
   for path, size, _ in stamps:
+    sizes = zlib.crc32(f'{size},'.encode(), sizes)
     found = zlib.crc32(f'{size}'.encode(), found)
-    if '://' in path:
+    read = read and '://' not in path
+    if not read:
       continue
     # Buffers are as large as the blocks of a file system: megabytes, of some.
     with open(path, 'rb', buffering=0) as file:
@@ -32,4 +38,20 @@ def of_files(stamps: Iterable[tuple[str, int, int]]) -> str:
         # Blocks of a small file overlap.
         file.seek(max(start, file.tell()))
         found = zlib.crc32(file.read(start + _BYTES - file.tell()), found)
-  return f'{found:08x}'
+  return f'{sizes:08x}-{found:08x}' if read else f'{sizes:08x}-'
+
+
+def parts(hashes: Iterable[str]) -> tuple[list[str], list[str] | None]:
+  """Returns what `of_files` found, of the sizes and of the bytes of files.
+
+  Args:
+    hashes: of the files of each image, '' of rendered ones.
+
+  Returns:
+    Hashes of the sizes, and of the bytes; None if those of any image are not
+    known.
+  """
+  found = [one.rpartition('-') for one in hashes]
+  unread = any(dash and not read for _, dash, read in found)
+  sizes = [sizes for sizes, _, _ in found]
+  return sizes, None if unread else [read for _, _, read in found]

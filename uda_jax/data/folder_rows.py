@@ -174,9 +174,9 @@ def _kept(job: folder_labels.Job, source: folder_labels.Source) -> Done:
     for name, size in done.sizes.items()
   ):
     done = _prepare(job, source, f'{job.title}/{key}')
-  elif done.row.file_hash:
+  elif '-' in done.row.file_hash:
     return done
-  # Earlier versions wrote none.
+  # Earlier versions wrote none, or one of the bytes alone.
   row = done.row._replace(
     file=str(source.image), file_hash=file_hash.of_files(source.stamps)
   )

@@ -74,7 +74,7 @@ def recipe(
     size,
     [source.stamps for source in sources],
     # Rows without them are those of earlier versions.
-    'files and their hashes',
+    'files, hashes of their sizes and bytes',
     *([channels] if channels != 3 else ()),
   ]
   return manifest.Recipe(

@@ -16,6 +16,8 @@ from etils import epath
 import numpy as np
 import tensorflow as tf
 
+from uda_jax.data import file_hash
+
 # A TensorFlow built for GPUs must leave them to JAX, and can only be set up so
 # before its first operation.
 tf.config.set_visible_devices([], 'GPU')
@@ -62,8 +64,8 @@ class Manifest(NamedTuple):
     sets: the data sets that it is made of, () for one.
     files: N image files of the data set, which `image_paths` are or were made
       of; () = `image_paths`.
-    file_hashes: N hashes of the bytes of these files and their label files, ''
-      of rendered ones; () = unknown. See `file_hash`.
+    file_hashes: N hashes of these files and their label files, '' of rendered
+      ones; () = unknown. See `file_hash`.
   """
 
   name: str
@@ -84,6 +86,11 @@ class Manifest(NamedTuple):
   def originals(self) -> tuple[str, ...]:
     """The image files by which people know the images."""
     return self.files or self.image_paths
+
+  @property
+  def size_and_byte_hashes(self) -> tuple[list[str], list[str] | None]:
+    """The parts of `file_hashes`, see `file_hash.parts`."""
+    return file_hash.parts(self.file_hashes)
 
   @property
   def labeled(self) -> bool:

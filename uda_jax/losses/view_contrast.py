@@ -174,8 +174,8 @@ def view_class_contrast(
       still divided by B (an indexing error of the released code).
 
   Returns:
-    [] float. An image with one class or none gives 0, with gradient 0; so does a
-    batch without images.
+    [] float. An image with one class or none gives 0, with gradient 0; so does
+    a batch without images.
 
   Example:
     >>> logits = 9 * jnp.eye(3).reshape(1, 1, 3, 3)  # three pixels

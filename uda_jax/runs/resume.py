@@ -39,6 +39,8 @@ _SHORTER = (
   ' (its schedule has been that of {steps} steps since then, so it does not '
   'get shorter; docs/reliability.md says how to take back a mistaken start)'
 )
+# What is recorded of files, in the words of messages.
+_CONTENTS, _FILE_SIZES = 'contents of files', 'numbers of bytes of files'
 # Differing fields that a message lists.
 _SHOWN = 5
 
@@ -131,14 +133,20 @@ def describe_data(data: Any) -> dict[str, Any]:
   """
   names = [pathlib.PurePath(path).name for path in data.originals]
   sizes = np.stack([data.heights, data.widths])
-  return {
+  file_sizes, contents = data.size_and_byte_hashes
+  found = {
     'name': data.name,
     'images': len(names),
     'names of files': _hash(os.fsencode('\0'.join(names))),
-    'contents of files': _hash('\0'.join(data.file_hashes).encode()),
+    _FILE_SIZES: _hash('\0'.join(file_sizes).encode()),
     'image sizes': _hash(np.asarray(sizes, '<i8').tobytes()),
     'labels': _hash(np.asarray(data.class_pixels, '<i8').tobytes()),
   }
+  # Files in a bucket are not read. Their sizes are compared with those of files
+  # that are, as data may be moved into a bucket, or out of one.
+  if contents is not None:
+    found[_CONTENTS] = _hash('\0'.join(contents).encode())
+  return found
 
 
 def listed(data: Any) -> list[str]:
@@ -178,6 +186,8 @@ def data_changes(
       )
       continue
     kinds = [kind for kind in new if old.get(kind, new[kind]) != new[kind]]
+    if _CONTENTS in kinds and _FILE_SIZES in kinds:
+      kinds.remove(_FILE_SIZES)
     if kinds:
       found.append(f'{part}: other {", ".join(kinds)} than before')
   return sorted(found)
