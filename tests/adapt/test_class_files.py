@@ -63,6 +63,18 @@ ROAD, SKY = (128, 64, 128), (70, 130, 180)
       '{"road": [128, 64, 128], "sky": [70, 130, 180]}',
       [Entry('road', None, ROAD), Entry('sky', None, SKY)],
     ),
+    # 128 is no part of 1.
+    (
+      'a.json',
+      '{"road": [128.0, 64.0, 128.0], "void": [0.0, 1.0, 0.0]}',
+      [Entry('road', None, ROAD), Entry('void', None, (0, 1, 0))],
+    ),
+    (
+      'a.json',
+      '{"road": [1, 0, 0], "sky": [0, 0, 1]}',
+      [Entry('road', None, (1, 0, 0)), Entry('sky', None, (0, 0, 1))],
+    ),
+    ('a.txt', 'lane 1.5 m\nsky', [Entry('lane 1.5 m'), Entry('sky')]),
     (
       'a.json',
       json.dumps(
@@ -99,6 +111,19 @@ def test_forms(tmp_path, name, text, expected):
     ('a.json', '{"road": 0.5, "sky": 1}', 'a.json: .*0.5 is no whole number'),
     ('a.json', '{"road": true, "sky": 0}', 'a.json: .*True is no whole'),
     ('a.json', '{"road": [0.5, 0.2, 0.1]}', 'a.json: .*0.5 is no whole number'),
+    (
+      'a.json',
+      '{"road": [1.0, 0.0, 0.0], "sky": [0.0, 0.0, 1.0]}',
+      r'from 0 to 255, got .* such as \[0.0, 0.0, 1.0\].*write 255 for 1.0',
+    ),
+    (
+      'a.json',
+      '[{"name": "road", "id": 3, "color": [1, 1.0, 0]}]',
+      'write 255 for 1.0',
+    ),
+    ('a.json', '{"road": [7, 1.0, 0.0, 0.0]}', 'write 255 for 1.0'),
+    ('a.txt', '0.5 0.2 1 road', 'line 1: .*whole numbers from 0 to 255'),
+    ('a.txt', 'sky\nroad 1.0 0.0 0.0', 'line 2: .*whole numbers from 0 to 255'),
     (
       'a.csv',
       'name,b,g,r\nroad,1,2,3',

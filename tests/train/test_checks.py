@@ -8,6 +8,7 @@ from tests import tiny_config
 from uda_jax import configs
 from uda_jax import flag_values
 from uda_jax.configs import overrides
+from uda_jax.models import reference
 from uda_jax.train import checks
 from uda_jax.train import loop
 
@@ -69,11 +70,40 @@ def test_no_published_run_starts_untrained(name, tmp_path, monkeypatch):
   config.model.weights = ''
   if 'weight_distance' not in config.method:
     checks.check_config(config)
+  if config.model.get('reference'):
+    _check_the_frozen_network(config, tmp_path)
   (tmp_path / 'other.pth').touch()
   config.model.weights = 'other.pth#student'
   if config.model.get('reference'):
     config.model.reference.weights = 'other.pth'
   checks.check_config(config)
+
+
+def _check_the_frozen_network(config, folder):
+  file = 'dinov2_vitl14_reg4_pretrain.pth'
+  assert config.model.reference.weights == f'pretrained/{file}'
+  for weights in ('', f'pretrained/{file}'):
+    config.model.reference.weights = weights
+    with pytest.raises(ValueError) as error:
+      checks.check_config(config)
+    message = str(error.value)
+    assert message.startswith(
+      f'config.model.reference.weights: expected {file} of '
+      'facebookresearch/dinov2 (LVD-142M), see docs/weights.md; got '
+    )
+    assert (str(folder / weights) if weights else "got ''") in message
+    assert message.endswith('; 0 switches it off') and '\n' not in message
+
+
+@pytest.mark.parametrize(
+  'encoder, file',
+  [
+    ('dinov2_s', 'dinov2_vits14_pretrain.pth'),
+    ('dinov2_b_reg', 'dinov2_vitb14_reg4_pretrain.pth'),
+  ],
+)
+def test_the_file_of_each_frozen_network(encoder, file):
+  assert reference.file_and_origin(encoder).startswith(f'{file} of facebook')
 
 
 def test_another_run_is_a_start(tmp_path):

@@ -77,6 +77,12 @@ def test_every_round_has_its_plan_and_patches(uninterrupted):
   # An image and a label for each of four windows.
   assert len(_patches(workdir)) == 8 * count
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(result.variables))
+  # The lines on them count from 1, as those on the rounds; files count from 0.
+  for folder, numbers in (('prepared', '12'), ('files', '01')):
+    names = {path.name for path in (workdir / 'rounds' / folder).iterdir()}
+    assert {name.split('-')[0] for name in names} == {
+      f'patches_of_round_{number}' for number in numbers
+    }
 
 
 def _kill_at(monkeypatch, place, attribute, call):

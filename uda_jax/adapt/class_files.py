@@ -10,12 +10,13 @@ parts, and lines that start with # are comments:
 
 A first line of column names (name, id, r, g, b) is allowed. JSON: a list of
 names, {"road": 7}, {"7": "road"}, {"road": [128, 64, 128]}, or a list of
-{"name": "road", "id": 7, "color": [128, 64, 128]}.
+{"name": "road", "id": 7, "color": [128, 64, 128]}. Colors are from 0 to 255;
+those of 0.0 and 1.0 alone may be parts of 1, and are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import json
 import pathlib
 import re
@@ -32,6 +33,11 @@ VOID = ('void', 'ignore', 'ignored', 'unlabeled', 'unlabelled')
 
 _HEADER = ('name', 'class', 'label', 'id')
 _CHANNELS = range(256)
+# Three numbers at an end of a name, one of them with a point at least.
+_NUMBER = r'\d*\.?\d+'
+_FRACTIONS = re.compile(
+  rf'(?=.*\.\d)(({_NUMBER} +){{3}}.*|.*( +{_NUMBER}){{3}})'
+)
 _COLORS = ('r', 'g', 'b', 'red', 'green', 'blue')
 
 
@@ -136,6 +142,8 @@ def _entry(line: str, columns: Sequence[str]) -> Entry:
   names = [x.strip() for x in fields if not is_numbers(x)]
   if len(names) != 1:
     raise ValueError(f'{len(names) or "no"} name{"s" * (len(names) > 1)}')
+  if _FRACTIONS.fullmatch(names[0]):
+    raise ValueError('colors are whole numbers from 0 to 255')
   numbers = [int(n) for x in fields if is_numbers(x) for n in x.split()]
   before = is_numbers(fields[0])
   if len(numbers) == 4 and not before and _id_is_last(columns):
@@ -164,15 +172,34 @@ def _from_json(path: pathlib.Path, text: str) -> list[Entry]:
   try:
     tree = json.loads(text, object_pairs_hook=_without_twins)
     if isinstance(tree, dict):
-      return [_pair(key, value) for key, value in tree.items()]
-    if isinstance(tree, list) and tree:
-      return [_item(item) for item in tree]
-    raise ValueError('it is neither a list nor an object')
+      entries = [_pair(key, value) for key, value in tree.items()]
+    elif isinstance(tree, list) and tree:
+      entries = [_item(item) for item in tree]
+    else:
+      raise ValueError('it is neither a list nor an object')
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(
       f'{path}: expected a list of names, {{"NAME": ID}}, {{"ID": "NAME"}} or '
       f'a list of {{"name", "id", "color"}}, got something else ({error})'
     ) from error
+  _check_scale(path, tree.values() if isinstance(tree, dict) else tree)
+  return entries
+
+
+def _check_scale(path: pathlib.Path, items: Iterable[Any]) -> None:
+  """Raises for colors that may be parts of 1, as 1.0 is a whole number."""
+  colors = [x.get('color') if isinstance(x, dict) else x for x in items]
+  colors = [x for x in colors if isinstance(x, list) and len(x) >= 3]
+  channels = [channel for color in colors for channel in color[-3:]]
+  if (
+    any(isinstance(channel, float) for channel in channels)
+    and max(map(_whole, channels)) <= 1
+  ):
+    raise ValueError(
+      f'{path}: expected colors from 0 to 255, got 0.0 and 1.0 alone, such as '
+      f'{colors[-1]}, which may be parts of 1; write 255 for 1.0, or 1 if that '
+      'is what the label files hold'
+    )
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

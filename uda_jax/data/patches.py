@@ -58,18 +58,20 @@ class Store:
     folder: Any,
     *,
     count: int,
+    title: str = '',
   ):
     """Makes the folders.
 
     Args:
       like: a data set with the same classes.
-      name: of the data set.
+      name: of the data set, and of its folder.
       contents: JSON-able description of what decides the patches.
       folder: where prepared data sets are kept.
       count: number of images that patches are cut from.
+      title: what messages call it; '' = its name.
     """
     self.folder = folder
-    self._like, self._name, self._contents = like, name, contents
+    self._like, self._title, self._contents = like, title or name, contents
     self._count = count
     self._folder = prepared.files_folder(folder)
     self._own = manifest.folder_name(name, contents)
@@ -99,7 +101,7 @@ class Store:
   def recipe(self) -> manifest.Recipe:
     """Returns how to prepare the data set, when all patches are there."""
     return manifest.Recipe(
-      self._name,
+      self._title,
       self._like.class_names,
       self._like.palette,
       self._contents,

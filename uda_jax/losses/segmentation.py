@@ -119,7 +119,7 @@ def pixel_cross_entropy(
     )
   logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
   counts = label != ignore_label
-  # Before the logarithm: its gradient at an infinite logit is NaN, even times 0.
+  # Before the logarithm, whose gradient at an infinite logit is NaN.
   logits = jnp.where(counts[..., None], logits, 0)
   one_hot = label[..., None] == jnp.arange(logits.shape[-1])
   picked = jnp.where(one_hot, logits, 0).sum(-1)

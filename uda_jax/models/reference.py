@@ -68,6 +68,17 @@ def check(config) -> None:
     )
 
 
+def file_and_origin(encoder: str) -> str:
+  """Returns the weight file of a frozen network, and where it comes from.
+
+  Args:
+    encoder: a name of `dinov2.VARIANTS`.
+  """
+  _, size, *registers = encoder.split('_')
+  file = f'dinov2_vit{size}14{"_reg4" if registers else ""}_pretrain.pth'
+  return f'{file} of facebookresearch/dinov2 (LVD-142M), see docs/weights.md'
+
+
 def build(config) -> types.Reference | None:
   """Builds the network of `config.reference`, None without that block.
 

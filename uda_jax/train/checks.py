@@ -22,6 +22,7 @@ from uda_jax.data import records
 from uda_jax.evaluate import checks as evaluate_checks
 from uda_jax.evaluate import selection
 from uda_jax.models import adapters
+from uda_jax.models import reference
 from uda_jax.models.weights import parts
 from uda_jax.runs import packed
 from uda_jax.train import class_weights
@@ -197,20 +198,20 @@ def _check_reference(config: ml_collections.ConfigDict) -> None:
   if not config.method.get('weight_distance', 0.0):
     return
   field, block = 'config.model', config.model
+  expected = 'the file of a pretrained encoder, see docs/weights.md'
   if block.get('reference'):
     field, block = f'{field}.reference', block.reference
-  if not block.weights:
-    raise ValueError(
-      f'{field}.weights: expected the file of a pretrained encoder, which '
-      "config.method.weight_distance measures the distance to, got ''; "
-      'weight_distance=0 switches it off'
-    )
+    reference.check(config.model)
+    expected = reference.file_and_origin(block.encoder)
   path = parts.locate(block.weights).path
-  if not path.exists() and block.weights != models.PACKAGED:
-    raise ValueError(
-      f'{field}.weights: expected a weight file, see docs/weights.md; got no '
-      f'file {path.absolute()}'
-    )
+  if block.weights == models.PACKAGED or (block.weights and path.exists()):
+    return
+  found = f'no file {path.absolute()}' if block.weights else "''"
+  raise ValueError(
+    f'{field}.weights: expected {expected}; got {found}. The frozen network is '
+    'what config.method.weight_distance measures the distance to; 0 switches '
+    'it off'
+  )
 
 
 def _check_weights(config: ml_collections.ConfigDict) -> None:

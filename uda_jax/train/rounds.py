@@ -175,6 +175,8 @@ def _store(run: setup.Run, index: int) -> patches.Store:
     [plan._asdict(), run.config.rounds.to_dict()],
     run.workdir / _FOLDER,
     count=len(plan.images),
+    # Files count from 0, messages from 1.
+    title=f'patches of round {index + 1}',
   )
 
 
