@@ -282,6 +282,7 @@ def test_best_is_kept_over_restarts_and_repeated_steps(tmp_path):
     assert saved.best() is None
     assert not saved.save_best(0, candidates[3], score(None))
     assert not saved.save_best(0, candidates[3], score(float('nan')))
+    assert not (tmp_path / 'best').exists()
     assert saved.save_best(4, candidates[0], score(0.4))
     assert saved.save_best(8, candidates[1], score(0.6))
     assert not saved.save_best(12, candidates[3], score(0.5))

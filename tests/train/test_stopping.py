@@ -103,9 +103,16 @@ def test_the_best_network_is_scored_as_a_later_start_does(
 ):
   values, last = {2: 1.0, 4: 0.5}, []
 
-  def save_best(self, step, variables, score):
+  def save_best(self, step, variables, score, **options):
     last.append((step, score['report']['pixels']))
-    return SAVE_BEST(self, step, variables, score | {'value': values[step]})
+    if options:
+      # Even a lower score by another protocol replaces the stored one.
+      values[step] *= 0.9
+    score = score | {'value': values[step]}
+    if len(last) == 1:
+      # An earlier version stored no more.
+      score = {k: score[k] for k in ('metric', 'value', 'report')}
+    return SAVE_BEST(self, step, variables, score, **options)
 
   monkeypatch.setattr(checkpoint.Checkpoints, 'save_best', save_best)
   changes = {'steps': 4, 'eval.every': 2, 'log.panels_every': 0}
@@ -117,7 +124,9 @@ def test_the_best_network_is_scored_as_a_later_start_does(
   reports = run(**{'eval.label_size': (8, 16)}).reports
   best, pixels = reports['best'], reports['teacher']['pixels']
   assert best['step'] == 2 and 0 < best['pixels'] == pixels <= 4 * 8 * 16
-  assert last[2:] == [(2, pixels), (4, pixels)]
+  # Scored anew in the first run, too, as an earlier version may have scored it.
+  assert [step for step, _ in last] == [2, 2, 4, 2, 4]
+  assert last[3:] == [(2, pixels), (4, pixels)]
   # Its row has the same means as the others, from which the tables are made.
   reports = run(
     **{'eval.label_size': (8, 16), 'eval.subsets': {'first two': range(2)}}
@@ -175,12 +184,20 @@ def test_without_a_better_network(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize(
-  'step, rows', [(6, {'student', 'best'}), (2, {'student'})]
+  'step, means, rows',
+  [
+    (6, {}, {'student', 'best'}),
+    (2, {}, {'student'}),
+    # Of other eval.subsets: tables have no such row.
+    (6, {'things': 0.5}, {'student'}),
+  ],
 )
-def test_the_best_network_of_a_run_that_got_longer(monkeypatch, step, rows):
+def test_the_best_network_of_a_run_that_got_longer(
+  monkeypatch, caplog, step, means, rows
+):
   """Without evaluations in between the best is the last, or of before."""
   fake = types.SimpleNamespace
-  best = {'step': 2, 'report': {'miou': {}}}
+  best = {'step': 2, 'report': {'miou': means}}
   own = evaluation.Evaluations.__new__(evaluation.Evaluations)
   own._run = fake(config=tiny_config.get_config())
   own._run.config.update_from_flattened_dict(
@@ -200,6 +217,7 @@ def test_the_best_network_of_a_run_that_got_longer(monkeypatch, step, rows):
     monkeypatch.setattr(own, name, lambda *args, value=value: value)
   _, reports = own.finish(fake(step=step))
   assert set(reports) == rows
+  assert ('of step 2, is not in the results' in caplog.text) == bool(means)
 
 
 def test_a_directory_that_is_gone_ends_the_run(tmp_path, monkeypatch):

@@ -188,8 +188,8 @@ def _from_json(path: pathlib.Path, text: str) -> list[Entry]:
 
 def _check_scale(path: pathlib.Path, items: Iterable[Any]) -> None:
   """Raises for colors that may be parts of 1, as 1.0 is a whole number."""
-  colors = [x.get('color') if isinstance(x, dict) else x for x in items]
-  colors = [x for x in colors if isinstance(x, list) and len(x) >= 3]
+  found = [x.get('color') if isinstance(x, dict) else x for x in items]
+  colors = [x for x in found if isinstance(x, list) and len(x) >= 3]
   channels = [channel for color in colors for channel in color[-3:]]
   if (
     any(isinstance(channel, float) for channel in channels)

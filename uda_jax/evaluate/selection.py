@@ -16,8 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import pseudo_labels
+from uda_jax.data import image_size
 from uda_jax.data import records
+from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports
+from uda_jax.evaluate import tta
 
 LABELED = 'miou'
 # Part of the expected class frequencies that is the same for all classes.
@@ -110,6 +113,16 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
     'value': LABEL_FREE[best](report['label_free']),
     'report': report,
   }
+
+
+def scoring(config: Any) -> str:
+  """Describes how a start of a run scores, which a later one may change."""
+  block = config.eval
+  views = tta.describe(block.scales, block.flip)
+  seen = image_size.seen(config.data)
+  # Classes may be a range, or NumPy's numbers.
+  more = [x.to_json_best_effort() for x in (block.subsets, block.label_free)]
+  return '; '.join([protocol.describe(block), views, f'images {seen}', *more])
 
 
 def out_of_patience(config: Any, step: int, best: dict[str, Any]) -> bool:

@@ -75,15 +75,24 @@ class Checkpoints:
     self._latest = _manager(
       workdir / stored.CHECKPOINTS, every_steps, keep, keep_every
     )
-    self._best = _manager(workdir / stored.BEST, 1, 1)
+    # Its folder is made with the first network that is kept.
+    self._best: ocp.CheckpointManager | None = None
+    if parallel.of_first(lambda: bool(stored.steps(workdir / stored.BEST))):
+      self._best = self._best_manager()
 
   def __enter__(self) -> Checkpoints:
     return self
 
   def __exit__(self, *_) -> None:
     with checksums.writing(self._workdir):
-      self._latest.close()
-      self._best.close()
+      for manager in self._managers():
+        manager.close()
+
+  def _best_manager(self) -> ocp.CheckpointManager:
+    return _manager(self._workdir / stored.BEST, 1, 1)
+
+  def _managers(self) -> list[ocp.CheckpointManager]:
+    return [self._latest, *([self._best] if self._best else [])]
 
   def latest_step(self) -> int | None:
     """Returns the step of the newest complete checkpoint, None without any."""
@@ -134,7 +143,12 @@ class Checkpoints:
       return self._latest.save(step, force=force, args=item)
 
   def save_best(
-    self, step: int, variables: types.Variables, score: dict[str, Any]
+    self,
+    step: int,
+    variables: types.Variables,
+    score: dict[str, Any],
+    *,
+    anew: bool = False,
   ) -> bool:
     """Keeps the network if its score is the best so far.
 
@@ -143,15 +157,23 @@ class Checkpoints:
       variables: the evaluated network; may be donated when this returns.
       score: `value`, larger is better (None and NaN never count), and further
         JSON values to store, such as the metric and the network.
+      anew: whether it is the stored network with another score, which replaces
+        the stored one.
 
     Returns:
       Whether it is the best.
     """
     value, best = score['value'], self.best()
-    if best and any(best.get(k, score.get(k)) != score.get(k) for k in _KINDS):
+    if anew:
+      best = None
+    elif best and any(
+      best.get(k, score.get(k)) != score.get(k) for k in _KINDS
+    ):
       best = None  # config.checkpoint.best or config.eval.network has changed
     if value is None or not value > (best['value'] if best else -math.inf):
       return False
+    if self._best is None:
+      self._best = self._best_manager()
     number = self._best.latest_step()
     if self._base is not None:
       variables = adapted.without(self._base, variables)
@@ -167,6 +189,8 @@ class Checkpoints:
   def best(self) -> dict[str, Any] | None:
     """Returns the best score so far with its `step`, None without any."""
     self.wait()
+    if self._best is None:
+      return None
     number = self._best.latest_step()
     if number is None:
       return None
@@ -177,8 +201,8 @@ class Checkpoints:
   def wait(self) -> None:
     """Waits until everything is on disk."""
     with checksums.writing(self._workdir):
-      self._latest.wait_until_finished()
-      self._best.wait_until_finished()
+      for manager in self._managers():
+        manager.wait_until_finished()
 
 
 def _manager(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import pathlib
 from typing import Any
 
 from absl import logging
@@ -17,7 +16,6 @@ from uda_jax.evaluate import by_image
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import reports as reports_lib
 from uda_jax.evaluate import selection
-from uda_jax.evaluate import tta
 from uda_jax.runs import checkpoint
 from uda_jax.runs import networks as networks_lib
 from uda_jax.runs import writers
@@ -52,6 +50,7 @@ class Evaluations:
     self._run = run
     self._saved = saved
     self._writer = writer
+    self._mark = run.workdir / _UNDER_WAY
     self._evaluator = evaluator_lib.make(run, between)
     self._last: tuple[int, dict[str, Any]] | None = None
 
@@ -77,10 +76,6 @@ class Evaluations:
       mark.unlink(missing_ok=True)
     self._last = step, report
     return report
-
-  @property
-  def _mark(self) -> pathlib.Path:
-    return self._run.workdir / _UNDER_WAY
 
   def resume(self, state: types.TrainState) -> None:
     """Evaluates the state that a run resumes at, if a signal prevented it.
@@ -140,10 +135,7 @@ class Evaluations:
         for name, pair in networks.items()
       }
       self._saved.wait()
-      best = self._saved.best()
-      if best and not self._run.config.eval.every:
-        # The best is the last, except in a run that got longer.
-        best = best if best['step'] != int(state.step) else None
+      best = self._best(int(state.step), last)
       if best:
         reports['best'] = best['report'] | self._selected(best)
       if self._evaluator.full_size:
@@ -169,6 +161,22 @@ class Evaluations:
       for name, numbers in pages.items():
         rows = [found[i] for i in numbers if i in found]
         self._writer.images(step, rows, name)
+
+  def _best(self, step: int, last: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the best score if it is a row of the results of this step."""
+    best = self._saved.best()
+    # Without evaluations the best is the last, except in a run that got longer.
+    if best and not self._run.config.eval.every and best['step'] == step:
+      return None
+    if best and best['report']['miou'].keys() != last['miou'].keys():
+      # Neither scored anew nor replaced, see `_keep_best`.
+      logging.warning(
+        'the best network, of step %d, is not in the results: it was scored by '
+        'another config.eval; `uda_jax evaluate --network=best` scores it',
+        best['step'],
+      )
+      return None
+    return best
 
   def _selected(self, best: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of a report of the best network."""
@@ -217,7 +225,10 @@ class Evaluations:
 
   def _keep_best(self, step: int, variables: types.Variables, report) -> None:
     config = self._run.config
-    kind = {'network': config.eval.network, 'scoring': self._scoring()}
+    kind = {
+      'network': config.eval.network,
+      'scoring': selection.scoring(config),
+    }
     self._score_best_anew(variables, kind)
     score = selection.score(config, report) | kind
     if self._saved.save_best(step, variables, score) and config.eval.every:
@@ -229,15 +240,6 @@ class Evaluations:
         score['value'],
       )
 
-  def _scoring(self) -> str:
-    """Describes how this start scores, which a later one may change."""
-    block, data = self._run.config.eval, self._run.config.data
-    views = tta.describe(block.scales, block.flip)
-    seen = image_size.seen(data)
-    # Classes may be a range, or NumPy's numbers.
-    more = [x.to_json_best_effort() for x in (block.subsets, block.label_free)]
-    return '; '.join([protocol.describe(block), views, f'images {seen}', *more])
-
   def _score_best_anew(
     self, like: types.Variables, kind: dict[str, str]
   ) -> None:
@@ -246,12 +248,16 @@ class Evaluations:
     Scores of two protocols do not compare, nor stand in one table.
     """
     config, best = self._run.config, self._saved.best()
-    if best is None or {**kind, **best}.items() >= kind.items():
+    if best is None:
+      return
+    # Earlier versions did not store how they scored, nor which network it was.
+    network = best.get('network', kind['network'])
+    if kind.items() <= (best | {'network': network}).items():
       return
     # Agreement needs its counterpart, which is not stored.
     if config.checkpoint.best == 'agreement':
       return
-    if best.get('network') != kind['network']:
+    if network != kind['network']:
       return
     logging.info(
       'config.eval has changed: the best network, of step %d, is scored anew',
@@ -259,7 +265,7 @@ class Evaluations:
     )
     variables = networks_lib.load(self._run.workdir, 'best', like)
     score = selection.score(config, self._evaluator.score(variables)) | kind
-    self._saved.save_best(best['step'], variables, score)
+    self._saved.save_best(best['step'], variables, score, anew=True)
 
   def _write_results(
     self, reports: Reports, best: dict[str, Any] | None, step: int
