@@ -210,8 +210,8 @@ def supervised_contrastive(
   Args:
     vectors: [M, D] float, unit length.
     label: [M] int, class of each vector; no value is ignored.
-    valid_mask: [M] bool, False for vectors that are left out, whatever is in
-      them; None: all count.
+    valid_mask: [M] bool, False for vectors that are left out, which may hold
+      any values; None: all count.
     temperature: > 0.
     base_temperature: > 0.
 

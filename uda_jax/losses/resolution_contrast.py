@@ -135,8 +135,8 @@ def multi_resolution_contrast(
     block_size: rows computed at once; affects neither value nor gradient.
 
   Returns:
-    [] float. Anchors without positives and ignored anchors add 0, whatever is
-    in their features; without pixels it is 0.
+    [] float. Anchors without positives add 0, and so do ignored anchors, of
+    any features; without pixels it is 0.
 
   Raises:
     ValueError: `order` is neither.
@@ -183,8 +183,8 @@ def single_resolution_contrast(
     block_size: see `multi_resolution_contrast`.
 
   Returns:
-    [] float. Anchors without positives and ignored anchors add 0, whatever is
-    in their features; without pixels it is 0.
+    [] float. Anchors without positives add 0, and so do ignored anchors, of
+    any features; without pixels it is 0.
 
   Raises:
     ValueError: `order` is neither 'aligned' nor 'released'.

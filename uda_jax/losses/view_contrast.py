@@ -35,8 +35,8 @@ def nt_xent(
     first: [N, D] float, such as class probabilities; not normalized here.
     second: [N, D] float, row i the positive of row i of `first`.
     temperature: > 0, divides the similarities.
-    valid_mask: [N] bool, False for rows that are left out, whatever is in them;
-      None: all count.
+    valid_mask: [N] bool, False for rows that are left out, which may hold any
+      values; None: all count.
     block_size: rows whose similarities are computed at once; affects neither
       value nor gradient.
 
