@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import numpy as np
+from PIL import Image
 import pytest
 
 from uda_jax.adapt import budget
@@ -77,3 +79,14 @@ def test_portraits_are_seen_upright():
   found = sizes.choose(Counter({(640, 360): 5}), target, pixels=57_600)
   assert found.image == (320, 180) == found.export
   assert found.crop == (288, 160)
+
+
+@pytest.mark.parametrize('ending', ['png', 'tif'])
+def test_sizes_are_those_of_upright_images(tmp_path, ending):
+  paths = []
+  for orientation in (0, 1, 3, 5, 6, 8, 9):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    paths.append(tmp_path / f'{orientation}.{ending}')
+    Image.fromarray(np.zeros((4, 7), np.uint8)).save(paths[-1], exif=exif)
+  assert sizes.read(paths) == Counter({(4, 7): 4, (7, 4): 3})

@@ -15,6 +15,7 @@ import pytest
 
 from tests import small_config
 from tests import tiny
+from uda_jax.data import image_files
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
@@ -227,8 +228,9 @@ def test_a_photo_of_any_size_as_predict_has_it(main, size, fields, scoring):
   rule = image_size.seen(trained.config.data)
   expected = network_lib.make_predict(trained, rule)(pixels[None])[0][0]
   assert found.dtype == np.uint8 and found.shape == size
-  with pytest.raises(ValueError, match=r'expected pixels \[h, w, 3\], got'):
-    segment.photo(pixels[..., 0], None)
+  for wrong in (pixels[..., 0], pixels / np.float32(255)):
+    with pytest.raises(ValueError, match=r'pixels \[h, w, 3\] of uint8, got'):
+      segment.photo(wrong, None)
   assert (found == expected).mean() > 0.999 and len(np.unique(found)) > 1
 
 
@@ -290,6 +292,25 @@ def test_photos_that_would_lose_values_are_refused(tmp_path):
   frames[0].save(path, save_all=True, append_images=frames[1:])
   with pytest.raises(ValueError, match='d.gif: expected one picture, got 2'):
     segment.read(path)
+
+
+@pytest.mark.parametrize('ending', ['png', 'tif'])
+def test_turned_photos_are_read_upright(tmp_path, ending):
+  pixels = np.arange(12, dtype=np.uint8).reshape(4, 3)
+  for orientation, upright in (
+    (1, pixels),
+    (2, pixels[:, ::-1]),
+    (3, pixels[::-1, ::-1]),
+    (5, pixels.T),
+    (6, np.rot90(pixels, -1)),
+    (8, np.rot90(pixels)),
+  ):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f'a.{ending}'
+    Image.fromarray(pixels).save(path, exif=exif)
+    for found in (segment.read(path), image_files.read_image(path)):
+      np.testing.assert_array_equal(found, upright[..., None].repeat(3, -1))
 
 
 def test_the_code_of_the_page_runs_without_this_library(main):

@@ -16,7 +16,7 @@ from uda_jax.data import image_size
 
 Size = tuple[int, int]
 
-_ORIENTATION, _FIRST_TURNED = 0x0112, 5
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 # Sides of a crop are multiples of this, or else the whole image.
 _MULTIPLE = 16
 _LEAST_CROP = 32
@@ -61,7 +61,10 @@ def _size(path: pathlib.Path) -> Size:
   try:
     with Image.open(path) as image:
       width, height = image.size
-      turned = image.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+      # Of a TIFF file, Pillow tells the upright size.
+      turned = (
+        image.format != 'TIFF' and image.getexif().get(_ORIENTATION) in _TURNED
+      )
   # The library's reader accepts more, or says what is wrong.
   except Exception:
     shown = decode.open_picture(path).image

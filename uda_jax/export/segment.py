@@ -38,15 +38,15 @@ def photo(
 
   Raises:
     ValueError: it has another number of channels than the network's images, or
-      `read` cannot read it.
+      another dtype, or `read` cannot read it.
   """
   about = json.loads((FOLDER / 'network.json').read_text())
   batch, *_, channels = about['input']['shape']
   pixels = source if isinstance(source, np.ndarray) else read(source)
-  if pixels.ndim != 3 or pixels.shape[2] != channels:
+  if pixels.shape[2:] != (channels,) or pixels.dtype != np.uint8:
     raise ValueError(
-      f'expected pixels [h, w, {channels}], got {pixels.shape}; give the '
-      'network its channels as an array'
+      f'expected pixels [h, w, {channels}] of uint8, got {pixels.shape} of '
+      f'{pixels.dtype}; give the network its channels as an array'
     )
   seen, (height, width) = see(pixels, about['input'])
   images = np.stack([seen] * (batch if isinstance(batch, int) else 1))
@@ -61,7 +61,8 @@ def read(path: str | pathlib.Path) -> np.ndarray:
     ValueError: it has several frames, or one channel of more than 8 bits, which
       would become black and white.
   """
-  with Image.open(path) as image:
+  # Of a path, Pillow maps the pixels of some rotated TIFF files in wrong rows.
+  with open(path, 'rb') as file, Image.open(file) as image:
     frames = getattr(image, 'n_frames', 1)
     if frames > 1 and image.format != 'MPO':
       raise ValueError(f'{path}: expected one picture, got {frames}')
