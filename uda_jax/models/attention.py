@@ -212,17 +212,20 @@ def cudnn(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     value: [B, S, H, N], as `query`.
   """
   queries, keys = query.shape[1], key.shape[1]
-  lengths = {}
+  query_lengths = key_lengths = None
   if queries % 2 or keys % 2:
     query, key, value = (_padded(x, 2) for x in (query, key, value))
     # Zeros of the query's, since JAX's rule for `vmap` takes the lengths to be
     # mapped wherever the query is.
     zeros = 0 * jnp.isnan(query[:, 0, 0, 0]).astype(jnp.int32)
-    lengths = dict(
-      query_seq_lengths=zeros + queries, key_value_seq_lengths=zeros + keys
-    )
+    query_lengths, key_lengths = zeros + queries, zeros + keys
   mixed = jax.nn.dot_product_attention(
-    query, key, value, implementation='cudnn', **lengths
+    query,
+    key,
+    value,
+    query_seq_lengths=query_lengths,
+    key_value_seq_lengths=key_lengths,
+    implementation='cudnn',
   )
   return mixed[:, :queries]
 

@@ -68,6 +68,7 @@ class ConvModule(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     options = dict(dilation=self.dilation, dtype=self.dtype, name='conv')
+    conv: layers.Conv | layers.DepthwiseConv
     if self.features:
       conv = layers.Conv(self.features, self.kernel_size, **options)
     else:
@@ -106,6 +107,7 @@ class Branches(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, use_running_average: bool) -> jax.Array:
     maps = []
+    module: ConvModule | SeparableConv
     for i, dilation in enumerate(self.dilations):
       if dilation == 1:
         module = ConvModule(self.features, dtype=self.dtype, name=str(i))

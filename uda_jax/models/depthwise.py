@@ -60,16 +60,18 @@ def convolve(
       when the program is compiled.
   """
   if form == 'by_platform':
-    fixed = dict(stride=stride, dilation=dilation, padding=padding)
+    of_form = functools.partial(
+      convolve, stride=stride, dilation=dilation, padding=padding
+    )
     return jax.lax.platform_dependent(
       x,
       kernel,
-      cpu=functools.partial(convolve, **fixed, form='shifted'),
-      default=functools.partial(convolve, **fixed, form='conv'),
+      cpu=functools.partial(of_form, form='shifted'),
+      default=functools.partial(of_form, form='conv'),
     )
   if form == 'shifted':
-    padding = tuple(map(tuple, padding))
-    return _shifted(x, kernel, stride, dilation, padding)
+    hashable = tuple((before, after) for before, after in padding)
+    return _shifted(x, kernel, stride, dilation, hashable)
   if form != 'conv':
     raise ValueError(
       f"form must be 'conv', 'shifted' or 'by_platform', got {form!r}."
@@ -102,7 +104,7 @@ def _sum_of_shifts(
   dtype = jnp.promote_types(x.dtype, jnp.float32)
   kernel = kernel.astype(dtype)
   padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-  total = 0
+  total = jnp.zeros((), dtype)
   for i in range(size):
     rows = _taps(i * dilation, height, stride)
     for j in range(size):

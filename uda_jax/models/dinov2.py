@@ -29,7 +29,7 @@ NUM_FEATURES = 4
 
 
 def grid_size(
-  image_size: tuple[int, int],
+  image_size: tuple[int, ...],
   enlarge: float = 0.0,
   *,
   multiple: int = 1,
@@ -49,11 +49,16 @@ def grid_size(
     >>> grid_size((512, 1024)), grid_size((1024, 1024), 1.1)
     ((37, 74), (80, 80))
   """
-  if not enlarge:
-    return tuple(-(-n // patch) for n in image_size)
-  # A ratio of two whole sides must give the other side again.
-  cells = (int(enlarge * n / (patch * multiple) + 1e-6) for n in image_size)
-  return tuple(multiple * max(n, 1) for n in cells)
+
+  def patches(side: int) -> int:
+    if not enlarge:
+      return -(-side // patch)
+    # A ratio of two whole sides must give the other side again.
+    cells = int(enlarge * side / (patch * multiple) + 1e-6)
+    return multiple * max(cells, 1)
+
+  height, width = image_size
+  return patches(height), patches(width)
 
 
 def hide(patches: jax.Array, mask: jax.Array, token: jax.Array) -> jax.Array:
@@ -195,7 +200,7 @@ class DINOv2(nn.Module):
     x = x[:, :, 1 + self.registers :]
     return tuple(x.reshape(self.num_features, -1, *size, self.width))
 
-  def mask_size(self, image_size: tuple[int, int]) -> tuple[int, int] | None:
+  def mask_size(self, image_size: tuple[int, ...]) -> tuple[int, int] | None:
     """Returns the (rows, columns) of `mask`, None if there is no token."""
     if not self.mask_token:
       return None

@@ -189,7 +189,7 @@ class FCN8sVGG(nn.Module):
     return TransposedConv(self.num_classes, stride, self.dtype, name=name)(x)
 
 
-def _crop(x: jax.Array, offset: int, size: tuple[int, int]) -> jax.Array:
+def _crop(x: jax.Array, offset: int, size: tuple[int, ...]) -> jax.Array:
   return x[:, offset : offset + size[0], offset : offset + size[1]]
 
 

@@ -102,8 +102,8 @@ class HRDA(nn.Module):
 
   backbone: nn.Module
   decode_head: TwoScaleHead
-  detail_crop: Sequence[int]
-  detail_stride: Sequence[int]
+  detail_crop: tuple[int, int]
+  detail_stride: tuple[int, int]
   context_scale: float = 0.5
   order: str = 'product_then_up'
   fixed_attention: float = 0.5
@@ -197,7 +197,7 @@ class HRDA(nn.Module):
     [B, h, w, 1] on the context's grid, `fused_hr` [B, H, W, D] the head's
     fused map at its place in zeros.
     """
-    crop = boxes_lib.cut(image, box, tuple(self.detail_crop))
+    crop = boxes_lib.cut(image, box, self.detail_crop)
     features = self.backbone(crop, **switches)
     logits, fused = self._decode(self.decode_head.head, features, switches)
     stride = _stride(crop, logits)
@@ -212,7 +212,7 @@ class HRDA(nn.Module):
     if any(n % context_stride for n in (*size, *self.detail_crop)):
       raise ValueError(
         'config.model.detail_crop: expected a crop and an image whose sides '
-        f'are multiples of {context_stride}, got {tuple(self.detail_crop)} '
+        f'are multiples of {context_stride}, got {self.detail_crop} '
         f'in {size}.'
       )
     full = tuple(n // stride for n in size)
@@ -248,8 +248,8 @@ class HRDA(nn.Module):
     return hrda_entropy.max_entropy_boxes(
       jax.lax.stop_gradient(logits),
       size,
-      tuple(self.detail_crop),
-      stride=tuple(self.detail_stride),
+      self.detail_crop,
+      stride=self.detail_stride,
       rule=self.entropy_rule,
     )
 

@@ -37,7 +37,7 @@ def entropy(logits: jax.Array) -> jax.Array:
 
 def max_entropy_boxes(
   logits: jax.Array,
-  image_size: tuple[int, int],
+  image_size: tuple[int, ...],
   crop_size: tuple[int, int],
   *,
   stride: tuple[int, int],

@@ -121,7 +121,7 @@ class Conv(nn.Module):
       x = x + bias.astype(self.dtype)
     return x
 
-  def _padding(self, image_size: tuple[int, int]) -> list[tuple[int, int]]:
+  def _padding(self, image_size: tuple[int, ...]) -> list[tuple[int, int]]:
     if self.same:
       extent = (self.kernel_size - 1) * self.dilation + 1
       return [same_padding(n, extent, self.stride) for n in image_size]

@@ -55,15 +55,14 @@ class LightDecoder(nn.Module):
         x, use_running_average=use_running_average
       )
 
-    x = None
-    for i, feature in reversed(list(enumerate(features))):
-      lateral = layers.Conv(
-        self.width, 1, dtype=self.dtype, name=f'project{i}'
-      )(feature)
-      lateral = norm(lateral, f'project_norm{i}')
-      if x is None:
-        x = nn.relu(lateral)
-        continue
+    def project(i: int) -> jax.Array:
+      conv = layers.Conv(self.width, 1, dtype=self.dtype, name=f'project{i}')
+      return norm(conv(features[i]), f'project_norm{i}')
+
+    coarsest = len(features) - 1
+    x = nn.relu(project(coarsest))
+    for i in reversed(range(coarsest)):
+      lateral = project(i)
       x = lateral + resize.bilinear(x, lateral.shape[1:3])
       x = layers.DepthwiseConv(
         dtype=self.dtype, form=self.form, name=f'depthwise{i}'

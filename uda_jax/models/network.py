@@ -22,7 +22,7 @@ def compute_dtype(config) -> jnp.dtype:
     raise ValueError(
       f'config.model.dtype: got {config.dtype!r}, expected one of {DTYPES}.'
     )
-  if config.dtype == 'float64' and not jax.config.jax_enable_x64:
+  if config.dtype == 'float64' and not jax.config.read('jax_enable_x64'):
     raise ValueError(
       "config.model.dtype: 'float64' needs JAX_ENABLE_X64=1, without which "
       'JAX computes in float32.'
@@ -96,6 +96,39 @@ def from_module(
   )
 
 
+def apply(
+  module: nn.Module,
+  params: types.PyTree,
+  batch_stats: types.PyTree,
+  x: Any,
+  *,
+  key: jax.Array | None,
+  use_running_average: bool,
+  **options,
+) -> tuple[Any, types.PyTree]:
+  """Applies a module; returns its result and the batch statistics after it.
+
+  Args:
+    module: called as `module(x, use_running_average=, deterministic=)`.
+    params: its parameters.
+    batch_stats: its running statistics of batch norm.
+    x: its input.
+    key: turns dropout on; None: off.
+    use_running_average: batch norm's switch.
+    **options: further arguments of the module.
+  """
+  result, updated = module.apply(
+    {'params': params, 'batch_stats': batch_stats},
+    x,
+    use_running_average=use_running_average,
+    deterministic=key is None,
+    rngs={} if key is None else {'dropout': key},
+    mutable=[] if use_running_average else ['batch_stats'],
+    **options,
+  )
+  return result, updated.get('batch_stats', batch_stats)
+
+
 def _forward(module: nn.Module, takes_detail: bool, takes_mask: bool):
   """Returns `Network.forward`, see there."""
 
@@ -119,7 +152,7 @@ def _forward(module: nn.Module, takes_detail: bool, takes_mask: bool):
       )
     extra = {'detail': detail} if takes_detail else {}
     extra |= {} if mask is None else {'mask': mask}
-    return _apply(
+    return apply(
       module,
       params,
       batch_stats,
@@ -146,13 +179,17 @@ def _fresh(
   @jax.jit  # compiled, the unused forward pass is left out
   def fresh(key: jax.Array, image: jax.Array) -> types.Variables:
     module_key, kernel_key = jax.random.split(key)
-    switches = dict(use_running_average=True, deterministic=True)
-    outputs, variables = module.init_with_output(module_key, image, **switches)
+    outputs, variables = module.init_with_output(
+      module_key, image, use_running_average=True, deterministic=True
+    )
     params = variables['params']
     stats = variables.get('batch_stats', {})
     for i, head in enumerate(heads.values()):
       own = head.module.init(
-        jax.random.fold_in(key, i), head.example(outputs), **switches
+        jax.random.fold_in(key, i),
+        head.example(outputs),
+        use_running_average=True,
+        deterministic=True,
       )
       params = params | {head.key: own['params']}
       if 'batch_stats' in own:
@@ -167,7 +204,7 @@ def _fresh(
 def _apply_head(heads: Mapping[str, Head]):
   """Returns `Network.head`, see there."""
 
-  def apply(
+  def apply_head(
     name, params, batch_stats, features, *, key=None, use_running_average=False
   ):
     if name not in heads:
@@ -176,7 +213,7 @@ def _apply_head(heads: Mapping[str, Head]):
         'config.model.heads.'
       )
     own = heads[name]
-    result, updated = _apply(
+    result, updated = apply(
       own.module,
       params[own.key],
       batch_stats.get(own.key, {}),
@@ -188,30 +225,7 @@ def _apply_head(heads: Mapping[str, Head]):
       batch_stats = {**batch_stats, own.key: updated}
     return result, batch_stats
 
-  return apply
-
-
-def _apply(
-  module: nn.Module,
-  params: types.PyTree,
-  batch_stats: types.PyTree,
-  x: Any,
-  *,
-  key: jax.Array | None,
-  use_running_average: bool,
-  **options,
-) -> tuple[Any, types.PyTree]:
-  """Applies a module; returns its result and the batch statistics after it."""
-  result, updated = module.apply(
-    {'params': params, 'batch_stats': batch_stats},
-    x,
-    use_running_average=use_running_average,
-    deterministic=key is None,
-    rngs={} if key is None else {'dropout': key},
-    mutable=[] if use_running_average else ['batch_stats'],
-    **options,
-  )
-  return result, updated.get('batch_stats', batch_stats)
+  return apply_head
 
 
 def _draw_kernels(

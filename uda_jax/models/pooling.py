@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -36,17 +38,17 @@ def max_pool(
     ((0, 0), (padding, after[0]), (padding, after[1]), (0, 0)),
     constant_values=-jnp.inf,
   )
-  best = None
-  for i in range(size):
-    for j in range(size):
-      rows = slice(i, i + (height - 1) * stride + 1, stride)
-      cols = slice(j, j + (width - 1) * stride + 1, stride)
-      new = x[:, rows, cols]
-      if best is None:
-        best = new
-      else:
-        best = jnp.where((new > best) | jnp.isnan(new), new, best)
-  return best
+  rows, columns = (
+    [slice(i, i + (n - 1) * stride + 1, stride) for i in range(size)]
+    for n in (height, width)
+  )
+  taps = [x[:, down, right] for down in rows for right in columns]
+  return functools.reduce(_larger, taps)
+
+
+def _larger(best: jax.Array, new: jax.Array) -> jax.Array:
+  """Returns the larger; of equals the first, of NaN and a number NaN."""
+  return jnp.where((new > best) | jnp.isnan(new), new, best)
 
 
 def _pooled_size(n: int, size: int, stride: int, padding: int, ceil: bool):

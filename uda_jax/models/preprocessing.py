@@ -57,14 +57,17 @@ class Preprocessing:
       config: `in_channels`, and `mean` and `std`, one number a channel in the
         order of the files' channels; () = those of `with_channels`.
     """
-    changed = self.with_channels(config.in_channels)
-    for name in ('mean', 'std'):
-      values = tuple(map(float, config.get(name, ())))
-      if values:
-        if changed.channel_order == 'bgr':
-          values = (*values[2::-1], *values[3:])
-        changed = dataclasses.replace(changed, **{name: values})
-    return changed
+    own = self.with_channels(config.in_channels)
+
+    def values(name: str) -> tuple[float, ...]:
+      given = tuple(map(float, config.get(name, ())))
+      if own.channel_order == 'bgr':
+        given = (*given[2::-1], *given[3:])
+      return given
+
+    return Preprocessing(
+      values('mean') or own.mean, values('std') or own.std, own.channel_order
+    )
 
   def normalize(self, pixels: jax.Array) -> jax.Array:
     """Returns the network's input for pixels.

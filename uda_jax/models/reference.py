@@ -133,15 +133,16 @@ def from_encoder(
     size: see `Reference`.
     pixels: preprocessing of the images.
   """
-  made = network.from_module(Reference(make, size), pixels)
+  module = Reference(make, size)
 
   def features(variables: types.Variables, image: jax.Array) -> jax.Array:
-    found, _ = made.forward(
-      variables.params, variables.batch_stats, image, use_running_average=True
+    params, batch_stats = variables
+    found, _ = network.apply(
+      module, params, batch_stats, image, key=None, use_running_average=True
     )
     return found
 
-  return types.Reference(made.init, features)
+  return types.Reference(network.from_module(module, pixels).init, features)
 
 
 def _choose(

@@ -46,8 +46,17 @@ class Bottleneck(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
-    def conv(x: jax.Array, i: int, features: int, *args: int) -> jax.Array:
-      module = layers.Conv(features, *args, dtype=self.dtype, name=f'conv{i}')
+    def conv(
+      x: jax.Array,
+      i: int,
+      features: int,
+      size: int,
+      stride: int = 1,
+      dilation: int = 1,
+    ) -> jax.Array:
+      module = layers.Conv(
+        features, size, stride, dilation, dtype=self.dtype, name=f'conv{i}'
+      )
       return layers.BatchNorm(dtype=self.dtype, name=f'bn{i}')(
         module(x), use_running_average=use_running_average
       )

@@ -213,9 +213,9 @@ class DINOv2Adapter(dinov2.DINOv2):
       mask: [B, *mask_size] bool, True where the resized image is visible; the
         rest is 0. None: all is visible.
     """
-    inner = self.mask_size(image.shape[1:3])
-    size = tuple(n // dinov2.PATCH for n in inner)
-    shapes = [tuple(n // stride for n in inner) for stride in STRIDES]
+    height, width = inner = self.mask_size(image.shape[1:3])
+    size = (height // dinov2.PATCH, width // dinov2.PATCH)
+    shapes = [(height // stride, width // stride) for stride in STRIDES]
     image = resize.bilinear(image, inner)
     if mask is not None:
       image = jnp.where(mask[..., None], image, 0)
@@ -243,11 +243,11 @@ class DINOv2Adapter(dinov2.DINOv2):
       features.append(norm(x, **switch))
     return tuple(features)
 
-  def mask_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+  def mask_size(self, image_size: tuple[int, ...]) -> tuple[int, int]:
     """Returns the (height, width) of the resized image."""
     enlarge = self.enlarge or 1.0
-    grid = dinov2.grid_size(image_size, enlarge, multiple=MULTIPLE)
-    return tuple(dinov2.PATCH * n for n in grid)
+    rows, columns = dinov2.grid_size(image_size, enlarge, multiple=MULTIPLE)
+    return dinov2.PATCH * rows, dinov2.PATCH * columns
 
   def _with_levels(self, maps: list[jax.Array]) -> list[jax.Array]:
     """Adds a learnt vector to each map."""

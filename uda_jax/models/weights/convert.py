@@ -26,7 +26,8 @@ from uda_jax.models.weights import state_dict
 class Fields(dict):
   """`config.model` without a config."""
 
-  __getattr__ = dict.__getitem__
+  def __getattr__(self, name: str) -> Any:
+    return self[name]
 
 
 _DAFORMER = dict(
@@ -149,6 +150,7 @@ def convert(
   """
   config = Fields(fields, weights=source)
   importer = models.IMPORTERS[config.name](config)
+  assert importer is not None, 'weights are named'
   weights.check(importer, allow_target_labels=True)
   origin = weights.provenance(importer)
   tensors, name_of = weights.choose(importer)

@@ -87,7 +87,7 @@ def networks(tensors: Mapping[str, np.ndarray]) -> dict[str, Tensors]:
   """
   entries = {e: _under(tensors, f'{e}/') for e in ENTRIES}
   entries = {e: x for e, x in entries.items() if x} or {'': dict(tensors)}
-  found = {}
+  found: dict[str, Tensors] = {}
   for entry, content in entries.items():
     content = renaming.unwrap(content)
     copies = {c: _under(content, f'{c}.') for c in COPIES}

@@ -104,7 +104,9 @@ def load(window: Window, rules: Rules) -> Any:
   """
   machine = _Machine(rules)
   try:
-    for count, (opcode, arg, position) in enumerate(pickletools.genops(window)):
+    # Of a file it calls the three methods that a window has.
+    instructions = pickletools.genops(window)  # type: ignore[arg-type]
+    for count, (opcode, arg, position) in enumerate(instructions):
       if opcode.name == 'STOP':
         return machine.pop()
       if count == MAX_INSTRUCTIONS:
