@@ -46,28 +46,28 @@ class Lab(NamedTuple):
 LABS = {
   # Blue nuclei in pink cells, a white lamp.
   'pink': Lab(
-    dyes=np.float32([[0.95, 1.10, 0.45], [0.10, 0.75, 0.35]]),
+    dyes=np.array([[0.95, 1.10, 0.45], [0.10, 0.75, 0.35]], np.float32),
     nucleus=(0.95, 0.45),
     cytoplasm=(0.10, 0.50),
     red_cell=(0.02, 1.10),
     slide=(0.01, 0.05),
     spread=0.15,
     grain=0.12,
-    lamp=np.float32([0.97, 0.96, 0.96]),
+    lamp=np.array([0.97, 0.96, 0.96], np.float32),
     uneven=0.05,
     blur=0.4,
     noise=0.012,
   ),
   # Violet nuclei in blue cells, a yellow lamp, an older lens.
   'violet': Lab(
-    dyes=np.float32([[0.55, 1.05, 0.30], [0.70, 0.45, 0.20]]),
+    dyes=np.array([[0.55, 1.05, 0.30], [0.70, 0.45, 0.20]], np.float32),
     nucleus=(0.90, 0.40),
     cytoplasm=(0.06, 0.55),
     red_cell=(0.50, 0.12),
     slide=(0.02, 0.12),
     spread=0.25,
     grain=0.20,
-    lamp=np.float32([0.92, 0.88, 0.76]),
+    lamp=np.array([0.92, 0.88, 0.76], np.float32),
     uneven=0.25,
     blur=0.8,
     noise=0.02,

@@ -33,9 +33,7 @@ def scene(
   record: record_lib.CellsRecord, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
   """Renders scene `number` of a data set; see `render`."""
-  return render(
-    record.seed, number, size=tuple(record.image_size), lab=record.lab
-  )
+  return render(record.seed, number, size=record.image_size, lab=record.lab)
 
 
 def render(

@@ -64,12 +64,11 @@ def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
     return image
   side = np.float32(min(0.5 * sigma * sigma, 1 / 3))
   for axis in (0, 1):
-    rolled = [np.roll(image, shift, axis) for shift in (1, -1)]
-    edge = [slice(None)] * 3
-    for part, at in zip(rolled, (0, -1)):
-      edge[axis] = at
-      part[tuple(edge)] = image[tuple(edge)]
-    image = (1 - 2 * side) * image + side * (rolled[0] + rolled[1])
+    before, after = (np.roll(image, shift, axis) for shift in (1, -1))
+    # The edge is its own neighbor.
+    for rolled, edge in ((before, 0), (after, -1)):
+      np.moveaxis(rolled, axis, 0)[edge] = np.moveaxis(image, axis, 0)[edge]
+    image = (1 - 2 * side) * image + side * (before + after)
   return image
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from uda_jax.data.streets import scene
 from uda_jax.data.streets import style as look
+
+_SIGN_FACE = np.array([0.92, 0.92, 0.90], np.float32)
+_TAIL_LIGHT = np.array([0.75, 0.08, 0.06], np.float32)
 
 
 class Brush:
@@ -137,7 +142,7 @@ def pole(canvas, camera, style, random, x, z) -> None:
   brush.fill(shape, face, look.SIGN)
   brush.fill(
     brush.disc(0, tall, 0.45 * size) & shape,
-    np.float32([0.92, 0.92, 0.90]) * (1 - 0.3 * style.grime),
+    _SIGN_FACE * (1 - 0.3 * style.grime),
     look.SIGN,
   )
 
@@ -216,31 +221,74 @@ def car(canvas, camera, style, random, x, z) -> None:
     )
     brush.fill(
       brush.box(min(inner, outer), max(inner, outer), 0.62, 0.75),
-      np.float32([0.75, 0.08, 0.06]),
+      _TAIL_LIGHT,
       look.CAR,
     )
 
 
-def _car_side(canvas, camera, x, z, size, colors) -> None:
-  """Paints the side face, a plane along the street."""
-  wide, tall, long = size
-  color, glass, tyre = colors
+class Side(NamedTuple):
+  """The side face of a box that stands along the street.
+
+  Attributes:
+    region: rows and columns of the image that it lies in.
+    depth: [w] meters to it in each column.
+    along: [w] meters from its near end, over its length.
+    y: [h, w] meters above the ground.
+  """
+
+  region: tuple[slice, slice]
+  depth: np.ndarray
+  along: np.ndarray
+  y: np.ndarray
+
+
+def side_face(
+  canvas: scene.Canvas,
+  camera: scene.Camera,
+  x: float,
+  z: float,
+  *,
+  wide: float,
+  long: float,
+  least: float,
+) -> Side | None:
+  """Returns the side that the camera sees of a box, None if it sees none.
+
+  Args:
+    canvas: the scene.
+    camera: the camera.
+    x: of the middle of the box, meters to the right.
+    z: of its near end.
+    wide: half its width.
+    long: its length.
+    least: the side is not seen nearer to the camera's plane than this.
+  """
   edge = x - wide if x > 0 else x + wide  # the side towards the middle
-  if abs(edge) < 0.3 or edge * x < 0:
-    return
-  near, far = (camera.column + camera.focal * edge / d for d in (z, z + long))
-  first, last = sorted((int(round(near)), int(round(far))))
+  if abs(edge) < least or edge * x < 0:
+    return None
+  ends = (camera.column + camera.focal * edge / d for d in (z, z + long))
+  first, last = sorted(int(round(end)) for end in ends)
   first, last = max(first, 0), min(last, canvas.label.shape[1])
   if first >= last:
-    return
+    return None
   columns = np.arange(first, last) + 0.5 - camera.column
   depth = camera.focal * edge / np.where(columns == 0, 1e-3, columns)
-  along = (depth - z) / long
   low = int(camera.row + camera.focal * camera.height / z) + 2
   rows = np.arange(min(low, canvas.label.shape[0]))[:, None] + 0.5
   y = camera.height - (rows - camera.row) * depth / camera.focal
-  roof = tall * np.where((along > 0.02) & (along < 0.68), 1.0, 0.58)
   region = np.s_[: len(rows), first:last]
+  return Side(region, depth, (depth - z) / long, y)
+
+
+def _car_side(canvas, camera, x, z, size, colors) -> None:
+  """Paints the side of a car."""
+  wide, tall, long = size
+  color, glass, tyre = colors
+  side = side_face(canvas, camera, x, z, wide=wide, long=long, least=0.3)
+  if side is None:
+    return
+  region, depth, along, y = side
+  roof = tall * np.where((along > 0.02) & (along < 0.68), 1.0, 0.58)
   free = canvas.depth[region] > depth
   wheel = (np.abs(along - 0.2) < 0.08) | (np.abs(along - 0.8) < 0.08)
   body = (y > 0.22) & (y < roof) & free & ((along >= 0) & (along <= 1))

@@ -73,8 +73,8 @@ def scene(
   return render(
     record.seed,
     number,
-    size=tuple(record.image_size),
-    style=style(gap=tuple(record.gap)),
+    size=record.image_size,
+    style=style(gap=record.gap),
   )
 
 
@@ -100,11 +100,9 @@ def draw(args: argparse.Namespace) -> None:
   """Writes a contact sheet."""
   gaps = args.gap or [(0.0, 0.0), (0.2, 0.8), (1.0, 1.0)]
   rows = []
-  for number, gap in enumerate(gaps):
-    pairs = [
-      render(args.seed, 5 * number + i, style=style(tuple(gap)))
-      for i in range(5)
-    ]
+  for number, (photometric, local) in enumerate(gaps):
+    of_row = style((photometric, local))
+    pairs = [render(args.seed, 5 * number + i, style=of_row) for i in range(5)]
     rows.append(contact_sheet.rows(pairs, PALETTE))
   contact_sheet.write(np.concatenate(rows), args.out)
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from uda_jax.data.streets import style as look
 
+# Side of a tile of noise.
+TILE = 256
+
 
 class Canvas(NamedTuple):
   """A scene while it is painted.
@@ -44,6 +47,27 @@ class Camera(NamedTuple):
       self.row + self.focal * (self.height - y) / z,
       self.column + self.focal * x / z,
     )
+
+  def across(self, width: int) -> np.ndarray:
+    """Returns the columns' distance from the vanishing point, [W] pixels."""
+    return np.arange(width, dtype=np.float32) + 0.5 - self.column
+
+  def slopes(self, width: int) -> np.ndarray:
+    """Returns x / z on the rays of the columns, [W]."""
+    return self.across(width) / np.float32(self.focal)
+
+  def ground(
+    self, height: int, width: int
+  ) -> tuple[int, np.ndarray, np.ndarray]:
+    """Returns the first row below the horizon, and the ground from there on.
+
+    Returns:
+      The row; z [R, 1] and x [R, W] of the R rows from it.
+    """
+    first = int(np.floor(self.row)) + 1
+    rows = np.arange(first, height, dtype=np.float32) + 0.5
+    z = (self.focal * self.height / (rows - self.row))[:, None]
+    return first, z, self.across(width) * (z / np.float32(self.focal))
 
 
 class Layout(NamedTuple):
@@ -86,17 +110,27 @@ def draw_layout(random: np.random.Generator) -> Layout:
   return Layout(road, pavement, walls, random.uniform(35, 90))
 
 
+def tile(grid: np.ndarray, *, smooth: bool = False) -> np.ndarray:
+  """Interpolates a square grid to `TILE` x `TILE`; tiles join without a seam.
+
+  Args:
+    grid: [n, n] float.
+    smooth: no kinks at the points of the grid.
+  """
+  cells = len(grid)
+  at = np.arange(TILE) * cells / TILE
+  low, part = at.astype(int), at % 1
+  if smooth:
+    part = part * part * (3 - 2 * part)
+  high = (low + 1) % cells
+  rows = grid[low] * (1 - part)[:, None] + grid[high] * part[:, None]
+  return rows[:, low] * (1 - part) + rows[:, high] * part
+
+
 def _noise_bank() -> np.ndarray:
   """Returns four maps of tiling value noise in -1..1, coarse to fine."""
   random = np.random.default_rng(3)
-  maps = []
-  for cells in (4, 8, 16, 64):
-    grid = random.uniform(-1, 1, (cells, cells))
-    at = np.arange(256) * cells / 256
-    low, part = at.astype(int), at % 1
-    high = (low + 1) % cells
-    rows = grid[low] * (1 - part)[:, None] + grid[high] * part[:, None]
-    maps.append(rows[:, low] * (1 - part) + rows[:, high] * part)
+  maps = [tile(random.uniform(-1, 1, (n, n))) for n in (4, 8, 16, 64)]
   return np.stack(maps).astype(np.float32)
 
 
@@ -104,7 +138,7 @@ NOISE = _noise_bank()
 
 
 def noise(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-  """Looks noise up at texture coordinates (any floats, 1 tile = 256)."""
+  """Looks noise up at texture coordinates (any floats, a tile is 256)."""
   return NOISE[kind][u.astype(np.int32) & 255, v.astype(np.int32) & 255]
 
 
@@ -150,12 +184,7 @@ def paint_ground(
 ) -> None:
   """Paints road with marks, pavement, kerbs and grass below the horizon."""
   height, width = canvas.label.shape
-  first = int(np.floor(camera.row)) + 1
-  rows = np.arange(first, height, dtype=np.float32) + 0.5
-  z = (camera.focal * camera.height / (rows - camera.row))[:, None]
-  x = (np.arange(width, dtype=np.float32) + 0.5 - camera.column) * (
-    z / np.float32(camera.focal)
-  )
+  first, z, x = camera.ground(height, width)
   side = np.abs(x)
   road = side < layout.road
   pavement = ~road & (side < layout.road + layout.pavement)

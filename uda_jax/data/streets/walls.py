@@ -26,19 +26,17 @@ class Wall(NamedTuple):
 
 def walls(camera: scene.Camera, layout: scene.Layout, width: int) -> list[Wall]:
   """Returns where the rays of each column meet the walls."""
-  tangent = (
-    np.arange(width, dtype=np.float32) + 0.5 - camera.column
-  ) / np.float32(camera.focal)
+  slope = camera.slopes(width)
   left, right = layout.walls
   with np.errstate(divide='ignore'):
-    near = np.where(tangent < 0, left / tangent, right / tangent)
+    near = np.where(slope < 0, left / slope, right / slope)
   closed = near >= layout.end
   side = np.where(closed, np.inf, near)
   end = np.where(closed, layout.end, np.inf)
   return [
-    Wall(end, tangent * layout.end, 0.95),
-    Wall(np.where(tangent < 0, side, np.inf), near, 0.8),
-    Wall(np.where(tangent >= 0, side, np.inf), near, 1.0),
+    Wall(end, slope * layout.end, 0.95),
+    Wall(np.where(slope < 0, side, np.inf), near, 0.8),
+    Wall(np.where(slope >= 0, side, np.inf), near, 1.0),
   ]
 
 
@@ -131,9 +129,7 @@ def paint_fences(
 ) -> None:
   """Paints fences and hedges along the outer edge of the pavements."""
   height, width = canvas.label.shape
-  tangent = (
-    np.arange(width, dtype=np.float32) + 0.5 - camera.column
-  ) / np.float32(camera.focal)
+  slope = camera.slopes(width)
   for hand in (-1, 1):
     if random.random() < 0.35:
       continue
@@ -144,7 +140,7 @@ def paint_fences(
     tall = random.uniform(0.9, 1.6)
     (color,) = scene.pick(random, style, 'hedge' if hedge else 'fence')
     with np.errstate(divide='ignore'):
-      depth = np.where(tangent * hand > 0, distance / (tangent * hand), np.inf)
+      depth = np.where(slope * hand > 0, distance / (slope * hand), np.inf)
     columns = np.flatnonzero((depth > near) & (depth < far))
     if not columns.size:
       continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from uda_jax.data.streets import objects
 from uda_jax.data.streets import style as names
 from uda_jax.data.town import plants
 
@@ -13,6 +14,10 @@ Brush = plants.Brush
 _LONG = (0.0, 0.02, 0.10, 0.22, 0.36, 0.62, 0.76, 0.97, 1.0)
 _HIGH = (0.30, 0.50, 0.60, 0.66, 0.97, 1.0, 0.68, 0.60, 0.25)
 _VAN = (0.30, 0.70, 0.98, 1.0, 1.0, 1.0, 0.95, 0.60, 0.25)
+_FRONT_PLATE = np.array([0.8, 0.75, 0.75], np.float32)
+_REAR_PLATE = np.array([0.8, 0.75, 0.4], np.float32)
+_HEADLIGHT = np.array([0.8, 0.8, 0.78], np.float32)
+_TAIL_LIGHT = np.array([0.55, 0.10, 0.08], np.float32)
 
 
 def car(canvas, camera, look, random, x, z) -> None:
@@ -34,8 +39,8 @@ def _along(canvas, camera, look, random, x, z, *, van) -> None:
   (glass,) = look.pick(random, 'glass') * look.light
   tyre = look.pick(random, 'tyre')[0]
   front = random.random() < (0.8 if x > 0 else 0.2)
-  plate = np.float32([0.8, 0.75, 0.4 if not front else 0.75]) * look.light
-  light = np.float32([0.55, 0.10, 0.08] if not front else [0.8, 0.8, 0.78])
+  plate = (_FRONT_PLATE if front else _REAR_PLATE) * look.light
+  light = _HEADLIGHT if front else _TAIL_LIGHT
   _side(
     canvas, camera, look, x, z, (wide, tall, long), (color, glass, tyre), van
   )
@@ -67,39 +72,18 @@ def _along(canvas, camera, look, random, x, z, *, van) -> None:
 
 
 def _side(canvas, camera, look, x, z, size, colors, van) -> None:
-  """Paints the side that one sees, a plane along the street."""
+  """Paints the side that one sees."""
   wide, tall, long = size
   color, glass, tyre = colors
-  edge = x - wide if x > 0 else x + wide
-  if abs(edge) < 0.2 or edge * x < 0:
-    return
-  ends = [camera.column + camera.focal * edge / d for d in (z, z + long)]
-  first, last = sorted(int(round(end)) for end in ends)
-  first, last = max(first, 0), min(last, canvas.label.shape[1])
-  if first >= last:
-    return
-  columns = np.arange(first, last) + 0.5 - camera.column
-  depth = camera.focal * edge / np.where(columns == 0, 1e-3, columns)
-  along = np.clip((depth - z) / long, 0, 1)
-  low = int(camera.row + camera.focal * camera.height / z) + 2
-  rows = np.arange(min(low, canvas.label.shape[0]))[:, None] + 0.5
-  y = camera.height - (rows - camera.row) * depth / camera.focal
-  _paint_side(
-    (canvas.image, canvas.label, canvas.depth),
-    np.s_[: len(rows), first:last],
-    along,
-    y,
-    depth,
-    (tall, *colors),
-    van,
-    0.5 + 0.5 * min(look.sides),
+  side = objects.side_face(
+    canvas, camera, x, z, wide=wide, long=long, least=0.2
   )
-
-
-def _paint_side(layers, region, along, y, depth, paint, van, light) -> None:
-  """Paints a car's side in a region of image, label and depth."""
-  image, label, far = (layer[region] for layer in layers)
-  tall, color, glass, tyre = paint
+  if side is None:
+    return
+  depth, y = side.depth, side.y
+  along = np.clip(side.along, 0, 1)
+  image, label, far = (layer[side.region] for layer in canvas)
+  light = 0.5 + 0.5 * min(look.sides)
   roof = tall * np.interp(along, _LONG, _VAN if van else _HIGH)
   belt = 0.58 * tall
   free = far > depth

@@ -34,7 +34,7 @@ class Fence(NamedTuple):
   tall: float
   color: np.ndarray
   light: float
-  offset: int
+  offset: np.int64
 
 
 def paint(
@@ -69,9 +69,7 @@ def paint(
 def _paint(canvas, camera, fence, look) -> None:
   """Paints one fence where nothing nearer stands."""
   height, width = canvas.label.shape
-  slope = (
-    np.arange(width, dtype=np.float32) + 0.5 - camera.column
-  ) / np.float32(camera.focal)
+  slope = camera.slopes(width)
   hand = np.sign(fence.x)
   with np.errstate(divide='ignore'):
     depth = np.where(slope * hand > 0, abs(fence.x) / (slope * hand), np.inf)

@@ -45,11 +45,7 @@ def paint_ground(
 ) -> None:
   """Paints all below the horizon."""
   height, width = canvas.label.shape
-  first = int(np.floor(camera.row)) + 1
-  rows = np.arange(first, height, dtype=np.float32) + 0.5
-  z = (camera.focal * camera.height / (rows - camera.row))[:, None]
-  across = np.arange(width, dtype=np.float32) + 0.5 - camera.column
-  x = across * (z / np.float32(camera.focal))
+  first, z, x = camera.ground(height, width)
   z_fine = np.minimum(z, 400.0)
   # A crossing widens the road; at once a place without walks.
   crossing = np.abs(z - random.uniform(8, 60)) < random.uniform(2, 5)

@@ -75,21 +75,19 @@ def draw(
   surfaces = ('wall', 'glass', 'frame', 'board', 'roof', 'glass', 'wall')
   colors = [look.pick(random, surface, count) for surface in surfaces]
   colors[_DISPLAY] = colors[_DISPLAY] * random.uniform(0.8, 2, (count, 1))
-  fields = [
-    np.array(near),
-    np.array(far),
-    np.array(front),
-    tall,
-    np.where(random.random(count) < 0.6, between(1, 3.5), 0.3),
-    between(2.6, 3.4),
-    between(1.3, 3.2),
-    between(0.35, 0.75),
-    np.where(random.random(count) < 0.5, between(3, 4), 0.0),
-  ]
-  return Houses(
-    *(field.astype(np.float32) for field in fields),
-    np.stack(colors, 1).astype(np.float32),
+  houses = Houses(
+    near=np.array(near),
+    far=np.array(far),
+    front=np.array(front),
+    tall=tall,
+    roof=np.where(random.random(count) < 0.6, between(1, 3.5), 0.3),
+    storey=between(2.6, 3.4),
+    bay=between(1.3, 3.2),
+    pane=between(0.35, 0.75),
+    shop=np.where(random.random(count) < 0.5, between(3, 4), 0.0),
+    colors=np.stack(colors, 1),
   )
+  return Houses(*(field.astype(np.float32) for field in houses))
 
 
 class Walls(NamedTuple):
@@ -110,8 +108,7 @@ class Walls(NamedTuple):
 
 def meet(camera: scene.Camera, houses: Houses, width: int) -> Walls:
   """Returns where the rays of each column meet the houses."""
-  across = np.arange(width, dtype=np.float32) + 0.5 - camera.column
-  slope = across / np.float32(camera.focal)
+  slope = camera.slopes(width)
   slope = np.where(np.abs(slope) < 1e-4, np.float32(1e-4), slope)
   near, far, front = (
     field[:, None] for field in (houses.near, houses.far, houses.front)
@@ -149,7 +146,7 @@ def paint(
   rows = np.arange(min(int(foot) + 2, height), dtype=np.float32)[:, None] + 0.5
   scale = (depth / np.float32(camera.focal)).astype(np.float32)
   y = np.float32(camera.height) - (rows - np.float32(camera.row)) * scale
-  at = Houses(*(field[house] for field in houses[:-1]), colors=None)
+  at = Houses(*(field[house] for field in houses))
   chimney = (along % 5.3 < 0.9) & (at.roof > 1) & ~gable
   slope = 1 - np.abs((np.abs(along) - np.abs(at.front)) / 4.5 - 1)
   slope = np.where(gable & (at.front != 0), slope, 0.8)

@@ -7,7 +7,7 @@ the bicycle, as in CamVid.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -161,7 +161,7 @@ class Look(NamedTuple):
 
 
 # What a look without a part has instead.
-_LEFT_OUT = {
+_LEFT_OUT: dict[str, dict[str, Any]] = {
   'textures': dict(texture=0.0, clouds=0.0),
   'light': dict(light=1.0, sides=(1.0, 1.0, 1.0), shadow=0.0, fade=0.0),
   'colors': dict(variety=0.0),

@@ -6,7 +6,7 @@ ahead. Streets are seen from one of their lanes, not from their middle.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,12 +63,17 @@ def draw_street(random: np.random.Generator) -> Street:
   walks = random.uniform(1.8, 5.0, 2)
   yards = random.choice([0.0, 0.0, 0.0, 2.5, 6.0], 2)
   return Street(
-    tuple(kerbs),
-    tuple(walks),
-    tuple(yards + random.uniform(0, 0.5, 2)),
-    tuple(random.random(2) < 0.5),
+    kerbs,
+    _pair(walks),
+    _pair(yards + random.uniform(0, 0.5, 2)),
+    _pair(random.random(2) < 0.5),
     random.uniform(60, 130),
   )
+
+
+def _pair(values: np.ndarray) -> tuple[Any, Any]:
+  left, right = values
+  return left, right
 
 
 def draw_things(random: np.random.Generator, street: Street) -> list[Thing]:

@@ -67,8 +67,10 @@ def tree(
   # Far away twigs merge to a veil.
   merged = min(1.0, brush.pixel / 0.06)
   cover = (1 - merged) * twigs + merged * 0.5
-  cover = cover * np.clip(1.5 - 0.9 * bulk, 0.3, 1) if look.texture else 0.8
-  cover = np.broadcast_to(np.float32(cover), shape.shape)
+  cover = cover * np.clip(1.5 - 0.9 * bulk, 0.3, 1)
+  if not look.texture:
+    cover = np.full(shape.shape, 0.8)
+  cover = cover.astype(np.float32)
   brush.veil(shape, twig * light, names.VEGETATION, cover)
 
 

@@ -62,10 +62,7 @@ def scene(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Renders scene `number` of a data set; see `render`."""
   return render(
-    record.seed,
-    number,
-    size=tuple(record.image_size),
-    without=record.without,
+    record.seed, number, size=record.image_size, without=record.without
   )
 
 

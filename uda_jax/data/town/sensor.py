@@ -61,7 +61,7 @@ def _grain(
 
 def _tones(look: look_lib.Look) -> np.ndarray:
   """Returns the pixels [3, `_LEVELS`] of the levels of 0..2."""
-  gains = 1 + look.warmth * np.float32([[1], [0], [-1]])
+  gains = 1 + look.warmth * np.array([[1], [0], [-1]], np.float32)
   value = gains * np.linspace(0, 2, _LEVELS, dtype=np.float32)
   value = np.clip(value, 0, 1) ** np.float32(look.gamma)
   value = (value - 0.45) * np.float32(look.contrast) + 0.45
@@ -79,15 +79,15 @@ def _optics(planes: np.ndarray, look: look_lib.Look) -> np.ndarray:
 
 
 def _taps(planes: np.ndarray, side: float) -> np.ndarray:
-  """Blurs with three taps an axis."""
-  center, side = np.float32(1 - 2 * side), np.float32(side)
+  """Blurs with three taps an axis, the outer ones of weight `side`."""
+  center, outer = np.float32(1 - 2 * side), np.float32(side)
   for axis in (1, 2):
     source = np.swapaxes(planes, 1, axis)
     beside = np.swapaxes(np.empty_like(planes), 1, axis)
     np.add(source[:, :-2], source[:, 2:], out=beside[:, 1:-1])
     np.add(source[:, 0], source[:, 1], out=beside[:, 0])
     np.add(source[:, -2], source[:, -1], out=beside[:, -1])
-    beside *= side
+    beside *= outer
     beside += center * source
     planes = np.swapaxes(beside, 1, axis)
   return planes

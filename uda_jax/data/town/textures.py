@@ -6,23 +6,19 @@ import functools
 
 import numpy as np
 
-_SIDE = 256
+from uda_jax.data.streets import scene
 
 
 def _value_noise(random: np.random.Generator, cells: int) -> np.ndarray:
   """Returns a tile of smooth noise with a mean of 0 and a deviation of 1."""
-  grid = random.normal(size=(cells, cells))
-  at = np.arange(_SIDE) * cells / _SIDE
-  low, part = at.astype(int), at % 1
-  part = part * part * (3 - 2 * part)
-  high = (low + 1) % cells
-  rows = grid[low] * (1 - part)[:, None] + grid[high] * part[:, None]
-  tile = rows[:, low] * (1 - part) + rows[:, high] * part
+  tile = scene.tile(random.normal(size=(cells, cells)), smooth=True)
   return (tile - tile.mean()) / tile.std()
 
 
 def _sum(random: np.random.Generator, *cells: int) -> np.ndarray:
-  tile = sum(_value_noise(random, n) / (i + 1) for i, n in enumerate(cells))
+  tile = np.add.reduce(
+    [_value_noise(random, n) / (i + 1) for i, n in enumerate(cells)]
+  )
   return (tile / tile.std()).astype(np.float32)
 
 
@@ -59,8 +55,8 @@ def look_up(kind: str, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
   Returns:
     float32 of the arguments' common shape.
   """
-  mask = _SIDE - 1
-  place = (rows.astype(np.int32) & mask) * _SIDE
+  mask = scene.TILE - 1
+  place = (rows.astype(np.int32) & mask) * scene.TILE
   # A flat index is twice as fast as two.
   return _tiles()[kind].take(
     place + (columns.astype(np.int32) & mask), mode='wrap'

@@ -9,6 +9,11 @@ from uda_jax.data.town import plants
 
 Brush = plants.Brush
 
+# Red, amber and green of a traffic light.
+_LIGHTS = np.array(
+  [[0.95, 0.15, 0.1], [0.9, 0.6, 0.1], [0.2, 0.85, 0.5]], np.float32
+)
+
 
 def lamp(canvas, camera, look, random, x, z) -> None:
   """Paints a tall lamp post with an arm."""
@@ -91,9 +96,8 @@ def light(canvas, camera, look, random, x, z) -> None:
   for at in (0.0, 2.2 * half)[: 1 + double]:
     box = brush.box(at - half, at + half, low, low + tall)
     brush.fill(box, dark, names.SIGN)
-    glow = np.float32([[0.95, 0.15, 0.1], [0.9, 0.6, 0.1], [0.2, 0.85, 0.5]])
     height = low + tall * (0.83 - 0.33 * lit)
-    brush.fill(brush.disc(at, height, 0.6 * half), glow[lit], names.SIGN)
+    brush.fill(brush.disc(at, height, 0.6 * half), _LIGHTS[lit], names.SIGN)
 
 
 def board(canvas, camera, look, random, x, z) -> None:
