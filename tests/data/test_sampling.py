@@ -87,7 +87,10 @@ def test_rare_class_draws():
   counts = np.array([[90, 0, 10], [90, 0, 0], [70, 0, 0], [60, 0, 12]])
   tables = sampling.rare_classes(counts, temperature=0.5, min_pixels=10)
   assert tables.classes.tolist() == [2, 0]
-  assert tables.files[0, :1].tolist() == [3] and tables.count.tolist() == [1, 4]
+  assert tables.files[0, :1].tolist() == [3] and tables.lengths.tolist() == [
+    1,
+    4,
+  ]
   draw = tf.function(
     lambda k: sampling.rare_index(0, sampling.SOURCE, k, tables)
   )
@@ -109,8 +112,8 @@ def test_a_share_in_the_place_of_a_number_of_pixels():
   counts = np.array([[10, 90], [300, 700], [0, 0]])
   tables = sampling.rare_classes(counts, temperature=0.5, min_pixels=0.2)
   assert tables.classes.tolist() == [0, 1]
-  assert tables.files[0, : tables.count[0]].tolist() == [1]
-  assert tables.files[1, : tables.count[1]].tolist() == [0, 1]
+  assert tables.files[0, : tables.lengths[0]].tolist() == [1]
+  assert tables.files[1, : tables.lengths[1]].tolist() == [0, 1]
   with pytest.raises(ValueError, match='min_pixels < 0.3 every'):
     sampling.rare_classes(counts, temperature=0.5, min_pixels=0.4)
   data = manifest.Manifest(

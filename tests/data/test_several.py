@@ -207,7 +207,7 @@ def test_pairs_of_crops_take_turns(data):
   ],
 )
 def test_turns_have_the_ratio_of_the_weights(weights, count):
-  assert several.turns(weights).count.tolist() == count
+  assert several.turns(weights).lengths.tolist() == count
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ def _tiff(path: epath.Path, channels: int) -> Bands:
     ) from error
   try:
     with path.open('rb') as file, tifffile.TiffFile(file) as tiff:
-      pages = [page for page in tiff.pages if not page.is_reduced]
+      pages = [page.aspage() for page in tiff.pages]
+      pages = [page for page in pages if not page.is_reduced]
       samples = [page.samplesperpixel for page in pages]
       one = len(pages) == 1 and samples[0] == channels
       if not one and samples != [1] * channels:

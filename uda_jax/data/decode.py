@@ -101,7 +101,7 @@ def open_picture(path: Any) -> Picture:
   path = epath.Path(path)
   with path.open('rb') as file:
     try:
-      image = Image.open(file, formats=_FORMATS)
+      image: Image.Image = Image.open(file, formats=_FORMATS)
       # The second picture of a phone's MPO file is a small or a depth image.
       pages = 1 if image.format == 'MPO' else _pages(image)
       # Pillow turns TIFF files itself when it loads them.
@@ -129,7 +129,7 @@ def open_picture(path: Any) -> Picture:
       f'{path}: expected one picture, got {pages} frames or pages '
       f'({image.format}); save each as an image file of its own'
     )
-  kind = image.format
+  kind = image.format or ''
   if kind != 'TIFF':
     turned = _orientation(image)
     if turned != 1:
@@ -139,7 +139,7 @@ def open_picture(path: Any) -> Picture:
 
 def tag(picture: Picture, number: int) -> int | None:
   """Returns a tag of a TIFF file, None for other files."""
-  return getattr(picture.image, 'tag_v2', {}).get(number)
+  return _tag(picture.image, number, None)
 
 
 def white_is_zero(picture: Picture) -> bool:
@@ -150,6 +150,11 @@ def white_is_zero(picture: Picture) -> bool:
   return tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
+def _tag(image: Image.Image, number: int, default: Any) -> Any:
+  """Returns a tag of a TIFF file, `default` where there is none."""
+  return getattr(image, 'tag_v2', {}).get(number, default)
+
+
 def _pages(image: Image.Image) -> int:
   """Counts the frames of an animation or the pages of a document."""
   frames = getattr(image, 'n_frames', 1)
@@ -158,7 +163,7 @@ def _pages(image: Image.Image) -> int:
   pages = 0
   for number in range(frames):
     image.seek(number)
-    pages += not image.tag_v2.get(_TIFF_PAGE_KIND, 0) & _TIFF_SIDE_PAGES
+    pages += not _tag(image, _TIFF_PAGE_KIND, 0) & _TIFF_SIDE_PAGES
   image.seek(0)
   return max(pages, 1)
 
@@ -166,7 +171,7 @@ def _pages(image: Image.Image) -> int:
 def _bits(image: Image.Image, path: epath.Path) -> int:
   """Returns the bits of a sample of a PNG or TIFF file, 8 for others."""
   if image.format == 'TIFF':
-    return max(image.tag_v2.get(_TIFF_BITS, (8,)))
+    return max(_tag(image, _TIFF_BITS, (8,)))
   with path.open('rb') as file:
     start = file.read(25)
   return start[24] if start.startswith(_PNG_START) else 8

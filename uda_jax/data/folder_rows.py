@@ -234,13 +234,14 @@ def _prepare(
     made[f'{stem}.png'] = label
   for name, pixels in made.items():
     image_files.write_image(job.folder / name, pixels)
-  size = image.size if copy is None else copy.shape[:2]
+  height, width = image.size if copy is None else copy.shape[:2]
   row = manifest.Row(
-    str(source.image) if copy is None else f'{stem}_image.png',
-    '' if label is None else f'{stem}.png',
-    *map(int, size),
-    counts[: len(record.class_names)].astype(np.int64),
-    '; '.join(notes),
+    image=str(source.image) if copy is None else f'{stem}_image.png',
+    label='' if label is None else f'{stem}.png',
+    height=int(height),
+    width=int(width),
+    class_pixels=counts[: len(record.class_names)].astype(np.int64),
+    note='; '.join(notes),
   )
   sizes = {name: manifest.file_size(job.folder / name) for name in made}
   return Done(row, contents, sizes)

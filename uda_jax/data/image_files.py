@@ -88,10 +88,12 @@ def read_for_training(
   """
   if channels != bands.RGB:
     found = bands.read(path, channels)
-    pixels, clipped = _eight_bits(path, found, tuple(value_range), field)
-    return TrainingImage(pixels.shape[:2], pixels, found.turned, clipped)
+    eight_bits, clipped = _eight_bits(path, found, tuple(value_range), field)
+    size = eight_bits.shape[:2]
+    return TrainingImage(size, eight_bits, found.turned, clipped)
   picture = decode.open_picture(path)
-  pixels, clipped = None, 0.0
+  pixels: np.ndarray | None = None
+  clipped = 0.0
   if not (
     picture.format in _TRAINING_FORMATS
     and picture.image.mode in _TRAINING_MODES
@@ -99,7 +101,7 @@ def read_for_training(
     and picture.bits <= 8
   ):
     pixels, clipped = _rgb(picture, tuple(value_range), field)
-  size = (picture.image.height, picture.image.width)
+  size = picture.image.height, picture.image.width
   return TrainingImage(size, pixels, picture.turned, clipped)
 
 

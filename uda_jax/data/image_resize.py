@@ -59,7 +59,8 @@ def pillow_bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
   Returns:
     [height, width, N] uint8.
   """
-  return _pillow(pixels, tuple(map(int, size)), Image.Resampling.BILINEAR)
+  height, width = map(int, size)
+  return _pillow(pixels, (height, width), Image.Resampling.BILINEAR)
 
 
 def _bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
@@ -67,9 +68,14 @@ def _bilinear(pixels: np.ndarray, size: image_size.Size) -> np.ndarray:
 
   The order and the precision of the arithmetic are TensorFlow's.
   """
-  rows, columns = map(_neighbors, pixels.shape[:2], size)
-  wide = _mix(*(pixels[:, i].astype(np.float32) for i in columns[:2]), columns)
-  mixed = _mix(wide[rows[0]], wide[rows[1]], (*rows[:2], rows[2][:, None]))
+  left, right, across = _neighbors(pixels.shape[1], size[1])
+  top, bottom, down = _neighbors(pixels.shape[0], size[0])
+  wide = _mix(
+    pixels[:, left].astype(np.float32),
+    pixels[:, right].astype(np.float32),
+    across,
+  )
+  mixed = _mix(wide[top], wide[bottom], down[:, None])
   return (mixed + np.float32(0.5)).astype(np.uint8)
 
 
@@ -85,9 +91,9 @@ def _neighbors(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _mix(
-  first: np.ndarray, second: np.ndarray, neighbors: tuple[np.ndarray, ...]
+  first: np.ndarray, second: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-  return first + (second - first) * neighbors[2]
+  return first + (second - first) * weight
 
 
 _RESIZE: dict[str, Callable[[np.ndarray, image_size.Size], np.ndarray]] = {

@@ -182,13 +182,13 @@ def _last_part(
   if not last.endswith('*'):
     stem, _, ending = last.rpartition('.')
   spellings = [s for s in SPELLINGS if ending.lower() in s]
-  alternatives = [*spellings, (ending,)][0] if ending else ()
-  alternatives = alternatives or tuple(e[1:] for e in endings)
-  compiled = (
-    re.compile(rf'{_stars(stem)}\.(?i:{"|".join(map(re.escape, names))})')
-    for names in (alternatives, tuple(e[1:] for e in ENDINGS))
+  wanted = tuple(e[1:] for e in endings)
+  if ending:
+    wanted = [*spellings, (ending,)][0]
+  compiled = lambda names: re.compile(
+    rf'{_stars(stem)}\.(?i:{"|".join(map(re.escape, names))})'
   )
-  return tuple(compiled)
+  return compiled(wanted), compiled(e[1:] for e in ENDINGS)
 
 
 def _stars(part: str) -> str:

@@ -39,8 +39,9 @@ def files_of(
   height, width = int(data.heights[index]), int(data.widths[index])
   stacked = 1 if data.channels == bands.RGB else data.channels
   yield data.image_paths[index], (stacked * height, width)
-  if data.labeled:
-    yield data.label_paths[index], (height, width)
+  label = data.label_paths[index]
+  if label is not None:
+    yield label, (height, width)
 
 
 def sizes(data: manifest_lib.Manifest) -> tf.Tensor:

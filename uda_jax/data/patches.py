@@ -94,8 +94,10 @@ class Store:
       label_files.write_label(self._folder / label, patch.label)
       num_classes = len(self._like.class_names)
       counts = np.bincount(patch.label.ravel(), minlength=256)[:num_classes]
-      row = manifest.Row(image, label, *patch.label.shape, counts.tolist())
-      rows.append(row._asdict() | {'bytes': self._bytes(image, label)})
+      height, width = patch.label.shape
+      row = manifest.Row(image, label, height, width, counts)._asdict()
+      row |= {'class_pixels': counts.tolist()}
+      rows.append(row | {'bytes': self._bytes(image, label)})
     files.write_atomically(self._json(place), files.to_json(rows))
 
   def recipe(self) -> manifest.Recipe:

@@ -184,13 +184,11 @@ def _views(
 ) -> Iterator[dict[str, np.ndarray] | None]:
   """Yields `Batch.views` of each step: None or pairs [groups, pairs, ...]."""
   pair, steps = pair_crops.spec(config.pair), share.steps
-  first_step = (
-    steps.stop
-    if pair is None
-    else min(max(pair.first_step, steps.start), steps.stop)
-  )
-  for _ in range(steps.start, first_step):
-    yield None
+  if pair is None:
+    yield from itertools.repeat(None, len(steps))
+    return
+  first_step = min(max(pair.first_step, steps.start), steps.stop)
+  yield from itertools.repeat(None, first_step - steps.start)
   if first_step == steps.stop:
     return
   rows = share.groups * pair.group_size

@@ -59,7 +59,9 @@ def run(config: Any, parts: Sequence[str]) -> list[str]:
       continue
     for entry in records.entries(config.data, name):
       title = f'{name} {entry.name}'.strip()
-      jobs = {title: (name != 'target', None)}
+      jobs: dict[str, tuple[bool, label_fraction.Part | None]] = {
+        title: (name != 'target', None)
+      }
       if name == 'target' and some:
         jobs[title.replace(name, label_fraction.PART)] = True, some
       for title, (labels, rows) in jobs.items():

@@ -260,18 +260,18 @@ def _manifest(
   """Makes the manifest of the rows of a prepared folder."""
   files = _files(folder)
   # An absolute path stays as it is when joined.
-  paths = lambda name: tuple(
-    str(files / os.fsdecode(path)) if path else None for path in rows[name]
-  )
+  absolute = lambda path: str(files / os.fsdecode(path))
   metadata = builder.info.metadata
-  images = paths('image')
+  images = tuple(map(absolute, rows['image']))
   # Data prepared by earlier versions do not say what they were made of.
   unknown = [b''] * len(images)
   made_of = map(os.fsdecode, rows.get('file', unknown))
   return manifest.Manifest(
     name=metadata['name'],
     image_paths=images,
-    label_paths=paths('label'),
+    label_paths=tuple(
+      absolute(path) if path else None for path in rows['label']
+    ),
     heights=rows['height'],
     widths=rows['width'],
     class_pixels=rows['class_pixels'],

@@ -54,7 +54,7 @@ def _line(group: Sequence[Exception], record: Any, field: str) -> str:
 
 def _unknown_values(group: Sequence[Any], record: Any, field: str) -> str:
   """Returns the line on ids or colors of no class, with a map to paste."""
-  counts = Counter()
+  counts: Counter[Any] = Counter()
   for error in group:
     counts.update(error.counts)
   colors = isinstance(next(iter(counts)), tuple)

@@ -44,14 +44,20 @@ class Kind(NamedTuple):
   """A kind of data set.
 
   Attributes:
-    record: the type of its records.
+    record: the type of its records, a NamedTuple.
     check: `check(record, field)` raises ValueError for a bad record.
     class_names: of a record.
   """
 
-  record: type
+  record: type[Any]
   check: Callable[[Any, str], None]
   class_names: Callable[[Any], tuple[str, ...]]
+
+
+def _of_rendered(renderer: renderers.Renderer) -> Kind:
+  return Kind(
+    renderer.record, renderer.check, lambda record: renderer.class_names
+  )
 
 
 KINDS = {
@@ -61,11 +67,7 @@ KINDS = {
     lambda record: tuple(record.class_names),
   ),
   **{
-    kind: Kind(
-      renderer.record,
-      renderer.check,
-      lambda record, renderer=renderer: renderer.class_names,
-    )
+    kind: _of_rendered(renderer)
     for kind, renderer in renderers.RENDERERS.items()
   },
 }
@@ -127,13 +129,15 @@ def _entry(field: str, values: Any, name: str, part: str) -> Entry:
     raise ValueError(
       f'{field}.weight: expected a number above 0, got {weight!r}'
     )
-  if not isinstance(entry.resize_to, tuple | list):
+  size = entry.resize_to
+  if not isinstance(size, tuple | list) or len(size) != 2:
     raise ValueError(
       f'{field}.resize_to: expected (height, width), or (0, 0) for none, got '
-      f'{entry.resize_to!r}'
+      f'{size!r}'
     )
-  entry = entry._replace(resize_to=tuple(entry.resize_to))
-  if part == 'evaluation' and (weight != 1 or any(entry.resize_to)):
+  height, width = size
+  entry = entry._replace(resize_to=(height, width))
+  if part == 'evaluation' and (weight != 1 or any(size)):
     raise ValueError(
       f'{field}: expected weight 1 and resize_to (0, 0), as every set of the '
       'evaluation counts alike and is resized by config.data.eval_image_size, '
@@ -193,7 +197,9 @@ _TYPES: dict[type, tuple[str, Any]] = {
 }
 
 
-def _check_types(record: Any, values: Mapping[str, Any], field: str) -> None:
+def _check_types(
+  record: type[Any], values: Mapping[str, Any], field: str
+) -> None:
   """Raises for a field of another type than its default, such as 'False'."""
   for name, default in record._field_defaults.items():
     value = values.get(name, default)

@@ -91,14 +91,14 @@ def _rows(job: _Job) -> Iterator[manifest.Row]:
     render_worker.done(str(job.folder), number, job.labels)
     for number in range(job.record.num_images)
   ]
-  if None in known:
-    known = _rendered(job)
-  for number, counts in enumerate(known):
+  height, width = job.record.image_size
+  for number, counts in enumerate(_rendered(job) if None in known else known):
     place = f'{job.folder.name}/{{}}/{number:06d}.png'.format
     yield manifest.Row(
       place('images'),
       place('labels') if job.labels else '',
-      *job.record.image_size,
+      height,
+      width,
       np.array(counts, np.int64),
     )
 
@@ -120,7 +120,9 @@ def _rendered(job: _Job, index: int = 0, count: int = 1) -> Iterator[list[int]]:
   workers = _start(job, [numbers[i] for i in _cores(numbers)], count)
   try:
     for place, number in enumerate(numbers):
-      line = workers[place % len(workers)].stdout.readline()
+      printed = workers[place % len(workers)].stdout
+      assert printed is not None  # `_start` asks for a pipe
+      line = printed.readline()
       if not line:
         raise ChildProcessError(
           f'{job.field}: rendering scene {number} failed, see the messages '

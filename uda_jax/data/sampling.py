@@ -82,13 +82,13 @@ class RareClasses(NamedTuple):
     classes: [C'] int32 train ids, the rarest first.
     probability: [C'] float32, of drawing each class.
     files: [C', M] int32, the images with enough pixels of the class, padded.
-    count: [C'] int32, how many entries of each row are images.
+    lengths: [C'] int32, how many entries of each row are images.
   """
 
   classes: np.ndarray
   probability: np.ndarray
   files: np.ndarray
-  count: np.ndarray
+  lengths: np.ndarray
 
 
 def rare_classes(
@@ -158,7 +158,7 @@ def rare_index(
     seed=Stream(seed, domain, CLASS).key(element),
   )[0, 0]
   column = uniform_int(
-    Stream(seed, domain, FILE).uniform(element), tf.gather(tables.count, row)
+    Stream(seed, domain, FILE).uniform(element), tf.gather(tables.lengths, row)
   )
   image = tf.gather(tables.files, row)[column]
   return tf.cast(image, tf.int64), tf.gather(tables.classes, row)

@@ -25,12 +25,12 @@ class Turns(NamedTuple):
   Attributes:
     owner: [P] int32, the number of the set that has a place.
     place: [P] int64, which of the set's own places this is.
-    count: [S] int64, places of each set.
+    lengths: [S] int64, places of each set.
   """
 
   owner: np.ndarray
   place: np.ndarray
-  count: np.ndarray
+  lengths: np.ndarray
 
 
 def turns(weights: Sequence[float]) -> Turns:
@@ -71,7 +71,7 @@ def turn(
     max_index=tf.constant(length - 1, tf.int64),
   )
   owner = tf.gather(turns.owner, place)
-  own = period * tf.gather(turns.count, owner) + tf.gather(turns.place, place)
+  own = period * tf.gather(turns.lengths, owner) + tf.gather(turns.place, place)
   return owner, own
 
 

@@ -31,7 +31,7 @@ class EvalBatch(NamedTuple):
   image: np.ndarray
   label: np.ndarray | None
   valid: np.ndarray
-  index: np.ndarray
+  index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
 
 
 def eval_batches(
@@ -123,9 +123,12 @@ def _joined(
 ) -> Iterator[EvalBatch]:
   """Puts batches of one row together to batches of these lengths."""
   for length in lengths:
-    parts = zip(*itertools.islice(rows, length))
+    image, label, valid, index = zip(*itertools.islice(rows, length))
     yield EvalBatch(
-      *(None if part[0] is None else np.concatenate(part) for part in parts)
+      np.concatenate(image),
+      None if label[0] is None else np.concatenate(label),
+      np.concatenate(valid),
+      np.concatenate(index),
     )
 
 
