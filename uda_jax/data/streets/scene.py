@@ -111,7 +111,7 @@ def draw_layout(random: np.random.Generator) -> Layout:
 
 
 def tile(grid: np.ndarray, *, smooth: bool = False) -> np.ndarray:
-  """Interpolates a square grid to `TILE` x `TILE`; tiles join without a seam.
+  """Interpolates a square grid to a tile of `TILE` x `TILE` that repeats.
 
   Args:
     grid: [n, n] float.
