@@ -130,6 +130,15 @@ def test_class_statistics_of_the_predicted_classes():
   )
 
 
+@pytest.mark.parametrize('dtype', [jnp.float16, jnp.bfloat16])
+def test_class_means_of_large_images(dtype):
+  label = jnp.zeros((300, 400), int)
+  mean, absent = pseudo_labels.class_means(
+    jnp.full(label.shape, 0.875, dtype), label, num_classes=2
+  )
+  assert mean == 0.875 and jnp.isnan(absent)
+
+
 def test_entropy_of_certain_pixels_in_float16():
   prob = jnp.array([[1.0, 0.0], [0.5, 0.5]], jnp.float16)
   np.testing.assert_allclose(

@@ -212,13 +212,16 @@ def class_means(
     num_classes: C.
 
   Returns:
-    [..., C] float; NaN for a class without pixels or with a NaN value.
+    [..., C] float32 or wider; NaN for a class without pixels or with a NaN
+    value.
 
   Example:
     >>> value, label = jnp.array([[1.0, 2.0, 6.0]]), jnp.array([[0, 0, 2]])
     >>> print(class_means(value, label, num_classes=3))
     [1.5 nan 6. ]
   """
+  # Float16 holds no sum of 65520 pixels.
+  value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
   member = label[..., None] == jnp.arange(num_classes)
   total = jnp.where(member, value[..., None], 0).sum((-3, -2))
   return total / member.sum((-3, -2)).astype(value.dtype)
@@ -258,8 +261,9 @@ def class_statistics(prob: jax.Array) -> tuple[jax.Array, jax.Array]:
 
   Returns:
     Mean probability and mean stretched entropy (`stretch_by_class`) of the
-    pixels of each predicted class, both [..., C]; NaN for a class that is not
-    predicted, the second also where `stretch_by_class` is NaN.
+    pixels of each predicted class, both [..., C] float32 or wider; NaN for a
+    class that is not predicted, the second also where `stretch_by_class` is
+    NaN.
 
   Example:
     >>> prob = jnp.array([[[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.2, 0.8, 0.0]]])

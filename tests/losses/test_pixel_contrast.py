@@ -138,3 +138,14 @@ def test_negatives_far_below_a_positive_still_count():
   )
   np.testing.assert_allclose(loss, np.mean(expected), rtol=1e-5)
   assert np.isfinite(gradient).all() and np.abs(gradient).sum(1).min() > 0
+
+
+def test_half_precision_vectors_are_contrasted_in_float32():
+  vectors = jnp.array([[1, 0], [0.5, 0.5], [0, 1], [0.25, 1]], jnp.float16)
+  label = jnp.array([0, 0, 1, 1])
+  contrast = pixel_contrast.supervised_contrastive
+  loss = contrast(vectors, label)
+  assert loss.dtype == jnp.float32
+  np.testing.assert_array_equal(
+    loss, contrast(vectors.astype(jnp.float32), label)
+  )

@@ -205,7 +205,7 @@ def supervised_contrastive(
   and the vectors N of other classes negatives. Mean over i and over p in P of
   -log(exp(s_ip) / (exp(s_ip) + sum over n in N of exp(s_in))), s = dot product
   / `temperature`, times `temperature / base_temperature` (PiPa, released code:
-  the other positives are not in the denominator).
+  the other positives are not in the denominator). Computed in float32 or wider.
 
   Args:
     vectors: [M, D] float, unit length.
@@ -232,6 +232,7 @@ def supervised_contrastive(
     valid_mask = jnp.ones(label.shape, bool)
   # Before the product: an infinite vector has a NaN gradient, also times 0.
   vectors = jnp.where(valid_mask[:, None], vectors, 0)
+  vectors = vectors.astype(jnp.promote_types(vectors.dtype, jnp.float32))
   pair = valid_mask[:, None] & valid_mask[None]
   same = label[:, None] == label[None]
   similarity = (
