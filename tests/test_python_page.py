@@ -78,7 +78,9 @@ def test_the_calls_of_the_page(tmp_path, monkeypatch, caplog):
 
 
 def test_a_function_of_images(run):
-  Image.new('RGB', (30, 20), (90, 10, 200)).save('photo.jpg')
+  turned = Image.Exif()
+  turned[0x0112] = 6  # a phone's photo, stored on its side
+  Image.new('RGB', (20, 30), (90, 10, 200)).save('photo.jpg', exif=turned)
   (code,) = _blocks('predict.load')
   names = {}
   exec(code, names)
