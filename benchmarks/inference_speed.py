@@ -34,11 +34,11 @@ from uda_jax import pictures
 from uda_jax import predict as predict_lib
 from uda_jax.evaluate import counts
 from uda_jax.evaluate import inference
+from uda_jax.models import preprocessing
 from uda_jax.models.weights import state_dict
 from uda_jax.runs import restore
 
 _CONFIG = pathlib.Path(__file__).with_name('small_deeplab.py')
-_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
 _SEEN = (512, 1024)
 # An image goes through one of the two: its number -> predicted classes.
 Loop = Callable[[int], np.ndarray]
@@ -77,7 +77,7 @@ def torch_network(network: restore.Trained) -> torch_deeplab.DeepLabV2:
 def _input(pixels: np.ndarray) -> torch.Tensor:
   """Returns [1, 3, H, W] for [H, W, 3] RGB pixels."""
   bgr = torch.from_numpy(pixels[..., ::-1].astype(np.float32))
-  return (bgr - torch.tensor(_MEAN_BGR)).permute(2, 0, 1)[None]
+  return (bgr - torch.tensor(preprocessing.CAFFE.mean)).permute(2, 0, 1)[None]
 
 
 def in_turns(

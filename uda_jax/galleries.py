@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,6 +73,33 @@ def gallery(
     top += height + _GAP
   _draw_legend(draw, entries, legend_top, font)
   return np.asarray(page)
+
+
+def labels_page(
+  pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+  *,
+  palette: pictures.Palette,
+  class_names: Sequence[str],
+) -> np.ndarray:
+  """Draws a page to look labels over: image, label, label on image.
+
+  Args:
+    pairs: image [H, W, 3] uint8 and label [H, W] uint8 train ids.
+    palette: one RGB triple per class.
+    class_names: for the legend.
+
+  Returns:
+    [H, W, 3] uint8.
+  """
+  return gallery(
+    [
+      (image, label, pictures.overlay(image, label, palette))
+      for image, label in pairs
+    ],
+    titles=('image', 'label', 'label on image'),
+    palette=palette,
+    class_names=class_names,
+  )
 
 
 def gallery_columns(

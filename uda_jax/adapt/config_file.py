@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from uda_jax.adapt import sizes
 from uda_jax.data import decode
+from uda_jax.data import records
 
 _WIDTH = 80
 
@@ -222,7 +223,7 @@ def write(settings: Settings, run: pathlib.Path) -> str:
   chosen, steps = settings.sizes, settings.steps
   values = {
     f'{name}_{field}': value
-    for name, part in zip(('source', 'target', 'evaluation'), parts)
+    for name, part in zip(records.PARTS, parts)
     for field, value in [
       ('name', part.name),
       ('images', relative(part.images)),

@@ -105,17 +105,13 @@ def _draw(
   encoding: encoding_lib.Encoding,
   path: pathlib.Path,
 ) -> None:
-  rows = []
+  shown = []
   for name in folder_contents.spread(pairs.names, _PICTURES):
     image_path, label_path = pairs.files(name)
-    image = image_files.read_image(image_path)
     label = train_ids(label_path, encoding)
-    rows.append((image, label, pictures.overlay(image, label, found.palette)))
-  page = galleries.gallery(
-    rows,
-    titles=('image', 'label', 'label on image'),
-    palette=found.palette,
-    class_names=encoding.class_names,
+    shown.append((image_files.read_image(image_path), label))
+  page = galleries.labels_page(
+    shown, palette=found.palette, class_names=encoding.class_names
   )
   pictures.write_png(path, page)
 

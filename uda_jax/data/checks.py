@@ -30,19 +30,12 @@ def check(config: Any) -> None:
   """
   for name in records.PARTS:
     _check_part(config, name)
-  if not config.cache_dir:
-    raise ValueError(
-      "config.data.cache_dir: expected a folder for prepared data, got ''"
-    )
+  need_cache_dir(config.cache_dir)
   source, evaluation = (
     records.class_names(config, name) for name in ('source', 'evaluation')
   )
   records.class_names(config, 'target')
-  if source != evaluation:
-    raise ValueError(
-      'config.data.evaluation.class_names: expected the classes of '
-      f'config.data.source {source}, got {evaluation}'
-    )
+  need_equal_classes(source, evaluation)
   _check_target_labels(config, source)
   for name in _SIZES:
     check_size(
@@ -92,11 +85,8 @@ def _check_part(config: Any, name: str) -> None:
   for field, record in _records(config, name):
     if hasattr(record, 'image_size'):
       check_size(record.image_size, f'{field}.image_size', least=32)
-    if name != 'target' and getattr(record, 'labels', None) == '':
-      raise ValueError(
-        f'{field}.labels: expected the pattern of the label files '
-        "(labels are needed here), got ''"
-      )
+    if name != 'target':
+      need_labels(record, field)
   for entry in records.entries(config, name):
     check_size(entry.resize_to, f'{entry.field}.resize_to', shorter_side=True)
 
@@ -125,6 +115,34 @@ def _get(config: Any, path: str) -> Any:
   for name in path.split('.'):
     config = config[name]
   return config
+
+
+def need_cache_dir(path: str) -> None:
+  """Raises ValueError unless `config.data.cache_dir` is set."""
+  if not path:
+    raise ValueError(
+      "config.data.cache_dir: expected a folder for prepared data, got ''"
+    )
+
+
+def need_labels(record: Any, field: str) -> None:
+  """Raises ValueError for a record of a folder without label files."""
+  if getattr(record, 'labels', None) == '':
+    raise ValueError(
+      f'{field}.labels: expected the pattern of the label files '
+      "(labels are needed here), got ''"
+    )
+
+
+def need_equal_classes(
+  source: tuple[str, ...], evaluation: tuple[str, ...]
+) -> None:
+  """Raises ValueError unless source and evaluation have the same classes."""
+  if source != evaluation:
+    raise ValueError(
+      'config.data.evaluation.class_names: expected the classes of '
+      f'config.data.source {source}, got {evaluation}'
+    )
 
 
 def check_size(

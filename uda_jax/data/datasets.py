@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import functools
 from typing import Any
 
+from uda_jax.data import checks
 from uda_jax.data import folders
 from uda_jax.data import label_fraction
 from uda_jax.data import manifest
@@ -221,10 +222,7 @@ def _recipe(
   """Returns how to prepare the data set of a record; see `load`."""
   made = records.make(record, field)
   kind = record['kind']
-  if not cache_dir:
-    raise ValueError(
-      "config.data.cache_dir: expected a folder for prepared data, got ''"
-    )
+  checks.need_cache_dir(cache_dir)
   if resize is not None and kind != 'folder':
     raise ValueError(
       'config.data.resized_copies: expected False, as there are '

@@ -12,6 +12,7 @@ from absl import logging
 from etils import epath
 
 from uda_jax import labels as labels_lib
+from uda_jax.data import checks
 from uda_jax.data import folder_labels
 from uda_jax.data import folder_record
 from uda_jax.data import folder_rows
@@ -55,11 +56,8 @@ def recipe(
     record = record._replace(
       labels='', label_map=(), ignore_ids=(), label_colors=()
     )
-  elif not record.labels:
-    raise ValueError(
-      f'{field}.labels: expected the pattern of the label files '
-      "(labels are needed here), got ''"
-    )
+  else:
+    checks.need_labels(record, field)
   folder = _folder(record, root, field)
   sources = _sources(record, folder, field)
   if part is not None:

@@ -57,18 +57,15 @@ def label_page(config: Any, part: str, data: Any) -> Any:
   from uda_jax import pictures
   from uda_jax.data import transforms
 
-  rows = []
+  pairs = []
   for i in np.linspace(0, len(data.image_paths) - 1, _PICTURES).astype(int):
     path = transforms.path_tensor(data.image_paths[i])
     image = transforms.read_image(path, data.channels).numpy()
     image = pictures.rgb(image)
     label = np.asarray(decode.open_picture(data.label_paths[i]).image)
-    rows.append((image, label, pictures.overlay(image, label, data.palette)))
-  page = galleries.gallery(
-    rows,
-    titles=('image', 'label', 'label on image'),
-    palette=data.palette,
-    class_names=data.class_names,
+    pairs.append((image, label))
+  page = galleries.labels_page(
+    pairs, palette=data.palette, class_names=data.class_names
   )
   path = epath.Path(config.data.cache_dir).expanduser() / f'labels_{part}.png'
   pictures.write_png(path, page)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from uda_jax import parallel
+from uda_jax.data import checks
 from uda_jax.data import datasets
 from uda_jax.data import label_fraction
 from uda_jax.data import prepared
@@ -73,12 +74,9 @@ def read(config) -> Data:
   if part := label_fraction.part(config.data, config.seed):
     labeled = datasets.load_labeled(config.data, part, channels)
     data = data._replace(target_labels=labeled)
-  expected = data.source.class_names
-  if data.evaluation.class_names != expected:
-    raise ValueError(
-      'config.data.evaluation.class_names: expected the classes of '
-      f'config.data.source {expected}, got {data.evaluation.class_names}'
-    )
+  checks.need_equal_classes(
+    data.source.class_names, data.evaluation.class_names
+  )
   return data
 
 

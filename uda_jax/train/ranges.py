@@ -9,6 +9,9 @@ from typing import Any
 import ml_collections
 
 from uda_jax import parallel
+from uda_jax.data import image_size
+from uda_jax.models import network
+from uda_jax.runs import networks
 from uda_jax.train import method_ranges
 
 # Whole numbers, and the least that each may be.
@@ -93,9 +96,9 @@ _CHOICES = {
   'batch.scale_learning_rate': ('none', 'linear', 'sqrt'),
   'parallel.shard': parallel.SHARDS,
   'data.on_error': ('fail', 'skip'),
-  'data.resize': ('bilinear', 'bicubic', 'pillow_bilinear'),
-  'model.dtype': ('float32', 'bfloat16', 'float64'),
-  'warm_start.network': ('student', 'teacher', 'best'),
+  'data.resize': tuple(image_size.RESIZE),
+  'model.dtype': network.DTYPES,
+  'warm_start.network': networks.NETWORKS,
 }
 # Pairs of numbers, and (least, most) of each.
 _PAIRS: dict[str, tuple[float, float]] = {
