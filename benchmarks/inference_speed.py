@@ -40,8 +40,6 @@ from uda_jax.runs import restore
 
 _CONFIG = pathlib.Path(__file__).with_name('small_deeplab.py')
 _SEEN = (512, 1024)
-# An image goes through one of the two: its number -> predicted classes.
-Loop = Callable[[int], np.ndarray]
 
 
 class Batch(NamedTuple):

@@ -14,8 +14,7 @@ from uda_jax.runs import checksums
 from uda_jax.runs import stored
 from uda_jax.runs import trees
 
-# Of a run: in its newest checkpoint, and the best by validation.
-NETWORKS = ('student', 'teacher', 'best')
+_NETWORKS = ('student', 'teacher', 'best')
 
 
 def load(
@@ -39,9 +38,9 @@ def load(
   Raises:
     ValueError: there is no such network, or it has other tensors.
   """
-  if which not in NETWORKS:
+  if which not in _NETWORKS:
     raise ValueError(
-      f'config.warm_start.network: expected one of {NETWORKS}, got {which!r}'
+      f'config.warm_start.network: expected one of {_NETWORKS}, got {which!r}'
     )
   stored.quiet_orbax()
   workdir = pathlib.Path(run).absolute()

@@ -10,8 +10,6 @@ import ml_collections
 
 from uda_jax import parallel
 from uda_jax.data import image_size
-from uda_jax.models import network
-from uda_jax.runs import networks
 from uda_jax.train import method_ranges
 
 # Whole numbers, and the least that each may be.
@@ -97,8 +95,8 @@ _CHOICES = {
   'parallel.shard': parallel.SHARDS,
   'data.on_error': ('fail', 'skip'),
   'data.resize': tuple(image_size.RESIZE),
-  'model.dtype': network.DTYPES,
-  'warm_start.network': networks.NETWORKS,
+  'model.dtype': ('float32', 'bfloat16', 'float64'),
+  'warm_start.network': ('student', 'teacher', 'best'),
 }
 # Pairs of numbers, and (least, most) of each.
 _PAIRS: dict[str, tuple[float, float]] = {
