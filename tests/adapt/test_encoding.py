@@ -74,6 +74,27 @@ def test_masks_of_0_and_255(tmp_path):
   assert dict(zip(named.class_names, named.values)) == {'road': 0, 'hole': 255}
 
 
+@pytest.mark.parametrize('levels', [(0, 127, 255), (0, 85, 170, 255)])
+def test_white_of_gray_levels_is_asked_for(tmp_path, levels):
+  paths = write(tmp_path, ids(levels))
+  with pytest.raises(ValueError, match=r'gray levels 0, .*--ignore=none') as e:
+    decide(paths)
+  assert '\n' not in str(e.value) and '--ignore=255' in str(e.value)
+  assert decide(paths, ignore=()).values == levels
+  assert decide(paths, ignore=(255,)).values == levels[:-1]
+  entries = [Entry(str(x), x) for x in levels]
+  assert decide(paths, entries=entries).values == levels
+
+
+@pytest.mark.parametrize(
+  'values', [(0, 1, 255), (0, 120, 255), (0, 127, 254), (7, 127, 255)]
+)
+def test_other_ids_are_no_gray_levels(tmp_path, values):
+  paths = write(tmp_path, ids(values))
+  found = decide(paths)
+  assert found.values == tuple(x for x in values if x != 255)
+
+
 def test_a_mask_with_soft_edges(tmp_path):
   soft = np.zeros((40, 40), np.uint8)
   soft[:, 20:] = 255

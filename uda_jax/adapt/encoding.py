@@ -9,14 +9,13 @@ from uda_jax import labels as labels_lib
 from uda_jax.adapt import class_files
 from uda_jax.adapt import label_contents
 from uda_jax.adapt import label_values
+from uda_jax.adapt import masks
 
 IGNORE = labels_lib.IGNORE_LABEL
 # No data set of the field has more.
 MOST_CLASSES = 150
 # The largest id of 16 bits marks unlabeled pixels, as 255 does of 8 bits.
 _IGNORED_IDS = (IGNORE, (1 << 16) - 1)
-# A mask with soft edges: most pixels have one of two values, the others many.
-_SOFT_VALUES, _SOFT_SHARE = 16, 0.8
 
 Value = label_values.Value
 _listed, _text = label_values.listed, label_values.text
@@ -82,6 +81,8 @@ def decide(
     named, void, reason = None, (), ''
   ignored, why = _ignored(found, named, void, ignore)
   if named is None:
+    if ignore is None and ignored:
+      _check_levels(found, flag)
     named = _unnamed(found, ignored)
     reason = (
       f'all values of {len(found.files)} label files; --classes names them'
@@ -187,8 +188,7 @@ def _named(
 
 
 def _is_mask(found: label_contents.Labels) -> bool:
-  """Returns whether label files hold 0 and 255 alone."""
-  return found.kind != 'colors' and set(found.counts) == {0, IGNORE}
+  return found.kind != 'colors' and masks.is_mask(found.counts)
 
 
 def _ignored(
@@ -227,6 +227,17 @@ def _unnamed(
   return {value: f'class {value}' for value in sorted(values)}
 
 
+def _check_levels(found: label_contents.Labels, flag: str) -> None:
+  """Raises ValueError for gray levels, of which the white one is ignored."""
+  if found.kind != 'colors' and masks.are_levels(found.counts):
+    values = sorted(found.counts)
+    raise ValueError(
+      f'{flag}: expected ids, got the gray levels {_listed(values)}, of which '
+      f'{values[-1]} may be a class, or pixels without one; --ignore=none '
+      f'makes it a class, --ignore={values[-1]} ignores it'
+    )
+
+
 def _check_values(
   found: label_contents.Labels,
   named: Mapping[Value, str],
@@ -237,7 +248,8 @@ def _check_values(
   """Raises ValueError unless there are 2 to `MOST_CLASSES` known classes."""
   there = [value for value in found.counts if value not in ignored]
   kind = 'colors' if found.kind == 'colors' else 'ids'
-  if len(there) > MOST_CLASSES or _is_soft(found):
+  is_soft = kind == 'ids' and masks.is_soft(found.counts)
+  if len(there) > MOST_CLASSES or is_soft:
     raise ValueError(
       f'{flag}: expected 2 to {MOST_CLASSES} classes, got {len(there)} {kind} '
       f'({_listed(there)}); these are masks with soft edges (resized, or once '
@@ -263,17 +275,6 @@ def _check_values(
     raise ValueError(
       f'{class_file}: expected 2 to {MOST_CLASSES} classes, got {len(named)}'
     )
-
-
-def _is_soft(found: label_contents.Labels) -> bool:
-  """Returns whether values between the two most frequent are soft edges."""
-  if found.kind == 'colors' or len(found.counts) < _SOFT_VALUES:
-    return False
-  first, second = list(found.counts)[:2]
-  share = (found.counts[first] + found.counts[second]) / sum(
-    found.counts.values()
-  )
-  return {first, second} == {0, IGNORE} and share > _SOFT_SHARE
 
 
 def _palette(
