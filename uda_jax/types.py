@@ -9,15 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
-import numpy as np
 
 # A tree of arrays; JAX has no static type for one.
 PyTree = Any
-# On the device, or on the host before a step.
-Array = jax.Array | np.ndarray
+# On the device. A batch that is not there yet holds numpy arrays instead.
+Array = jax.Array
+
+
+class Config(Protocol):
+  """A run's config, or a block of it: fields by attribute or by name."""
+
+  def __getattr__(self, name: str) -> Any:
+    """Returns a field, or a block, which is a `Config`."""
+
+  def __getitem__(self, name: str) -> Any:
+    """Returns a field by its name."""
+
+  def __setattr__(self, name: str, value: Any) -> None:
+    """Sets a field, where the config is not locked."""
+
+  def __contains__(self, name: object) -> bool:
+    """Returns whether there is a field of this name."""
+
+  def get(self, name: str, default: Any = None) -> Any:
+    """Returns a field, `default` where there is none."""
 
 
 class Source(NamedTuple):
@@ -68,6 +86,11 @@ class Batch(NamedTuple):
   target: Target | None = None
   views: Mapping[str, Array] | None = None
   labeled: Source | None = None
+
+  def wanted_target(self) -> Target:
+    """Returns the target of a method that uses it (`Method.uses_target`)."""
+    assert self.target is not None
+    return self.target
 
 
 class Variables(NamedTuple):
@@ -244,6 +267,11 @@ class TrainState:
   round: Round
   nonfinite: jax.Array
   rng: jax.Array
+
+  def wanted_teacher(self) -> Variables:
+    """Returns the teacher of a method that has one (`config.teacher.use`)."""
+    assert self.teacher is not None
+    return self.teacher
 
   @property
   def teacher_stats(self) -> PyTree | None:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.adapt import budget
 from uda_jax.evaluate import scoring
 from uda_jax.runs import compile_cache
@@ -28,7 +29,7 @@ _IMAGES = 8
 _WRITING = 0.4
 
 
-def cost(config: Any, workdir: pathlib.Path) -> budget.Cost:
+def cost(config: types.Config, workdir: pathlib.Path) -> budget.Cost:
   """Measures the first steps and a small evaluation of a run.
 
   Nothing is written but prepared data and the compile cache.
@@ -75,7 +76,7 @@ def cost(config: Any, workdir: pathlib.Path) -> budget.Cost:
   return found
 
 
-def _during_training(config: Any) -> int:
+def _during_training(config: types.Config) -> int:
   """Returns the number of evaluations before the last one."""
   every = config.eval.every
   return max(0, (config.steps - 1) // every) if every else 0

@@ -14,6 +14,7 @@ import jax
 
 from uda_jax import files
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.configs.blocks import datasets as dataset_blocks
 from uda_jax.data import datasets
 from uda_jax.evaluate import scoring
@@ -23,7 +24,7 @@ from uda_jax.runs import restore
 _ROW = '{}, on {}'
 
 
-def load(config: Any, fields: dict[str, Any]) -> Any:
+def load(config: types.Config, fields: dict[str, Any]) -> Any:
   """Prepares the labeled images, and returns their manifest.
 
   Args:

@@ -12,6 +12,7 @@ import jax
 
 from uda_jax import configs
 from uda_jax import duration
+from uda_jax import types
 from uda_jax.adapt import budget
 from uda_jax.adapt import drawings
 from uda_jax.adapt import measure
@@ -227,7 +228,7 @@ def export(record: record_lib.Record) -> list[str]:
   return lines
 
 
-def _seen_size(config: Any, image: pathlib.Path) -> tuple[int, int]:
+def _seen_size(config: types.Config, image: pathlib.Path) -> tuple[int, int]:
   from uda_jax.adapt import sizes
 
   [size] = sizes.read([image])

@@ -7,6 +7,7 @@ The draws are not those of `pipeline`, but likewise functions of (seed, step).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _rows(
   arrays: tuple[np.ndarray, ...],
   crop_size: tuple[int, int] | None,
   flip: bool,
-) -> tuple[list[np.ndarray], np.ndarray]:
+) -> tuple[list[Any], Any]:
   """Returns crops of every array, arranged in groups, and their indices."""
   index = _order(seed, domain, elements, len(arrays[0]))
   crops = [
@@ -192,7 +193,7 @@ def train_batches(
     (image, label), index = read(_SOURCE, source_images, source_labels)
     source = types.Source(image, label.astype(np.int32), index)
     (image,), index = read(_TARGET, target_images)
-    valid_mask = np.ones(image.shape[:-1], bool)
+    valid_mask: Any = np.ones(image.shape[:-1], bool)
     return types.Batch(source, types.Target(image, valid_mask, None, index))
 
   return map(batch, range(first_step, num_steps))

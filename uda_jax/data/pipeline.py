@@ -27,7 +27,7 @@ from uda_jax.data import several
 
 
 def train_batches(
-  config: Any,
+  config: types.Config,
   *,
   seed: int,
   first_step: int,
@@ -119,7 +119,7 @@ class _Share(NamedTuple):
 
 
 def _domains(
-  config: Any,
+  config: types.Config,
   source: manifest_lib.Manifest,
   target: manifest_lib.Manifest,
   labeled: manifest_lib.Manifest | None,
@@ -137,7 +137,7 @@ def _domains(
 
 
 def _batches(
-  config: Any,
+  config: types.Config,
   share: _Share,
   group_size: int,
   read_target: bool,
@@ -180,7 +180,7 @@ def _batches(
 
 
 def _views(
-  config: Any, target: manifest_lib.Manifest, share: _Share
+  config: types.Config, target: manifest_lib.Manifest, share: _Share
 ) -> Iterator[dict[str, np.ndarray] | None]:
   """Yields `Batch.views` of each step: None or pairs [groups, pairs, ...]."""
   pair, steps = pair_crops.spec(config.pair), share.steps

@@ -95,7 +95,7 @@ def _reader(
   labels = transforms.path_tensor(data.label_paths) if data.labeled else None
   sizes = loading.sizes(data)
 
-  def read(number):
+  def read(number: tf.Tensor) -> EvalBatch:
     valid = number >= 0
     index = tf.where(valid, number, -1 - number)
     image = transforms.read_image(images[index], data.channels)
@@ -108,7 +108,7 @@ def _reader(
       label = loading.of_size(label, sizes[index])
       if any(label_size):
         full = transforms.resized_size(
-          sizes[index], transforms.Spec(tuple(label_size))
+          sizes[index], transforms.Spec(label_size)
         )
         whole = cutting.Window(tf.zeros(2, tf.int32), full, full)
         label = cutting.cut_label(label, whole, 'bicubic')

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import pseudo_labels
+from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.data import records
 from uda_jax.evaluate import protocol
@@ -94,7 +95,7 @@ def summarize(
   return found
 
 
-def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
+def score(config: types.Config, report: dict[str, Any]) -> dict[str, Any]:
   """Returns the value that the best checkpoint maximises, for `save_best`.
 
   Args:
@@ -115,7 +116,7 @@ def score(config: Any, report: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def scoring(config: Any) -> str:
+def scoring(config: types.Config) -> str:
   """Describes how a start of a run scores, which a later one may change."""
   block = config.eval
   views = tta.describe(block.scales, block.flip)
@@ -125,7 +126,9 @@ def scoring(config: Any) -> str:
   return '; '.join([protocol.describe(block), views, f'images {seen}', *more])
 
 
-def out_of_patience(config: Any, step: int, best: dict[str, Any]) -> bool:
+def out_of_patience(
+  config: types.Config, step: int, best: dict[str, Any]
+) -> bool:
   """Returns whether training stops, as no network has been better for long.
 
   A function of what is on disk: a resumed run stops where it would have.
@@ -142,7 +145,7 @@ def out_of_patience(config: Any, step: int, best: dict[str, Any]) -> bool:
   return step // every - best['step'] // every >= patience
 
 
-def describe(config: Any) -> str:
+def describe(config: types.Config) -> str:
   """Returns in words how a run selects its best checkpoint."""
   if config.checkpoint.best != LABELED:
     return f'selected by {config.checkpoint.best}, without target labels'
@@ -156,7 +159,7 @@ def describe(config: Any) -> str:
   return 'selected on target labels'
 
 
-def note(config: Any, which: str) -> dict[str, str]:
+def note(config: types.Config, which: str) -> dict[str, str]:
   """Returns the field `selected` of a report, {} for a network not selected.
 
   Args:
@@ -168,7 +171,7 @@ def note(config: Any, which: str) -> dict[str, str]:
   return {'selected': describe(config)} if selected else {}
 
 
-def check(config: Any) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError for a criterion that this run cannot compute."""
   best, subset = config.checkpoint.best, config.checkpoint.best_subset
   allowed = (LABELED, *LABEL_FREE)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uda_jax import files
+from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.evaluate import inference
 from uda_jax.evaluate import protocol
@@ -126,7 +127,7 @@ def sample_image(shape: tuple[int, int, int, int]) -> np.ndarray:
   return (image + random.integers(0, 32, image.shape)).astype(np.uint8)
 
 
-def _size(args: argparse.Namespace, config: Any) -> tuple[int, int]:
+def _size(args: argparse.Namespace, config: types.Config) -> tuple[int, int]:
   size = args.size or image_size.seen(config.data).size
   if not all(size):
     raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from uda_jax import types
 from uda_jax.data import image_size
 from uda_jax.evaluate import protocol
 from uda_jax.evaluate import selection
@@ -151,7 +152,9 @@ def about(
   }
 
 
-def _input(config: Any, shape: tuple[int | str, ...]) -> dict[str, Any]:
+def _input(
+  config: types.Config, shape: tuple[int | str, ...]
+) -> dict[str, Any]:
   return {
     'name': 'images',
     'dtype': 'uint8',
@@ -193,7 +196,7 @@ def _colors(channels: int | str) -> str:
   return 'RGB' if channels == 3 else f'{channels} channels'
 
 
-def _resize(config: Any) -> dict[str, Any]:
+def _resize(config: types.Config) -> dict[str, Any]:
   """Returns the rule by which a photo comes to the size of the input."""
   rule = image_size.seen(config.data)
   return {

@@ -8,10 +8,10 @@ list, or whose weight is 0, is not part of the compiled step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import difflib
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uda_jax import types
 from uda_jax.methods import cluda
@@ -50,13 +50,18 @@ class Base(NamedTuple):
   additions: dict[str, tuple[str, ...]] = {}
 
 
-def _source_only(config, num_classes: int, additions) -> types.Method:
+def _source_only(
+  config: types.Config, num_classes: int, additions: tuple[str, ...]
+) -> types.Method:
   del num_classes, additions
   return source_only.make(config, source_only.operators(config))
 
 
 def _self_training(
-  base, config, num_classes: int, additions: tuple[str, ...]
+  base: Any,
+  config: types.Config,
+  num_classes: int,
+  additions: tuple[str, ...],
 ) -> types.Method:
   """Self-training on whole images or with detail crops (`base`: the module)."""
   operators = base.operators(config, num_classes)
@@ -72,22 +77,30 @@ def _self_training(
   return self_training.make(config, operators, segment, source_terms)
 
 
-def _pixmatch(config, num_classes: int, additions) -> types.Method:
+def _pixmatch(
+  config: types.Config, num_classes: int, additions: tuple[str, ...]
+) -> types.Method:
   del num_classes, additions
   return pixmatch.make(config, pixmatch.operators(config))
 
 
-def _ehtdi(config, num_classes: int, additions) -> types.Method:
+def _ehtdi(
+  config: types.Config, num_classes: int, additions: tuple[str, ...]
+) -> types.Method:
   del additions
   return ehtdi.make(config, ehtdi.operators(config, num_classes))
 
 
-def _lse(config, num_classes: int, additions) -> types.Method:
+def _lse(
+  config: types.Config, num_classes: int, additions: tuple[str, ...]
+) -> types.Method:
   del num_classes, additions
   return lse.make(config)
 
 
-def _vfm_uda(config, num_classes: int, additions) -> types.Method:
+def _vfm_uda(
+  config: types.Config, num_classes: int, additions: tuple[str, ...]
+) -> types.Method:
   del additions
   return vfm_uda.make(config, vfm_uda.operators(config, num_classes))
 
@@ -125,17 +138,19 @@ BASES: dict[str, Base] = {
 }
 
 
-def active(config) -> tuple[str, ...]:
+def active(config: types.Config) -> tuple[str, ...]:
   """Returns the additions that run, in the order of `config.add`."""
   return tuple(name for name in config.add if config[name].weight)
 
 
-def full_name(config) -> str:
+def full_name(config: types.Config) -> str:
   """Returns the base and what runs on it, as 'self_training + masking'."""
   return ' + '.join((config.name, *active(config)))
 
 
-def _with_masking(config, num_classes: int, method: types.Method):
+def _with_masking(
+  config: types.Config, num_classes: int, method: types.Method
+) -> types.Method:
   """Adds MIC's pass, with the labels of the base's teacher if it has one."""
   if config.name in _FAMILY:
     base = _FAMILY[config.name]
@@ -157,7 +172,9 @@ def _with_masking(config, num_classes: int, method: types.Method):
   )
 
 
-def make(config, num_classes: int, pair_stride: int = 0) -> types.Method:
+def make(
+  config: types.Config, num_classes: int, pair_stride: int = 0
+) -> types.Method:
   """Makes the base `config.name` with the additions `config.add`.
 
   Passes of their own (`patch_contrast`, `masking`) come after the base's, in
@@ -187,7 +204,7 @@ def make(config, num_classes: int, pair_stride: int = 0) -> types.Method:
 
 
 def with_target_labels(
-  config, num_classes: int, method: types.Method, weight: float
+  config: types.Config, num_classes: int, method: types.Method, weight: float
 ) -> types.Method:
   """Adds the supervised term on `batch.labeled`, by the base's own loss.
 
@@ -205,7 +222,7 @@ def with_target_labels(
   )
 
 
-def check_names(config) -> None:
+def check_names(config: types.Config) -> None:
   """Raises ValueError unless there are such a base and such additions."""
   if config.name not in BASES:
     raise ValueError(
@@ -227,7 +244,9 @@ def check_names(config) -> None:
     )
 
 
-def _check_fields(path: str, block, expected: tuple[str, ...]) -> None:
+def _check_fields(
+  path: str, block: Mapping[str, Any], expected: tuple[str, ...]
+) -> None:
   """Raises ValueError for a field that is missing or that nothing reads."""
   for name in block:
     if name not in expected:
@@ -239,7 +258,7 @@ def _check_fields(path: str, block, expected: tuple[str, ...]) -> None:
       raise ValueError(f'{path}.{name}: expected a value, got no such field')
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError, in one line, for a method that this run cannot have.
 
   Args:

@@ -21,7 +21,9 @@ class Logits(NamedTuple):
   aux: jax.Array
 
 
-def enlarge(config, outputs: types.Outputs, size: tuple[int, int]) -> Logits:
+def enlarge(
+  config: types.Config, outputs: types.Outputs, size: tuple[int, int]
+) -> Logits:
   """Returns a pass's logits at the image's size.
 
   If `config.weight_aux` is 0, both are the main head's.
@@ -43,7 +45,7 @@ def low_logits(outputs: types.Outputs) -> jax.Array:
 
 
 def cross_entropies(
-  config,
+  config: types.Config,
   name: str,
   logits: Logits,
   label: jax.Array,
@@ -68,11 +70,11 @@ def cross_entropies(
   return terms
 
 
-def starts(config) -> tuple[int, ...]:
+def starts(config: types.Config) -> tuple[int, ...]:
   """Returns `Method.starts`: the first step on the target, if it is not 0."""
   return (config.adapt_from,) if config.adapt_from else ()
 
 
-def adapts(config, phase: int) -> bool:
+def adapts(config: types.Config, phase: int) -> bool:
   """Returns True if the target is learned from in this phase."""
   return phase == len(starts(config))

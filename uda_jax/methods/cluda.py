@@ -69,7 +69,9 @@ class Grid(NamedTuple):
   detail: Detail | None = None
 
 
-def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
+def to_grid(
+  config: types.Config, maps: dict[str, jax.Array], data: Labeled
+) -> Grid:
   """Resamples the maps of one pass, its labels and their weights.
 
   Maps are resized with aligned corners, labels and the crop's mask by
@@ -112,7 +114,9 @@ def to_grid(config, maps: dict[str, jax.Array], data: Labeled) -> Grid:
   )
 
 
-def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
+def contrast(
+  config: types.Config, outputs: types.Outputs, data: Labeled
+) -> jax.Array:
   """The contrast of the pixels of one pass, a scalar."""
   grid = to_grid(config, dict(outputs.maps), data)
   options = dict(
@@ -135,7 +139,7 @@ def contrast(config, outputs: types.Outputs, data: Labeled) -> jax.Array:
 
 
 def with_contrast(
-  config, segment: Callable[..., types.Terms]
+  config: types.Config, segment: Callable[..., types.Terms]
 ) -> Callable[..., types.Terms]:
   """Adds the contrast to the terms of a pass, see `self_training.make`."""
 
@@ -151,7 +155,7 @@ def with_contrast(
 
 
 def with_entropy(
-  config, operators: self_training.Operators
+  config: types.Config, operators: self_training.Operators
 ) -> self_training.Operators:
   """Gives mixed images the detail crop of highest entropy, late in training."""
   if not config.entropy_start:

@@ -66,7 +66,7 @@ class Operators(NamedTuple):
   prepare: Callable[..., jax.Array] = lambda key, pixels: pixels
 
 
-def operators(config, num_classes: int) -> Operators:
+def operators(config: types.Config, num_classes: int) -> Operators:
   """The operators that training uses.
 
   Fields: `crop_size`, `crop_area`, `crop_aspect` of the views; `paste_classes`,
@@ -125,7 +125,7 @@ def into_source(
 
 
 def adapt(
-  config,
+  config: types.Config,
   operators: Operators,
   keys: dict[str, jax.Array],
   label: jax.Array,
@@ -193,7 +193,7 @@ def adapt(
   )
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError for an unknown variant."""
   variants = tuple(ehtdi_terms.VARIANTS)
   if config.variant not in variants:
@@ -203,7 +203,7 @@ def check(config) -> None:
     )
 
 
-def make(config, operators: Operators) -> types.Method:
+def make(config: types.Config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `variant`, 'main' or 'edge' (losses on the borders of pasted areas);

@@ -111,7 +111,9 @@ def confident_or_pasted_area(
   return area._replace(mask=area.sure | mixed.pasted, label=area.contrast_label)
 
 
-def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
+def on_border(
+  config: types.Config, label: jax.Array, border: jax.Array
+) -> jax.Array:
   """Returns the label on the border, ignored elsewhere.
 
   With `config.border_needs_all` (released code), ignored everywhere if one of
@@ -123,7 +125,7 @@ def on_border(config, label: jax.Array, border: jax.Array) -> jax.Array:
 
 
 def target_terms(
-  config, logits: Logits, mixed: Mixed, aux_label: jax.Array
+  config: types.Config, logits: Logits, mixed: Mixed, aux_label: jax.Array
 ) -> types.Terms:
   """The terms of the strong view with source classes in it."""
   return aux_head.cross_entropies(
@@ -132,7 +134,7 @@ def target_terms(
 
 
 def target_terms_and_borders(
-  config, logits: Logits, mixed: Mixed, aux_label: jax.Array
+  config: types.Config, logits: Logits, mixed: Mixed, aux_label: jax.Array
 ) -> types.Terms:
   """The terms of `target_terms`, and the same on borders of pasted classes."""
   border = class_paste.mask_border(mixed.pasted)
@@ -149,7 +151,7 @@ def target_terms_and_borders(
 
 
 def _term(
-  config, logits: jax.Array, label: jax.Array, weight: float
+  config: types.Config, logits: jax.Array, label: jax.Array, weight: float
 ) -> types.LossTerm:
   """The cross-entropy of the source, of its first image alone as released."""
   if config.into_source_first_only:
@@ -160,14 +162,16 @@ def _term(
   return types.LossTerm(value, weight)
 
 
-def source_terms(config, logits: Logits, into: IntoSource) -> types.Terms:
+def source_terms(
+  config: types.Config, logits: Logits, into: IntoSource
+) -> types.Terms:
   """The term of the source with confident target pixels in it."""
   weight = config.weight_into_source
   return {'into_source_main': _term(config, logits.main, into.label, weight)}
 
 
 def source_terms_and_borders(
-  config, logits: Logits, into: IntoSource
+  config: types.Config, logits: Logits, into: IntoSource
 ) -> types.Terms:
   """The term of `source_terms`, one on borders, and the auxiliary head's.
 
@@ -190,7 +194,10 @@ def source_terms_and_borders(
 
 
 def contrast(
-  config, strong: types.Outputs, weak: types.Outputs, label: jax.Array
+  config: types.Config,
+  strong: types.Outputs,
+  weak: types.Outputs,
+  label: jax.Array,
 ) -> types.Terms:
   """The contrasts of the two views; gradients go into both.
 

@@ -26,7 +26,9 @@ FIELDS = (
 )
 
 
-def operators(config, num_classes: int) -> self_training.Operators:
+def operators(
+  config: types.Config, num_classes: int
+) -> self_training.Operators:
   """The operators of self-training, and random boxes of the detail crop."""
 
   def detail(key, image_size, name, phase):
@@ -43,7 +45,7 @@ def operators(config, num_classes: int) -> self_training.Operators:
 
 
 def segment(
-  config,
+  config: types.Config,
   name: str,
   outputs: types.Outputs,
   data: self_training.Labeled,

@@ -30,7 +30,7 @@ FIELDS = (
 )
 
 
-def make(config) -> types.Method:
+def make(config: types.Config) -> types.Method:
   """Makes the method; the network's dropout is its only random operator.
 
   Fields: `weight_focal` (beta; 0: no focal term), `gamma`, `focal_of` ('pixel',
@@ -88,7 +88,7 @@ def _loss(
 
 
 def _cross_entropy(
-  config, logits: jax.Array, label: jax.Array
+  config: types.Config, logits: jax.Array, label: jax.Array
 ) -> types.LossTerm:
   return types.LossTerm(
     segmentation.cross_entropy(
@@ -98,7 +98,7 @@ def _cross_entropy(
 
 
 def _target_terms(
-  config, logits: jax.Array, label: jax.Array
+  config: types.Config, logits: jax.Array, label: jax.Array
 ) -> dict[str, types.LossTerm]:
   """The terms of a window of the target and its mined labels."""
   terms = {'target': _cross_entropy(config, logits, label)}

@@ -70,7 +70,7 @@ def augment_together(key: jax.Array, pixels: jax.Array) -> jax.Array:
 
 
 def operators(
-  config,
+  config: types.Config,
   detail: Callable[..., Any] = lambda key, image_size, name, phase: None,
 ) -> Operators:
   """The operators that training uses; `config` is the masking block."""
@@ -97,28 +97,35 @@ def _one_of_each(
     label: [B, H, W] int32, of the target.
     weight: [B, H, W] float, of the target; the source's is 1.
   """
-  assert batch.target is not None  # `Method.uses_target`
+  target = batch.wanted_target()
   both = lambda a, b: jnp.concatenate([a[:1], b[:1]])
   return self_training.Labeled(
-    both(batch.source.image, batch.target.image),
+    both(batch.source.image, target.image),
     both(batch.source.label, label),
     both(jnp.ones_like(weight), weight),
   )
 
 
 def _labeled(
-  config, base, operators, keys, state, batch, network
+  config: types.Config,
+  base: types.Config,
+  operators: Operators,
+  keys: dict[str, jax.Array],
+  state: types.TrainState,
+  batch: types.Batch,
+  network: types.Network,
 ) -> self_training.Labeled:
   """The images of the masked pass, not masked yet, with their labels."""
   # Self-training makes the same pass of the teacher: XLA computes it once.
   label, weight, _, _ = teacher_labels.pseudo_label(base, state, batch, network)
   if config.images == 'one_of_each':
     return _one_of_each(batch, label, weight)
-  pixels = operators.augment(keys['masked_augment'], batch.target.image)
+  target = batch.wanted_target()
+  pixels = operators.augment(keys['masked_augment'], target.image)
   return self_training.Labeled(pixels, label, weight)
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError unless the run has what `masking.images` needs.
 
   Args:
@@ -139,7 +146,7 @@ def check(config) -> None:
       )
 
 
-def own_fields(config):
+def own_fields(config: types.Config) -> types.Config:
   """Returns the masking block with the base's class weights.
 
   Args:
@@ -152,8 +159,8 @@ def own_fields(config):
 
 
 def with_masking(
-  config,
-  base,
+  config: types.Config,
+  base: types.Config,
   method: types.Method,
   operators: Operators,
   segment: Callable[..., types.Terms],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from uda_jax import types
 
-def check_heads(config, additions: tuple[str, ...]) -> None:
+
+def check_heads(config: types.Config, additions: tuple[str, ...]) -> None:
   """Raises ValueError if PiPa's contrasts lack the network's extra heads."""
   method = config.method
   heads = {row[0]: row for row in config.model.get('heads', ())}
@@ -30,7 +32,7 @@ def check_heads(config, additions: tuple[str, ...]) -> None:
       )
 
 
-def check_statistics(config, sees_images: bool) -> None:
+def check_statistics(config: types.Config, sees_images: bool) -> None:
   """Raises ValueError if nothing renews the teacher's running statistics.
 
   They would be those of step 0, beside weights that move.
@@ -54,7 +56,7 @@ def check_statistics(config, sees_images: bool) -> None:
     )
 
 
-def check_pairs(config) -> None:
+def check_pairs(config: types.Config) -> None:
   """Raises ValueError if no crops are cut that the patches are taken from."""
   start, pair = config.method.patch_contrast.start, config.data.pair
   if not any(pair.crop_size) or pair.first_step > start:
@@ -70,7 +72,7 @@ def check_pairs(config) -> None:
     )
 
 
-def check_detail(config, additions: tuple[str, ...]) -> None:
+def check_detail(config: types.Config, additions: tuple[str, ...]) -> None:
   """Raises ValueError if HRDA's method and network do not fit each other."""
   method, model = config.method, config.model
   if model.name != 'hrda' or model.detail_crop != method.detail_crop:

@@ -51,7 +51,7 @@ class Operators(NamedTuple):
   draw_cells: Callable[..., jax.Array]
 
 
-def operators(config) -> Operators:
+def operators(config: types.Config) -> Operators:
   """The operators that training uses; `config` is the addition's block."""
 
   def draw_cells(key: jax.Array, *, cells: int) -> jax.Array:
@@ -72,7 +72,7 @@ def make_cells(vector: jax.Array, logits: jax.Array) -> patch_bank.PatchCells:
 
 
 def contrast_crops(
-  config,
+  config: types.Config,
   crops: tuple[patch_bank.PatchCells, patch_bank.PatchCells],
   boxes: jax.Array,
   flipped: jax.Array,
@@ -110,7 +110,7 @@ def pool(x: jax.Array) -> jax.Array:
 
 
 def _vectors(
-  config,
+  config: types.Config,
   outputs: types.Outputs,
   params: types.PyTree,
   stats: types.PyTree,
@@ -137,7 +137,7 @@ def _vectors(
 
 
 def patch_terms(
-  config,
+  config: types.Config,
   operators: Operators,
   key: jax.Array,
   params: types.PyTree,
@@ -225,7 +225,10 @@ def _cell_size(
 
 
 def with_patches(
-  config, method: types.Method, operators: Operators, pair_stride: int = 0
+  config: types.Config,
+  method: types.Method,
+  operators: Operators,
+  pair_stride: int = 0,
 ) -> types.Method:
   """Adds the contrast of patches and its bank from `config.start` on.
 

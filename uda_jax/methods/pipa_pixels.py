@@ -42,7 +42,7 @@ PREDICTIONS = ('segmentation', 'untrained', 'none')
 Sampler = Callable[..., pixel_contrast.PixelSample]
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError for an unknown `predict` of the contrast of pixels."""
   if config.predict not in PREDICTIONS:
     raise ValueError(
@@ -51,7 +51,7 @@ def check(config) -> None:
     )
 
 
-def sampler(config, num_classes: int) -> Sampler:
+def sampler(config: types.Config, num_classes: int) -> Sampler:
   """The draw of pixels that training uses; `config` is the addition's block."""
   return functools.partial(
     pixel_contrast.draw_pixels,
@@ -73,7 +73,10 @@ def _detail_box(
 
 
 def pixel_label(
-  config, outputs: types.Outputs, label: jax.Array, size: tuple[int, int]
+  config: types.Config,
+  outputs: types.Outputs,
+  label: jax.Array,
+  size: tuple[int, int],
 ) -> jax.Array:
   """The source label of each embedding, [B, *size] int32.
 
@@ -85,7 +88,16 @@ def pixel_label(
   return resize.nearest(label, size)
 
 
-def _predicted(config, key, params, stats, outputs, features, label, network):
+def _predicted(
+  config: types.Config,
+  key: jax.Array,
+  params: types.PyTree,
+  stats: types.PyTree,
+  outputs: types.Outputs,
+  features: Any,
+  label: jax.Array,
+  network: types.Network,
+) -> jax.Array:
   """The class map [B, h, w] whose errors are the hard pixels."""
   if config.predict == 'none':
     return label
@@ -102,7 +114,7 @@ def _predicted(config, key, params, stats, outputs, features, label, network):
 
 
 def pixel_terms(
-  config,
+  config: types.Config,
   sampler: Sampler,
   key: jax.Array,
   params: types.PyTree,
@@ -127,7 +139,7 @@ def pixel_terms(
   return {'pixel': types.LossTerm(loss, config.weight)}, stats
 
 
-def source_terms(config, sampler: Sampler) -> Callable[..., Any]:
+def source_terms(config: types.Config, sampler: Sampler) -> Callable[..., Any]:
   """The contrast of pixels as `source_terms` of `self_training.make`."""
   check(config)
   return functools.partial(pixel_terms, config, sampler)

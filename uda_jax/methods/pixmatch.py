@@ -71,7 +71,7 @@ class Operators(NamedTuple):
 
 
 def strong_view(
-  config, key: jax.Array, network: types.Network, target: View
+  config: types.Config, key: jax.Array, network: types.Network, target: View
 ) -> View:
   """Crops and colour-jitters the target's pixels; crops its labels alike."""
   keys = rng.streams(key, 'box', 'aux_box', 'color')
@@ -100,7 +100,7 @@ def strong_view(
   )
 
 
-def operators(config) -> Operators:
+def operators(config: types.Config) -> Operators:
   """The operators that training uses.
 
   Fields: `crop_size`, `crop_area`, `crop_aspect` of the augmented crop;
@@ -150,7 +150,10 @@ def operators(config) -> Operators:
 
 
 def label_target(
-  config, outputs: types.Outputs, image: jax.Array, valid_mask: jax.Array
+  config: types.Config,
+  outputs: types.Outputs,
+  image: jax.Array,
+  valid_mask: jax.Array,
 ) -> View:
   """Labels the clean target with both heads; no gradient goes back."""
   _, height, width, _ = image.shape
@@ -174,7 +177,7 @@ def _shown(
   }
 
 
-def make(config, operators: Operators) -> types.Method:
+def make(config: types.Config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `threshold` (0 in the paper's runs); `class_weights` of all
@@ -247,7 +250,7 @@ def _loss(
 
 
 def _learn(
-  config,
+  config: types.Config,
   network: types.Network,
   params: types.PyTree,
   name: str,
@@ -267,7 +270,7 @@ def _learn(
 
 
 def _perturbed(
-  config,
+  config: types.Config,
   operators: Operators,
   keys: dict[str, jax.Array],
   network: types.Network,

@@ -76,7 +76,7 @@ class Labeled(NamedTuple):
 
 
 def make_choose_classes(
-  config, num_classes: int
+  config: types.Config, num_classes: int
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
   """Returns `Operators.choose_classes` of ClassMix; fields as in `make`."""
 
@@ -93,17 +93,24 @@ def make_choose_classes(
   return choose_classes
 
 
-def operators(config, num_classes: int) -> Operators:
+def operators(config: types.Config, num_classes: int) -> Operators:
   """The operators that training uses; fields as in `make`."""
   return Operators(
     make_choose_classes(config, num_classes), dacs_jitter.strong_augment
   )
 
 
-def mix(keys, operators, batch, label, weight) -> Labeled:
+def mix(
+  keys: dict[str, jax.Array],
+  operators: Operators,
+  batch: types.Batch,
+  label: jax.Array,
+  weight: jax.Array,
+) -> Labeled:
   """Pastes source classes onto the target; jitters and blurs the result."""
   mask = operators.choose_classes(keys['mix'], batch.source.label)
-  pixels = classmix.mix(mask, batch.source.image, batch.target.image)
+  target = batch.wanted_target()
+  pixels = classmix.mix(mask, batch.source.image, target.image)
   return Labeled(
     pixels=operators.augment(keys['augment'], pixels),
     label=classmix.mix(mask, batch.source.label, label),
@@ -112,7 +119,11 @@ def mix(keys, operators, batch, label, weight) -> Labeled:
 
 
 def segment(
-  config, name: str, outputs: types.Outputs, data: Labeled, weight: float
+  config: types.Config,
+  name: str,
+  outputs: types.Outputs,
+  data: Labeled,
+  weight: float,
 ) -> types.Terms:
   """The terms of one pass of the student: the cross-entropy, as `name`."""
   loss = segmentation.resized_cross_entropy(
@@ -126,7 +137,11 @@ def segment(
 
 
 def distance(
-  config, outputs: types.Outputs, batch, network, frozen: types.Variables | None
+  config: types.Config,
+  outputs: types.Outputs,
+  batch: types.Batch,
+  network: types.Network,
+  frozen: types.Variables | None,
 ) -> types.Terms:
   """Mean distance of the coarsest source features to the frozen network's.
 
@@ -170,19 +185,27 @@ def apply_head(
 
 
 def no_terms(
-  key, params, stats, outputs, label, network
+  key: jax.Array,
+  params: types.PyTree,
+  stats: types.PyTree,
+  outputs: types.Outputs,
+  label: jax.Array,
+  network: types.Network,
 ) -> tuple[types.Terms, types.PyTree]:
   """Adds nothing to the pass of the source."""
   del key, params, outputs, label, network
   return {}, stats
 
 
-def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
+def _panels(
+  batch: types.Batch, pseudo_label: jax.Array, mixed: Labeled
+) -> dict[str, jax.Array]:
   """Panels of the log: images [B, H, W, 3], labels and weights [B, H, W]."""
+  assert mixed.weight is not None  # of `mix`
   return {
     'source': batch.source.image,
     'label': batch.source.label,
-    'target': batch.target.image,
+    'target': batch.wanted_target().image,
     'pseudo_label': pseudo_label,
     'mixed': mixed.pixels,
     'mixed_label': mixed.label,
@@ -191,7 +214,7 @@ def _panels(batch, pseudo_label: jax.Array, mixed) -> dict[str, jax.Array]:
 
 
 def make(
-  config,
+  config: types.Config,
   operators: Operators,
   segment: Callable[..., types.Terms] = segment,
   source_terms: Callable[..., tuple[types.Terms, types.PyTree]] = no_terms,

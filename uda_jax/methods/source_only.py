@@ -25,14 +25,14 @@ class Operators(NamedTuple):
   augment: Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def operators(config) -> Operators:
+def operators(config: types.Config) -> Operators:
   """The operators of `config`: colour jitter and blur if `augment` is on."""
   if not config.augment:
     return Operators(augment=lambda key, pixels: pixels)
   return Operators(augment=dacs_jitter.strong_augment)
 
 
-def make(config, operators: Operators) -> types.Method:
+def make(config: types.Config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `weight_aux` of an auxiliary head's loss (0: off), `average` and

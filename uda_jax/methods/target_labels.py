@@ -21,7 +21,7 @@ NAME = 'target_labels'
 
 
 def segment(
-  config,
+  config: types.Config,
   name: str,
   outputs: types.Outputs,
   data: self_training.Labeled,
@@ -67,7 +67,7 @@ def _mirrored(
 
 
 def with_target_labels(
-  config,
+  config: types.Config,
   method: types.Method,
   weight: float,
   detail: Callable[..., Any],

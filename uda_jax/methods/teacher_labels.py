@@ -6,10 +6,16 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax import pseudo_labels
+from uda_jax import types
 from uda_jax.ops import resize
 
 
-def pseudo_label(config, state, batch, network):
+def pseudo_label(
+  config: types.Config,
+  state: types.TrainState,
+  batch: types.Batch,
+  network: types.Network,
+) -> tuple[jax.Array, jax.Array, jax.Array, types.PyTree]:
   """Labels the target by the teacher, and weighs the pixels.
 
   Args:
@@ -22,21 +28,21 @@ def pseudo_label(config, state, batch, network):
     Labels [B, H, W] int32, weights [B, H, W] float, the fraction of
     confident pixels, and the teacher's new batch statistics.
   """
-  teacher = state.teacher
+  teacher, target = state.wanted_teacher(), batch.wanted_target()
   outputs, stats = network.forward(
     teacher.params,
     teacher.batch_stats,
-    network.normalize(batch.target.image),
+    network.normalize(target.image),
     use_running_average=config.teacher_bn == 'ema',
   )
-  logits = resize.bilinear(outputs.logits, batch.target.valid_mask.shape[1:3])
+  logits = resize.bilinear(outputs.logits, target.valid_mask.shape[1:3])
   label, confidence = pseudo_labels.from_logits(logits)
-  weight, fraction = weigh(config, confidence, batch.target.valid_mask)
+  weight, fraction = weigh(config, confidence, target.valid_mask)
   return jax.lax.stop_gradient((label, weight, fraction, stats))
 
 
 def weigh(
-  config, confidence: jax.Array, valid_mask: jax.Array
+  config: types.Config, confidence: jax.Array, valid_mask: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   """Weighs pseudo-labels by the fraction of confident ones.
 

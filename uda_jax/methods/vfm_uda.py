@@ -17,6 +17,7 @@ import jax
 
 from uda_jax import rng
 from uda_jax import types
+from uda_jax.augment import classmix
 from uda_jax.augment import flip as flip_lib
 from uda_jax.augment import masking
 from uda_jax.augment import vfm_jitter
@@ -71,7 +72,7 @@ class Operators(NamedTuple):
   augment_distance: Augment
 
 
-def operators(config, num_classes: int) -> Operators:
+def operators(config: types.Config, num_classes: int) -> Operators:
   """The operators that training uses; fields as in `make`."""
   _check_choices(config)
 
@@ -105,7 +106,7 @@ def operators(config, num_classes: int) -> Operators:
   )
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError unless the run has what the feature distance needs.
 
   Args:
@@ -137,7 +138,7 @@ def check(config) -> None:
     )
 
 
-def _check_choices(config) -> None:
+def _check_choices(config: types.Config) -> None:
   """Raises ValueError for a choice of `config.method` that is none."""
   for field, table in (('flip', FLIPS), ('source_augment', SOURCE_AUGMENT)):
     if config[field] not in table:
@@ -147,7 +148,7 @@ def _check_choices(config) -> None:
       )
 
 
-def _check_network(config, network: types.Network) -> None:
+def _check_network(config: types.Config, network: types.Network) -> None:
   """Raises ValueError unless a network can be masked, and has a reference."""
   if network.mask_size is None:
     raise ValueError(
@@ -163,7 +164,7 @@ def _check_network(config, network: types.Network) -> None:
     )
 
 
-def make(config, operators: Operators) -> types.Method:
+def make(config: types.Config, operators: Operators) -> types.Method:
   """Makes the method.
 
   Fields: `threshold`, `pseudo_weight`, `teacher_bn`, `mix_classes_from`,
@@ -208,7 +209,7 @@ def _loss(
   )
 
   # 3. The student on the mixture.
-  before, mixed = terms_lib.mix(operators, keys, batch, label, weight)
+  before, mixed = _mix(operators, keys, batch, label, weight)
   value, stats = student('mixed', stats, mixed)
   terms['mixed'] = types.LossTerm(value, config.weight_mixed)
 
@@ -223,7 +224,14 @@ def _loss(
   # 5. The student's features near those of the frozen network.
   if config.weight_distance:
     more, stats = terms_lib.distance_terms(
-      config, operators, key, params, stats, batch, network, frozen
+      config,
+      operators.augment_distance,
+      key,
+      params,
+      stats,
+      batch,
+      network,
+      frozen,
     )
     terms |= more
   return types.Losses(
@@ -232,4 +240,29 @@ def _loss(
     teacher_stats=teacher_stats,
     metrics={'pseudo/confident_fraction': fraction},
     panels=terms_lib.panels(batch, source, before, mixed, masked),
+  )
+
+
+def _mix(
+  operators: Operators,
+  keys: dict[str, jax.Array],
+  batch: types.Batch,
+  label: jax.Array,
+  weight: jax.Array,
+) -> tuple[jax.Array, self_training.Labeled]:
+  """Pastes the source, without jitter, onto the jittered target.
+
+  Returns:
+    Pixels [B, H, W, 3] before the mixture's own jitter, and what the student
+    sees.
+  """
+  pasted = operators.choose_classes(keys['mix'], batch.source.label)
+  before = classmix.mix(
+    pasted,
+    batch.source.image,
+    operators.augment_target(keys['target'], batch.wanted_target().image),
+  )
+  mixed = operators.augment_mixed(keys['mixed'], before)
+  return before, self_training.Labeled(
+    mixed, *terms_lib.paste(pasted, batch.source.label, label, weight)
   )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -28,8 +30,7 @@ def flip_batch(
     source_on: [B] bool, which images are mirrored, or [] for all alike.
     target_on: the same for the target.
   """
-  source, target = batch.source, batch.target
-  assert target is not None  # `Method.uses_target`
+  source, target = batch.source, batch.wanted_target()
   return batch._replace(
     source=source._replace(
       image=flip_lib.flip(jnp.asarray(source.image), source_on),
@@ -62,7 +63,12 @@ def paste(
   )
 
 
-def pseudo_label(config, state, batch, network):
+def pseudo_label(
+  config: types.Config,
+  state: types.TrainState,
+  batch: types.Batch,
+  network: types.Network,
+) -> tuple[jax.Array, jax.Array, jax.Array, types.PyTree]:
   """Labels the target by the teacher's mean over two mirror images.
 
   Args:
@@ -75,9 +81,9 @@ def pseudo_label(config, state, batch, network):
     Labels [B, H, W] int32, weights [B, H, W] float, the fraction of confident
     pixels (of all, margins included), and the teacher's new batch statistics.
   """
-  teacher = state.teacher
+  teacher, target = state.wanted_teacher(), batch.wanted_target()
   stats = teacher.batch_stats
-  image = network.normalize(batch.target.image)
+  image = network.normalize(target.image)
   logits = []
   for x in (image, jnp.flip(image, 2)):
     outputs, stats = network.forward(
@@ -88,14 +94,16 @@ def pseudo_label(config, state, batch, network):
     )
     logits.append(resize.bilinear(outputs.logits, image.shape[1:3]))
   label, confidence = pseudo_labels.from_mirrored_pair(*logits)
-  weight, fraction = teacher_labels.weigh(
-    config, confidence, batch.target.valid_mask
-  )
+  weight, fraction = teacher_labels.weigh(config, confidence, target.valid_mask)
   return jax.lax.stop_gradient((label, weight, fraction, stats))
 
 
 def feature_distance(
-  network, outputs: types.Outputs, reference: jax.Array, params, stats
+  network: types.Network,
+  outputs: types.Outputs,
+  reference: jax.Array,
+  params: types.PyTree,
+  stats: types.PyTree,
 ) -> jax.Array:
   """Distance of the student's coarsest map to a frozen network's features.
 
@@ -109,8 +117,8 @@ def feature_distance(
   Returns:
     [] float, see `feature_distance.smooth_cosine_distance`.
   """
-  projected, _ = network.head(
-    'feature_head', params, stats, outputs.features[-1]
+  projected, _ = self_training.apply_head(
+    network, 'feature_head', params, stats, outputs.features[-1]
   )
   projected = resize.bilinear(projected, reference.shape[1:3])
   return distance_lib.smooth_cosine_distance(
@@ -119,8 +127,15 @@ def feature_distance(
 
 
 def distance_terms(
-  config, operators, key, params, stats, batch, network, frozen
-):
+  config: types.Config,
+  augment: Callable[[jax.Array, jax.Array], jax.Array],
+  key: jax.Array,
+  params: types.PyTree,
+  stats: types.PyTree,
+  batch: types.Batch,
+  network: types.Network,
+  frozen: types.Variables | None,
+) -> tuple[types.Terms, types.PyTree]:
   """The feature distances of clean source and target images (VFM-UDA++).
 
   The student sees a weakly jittered copy, the frozen network the image itself.
@@ -128,21 +143,26 @@ def distance_terms(
   Returns:
     Terms by name, and the student's batch statistics after both passes.
   """
+  reference = network.reference
+  assert reference is not None and frozen is not None  # `weight_distance`
   terms = {}
-  images = {'source': batch.source.image, 'target': batch.target.image}
+  images = {
+    'source': batch.source.image,
+    'target': batch.wanted_target().image,
+  }
   for domain, clean in images.items():
     name = f'distance_{domain}'
     key_here = rng.stream(key, name)
     outputs, stats = network.forward(
       params,
       stats,
-      network.normalize(operators.augment_distance(key_here, clean)),
+      network.normalize(augment(key_here, clean)),
       key=rng.stream(key_here, 'dropout'),
     )
     value = feature_distance(
       network,
       outputs,
-      network.reference.features(frozen, network.normalize(clean)),
+      reference.features(frozen, network.normalize(clean)),
       params,
       stats,
     )
@@ -151,16 +171,16 @@ def distance_terms(
 
 
 def segment(
-  keys,
-  params,
+  keys: dict[str, jax.Array],
+  params: types.PyTree,
   network: types.Network,
   name: str,
-  stats,
+  stats: types.PyTree,
   data: self_training.Labeled,
   *,
   mask: jax.Array | None = None,
   **options,
-):
+) -> tuple[jax.Array, types.PyTree]:
   """The cross-entropy of a pass of the student, and its statistics after it.
 
   Args:
@@ -186,31 +206,20 @@ def segment(
   return value, stats
 
 
-def mix(operators, keys, batch, label, weight):
-  """Pastes the source, without jitter, onto the jittered target.
-
-  Returns:
-    Pixels [B, H, W, 3] before the mixture's own jitter, and what the student
-    sees.
-  """
-  pasted = operators.choose_classes(keys['mix'], batch.source.label)
-  before = classmix.mix(
-    pasted,
-    batch.source.image,
-    operators.augment_target(keys['target'], batch.target.image),
-  )
-  mixed = operators.augment_mixed(keys['mixed'], before)
-  return before, self_training.Labeled(
-    mixed, *paste(pasted, batch.source.label, label, weight)
-  )
-
-
-def panels(batch, source, before, mixed, masked) -> dict[str, jax.Array]:
+def panels(
+  batch: types.Batch,
+  source: self_training.Labeled,
+  before: jax.Array,
+  mixed: self_training.Labeled,
+  masked: self_training.Labeled,
+) -> dict[str, jax.Array]:
   """Panels of the log: images [B, H, W, 3], labels and weights [B, H, W]."""
+  # The pseudo-labels of both have weights.
+  assert mixed.weight is not None and masked.weight is not None
   return {
     'source': source.pixels,
     'label': source.label,
-    'target': batch.target.image,
+    'target': batch.wanted_target().image,
     'pseudo_label': masked.label,
     'pseudo_weight': masked.weight,
     'mixed_before': before,

@@ -76,7 +76,7 @@ FIELDS: dict[str, Sequence[str]] = {
 }
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError unless `config.model` has the fields of a network."""
   name = config.model.name
   if name not in MODELS:
@@ -103,7 +103,7 @@ def check(config) -> None:
   preprocessing.check(config.model)
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds the network of `config.model`.
 
   Every network reads these fields of `config.model`; its own are listed at its
@@ -151,7 +151,7 @@ def build(config, num_classes: int) -> types.Network:
   return network._replace(init=init)
 
 
-def precision(config) -> str:
+def precision(config: types.Config) -> str:
   """Returns `config.model.matmul_precision`; 'default' without the field."""
   return config.model.get('matmul_precision', 'default')
 
@@ -180,7 +180,7 @@ def _with_precision(network: types.Network, value: str) -> types.Network:
 
 
 def classifier(
-  config, num_classes: int, image_size: tuple[int, int]
+  config: types.Config, num_classes: int, image_size: tuple[int, int]
 ) -> Modules:
   """Returns the modules whose arrays depend on the number of classes.
 
@@ -195,12 +195,12 @@ def classifier(
   )
 
 
-def _importer(config) -> weights.Importer | None:
+def _importer(config: types.Config) -> weights.Importer | None:
   return IMPORTERS[config.model.name](config.model)
 
 
 def _adapted(
-  config,
+  config: types.Config,
   importer: weights.Importer,
   classes: Callable[[], Modules],
   image_size: tuple[int, int],
@@ -217,7 +217,7 @@ def _adapted(
 
 
 def _first_convolutions(
-  config, channels: int, image_size: tuple[int, int]
+  config: types.Config, channels: int, image_size: tuple[int, int]
 ) -> Modules:
   def make(count: int) -> types.Network:
     model = config.model.copy_and_resolve_references()
@@ -227,14 +227,14 @@ def _first_convolutions(
   return pretrained.dependent_modules(make, channels, image_size)
 
 
-def provenance(config) -> weights.Provenance | None:
+def provenance(config: types.Config) -> weights.Provenance | None:
   """Returns the origin of the weights of `config.model`, None without any."""
   importer = _importer(config)
   return None if importer is None else weights.provenance(importer)
 
 
 def origin(
-  config,
+  config: types.Config,
   num_classes: int,
   variables: types.Variables,
   image_size: tuple[int, int],
@@ -273,13 +273,13 @@ def origin(
   )
 
 
-def export(config, variables: types.Variables) -> weights.Tensors:
+def export(config: types.Config, variables: types.Variables) -> weights.Tensors:
   """Returns all tensors of a network by the names of its authors' files."""
   name_of = NAMES.get(config.model.name, state_dict.dotted)
   return state_dict.export(variables, name_of)
 
 
-def preprocessing_name(config) -> str:
+def preprocessing_name(config: types.Config) -> str:
   """Returns the name of the pixel preprocessing of `config.model`."""
   model = config.model.copy_and_resolve_references()
   # The importer of any file states it; no file is opened.

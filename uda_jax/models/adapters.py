@@ -53,7 +53,7 @@ class Rule(NamedTuple):
     return self.alpha / self.rank
 
 
-def rule(config: Any) -> Rule | None:
+def rule(config: types.Config) -> Rule | None:
   """Returns the adapters of `config.optim`, None for ''.
 
   Fields: `adapters` ('', 'soma' or 'lora') and the block `low_rank`: `rank`,

@@ -17,6 +17,7 @@ import jax
 from jax import ad_checkpoint
 import jax.numpy as jnp
 
+from uda_jax import types
 from uda_jax.models import layers
 
 # 'auto' is plain up to here. MiT on images up to 1024 x 2048, and DINOv2 on
@@ -97,7 +98,7 @@ _NEEDS = {
 }
 
 
-def rule(config) -> Rule:
+def rule(config: types.Config) -> Rule:
   """Returns the rule that `config.model.attention` names.
 
   'auto': plain up to `PLAIN_KEYS` keys; beyond, the fused kernel of the device
@@ -122,7 +123,7 @@ def rule(config) -> Rule:
   return Rule(name, above=0)
 
 
-def describe(config) -> str:
+def describe(config: types.Config) -> str:
   """Returns which attention `config.model` runs, in a few words."""
   chosen = rule(config)
   if not chosen.above:

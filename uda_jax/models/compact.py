@@ -132,7 +132,7 @@ class Compact(nn.Module):
     return x + nn.relu(pooled)
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds the compact network from `config.model`.
 
   No own fields; `heads` (if given), see `extra_heads.build`.
@@ -147,7 +147,7 @@ def build(config, num_classes: int) -> types.Network:
   )
 
 
-def importer(config) -> weights.Importer | None:
+def importer(config: types.Config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None

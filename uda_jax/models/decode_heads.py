@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
+from uda_jax import types
 from uda_jax.models import daformer_head
 from uda_jax.models import dlv2_head
 from uda_jax.models import network
@@ -14,7 +15,7 @@ from uda_jax.models import segformer_head
 from uda_jax.models import upscale_head
 
 
-def _daformer(config, num_classes: int) -> nn.Module:
+def _daformer(config: types.Config, num_classes: int) -> nn.Module:
   return daformer_head.DAFormerHead(
     num_classes,
     config.head_width,
@@ -24,7 +25,7 @@ def _daformer(config, num_classes: int) -> nn.Module:
   )
 
 
-def _segformer(config, num_classes: int) -> nn.Module:
+def _segformer(config: types.Config, num_classes: int) -> nn.Module:
   return segformer_head.SegformerHead(
     num_classes,
     config.head_width,
@@ -33,17 +34,17 @@ def _segformer(config, num_classes: int) -> nn.Module:
   )
 
 
-def _dlv2(config, num_classes: int) -> nn.Module:
+def _dlv2(config: types.Config, num_classes: int) -> nn.Module:
   return dlv2_head.DLV2Head(
     num_classes, tuple(config.dilations), network.compute_dtype(config)
   )
 
 
-def _pyramid(config, num_classes: int) -> nn.Module:
+def _pyramid(config: types.Config, num_classes: int) -> nn.Module:
   return pyramid_head.PyramidHead(num_classes, network.compute_dtype(config))
 
 
-def _upscale(config, num_classes: int) -> nn.Module:
+def _upscale(config: types.Config, num_classes: int) -> nn.Module:
   return upscale_head.UpscaleHead(num_classes, network.compute_dtype(config))
 
 
@@ -57,6 +58,6 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def head(config, num_classes: int) -> nn.Module:
+def head(config: types.Config, num_classes: int) -> nn.Module:
   """Returns the head that `config.model.head` names."""
   return network.named('head', config.head, HEADS)(config, num_classes)

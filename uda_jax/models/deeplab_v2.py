@@ -175,7 +175,7 @@ class DeepLabV2(nn.Module):
     )
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds DeepLab-v2 from `config.model`.
 
   Own fields: `stem`, `planes`, `blocks`, `aspp_branches`, `aux_head`,
@@ -206,7 +206,7 @@ def build(config, num_classes: int) -> types.Network:
   )
 
 
-def _resnet(config) -> str:
+def _resnet(config: types.Config) -> str:
   name = config.resnet
   if name not in PREPROCESSING:
     raise ValueError(
@@ -216,7 +216,7 @@ def _resnet(config) -> str:
   return name
 
 
-def importer(config) -> weights.Importer | None:
+def importer(config: types.Config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None

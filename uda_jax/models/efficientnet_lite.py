@@ -227,7 +227,7 @@ class LiteSegmenter(nn.Module):
     )
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds an EfficientNet-Lite with the light decoder from `config.model`.
 
   `name` is a row of `VARIANTS`. Own fields: `width` (64) and `dropout` (0.1) of

@@ -82,7 +82,7 @@ class EncoderDecoder(nn.Module):
     return getattr(self, path[0]).kernel_init(path[1:], noise)
 
 
-def _common(config) -> dict[str, Any]:
+def _common(config: types.Config) -> dict[str, Any]:
   """Returns the fields of all encoders but ResNets."""
   return dict(
     drop_path=config.drop_path,
@@ -91,7 +91,7 @@ def _common(config) -> dict[str, Any]:
   )
 
 
-def _mix_transformer(config) -> nn.Module:
+def _mix_transformer(config: types.Config) -> nn.Module:
   variant = mix_transformer.VARIANTS[config.encoder]
   return mix_transformer.MixTransformer(
     variant.widths,
@@ -101,7 +101,7 @@ def _mix_transformer(config) -> nn.Module:
   )
 
 
-def _resnet_v1c(config) -> nn.Module:
+def _resnet_v1c(config: types.Config) -> nn.Module:
   return resnet_v1c.ResNetV1c(
     resnet_v1c.VARIANTS[config.encoder],
     remat=config.remat,
@@ -109,7 +109,7 @@ def _resnet_v1c(config) -> nn.Module:
   )
 
 
-def _convnext(config) -> nn.Module:
+def _convnext(config: types.Config) -> nn.Module:
   variant = convnext.VARIANTS[config.encoder]
   return convnext.ConvNeXt(
     variant.widths,
@@ -118,7 +118,7 @@ def _convnext(config) -> nn.Module:
   )
 
 
-def _dino(config) -> nn.Module:
+def _dino(config: types.Config) -> nn.Module:
   make, variant = dinov2.DINOv2, dinov2.VARIANTS.get(config.encoder)
   if variant is None:
     make, variant = dinov3.DINOv3, dinov3.VARIANTS[config.encoder]
@@ -131,7 +131,7 @@ def _dino(config) -> nn.Module:
   )
 
 
-def _transformer(config) -> dict[str, Any]:
+def _transformer(config: types.Config) -> dict[str, Any]:
   """Returns the fields of DINO's and EVA-02's, see `dinov2.DINOv2`."""
   return dict(
     enlarge=config.get('enlarge', 0.0),
@@ -143,7 +143,7 @@ def _transformer(config) -> dict[str, Any]:
   )
 
 
-def _eva02(config) -> nn.Module:
+def _eva02(config: types.Config) -> nn.Module:
   variant = eva02.VARIANTS[config.encoder]
   return eva02.EVA02(
     variant.width,
@@ -154,7 +154,7 @@ def _eva02(config) -> nn.Module:
   )
 
 
-def _adapter(config) -> nn.Module:
+def _adapter(config: types.Config) -> nn.Module:
   variant = dinov2.VARIANTS[config.encoder.removesuffix(ADAPTER)]
   return vit_adapter.DINOv2Adapter(
     variant.width,
@@ -181,12 +181,12 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def encoder(config) -> nn.Module:
+def encoder(config: types.Config) -> nn.Module:
   """Returns the encoder that `config.model.encoder` names."""
   return network.named('encoder', config.encoder, ENCODERS)(config)
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds an encoder and a head from `config.model`.
 
   Own fields: `encoder` and `head`, names of the tables above; `head_width`
@@ -212,12 +212,12 @@ def build(config, num_classes: int) -> types.Network:
   return made._replace(reference=reference.build(config))
 
 
-def preprocessing_name(config) -> str:
+def preprocessing_name(config: types.Config) -> str:
   """Returns the name of the preprocessing of the encoder's files."""
   return 'CLIP' if config.encoder in eva02.VARIANTS else 'IMAGENET'
 
 
-def pixels(config) -> preprocessing.Preprocessing:
+def pixels(config: types.Config) -> preprocessing.Preprocessing:
   """Returns the preprocessing of `config.model`."""
   found = getattr(preprocessing, preprocessing_name(config))
   if found is not preprocessing.IMAGENET and config.get('reference'):
@@ -238,7 +238,7 @@ def mask_size(
   return size if size and size((dinov2.PATCH,) * 2) else None
 
 
-def importer(config) -> weights.Importer | None:
+def importer(config: types.Config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None

@@ -184,7 +184,7 @@ HEADS: dict[str, tuple[str, Callable[[int], nn.Module]]] = {
 }
 
 
-def build(config) -> dict[str, network.Head]:
+def build(config: types.Config) -> dict[str, network.Head]:
   """Builds the extra modules that `config.model.heads` lists.
 
   Its rows are (name in `HEADS`, input of the module, output channels). The

@@ -212,7 +212,7 @@ def initial_kernel(path: tuple[str, ...], noise: jax.Array) -> jax.Array:
   return network.he(path, noise)
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds FCN-8s from `config.model`.
 
   Own fields: `widths`, `fc_width`, `dropout`, see `FCN8sVGG`; `preprocessing`,
@@ -238,7 +238,7 @@ def build(config, num_classes: int) -> types.Network:
   )
 
 
-def importer(config) -> weights.Importer | None:
+def importer(config: types.Config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None

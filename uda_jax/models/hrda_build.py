@@ -20,7 +20,7 @@ ATTENTIONS = ('classwise', 'shared', 'fixed')
 importer = encoder_decoder.importer
 
 
-def build(config, num_classes: int) -> types.Network:
+def build(config: types.Config, num_classes: int) -> types.Network:
   """Builds HRDA from `config.model`.
 
   Fields of `encoder_decoder`, and: `embed_width` (channels of the head's
@@ -40,7 +40,7 @@ def build(config, num_classes: int) -> types.Network:
   )
 
 
-def _module(config, num_classes: int) -> hrda.HRDA:
+def _module(config: types.Config, num_classes: int) -> hrda.HRDA:
   _check('scale_attention', config.scale_attention, ATTENTIONS)
   _check('order', config.order, hrda.ORDERS)
   _check('entropy_rule', config.entropy_rule, hrda_entropy.RULES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 
+from uda_jax import types
 from uda_jax.models import weights
 from uda_jax.models.weights import state_dict
 
@@ -14,7 +15,7 @@ PACKAGED = 'package'
 CLASSIFIER = ('_conv_head.', '_bn1.', '_fc.')
 
 
-def importer(config) -> weights.Importer | None:
+def importer(config: types.Config) -> weights.Importer | None:
   """Returns the importer of `config.model.weights`, None for ''."""
   if not config.weights:
     return None

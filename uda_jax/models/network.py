@@ -16,7 +16,7 @@ from uda_jax.models import preprocessing as preprocessing_lib
 DTYPES = ('float32', 'bfloat16', 'float64')
 
 
-def compute_dtype(config) -> jnp.dtype:
+def compute_dtype(config: types.Config) -> jnp.dtype:
   """Returns the dtype that `config.model.dtype` names."""
   if config.dtype not in DTYPES:
     raise ValueError(

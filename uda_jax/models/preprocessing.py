@@ -7,6 +7,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from uda_jax import types
+
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
@@ -50,7 +52,7 @@ class Preprocessing:
     order = self.channel_order if channels > len(self.mean) else 'rgb'
     return Preprocessing(extended(self.mean), extended(self.std), order)
 
-  def configured(self, config) -> Preprocessing:
+  def configured(self, config: types.Config) -> Preprocessing:
     """Returns the preprocessing for the input channels of `config.model`.
 
     Args:

@@ -48,7 +48,7 @@ class Reference(nn.Module):
     return self.make(enlarge=enlarge, name='backbone')(image)[-1]
 
 
-def check(config) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError for a block `config.model.reference` of no network."""
   block = config.reference
   for field in FIELDS:
@@ -79,7 +79,7 @@ def file_and_origin(encoder: str) -> str:
   return f'{file} of facebookresearch/dinov2 (LVD-142M), see docs/weights.md'
 
 
-def build(config) -> types.Reference | None:
+def build(config: types.Config) -> types.Reference | None:
   """Builds the network of `config.reference`, None without that block.
 
   Fields: `encoder`, a name of `dinov2.VARIANTS`; `weights`, its file, or '' for
@@ -116,7 +116,7 @@ def build(config) -> types.Reference | None:
   return made._replace(init=init)
 
 
-def importer(config) -> weights.Importer:
+def importer(config: types.Config) -> weights.Importer:
   """Returns the importer of `config.reference.weights`."""
   return weights.Importer(config.reference.weights, 'IMAGENET', _choose)
 

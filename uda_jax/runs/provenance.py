@@ -23,6 +23,7 @@ import jax
 from uda_jax import cores
 from uda_jax import files
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.runs import resume
 
 _PACKAGES = (
@@ -43,7 +44,7 @@ _PACKAGES = (
 
 def run_manifest(
   workdir: os.PathLike | str,
-  config: Any,
+  config: types.Config,
   extra: Mapping[str, Any],
   once: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def run_manifest(
   return manifest
 
 
-def check_resumable(workdir: os.PathLike | str, config: Any) -> None:
+def check_resumable(workdir: os.PathLike | str, config: types.Config) -> None:
   """Raises ValueError if a directory holds a run with another config.
 
   Args:
@@ -127,7 +128,7 @@ def _warn_of_other_machine(starts: list[dict[str, Any]]) -> None:
 
 
 def _start(
-  first_config: Any, config: Any, extra: Mapping[str, Any]
+  first_config: Any, config: types.Config, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
   """Returns the entry of one start."""
   devices = jax.devices()

@@ -19,7 +19,7 @@ PyTree = types.PyTree
 
 
 def start(
-  config, workdir: pathlib.Path, student: types.Variables
+  config: types.Config, workdir: pathlib.Path, student: types.Variables
 ) -> tuple[types.Variables, adapted.Base | None]:
   """Returns the student with the adapters of `config.optim`, and its base."""
   rule = adapters.rule(config.optim)
@@ -46,7 +46,7 @@ def count(variables: types.Variables) -> int:
 
 
 def frozen(
-  config, low_rank: adapters.Rule | None, params: types.PyTree
+  config: types.Config, low_rank: adapters.Rule | None, params: types.PyTree
 ) -> types.PyTree:
   """Returns a tree of bools, True where a parameter never trains."""
   named = patterns.match(

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import tempfile
-from typing import Any
 
 import jax
 import ml_collections
@@ -17,6 +16,7 @@ import ml_collections
 from uda_jax import methods
 from uda_jax import models
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.data import checks as data_checks
 from uda_jax.data import records
 from uda_jax.evaluate import checks as evaluate_checks
@@ -64,7 +64,7 @@ def check_workdir(
   return path
 
 
-def check_devices(config: Any) -> None:
+def check_devices(config: types.Config) -> None:
   """Raises ValueError if the devices here do not suit `config`.
 
   Starts JAX's backend: to be called after `parallel.start_processes`.

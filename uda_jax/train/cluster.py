@@ -20,6 +20,7 @@ import numpy as np
 
 from uda_jax import cores
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.parallel import exchange
 from uda_jax.parallel import joint_checks
 from uda_jax.runs import compile_cache
@@ -82,7 +83,7 @@ def code() -> str:
   return found['revision'][:12] + (', with changes' if found['dirty'] else '')
 
 
-def config(config: Any) -> None:
+def config(config: types.Config) -> None:
   """Checks the config in each process, and that all have the same."""
 
   def check() -> Any:
@@ -99,7 +100,7 @@ def config(config: Any) -> None:
         )
 
 
-def workdir(path: Any, config: Any) -> pathlib.Path:
+def workdir(path: Any, config: types.Config) -> pathlib.Path:
   """Checks that all processes write to one directory, and see all files."""
   [token, *_] = joint_checks.everywhere(lambda: uuid.uuid4().hex)
   name = '.check_cluster_{}_{}'.format
@@ -164,13 +165,13 @@ def _free() -> int:
   return int(fields.get('MemAvailable', '0').split()[0]) * 1024
 
 
-def devices(config: Any, found: Sequence[Machine]) -> None:
+def devices(config: types.Config, found: Sequence[Machine]) -> None:
   """Checks that devices are alike everywhere, and that the groups fit."""
   joint_checks.same('devices', [f'{m.devices} x {m.kind}' for m in found])
   joint_checks.everywhere(lambda: checks.check_devices(config))
 
 
-def add_up(config: Any) -> tuple[int, float]:
+def add_up(config: types.Config) -> tuple[int, float]:
   """Adds a number of each device over all; returns devices and seconds.
 
   The time is that of a second addition, without compiling.
@@ -193,7 +194,7 @@ def add_up(config: Any) -> tuple[int, float]:
   return mesh.size, max(joint_checks.everywhere(check))
 
 
-def data(config: Any) -> dict[str, Any]:
+def data(config: types.Config) -> dict[str, Any]:
   """Reads the data in each process, and compares them.
 
   Data that are not prepared yet are prepared.
@@ -231,7 +232,9 @@ def data(config: Any) -> dict[str, Any]:
   return everywhere[0]
 
 
-def memory(config: Any, path: pathlib.Path, found: Sequence[Machine]) -> int:
+def memory(
+  config: types.Config, path: pathlib.Path, found: Sequence[Machine]
+) -> int:
   """Compiles the train step with all its terms; returns the bytes it plans.
 
   Raises:

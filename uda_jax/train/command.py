@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Any
 
 import jax
 
 from uda_jax import cli
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.runs import lock
 from uda_jax.train import interrupts
 from uda_jax.train import loop
 
 
 def run(
-  config: Any, workdir: pathlib.Path, handler: interrupts.Interrupts
+  config: types.Config, workdir: pathlib.Path, handler: interrupts.Interrupts
 ) -> loop.Result:
   """Trains a config, or resumes its run; a signal ends the process.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from uda_jax import parallel
+from uda_jax import types
 from uda_jax.data import checks
 from uda_jax.data import datasets
 from uda_jax.data import label_fraction
@@ -35,7 +36,7 @@ class Data(NamedTuple):
     return {name: x for name, x in self._asdict().items() if x is not None}
 
 
-def load(config) -> Data:
+def load(config: types.Config) -> Data:
   """Reads the data sets; all processes prepare them together if need be."""
   if jax.process_count() > 1:
     prepare_share(config)
@@ -46,7 +47,7 @@ def load(config) -> Data:
   return data if jax.process_index() == 0 else read(config)
 
 
-def prepare_share(config) -> None:
+def prepare_share(config: types.Config) -> None:
   """Prepares this process's part of the files of the data sets."""
   channels = config.model.in_channels
   recipes = [
@@ -62,7 +63,7 @@ def prepare_share(config) -> None:
     )
 
 
-def read(config) -> Data:
+def read(config: types.Config) -> Data:
   """Reads the data sets in this process alone, and prepares them if need be."""
   channels = config.model.in_channels
   data = Data(

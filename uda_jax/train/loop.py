@@ -162,7 +162,7 @@ def _rounds(parts: Parts, state: types.TrainState) -> types.TrainState:
 
 
 def run(
-  config: Any,
+  config: types.Config,
   workdir: str | os.PathLike,
   *,
   progress: bool = True,

@@ -6,7 +6,7 @@ the train state's step: a skipped step advances the schedule, not the moments.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from uda_jax.train import layer_decay
 from uda_jax.train import patterns
 from uda_jax.train import schedules
 
+Config = types.Config
 PyTree = types.PyTree
 # Value of `config.optim.weight_decay_end`.
 CONSTANT = -1.0
@@ -111,9 +112,7 @@ def decay_weights(
 
     return jax.tree.map(one, updates, params, weight_decay), state
 
-  return optax.GradientTransformationExtraArgs(
-    lambda _: optax.EmptyState(), update
-  )
+  return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
 def descend(rates: PyTree) -> optax.GradientTransformationExtraArgs:
@@ -127,12 +126,10 @@ def descend(rates: PyTree) -> optax.GradientTransformationExtraArgs:
       rates,
     ), state
 
-  return optax.GradientTransformationExtraArgs(
-    lambda _: optax.EmptyState(), update
-  )
+  return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
-def check(config: Any) -> None:
+def check(config: Config) -> None:
   """Raises ValueError for a block `config.optim` that makes no optimizer."""
   if config.name not in _FIELDS:
     raise ValueError(
@@ -155,7 +152,7 @@ def check(config: Any) -> None:
   patterns.check(config)
 
 
-def decay_left(config, state: types.TrainState) -> jax.Array | None:
+def decay_left(config: Config, state: types.TrainState) -> jax.Array | None:
   """Returns how much is left of the difference to `weight_decay_end`.
 
   Half a cosine from 1 at the first step of the round to 0 at its end (SoMA,
@@ -175,7 +172,7 @@ def decay_left(config, state: types.TrainState) -> jax.Array | None:
   )
 
 
-def learning_rates(config, params: PyTree) -> PyTree:
+def learning_rates(config: Config, params: PyTree) -> PyTree:
   """Returns the factor of each parameter's learning rate.
 
   Args:
@@ -189,7 +186,7 @@ def learning_rates(config, params: PyTree) -> PyTree:
   )
 
 
-def weight_decays(config, params: PyTree) -> PyTree:
+def weight_decays(config: Config, params: PyTree) -> PyTree:
   """Returns the weight decay of each parameter; arguments as above."""
   return jax.tree.map(
     lambda factor: factor * config.weight_decay,
@@ -197,7 +194,9 @@ def weight_decays(config, params: PyTree) -> PyTree:
   )
 
 
-def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
+def make(
+  config: Config, params: PyTree
+) -> optax.GradientTransformationExtraArgs:
   """Builds the optimiser of `config.optim` for these parameters.
 
   Fields: `name` ('adamw' or 'sgd'), `weight_decay`, `b1`, `b2`, `eps` or
@@ -237,7 +236,7 @@ def make(config, params: PyTree) -> optax.GradientTransformationExtraArgs:
   return rule
 
 
-def check_schedule(config: Any) -> None:
+def check_schedule(config: Config) -> None:
   """Raises ValueError for a block `config.schedule` that gives no rate."""
   shapes = ('poly', 'cosine', 'constant', 'staircase', 'warmup_poly')
   if config.shape not in shapes:
@@ -252,7 +251,7 @@ def check_schedule(config: Any) -> None:
     )
 
 
-def learning_rate(config, state: types.TrainState) -> jax.Array:
+def learning_rate(config: Config, state: types.TrainState) -> jax.Array:
   """The learning rate of `config.schedule` at this state's step and round.
 
   Fields: `learning_rate`, `shape` ('poly', 'cosine', 'constant', 'staircase',

@@ -44,7 +44,7 @@ def match(params: PyTree, table: tuple[tuple, ...], default):
   return jax.tree.map(first, path_tree(params))
 
 
-def check(config: Any) -> None:
+def check(config: types.Config) -> None:
   """Raises ValueError for rows or regular expressions of the wrong form.
 
   Args:
@@ -60,7 +60,7 @@ def check(config: Any) -> None:
       ) from error
 
 
-def check_matches(config: Any, params: PyTree) -> None:
+def check_matches(config: types.Config, params: PyTree) -> None:
   """Raises ValueError for a pattern that matches no parameter.
 
   The message names the parts of parameters' paths that come close: with a
@@ -80,7 +80,7 @@ def check_matches(config: Any, params: PyTree) -> None:
       )
 
 
-def _patterns(config: Any) -> Iterator[tuple[str, str]]:
+def _patterns(config: types.Config) -> Iterator[tuple[str, str]]:
   """Yields (field, pattern) of all rows of `config.optim`."""
   row_forms = {'groups': '(pattern, rate factor, decay factor)'}
   if config.name == 'sgd':

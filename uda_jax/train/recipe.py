@@ -64,7 +64,7 @@ def batch_factor(rule: str, groups: int) -> float:
 
 
 def make(
-  config,
+  config: types.Config,
   num_classes: int,
   network: types.Network,
   params: types.PyTree,

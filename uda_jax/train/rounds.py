@@ -63,7 +63,7 @@ def over(state: types.TrainState) -> bool:
   return int(state.step) >= int(state.round.first_step + state.round.length)
 
 
-def finished(config, state: types.TrainState) -> bool:
+def finished(config: types.Config, state: types.TrainState) -> bool:
   """Returns whether the round of the state is over and is the last one."""
   return over(state) and int(state.round.index) + 1 == len(_portions(config))
 
@@ -157,7 +157,7 @@ def batches(run: setup.Run, state: types.TrainState) -> Iterator[types.Batch]:
   )
 
 
-def _portions(config) -> tuple[float, ...]:
+def _portions(config: types.Config) -> tuple[float, ...]:
   fields = config.rounds
   return round_ranking.portions(fields.p_start, fields.p_step, fields.p_max)
 

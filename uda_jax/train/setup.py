@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import functools
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import logging
 import jax
@@ -47,7 +47,7 @@ class Run(NamedTuple):
     base: the frozen arrays of a run with adapters, None without.
   """
 
-  config: Any
+  config: types.Config
   workdir: pathlib.Path
   mesh: Mesh
   data: data_sets.Data
@@ -105,7 +105,7 @@ def note_left_out(run: Run, line: str) -> None:
 
 
 def start_networks(
-  config,
+  config: types.Config,
   network: types.Network,
   num_classes: int,
   image_size: tuple[int, int],
@@ -127,7 +127,7 @@ def start_networks(
   return variables, pretrained
 
 
-def _image_size(config, data: data_sets.Data) -> tuple[int, int]:
+def _image_size(config: types.Config, data: data_sets.Data) -> tuple[int, int]:
   """Returns the size of a source image in training."""
   source = data.source
   sizes = (
@@ -140,7 +140,9 @@ def _image_size(config, data: data_sets.Data) -> tuple[int, int]:
   return next(tuple(size) for size in sizes if all(size))
 
 
-def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
+def build(
+  config: types.Config, workdir: pathlib.Path
+) -> tuple[Run, types.Variables]:
   """Builds a run, and logs what it is made of.
 
   Args:
@@ -185,7 +187,7 @@ def build(config, workdir: pathlib.Path) -> tuple[Run, types.Variables]:
   return run, student
 
 
-def _never_reached(config, method: types.Method) -> Iterator[str]:
+def _never_reached(config: types.Config, method: types.Method) -> Iterator[str]:
   """Yields lines on what begins after the end of a run that was shortened."""
   steps, warmup = config.steps, config.schedule.warmup_steps
   if not steps or config.rounds:
@@ -203,7 +205,7 @@ def _never_reached(config, method: types.Method) -> Iterator[str]:
     )
 
 
-def _method(config, data: data_sets.Data):
+def _method(config: types.Config, data: data_sets.Data):
   """Returns `config.method` with its class weights as numbers."""
   method = class_weights.resolved(config.method, data.source.class_pixels)
   if method is not config.method:
@@ -218,7 +220,7 @@ def _method(config, data: data_sets.Data):
   return method
 
 
-def describe(config) -> str:
+def describe(config: types.Config) -> str:
   """Returns a line: method, length and batch of a run."""
   batch = config.batch
   steps = f'{config.steps} steps'
@@ -232,7 +234,10 @@ def describe(config) -> str:
 
 
 def _log_network(
-  config, student: types.Variables, num_classes: int, size: tuple[int, int]
+  config: types.Config,
+  student: types.Variables,
+  num_classes: int,
+  size: tuple[int, int],
 ) -> None:
   """Logs the size of the network, and where its variables come from."""
   count = adaptation.count(student)
