@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from tests import tiny
@@ -114,6 +115,7 @@ def test_the_weight_decay_of_every_group_moves_to_the_end():
       rule.init(PARAMS),
       PARAMS,
       learning_rate=step + 0.1,
+      finite=True,
       decay_left=left,
     )
     others = 1e-5 * (1 - left)
@@ -123,6 +125,18 @@ def test_the_weight_decay_of_every_group_moves_to_the_end():
     np.testing.assert_allclose(
       updates['encoder']['bn1']['scale'], -0.1 * others, rtol=1e-5
     )
+
+
+def test_adam_is_that_of_optax():
+  options = dict(b1=0.9, b2=0.999, eps=1e-8)
+  ours, theirs = optim.adam(**options), optax.scale_by_adam(**options)
+  state, expected = ours.init(PARAMS), theirs.init(PARAMS)
+  for value in (0.5, -2.0, 1e-9):
+    grads = jax.tree.map(lambda p, v=value: jnp.full_like(p, v), PARAMS)
+    updates, state = ours.update(grads, state, finite=True)
+    wanted, expected = theirs.update(grads, expected)
+    jax.tree.map(np.testing.assert_array_equal, updates, wanted)
+    jax.tree.map(np.testing.assert_array_equal, state, expected)
 
 
 def test_a_constant_weight_decay_takes_no_argument():

@@ -1,6 +1,7 @@
 """The generic step: groups, devices, skipped steps, untouched parameters."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 from tests import tiny
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax.configs.blocks import common
 from uda_jax.methods import self_training
 from uda_jax.parallel import mesh as mesh_lib
 from uda_jax.train import gradient
@@ -24,10 +26,10 @@ from uda_jax.train import teacher as teacher_lib
 NUM_CLASSES = 4
 
 
-def _recipe(method=None, **kwargs):
+def _recipe(method=None, optimizer=None, **kwargs):
   network = tiny.network(NUM_CLASSES)
   params = network.init(jax.random.key(0), (8, 8)).params
-  config = tiny.adamw()
+  config = optimizer or tiny.adamw()
   return recipe_lib.Recipe(
     method=method or tiny.self_training_method(NUM_CLASSES),
     network=network,
@@ -111,8 +113,11 @@ def test_groups_that_do_not_fit_say_which_do():
     step_lib.make_train_step(_recipe(), parallel.make_mesh(4), 6)
 
 
-def test_a_nonfinite_step_moves_nothing_but_the_counters():
-  recipe = _recipe()
+@pytest.mark.parametrize(
+  'optimizer', [tiny.adamw(), common.sgd(weight_decay=1e-4)]
+)
+def test_a_nonfinite_step_moves_nothing_but_the_counters(optimizer):
+  recipe = _recipe(optimizer=optimizer)
   mesh = parallel.make_mesh(1)
   step = step_lib.make_train_step(recipe, mesh, 2)
   state = _init(recipe, 2)
@@ -132,6 +137,17 @@ def test_a_nonfinite_step_moves_nothing_but_the_counters():
   state, metrics = step(state, batch, None)
   assert state.nonfinite == 0 and metrics['skipped'] == 0
   assert state.step == 2
+
+
+def test_the_state_is_written_over_without_a_copy():
+  mesh = parallel.make_mesh(1)
+  step = step_lib.make_train_step(_recipe(), mesh, 2)
+  batch = tiny.batch(0, 2, NUM_CLASSES)
+  lowered = step.lower(_init(_recipe(), 2), batch, None)
+  # As users have it; tests turn most passes off.
+  program = lowered.compile({'xla_backend_optimization_level': 2})
+  names = re.findall(r'copy\(\S*(state_\w+)', program.as_text())
+  assert not [name for name in names if '__' in name]
 
 
 def test_unreached_and_frozen_parameters_stay():
@@ -252,6 +268,7 @@ def test_repeated_sgd_against_the_loop(repeats):
       state,
       params,
       learning_rate=jnp.asarray(0.1),
+      finite=jnp.asarray(True),
     )
     params = optax.apply_updates(params, updates)
     for _ in range(repeats):

@@ -1,7 +1,8 @@
 """Optimizers with parameter groups, and the learning rate of a step.
 
 The learning rate is an argument of every update (`learning_rate=`), read from
-the train state's step: a skipped step advances the schedule, not the moments.
+the train state's step, and so is whether loss and gradient are finite
+(`finite=`): a skipped step advances the schedule, not the moments.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def repeated_sgd(
       jax.tree.map(jnp.zeros_like, params), jnp.zeros((), bool)
     )
 
-  def update(grads, state, params, *, learning_rate, **_):
+  def update(grads, state, params, *, learning_rate, finite, **_):
     def one(g, p, b, wd, rate, k):
       new = p
       for _ in range(k):
@@ -82,14 +83,53 @@ def repeated_sgd(
         new = new - (learning_rate * rate).astype(p.dtype) * b
       return new - p, b
 
+    kept = lambda new, old: jnp.where(finite, new, old)
     pairs = jax.tree.map(
       one, grads, params, state.momentum, weight_decay, rates, repeats
     )
     updates, buffers = jax.tree.transpose(
       jax.tree.structure(params), jax.tree.structure((0, 0)), pairs
     )
-    return updates, RepeatedSgdState(buffers, jnp.ones((), bool))
+    buffers = jax.tree.map(kept, buffers, state.momentum)
+    return updates, RepeatedSgdState(buffers, state.started | finite)
 
+  return optax.GradientTransformationExtraArgs(init, update)
+
+
+def adam(
+  *, b1: float, b2: float, eps: float
+) -> optax.GradientTransformationExtraArgs:
+  """Adam's direction, as `optax.scale_by_adam` computes it.
+
+  That one reads the old averages twice, for the new averages and for the
+  direction, and XLA makes two kernels of it, so that the old ones have to be
+  copied at each step. Here the direction reads the new averages, which are
+  written over the old.
+
+  Args:
+    b1: decay of the average of gradients.
+    b2: decay of the average of their squares.
+    eps: what is added to the root of the latter.
+  """
+
+  def update(grads, state, params=None, *, finite, **_):
+    del params
+
+    def average(old, decay, order):
+      new = optax.tree.update_moment(grads, old, decay, order)
+      kept = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
+      return jax.tree.map(jax.lax.optimization_barrier, kept)
+
+    count = jnp.where(finite, optax.safe_increment(state.count), state.count)
+    mu, nu = average(state.mu, b1, 1), average(state.nu, b2, 2)
+    updates = jax.tree.map(
+      lambda m, v: m / (jnp.sqrt(v) + eps),
+      optax.tree.bias_correction(mu, b1, count),
+      optax.tree.bias_correction(nu, b2, count),
+    )
+    return updates, optax.ScaleByAdamState(count, mu, nu)
+
+  init = optax.scale_by_adam(b1=b1, b2=b2, eps=eps).init
   return optax.GradientTransformationExtraArgs(init, update)
 
 
@@ -218,7 +258,7 @@ def make(
   last = config.get('weight_decay_end', CONSTANT)
   if config.name == 'adamw':
     rule = optax.chain(
-      optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps),
+      adam(b1=config.b1, b2=config.b2, eps=config.eps),
       decay_weights(decays, last=None if last == CONSTANT else last),
       descend(rates),
     )

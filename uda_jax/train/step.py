@@ -63,17 +63,11 @@ def make_update(
       gradient_lib.total(losses.terms)
     )
     rate = recipe.learning_rate(state)
-    moved = _moved(recipe, state, grads, losses, rate)
-    old = {name: getattr(state, name) for name in moved}
-    kept = jax.tree.map(
-      lambda new, old: jnp.where(finite, new, old), moved, old
-    )
-    new_state = TrainState(
+    new_state = dataclasses.replace(
+      state,
       step=state.step + 1,
-      round=state.round,
-      rng=state.rng,
       nonfinite=jnp.where(finite, 0, state.nonfinite + 1),
-      **kept,
+      **_moved(recipe, state, grads, losses, rate, finite),
     )
     if shard != 'none':
       # Each device computes its part of the update.
@@ -92,8 +86,32 @@ def _moved(
   grads: PyTree,
   losses: types.Losses,
   rate: jax.Array,
+  finite: jax.Array,
 ) -> dict[str, Any]:
-  """Returns the fields of the state after an update with these gradients.
+  """Returns the fields of the state that a finite step changes, after it."""
+  kept = lambda new, old: jax.tree.map(
+    lambda n, o: jnp.where(finite, n, o), new, old
+  )
+  params, opt_state = _descended(recipe, state, grads, rate, finite)
+  stats = kept(losses.student_stats, state.student.batch_stats)
+  student = Variables(params, stats)
+  teacher = _followed(recipe, state, student, losses.teacher_stats)
+  return dict(
+    student=student,
+    opt_state=opt_state,
+    teacher=kept(teacher, state.teacher),
+    method_state=kept(losses.method_state, state.method_state),
+  )
+
+
+def _descended(
+  recipe: recipe_lib.Recipe,
+  state: TrainState,
+  grads: PyTree,
+  rate: jax.Array,
+  finite: jax.Array,
+) -> tuple[PyTree, Any]:
+  """Returns the parameters and the optimizer's state after an update.
 
   AdamW's correction of its averages counts the steps of the run, PyTorch's
   those of each tensor: a head that a later phase reaches first (PiPa's patches)
@@ -107,18 +125,18 @@ def _moved(
     state.opt_state,
     params,
     learning_rate=rate,
+    finite=finite,
     **({} if left is None else {'decay_left': left}),
   )
-  params = jax.tree.map(
-    lambda p, u, g: p if g is None else p + u, params, updates, grads
-  )
-  student = Variables(params, losses.student_stats)
-  return dict(
-    student=student,
-    opt_state=opt_state,
-    teacher=_followed(recipe, state, student, losses.teacher_stats),
-    method_state=losses.method_state,
-  )
+
+  def moved(p, u, g):
+    if g is None:
+      return p
+    # The teacher reads what was written, or XLA would compute it twice and copy
+    # the old parameters (see `optim.adam`).
+    return jax.lax.optimization_barrier(jnp.where(finite, p + u, p))
+
+  return jax.tree.map(moved, params, updates, grads), opt_state
 
 
 def _followed(
