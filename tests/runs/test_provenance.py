@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import jax
@@ -99,6 +100,17 @@ def test_another_config_is_an_error_that_names_the_fields(tmp_path):
   assert 'got 0.6' in message and 'config.steps: expected 10 or more' in message
   assert 'log.every' not in message and 'new --workdir' in message
   assert (tmp_path / 'manifest.json').read_bytes() == before
+
+
+def test_a_refusal_says_that_a_run_has_saved_nothing(tmp_path):
+  provenance.run_manifest(tmp_path, _config(), {})
+  other = _config(**{'method.threshold': 0.6})
+  empty = f'of that run; {tmp_path} holds no checkpoint'
+  with pytest.raises(ValueError, match=re.escape(empty)):
+    provenance.check_resumable(tmp_path, other)
+  (tmp_path / 'checkpoints' / '12').mkdir(parents=True)
+  with pytest.raises(ValueError, match='or the config of that run$'):
+    provenance.check_resumable(tmp_path, other)
 
 
 def test_a_run_may_get_longer_and_be_evaluated_otherwise(tmp_path, caplog):

@@ -118,6 +118,7 @@ def check_config(path: pathlib.Path, manifest: Manifest, new: Any) -> None:
       + '; '.join(found[:_SHOWN])
       + (f'; and {more} more fields' if more > 0 else '')
       + '. Use a new --workdir, or the config of that run'
+      + ('' if _saved_steps(path) else f'; {path.parent} holds no checkpoint')
     )
 
 
@@ -245,6 +246,12 @@ def check_data(path: pathlib.Path, changes: Sequence[str], config: Any) -> None:
     )
 
 
+def _saved_steps(path: pathlib.Path) -> list[int]:
+  """Returns the steps of the checkpoints beside a manifest."""
+  folder = path.parent / 'checkpoints'
+  return [int(p.name) for p in folder.glob('*') if p.name.isdecimal()]
+
+
 def read(path: pathlib.Path) -> dict[str, Any]:
   """Reads the manifest of a run; ValueError with the way out if it is none."""
   text = path.read_text(errors='replace')
@@ -256,11 +263,10 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     return manifest
   found = 'something else' if text.strip() else 'an empty file'
   way_out = 'use another --workdir'
-  folder = path.parent / 'checkpoints'
-  steps = [p.name for p in folder.glob('*') if p.name.isdecimal()]
+  steps = _saved_steps(path)
   if steps:
     way_out = (
-      f'remove it to resume from step {max(steps, key=int)} with the config of '
+      f'remove it to resume from step {max(steps)} with the config of '
       'that run, which cannot be compared then, or use a new --workdir'
     )
   raise ValueError(
