@@ -39,6 +39,15 @@ def test_later_over_earlier_groups_deleted_and_plates(tmp_path):
   assert (label_files.read_label(_file(tmp_path, [])) == 0).all()
 
 
+def test_borders_of_polygons(tmp_path):
+  # Pillow 11.0 draws more of the first row, 11.1 less of it.
+  triangle = {'label': 'road', 'polygon': [[4, 2], [0, 0], [2, 1]]}
+  ids = label_files.read_label(_file(tmp_path, [triangle]))
+  expected = [[1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0]]
+  np.testing.assert_array_equal(ids[:3] == 7, expected)
+  assert not ids[3].any()
+
+
 @pytest.mark.parametrize(
   'objects, message',
   [

@@ -21,7 +21,9 @@ def read(path: epath.Path) -> np.ndarray:
   """Draws the polygons of a file, later ones over earlier ones.
 
   As the official tool does: what nobody drew is 'unlabeled' (0), deleted
-  objects are passed over, 'cargroup' is a 'car'.
+  objects are passed over, 'cargroup' is a 'car'. Pillow draws; its versions
+  before 11.2, with which the official tool may run, put a few border pixels
+  elsewhere.
 
   Args:
     path: a `*_gtFine_polygons.json`.
