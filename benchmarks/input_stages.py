@@ -57,7 +57,7 @@ def stages(
   """Returns CPU milliseconds of the stages of the first `count` examples.
 
   Args:
-    domain: whose files have one size and, if labelled, a rare class asked for.
+    domain: whose files have one size and, if labeled, a rare class asked for.
     count: examples.
     repeats: runs of each, of which the fastest counts.
 

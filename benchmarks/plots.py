@@ -40,7 +40,7 @@ def over_steps(found: Sequence[records.Record]) -> str:
     common = sorted(set.intersection(*map(set, at)))
     values = 100 * np.array([[scores[s] for s in common] for scores in at])
     color, marker = _style(names.index(config))
-    # A config has one colour at all lengths, and one name.
+    # A config has one color at all lengths, and one name.
     first = min(length for name, length in groups if name == config) == steps
     axes.plot(
       common,

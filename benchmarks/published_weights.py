@@ -39,7 +39,7 @@ def _random(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> np.ndarray:
   seed = sum(map(ord, jax.tree_util.keystr(path)))
   fan_in = int(np.prod(shape.shape[:-1])) or 1
   normal = np.random.default_rng(seed).standard_normal(shape.shape, np.float32)
-  # Below He's deviation: networks without normalisation stay finite.
+  # Below He's deviation: networks without normalization stay finite.
   return normal / np.float32(np.sqrt(fan_in))
 
 

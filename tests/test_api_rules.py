@@ -34,6 +34,13 @@ BANNED = re.compile(
   re.IGNORECASE,
 )
 
+# One spelling, that of the identifiers.
+BRITISH = re.compile(
+  r'\b(un)?(labell(ed|ing)|colours?|grey|centred?|neighbours?|behaviour'
+  r'|\w*(normalis|optimis|initialis|minimis|maximis|vectoris|synchronis)\w+)\b',
+  re.IGNORECASE,
+)
+
 
 def _files(places):
   for place in places:
@@ -143,6 +150,8 @@ def _breaches(text):
     yield f'starts with {start[0]!r}'
   if word := BANNED.search(text):
     yield f'says {word[0]!r}'
+  if word := BRITISH.search(text):
+    yield f'spells {word[0]!r}'
 
 
 @pytest.mark.parametrize('place', WORDS)
@@ -157,7 +166,14 @@ def test_docstrings_start_with_a_verb_or_noun_phrase(place):
 
 
 @pytest.mark.parametrize(
-  'text', ['What is pasted.', 'Says which pixels.', 'Returns so many boxes.']
+  'text',
+  [
+    'What is pasted.',
+    'Says which pixels.',
+    'Returns so many boxes.',
+    'Labelled images.',
+    'Mean of the normalised vectors.',
+  ],
 )
 def test_a_breach_is_found(text):
   assert list(_breaches(text))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _GAP = 8
 _FONT_SIZE = 16
 _LINE = _FONT_SIZE + 8
-# Colours of a page, besides those of the classes.
+# Colors of a page, besides those of the classes.
 _PAGE_COLORS = 96
 _PAPER, _INK = (255, 255, 255), (20, 20, 20)
 

@@ -37,7 +37,7 @@ def picture(array: np.ndarray, palette: Palette) -> np.ndarray:
 
   Args:
     array: [..., H, W, 3] pixels (uint8, or float in 0..255), or [..., H, W]: a
-      label map (integers) or a weight map (float in 0..1 or bool; grey, NaN
+      label map (integers) or a weight map (float in 0..1 or bool; gray, NaN
       black).
     palette: one RGB triple per class.
 

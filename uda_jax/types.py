@@ -39,7 +39,7 @@ class Config(Protocol):
 
 
 class Source(NamedTuple):
-  """Labelled images of the source domain.
+  """Labeled images of the source domain.
 
   Attributes:
     image: [B, H, W, 3] uint8 RGB pixels (floats are allowed).
@@ -53,7 +53,7 @@ class Source(NamedTuple):
 
 
 class Target(NamedTuple):
-  """Unlabelled images of the target domain.
+  """Unlabeled images of the target domain.
 
   Attributes:
     image: [B, H, W, 3] uint8 RGB pixels.
@@ -73,8 +73,8 @@ class Batch(NamedTuple):
   """One group, or (with a leading axis on every array) all groups.
 
   Attributes:
-    source: labelled images.
-    target: unlabelled images; None for a method that uses none.
+    source: labeled images.
+    target: unlabeled images; None for a method that uses none.
     views: overlapping target crops (PiPa): 'image' [pairs, 2, H, W, 3] uint8,
       'box' [pairs, 2, 4] int32 (top, bottom, left, right) of the overlap in
       each crop, 'flipped' [pairs, 2] bool; None for steps without pairs.
@@ -172,7 +172,7 @@ class Network(NamedTuple):
 
 
 class LossTerm(NamedTuple):
-  """One term of a method's loss; the step minimises sum(weight * value)."""
+  """One term of a method's loss; the step minimizes sum(weight * value)."""
 
   value: jax.Array
   weight: jax.Array | float = 1.0

@@ -50,7 +50,7 @@ def rounds(
       # confident, or only if all are ('full').
       keep_rule='any',
       # Target batches that give the batch-norm statistics for ranking and
-      # labelling; 0: the network's own statistics, as published.
+      # labeling; 0: the network's own statistics, as published.
       target_statistics=0,
       # Passes over the patches of a round, where `config.steps` is 0.
       epochs=2,

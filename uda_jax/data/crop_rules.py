@@ -90,7 +90,7 @@ def choose_window(
   num_classes: int,
   wanted: Wanted | None = None,
 ) -> cutting.Window:
-  """Chooses the crop window of a labelled image.
+  """Chooses the crop window of a labeled image.
 
   DAFormer's rules (specification: data and rare class sampling): a crop that
   one class fills is drawn again; if a rare class was asked for, all that is

@@ -194,7 +194,7 @@ def load(
     channels: see `load_part`.
 
   Returns:
-    The manifest; unlabelled exactly if `labels` is False.
+    The manifest; unlabeled exactly if `labels` is False.
   """
   recipe = _recipe(
     record,

@@ -57,8 +57,8 @@ def domains(
 
   Args:
     config: the `data` block of a config.
-    source: labelled images.
-    target: images, unlabelled unless a method labelled them itself (LSE).
+    source: labeled images.
+    target: images, unlabeled unless a method labeled them itself (LSE).
 
   Returns:
     The source and the target domain.
@@ -84,7 +84,7 @@ def domains(
 def labeled_domain(
   config: Any, data: manifest_lib.Manifest
 ) -> Domain | Mixture:
-  """Returns the labelled part of the target, which is cut as the target is.
+  """Returns the labeled part of the target, which is cut as the target is.
 
   Args:
     config: the `data` block of a config.

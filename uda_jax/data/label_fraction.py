@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 
 def weight(data: Any) -> float:
-  """Returns the weight of the labelled images' loss; 0: none are read.
+  """Returns the weight of the labeled images' loss; 0: none are read.
 
   Args:
     data: the `data` block of a config.

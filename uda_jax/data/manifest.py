@@ -53,10 +53,10 @@ class Manifest(NamedTuple):
     name: what the data set is called in messages.
     image_paths: N absolute paths of JPEG or PNG files.
     label_paths: N absolute paths of 8-bit gray PNG files that hold train ids
-      (255 = ignore), or N times None: the whole set is labelled or none of it.
+      (255 = ignore), or N times None: the whole set is labeled or none of it.
     heights: [N] int32, image heights in pixels; labels have the same size.
     widths: [N] int32.
-    class_pixels: [N, C] int64, label pixels of each class; 0 if unlabelled.
+    class_pixels: [N, C] int64, label pixels of each class; 0 if unlabeled.
     class_names: C names.
     palette: C colors (red, green, blue), 0..255.
     notes: what is unusual about single files, for people.

@@ -1,4 +1,4 @@
-"""Data sets of labelled patches that a method makes during training."""
+"""Data sets of labeled patches that a method makes during training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uda_jax.data import prepared
 
 
 class Patch(NamedTuple):
-  """A labelled image.
+  """A labeled image.
 
   Attributes:
     number: of its files.

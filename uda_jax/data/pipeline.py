@@ -54,7 +54,7 @@ def train_batches(
     process_index: which share: groups
       [process_index * groups / process_count, ...).
     process_count: number of shares.
-    source: labelled images.
+    source: labeled images.
     target: images; with labels only if a method made them (LSE).
     labeled: target images with labels (`config.target_labels`), if any.
     read_target: False for batches without target and views, for methods that

@@ -96,14 +96,14 @@ def rare_classes(
 ) -> RareClasses:
   """Computes the class probabilities of rare-class sampling, and its images.
 
-  DAFormer's rare class sampling: f_c = share of class c among all labelled
+  DAFormer's rare class sampling: f_c = share of class c among all labeled
   pixels, P(c) = softmax((1 - f_c) / T).
 
   Args:
     class_pixels: [N, C] integers, pixels of each class in each image.
     temperature: T > 0; small values ask for the rarest classes only.
     min_pixels: images with more pixels of a class than this serve for it; if
-      below 1, with a larger share of their labelled pixels than this.
+      below 1, with a larger share of their labeled pixels than this.
 
   Returns:
     The tables; classes that never occur are left out.

@@ -31,9 +31,9 @@ class Spec(NamedTuple):
       nearest center.
     crop_size: the size of the random crop, (0, 0) = the whole image.
     scale_range: (lowest, highest) of a uniform random factor on the size.
-    max_class_share: a labelled crop is drawn again (up to 10 times) unless it
+    max_class_share: a labeled crop is drawn again (up to 10 times) unless it
       has two classes or more and the most frequent one has less than this
-      share of its labelled pixels; 1 = any crop will do.
+      share of its labeled pixels; 1 = any crop will do.
     flip: mirror left-right every second time.
     margins: (top, bottom, left, right) that are False in `valid_mask`: pixels
       of the resized image or, all below 1, fractions of the image's sides.

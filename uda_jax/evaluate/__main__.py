@@ -1,4 +1,4 @@
-"""Scores the network of a run on a labelled split, or label files.
+"""Scores the network of a run on a labeled split, or label files.
 
 Score a run; writes results.json, results.csv (a row for each class and mean)
 and results.txt:

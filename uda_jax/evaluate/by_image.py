@@ -26,7 +26,7 @@ def summary(
   """Ranks the images of a split by their mean IoU.
 
   The mean IoU of an image is over the classes in its label or prediction. An
-  image without a labelled pixel has none and is left out.
+  image without a labeled pixel has none and is left out.
 
   Args:
     counts: of all images, in the order of `image_paths`.

@@ -1,4 +1,4 @@
-"""Scores of a run's network on a labelled split."""
+"""Scores of a run's network on a labeled split."""
 
 from __future__ import annotations
 

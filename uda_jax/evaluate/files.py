@@ -100,7 +100,7 @@ def train_ids(
     num_classes: C.
 
   Returns:
-    [C, C] int64, rows truth, columns prediction; a predicted 255 on a labelled
+    [C, C] int64, rows truth, columns prediction; a predicted 255 on a labeled
     pixel is an error.
   """
   matrix = np.zeros((num_classes, num_classes), np.int64)

@@ -79,7 +79,7 @@ def make_predict(
 
 
 class Labeled(NamedTuple):
-  """Scores on a labelled split.
+  """Scores on a labeled split.
 
   Attributes:
     score: f(variables) -> report by the protocol of `eval`.
@@ -97,7 +97,7 @@ def make_labeled(
   data: manifest.Manifest,
   between: Callable[[], None] = lambda: None,
 ) -> Labeled:
-  """Returns the scores of a network on a labelled split.
+  """Returns the scores of a network on a labeled split.
 
   Args:
     config: `eval` and the image sizes of `data` are read.

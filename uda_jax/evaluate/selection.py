@@ -96,7 +96,7 @@ def summarize(
 
 
 def score(config: types.Config, report: dict[str, Any]) -> dict[str, Any]:
-  """Returns the value that the best checkpoint maximises, for `save_best`.
+  """Returns the value that the best checkpoint maximizes, for `save_best`.
 
   Args:
     config: the run's.

@@ -52,7 +52,7 @@ def cross_entropies(
   aux_label: jax.Array,
   weight: float,
 ) -> types.Terms:
-  """The cross-entropies of both heads, averaged over the labelled pixels.
+  """The cross-entropies of both heads, averaged over the labeled pixels.
 
   `config` has `weight_aux` and `class_weights`.
   """

@@ -43,7 +43,7 @@ FIELDS = (
 
 
 class View(NamedTuple):
-  """A normalised image, and its labels for the main and the auxiliary head."""
+  """A normalized image, and its labels for the main and the auxiliary head."""
 
   image: jax.Array
   label: jax.Array
@@ -58,7 +58,7 @@ class Operators(NamedTuple):
   """The random operators.
 
   Attributes:
-    source: `f(key, source_image, target_image) -> source_image`, normalised,
+    source: `f(key, source_image, target_image) -> source_image`, normalized,
       for the supervised pass alone.
     perturbations: by name, the perturbations of the target, in the order of
       the released code (augment, fourier, cutmix).
@@ -73,7 +73,7 @@ class Operators(NamedTuple):
 def strong_view(
   config: types.Config, key: jax.Array, network: types.Network, target: View
 ) -> View:
-  """Crops and colour-jitters the target's pixels; crops its labels alike."""
+  """Crops and color-jitters the target's pixels; crops its labels alike."""
   keys = rng.streams(key, 'box', 'aux_box', 'color')
   size = tuple(config.crop_size)
 

@@ -1,7 +1,7 @@
 """Self-training with a mean teacher and ClassMix: the base of the field.
 
 The teacher labels the target; half of the source's classes are pasted onto it.
-The student learns from the source and from the mixed, colour-jittered image. A
+The student learns from the source and from the mixed, color-jittered image. A
 feature distance keeps its features of things near those of the ImageNet
 encoder. DACS (arXiv 2007.08702) as DAFormer runs it (arXiv 2111.14887, section
 3). HRDA is the same with detail crops; the contrasts of PiPa and CLUDA and the

@@ -1,6 +1,6 @@
 """Training on the source alone, the baseline of adaptation.
 
-With the labelled target as its source it is the upper bound, the "oracle".
+With the labeled target as its source it is the upper bound, the "oracle".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Operators(NamedTuple):
 
 
 def operators(config: types.Config) -> Operators:
-  """The operators of `config`: colour jitter and blur if `augment` is on."""
+  """The operators of `config`: color jitter and blur if `augment` is on."""
   if not config.augment:
     return Operators(augment=lambda key, pixels: pixels)
   return Operators(augment=dacs_jitter.strong_augment)

@@ -1,4 +1,4 @@
-"""A supervised term on the labelled part of the target, for every method.
+"""A supervised term on the labeled part of the target, for every method.
 
 One more pass of the student, on further target images with their labels.
 """
@@ -27,7 +27,7 @@ def segment(
   data: self_training.Labeled,
   weight: float,
 ) -> types.Terms:
-  """The cross-entropy over the labelled pixels, of an auxiliary head, too.
+  """The cross-entropy over the labeled pixels, of an auxiliary head, too.
 
   Args:
     config: `config.method`: `class_weights`, and `weight_aux` of the auxiliary
@@ -75,7 +75,7 @@ def with_target_labels(
 ) -> types.Method:
   """Adds the pass of `batch.labeled` to a method.
 
-  The images are as the pipeline cut them, without colour jitter; batch norm
+  The images are as the pipeline cut them, without color jitter; batch norm
   sees them last.
 
   Args:

@@ -196,7 +196,7 @@ def _loss(
   image = batch.target.image
   student = functools.partial(terms_lib.segment, keys, params, network)
 
-  # 1. The student on the source: the mean over labelled pixels.
+  # 1. The student on the source: the mean over labeled pixels.
   jittered = operators.augment_source(keys['source'], batch.source.image)
   source = self_training.Labeled(jittered, batch.source.label)
   stats = state.student.batch_stats

@@ -74,7 +74,7 @@ def pseudo_label(
   Args:
     config: the fields `threshold`, `pseudo_weight` and `teacher_bn`.
     state: its teacher is asked.
-    batch: its target is labelled.
+    batch: its target is labeled.
     network: the network.
 
   Returns:

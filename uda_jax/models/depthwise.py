@@ -201,9 +201,9 @@ def _kernel_gradient(x, kernel, stride, dilation, padding, grad) -> jax.Array:
   """Returns the sum over pixels of grad times x shifted by each tap.
 
   A reduction over shifted images, as automatic differentiation writes it,
-  runs through the whole memory for every tap, and XLA:CPU does not vectorise
+  runs through the whole memory for every tap, and XLA:CPU does not vectorize
   it. So: blocks of rows that fit the cache, whose products are added up row by
-  row (vectorised) before one plain reduction; 10 times faster.
+  row (vectorized) before one plain reduction; 10 times faster.
   """
   size = kernel.shape[0]
   height, width = grad.shape[1:3]

@@ -41,7 +41,7 @@ def fuse(
     attention: [B, h, w, C or 1] float in [0, 1], 0 outside the crops.
     order: 'product_then_up' (HRDA) enlarges (1 - attention) * context,
       'up_then_product' (CLUDA) each factor; they differ where attention does
-      between neighbours.
+      between neighbors.
 
   Returns:
     The fused logits [B, H, W, C], and the context logits as the losses see

@@ -141,7 +141,7 @@ class Upsample(nn.Module):
     features: channels of the output.
     use_bias: adds a bias.
     dtype: compute dtype.
-    bias_init: initialiser of the bias.
+    bias_init: initializer of the bias.
   """
 
   features: int
@@ -219,7 +219,7 @@ class BatchNorm(nn.Module):
   `momentum` is the weight of the new value, and the running variance takes
   the unbiased variance while the normalization uses the biased one (flax
   differs in both). Statistics are those of the array at hand and are not
-  synchronised over devices: a group is a whole batch.
+  synchronized over devices: a group is a whole batch.
 
   Attributes:
     momentum: weight of the batch's statistics in the running ones.

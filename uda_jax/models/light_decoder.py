@@ -70,7 +70,7 @@ class LightDecoder(nn.Module):
       x = layers.Conv(self.width, 1, dtype=self.dtype, name=f'fuse{i}')(x)
       x = nn.relu(norm(x, f'fuse_norm{i}'))
     fused = x
-    # Whole channels: single pixels would be filled in by their neighbours.
+    # Whole channels: single pixels would be filled in by their neighbors.
     x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(
       x, deterministic=deterministic
     )

@@ -55,7 +55,7 @@ def extended(kernel: np.ndarray, channels: int) -> np.ndarray:
 
   Channels after the third get the mean kernel of red, green and blue; with
   fewer than three channels, all do. The result is scaled by 3 / channels, so
-  that an image with equal channels (grey) has the response that it had as an
+  that an image with equal channels (gray) has the response that it had as an
   RGB image. One channel gets the sum of the three kernels.
 
   Args:

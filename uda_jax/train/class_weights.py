@@ -12,7 +12,7 @@ import numpy as np
 def median_frequency(class_pixels: np.ndarray) -> np.ndarray:
   """Median frequency balancing (arXiv 1411.4734, section 6.3.2).
 
-  w_c = median(f) / f_c, with f_c the pixels of the class over the labelled
+  w_c = median(f) / f_c, with f_c the pixels of the class over the labeled
   pixels of the images that show it.
 
   Args:
@@ -37,7 +37,7 @@ def inverse_log(class_pixels: np.ndarray) -> np.ndarray:
     class_pixels: [N, C] integer pixels of each class in each image.
 
   Returns:
-    [C] float64, about 1.4 to 50; p_c is the fraction of the labelled pixels.
+    [C] float64, about 1.4 to 50; p_c is the fraction of the labeled pixels.
   """
   pixels = class_pixels.sum(0)
   return 1 / np.log(1.02 + pixels / max(pixels.sum(), 1))

@@ -50,7 +50,7 @@ def repeated_sgd(
   """SGD in which a parameter may take several whole updates a step.
 
   PixMatch, EHTDI and LSE list their backbone's tensors three or four times in
-  the optimiser, which then repeats `u = g + wd p; b = m b + u; p = p - lr b`
+  the optimizer, which then repeats `u = g + wd p; b = m b + u; p = p - lr b`
   with the same gradient (released code; the published numbers have it).
 
   Args:
@@ -237,7 +237,7 @@ def weight_decays(config: Config, params: PyTree) -> PyTree:
 def make(
   config: Config, params: PyTree
 ) -> optax.GradientTransformationExtraArgs:
-  """Builds the optimiser of `config.optim` for these parameters.
+  """Builds the optimizer of `config.optim` for these parameters.
 
   Fields: `name` ('adamw' or 'sgd'), `weight_decay`, `b1`, `b2`, `eps` or
   `momentum`, `clip_norm` (0 = off), `groups` (rows: path pattern,

@@ -70,7 +70,7 @@ def make(
   params: types.PyTree,
   method=None,
 ) -> Recipe:
-  """Makes the method, the optimiser and the rules of the teacher.
+  """Makes the method, the optimizer and the rules of the teacher.
 
   Args:
     config: the run's.
