@@ -54,9 +54,7 @@ def run(config: Any, parts: Sequence[str]) -> list[str]:
   """Prepares the parts and prints what they hold; returns the unusable ones."""
   failed = []
   some = label_fraction.part(config.data, config.get('seed', 0))
-  for name in parts:
-    if not config.data[name]:
-      continue
+  for name in filter(config.data.get, parts):
     for entry in records.entries(config.data, name):
       title = f'{name} {entry.name}'.strip()
       jobs: dict[str, tuple[bool, label_fraction.Part | None]] = {

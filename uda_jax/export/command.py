@@ -201,13 +201,13 @@ def run(args: argparse.Namespace) -> list[str]:
     if args.onnx:
       path = pathlib.Path(tmp) / _ONNX
       names = tuple(expected)
-      told = description.metadata(about)
-      onnx.write(function, images.shape, path, told, names)
+      facts = description.metadata(about)
+      onnx.write(function, images.shape, path, facts, names)
       written[path] = compare(path.name, onnx.run(path, images), expected, 1e-4)
     about |= {
       'files': {
-        path.name: {'sha256': metadata.sha256(path), **facts}
-        for path, facts in written.items()
+        path.name: {'sha256': metadata.sha256(path), **compared}
+        for path, compared in written.items()
       }
     }
     for path in written:

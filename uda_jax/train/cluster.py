@@ -194,6 +194,14 @@ def add_up(config: types.Config) -> tuple[int, float]:
   return mesh.size, max(joint_checks.everywhere(check))
 
 
+def _open_files(part: Any) -> None:
+  """Opens the first and the last file of a manifest; OSError if one is gone."""
+  for paths in (part.image_paths, part.label_paths):
+    for file in (paths[0], paths[-1]):
+      if file and '://' not in file:
+        open(file, 'rb').close()
+
+
 def data(config: types.Config) -> dict[str, Any]:
   """Reads the data in each process, and compares them.
 
@@ -213,11 +221,7 @@ def data(config: types.Config) -> dict[str, Any]:
   def read() -> dict[str, Any]:
     found = named(data_sets.read).parts()
     for part in found.values():
-      for paths in (part.image_paths, part.label_paths):
-        for file in (paths[0], paths[-1]):
-          if file and '://' not in file:
-            with open(file, 'rb'):
-              pass
+      _open_files(part)
     return {name: resume.describe_data(part) for name, part in found.items()}
 
   joint_checks.everywhere(lambda: named(data_sets.prepare_share))

@@ -40,6 +40,47 @@ def walls(camera: scene.Camera, layout: scene.Layout, width: int) -> list[Wall]:
   ]
 
 
+class _Row(NamedTuple):
+  """The houses of a row, some of which are gaps with trees.
+
+  Attributes:
+    edges: [K - 1] meters along the wall, between the K houses.
+    tall: [K] float32 meters.
+    green: [K] bool, where trees stand.
+    color: [K, 3] of the walls or leaves.
+    window: [K, 3] color of the panes.
+    storey: [K] meters, height of a storey.
+    pane: [K] meters from one window to the next.
+  """
+
+  edges: np.ndarray
+  tall: np.ndarray
+  green: np.ndarray
+  color: np.ndarray
+  window: np.ndarray
+  storey: np.ndarray
+  pane: np.ndarray
+
+
+def _draw_row(style: look.Style, random: np.random.Generator) -> _Row:
+  edges = np.cumsum(random.uniform(6, 16, 24)) - 120
+  count = len(edges) + 1
+  tall = random.uniform(5, 14, count).astype(np.float32)
+  green = random.random(count) < 0.18
+  tall[green] = random.uniform(2.5, 5, green.sum())
+  leaves = scene.pick(random, style, 'hedge', count)
+  plaster = scene.pick(random, style, 'building', count)
+  return _Row(
+    edges=edges,
+    tall=tall,
+    green=green,
+    color=np.where(green[:, None], leaves, plaster),
+    window=scene.pick(random, style, 'window', count),
+    storey=random.uniform(2.6, 3.4, count),
+    pane=random.uniform(1.6, 3, count),
+  )
+
+
 def paint_houses(
   canvas: scene.Canvas,
   camera: scene.Camera,
@@ -53,19 +94,8 @@ def paint_houses(
     return
   first, last = has[0], has[-1] + 1
   depth, u = wall.depth[first:last], wall.u[first:last]
-  edges = np.cumsum(random.uniform(6, 16, 24)) - 120
-  house = np.searchsorted(edges, u)
-  count = len(edges) + 1
-  tall = random.uniform(5, 14, count).astype(np.float32)
-  green = random.random(count) < 0.18
-  tall[green] = random.uniform(2.5, 5, green.sum())
-  colors = np.where(
-    green[:, None],
-    scene.pick(random, style, 'hedge', count),
-    scene.pick(random, style, 'building', count),
-  )
-  window = scene.pick(random, style, 'window', count)
-  storey, pane = random.uniform(2.6, 3.4, count), random.uniform(1.6, 3, count)
+  row = _draw_row(style, random)
+  house = np.searchsorted(row.edges, u)
   foot, _ = camera.project(0.0, 0.0, depth.min())  # the lowest row they reach
   rows = (
     np.arange(min(int(foot) + 2, len(canvas.label)), dtype=np.float32)[:, None]
@@ -74,7 +104,7 @@ def paint_houses(
   y = camera.height - (rows - camera.row) * depth / np.float32(camera.focal)
   inside = np.nonzero(
     (y >= 0)
-    & (y < tall[house])
+    & (y < row.tall[house])
     & (canvas.depth[: len(rows), first:last] > depth)
   )
   # From here on only what is seen, as flat arrays.
@@ -84,21 +114,21 @@ def paint_houses(
     house[inside[1]],
     depth[inside[1]],
   )
-  v = y % storey[house]
-  across = u % pane[house]
+  v = y % row.storey[house]
+  across = u % row.pane[house]
   glass = (
     (v > 0.9)
     & (v < 2.1)
     & (across > 0.4)
-    & (across < 0.72 * pane[house])
-    & ~green[house]
-    & (y < tall[house] - 0.6)
+    & (across < 0.72 * row.pane[house])
+    & ~row.green[house]
+    & (y < row.tall[house] - 0.6)
   )
-  base = np.where(glass[:, None], window[house], colors[house])
-  shade = _wall_shade(wall, style, y, u, green[house])
+  base = np.where(glass[:, None], row.window[house], row.color[house])
+  shade = _wall_shade(wall, style, y, u, row.green[house])
   seen = inside[0], inside[1] + first
   canvas.image[seen] = base * shade[:, None]
-  kinds = np.where(green, look.VEGETATION, look.BUILDING).astype(np.uint8)
+  kinds = np.where(row.green, look.VEGETATION, look.BUILDING).astype(np.uint8)
   canvas.label[seen] = kinds[house]
   canvas.depth[seen] = depth
 
