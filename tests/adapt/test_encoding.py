@@ -250,6 +250,18 @@ def test_target_labels_have_the_classes_of_the_source(tmp_path):
   assert found.fields()['label_colors'][:2] == ((GREEN, 0), (RED, 1))
 
 
+def test_gray_colors_of_the_target_are_colors_of_the_source(tmp_path):
+  paths = write(tmp_path, colors([RED, BLACK]))
+  source = decide(paths)
+  found = label_contents.labels(write(tmp_path, colors([BLACK])), '--t')
+  assert found.kind == 'gray in RGB'
+  same = encoding_lib.of_target(
+    label_contents.like(found, source.kind, '--t'), source, '--t'
+  )
+  assert same.fields() == source.fields()
+  assert label_contents.like(found, 'gray', '--t') is found
+
+
 def test_values_as_text():
   assert label_values.parse('255, #80ff00') == (255, (128, 255, 0))
   assert label_values.parse('none') == ()

@@ -90,7 +90,9 @@ def look_at(args: argparse.Namespace) -> Found:
   )
   target_labels = target_encoding = None
   if scored:
-    target_labels = _labels(scored, args.look, TARGET_LABELS)
+    target_labels = label_contents.like(
+      _labels(scored, args.look, TARGET_LABELS), encoding.kind, TARGET_LABELS
+    )
     label_contents.check_palettes(labels, target_labels, TARGET_LABELS)
     target_encoding = encoding_lib.of_target(
       target_labels,

@@ -93,6 +93,23 @@ def labels(paths: Sequence[pathlib.Path], flag: str) -> Labels:
   return _summarized(kind, files, colors, flag)
 
 
+def like(found: Labels, kind: str, flag: str) -> Labels:
+  """Returns the same files as colors, if those of a kind may be.
+
+  Gray colors alone, such as black where there is no object, look like ids.
+
+  Args:
+    found: contents of label files.
+    kind: of the label files with the same classes.
+    flag: for messages.
+  """
+  if kind != 'colors' or found.kind != 'gray in RGB':
+    return found
+  paths = [*found.files]
+  files = dict(zip(paths, _read_all(paths, as_colors=True)))
+  return _summarized('colors', files, {}, flag)
+
+
 def _summarized(kind, files, colors, flag) -> Labels:
   counts: Counter = Counter()
   images: Counter = Counter()
