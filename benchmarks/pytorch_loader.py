@@ -84,7 +84,7 @@ class Pairs:
     random = np.random.default_rng(number)
     data, rare = self._source.data, self._source.rare
     wanted = random.choice(len(rare.classes), p=rare.probability)
-    index = rare.files[wanted, random.integers(rare.count[wanted])]
+    index = rare.files[wanted, random.integers(rare.lengths[wanted])]
     label = read(data.label_paths[index], self._source_size, True)
     image = read(data.image_paths[index], self._source_size, False)
     box = self._box(label, rare.classes[wanted], random)
