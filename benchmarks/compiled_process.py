@@ -26,7 +26,10 @@ _GPU_FLAGS = (
 
 def _child(program: tuple, out: str) -> None:
   """Compiles a program in a process of its own, which can be stopped."""
-  save = lambda known: pathlib.Path(out).write_text(json.dumps(known))
+
+  def save(known: dict[str, Any]) -> None:
+    pathlib.Path(out).write_text(json.dumps(known))
+
   try:
     save(compiled_program.facts(compiled_program.Program(*program), save))
   except ValueError as error:

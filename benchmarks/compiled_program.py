@@ -120,8 +120,8 @@ def trace(program: Program, mesh: jax.sharding.Mesh) -> jax.stages.Traced:
     return _trace_evaluation(config, mesh)
   phase = int(program.part.split()[1])
   sizes = random_batches.image_sizes(config)
-  made = train_step.build(config, mesh, sizes, _CLASSES, phase)
-  return train_step.trace(*made, mesh, config.parallel.shard)
+  update, init, batch = train_step.build(config, mesh, sizes, _CLASSES, phase)
+  return train_step.trace(update, init, batch, mesh, config.parallel.shard)
 
 
 def _trace_evaluation(config: Any, mesh) -> jax.stages.Traced:

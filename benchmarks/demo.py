@@ -46,6 +46,7 @@ def gallery(path: pathlib.Path, results: dict) -> None:
   run = next(iter(results.values())).run
   data = run.data.evaluation
   batch = next(splits.eval_batches(data, batch_size=_NUM_ROWS))
+  assert batch.label is not None  # the street scenes have labels
   columns = [batch.image, batch.label]
   size = batch.label.shape[1:]
   for result in results.values():

@@ -18,6 +18,7 @@ import contextlib
 import json
 import statistics
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -162,7 +163,7 @@ def parser() -> cli.Parser:
   )
   targets.add_topology(group)
   targets.add_timing(group)
-  count = dict(type=flag_values.at_least(1), metavar='N')
+  count: dict[str, Any] = dict(type=flag_values.at_least(1), metavar='N')
   group.add_argument(
     '--crop', **count, default=512, help='height and width; default: 512'
   )

@@ -68,7 +68,7 @@ Module = dict[str, list[Op]]
 class Collectives(NamedTuple):
   """Collectives of a kind in a run of the program: number and bytes."""
 
-  count: int
+  count: int  # type: ignore[assignment]  # hides tuple.count
   bytes: int
 
 
@@ -163,10 +163,12 @@ def _inner(op: Op) -> Iterator[tuple[str, int]]:
     )
   elif op.opcode == 'conditional':
     # The branch that does most is not known; the first one stands for all.
-    found = re.search(
-      r'(?:branch_computations=\{|true_computation=)%?([\w.\-]+)', op.rest
+    yield (
+      re.findall(
+        r'(?:branch_computations=\{|true_computation=)%?([\w.\-]+)', op.rest
+      )[0],
+      1,
     )
-    yield found[1], 1
   elif op.opcode in ('call', 'async-start'):
     for name in op.called:
       yield name, 1

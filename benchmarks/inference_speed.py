@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
   image: np.ndarray
   label: np.ndarray
-  index: np.ndarray
+  index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
   valid: np.ndarray
 
 

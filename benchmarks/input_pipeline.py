@@ -74,8 +74,8 @@ def loaders(config: Any) -> dict[str, Loader]:
   source, target = (
     datasets.load_part(config, name) for name in ('source', 'target')
   )
-  domains = domains_lib.domains(config, source, target)
-  sizes = tuple(_size(domain) for domain in domains)
+  domains = one_set_each(config, source, target)
+  sizes = (_size(domains[0]), _size(domains[1]))
 
   def ours(steps):
     return pipeline.train_batches(
@@ -99,6 +99,16 @@ def loaders(config: Any) -> dict[str, Loader]:
   return {'uda_jax': ours} | {
     name: other(name) for name in pytorch_loader.READERS
   }
+
+
+def one_set_each(
+  config: Any, source: manifest.Manifest, target: manifest.Manifest
+) -> tuple[domains_lib.Domain, domains_lib.Domain]:
+  """Returns the domains of a data block without blocks of several sets."""
+  first, second = domains_lib.domains(config, source, target)
+  assert isinstance(first, domains_lib.Domain)
+  assert isinstance(second, domains_lib.Domain)
+  return first, second
 
 
 def _size(domain: domains_lib.Domain) -> tuple[int, int]:
@@ -212,9 +222,9 @@ def _files(folder: str) -> list[pathlib.Path]:
   return [path for path in pathlib.Path(folder).rglob('*') if path.is_file()]
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, str | None]:
   """Returns the versions of the packages; None: not installed."""
-  result = {}
+  result: dict[str, str | None] = {}
   for name in ('tensorflow-cpu', 'pillow', 'opencv-python-headless', 'torch'):
     try:
       result[name] = importlib.metadata.version(name)

@@ -161,8 +161,10 @@ def measure(args: argparse.Namespace) -> None:
   street_files.write(args.cache_dir, args.images)
   for form in input_pipeline.FORMS:
     config = input_pipeline.data_block(args.cache_dir, form)
-    found = [datasets.load_part(config, name) for name in ('source', 'target')]
-    for domain in domains_lib.domains(config, *found):
+    source, target = (
+      datasets.load_part(config, name) for name in ('source', 'target')
+    )
+    for domain in input_pipeline.one_set_each(config, source, target):
       times = stages(domain, count=args.examples, repeats=5)
       print(
         json.dumps(

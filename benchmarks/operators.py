@@ -11,7 +11,7 @@ in one process, so that their ratio holds on a busy machine.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import functools
 import json
 import statistics
@@ -29,7 +29,7 @@ from uda_jax.models import depthwise
 from uda_jax.models import pooling
 
 # Form -> function of the inputs, which come second.
-Forms = tuple[dict[str, Callable], tuple[jax.Array, ...]]
+Forms = tuple[Mapping[str, Callable], tuple[jax.Array, ...]]
 
 
 def _random(dtype: str, *shape: int) -> jax.Array:
@@ -55,7 +55,7 @@ def _depthwise(crop: int, dtype: str) -> Forms:
 def _max_pool(crop: int, dtype: str) -> Forms:
   """DeepLab's, under its stem."""
   side = crop // 2
-  forms = {
+  forms: dict[str, Callable] = {
     'shifted maxima': functools.partial(
       pooling.max_pool, size=3, stride=2, padding=1
     ),
@@ -67,7 +67,7 @@ def _max_pool(crop: int, dtype: str) -> Forms:
 def _pointwise(crop: int, dtype: str) -> Forms:
   """A 1x1 convolution of DeepLab's third stage."""
   side = crop // 8
-  forms = {
+  forms: dict[str, Callable] = {
     'matmul': lambda x, kernel: x @ kernel[0, 0],
     'conv': lambda x, kernel: jax.lax.conv_general_dilated(
       x, kernel, (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
@@ -106,7 +106,7 @@ OPERATORS = {
 
 def compare(
   name: str,
-  forms: dict[str, Callable],
+  forms: Mapping[str, Callable],
   inputs: tuple[jax.Array, ...],
   repeats: int,
 ) -> dict:
@@ -119,7 +119,7 @@ def compare(
     return jax.jit(jax.grad(loss))
 
   passes = {title: make(form) for title, form in forms.items()}
-  seconds = {title: [] for title in forms}
+  seconds: dict[str, list[float]] = {title: [] for title in forms}
   for _ in range(repeats + 1):
     for title, run in passes.items():
       begin = time.perf_counter()

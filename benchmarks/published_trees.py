@@ -39,15 +39,19 @@ def _scene(
   index: int, size: tuple[int, int], gap: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
   """Renders an image [H, W, 3] uint8 and its train ids [H, W] uint8."""
-  small = tuple(-(-side // _SHRINK) for side in size)
-  image, label = render.render(0, index, size=small, style=render.style(gap))
   height, width = size
-  image = Image.fromarray(image).resize((width, height), Image.BICUBIC)
-  label = Image.fromarray(_TRAIN_IDS[label]).resize((width, height), 0)
+  small = -(-height // _SHRINK), -(-width // _SHRINK)
+  image, label = render.render(0, index, size=small, style=render.style(gap))
+  enlarged = Image.fromarray(image).resize(
+    (width, height), Image.Resampling.BICUBIC
+  )
+  ids = Image.fromarray(_TRAIN_IDS[label]).resize(
+    (width, height), Image.Resampling.NEAREST
+  )
   # Smooth enlargements compress and decode unlike photos: a little grain.
   grain = np.random.default_rng(index).integers(-4, 5, (height, width, 1))
-  pixels = np.clip(np.asarray(image, np.int16) + grain, 0, 255)
-  return pixels.astype(np.uint8), np.asarray(label)
+  pixels = np.clip(np.asarray(enlarged, np.int16) + grain, 0, 255)
+  return pixels.astype(np.uint8), np.asarray(ids)
 
 
 def _raw_ids(train: np.ndarray, table: Mapping[int, int]) -> np.ndarray:

@@ -30,7 +30,7 @@ GROUP = 2
 
 
 def _pillow(path: str, size: tuple[int, int], label: bool) -> np.ndarray:
-  image = Image.open(path)
+  image: Image.Image = Image.open(path)
   image = image if label else image.convert('RGB')
   if image.size != size[::-1]:
     how = Image.Resampling.NEAREST if label else Image.Resampling.BILINEAR
@@ -83,7 +83,8 @@ class Pairs:
     read = READERS[self._reader]
     random = np.random.default_rng(number)
     data, rare = self._source.data, self._source.rare
-    wanted = random.choice(len(rare.classes), p=rare.probability)
+    assert rare is not None  # `street_files.config` asks for it
+    wanted = int(random.choice(len(rare.classes), p=rare.probability))
     index = rare.files[wanted, random.integers(rare.lengths[wanted])]
     label = read(data.label_paths[index], self._source_size, True)
     image = read(data.image_paths[index], self._source_size, False)
@@ -116,8 +117,9 @@ class Pairs:
 def _draw(
   shape: tuple[int, ...], crop: tuple[int, int], random: np.random.Generator
 ) -> tuple[slice, slice]:
-  tops = [random.integers(n - m + 1) for n, m in zip(shape, crop)]
-  return tuple(slice(top, top + m) for top, m in zip(tops, crop))
+  height, width = crop
+  top, left = (random.integers(n - m + 1) for n, m in zip(shape, crop))
+  return slice(top, top + height), slice(left, left + width)
 
 
 def _flipped(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -34,22 +34,28 @@ def image_sizes(config, crop: int = 0) -> Sizes:
   return sizes
 
 
-def make(config, sizes: Sizes, num_classes: int, phase: int) -> types.Batch:
+def make(
+  config: types.Config, sizes: Sizes, num_classes: int, phase: int
+) -> types.Batch:
   """Returns the groups of a step, all equal: noise, labels in blocks of 16."""
   random = np.random.default_rng(0)
   count = config.batch.group_size
-  image = lambda size: random.integers(0, 256, (count, *size, 3), np.uint8)
 
-  def label(size):
+  # On the host, as `types.Array` says of a batch that is not there yet.
+  def image(size: tuple[int, int]) -> Any:
+    return random.integers(0, 256, (count, *size, 3), np.uint8)
+
+  def label(size: tuple[int, int]) -> Any:
     cells = [-(-side // 16) for side in size]
     classes = random.integers(0, num_classes, (count, *cells), dtype=np.int32)
     return classes.repeat(16, 1).repeat(16, 2)[:, : size[0], : size[1]]
 
+  valid_mask: Any = np.ones((count, *sizes.target), bool)
   group = types.Batch(
     types.Source(image(sizes.source), label(sizes.source)),
     types.Target(
       image(sizes.target),
-      np.ones((count, *sizes.target), bool),
+      valid_mask,
       # LSE's patches come with their labels.
       label(sizes.target) if config.rounds else None,
     ),
@@ -61,7 +67,7 @@ def make(config, sizes: Sizes, num_classes: int, phase: int) -> types.Batch:
   )
 
 
-def _random_views(pair, phase: int) -> dict[str, np.ndarray] | None:
+def _random_views(pair, phase: int) -> dict[str, Any] | None:
   """Returns pairs of identical crops of noise for PiPa's patches.
 
   Args:
@@ -81,6 +87,8 @@ def _random_views(pair, phase: int) -> dict[str, np.ndarray] | None:
   random = np.random.default_rng(1)
   return {
     'image': random.integers(0, 256, (*lead, height, width, 3), np.uint8),
-    'box': np.broadcast_to(np.int32([0, height, 0, width]), (*lead, 4)),
+    'box': np.broadcast_to(
+      np.array([0, height, 0, width], np.int32), (*lead, 4)
+    ),
     'flipped': np.zeros(lead, bool),
   }

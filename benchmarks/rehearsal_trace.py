@@ -54,8 +54,9 @@ def first_batch(run: setup.Run, phase: int) -> types.Batch:
   batch = next(setup.batches(run, starts[phase]))
   if run.config.rounds:
     # The patches of a round come with labels.
-    label = np.zeros(batch.target.image.shape[:-1], np.int32)
-    batch = batch._replace(target=batch.target._replace(label=label))
+    target = batch.wanted_target()
+    label: Any = np.zeros(target.image.shape[:-1], np.int32)
+    batch = batch._replace(target=target._replace(label=label))
   return batch
 
 

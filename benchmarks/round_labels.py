@@ -105,7 +105,7 @@ def pairs(
       yield patch, enlarged(whole, np.asarray(start), window, patch.shape)
 
 
-def table(counts: np.ndarray, names: list[str]) -> str:
+def table(counts: np.ndarray, names: tuple[str, ...]) -> str:
   """Formats the table of a round.
 
   Args:
@@ -176,9 +176,11 @@ def round_labels(args: argparse.Namespace) -> None:
       raise ValueError(
         f"--truth: expected the run's target images as source, got {truth.name}"
       )
-    counts = sum(
-      confusion(*pair, len(truth.class_names))
-      for pair in pairs(config, workdir, plan, index, truth)
+    counts = np.add.reduce(
+      [
+        confusion(*pair, len(truth.class_names))
+        for pair in pairs(config, workdir, plan, index, truth)
+      ]
     )
     print(
       f'Round {index + 1}, {len(names)} images\n\n'

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import plan
-from benchmarks import records
+from benchmarks import records as records_lib
 from uda_jax import configs
 
 
@@ -44,9 +44,9 @@ class Results(NamedTuple):
     records: of all runs.
   """
 
-  records: Sequence[records.Record]
+  records: Sequence[records_lib.Record]
 
-  def of(self, benchmark: str, steps: int) -> list[records.Record]:
+  def of(self, benchmark: str, steps: int) -> list[records_lib.Record]:
     """Returns the records of one benchmark and length."""
     return [
       r
@@ -73,13 +73,13 @@ def length(benchmark: str) -> int:
   return configs.load(f'{benchmark}/source_only').steps
 
 
-def stored(found: Sequence[records.Record]) -> list[Row]:
+def stored(found: Sequence[records_lib.Record]) -> list[Row]:
   """Returns the rows of stored runs of one benchmark and length.
 
   Args:
     found: the records, by seed within a config.
   """
-  groups: dict[str, list[tuple[records.Record, str]]] = {}
+  groups: dict[str, list[tuple[records_lib.Record, str]]] = {}
   for record in found:
     for network in record.networks:
       name = f'{record.job.config}, {network}'
@@ -87,8 +87,8 @@ def stored(found: Sequence[records.Record]) -> list[Row]:
   return [_row(name, group) for name, group in groups.items()]
 
 
-def _row(name: str, group: Sequence[tuple[records.Record, str]]) -> Row:
-  reports = [records.report(record, network) for record, network in group]
+def _row(name: str, group: Sequence[tuple[records_lib.Record, str]]) -> Row:
+  reports = [records_lib.report(record, network) for record, network in group]
   iou = {}
   for key in reports[0]['iou']:
     known = [r['iou'][key] for r in reports if r['iou'][key] is not None]

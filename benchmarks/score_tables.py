@@ -13,9 +13,9 @@ from benchmarks import rows as rows_lib
 
 def helps(results: rows_lib.Results) -> str:
   """Returns bounds and self-training (does adaptation help?)."""
-  head = ('benchmark', 'steps', 'source alone')
-  head += ('its statistics from the target (AdaBN)', 'self-training')
-  head += ('target labels (oracle)', 'part of the distance')
+  head = ['benchmark', 'steps', 'source alone']
+  head += ['its statistics from the target (AdaBN)', 'self-training']
+  head += ['target labels (oracle)', 'part of the distance']
   lines = [_line(head), _line(['---'] * len(head))]
   for benchmark in results.benchmarks():
     for steps in results.lengths(benchmark):
@@ -56,8 +56,8 @@ def methods(results: rows_lib.Results, tests: Tested) -> str:
   text = ''
   for name, columns in tests.items():
     _, base = columns
-    head = ('run', 'mIoU', 'by seed', 'against the source alone')
-    head += (f'against {base} (students: its student)',)
+    head = ['run', 'mIoU', 'by seed', 'against the source alone']
+    head += [f'against {base} (students: its student)']
     text += f'**{name}**\n\n{_line(head)}\n{_line(["---"] * len(head))}\n'
     for row in results.rows(name):
       cells = [row.name, rows_lib.score(row.scores)]

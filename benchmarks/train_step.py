@@ -20,6 +20,7 @@ import json
 import resource
 import statistics
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -156,7 +157,10 @@ def parser() -> cli.Parser:
   result = cli.Parser('benchmarks.train_step', __doc__)
   group = result.add_argument_group('step')
   cli.add_config(group, 'whose step is timed')
-  whole = lambda least: dict(type=flag_values.at_least(least), metavar='N')
+
+  def whole(least: int) -> dict[str, Any]:
+    return dict(type=flag_values.at_least(least), metavar='N')
+
   group.add_argument(
     '--steps', **whole(1), default=20, help='that are timed; default: 20'
   )

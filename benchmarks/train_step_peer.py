@@ -128,7 +128,7 @@ def parser() -> cli.Parser:
     metavar='CASES',
     help=f'separated by commas; default: {",".join(CASES)}',
   )
-  whole = dict(type=flag_values.at_least(1), metavar='N')
+  whole: dict[str, Any] = dict(type=flag_values.at_least(1), metavar='N')
   group.add_argument('--rounds', **whole, default=2, help='of each; default: 2')
   group.add_argument(
     '--steps', **whole, default=5, help='timed in a round; default: 5'

@@ -139,7 +139,7 @@ class Predict:
     mesh: the devices that share the rows; None = one device, one process.
   """
 
-  function: Callable[..., tuple[jax.Array, jax.Array]]
+  function: jax.stages.Wrapped
   window: windows.Window | None
   mesh: Mesh | None
 
