@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from uda_jax import models
+from uda_jax import types
 from uda_jax.models import pretrained
 from uda_jax.models.weights import once
 from uda_jax.models.weights import safetensors
@@ -170,6 +171,35 @@ def test_origin_of_a_file(tmp_path):
   )
   assert rows['random'] == 'classifier'
   assert 'classifier' not in rows[str(path)] and 'up0' in rows[str(path)]
+
+
+@pytest.mark.parametrize(
+  'encoder,own,expected',
+  [
+    ('dinov2_s', (), {'backbone': 'file', 'decode_head': 'random'}),
+    (
+      'dinov2_s_adapter',
+      ('level_embed', 'up'),
+      {
+        'backbone.cls_token, backbone.patch_embed': 'file',
+        'backbone.level_embed, backbone.up, decode_head': 'random',
+      },
+    ),
+  ],
+)
+def test_origin_of_an_encoder_with_arrays_of_its_own(
+  encoder, own, expected, tmp_path
+):
+  path = tmp_path / 'a.safetensors'
+  array = np.zeros((2, 2), np.float32)
+  safetensors.write(path, {'cls_token': array, 'patch_embed.weight': array})
+  backbone = {'cls_token': array, 'patch_embed': {'kernel': array}}
+  backbone |= {name: array for name in own}
+  params = {'backbone': backbone, 'decode_head': {'kernel': array}}
+  config = _config(path, name='encoder_decoder', encoder=encoder)
+  rows = models.origin(config, 5, types.Variables(params, {}), SIZE)
+  names = {'file': str(path), 'random': 'random'}
+  assert rows == [(parts, names[x]) for parts, x in expected.items()]
 
 
 def test_a_start_reads_its_file_once(tmp_path):

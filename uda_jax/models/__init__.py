@@ -259,7 +259,7 @@ def origin(
   if warm.workdir:
     source = f'{warm.network} of the run {warm.workdir}'
     return pretrained.sources(
-      variables, lambda path: 'random' if path in new else source
+      variables, lambda path: 'random' if path[:-1] in new else source
     )
   importer = _importer(config)
   if importer is None:
@@ -268,9 +268,13 @@ def origin(
   if source == PACKAGED:
     source = f'package {lite_weights.package(config.model.name)}'
   _, name_of = weights.choose(pretrained.without(importer, new))
-  return pretrained.sources(
-    variables, lambda path: source if name_of(path) else 'random'
-  )
+
+  def source_of(path: tuple[str, ...]) -> str:
+    # '' is the name of an encoder itself, which has arrays of its own.
+    names = name_of(path[:-1]), name_of(path)
+    return 'random' if None in names else source
+
+  return pretrained.sources(variables, source_of)
 
 
 def export(config: types.Config, variables: types.Variables) -> weights.Tensors:

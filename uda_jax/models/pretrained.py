@@ -150,14 +150,14 @@ def sources(
 
   Args:
     variables: of the network.
-    source_of: returns the source of a module's path.
+    source_of: returns the source of an array's path.
 
   Returns:
     One row a source; a part is the path of the largest module whose arrays all
-    have that source, the parts of a row are joined by ', '.
+    have that source, or of an array; the parts of a row are joined by ', '.
   """
   paths = {
-    tuple(key.key for key in path[:-1])
+    tuple(key.key for key in path)
     for path, _ in jax.tree_util.tree_leaves_with_path(variables.params)
   }
   rows: dict[str, list[str]] = {}
@@ -169,12 +169,8 @@ def sources(
       name = '.'.join(prefix) or 'all parts'
       rows.setdefault(found.pop(), []).append(name)
       return
-    children = {path[: len(prefix) + 1] for path in below if path != prefix}
-    for child in sorted(children):
+    for child in sorted({path[: len(prefix) + 1] for path in below}):
       walk(child)
-    if prefix in paths:
-      name = f'{".".join(prefix)} (own arrays)'
-      rows.setdefault(source_of(prefix), []).append(name)
 
   walk(())
   return [(', '.join(parts), source) for source, parts in rows.items()]
