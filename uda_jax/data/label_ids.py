@@ -45,7 +45,7 @@ def known_ids(record: Any) -> dict[int, int]:
 
 
 def count_ids(raw: np.ndarray) -> dict[int, int]:
-  """Returns id -> number of pixels."""
+  """Returns id -> number of pixels, of an integer array [H, W]."""
   if raw.size and 0 <= raw.min() and raw.max() < _LARGEST_TABLE:
     counts = np.bincount(raw.ravel())
     values = np.flatnonzero(counts)

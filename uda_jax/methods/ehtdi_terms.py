@@ -116,8 +116,11 @@ def on_border(
 ) -> jax.Array:
   """Returns the label on the border, ignored elsewhere.
 
-  With `config.border_needs_all` (released code), ignored everywhere if one of
-  the first two images has no border.
+  Args:
+    config: with `border_needs_all` (released code), ignored everywhere if one
+      of the first two images has no border.
+    label: [B, H, W] int32.
+    border: [B, H, W] bool.
   """
   if config.border_needs_all:
     border &= border.any((1, 2))[:2].all()

@@ -123,7 +123,18 @@ def pixel_terms(
   label: jax.Array,
   network: types.Network,
 ) -> tuple[types.Terms, types.PyTree]:
-  """The contrast of the source's pixels, and the statistics after it."""
+  """The contrast of the source's pixels, and the statistics after it.
+
+  Args:
+    config: the addition's block.
+    sampler: chooses the pixels.
+    key: a JAX key.
+    params: the student's.
+    stats: its batch statistics.
+    outputs: of its pass on the source.
+    label: [B, H, W] int32, of the source.
+    network: with the head 'proj'.
+  """
   keys = rng.streams(key, 'predict', 'sample')
   features = dict(outputs.maps).get('detail_features', outputs.features)
   embedding, stats = self_training.apply_head(

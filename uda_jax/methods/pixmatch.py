@@ -43,7 +43,7 @@ FIELDS = (
 
 
 class View(NamedTuple):
-  """A normalized image, and its labels for the main and the auxiliary head."""
+  """Normalized images [B, H, W, 3], and labels [B, H, W] for both heads."""
 
   image: jax.Array
   label: jax.Array
@@ -155,7 +155,7 @@ def label_target(
   image: jax.Array,
   valid_mask: jax.Array,
 ) -> View:
-  """Labels the clean target with both heads; no gradient goes back."""
+  """Labels images [B, H, W, 3] with both heads; no gradient goes back."""
   _, height, width, _ = image.shape
   logits = aux_head.enlarge(config, outputs, (height, width))
   both = pseudo_labels.from_two_heads(*logits, threshold=config.threshold)

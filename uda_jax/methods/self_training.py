@@ -107,7 +107,15 @@ def mix(
   label: jax.Array,
   weight: jax.Array,
 ) -> Labeled:
-  """Pastes source classes onto the target; jitters and blurs the result."""
+  """Pastes source classes onto the target; jitters and blurs the result.
+
+  Args:
+    keys: 'mix' and 'augment'.
+    operators: the random operators.
+    batch: one group; both domains have images of one size.
+    label: [B, H, W] int32 pseudo-labels of the target.
+    weight: [B, H, W] float, theirs; pasted pixels weigh 1.
+  """
   mask = operators.choose_classes(keys['mix'], batch.source.label)
   target = batch.wanted_target()
   pixels = classmix.mix(mask, batch.source.image, target.image)
@@ -185,15 +193,10 @@ def apply_head(
 
 
 def no_terms(
-  key: jax.Array,
-  params: types.PyTree,
-  stats: types.PyTree,
-  outputs: types.Outputs,
-  label: jax.Array,
-  network: types.Network,
+  key: jax.Array, params: types.PyTree, stats: types.PyTree, *args: Any
 ) -> tuple[types.Terms, types.PyTree]:
   """Adds nothing to the pass of the source."""
-  del key, params, outputs, label, network
+  del key, params, args
   return {}, stats
 
 
@@ -239,26 +242,16 @@ def make(
       them, see `no_terms`; `pipa_pixels.source_terms` is one.
   """
   return types.Method(
-    functools.partial(_loss, config, operators, segment, source_terms),
+    functools.partial(_loss, (config, operators, segment, source_terms)),
     starts=operators.starts,
   )
 
 
 def _loss(
-  config,
-  operators,
-  segment,
-  source_terms,
-  params,
-  state,
-  batch,
-  key,
-  network,
-  frozen,
-  *,
-  phase=0,
+  made_of, params, state, batch, key, network, frozen, *, phase=0
 ) -> types.Losses:
-  """See `types.Method.loss`; the first four as of `make`."""
+  """See `types.Method.loss`; `made_of` are the arguments of `make`."""
+  config, operators, segment, source_terms = made_of
   keys = rng.streams(
     key, 'source', 'source_detail', 'mix', 'augment', 'mixed', 'mixed_detail'
   )

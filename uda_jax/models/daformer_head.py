@@ -226,7 +226,7 @@ def classify(
   *,
   name: str,
 ) -> jax.Array:
-  """Drops whole channels of a map and returns its logits (in a module)."""
+  """Drops whole channels of [B, H, W, D] and returns logits [B, H, W, C]."""
   x = nn.Dropout(dropout, broadcast_dims=(1, 2))(x, deterministic=deterministic)
   logits = layers.Conv(num_classes, 1, use_bias=True, dtype=dtype, name=name)(x)
   return logits.astype(layers.storage_dtype(dtype))

@@ -42,7 +42,7 @@ def dense(
   bias_init: Callable[..., jax.Array] = nn.initializers.zeros,
   use_bias: bool = True,
 ) -> nn.Dense:
-  """Returns a dense layer over the last axis."""
+  """Returns a dense layer over the last axis: [..., D] to [..., features]."""
   return nn.Dense(
     features,
     dtype=dtype,

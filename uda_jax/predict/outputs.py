@@ -70,7 +70,16 @@ def write(
   ids: np.ndarray,
   confidence: bool,
 ) -> None:
-  """Writes the files of one image, each whole or not at all."""
+  """Writes the files of one image, each whole or not at all.
+
+  Args:
+    out: the folder; each kind of file has a folder in it.
+    name: of the image, without an ending.
+    found: its prediction.
+    trained: the network, whose palette and classes are shown.
+    ids: [C] uint8, the id that stands for each class in the label maps.
+    confidence: whether to write the confidences, too.
+  """
   palette = trained.palette
   image = pictures.rgb(found.image)
   shown = {
