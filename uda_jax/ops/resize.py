@@ -21,7 +21,8 @@ def bilinear(
   Equals `torch.nn.functional.interpolate(size=size, mode='bilinear')`.
 
   Args:
-    x: [..., H, W, C] float, any values; the dtype is kept.
+    x: [..., H, W, C] float, finite, as 0 times infinity is NaN; the dtype is
+      kept.
     size: the new (height, width).
     align_corners: align the centers of the corner pixels (DeepLab-v2's heads);
       False: half-pixel centers.
@@ -50,7 +51,8 @@ def bilinear_by_factor(x: jax.Array, factor: float) -> jax.Array:
   `torch.nn.functional.interpolate(scale_factor=factor)`.
 
   Args:
-    x: [..., H, W, C] float, any values; the dtype is kept.
+    x: [..., H, W, C] float, finite, as 0 times infinity is NaN; the dtype is
+      kept.
     factor: > 0, such as 0.5 or 2.
 
   Returns:
@@ -75,7 +77,8 @@ def bicubic(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
   kernel with a = -0.75, half-pixel centers, edge pixels repeated.
 
   Args:
-    x: [..., H, W, C] float, any values; the dtype is kept.
+    x: [..., H, W, C] float, finite, as 0 times infinity is NaN; the dtype is
+      kept.
     size: the new (height, width).
 
   Returns:
