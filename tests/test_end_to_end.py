@@ -206,6 +206,8 @@ def test_warm_start_takes_the_other_run_s_network(
   assert {*results} == {*names, *(f'{n}, labels at full size' for n in names)}
   assert results['best, labels at full size']['step'] == 1
   assert results['best']['label_size'] == [8, 16]
+  table = (tmp_path / 'run' / 'results.txt').read_text()
+  assert ' images, at the last step and at the best. ' in table
   best = results['best']
   assert best['step'] == 1 and best['selected'] == 'selected on target labels'
   assert set(best['label_free']) == {*results['student']['label_free']}

@@ -248,11 +248,15 @@ class Writer:
         ', '.join(f'{name} {value:.3f}' for name, value in label_free.items()),
       )
 
+  def uncounted(self) -> contextlib.AbstractContextManager[None]:
+    """Excludes the time spent inside from the speed."""
+    return self._progress.paused()
+
   @contextlib.contextmanager
   def paused(self, what: str) -> Iterator[None]:
     """Excludes an evaluation or another break from the speed; logs its time."""
     start = time.monotonic()
-    with self._progress.paused():
+    with self.uncounted():
       yield
     if self._curves is not None:
       logging.info('%s took %s', what, duration.text(time.monotonic() - start))

@@ -274,9 +274,10 @@ class Evaluations:
     run = self._run
     evaluated = run.config.eval.network
     when = 'best' if run.config.eval.checkpoint == 'best' else 'last'
+    steps = 'at the last step and at the best' if best else 'at the last step'
     notes = [
       f'Evaluated on {run.data.evaluation.name}, '
-      f'{len(run.data.evaluation.image_paths)} images, at the last step. '
+      f'{len(run.data.evaluation.image_paths)} images, {steps}. '
       f'This run reports the {evaluated} at the {when} step.',
       f'Image sizes: {image_size.describe(run.config.data)}.',
       f'Scoring: {protocol.describe(run.config.eval)}.',

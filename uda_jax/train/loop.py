@@ -118,10 +118,13 @@ def _prepare(
   """Shows the panels if it is time to; returns the compiled train step."""
   run, programs = parts.run, parts.programs
   phase = bisect.bisect_right(run.recipe.method.starts, step)
-  train_step = programs.train_step(state, batch, phase)
   every = run.config.log.panels_every
-  if every and step % every == 0:
-    panels = programs.panels(state, batch, phase)
+  shows = every and step % every == 0
+  # A later phase compiles in the middle of a run.
+  with parts.writer.uncounted():
+    train_step = programs.train_step(state, batch, phase)
+    panels = programs.panels(state, batch, phase) if shows else None
+  if panels is not None:
     with parts.writer.paused('pictures'):
       parts.writer.panels(step, panels(state, batch, run.frozen))
   return train_step
