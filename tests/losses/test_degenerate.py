@@ -124,3 +124,29 @@ def test_no_pixels_give_a_sample_of_padding(shape):
   assert not np.any(sample.valid_mask)
   vectors = losses.gather_pixels(jnp.zeros((*shape, 7)), sample)
   np.testing.assert_array_equal(vectors, np.zeros((5, 7)))
+
+
+@pytest.mark.parametrize('by_class', [False, True])
+@pytest.mark.parametrize('bad', [np.inf, -np.inf, np.nan])
+def test_pixels_of_weight_0_cost_nothing_whatever_their_logits_are(
+  by_class, bad
+):
+  random = np.random.default_rng(0)
+  x = random.normal(size=(1, 2, 5, 3)).astype(np.float32)
+  label = np.array([[[0] * 5, [1, 1, 2, 2, 1]]])
+  weights = np.where(label == 0, 0, np.float32(0.7))
+  options = (
+    {'class_weights': (0, 0.7, 0.7)} if by_class else {'weight': weights}
+  )
+  step = jax.value_and_grad(lambda x: losses.cross_entropy(x, label, **options))
+  value, gradient = step(x)
+  prob = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+  picked = np.take_along_axis(prob, label[..., None], -1)[..., 0]
+  np.testing.assert_allclose(
+    value, (-np.log(picked) * weights).mean(), rtol=1e-5
+  )
+  x[:, 0] = bad
+  now, now_gradient = step(x)
+  np.testing.assert_array_equal(now, value)
+  np.testing.assert_array_equal(now_gradient, gradient)
+  assert not np.any(gradient[:, 0]) and np.all(gradient[:, 1])

@@ -29,7 +29,8 @@ def cross_entropy(
   Args:
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
-    weight: [B, H, W] float >= 0, the weight of each pixel; None: 1.
+    weight: [B, H, W] float >= 0, the weight of each pixel; None: 1. Pixels of
+      weight 0 add 0, with gradient 0, whatever their logits are.
     class_weights: C numbers w >= 0, also as an array; (): 1. The mean is not
       divided by them (as in mmsegmentation; `torch.nn.CrossEntropyLoss` divides
       by their sum).
@@ -57,16 +58,22 @@ def cross_entropy(
   """
   if average not in ('all', 'valid'):
     raise ValueError(f"average: expected 'all' or 'valid', got {average!r}")
-  loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
+  weights = []
   if weight is not None:
     if weight.shape != label.shape:
       raise ValueError(
         f'weight: expected the shape {label.shape} of the label, got '
         f'{weight.shape}'
       )
-    loss = loss * weight
+    weights.append(weight)
   if len(class_weights):
-    loss = loss * _of_label(class_weights, logits, label)
+    weights.append(_of_label(class_weights, logits, label))
+  for factor in weights:
+    # Before the loss: an infinite one, also times 0, is NaN.
+    logits = jnp.where((factor != 0)[..., None], logits, 0)
+  loss = pixel_cross_entropy(logits, label, ignore_label=ignore_label)
+  for factor in weights:
+    loss = loss * factor
   if average == 'all':
     return loss.sum() / max(label.size, 1)
   return loss.sum() / jnp.maximum((label != ignore_label).sum(), 1)
