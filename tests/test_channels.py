@@ -174,8 +174,8 @@ def test_a_page_for_each_channel(tmp_path):
   np.testing.assert_array_equal(read(tmp_path / 'a.tif', 5), pixels)
 
 
-def test_values(tmp_path):
-  """16 bits keep the high byte, others need `value_range`; NaN is noted."""
+def test_values(tmp_path, caplog):
+  """16 bits keep the high byte, others need `value_range`; NaN is refused."""
   path = tmp_path / 'a.tif'
   wide = samples(6).astype(np.uint16) << 8
   tifffile.imwrite(path, wide, **CONTIG)
@@ -188,14 +188,20 @@ def test_values(tmp_path):
   tifffile.imwrite(path, values, **CONTIG)
   with pytest.raises(ValueError, match='type float32 from 0 to 1; set'):
     read(path, 6)
+  with pytest.raises(ValueError, match=r'a.tif: .*NaN in 1 of \d+ samples'):
+    read(path, 6, value_range=(0.0, 1.0))
+  values[0, 0, 1:4] = np.inf, -np.inf, 2
+  tifffile.imwrite(path, values, **CONTIG)
+  caplog.clear()
   seen = read(path, 6, value_range=(0.0, 1.0))
   expected = samples(6)
-  expected[0, 0, 2] = 0
+  expected[0, 0, 1:4] = 255, 0, 255
   np.testing.assert_array_equal(seen, expected)
+  assert f'{path}: {100 * 3 / values.size:.2f}% of the samples' in caplog.text
   image = image_files.read_for_training(
-    tmp_path / 'a.tif', value_range=(0.0, 1.0), channels=6, field='x'
+    path, value_range=(0.0, 1.0), channels=6, field='x'
   )
-  assert image.clipped > 0
+  assert image.clipped == pytest.approx(3 / values.size)
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))

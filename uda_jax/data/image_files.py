@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from typing import Any, NamedTuple
 
+from absl import logging
 from etils import epath
 import numpy as np
 from PIL import Image
@@ -24,6 +25,8 @@ _TRAINING_FORMATS = ('JPEG', 'MPO', 'PNG')
 _TRAINING_MODES = ('RGB', 'RGBA', 'L', 'LA', 'P', '1', 'CMYK')
 _OTHER_MODES = ('PA', 'YCbCr', 'LAB', 'HSV', 'RGBX', 'RGBa', 'La')
 _SIXTEEN_BITS = ('I;16', 'I;16B', 'I;16L')
+# Images of clipped samples that are named.
+_MOST_NOTES = 5
 _WIDE_MODES = (*_SIXTEEN_BITS, 'I', 'F')
 
 
@@ -56,6 +59,8 @@ def read_image(
   hold just as many, see `bands.read`. Samples of 16 bits keep their high byte.
   Other samples wider than 8 bits need `value_range`, and so do 16-bit files
   without a value in the upper three quarters of their range (12 bits in 16).
+  Samples outside the range become black or white, of which the log tells for the
+  first images.
 
   Args:
     path: the file.
@@ -66,13 +71,26 @@ def read_image(
 
   Returns:
     [H, W, N] uint8. ValueError, naming the file, for anything that is not one
-    whole picture.
+    whole picture, and for samples that are NaN.
   """
   if channels != bands.RGB:
     path = epath.Path(path)
     found = bands.read(path, channels)
-    return _eight_bits(path, found, tuple(value_range), field)[0]
-  return _rgb(decode.open_picture(path), tuple(value_range), field)[0]
+    pixels, clipped = _eight_bits(path, found, tuple(value_range), field)
+  else:
+    picture = decode.open_picture(path)
+    pixels, clipped = _rgb(picture, tuple(value_range), field)
+  if clipped:
+    logging.log_first_n(
+      logging.WARNING,
+      '%s: %.2f%% of the samples are outside %s=%s and become black or white',
+      _MOST_NOTES,
+      path,
+      100 * clipped,
+      field,
+      tuple(value_range),
+    )
+  return pixels
 
 
 def read_for_training(
@@ -127,7 +145,8 @@ def _rgb(
     return pixels, 0.0
   values = _wide_values(picture)
   if value_range:
-    return _scaled(values, value_range)
+    pixels, clipped = _in_range(values, value_range, picture.path)
+    return _three_channels(pixels), clipped
   if mode in ('I', 'F') or 0 < values.max(initial=0) < 1 << 14:
     raise ValueError(_needs_range(picture.path, kind, values, field))
   return _three_channels((values >> 8).astype(np.uint8)), 0.0
@@ -144,7 +163,7 @@ def _eight_bits(
   if values.dtype == np.uint8:
     return values, 0.0
   if value_range:
-    return _in_range(values, value_range)
+    return _in_range(values, value_range, path)
   if values.dtype != np.uint16 or 0 < values.max(initial=0) < 1 << 14:
     raise ValueError(_needs_range(path, found.kind, values, field))
   return (values >> 8).astype(np.uint8), 0.0
@@ -187,21 +206,19 @@ def _needs_range(
   )
 
 
-def _scaled(
-  values: np.ndarray, value_range: tuple[float, ...]
-) -> tuple[np.ndarray, float]:
-  pixels, clipped = _in_range(values, value_range)
-  return _three_channels(pixels), clipped
-
-
 def _in_range(
-  values: np.ndarray, value_range: tuple[float, ...]
+  values: np.ndarray, value_range: tuple[float, ...], path: epath.Path
 ) -> tuple[np.ndarray, float]:
   """Maps (low, high) to 0..255; returns pixels and the fraction clipped."""
   low, high = value_range
+  missing = int(np.isnan(values).sum())
+  if missing:
+    raise ValueError(
+      f'{path}: expected numbers, got NaN in {missing} of {values.size} samples; '
+      f'write a number there, such as {low:g}, which is shown black'
+    )
   exact = (np.asarray(values, np.float64) - low) * (255 / (high - low))
   inside = (exact >= -0.5) & (exact < 255.5)
-  exact = np.nan_to_num(exact, nan=0.0, posinf=255.0, neginf=0.0)
   pixels = np.floor(exact.clip(0, 255) + 0.5).astype(np.uint8)
   return pixels, 1 - float(inside.mean())
 
