@@ -9,6 +9,7 @@ from uda_jax.adapt import encoding as encoding_lib
 from uda_jax.adapt import label_contents
 from uda_jax.adapt import label_values
 from uda_jax.adapt import show
+from uda_jax.data import label_ids
 
 Entry = class_files.Entry
 RED, GREEN, BLACK = (200, 0, 0), (0, 200, 0), (0, 0, 0)
@@ -180,10 +181,17 @@ def test_colors(tmp_path):
 def test_ids_in_three_equal_channels(tmp_path):
   label = np.repeat(ids([0, 1])[..., None], 3, -1)
   found = decide(write(tmp_path, label))
-  assert found.fields()['label_channel'] == 0
+  assert found.fields()['label_colors'] == ((BLACK, 0), ((1, 1, 1), 1))
   np.testing.assert_array_equal(
     show.train_ids(tmp_path / '0.png', found), ids([0, 1])
   )
+  # A file that was not looked at: its red is no class.
+  Image.fromarray(colors([RED, BLACK])).save(tmp_path / 'late.png')
+  with pytest.raises(label_ids.UnknownValues, match='late.png: .*200, 0, 0'):
+    show.train_ids(tmp_path / 'late.png', found)
+  # Ids that 8 bits cannot hold are no colors.
+  found = decide(write(tmp_path, label), ignore=(-1, 9, 300))
+  assert found.fields()['label_colors'][2:] == (((9, 9, 9), 255),)
   # Among colors, gray is a color.
   found = decide(write(tmp_path, label, colors([RED, BLACK])))
   assert found.kind == 'colors' and RED in found.values

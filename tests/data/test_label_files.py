@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 from uda_jax import labels
 from uda_jax.data import label_files
@@ -31,3 +32,14 @@ def test_raw_ids_of_the_benchmarks(folder, table, channel):
     ids = label_files.read_label(path, channel=channel)
     to_train_id = np.vectorize(lambda i: table.get(i, labels.IGNORE_LABEL))
     np.testing.assert_array_equal(to_train_id(ids), expected)
+
+
+def test_colors_of_16_bits_are_those_of_8_bits_or_refused(tmp_path):
+  path = tmp_path / 'a.png'
+  colors = np.array([[[1, 2, 255], [0, 7, 9]]], np.uint16)
+  # 255 becomes 65535; 1000 and 1001 have one high byte.
+  path.write_bytes(tf.io.encode_png(colors * 257).numpy())
+  np.testing.assert_array_equal(label_files.read_colors(path), colors)
+  path.write_bytes(tf.io.encode_png(colors + 1000).numpy())
+  with pytest.raises(ValueError, match='a.png: expected colors of 8 bits'):
+    label_files.read_colors(path)

@@ -42,16 +42,15 @@ class Encoding(NamedTuple):
 
   def fields(self) -> dict[str, Any]:
     """Returns the fields of a folder record on its label files."""
-    if self.kind == 'colors':
-      colors = [(color, c) for c, color in enumerate(self.values)]
-      colors += [(color, IGNORE) for color in self.ignored]
-      return {'label_colors': tuple(colors)}
     rows = tuple((value, c) for c, value in enumerate(self.values))
+    if self.kind in ('colors', 'gray in RGB'):
+      # Gray ids as colors: all channels of every file must hold them, also of
+      # files that nobody has looked at yet.
+      rows += tuple((value, IGNORE) for value in self.ignored)
+      colors = [(label_values.color(value), c) for value, c in rows]
+      return {'label_colors': tuple(row for row in colors if row[0])}
     plain = self.values == tuple(range(len(self.values)))
-    return {
-      'label_map': () if plain else rows,
-      'ignore_ids': self.ignored,
-    } | ({'label_channel': 0} if self.kind == 'gray in RGB' else {})
+    return {'label_map': () if plain else rows, 'ignore_ids': self.ignored}
 
 
 def decide(

@@ -34,6 +34,13 @@ def text(value: Value) -> str:
   return str(value)
 
 
+def color(value: Value) -> tuple[int, ...]:
+  """Returns a color, or an id as gray; () for ids beyond 8 bits."""
+  if isinstance(value, tuple):
+    return value
+  return (value,) * 3 if 0 <= value <= 255 else ()
+
+
 def listed(values: Sequence[Value], most: int = 8) -> str:
   """Lists values, the first of many."""
   shown = ', '.join(map(text, values[:most]))

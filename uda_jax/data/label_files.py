@@ -165,7 +165,19 @@ def read_colors(path: Any) -> np.ndarray:
       f'of type {picture.image.mode!r}; use label_map for class ids, and '
       'convert labels of lossy formats, whose colors are not exact'
     )
+  if picture.bits == 16:
+    _check_high_bytes(picture)
   return np.asarray(picture.image.convert('RGB'))
+
+
+def _check_high_bytes(picture: decode.Picture) -> None:
+  """Raises ValueError if colors differ in the bytes that Pillow drops."""
+  samples = _samples(picture)
+  if (samples >> 8 != samples & 255).any():
+    raise ValueError(
+      f'{picture.path}: expected colors of 8 bits, got samples of 16 bits, of '
+      'which the high bytes alone would be read; convert it to 8 bits'
+    )
 
 
 def write_label(path: epath.Path, label: np.ndarray) -> None:
