@@ -59,7 +59,7 @@ def read_image(
   hold just as many, see `bands.read`. Samples of 16 bits keep their high byte.
   Other samples wider than 8 bits need `value_range`, and so do 16-bit files
   without a value in the upper three quarters of their range (12 bits in 16).
-  Samples outside the range become black or white, of which the log tells for the
+  Samples outside the range become black or white; the log tells so for the
   first images.
 
   Args:
@@ -214,8 +214,8 @@ def _in_range(
   missing = int(np.isnan(values).sum())
   if missing:
     raise ValueError(
-      f'{path}: expected numbers, got NaN in {missing} of {values.size} samples; '
-      f'write a number there, such as {low:g}, which is shown black'
+      f'{path}: expected numbers, got NaN in {missing} of {values.size} '
+      f'samples; write a number there, such as {low:g}, which is shown black'
     )
   exact = (np.asarray(values, np.float64) - low) * (255 / (high - low))
   inside = (exact >= -0.5) & (exact < 255.5)
