@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 
 import jax
 from jax import export as jax_export
@@ -265,6 +266,27 @@ def test_a_photo_from_the_grid_of_the_network_in_one_step(main, monkeypatch):
   expected = network_lib.make_predict(coarse, rule)(pixels[None])[0][0]
   assert (photo('grid') == expected).mean() > 0.999
   assert (photo('logits') == expected).mean() < 0.999
+
+
+def test_a_photo_that_leaves_much_of_the_input_empty(tmp_path, monkeypatch):
+  resize = {'keep_ratio': True, 'filter': 'bilinear'}
+  enlarge = {'what': 'logits', 'align_corners': False}
+  about = {
+    'input': {'shape': [1, 6, 10, 3], 'resize': resize},
+    'outputs': {'enlarge': enlarge},
+  }
+  (tmp_path / 'network.json').write_text(json.dumps(about))
+  monkeypatch.setattr(segment, 'FOLDER', tmp_path)
+  photo = lambda *size: segment.photo(
+    np.zeros((*size, 3), np.uint8), lambda x: np.zeros((*x.shape[:3], 2))
+  )
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    assert photo(30, 50).shape == (30, 50)
+    photo(30, 40)
+    # It covers 6 x 4 pixels of 6 x 10.
+    with pytest.raises(UserWarning, match='50 x 30 .* covers 40% .* 6 x 10'):
+      photo(50, 30)
 
 
 def test_names_that_are_markup(main):

@@ -59,8 +59,8 @@ def read_image(
   hold just as many, see `bands.read`. Samples of 16 bits keep their high byte.
   Other samples wider than 8 bits need `value_range`, and so do 16-bit files
   without a value in the upper three quarters of their range (12 bits in 16).
-  Samples outside the range become black or white; the log tells so for the
-  first images.
+  Samples outside the range become black or white, with a line in the log for
+  the first images.
 
   Args:
     path: the file.

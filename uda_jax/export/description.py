@@ -97,9 +97,10 @@ _GRID = (
 )
 _PADDING = (
   ' The network takes one size, so a photo of another ratio fits into its '
-  'upper left corner and the rest repeats the last row or column: export again '
-  'at the size of such photos (for upright ones, height and width swapped) '
-  'where the last percent matters.'
+  'upper left corner and the rest repeats the last row or column. Its labels '
+  'differ from those of `uda_jax predict`, the more the less of the input it '
+  'covers (`segment.py` warns below three quarters): export again at the size '
+  'of such photos, for upright ones with height and width swapped.'
 )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import json
 import pathlib
 from typing import Any
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,10 @@ ANTIALIASED = {
   'bicubic': Image.Resampling.BICUBIC,
   'pillow_bilinear': Image.Resampling.BILINEAR,
 }
+
+
+# Photos that cover less of the network's input get a warning.
+LEAST_COVERED = 0.75
 
 
 def photo(
@@ -36,6 +41,8 @@ def photo(
   Returns:
     [h, w] uint8, positions in the list `classes` of network.json.
 
+  Warns where much of the network's input is margin, see `warn_of_margin`.
+
   Raises:
     ValueError: it has another number of channels than the network's images, or
       another dtype, or `read` cannot read it.
@@ -49,6 +56,7 @@ def photo(
       f'{pixels.dtype}; give the network its channels as an array'
     )
   seen, (height, width) = see(pixels, about['input'])
+  warn_of_margin(pixels.shape[:2], (height, width), seen.shape[:2])
   images = np.stack([seen] * (batch if isinstance(batch, int) else 1))
   logits = np.asarray(run(images))[0, :height, :width]
   return decide(logits, pixels.shape[:2], about['outputs']['enlarge'])
@@ -103,6 +111,27 @@ def see(
     seen = (seen + np.float32(0.5)).astype(np.uint8)
   margin = [(0, n - m) for n, m in zip(size, used)]
   return np.pad(seen, [*margin, (0, 0)], mode='edge'), (used[0], used[1])
+
+
+def warn_of_margin(
+  size: tuple[int, ...], covered: tuple[int, ...], whole: tuple[int, ...]
+) -> None:
+  """Warns of a photo whose ratio is far from that of the network's input.
+
+  Args:
+    size: (height, width) of the photo.
+    covered: of the part of the input that it covers.
+    whole: of the input.
+  """
+  share = covered[0] * covered[1] / (whole[0] * whole[1])
+  if share < LEAST_COVERED:
+    warnings.warn(
+      f'a photo of {size[0]} x {size[1]} pixels (height x width) covers '
+      f'{share:.0%} of the input of {whole[0]} x {whole[1]}, the rest repeats '
+      'its border: its labels differ from those that the run gives; export '
+      'again at the size of such photos, as README.md says',
+      stacklevel=3,
+    )
 
 
 def decide(

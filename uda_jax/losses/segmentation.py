@@ -30,7 +30,7 @@ def cross_entropy(
     logits: [B, H, W, C] float, any values.
     label: [B, H, W] int, in [0, C) or `ignore_label`.
     weight: [B, H, W] float >= 0, the weight of each pixel; None: 1. Pixels of
-      weight 0 add 0, with gradient 0, whatever their logits are.
+      weight 0 add 0, with gradient 0, for any logits.
     class_weights: C numbers w >= 0, also as an array; (): 1. The mean is not
       divided by them (as in mmsegmentation; `torch.nn.CrossEntropyLoss` divides
       by their sum).
