@@ -133,6 +133,13 @@ def _replaced(ending, write):
   return run
 
 
+def _missing_values(folder):
+  tiny_folder.write(folder, count=2)
+  (folder / 'images/01.png').unlink()
+  tifffile.imwrite(folder / 'images/01.tif', _NAN)
+  rows(folder, value_range=(0.0, 1.0))
+
+
 def _all(write):
   """All images are replaced by something that is no file."""
 
@@ -168,6 +175,11 @@ CASES = (
   *(
     case.Case(name, _replaced(ending, write), rf'01\.{ending}.*({line})')
     for name, ending, write, line in _KINDS
+  ),
+  case.Case(
+    'not a number, with a range',
+    _missing_values,
+    r'01\.tif: expected numbers, got NaN in 12 of 192 samples; write',
   ),
   case.Case('all empty', _all(lambda p: p.write_bytes(b'')), _NONE),
   case.Case('all folders', _all(lambda p: p.mkdir()), _NONE),

@@ -42,8 +42,8 @@ def _add_network(group: Any) -> None:
   cli.add_network(group)
   cli.add_size(
     group,
-    'resize images to this size for the network; default: '
-    'config.data.eval_image_size of the run, or their own size',
+    "resize images to this size for the network; default: as in the run's "
+    'evaluation (config.data.eval_image_size, else target_image_size)',
   )
   group.add_argument(
     '--multiple',
