@@ -204,6 +204,13 @@ def test_values(tmp_path, caplog):
   assert image.clipped == pytest.approx(3 / values.size)
 
 
+def test_complex_numbers_are_refused(tmp_path):
+  values = samples(2).astype(np.complex64) * (1 + 1j)
+  tifffile.imwrite(tmp_path / 'a.tif', values, **CONTIG)
+  with pytest.raises(ValueError, match='a.tif: expected real .* complex64'):
+    read(tmp_path / 'a.tif', 2, value_range=(0.0, 255.0))
+
+
 @pytest.mark.parametrize('orientation', range(1, 9))
 def test_orientation(tmp_path, orientation):
   """Like Pillow, which turns RGB files."""

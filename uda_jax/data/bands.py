@@ -137,6 +137,11 @@ def _tiff(path: epath.Path, channels: int) -> Bands:
     )
   values = np.concatenate(arrays, -1)
   kind = f'TIFF of {channels} channels of type {values.dtype}'
+  if values.dtype.kind == 'c':
+    raise ValueError(
+      f'{path}: expected real numbers, got {kind}; save what the network is to '
+      'see, such as the magnitude'
+    )
   values = values.astype(values.dtype.newbyteorder('='))
   upright = _UPRIGHT.get(orientation, _UPRIGHT[1])(values)
   return Bands(np.ascontiguousarray(upright), kind, orientation in (5, 6, 7, 8))
