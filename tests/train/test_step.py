@@ -268,7 +268,6 @@ def test_repeated_sgd_against_the_loop(repeats):
       state,
       params,
       learning_rate=jnp.asarray(0.1),
-      finite=jnp.asarray(True),
     )
     params = optax.apply_updates(params, updates)
     for _ in range(repeats):

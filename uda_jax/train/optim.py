@@ -69,7 +69,7 @@ def repeated_sgd(
       jax.tree.map(jnp.zeros_like, params), jnp.zeros((), bool)
     )
 
-  def update(grads, state, params, *, learning_rate, finite, **_):
+  def update(grads, state, params, *, learning_rate, finite=True, **_):
     def one(g, p, b, wd, rate, k):
       new = p
       for _ in range(k):
@@ -112,7 +112,7 @@ def adam(
     eps: what is added to the root of the latter.
   """
 
-  def update(grads, state, params=None, *, finite, **_):
+  def update(grads, state, params=None, *, finite=True, **_):
     del params
 
     def average(old, decay, order):
