@@ -151,7 +151,7 @@ def sgd(
       clip_norm=0.0,
       groups=tuple(groups),
       repeats=tuple(repeats),
-      # Details of repeated updates, see `uda_jax.train.optim.repeated_sgd`.
+      # Details of repeated updates, see `update_rules.repeated_sgd`.
       fresh_every_repeat=True,
       decay_in_place=False,
       frozen=(),

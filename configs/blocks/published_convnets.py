@@ -131,7 +131,7 @@ def two_headed_start(benchmark: Benchmark) -> ConfigDict:
 def _repeated(config: ConfigDict, *, fresh: bool) -> ConfigDict:
   """Makes 3 or 4 updates of the backbone a step.
 
-  `fresh` is the first step's rule, see `uda_jax.train.optim.repeated_sgd`.
+  `fresh` is the first step's rule, see `update_rules.repeated_sgd`.
   """
   config.optim.update(
     repeats=convnets.DEEPLAB_REPEATS, fresh_every_repeat=fresh

@@ -30,6 +30,7 @@ from uda_jax.train import schedules
 from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
+from uda_jax.train import update_rules
 
 
 def _parse(text: str) -> dict[str, float]:
@@ -185,7 +186,7 @@ def sgd_duplicates(path: pathlib.Path) -> Iterator[common.Difference]:
     if not key.endswith(('_params', '_params_torch17')):
       continue
     repeats = int(key.split('_')[0].removeprefix('k'))
-    rule = optim.repeated_sgd(
+    rule = update_rules.repeated_sgd(
       momentum=float(arrays['momentum']),
       rates=1.0,
       weight_decay=float(arrays['weight_decay']),

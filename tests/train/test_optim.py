@@ -13,6 +13,7 @@ from uda_jax import types
 from uda_jax.configs.blocks import convnets
 from uda_jax.train import optim
 from uda_jax.train import patterns
+from uda_jax.train import update_rules
 
 PARAMS = {
   'encoder': {'bn1': {'scale': jnp.ones(2)}, 'conv1': {'kernel': jnp.ones(2)}},
@@ -128,7 +129,7 @@ def test_the_weight_decay_of_every_group_moves_to_the_end():
 
 def test_adam_is_that_of_optax():
   options = dict(b1=0.9, b2=0.999, eps=1e-8)
-  ours, theirs = optim.adam(**options), optax.scale_by_adam(**options)
+  ours, theirs = update_rules.adam(**options), optax.scale_by_adam(**options)
   state, expected = ours.init(PARAMS), theirs.init(PARAMS)
   for value in (0.5, -2.0, 1e-9):
     grads = jax.tree.map(lambda p, v=value: jnp.full_like(p, v), PARAMS)

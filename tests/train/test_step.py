@@ -22,6 +22,7 @@ from uda_jax.train import recipe as recipe_lib
 from uda_jax.train import state as state_lib
 from uda_jax.train import step as step_lib
 from uda_jax.train import teacher as teacher_lib
+from uda_jax.train import update_rules
 
 NUM_CLASSES = 4
 
@@ -253,7 +254,7 @@ def test_panels_are_a_function_of_their_own():
 @pytest.mark.parametrize('repeats', [1, 3])
 def test_repeated_sgd_against_the_loop(repeats):
   params = {'a': jnp.array([1.0, -2.0])}
-  rule = optim.repeated_sgd(
+  rule = update_rules.repeated_sgd(
     momentum=0.9,
     weight_decay={'a': 0.1},
     rates={'a': 2.0},

@@ -272,12 +272,11 @@ class Evaluations:
   ) -> None:
     """Writes and logs the table; `best` is the best score, if any."""
     run = self._run
-    evaluated = run.config.eval.network
+    evaluated, images = run.config.eval.network, run.data.evaluation
     when = 'best' if run.config.eval.checkpoint == 'best' else 'last'
     steps = 'at the last step and at the best' if best else 'at the last step'
     notes = [
-      f'Evaluated on {run.data.evaluation.name}, '
-      f'{len(run.data.evaluation.image_paths)} images, {steps}. '
+      f'Evaluated on {images.name}, {len(images.image_paths)} images, {steps}. '
       f'This run reports the {evaluated} at the {when} step.',
       f'Image sizes: {image_size.describe(run.config.data)}.',
       f'Scoring: {protocol.describe(run.config.eval)}.',

@@ -133,7 +133,7 @@ def _descended(
     if g is None:
       return p
     # The teacher reads what was written, or XLA would compute it twice and copy
-    # the old parameters (see `optim.adam`).
+    # the old parameters (see `update_rules.adam`).
     return jax.lax.optimization_barrier(jnp.where(finite, p + u, p))
 
   return jax.tree.map(moved, params, updates, grads), opt_state

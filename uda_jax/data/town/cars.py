@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uda_jax.data.streets import objects
+from uda_jax.data.streets import sides
 from uda_jax.data.streets import style as names
 from uda_jax.data.town import plants
 
@@ -75,9 +75,7 @@ def _side(canvas, camera, look, x, z, size, colors, van) -> None:
   """Paints the side that one sees."""
   wide, tall, long = size
   color, glass, tyre = colors
-  side = objects.side_face(
-    canvas, camera, x, z, wide=wide, long=long, least=0.2
-  )
+  side = sides.side_face(canvas, camera, x, z, wide=wide, long=long, least=0.2)
   if side is None:
     return
   depth, y = side.depth, side.y
