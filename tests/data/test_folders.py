@@ -3,6 +3,7 @@
 import os
 import pathlib
 import struct
+import tempfile
 import zlib
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_second_start_reads_and_changed_data_are_prepared_again(folder):
   again = load(folder)
   assert again.label_paths[0] != first.label_paths[0]
   assert again.class_pixels[0, 2] == 1
+
+
+def test_preparing_leaves_nothing_in_the_temporary_folder(folder, monkeypatch):
+  temporary = folder.parent / 'temporary'
+  temporary.mkdir()
+  monkeypatch.setattr(tempfile, 'tempdir', str(temporary))
+  load(folder)
+  assert not list(temporary.iterdir())
 
 
 def test_unlabelled_target_never_looks_at_its_labels(folder):

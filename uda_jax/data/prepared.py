@@ -26,6 +26,13 @@ _SPLIT = 'images'
 _FILES = 'files'
 
 
+class _Info(tfds.core.DatasetInfo):
+  """The facts of a prepared folder, which no bucket has."""
+
+  def initialize_from_bucket(self) -> None:
+    """Does nothing: TensorFlow Datasets would leave a temporary folder."""
+
+
 class _Builder(tfds.core.GeneratorBasedBuilder):
   """Writes the manifest of a recipe; `prepare` is the way to call it."""
 
@@ -62,7 +69,7 @@ class _Builder(tfds.core.GeneratorBasedBuilder):
         'file_hash': tfds.features.Text(),
       }
     )
-    return tfds.core.DatasetInfo(
+    return _Info(
       builder=self,
       features=features,
       disable_shuffling=True,
