@@ -242,6 +242,18 @@ def test_the_frozen_network_has_the_weights_of_its_file(tmp_path):
 
 
 @pytest.mark.usefixtures('small')
+def test_a_file_of_another_frozen_network_is_named_with_its_field(tmp_path):
+  path = tmp_path / 'dinov2.safetensors'
+  safetensors.write(path, {'cls_token': np.zeros((1, 1, 64), np.float32)})
+  made = reference.build(_model(path))
+  with pytest.raises(ValueError) as error:
+    made.init(jax.random.key(0), (28, 28))
+  assert str(error.value).startswith(
+    f'config.model.reference.weights: {path} does not fit the network: '
+  )
+
+
+@pytest.mark.usefixtures('small')
 @pytest.mark.parametrize(
   ('fields', 'message'),
   [

@@ -106,6 +106,22 @@ def test_the_file_of_each_frozen_network(encoder, file):
   assert reference.file_and_origin(encoder).startswith(f'{file} of facebook')
 
 
+def test_another_frozen_network_needs_a_head_of_its_width():
+  config = configs.load('gta5_to_cityscapes/vfm_uda_pp')
+  config.model.update(weights='', starts_from='')
+  config.model.reference.encoder = 'dinov2_b_reg'
+  with pytest.raises(ValueError) as error:
+    checks.check_config(config)
+  assert str(error.value) == (
+    "config.model.heads: expected ('feature_head', 'coarsest', 768), as "
+    "config.model.reference.encoder='dinov2_b_reg' has 768 channels, got "
+    "('feature_head', 'coarsest', 1024)"
+  )
+  config.model.heads = (('feature_head', 'coarsest', 768),)
+  with pytest.raises(ValueError, match=r'^config.model.reference.weights: '):
+    checks.check_config(config)
+
+
 def test_another_run_is_a_start(tmp_path):
   config = configs.load('gta5_to_cityscapes/pixmatch')
   config.warm_start.workdir = str(tmp_path)

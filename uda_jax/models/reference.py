@@ -68,6 +68,23 @@ def check(config: types.Config) -> None:
     )
 
 
+def check_head(config: types.Config) -> None:
+  """Raises ValueError unless the projection has the frozen network's channels.
+
+  Args:
+    config: `config.model` of a run, with a `reference` that `check` has passed.
+  """
+  encoder = config.reference.encoder
+  width = dinov2.VARIANTS[encoder].width
+  for name, source, channels in config.get('heads', ()):
+    if name == 'feature_head' and channels != width:
+      raise ValueError(
+        f'config.model.heads: expected {(name, source, width)}, as '
+        f'config.model.reference.encoder={encoder!r} has {width} channels, '
+        f'got {(name, source, channels)}'
+      )
+
+
 def file_and_origin(encoder: str) -> str:
   """Returns the weight file of a frozen network, and where it comes from.
 
@@ -110,8 +127,13 @@ def build(config: types.Config) -> types.Reference | None:
 
   def init(key, image_size):
     file = importer(config)
-    weights.check(file, allow_target_labels=config.allow_target_labels)
-    return weights.load(file, made.init(key, image_size))
+    variables = made.init(key, image_size)
+    try:
+      weights.check(file, allow_target_labels=config.allow_target_labels)
+      return weights.load(file, variables)
+    except ValueError as error:
+      # A run names two files, often by names that are much alike.
+      raise ValueError(f'config.model.reference.weights: {error}') from error
 
   return made._replace(init=init)
 
