@@ -49,7 +49,7 @@ def apply(
   for option in options:
     _check(config, option)
     _choose_type(config, option)
-  values, argv = flags.FlagValues(), ['config', *options]
+  values, argv = flags.FlagValues(), ['config', *_last_of_each(options)]
   config_flags.DEFINE_config_dict(
     'config', config, flag_values=values, sys_argv=argv
   )
@@ -58,6 +58,12 @@ def apply(
   except flags.Error as error:
     raise ValueError(f'--config: {error}') from error
   return values.config
+
+
+def _last_of_each(options: Sequence[str]) -> list[str]:
+  """Returns the last option of each name: absl would join those of a tuple."""
+  last = {o.partition('=')[0].lstrip('-'): i for i, o in enumerate(options)}
+  return [options[i] for i in sorted(last.values())]
 
 
 def _without_names(
