@@ -150,6 +150,39 @@ def test_ignored_pixels_take_no_part():
   assert abs(_loss(**inputs) - whole) > 1e-3
 
 
+def test_a_pixel_of_confidence_0_repels_as_in_the_released_code():
+  feature = np.array([[[[1, 0], [1, 0], [1, 0], [0, 1]]]], np.float32)
+  label = np.array([[[0, 0, 0, 1]]], np.int32)
+  confidence = np.array([[[1, 1, 0, 0]]], np.float32)
+  value = contrast_lib.single_resolution_contrast(
+    feature, label, confidence=confidence
+  )
+  # Two of four anchors, each with one of its two positives: similarity 1
+  # against the negative's 0.
+  np.testing.assert_allclose(value, np.log1p(1 / np.e) / 4, rtol=1e-6)
+  label[..., 3] = 255
+  value = contrast_lib.single_resolution_contrast(
+    feature, label, confidence=confidence, ignore_label=255
+  )
+  assert value == 0
+
+
+@pytest.mark.parametrize('pixel', range(4))
+def test_an_infinite_feature_shows_unless_its_pixel_is_ignored(pixel):
+  feature = np.eye(4, dtype=np.float32)[None, None]
+  feature[0, 0, pixel, 1] = np.inf
+  label = np.array([[[0, 0, 1, 1]]], np.int32)
+  loss = functools.partial(
+    contrast_lib.single_resolution_contrast,
+    feature,
+    confidence=np.zeros(label.shape, np.float32),
+    ignore_label=255,
+  )
+  assert np.isnan(loss(label))
+  label[..., pixel] = 255
+  assert loss(label) == 0
+
+
 def test_released_order_mixes_up_the_images_of_a_batch():
   inputs = _inputs()
   aligned, released = (

@@ -126,7 +126,10 @@ def multi_resolution_contrast(
     label: [B, h, w] int, any values.
     inside: [B, h, w] bool, True in the detail crop.
     weight: [B, h, w] float in (0, 1), of a head that only this loss trains.
-    confidence: [B, h, w] float in [0, 1], weight of each pixel; None: 1.
+    confidence: [B, h, w] float in [0, 1], weight of each pixel; None: 1. It
+      multiplies the terms of positive pairs alone (released code): a pixel of
+      confidence 0 is still a negative of other classes, and still counts in
+      the number of positives; only ignored pixels are neither.
     ignore_label: label of pixels that are left out; None: every label is a
       class (released code).
     order: 'aligned'; or 'released': features are flattened with the images of
@@ -136,7 +139,8 @@ def multi_resolution_contrast(
 
   Returns:
     [] float. Anchors without positives add 0, and so do ignored anchors, of
-    any features; without pixels it is 0.
+    any features; without pixels it is 0. It is NaN if a feature of a
+    pixel that counts is infinite or NaN (released code), of any confidence.
 
   Raises:
     ValueError: `order` is neither.
@@ -177,14 +181,13 @@ def single_resolution_contrast(
   Args:
     feature: [B, h, w, D] float, any values; normalized here.
     label: [B, h, w] int, any values.
-    confidence: [B, h, w] float in [0, 1], weight of each pixel; None: 1.
+    confidence: see `multi_resolution_contrast`.
     ignore_label: see `multi_resolution_contrast`.
     order: see `multi_resolution_contrast`.
     block_size: see `multi_resolution_contrast`.
 
   Returns:
-    [] float. Anchors without positives add 0, and so do ignored anchors, of
-    any features; without pixels it is 0.
+    [] float, 0 or NaN as `multi_resolution_contrast` is.
 
   Raises:
     ValueError: `order` is neither 'aligned' nor 'released'.
