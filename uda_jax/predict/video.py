@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import fractions
 import itertools
 import pathlib
 import statistics
 import tempfile
 from types import ModuleType
+from typing import Any
 
+from absl import logging
 import numpy as np
 from PIL import Image
 from PIL import ImageSequence
@@ -27,6 +30,16 @@ _TICKS = {'.gif': (10, 20), '.webp': (1, 11)}
 # Milliseconds of a frame that states none, or 0, as browsers show it.
 _DEFAULT_TIME = 100
 ENDINGS = (*_ANIMATED, *_VIDEOS)
+# What ffmpeg writes by default, H.264, a WebM cannot hold.
+_ENCODING: dict[str, dict[str, Any]] = {
+  '.webm': {
+    'codec': 'libvpx-vp9',
+    'quality': None,
+    'output_params': ['-crf', '24', '-b:v', '0'],
+  }
+}
+# A video that ends before this part of its stated length is worth a line.
+_WHOLE = 0.9
 
 
 def is_input(path: str) -> bool:
@@ -69,8 +82,15 @@ def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
     path: the file.
 
   Returns:
-    Frames a second, and an iterator of names (frame_000000, ...) and pixels
-    [H, W, 3] uint8.
+    Frames a second, 0 if the file states none, and an iterator of names
+    (frame_000000, ...) and pixels [H, W, 3] uint8, upright, transparency
+    dropped. Frames that take different times are repeated or left out, so that
+    all take the same time and the video its length; those of an animation are
+    all given once. A video that ends early is one line in the log.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: it cannot be decoded.
   """
   if not pathlib.Path(path).is_file():
     raise FileNotFoundError(f'--images: found no video at {path!r}')
@@ -78,15 +98,50 @@ def read(path: str) -> tuple[float, Iterator[tuple[str, np.ndarray]]]:
     return _read_animation(path)
   imageio = _imageio(path)
   try:
-    reader = imageio.get_reader(path, format='FFMPEG')
+    with imageio.get_reader(path, format='FFMPEG') as reader:
+      stated = reader.get_meta_data()
+    rate = _exact(stated['fps'])
+    # Without a rate ffmpeg gives the frames at another one than it states, if
+    # they take different times.
+    at_rate = ['-r', str(rate)] if rate else []
+    reader = imageio.get_reader(path, format='FFMPEG', output_params=at_rate)
   except (OSError, RuntimeError, ValueError, IndexError) as error:
     raise ValueError(
       f'{path}: expected a video, got a file that ffmpeg cannot read'
     ) from error
-  frames = (
-    (f'frame_{i:06d}', np.asarray(pixels)) for i, pixels in enumerate(reader)
-  )
-  return float(reader.get_meta_data()['fps']), frames
+  least = _WHOLE * stated['duration'] * float(rate)
+  return float(rate), _numbered(path, reader, least)
+
+
+def _exact(fps: float) -> fractions.Fraction:
+  """Returns the frames a second that ffmpeg states with two decimals.
+
+  Example:
+    >>> _exact(25.0), _exact(29.97), _exact(10.42)
+    (Fraction(25, 1), Fraction(30000, 1001), Fraction(521, 50))
+  """
+  television = fractions.Fraction(1000 * round(fps * 1.001), 1001)
+  if round(float(television), 2) == fps:
+    return television
+  return fractions.Fraction(str(fps))
+
+
+def _numbered(
+  path: str, reader: Any, least: float
+) -> Iterator[tuple[str, np.ndarray]]:
+  """Yields names and pixels; logs a line if there are fewer than `least`."""
+  count = 0
+  for pixels in reader:
+    yield f'frame_{count:06d}', np.asarray(pixels)
+    count += 1
+  if count < int(least):
+    logging.warning(
+      '%s: ends after %d frames, its stated length is at least %d: it may be '
+      'truncated, or its sound is longer than its pictures',
+      path,
+      count,
+      int(least),
+    )
 
 
 def _read_animation(
@@ -135,9 +190,16 @@ def writer(
     `add(pixels)` of a frame [H, W, 3] uint8; all must be of one size.
 
   Raises:
-    ValueError: more frames a second than a GIF or WebP can have.
+    ValueError: no frames a second, or more than a GIF or WebP can have; or
+      ffmpeg wrote nothing.
   """
-  animated = path.suffix.lower() in _ANIMATED
+  if not fps > 0:
+    raise ValueError(
+      f'{path}: expected frames a second, which the input does not state; use '
+      'such as --fps=25'
+    )
+  ending = path.suffix.lower()
+  animated = ending in _ANIMATED
   if animated:
     _check_fps(path, fps)
   else:
@@ -147,17 +209,29 @@ def writer(
     prefix='.unfinished_', dir=path.parent
   ) as folder:
     unfinished = pathlib.Path(folder) / path.name
+    shapes: list[tuple[int, ...]] = []
     if animated:
       with _animation(unfinished, fps) as add:
-        yield _of_one_size(path, add)
+        yield _of_one_size(path, shapes, add)
     else:
       # Odd sizes are scaled to even ones: most codecs need them.
       with _imageio(path).get_writer(
-        unfinished, format='FFMPEG', fps=fps, macro_block_size=2
+        unfinished,
+        format='FFMPEG',
+        fps=fps,
+        macro_block_size=2,
+        **_ENCODING.get(ending, {}),
       ) as file:
-        yield _of_one_size(path, file.append_data)
-    if unfinished.exists():
-      unfinished.replace(path)
+        yield _of_one_size(path, shapes, file.append_data)
+    if not shapes:
+      return
+    # ffmpeg's own exit status is not passed on.
+    if not unfinished.exists() or not unfinished.stat().st_size:
+      raise ValueError(
+        f'{path}: expected a video of {shapes[0][:2]} pixels, ffmpeg wrote '
+        'nothing and says why above; use another ending, such as .mp4'
+      )
+    unfinished.replace(path)
 
 
 def _check_fps(path: pathlib.Path, fps: float) -> None:
@@ -191,10 +265,11 @@ def _animation(
 
 
 def _of_one_size(
-  path: pathlib.Path, add: Callable[[np.ndarray], None]
+  path: pathlib.Path,
+  shapes: list[tuple[int, ...]],
+  add: Callable[[np.ndarray], None],
 ) -> Callable[[np.ndarray], None]:
   """Wraps `add`; raises ValueError at the first frame of another size."""
-  shapes = []
 
   def checked(pixels: np.ndarray) -> None:
     shapes.append(pixels.shape)
