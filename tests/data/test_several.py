@@ -226,9 +226,21 @@ def test_turns_have_the_ratio_of_the_weights(weights, count):
       dict(source=_sets(0.123456789)),
       'config.data.source: expected weights in the ratio of whole numbers of',
     ),
-    (
-      dict(source=_sets(resize_to=64)),
-      'source.second.resize_to: expected .height, width., .*got 64',
+    *(
+      (
+        dict(source=_sets(resize_to=size)),
+        f'source.second.resize_to: expected .*height, width.*got {found}',
+      )
+      for size, found in [
+        (64, '64$'),
+        ((64,), r'\(64,\)'),
+        ((64, 64, 3), r'\(64, 64, 3\)'),
+        ((), r'\(\)'),
+        ('64', "'64'"),
+        ((-64, 64), r'\(-64, 64\)'),
+        ((0, 64), r'\(0, 64\)'),
+        ((64.0, 64.0), r'\(64.0, 64.0\)'),
+      ]
     ),
   ],
 )
