@@ -17,6 +17,7 @@ import numpy as np
 from uda_jax.augment import channels
 from uda_jax.augment import filters
 from uda_jax.augment import hsv as hsv_lib
+from uda_jax.ops import dtypes
 
 STRENGTH = 0.2
 SIGMA_RANGE = (0.15, 1.15)
@@ -83,7 +84,11 @@ def color_jitter(image: jax.Array, draw: ColorJitter) -> jax.Array:
 
   Returns:
     [B, H, W, 3] float in [0, 1].
+
+  Raises:
+    TypeError: `image` is not float.
   """
+  dtypes.check_float(image, name='image')
   return jax.vmap(_jitter_one)(image, draw)
 
 
@@ -164,6 +169,9 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array) -> jax.Array:
 
   Returns:
     [B, H, W, C] float.
+
+  Raises:
+    TypeError: `image` is not float.
 
   Example:
     >>> image = jnp.zeros((1, 31, 31, 1)).at[0, 15, 15].set(1.0)

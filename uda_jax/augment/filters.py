@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.ops import dtypes
+
 
 def gaussian_kernel(sigma: jax.Array | float, *, size: int) -> jax.Array:
   """Samples a Gaussian at the pixels of a filter.
@@ -43,6 +45,9 @@ def separable_filter(
   Returns:
     [B, H, W, C].
 
+  Raises:
+    TypeError: a kernel is float and `image` is not.
+
   Example:
     >>> image = jnp.array([0, 0, 4, 8]).reshape(1, 1, 4, 1)
     >>> kernel = jnp.array([[1, 2, 1]])
@@ -50,6 +55,8 @@ def separable_filter(
     [ 0  4 16 24]
   """
   for axis, kernel in ((1, vertical), (2, horizontal)):
+    if jnp.issubdtype(kernel.dtype, jnp.floating):
+      dtypes.check_float(image, name='image')
     kernel = kernel.astype(image.dtype)
     taps = kernel.shape[-1]
     radius = taps // 2

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.ops import dtypes
 from uda_jax.ops import resize
 
 
@@ -58,11 +59,7 @@ def amplitude_mix(
     >>> print(amplitude_mix(content, content + 3, fraction=0.25)[0, 0, :, 0])
     [5. 5. 5. 5.]
   """
-  if not jnp.issubdtype(content.dtype, jnp.floating):
-    raise TypeError(
-      f'content: expected a float array, got {content.dtype}; convert images '
-      'first'
-    )
+  dtypes.check_float(content, name='content')
   size, dtype = content.shape[1:3], content.dtype
   # The transform takes no half precision.
   content, style = (

@@ -9,6 +9,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from uda_jax.ops import dtypes
+
 TURN = 2 * jnp.pi
 
 
@@ -21,10 +23,14 @@ def rgb_to_hsv(rgb: jax.Array) -> jax.Array:
   Returns:
     [..., 3] float: hue in [0, 2 pi), saturation in [0, 1), value in [0, 1].
 
+  Raises:
+    TypeError: `rgb` is not float.
+
   Example:
     >>> print(rgb_to_hsv(jnp.array([0.0, 0.5, 0.5])))
     [3.1416 1.     0.5   ]
   """
+  dtypes.check_float(rgb, name='rgb')
   r, g, b = jnp.moveaxis(rgb, -1, 0)
   value = jnp.maximum(jnp.maximum(r, g), b)
   spread = value - jnp.minimum(jnp.minimum(r, g), b)

@@ -2,7 +2,7 @@
 
 The strong augmentation of PixMatch and EHTDI (albumentations) works on bytes:
 every operator rounds to integers in 0..255. Pixels are int32 here, so that sums
-do not overflow. Nothing here is differentiable.
+do not overflow; narrower ones are a TypeError. Nothing here is differentiable.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.augment import filters
+from uda_jax.ops import dtypes
 
 # OpenCV divides by multiplying with reciprocals rounded to 12 bits.
 PLACES = 12
@@ -63,6 +64,7 @@ def rgb_to_hsv(pixels: jax.Array) -> jax.Array:
     >>> print(rgb_to_hsv(jnp.array([0, 128, 128])))
     [ 90 255 128]
   """
+  dtypes.check_integers(pixels, name='pixels')
   r, g, b = jnp.moveaxis(pixels, -1, 0)
   value = jnp.maximum(jnp.maximum(r, g), b)
   spread = value - jnp.minimum(jnp.minimum(r, g), b)
@@ -146,6 +148,7 @@ def gray(pixels: jax.Array) -> jax.Array:
     >>> print(gray(jnp.array([200, 100, 0])))
     [119 119 119]
   """
+  dtypes.check_integers(pixels, name='pixels')
   r, g, b = jnp.moveaxis(pixels, -1, 0)
   value = (9798 * r + 19235 * g + 3735 * b + (1 << 14)) >> 15
   return jnp.broadcast_to(value[..., None], pixels.shape)
@@ -169,6 +172,7 @@ def binomial_blur(pixels: jax.Array, *, radius: int) -> jax.Array:
      [40 40 40]
      [40 40 40]]
   """
+  dtypes.check_integers(pixels, name='pixels')
   taps = jnp.array({1: [[1, 2, 1]], 2: [[1, 4, 6, 4, 1]]}[radius])
   total = filters.separable_filter(pixels[None], taps, taps)[0]
   places = 4 * radius

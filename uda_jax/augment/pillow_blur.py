@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from uda_jax.ops import dtypes
+
 # Number of box blurs by which Pillow approximates a Gaussian, per axis.
 _PASSES = 3
 _UNIT = 1 << 24
@@ -25,11 +27,15 @@ def pillow_gaussian_blur(pixels: jax.Array, radius: jax.Array) -> jax.Array:
   Returns:
     [B, H, W, 3] uint8.
 
+  Raises:
+    TypeError: `pixels` are not uint8.
+
   Example:
     >>> pixels = jnp.zeros((1, 1, 5, 3), jnp.uint8).at[0, 0, 2].set(200)
     >>> print(pillow_gaussian_blur(pixels, jnp.array([0.5]))[0, 0, :, 0])
     [  1  21 155  21   1]
   """
+  dtypes.check_bytes(pixels, name='pixels')
   q = radius.astype(jnp.float32) ** 2 / _PASSES
   # Pillow's formula for the box; its integer part is 0 for a radius below 1.
   box = q / (2 * (1 - q))

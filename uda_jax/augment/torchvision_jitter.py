@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from uda_jax.augment import hsv
+from uda_jax.ops import dtypes
 
 
 def draw_orders(key: jax.Array, *, batch: int) -> jax.Array:
@@ -19,7 +20,8 @@ def draw_orders(key: jax.Array, *, batch: int) -> jax.Array:
 
 
 def gray(image: jax.Array) -> jax.Array:
-  """Returns torchvision's luma [..., 1] of an image [..., 3]."""
+  """Returns torchvision's luma [..., 1] of a float image [..., 3]."""
+  dtypes.check_float(image, name='image')
   weights = jnp.array([0.2989, 0.587, 0.114], image.dtype)
   return (image * weights).sum(-1, keepdims=True)
 
@@ -57,7 +59,11 @@ def jitter(image: jax.Array, factor: jax.Array, order: jax.Array) -> jax.Array:
 
   Returns:
     [H, W, 3] float in [0, 1].
+
+  Raises:
+    TypeError: `image` is not float.
   """
+  dtypes.check_float(image, name='image')
   factor = factor.astype(image.dtype)
   for place in range(len(_OPERATIONS)):
     number = order[place]

@@ -17,6 +17,7 @@ from uda_jax.augment import channels
 from uda_jax.augment import opencv_color
 from uda_jax.augment import pillow_blur
 from uda_jax.augment import random_resized_crop
+from uda_jax.ops import dtypes
 
 # Expected fraction of images for each operator, and of blurs with the larger
 # kernel.
@@ -98,7 +99,11 @@ def apply_color(pixels: jax.Array, draw: ColorDraw) -> jax.Array:
 
   Returns:
     [B, H, W, N] uint8.
+
+  Raises:
+    TypeError: `pixels` are not uint8.
   """
+  dtypes.check_bytes(pixels, name='pixels')
 
   def colors(x: jax.Array, draw: ColorDraw) -> jax.Array:
     jittered = opencv_color.brightness_contrast(x, draw.alpha, draw.beta)
@@ -125,7 +130,11 @@ def crop_images(
 
   Returns:
     [B, height, width, 3] uint8.
+
+  Raises:
+    TypeError: `pixels` are not uint8.
   """
+  dtypes.check_bytes(pixels, name='pixels')
   cut = lambda x, box: random_resized_crop.cut_image(x, box, size)
   return jax.vmap(cut)(pixels.astype(jnp.int32), boxes).astype(jnp.uint8)
 

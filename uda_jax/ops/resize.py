@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uda_jax.ops import dtypes
+
 
 def bilinear(
   x: jax.Array, size: tuple[int, ...], *, align_corners: bool = False
@@ -136,11 +138,9 @@ def _step(n: int, out: int, align_corners: bool) -> float:
 
 def _check_float(x: jax.Array) -> None:
   """Raises TypeError for integers, which would round the weights to 0 and 1."""
-  if not jnp.issubdtype(x.dtype, jnp.floating):
-    raise TypeError(
-      f'x: expected a float array, got {x.dtype}; convert images first, use '
-      '`nearest` for label maps'
-    )
+  dtypes.check_float(
+    x, name='x', advice='convert images first, `nearest` is for label maps'
+  )
 
 
 def _separable(
