@@ -14,6 +14,7 @@ from tests.data import tiny_folder
 from uda_jax.data import manifest
 from uda_jax.data import prepared
 from uda_jax.runs import resume
+from uda_jax.runs import upgrade
 
 
 @pytest.fixture(name='folder')
@@ -162,6 +163,28 @@ def test_sixteen_bit_colour_labels_need_a_channel(folder):
   np.testing.assert_array_equal(
     np.asarray(Image.open(data.label_paths[5])), label
   )
+
+
+def test_gray_ids_in_rgb_mean_the_same_by_channel_and_by_color(folder):
+  """Runs of earlier versions of `adapt` read them by channel."""
+  label = np.asarray(Image.open(folder / 'labels/05.png')).copy()
+  label[0, 0] = 9
+  for path in (folder / 'labels').iterdir():
+    Image.fromarray(np.stack([label] * 3, -1)).save(path)
+  rows = [(0, 2), (1, 0), (2, 1), (9, 255), (255, 255)]
+  by_channel = load(
+    folder, label_channel=0, label_map=tuple(rows), ignore_ids=()
+  )
+  found = np.asarray(Image.open(by_channel.label_paths[5]))
+  colors = tuple(((i, i, i), c) for i, c in rows)
+  by_color = load(folder, label_colors=colors)
+  np.testing.assert_array_equal(
+    np.asarray(Image.open(by_color.label_paths[5])), found
+  )
+  assert found[0, 0] == 255 and (found[label == 1] == 0).all()
+  old = {'data': {'source': {'kind': 'folder', 'label_channel': 0}}}
+  new = upgrade.upgrade(old | {'method': {'name': 'hrda', 'add': []}})
+  assert new['data']['source']['label_channel'] == 0
 
 
 def test_label_map_and_ignored_ids(folder):
