@@ -84,6 +84,25 @@ def test_two_devices_and_a_last_batch_of_one_image(data):
     assert 0 < free[name] < 2 * np.log(11), name
 
 
+@pytest.mark.parametrize('labels', [True, False])
+def test_a_network_that_gives_nan_is_not_scored(data, labels):
+  """Every pixel would be of class 0, which is right on many roads."""
+  config, split = data
+  network = tiny.network(len(split.class_names))
+  mesh = parallel.make_mesh(1)
+  variables = network.init(jax.random.key(0), (8, 8))
+  variables.params['kernel'] = variables.params['kernel'].at[0, 3].set(np.nan)
+  variables = jax.device_put(variables, parallel.replicated(mesh))
+  with pytest.raises(ValueError, match='expected finite logits.*of [123] imag'):
+    if labels:
+      predict = scoring.make_predict(config, network, mesh)
+      scoring.make_labeled(config, predict, split).score(variables)
+    else:
+      scoring.make_label_free(
+        config, network, split, mesh, class_pixels=split.class_pixels.sum(0)
+      )(variables, variables)
+
+
 @pytest.fixture(scope='module')
 def run(data, tmp_path_factory):
   """The directory of a run that has kept its best network."""

@@ -183,6 +183,18 @@ def test_resized_for_the_network_and_back(run, images):
   assert trained.class_names == NAMES and trained.palette == PALETTE
 
 
+@pytest.mark.parametrize('call', ['__call__', 'probabilities'])
+def test_a_network_that_gives_nan_predicts_nothing(run, images, call):
+  trained = restore.load(run[0], 'best')
+  broken = jax.tree.map(lambda x: x * np.nan, trained.variables.params)
+  trained = trained._replace(
+    variables=trained.variables._replace(params=broken)
+  )
+  one = network_lib.make_predict(trained, image_size.OWN_SIZE)
+  with pytest.raises(ValueError, match='expected finite logits.* of 1 images'):
+    getattr(one, call)(images[1]['a'][None])
+
+
 def test_scales_and_mirror_images_of_the_runs_evaluation(run, images):
   trained = restore.load(run[0], 'best')
   image = images[1]['a'][None]

@@ -85,6 +85,9 @@ def count_images(
 
   Returns:
     The images of all processes, in the order of their index.
+
+  Raises:
+    ValueError: there is no batch, or the network's logits are not finite.
   """
   found: list[Counts] = []
   waiting = None
@@ -107,7 +110,9 @@ def count_images(
   if waiting is None:
     raise ValueError('evaluate: expected at least one batch, got none')
   found.append(jax.device_get(waiting))
-  return _in_order(found)
+  whole = _in_order(found)
+  inference.check_finite(whole.confidence)
+  return whole
 
 
 def _in_order(found: Sequence[Counts]) -> Counts:

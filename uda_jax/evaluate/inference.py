@@ -88,6 +88,31 @@ def probabilities(scores: jax.Array, protocol: Protocol) -> jax.Array:
   return scores if protocol.gives_probabilities else _softmax(scores)
 
 
+def check_finite(values: np.ndarray) -> None:
+  """Raises ValueError if images have no probabilities.
+
+  Of logits that are NaN or infinite, the most probable class is 0, silently.
+
+  Args:
+    values: [N, ...] float, of N images: probabilities, or means of functions
+      of them. Of NaN alone, XLA's maximum is -inf on some devices.
+
+  Example:
+    >>> check_finite(np.array([0.5, np.nan]))
+    Traceback (most recent call last):
+    ValueError: the network: expected finite logits, got NaN or infinity for 1 \
+of 2 images; its weights are not finite, or its values too large for \
+config.model.dtype
+  """
+  good = np.isfinite(values).reshape(len(values), -1).all(1)
+  if not good.all():
+    raise ValueError(
+      'the network: expected finite logits, got NaN or infinity for '
+      f'{(~good).sum()} of {good.size} images; its weights are not finite, or '
+      'its values too large for config.model.dtype'
+    )
+
+
 def make_scores(
   network: types.Network, protocol: Protocol
 ) -> Callable[..., jax.Array]:

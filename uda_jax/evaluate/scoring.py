@@ -183,6 +183,7 @@ def make_label_free(
         of_image[int(index[row])] = {k: x[row] for k, x in found.items()}
     # In the order of the images: the same bits on any number of processes.
     ordered = [of_image[i] for i in range(len(chosen.image_paths))]
+    inference.check_finite(np.array([x['entropy'] for x in ordered]))
     means = {
       name: np.mean([x[name] for x in ordered], 0, np.float64)
       for name in ordered[0]

@@ -74,10 +74,12 @@ class Predict:
 
     Raises:
       ValueError: `images` are something else, such as one image alone, floats,
-        or of another number of channels than the network takes.
+        or of another number of channels than the network takes; or the
+        network's logits are not finite.
     """
-    label, confidence = self._enlarge(images, True)
-    return np.asarray(label), np.asarray(confidence)
+    label, confidence = map(np.asarray, self._enlarge(images, True))
+    inference.check_finite(confidence)
+    return label, confidence
 
   def probabilities(self, images: np.ndarray) -> np.ndarray:
     """Returns the probability of each class, [B, H, W, C] float32 in 0..1.
@@ -87,7 +89,9 @@ class Predict:
     Args:
       images: [B, H, W, N] uint8.
     """
-    return np.asarray(self._enlarge(images, False), np.float32)
+    probability = np.asarray(self._enlarge(images, False), np.float32)
+    inference.check_finite(probability)
+    return probability
 
   def _enlarge(self, images: np.ndarray, decide: bool) -> Any:
     images = np.asarray(images)
