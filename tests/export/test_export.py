@@ -268,6 +268,15 @@ def test_a_photo_from_the_grid_of_the_network_in_one_step(main, monkeypatch):
   assert (photo('logits') == expected).mean() < 0.999
 
 
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_no_class(bad):
+  logits = np.zeros((2, 3, 4), np.float32)
+  logits[1, 1, 2] = bad
+  enlarge = {'what': 'logits', 'align_corners': False}
+  with pytest.raises(ValueError, match='expected finite logits'):
+    segment.decide(logits, (4, 6), enlarge)
+
+
 def test_a_photo_that_leaves_much_of_the_input_empty(tmp_path, monkeypatch):
   resize = {'keep_ratio': True, 'filter': 'bilinear'}
   enlarge = {'what': 'logits', 'align_corners': False}

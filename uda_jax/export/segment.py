@@ -148,7 +148,15 @@ def decide(
   Returns:
     [height, width] uint8. One class is enlarged after the other, so that a
     large photo needs little memory.
+
+  Raises:
+    ValueError: a logit is NaN or infinite, of which the best class is none.
   """
+  if not np.isfinite(logits).all():
+    raise ValueError(
+      'expected finite logits of the network, got NaN or infinity; run it in '
+      'float32'
+    )
   if enlarge['what'] == 'probabilities':
     logits = np.exp(logits)
   best = np.full(size, -np.inf, np.float32)
