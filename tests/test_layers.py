@@ -51,7 +51,7 @@ ALLOWED = {
     },
     {
       *('data', 'labels', 'types', 'files', 'cli', 'flag_values', 'duration'),
-      'cores',
+      *('cores', 'words'),
     },
   ),
   'configs': ({'ml_collections', 'absl'}, {'configs', 'labels', 'cli'}),
@@ -80,6 +80,7 @@ FLOORS = (
     'logs',
     'cores',
     'duration',
+    'words',
     'user_code',
     'flag_values',
   },

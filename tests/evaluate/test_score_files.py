@@ -149,14 +149,14 @@ def test_files_that_are_not_scored_are_said(tmp_path, caplog):
     _write(tmp_path / 'pred' / name, [[0, 1]])
   with caplog.at_level('INFO'):
     files.train_ids(tmp_path / 'pred', tmp_path / 'gt', 2)
-  assert '1 label files are scored' in caplog.text
+  assert 'scored: 1 label file\n' in caplog.text
   assert '2 predictions without a label file' in caplog.text
-  assert 'gt: 1 files are not compared, such as b.pgm' in caplog.text
+  assert 'gt: not compared: 1 file, such as b.pgm' in caplog.text
   caplog.clear()
   pred, truth = _tree(tmp_path / 'c', [[7, 7]], [[7, 7]])
   _write(pred / 'ulm_000000_000019.png', [[7]])
   files.cityscapes(pred, truth)
-  assert '1 predictions without a label file' in caplog.text
+  assert '1 prediction without a label file' in caplog.text
 
 
 def test_equal_names_in_several_folders(tmp_path):

@@ -191,7 +191,7 @@ def test_a_network_that_gives_nan_predicts_nothing(run, images, call):
     variables=trained.variables._replace(params=broken)
   )
   one = network_lib.make_predict(trained, image_size.OWN_SIZE)
-  with pytest.raises(ValueError, match='expected finite logits.* of 1 images'):
+  with pytest.raises(ValueError, match='expected finite logits.* of 1 image;'):
     getattr(one, call)(images[1]['a'][None])
 
 
@@ -470,7 +470,7 @@ def test_predictions_never_replace_what_they_are_made_of(run, tmp_path):
 def test_a_video_without_a_readable_frame_is_not_written(run, tmp_path):
   (tmp_path / 'images').mkdir()
   (tmp_path / 'images/bad.jpg').write_bytes(b'\xff\xd8 no more')
-  with pytest.raises(SystemExit, match='1 of 1 files cannot be read'):
+  with pytest.raises(SystemExit, match='1 of 1 file cannot be read'):
     _main(
       *(f'--workdir={run[0]}', f'--images={tmp_path / "images"}'),
       *(f'--out={tmp_path / "a.gif"}', '--network=best'),

@@ -105,6 +105,6 @@ def test_classes_without_labels_and_notes_on_files_are_said():
 def test_a_run_whose_patches_determine_its_length_says_so():
   config = configs.load('gta5_to_cityscapes/lse')
   assert setup.describe(config) == (
-    'lse, 2 epochs a round over its patches in steps of 1 images per domain, '
+    'lse, 2 epochs a round over its patches in steps of 1 image per domain, '
     'seed 0'
   )

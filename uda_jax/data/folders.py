@@ -12,6 +12,7 @@ from absl import logging
 from etils import epath
 
 from uda_jax import labels as labels_lib
+from uda_jax import words
 from uda_jax.data import checks
 from uda_jax.data import folder_labels
 from uda_jax.data import folder_record
@@ -121,7 +122,9 @@ def _sources(
       folder, record.labels, f'{field}.labels', _LABEL_ENDINGS
     )
   names = _choose(folder, record, images, field)
-  logging.info('%s: %d images in %s', field, len(names), folder)
+  logging.info(
+    '%s: %s in %s', field, words.counted(len(names), 'image'), folder
+  )
   for line in _oddities(record, images, labels):
     logging.warning('%s: %s', field, line)
   return [

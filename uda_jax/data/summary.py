@@ -8,6 +8,7 @@ from typing import Any
 from etils import epath
 import numpy as np
 
+from uda_jax import words
 from uda_jax.data import decode
 
 # Notes and errors that are printed.
@@ -32,9 +33,8 @@ def lines(record: Any, data: Any) -> Iterator[str]:
   )
   more = f', {len(order) - 5} further sizes' if len(order) > 5 else ''
   channels = f' of {data.channels} channels' if data.channels != 3 else ''
-  yield (
-    f'{len(data.image_paths)} images{channels} (height x width): {shown}{more}'
-  )
+  count = words.counted(len(data.image_paths), 'image')
+  yield f'{count}{channels} (height x width): {shown}{more}'
   if data.labeled:
     yield from _class_table(data)
   else:
@@ -86,8 +86,8 @@ def _notes(record: Any, data: Any) -> Iterator[str]:
   published = record.get('published_images', 0)
   if published and published != len(data.image_paths):
     yield (
-      f'{len(data.image_paths)} images, {published} are published; is the '
-      'download complete?'
+      f'{words.counted(len(data.image_paths), "image")}, {published} are '
+      'published; is the download complete?'
     )
   absent = [
     data.class_names[c] for c in np.flatnonzero(data.class_pixels.sum(0) == 0)

@@ -9,6 +9,7 @@ import jax
 import ml_collections
 
 from uda_jax import parallel
+from uda_jax import words
 from uda_jax.data import datasets
 from uda_jax.data import image_size
 from uda_jax.evaluate import protocol
@@ -60,7 +61,7 @@ def run(
     rows,
     [
       f'{args.workdir}: the {restore.described(trained, args.network)} on '
-      f'{data.name}, {len(data.image_paths)} images, '
+      f'{data.name}, {words.counted(len(data.image_paths), "image")}, '
       f'{tta.describe(config.eval.scales, config.eval.flip)}.',
       f'The network saw images {image_size.seen(config.data)}.',
       f'Scoring: {protocol.describe(config.eval)}.',

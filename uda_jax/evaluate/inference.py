@@ -17,6 +17,7 @@ import numpy as np
 
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax import words
 from uda_jax.evaluate import protocol as protocol_lib
 from uda_jax.evaluate import tta
 from uda_jax.evaluate import windows
@@ -108,8 +109,8 @@ config.model.dtype
   if not good.all():
     raise ValueError(
       'the network: expected finite logits, got NaN or infinity for '
-      f'{(~good).sum()} of {good.size} images; its weights are not finite, or '
-      'its values too large for config.model.dtype'
+      f'{(~good).sum()} of {words.counted(good.size, "image")}; its weights '
+      'are not finite, or its values too large for config.model.dtype'
     )
 
 

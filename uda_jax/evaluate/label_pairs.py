@@ -7,6 +7,7 @@ import pathlib
 
 from absl import logging
 
+from uda_jax import words
 from uda_jax.data import file_tree
 from uda_jax.data import listing
 
@@ -81,12 +82,12 @@ def by_path(predictions: pathlib.Path, truth: pathlib.Path) -> list[Pair]:
 
 def _tell(predictions: pathlib.Path, scored: int, found: int) -> None:
   """Logs how many files are compared, and how many are not."""
-  logging.info('%d label files are scored', scored)
+  logging.info('scored: %s', words.counted(scored, 'label file'))
   if found > scored:
     logging.warning(
-      '%s: %d predictions without a label file are not scored',
+      '%s: not scored: %s without a label file',
       predictions,
-      found - scored,
+      words.counted(found - scored, 'prediction'),
     )
 
 
@@ -99,9 +100,9 @@ def _tell_others(folder: pathlib.Path) -> None:
   ]
   if others:
     logging.warning(
-      '%s: %d files are not compared, such as %s; label files end in %s',
+      '%s: not compared: %s, such as %s; label files end in %s',
       folder,
-      len(others),
+      words.counted(len(others), 'file'),
       others[0].name,
       ', '.join(_ENDINGS),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import uda_jax
 from uda_jax import methods
+from uda_jax import words
 from uda_jax.data import image_size
 from uda_jax.data import records
 from uda_jax.evaluate import protocol
@@ -131,7 +132,9 @@ def _network(config) -> str:
 def _data(config, data: Mapping[str, Mapping[str, Any]], part: str) -> str:
   """Returns the name of a data set, and its number of images if known."""
   name = records.title(config.data, part)
-  return f'{name}, {data[part]["images"]} images' if part in data else name
+  if part not in data:
+    return name
+  return f'{name}, {words.counted(data[part]["images"], "image")}'
 
 
 def _scores(

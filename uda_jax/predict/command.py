@@ -14,6 +14,7 @@ import numpy as np
 
 from uda_jax import duration
 from uda_jax import files as files_lib
+from uda_jax import words
 from uda_jax.data import bands
 from uda_jax.data import image_size
 from uda_jax.data import records
@@ -170,15 +171,16 @@ def run(args: argparse.Namespace) -> None:
   done = _predict_all(args, trained, rule, fps, images)
   if failures:
     raise ValueError(
-      f'--images: {len(failures)} of {len(failures) + done} files cannot be '
-      'read, the others are done:\n  ' + '\n  '.join(failures)
+      f'--images: {len(failures)} of '
+      f'{words.counted(len(failures) + done, "file")} cannot be read, the '
+      'others are done:\n  ' + '\n  '.join(failures)
     )
   if not done:
     raise ValueError(f'{args.images}: expected a video with frames, got none')
   views = trained.config.eval
   logging.info(
-    '%d pictures in %s (%s)',
-    done,
+    '%s in %s (%s)',
+    words.counted(done, 'picture'),
     args.out,
     tta.describe(views.scales, views.flip),
   )
@@ -233,7 +235,7 @@ def _predict_all(
         write_one(name, prediction)
       done += len(names)
       if timer.line_is_due():
-        logging.info('%d images', done)
+        logging.info('%s', words.counted(done, 'image'))
   return done
 
 

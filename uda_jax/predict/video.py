@@ -21,6 +21,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageSequence
 
+from uda_jax import words
+
 _INSTALL = "pip install 'uda_jax[video]'"
 _ANIMATED = ('.gif', '.webp')
 _VIDEOS = ('.mp4', '.mov', '.mkv', '.avi', '.webm')
@@ -136,10 +138,10 @@ def _numbered(
     count += 1
   if count < int(least):
     logging.warning(
-      '%s: ends after %d frames, its stated length is at least %d: it may be '
+      '%s: ends after %s, its stated length is at least %d: it may be '
       'truncated, or its sound is longer than its pictures',
       path,
-      count,
+      words.counted(count, 'frame'),
       int(least),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 import uda_jax
 from uda_jax import files
+from uda_jax import words
 from uda_jax.report import charts
 from uda_jax.report import images
 from uda_jax.report import read
@@ -145,7 +146,7 @@ def facts(run: read.Run) -> dict[str, str]:
 def _data(run: read.Run) -> dict[str, str]:
   """Returns the data sets by role with their number of images."""
   return {
-    role.replace('_', ' '): f'{data["name"]}, {data["images"]} images'
+    role.replace('_', ' '): _with_count(data)
     for role, data in run.starts[-1].get('data', {}).items()
   }
 
@@ -158,10 +159,12 @@ def _scored_on(runs: Sequence[read.Run]) -> list[tuple[str, str]]:
   known = {name: data for name, data in scored.items() if data}
   if all(data == other for data in known.values() for other in known.values()):
     return []
-  return [
-    (name, f'{data["name"]}, {data["images"]} images')
-    for name, data in known.items()
-  ]
+  return [(name, _with_count(data)) for name, data in known.items()]
+
+
+def _with_count(data: Mapping[str, Any]) -> str:
+  """Returns the name of a data set and its number of images."""
+  return f'{data["name"]}, {words.counted(data["images"], "image")}'
 
 
 def _start_weights(run: read.Run) -> str:

@@ -9,6 +9,7 @@ import jax
 
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax import words
 from uda_jax.data import checks
 from uda_jax.data import datasets
 from uda_jax.data import label_fraction
@@ -85,12 +86,14 @@ def describe(data: Data) -> Iterator[str]:
   """Yields a line on each data set: its name, images and share of batches."""
   for name, part in data.parts().items():
     if not part.sets:
-      yield f'{name}: {part.name}, {len(part.image_paths)} images'
+      count = words.counted(len(part.image_paths), 'image')
+      yield f'{name}: {part.name}, {count}'
     total = sum(one.weight for one in part.sets)
     for one in part.sets:
       share = f', {one.weight / total:.1%} of the batches'
       yield (
-        f'{name} {one.name}: {one.title}, {one.stop - one.start} images'
+        f'{name} {one.name}: {one.title}, '
+        + words.counted(one.stop - one.start, 'image')
         + (share if name != 'evaluation' else '')
       )
 

@@ -16,6 +16,7 @@ from uda_jax import models
 from uda_jax import parallel
 from uda_jax import rng
 from uda_jax import types
+from uda_jax import words
 from uda_jax.data import image_size
 from uda_jax.data import pipeline
 from uda_jax.models import attention
@@ -195,13 +196,15 @@ def _never_reached(config: types.Config, method: types.Method) -> Iterator[str]:
   if warmup >= steps:
     yield (
       f'config.schedule.warmup_steps={warmup}: the learning rate does not '
-      f'reach {config.schedule.learning_rate:g} in the {steps} steps of the run'
+      f'reach {config.schedule.learning_rate:g} '
+      f'in the {words.counted(steps, "step")} of the run'
     )
   late = [start for start in method.starts if start >= steps]
   if late:
     yield (
       f'config.method: a part of {methods.full_name(config.method)} begins at '
-      f'step {late[0]} and has no effect in the {steps} steps of this run'
+      f'step {late[0]} and has no effect in the '
+      f'{words.counted(steps, "step")} of this run'
     )
 
 
@@ -223,13 +226,14 @@ def _method(config: types.Config, data: data_sets.Data):
 def describe(config: types.Config) -> str:
   """Returns a line: method, length and batch of a run."""
   batch = config.batch
-  steps = f'{config.steps} steps'
+  steps = words.counted(config.steps, 'step')
   if not config.steps:  # the patches determine the number
     steps = f'{config.rounds.epochs} epochs a round over its patches in steps'
   groups = f'{batch.groups} x ' if batch.groups > 1 else ''
   return (
     f'{methods.full_name(config.method)}, {steps} of {groups}'
-    f'{batch.group_size} images per domain, seed {config.seed}'
+    f'{words.counted(batch.group_size, "image")} per domain, '
+    f'seed {config.seed}'
   )
 
 
