@@ -68,9 +68,10 @@ def test_every_imported_package_is_declared():
     ]
   )
   installed = importlib.metadata.packages_distributions()
-  # Extras that are not installed here; [ffmpeg] brings the second.
-  absent = ('jax2onnx', 'onnx', 'onnxruntime', 'imageio')
+  # An extra that is not installed here.
+  absent = ('jax2onnx', 'onnx', 'onnxruntime')
   installed |= {name: [name] for name in absent}
+  # [ffmpeg] of imageio brings it.
   installed['imageio_ffmpeg'] = ['imageio']
   imported = {
     name

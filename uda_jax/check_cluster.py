@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uda_jax import cli
+from uda_jax import words
 from uda_jax.train import flags
 
 
@@ -70,7 +71,8 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
   with cli.hidden_stderr(not args.debug):
     from uda_jax.train import setup  # noqa: F401, with TensorFlow
   for part, facts in cluster.data(config).items():
-    yield f'{part}: {facts["name"]}, {facts["images"]} images, read by all'
+    images = words.counted(facts['images'], 'image')
+    yield f'{part}: {facts["name"]}, {images}, read by all'
   if args.memory:
     planned = cluster.memory(config, workdir, machines) / 2**30
     there = min(m.bytes for m in machines) / 2**30

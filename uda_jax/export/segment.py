@@ -45,7 +45,8 @@ def photo(
 
   Raises:
     ValueError: it has another number of channels than the network's images, or
-      another dtype, or `read` cannot read it.
+      another dtype, or `read` cannot read it; or the network's logits are not
+      finite.
   """
   about = json.loads((FOLDER / 'network.json').read_text())
   batch, *_, channels = about['input']['shape']

@@ -173,24 +173,31 @@ def adapt(
   terms = variant.target_terms(config, logits, mixed, aux_label)
   terms |= variant.source_terms(config, enlarge(into, image), into_labels)
   terms |= ehtdi_terms.contrast(config, strong, weak, area.contrast_label)
-  return (
-    terms,
-    stats,
-    {
-      'target': pixels['target'],
-      'pseudo_label': own,
-      'mixed_strong': mixed.strong,
-      'mixed_weak': mixed.weak,
-      'mixed_label': mixed.label,
-      'pasted': pasted,
-      'aux_label': aux_label,
-      'into_source': image,
-      'into_source_label': into_labels.label,
-      'into_source_aux_label': into_labels.aux_label,
-      'confident': area.sure,
-      'contrast_label': area.contrast_label,
-    },
-  )
+  panels = {
+    'target': pixels['target'],
+    'pseudo_label': own,
+    'pasted': pasted,
+    'aux_label': aux_label,
+    'into_source': image,
+  }
+  return terms, stats, panels | _panels(mixed, area, into_labels)
+
+
+def _panels(
+  mixed: ehtdi_terms.Mixed,
+  area: ehtdi_terms.Confident,
+  into_source_labels: ehtdi_terms.IntoSource,
+) -> dict[str, jax.Array]:
+  """Returns images [B, h, w, 3] and labels [B, h, w] of the mixes by name."""
+  return {
+    'mixed_strong': mixed.strong,
+    'mixed_weak': mixed.weak,
+    'mixed_label': mixed.label,
+    'into_source_label': into_source_labels.label,
+    'into_source_aux_label': into_source_labels.aux_label,
+    'confident': area.sure,
+    'contrast_label': area.contrast_label,
+  }
 
 
 def check(config: types.Config) -> None:

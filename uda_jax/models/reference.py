@@ -49,7 +49,12 @@ class Reference(nn.Module):
 
 
 def check(config: types.Config) -> None:
-  """Raises ValueError for a block `config.model.reference` of no network."""
+  """Raises ValueError for a block `config.model.reference` of no network.
+
+  Args:
+    config: `config.model` of a run; its head `feature_head`, if it has one,
+      must have the channels of the frozen network.
+  """
   block = config.reference
   for field in FIELDS:
     if field not in block:
@@ -66,22 +71,13 @@ def check(config: types.Config) -> None:
       f'config.model.reference.size: expected pixels, {dinov2.PATCH} or more, '
       f'got {block.size!r}'
     )
-
-
-def check_head(config: types.Config) -> None:
-  """Raises ValueError unless the projection has the frozen network's channels.
-
-  Args:
-    config: `config.model` of a run, with a `reference` that `check` has passed.
-  """
-  encoder = config.reference.encoder
-  width = dinov2.VARIANTS[encoder].width
+  width = dinov2.VARIANTS[block.encoder].width
   for name, source, channels in config.get('heads', ()):
     if name == 'feature_head' and channels != width:
       raise ValueError(
         f'config.model.heads: expected {(name, source, width)}, as '
-        f'config.model.reference.encoder={encoder!r} has {width} channels, '
-        f'got {(name, source, channels)}'
+        f'config.model.reference.encoder={block.encoder!r} has {width} '
+        f'channels, got {(name, source, channels)}'
       )
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from uda_jax import duration
 from uda_jax import files
 from uda_jax import labels
+from uda_jax import words
 from uda_jax.data import image_size
 from uda_jax.predict import images as images_lib
 from uda_jax.predict import network
@@ -214,4 +215,9 @@ def run(args: argparse.Namespace) -> None:
 
   with compile_cache.using(trained.config.compile_cache):
     write(args.out, server, ids, images, predict)
-  logging.info('%d images of %s in %s', len(images), args.dataset, args.out)
+  logging.info(
+    '%s of %s in %s',
+    words.counted(len(images), 'image'),
+    args.dataset,
+    args.out,
+  )

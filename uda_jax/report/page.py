@@ -124,9 +124,7 @@ def facts(run: read.Run) -> dict[str, str]:
     **_data(run),
     'steps': str(config['steps']),
     'seed': str(config.get('seed')),
-    'batch': '{groups} x {group_size} images per domain'.format(
-      **config['batch']
-    ),
+    'batch': _batch(**config['batch']),
     'devices': '{count} x {kind}'.format(**devices) if devices else 'unknown',
     'started': ', '.join(start.get('date', 'unknown') for start in run.starts),
     'command': command or 'unknown',
@@ -160,6 +158,11 @@ def _scored_on(runs: Sequence[read.Run]) -> list[tuple[str, str]]:
   if all(data == other for data in known.values() for other in known.values()):
     return []
   return [(name, _with_count(data)) for name, data in known.items()]
+
+
+def _batch(groups: int, group_size: int, **_: Any) -> str:
+  """Returns the size of a batch."""
+  return f'{groups} x {words.counted(group_size, "image")} per domain'
 
 
 def _with_count(data: Mapping[str, Any]) -> str:

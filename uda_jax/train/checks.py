@@ -202,7 +202,6 @@ def _check_reference(config: ml_collections.ConfigDict) -> None:
   if block.get('reference'):
     field, block = f'{field}.reference', block.reference
     reference.check(config.model)
-    reference.check_head(config.model)
     expected = reference.file_and_origin(block.encoder)
   path = parts.locate(block.weights).path
   if block.weights == models.PACKAGED or (block.weights and path.exists()):

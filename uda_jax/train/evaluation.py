@@ -11,6 +11,7 @@ import jax
 from uda_jax import files
 from uda_jax import parallel
 from uda_jax import types
+from uda_jax import words
 from uda_jax.data import image_size
 from uda_jax.evaluate import by_image
 from uda_jax.evaluate import protocol
@@ -276,7 +277,8 @@ class Evaluations:
     when = 'best' if run.config.eval.checkpoint == 'best' else 'last'
     steps = 'at the last step and at the best' if best else 'at the last step'
     notes = [
-      f'Evaluated on {images.name}, {len(images.image_paths)} images, {steps}. '
+      f'Evaluated on {images.name}, '
+      f'{words.counted(len(images.image_paths), "image")}, {steps}. '
       f'This run reports the {evaluated} at the {when} step.',
       f'Image sizes: {image_size.describe(run.config.data)}.',
       f'Scoring: {protocol.describe(run.config.eval)}.',

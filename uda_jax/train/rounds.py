@@ -25,6 +25,7 @@ from uda_jax import files
 from uda_jax import parallel
 from uda_jax import rng
 from uda_jax import types
+from uda_jax import words
 from uda_jax.data import patches
 from uda_jax.data import pipeline
 from uda_jax.train import round_mining
@@ -98,12 +99,12 @@ def begin(
   student = jax.device_get(student)
   plan = _stored_plan(run, functions, student, index, between)
   logging.info(
-    'round %d of %d: %d of %d target images, %d steps',
+    'round %d of %d: %d of %d target images, %s',
     index + 1,
     len(_portions(run.config)),
     len(plan.images),
     len(run.data.target.image_paths),
-    plan.steps,
+    words.counted(plan.steps, 'step'),
   )
   if plan.steps:
     round_patches.make(
