@@ -74,7 +74,7 @@ def test_the_calls_of_the_page(tmp_path, monkeypatch, caplog):
   assert (tmp_path / 'segmented/confidence/a.png').is_file()
   assert names['about']['input']['shape'] == [1, 96, 192, 3]
   assert names['rows'] == {'teacher': {}}
-  assert 'pictures in segmented' in caplog.text
+  assert ' 1 picture in segmented' in caplog.text
 
 
 def test_a_function_of_images(run):
